@@ -1,0 +1,97 @@
+"""Errors that say what is wrong, where, which value was given and what is allowed."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DistsnnError(Exception):
+    """Base class of every error that distsnn raises on purpose."""
+
+
+class DescriptionError(DistsnnError, ValueError):
+    """A network, model or setting that cannot be simulated as described.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in one sentence without the value.
+    where : str
+        The place: population, projection, field or file, e.g. ``"population 'E', field tau_m"``.
+    value : object, optional
+        The value that was given.
+    allowed : str, optional
+        What is allowed instead.
+    nearest : str, optional
+        The nearest valid name, for a typo.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        value: object = None,
+        allowed: str = "",
+        nearest: str | None = None,
+    ) -> None:
+        self.what, self.where, self.value = what, where, value
+        self.allowed, self.nearest = allowed, nearest
+        message = f"{where}: {what}" if where else what
+        if value is not None:
+            message += f"; given {value!r}"
+        if allowed:
+            message += f"; allowed: {allowed}"
+        if nearest is not None:
+            message += f"; did you mean {nearest!r}?"
+        super().__init__(message)
+
+
+class StoreError(DistsnnError):
+    """A run's store that cannot be created, written or read.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    path : str
+        The store or file.
+    """
+
+    def __init__(self, what: str, *, path: str) -> None:
+        self.what, self.path = what, path
+        super().__init__(f"{path}: {what}")
+
+
+class RankError(DistsnnError):
+    """An error on another rank, told to this one so that all ranks stop together.
+
+    Parameters
+    ----------
+    rank : int
+        The rank on which the error was raised.
+    message : str
+        That rank's message.
+    """
+
+    def __init__(self, rank: int, message: str) -> None:
+        self.rank, self.message = rank, message
+        super().__init__(f"rank {rank}: {message}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the valid name most like `name`, or None where none is close."""
+    candidates = list(names)
+    folded = {candidate.lower(): candidate for candidate in candidates}
+    matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    return folded[matches[0]] if matches else None
+
+
+def unknown(kind: str, name: str, names: Iterable[str], *, where: str = "") -> DescriptionError:
+    """Return the error for a name that is not among `names`, with its nearest match."""
+    valid = sorted(names)
+    return DescriptionError(
+        f"unknown {kind} {name!r}",
+        where=where,
+        allowed=", ".join(valid) or "none",
+        nearest=nearest(name, valid),
+    )

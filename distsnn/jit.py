@@ -1,0 +1,203 @@
+"""The only place that sets numba's flags and cache; addresses, prefetch and clock for kernels.
+
+Kernels come in two kinds. A *kernel* (`kernel`) is an ordinary compiled function over arrays and
+scalars. An *entry* (`entry`) has the one C-like signature that the compiled loop calls by address,
+
+    status = entry(table, scalars, first, last, step)
+
+with a table of array addresses and integers (int64), a table of scalars (float64), an index range
+and the loop index. Each entry is compiled and cached alone, so that adding one recompiles nothing.
+
+fastmath, contraction and parallel reductions stay off: the bits of a result must not depend on the
+machine or on how the work was cut up. Division follows numpy (no zero check), or no loop with a
+division would be vectorised.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FLAGS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": False}
+
+ENTRY = types.int64(
+    types.CPointer(types.int64),
+    types.CPointer(types.float64),
+    types.int64,
+    types.int64,
+    types.int64,
+)
+
+_PACKAGE = Path(__file__).parent
+# Every file whose text can end up in machine code.
+_SOURCES = ("jit.py", "counter_rng.py", "kernels/**/*.py", "codegen/**/*.py", "comm/**/*.py")
+
+
+@cache
+def fingerprint() -> str:
+    """Return a hash of all that decides a kernel's machine code.
+
+    numba's own cache misses an edit in *another* file than the cached function's; a folder named
+    by this hash cannot be stale.
+    """
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+            digest.update(path.read_bytes())
+    target = (
+        sys.version,
+        np.__version__,
+        numba.__version__,
+        llvmlite.__version__,
+        llvmlite.binding.get_host_cpu_name(),
+        llvmlite.binding.get_host_cpu_features().flatten(),
+        *sorted(
+            f"{key}={value}"
+            for key, value in os.environ.items()
+            if key.startswith("NUMBA_") and key != "NUMBA_CACHE_DIR"
+        ),
+    )
+    digest.update(repr(target).encode())
+    return digest.hexdigest()[:24]
+
+
+@cache
+def cache_directory() -> Path:
+    """Return (and create) the folder of compiled kernels: ``$DISTSNN_CACHE_DIR/<fingerprint>``.
+
+    Without the variable it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    base = os.environ.get("DISTSNN_CACHE_DIR")
+    if base is None:
+        base = str(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "distsnn")
+    path = Path(base) / fingerprint()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _cached(compile_: Callable[[], Any]) -> Any:
+    # numba reads its cache folder when a function is decorated; another library's stays untouched.
+    saved = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_directory())
+    try:
+        return compile_()
+    finally:
+        config.CACHE_DIR = saved
+
+
+def kernel(function: F) -> F:
+    """Compile a function over arrays and scalars, cached on disk."""
+    compiled: F = _cached(lambda: numba.njit(cache=True, **FLAGS)(function))
+    return compiled
+
+
+def inline(function: F) -> F:
+    """Compile a small function that its callers' machine code absorbs."""
+    compiled: F = numba.njit(**FLAGS)(function)
+    return compiled
+
+
+class Entry:
+    """A function of the entry signature, compiled when its address is first asked for.
+
+    Attributes
+    ----------
+    address : int
+        Address of the machine code.
+    """
+
+    def __init__(self, function: Callable[..., int]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return _cached(lambda: numba.cfunc(ENTRY, cache=True, **FLAGS)(self.function))
+
+    @property
+    def address(self) -> int:  # noqa: D102 (documented as an attribute)
+        return int(self._compiled.address)
+
+
+def entry(function: Callable[..., int]) -> Entry:
+    """Declare a function of the entry signature (lazily compiled, cached on disk)."""
+    return Entry(function)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _pointer(typing_context, address):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), generate
+
+
+@numba.njit(inline="always")
+def array(address, size, dtype):  # type: ignore[no-untyped-def]
+    """Return the 1-d array of `size` elements of `dtype` at an address."""
+    return numba.carray(_pointer(address), size, dtype)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing_context, function, table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Call an entry by address: ``call(function, table, scalars, first, last, step) -> status``."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [word] * 5)
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+    return types.int64(*[types.int64] * 6), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing_context, address):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Ask for the cache line at an address (read, into L2 and L1)."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = builder.module.globals.get("llvm.prefetch.p0") or ir.Function(
+            builder.module, kind, "llvm.prefetch.p0"
+        )
+        pointer = builder.inttoptr(arguments[0], byte)
+        builder.call(function, [pointer, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+# The cheapest counter that user code may read: the time-stamp counter on x86, the generic timer
+# on ARM (whose cycle counter traps).
+_X86 = platform.machine().lower() in {"x86_64", "amd64"}
+_COUNTER = "llvm.readcyclecounter" if _X86 else "llvm.readsteadycounter"
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ticks(typing_context):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Return a monotonic counter of unknown frequency (calibrate it against a clock)."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        kind = ir.FunctionType(ir.IntType(64), [])
+        function = builder.module.globals.get(_COUNTER) or ir.Function(
+            builder.module, kind, _COUNTER
+        )
+        return builder.call(function, [])
+
+    return types.int64(), generate

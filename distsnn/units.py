@@ -1,0 +1,47 @@
+"""Milliseconds to integer steps: done once, at the description; inside, time is integer steps."""
+
+import math
+
+from distsnn.errors import DescriptionError
+
+# A time is on the grid when it is within this fraction of a step: far above the rounding of
+# decimal fractions of a millisecond, far below anything a user could mean.
+GRID_TOLERANCE = 1e-6
+
+Steps = int
+
+
+def steps(time_ms: float, dt: float, *, where: str) -> Steps:
+    """Convert a time to a whole number of steps.
+
+    Parameters
+    ----------
+    time_ms : float
+        Time, ms.
+    dt : float
+        Step, ms.
+    where : str
+        The place named in the error.
+
+    Returns
+    -------
+    int
+        ``time_ms / dt``.
+
+    Raises
+    ------
+    DescriptionError
+        If the time is not finite or no multiple of `dt`.
+    """
+    if not math.isfinite(time_ms):
+        raise DescriptionError("time must be finite", where=where, value=time_ms)
+    exact = time_ms / dt
+    whole = round(exact)
+    if abs(exact - whole) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
+        raise DescriptionError(
+            "time is not on the grid",
+            where=where,
+            value=time_ms,
+            allowed=f"multiples of dt = {dt} ms, such as {whole * dt:.10g} ms",
+        )
+    return whole
