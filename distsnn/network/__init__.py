@@ -1,0 +1,95 @@
+"""What the user says: a network's description, frozen, checked and serialisable.
+
+`blocks` and `quanta` derive from it how it is cut up and how weights are rounded.
+"""
+
+from distsnn.network import neurons  # noqa: F401 (registers the models)
+from distsnn.network.base import Description
+from distsnn.network.description import Network
+from distsnn.network.distributions import (
+    Distribution,
+    Exponential,
+    Lognormal,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+)
+from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.model import NeuronModel, Parameter, State, parameter
+from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
+from distsnn.network.neurons.iaf_psc_exp import IafPscExp
+from distsnn.network.neurons.spike_source import SpikeSource
+from distsnn.network.populations import Population, Target, View
+from distsnn.network.projections import Projection, delay_steps, delay_support
+from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.registry import model_named, model_names, neuron_model
+from distsnn.network.rules import (
+    AllToAll,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    OneToOne,
+    PairwiseBernoulli,
+    Rule,
+)
+from distsnn.network.stimuli import (
+    ConstantCurrent,
+    NoiseCurrent,
+    Piecewise,
+    PoissonInput,
+    SpikeInput,
+    StepCurrent,
+    Stimulus,
+)
+from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
+
+__all__ = [
+    "AllToAll",
+    "ConstantCurrent",
+    "Description",
+    "Distribution",
+    "Explicit",
+    "ExplicitFile",
+    "Exponential",
+    "FixedIndegree",
+    "FixedOutdegree",
+    "FixedTotalNumber",
+    "IafPscDelta",
+    "IafPscExp",
+    "Lognormal",
+    "Network",
+    "NeuronModel",
+    "NoiseCurrent",
+    "Normal",
+    "OneToOne",
+    "PairwiseBernoulli",
+    "Parameter",
+    "Piecewise",
+    "PoissonInput",
+    "Population",
+    "Projection",
+    "RecordSpikes",
+    "RecordState",
+    "Recording",
+    "Rule",
+    "SpikeInput",
+    "SpikeSource",
+    "State",
+    "StepCurrent",
+    "Stimulus",
+    "Target",
+    "TruncatedNormal",
+    "Uniform",
+    "Value",
+    "View",
+    "bounds",
+    "coded",
+    "delay_steps",
+    "delay_support",
+    "mean_of",
+    "model_named",
+    "model_names",
+    "neuron_model",
+    "parameter",
+    "scale_of",
+]

@@ -1,0 +1,81 @@
+"""Blocks: the pieces of populations that ranks own whole; a function of the description only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.network.description import Network
+
+# Philox streams are keyed per 64 neurons, and a block must not cut such a group.
+GROUP = 64
+# Full blocks of the largest network; ragged last blocks of populations come on top.
+MOST_BLOCKS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTable:
+    """The blocks of a network, in order of their gids.
+
+    Parameters
+    ----------
+    block_size : int
+        Neurons in a full block.
+    population : ndarray of int32, shape (n_blocks,)
+        Index of the block's population.
+    start : ndarray of int64, shape (n_blocks,)
+        First neuron within the population.
+    size : ndarray of int32, shape (n_blocks,)
+        Neurons.
+    gid : ndarray of int64, shape (n_blocks,)
+        Gid of the first neuron.
+    """
+
+    block_size: int
+    population: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int32]
+    gid: npt.NDArray[np.int64]
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return self.gid.size
+
+    def of_gid(self, gid: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the index of the block that holds each gid."""
+        return np.searchsorted(self.gid, np.asarray(gid), side="right").astype(np.int64) - 1
+
+
+def block_size(n_neurons: int) -> int:
+    """Return the block size: the smallest 64·2^k that makes at most 1024 full blocks.
+
+    Examples
+    --------
+    >>> block_size(77169)
+    128
+    """
+    size = GROUP
+    while n_neurons > MOST_BLOCKS * size:
+        size *= 2
+    return size
+
+
+def blocks(network: Network) -> BlockTable:
+    """Return the blocks of a network.
+
+    Boundaries lie at multiples of the block size from each population's start; a population's last
+    block may be smaller.
+    """
+    step = block_size(network.n_neurons)
+    population, start, size, gid = [], [], [], []
+    for index, one in enumerate(network.populations):
+        first = np.arange(0, one.size, step, dtype=np.int64)
+        population.append(np.full(first.size, index, np.int32))
+        start.append(first)
+        size.append(np.minimum(step, one.size - first).astype(np.int32))
+        gid.append(network.first_gid[one.name] + first)
+    parts = [np.concatenate(part) for part in (population, start, size, gid)]
+    for part in parts:
+        part.setflags(write=False)
+    return BlockTable(step, *parts)

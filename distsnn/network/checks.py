@@ -1,0 +1,190 @@
+"""Conversions and checks of given numbers and arrays, vectorised; errors name place and index."""
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.network.base import readonly
+from distsnn.units import GRID_TOLERANCE, steps
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int32]
+StepArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of allowed values.
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds.
+    open_low, open_high : bool
+        Whether a bound itself is excluded.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def excludes(self, values: FloatArray) -> npt.NDArray[np.bool_]:
+        """Return which values lie outside (NaN and infinite values do)."""
+        below = values <= self.low if self.open_low else values < self.low
+        above = values >= self.high if self.open_high else values > self.high
+        bad: npt.NDArray[np.bool_] = below | above | ~np.isfinite(values)
+        return bad
+
+    def __str__(self) -> str:
+        parts = []
+        if math.isfinite(self.low):
+            parts.append(f"{'>' if self.open_low else '>='} {self.low:g}")
+        if math.isfinite(self.high):
+            parts.append(f"{'<' if self.open_high else '<='} {self.high:g}")
+        return " and ".join(parts) or "finite"
+
+
+ANY = Range()
+POSITIVE = Range(0.0, open_low=True)
+NOT_NEGATIVE = Range(0.0)
+
+
+def as_number(value: object, *, where: str) -> float:
+    """Return a real number as float; a DescriptionError for anything else."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise DescriptionError("must be a number", where=where, value=value)
+    return float(value)
+
+
+def as_integer(value: Any, *, where: str, low: int = 0, high: int = 2**62) -> int:
+    """Return a whole number within [low, high]; a DescriptionError for anything else."""
+    allowed = f"a whole number >= {low}" if high == 2**62 else f"a whole number, {low} to {high}"
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(value, bool):
+        raise DescriptionError("must be a whole number", where=where, value=value, allowed=allowed)
+    if not low <= whole <= high:
+        raise DescriptionError("out of range", where=where, value=value, allowed=allowed)
+    return whole
+
+
+def as_floats(value: object, *, where: str) -> FloatArray:
+    """Return an array of real numbers as a read-only float64 array."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(0, object)  # ragged: refused just below
+    if array.dtype.kind not in "iuf":
+        raise DescriptionError("must be an array of numbers", where=where, value=value)
+    return readonly(array if array.dtype == np.float64 else array.astype(np.float64), value)
+
+
+def as_indices(value: object, *, where: str) -> IntArray:
+    """Return a 1-d array of indices as a read-only int32 array."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.size == 0 and array.dtype == np.float64:
+        array = array.astype(np.int32)  # an empty list
+    if array.dtype.kind not in "iu":
+        raise DescriptionError("must be an array of whole numbers", where=where, value=value)
+    if array.ndim != 1:
+        raise DescriptionError(
+            "must be one-dimensional", where=where, value=f"an array of shape {array.shape}"
+        )
+    if array.dtype != np.int32:
+        check_indices(array, 2**31, where=where)
+        array = array.astype(np.int32)
+    return readonly(array, value)
+
+
+def check_indices(array: npt.NDArray[Any], size: int, *, where: str) -> None:
+    """Check that all indices lie within [0, size)."""
+    if array.size and not (array.min() >= 0 and array.max() < size):
+        first = int(np.argmax((array < 0) | (array >= size)))
+        raise DescriptionError(
+            "index out of range",
+            where=f"{where}[{first}]",
+            value=int(array[first]),
+            allowed=f"0 to {size - 1}",
+        )
+
+
+def check_range(value: float | FloatArray, allowed: Range, *, where: str) -> None:
+    """Check that a number, or each element of an array, is finite and within a range."""
+    array = np.asarray(value)
+    bad = allowed.excludes(array)
+    if not bad.any():
+        return
+    place, given = where, float(array.flat[int(np.argmax(bad))])
+    if array.ndim:
+        index = np.unravel_index(int(np.argmax(bad)), array.shape)
+        place = f"{where}[{', '.join(str(int(i)) for i in index)}]"
+    what = "must be finite" if not math.isfinite(given) else "out of range"
+    raise DescriptionError(what, where=place, value=given, allowed=str(allowed))
+
+
+def check_shape(array: npt.NDArray[Any], shape: tuple[int, ...], *, where: str, of: str) -> None:
+    """Check an array's shape; `of` says what the expected one stands for."""
+    if array.shape != shape:
+        raise DescriptionError(
+            "array of the wrong shape", where=where, value=array.shape, allowed=f"{shape}, {of}"
+        )
+
+
+def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
+    """Convert times to whole numbers of steps.
+
+    Parameters
+    ----------
+    times : ndarray of float64
+        Times, ms.
+    dt : float
+        Step, ms.
+    where : str
+        The place named in the error, with the index of the first bad time.
+
+    Returns
+    -------
+    ndarray of int64, same shape
+
+    Raises
+    ------
+    DescriptionError
+        If a time is not finite or no multiple of `dt`.
+    """
+    exact = times / dt
+    whole = np.rint(exact)
+    good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
+    if not good.all():
+        first = int(np.argmin(good))
+        index = ", ".join(str(int(i)) for i in np.unravel_index(first, times.shape))
+        steps(float(times.flat[first]), dt, where=f"{where}[{index}]")
+    return whole.astype(np.int64)
+
+
+def check_increasing(times: FloatArray, *, where: str) -> None:
+    """Check that times are a non-empty, strictly increasing 1-d array, none negative."""
+    if times.ndim != 1 or times.size == 0:
+        raise DescriptionError(
+            "must be a one-dimensional array with at least one time", where=where, value=times.shape
+        )
+    check_range(times, NOT_NEGATIVE, where=where)
+    if not (np.diff(times) > 0).all():
+        first = int(np.argmin(np.diff(times) > 0)) + 1
+        raise DescriptionError(
+            "times must increase", where=f"{where}[{first}]", value=float(times[first])
+        )

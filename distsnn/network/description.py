@@ -1,0 +1,271 @@
+"""The network: what is simulated, checked as a whole when it is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import distributions, edges, rules, stimuli
+from distsnn.network.base import Description
+from distsnn.network.checks import POSITIVE, as_number, check_range
+from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
+from distsnn.network.projections import Projection
+from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.serialise import Arrays, decode, encode
+from distsnn.network.stimuli import Stimulus
+
+D = TypeVar("D", bound=Description)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Network(Description):
+    """A network: populations, projections, stimuli and recordings.
+
+    Parameters
+    ----------
+    populations : iterable of Population
+        Populations; neurons get their gids from 0 in this order.
+    projections : iterable of Projection
+        Projections.
+    stimuli : iterable of Stimulus
+        Stimuli.
+    recordings : iterable of RecordSpikes or RecordState, optional
+        Recordings; None means the spikes of all populations.
+    dt : float
+        Step, ms.
+
+    Raises
+    ------
+    DescriptionError
+        If it cannot be simulated as described; the error names the place.
+
+    Notes
+    -----
+    In a network all targets are views with `stop` filled in, and projections and state recordings
+    have names.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    stimuli: tuple[Stimulus, ...]
+    recordings: tuple[Recording, ...]
+    dt: float
+
+    def __init__(
+        self,
+        populations: Iterable[Population],
+        projections: Iterable[Projection] = (),
+        stimuli: Iterable[Stimulus] = (),
+        recordings: Iterable[Recording] | None = None,
+        dt: float = 0.1,
+    ) -> None:
+        dt = as_number(dt, where="network, field dt")
+        check_range(dt, POSITIVE, where="network, field dt")
+        made = _items(populations, Population, "populations")
+        self._fill(dt=dt, populations=made)
+        self._check_populations()
+        if recordings is None:
+            recordings = [RecordSpikes(population) for population in made]
+        self._fill(projections=self._projections(_items(projections, Projection, "projections")))
+        self._fill(stimuli=self._stimuli(_items(stimuli, Stimulus, "stimuli")))
+        self._fill(recordings=self._recordings(_items(recordings, Recording, "recordings")))
+
+    def _check_populations(self) -> None:
+        if not self.populations:
+            raise DescriptionError("no population", where="network, field populations")
+        _unique([population.name for population in self.populations], "population")
+        if self.n_neurons > MAX_NEURONS:
+            raise DescriptionError(
+                "too many neurons", where="network", value=self.n_neurons, allowed="at most 2^31"
+            )
+        for population in self.populations:
+            population.model.check_grid(self.dt, where=f"population {population.name!r}")
+
+    def _projections(self, given: tuple[Projection, ...]) -> tuple[Projection, ...]:
+        _unique([one.name for one in given if one.name is not None], "projection")
+        taken = {one.name for one in given}
+        made = []
+        for one in given:
+            where = f"projection {one.name or f'{one.pre.population}->{one.post.population}'!r}"
+            pre = self.resolve(one.pre, where=f"{where}, field pre")
+            post = self.resolve(one.post, where=f"{where}, field post")
+            name = one.name or _free(f"{self.label(pre)}->{self.label(post)}", taken)
+            taken.add(name)
+            made.append(replace(one, pre=pre, post=post, name=name))
+            model = self.population(post.population).model
+            made[-1].check(model, self.dt, where=f"projection {name!r}")
+        return tuple(made)
+
+    def _stimuli(self, given: tuple[Stimulus, ...]) -> tuple[Stimulus, ...]:
+        _unique([one.name for one in given if one.name is not None], "stimulus")
+        made = []
+        for index, one in enumerate(given):
+            where = f"stimulus {one.name!r}" if one.name else f"stimulus {index}"
+            where += f" ({type(one).__name__} onto {one.target.population!r})"
+            target = self.resolve(one.target, where=f"{where}, field target")
+            made.append(replace(one, target=target))
+            made[-1].check(self.population(target.population).model, self.dt, where=where)
+        return tuple(made)
+
+    def _recordings(self, given: tuple[Recording, ...]) -> tuple[Recording, ...]:
+        made: list[Recording] = []
+        for one in given:
+            where = f"{type(one).__name__} of {one.target.population!r}"
+            target = self.resolve(one.target, where=f"{where}, field target")
+            if isinstance(one, RecordState):
+                state = replace(one, target=target, name=one.name or self.label(target, "_"))
+                model = self.population(target.population).model
+                state.check(model, self.dt, where=f"recording {state.name!r}")
+                made.append(state)
+            else:
+                made.append(RecordSpikes(target))
+        _unique([one.name for one in made if isinstance(one, RecordState)], "state recording")
+        spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
+        spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
+        for left, right in pairwise(spikes):
+            if left.overlap(right):
+                raise DescriptionError(
+                    "spikes of some neurons are recorded twice",
+                    where=f"RecordSpikes of {right.population!r}, field target",
+                    value=self.label(right),
+                    allowed=f"no overlap with {self.label(left)}",
+                )
+        return tuple(made)
+
+    @cached_property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return sum(population.size for population in self.populations)
+
+    @cached_property
+    def first_gid(self) -> dict[str, int]:
+        """First gid of each population, by name, in order of creation."""
+        first, found = 0, {}
+        for population in self.populations:
+            found[population.name] = first
+            first += population.size
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Population]:
+        return {population.name: population for population in self.populations}
+
+    def population(self, name: str, *, where: str = "") -> Population:
+        """Return the population of a name.
+
+        Raises
+        ------
+        DescriptionError
+            If there is none; it names the nearest.
+        """
+        if name not in self._by_name:
+            raise unknown("population", name, self._by_name, where=where)
+        return self._by_name[name]
+
+    def resolve(self, target: Target, *, where: str = "") -> View:
+        """Return the view of a target within this network.
+
+        Raises
+        ------
+        DescriptionError
+            If the population is unknown or has fewer neurons.
+        """
+        view = as_view(target, where=where)
+        size = self.population(view.population, where=where).size
+        view = View(view.population, view.start, size if view.stop == TO_END else view.stop)
+        if view.stop > size:
+            raise DescriptionError(
+                f"population {view.population!r} has {size} neurons",
+                where=where,
+                value=f"{view.start}:{view.stop}",
+                allowed=f"0:{size}",
+            )
+        return view
+
+    def label(self, view: View, style: str = "[") -> str:
+        """Return a view's short name: ``E`` for all of E, else ``E[0:50]`` or (style "_") ``E_0_50``."""
+        if view.size == self.population(view.population).size:
+            return view.population
+        if style == "[":
+            return f"{view.population}[{view.start}:{view.stop}]"
+        return f"{view.population}_{view.start}_{view.stop}"
+
+    def expected_synapses(self) -> float:
+        """Return the expected number of synapses, from the rules' closed forms."""
+        return sum(
+            one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+            for one in self.projections
+        )
+
+    def to_dict(self) -> tuple[dict[str, Any], Arrays]:
+        """Return the description as JSON-able data and named arrays."""
+        arrays: Arrays = {}
+        return {"format": FORMAT, "network": encode(self, "", arrays)}, arrays
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> "Network":
+        """Return the network that `to_dict` was called on.
+
+        Raises
+        ------
+        DescriptionError
+            If the data was written by a newer version or is not valid.
+        """
+        if data.get("format") != FORMAT:
+            raise DescriptionError(
+                "unknown format of a stored network", value=data.get("format"), allowed=str(FORMAT)
+            )
+        network = decode(data["network"], arrays, _CLASSES)
+        if not isinstance(network, cls):
+            raise DescriptionError("not a stored network", value=type(network).__name__)
+        return network
+
+    def equal(self, other: "Network") -> bool:
+        """Return whether two networks are the same, arrays element by element."""
+        return self == other
+
+
+def _items(given: Any, kind: Any, field: str) -> tuple[Any, ...]:
+    where = f"network, field {field}"
+    if isinstance(given, Description | str) or not isinstance(given, Iterable):
+        raise DescriptionError("must be a list", where=where, value=given)
+    items = tuple(given)
+    for index, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise DescriptionError(
+                f"does not belong among {field}", where=f"{where}[{index}]", value=item
+            )
+    return items
+
+
+def _unique(names: list[str | None], kind: str) -> None:
+    seen: set[str | None] = set()
+    for name in names:
+        if name in seen:
+            raise DescriptionError(f"duplicate name of a {kind}", where="network", value=name)
+        seen.add(name)
+
+
+def _free(name: str, taken: set[str | None]) -> str:
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name}#{number}" in taken:
+        number += 1
+    return f"{name}#{number}"
+
+
+_CLASSES: dict[str, type[Description]] = {
+    name: made
+    for module in (distributions, edges, rules, stimuli)
+    for name, made in vars(module).items()
+    if isinstance(made, type) and issubclass(made, Description)
+} | {made.__name__: made for made in (Network, Population, Projection, RecordSpikes, RecordState)}

@@ -1,0 +1,232 @@
+"""Neuron models as descriptions: parameters with units and ranges, receptors, state variables."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import Description
+from distsnn.network.checks import Range, check_shape, steps_array
+from distsnn.network.distributions import Distribution
+from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
+
+_KEY = "parameter"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of a model's parameter.
+
+    Parameters
+    ----------
+    unit : str
+        Unit, e.g. ``"mV"``.
+    doc : str
+        One line.
+    allowed : Range
+        Allowed values.
+    on_grid : bool
+        Whether given values must be multiples of dt (draws are rounded to it).
+    """
+
+    unit: str
+    doc: str
+    allowed: Range
+    on_grid: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a model's state variable.
+
+    Parameters
+    ----------
+    unit : str
+        Unit, e.g. ``"mV"``.
+    doc : str
+        One line.
+    default : str or float
+        Initial value: a number, or the name of the parameter that gives it.
+    relative_to : str, optional
+        Parameter that is subtracted where the state is kept (precision of float32).
+    integer : bool
+        Whether it is a count (of steps, if `unit` says so), >= 0.
+    """
+
+    unit: str
+    doc: str
+    default: str | float = 0.0
+    relative_to: str | None = None
+    integer: bool = False
+
+
+def parameter(
+    default: float,
+    *,
+    unit: str,
+    doc: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    on_grid: bool = False,
+) -> Any:
+    """Declare a parameter of a neuron model: a field with its unit, meaning and range.
+
+    Parameters
+    ----------
+    default : float
+        Default value.
+    unit, doc : str
+        Unit and meaning.
+    low, high : float
+        Smallest and largest allowed value.
+    above : float
+        Bound that values must exceed (in place of `low`).
+    on_grid : bool
+        Whether given values must be multiples of dt.
+    """
+    open_low = math.isfinite(above)
+    allowed = Range(above if open_low else low, high, open_low)
+    return field(default=default, metadata={_KEY: Parameter(unit, doc, allowed, on_grid)})
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronModel(Description):
+    """Base class of neuron models.
+
+    A model is a class decorated with `neuron_model`: fields made by `parameter` take a number, an
+    array with one value per neuron, or a distribution drawn per neuron.
+
+    Attributes
+    ----------
+    name : str
+        Name in the registry, NEST's where NEST has the model.
+    receptors : tuple of str
+        Receptors that synapses and stimuli may target.
+    signed_receptors : tuple of (str, str), optional
+        Receptors of weights >= 0 and < 0 where no receptor is named.
+    weight_unit : str
+        Unit of synaptic weights.
+    accepts_current : bool
+        Whether current stimuli may target it.
+    states : mapping of str to State
+        State variables.
+    ordered : tuple of (str, str)
+        Pairs of parameters of which the first must be smaller than the second.
+    """
+
+    name: ClassVar[str]
+    receptors: ClassVar[tuple[str, ...]] = ()
+    signed_receptors: ClassVar[tuple[str, str] | None] = None
+    weight_unit: ClassVar[str] = ""
+    accepts_current: ClassVar[bool] = True
+    states: ClassVar[Mapping[str, State]] = {}
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    @classmethod
+    def keyword_noun(cls) -> str:
+        """Return what an argument of the constructor is called in an error."""
+        return "parameter"
+
+    @classmethod
+    def parameters(cls) -> dict[str, Parameter]:
+        """Return the parameters by name."""
+        return {f.name: f.metadata[_KEY] for f in fields(cls) if _KEY in f.metadata}
+
+    @classmethod
+    def defaults(cls) -> dict[str, float]:
+        """Return the parameters' default values by name."""
+        named = {f.name: f.default for f in fields(cls) if _KEY in f.metadata}
+        return {name: value for name, value in named.items() if value is not MISSING}
+
+    def value(self, name: str) -> Value:
+        """Return a parameter's value by name.
+
+        Raises
+        ------
+        DescriptionError
+            If the model has no such parameter.
+        """
+        if name not in self.parameters():
+            raise unknown("parameter", name, self.parameters(), where=self.name)
+        value: Value = getattr(self, name)
+        return value
+
+    def __post_init__(self) -> None:
+        for name in self.parameters():
+            value = as_value(getattr(self, name), where=f"{self.name}, field {name}")
+            self._fill(**{name: value})
+
+    def check(self, size: int, *, where: str) -> None:
+        """Check shapes and ranges of all parameters for a population of `size` neurons.
+
+        Raises
+        ------
+        DescriptionError
+            For the first parameter that cannot be simulated.
+        """
+        for name, known in self.parameters().items():
+            value, place = self.value(name), f"{where}, field {name}"
+            if isinstance(value, np.ndarray):
+                check_shape(value, (size,), where=place, of="one value per neuron")
+            check_value(value, known.allowed, where=place)
+        for smaller, larger in self.ordered:
+            self._check_order(smaller, larger, where=where)
+
+    def _check_order(self, smaller: str, larger: str, *, where: str) -> None:
+        left, right = self.value(smaller), self.value(larger)
+        drawn = isinstance(left, Distribution) or isinstance(right, Distribution)
+        if drawn:  # any draw of the one must be below any draw of the other
+            left, right = bounds(left, TAIL)[1], bounds(right, TAIL)[0]
+        bad = np.atleast_1d(np.asarray(left) >= np.asarray(right))
+        if bad.any():
+            first = int(np.argmax(bad))
+            pair = [np.broadcast_to(np.asarray(side), bad.shape)[first] for side in (left, right)]
+            raise DescriptionError(
+                f"must be below {larger}" + (" in every draw" if drawn else ""),
+                where=f"{where}, field {smaller}" + (f"[{first}]" if bad.size > 1 else ""),
+                value=float(pair[0]),
+                allowed=f"< {float(pair[1]):g}",
+            )
+
+    def check_grid(self, dt: float, *, where: str) -> None:
+        """Check that given values of times lie on the grid of `dt` (ms)."""
+        for name, known in self.parameters().items():
+            value = self.value(name)
+            if known.on_grid and not isinstance(value, Distribution):
+                steps_array(np.atleast_1d(value), dt, where=f"{where}, field {name}")
+
+    @classmethod
+    def reached(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:
+        """Return the receptors that weights within [low, high] reach.
+
+        Parameters
+        ----------
+        receptor : str, optional
+            The receptor named by the user, if any.
+        low, high : float
+            Smallest and largest weight.
+        """
+        if receptor is not None:
+            return (receptor,)
+        if cls.signed_receptors is None:
+            return cls.receptors
+        not_negative, negative = cls.signed_receptors
+        return ((not_negative,) if high >= 0 else ()) + ((negative,) if low < 0 else ())
+
+    @classmethod
+    def check_receptor(cls, receptor: str | None, *, where: str) -> None:
+        """Check that a receptor exists, or may be left out."""
+        place = f"{where}, field receptor"
+        if not cls.receptors:
+            raise DescriptionError(f"{cls.name} takes no input", where=where)
+        if receptor is None:
+            if cls.signed_receptors is None and len(cls.receptors) > 1:
+                raise DescriptionError(
+                    "receptor is missing", where=place, allowed=", ".join(cls.receptors)
+                )
+        elif receptor not in cls.receptors:
+            raise unknown("receptor", str(receptor), cls.receptors, where=place)

@@ -1,0 +1,42 @@
+"""Leaky integrate-and-fire neuron whose potential jumps at an input spike."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from distsnn.network.model import NeuronModel, State, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class IafPscDelta(NeuronModel):
+    """Leaky integrate-and-fire neuron with delta input (NEST's iaf_psc_delta).
+
+    Between spikes::
+
+        dV_m/dt = -(V_m - E_L)/tau_m + I_e/C_m
+
+    A weight is added to V_m, before the threshold test of that step; input that arrives while the
+    neuron is refractory is lost. At V_m >= V_th the neuron spikes, V_m is set to V_reset and stays
+    there for t_ref. The equation is integrated exactly on the grid.
+
+    Source: Rotter & Diesmann (1999), Biol Cybern 81:381; Diesmann et al. (2001), Neurocomputing
+    38:565.
+    """
+
+    name: ClassVar[str] = "iaf_psc_delta"
+    receptors: ClassVar[tuple[str, ...]] = ("delta",)
+    weight_unit: ClassVar[str] = "mV"
+    states: ClassVar[Mapping[str, State]] = {
+        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
+        "refractory": State("steps", "steps left of the refractory time", integer=True),
+    }
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+
+    C_m: Value = parameter(250.0, unit="pF", doc="membrane capacitance", above=0.0)
+    tau_m: Value = parameter(10.0, unit="ms", doc="membrane time constant", above=0.0)
+    t_ref: Value = parameter(2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    E_L: Value = parameter(-70.0, unit="mV", doc="resting potential")
+    V_reset: Value = parameter(-70.0, unit="mV", doc="potential after a spike")
+    V_th: Value = parameter(-55.0, unit="mV", doc="spike threshold")
+    I_e: Value = parameter(0.0, unit="pA", doc="constant current")

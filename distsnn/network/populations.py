@@ -1,0 +1,198 @@
+"""Populations of neurons, and views of consecutive neurons of one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.checks import ANY, NOT_NEGATIVE, as_integer, check_shape
+from distsnn.network.distributions import Distribution
+from distsnn.network.model import NeuronModel
+from distsnn.network.values import Value, ValueLike, as_value, check_value
+
+Precision: TypeAlias = Literal["float32", "float64"]
+
+MAX_NEURONS = 2**31
+# Stop of a view that was given by a population's name only; the network fills it in.
+TO_END = -1
+
+
+def as_name(name: object, *, where: str) -> str:
+    """Return a name that may stand in a path of the run's store."""
+    if (
+        not isinstance(name, str)
+        or not name.isprintable()
+        or name != name.strip()
+        or name[:1] in ("", ".")
+        or set(name) & set("/\\")
+    ):
+        raise DescriptionError(
+            "not a usable name",
+            where=where,
+            value=name,
+            allowed="printable, without / and \\, not starting with a dot or a space",
+        )
+    return name
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class View(Description):
+    """Consecutive neurons of a population.
+
+    Parameters
+    ----------
+    population : str
+        The population's name.
+    start, stop : int
+        First neuron and the one after the last; in a network `stop` is always filled in.
+    """
+
+    population: str
+    start: int
+    stop: int
+
+    def __init__(self, population: str, start: int = 0, stop: int = TO_END) -> None:
+        where = f"view of population {population!r}"
+        start = as_integer(start, where=f"{where}, field start", high=MAX_NEURONS)
+        stop = as_integer(stop, where=f"{where}, field stop", low=TO_END, high=MAX_NEURONS)
+        if stop != TO_END and stop <= start:
+            raise DescriptionError("holds no neuron", where=where, value=f"{start}:{stop}")
+        self._fill(population=population, start=start, stop=stop)
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.stop - self.start
+
+    def overlap(self, other: "View") -> int:
+        """Return how many neurons two views share."""
+        if self.population != other.population:
+            return 0
+        return max(0, min(self.stop, other.stop) - max(self.start, other.start))
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Population(Description):
+    """Neurons of one model.
+
+    Parameters
+    ----------
+    name : str
+        Its name, unique in the network.
+    size : int
+        Number of neurons, >= 1.
+    model : NeuronModel
+        The model with its parameters.
+    initial : mapping of str to float, array_like (size,) or Distribution, optional
+        Initial values of state variables; the model's defaults for the others.
+    precision : {"float32", "float64"}
+        Type of the neurons' state.
+
+    Raises
+    ------
+    DescriptionError
+        If a name is unknown or a value cannot be simulated.
+
+    Examples
+    --------
+    ``E[0:50]`` is the `View` of the first 50 neurons.
+    """
+
+    name: str
+    size: int
+    model: NeuronModel
+    initial: Mapping[str, Value]
+    precision: Precision
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        model: NeuronModel,
+        initial: Mapping[str, ValueLike] | None = None,
+        precision: Precision = "float32",
+    ) -> None:
+        where = f"population {name!r}"
+        as_name(name, where=f"{where}, field name")
+        size = as_integer(size, where=f"{where}, field size", low=1, high=MAX_NEURONS)
+        if not isinstance(model, NeuronModel):
+            raise DescriptionError(
+                "must be a neuron model with its parameters",
+                where=f"{where}, field model",
+                value=model,
+                allowed="an instance, such as IafPscExp()",
+            )
+        model.check(size, where=where)
+        if precision not in get_args(Precision):
+            raise unknown(
+                "precision", str(precision), get_args(Precision), where=f"{where}, field precision"
+            )
+        self._fill(
+            name=name,
+            size=size,
+            model=model,
+            initial=_checked_initial(initial or {}, model, size, where=where),
+            precision=precision,
+        )
+
+    def __getitem__(self, item: slice) -> View:
+        where = f"population {self.name!r}"
+        if not isinstance(item, slice) or item.step not in (None, 1):
+            raise DescriptionError(
+                "a view is a slice with step 1", where=where, value=item, allowed="E[start:stop]"
+            )
+        for end in (item.start, item.stop):
+            if end is not None:
+                as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
+        start, stop, _ = item.indices(self.size)
+        return View(self.name, start, stop)
+
+
+def _checked_initial(
+    initial: Mapping[str, ValueLike], model: NeuronModel, size: int, *, where: str
+) -> FrozenMapping[Value]:
+    if not isinstance(initial, Mapping):
+        raise DescriptionError(
+            "must map state variables to values", where=f"{where}, field initial", value=initial
+        )
+    checked = {}
+    for name, given in initial.items():
+        if name not in model.states:
+            raise unknown("state variable", str(name), model.states, where=f"{where}, initial")
+        place = f"{where}, initial {name}"
+        value = as_value(given, where=place)
+        if isinstance(value, np.ndarray):
+            check_shape(value, (size,), where=place, of="one value per neuron")
+        count = model.states[name].integer
+        check_value(value, NOT_NEGATIVE if count else ANY, where=place)
+        if count and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
+            raise DescriptionError(
+                "counts whole steps", where=place, value=value, allowed="whole numbers >= 0"
+            )
+        checked[name] = value
+    return FrozenMapping(checked)
+
+
+Target: TypeAlias = Population | View | str
+
+
+def as_view(target: object, *, where: str) -> View:
+    """Return the view that a target stands for.
+
+    Raises
+    ------
+    DescriptionError
+        If it is neither a population, a view nor a name.
+    """
+    if isinstance(target, View):
+        return target
+    if isinstance(target, Population):
+        return View(target.name, 0, target.size)
+    if isinstance(target, str):
+        return View(target)
+    raise DescriptionError(
+        "not a target", where=where, value=target, allowed="a Population, a View or a name"
+    )

@@ -1,0 +1,217 @@
+"""Projections: synapses from one view to another; what delays a description allows."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.network.base import Description
+from distsnn.network.checks import (
+    ANY,
+    Range,
+    as_integer,
+    check_range,
+    check_shape,
+    steps_array,
+)
+from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
+from distsnn.network.edges import ExplicitFile
+from distsnn.network.model import NeuronModel
+from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.rules import Rule
+from distsnn.network.values import TAIL, Value, ValueLike, as_value, check_value
+from distsnn.units import GRID_TOLERANCE
+
+MAX_DELAY_STEPS = 2**31 - 1
+
+
+def _allowed(dt: float) -> Range:
+    return Range(dt * (1.0 - GRID_TOLERANCE), MAX_DELAY_STEPS * dt)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Projection(Description):
+    """Synapses from one group of neurons to another.
+
+    Parameters
+    ----------
+    pre, post : Population, View or str
+        Sources and targets.
+    rule : Rule
+        Which pairs connect.
+    weight : float, array_like or Distribution, optional
+        Weight in the target model's unit; left out only where the rule's file holds weights.
+    delay : float, array_like or Distribution, optional
+        Delay, ms, at least dt; left out only where the rule's file holds delays. Constants and
+        arrays must be on the grid; draws below dt/2 are drawn again and rounded to the grid.
+    receptor : str, optional
+        Receptor of the target; None takes the only one, or the one of the weight's sign.
+    weight_bits : int, optional
+        Weights have a relative error of at most 2^-weight_bits of the projection's scale; None
+        means 10 bits for drawn weights, 20 for given ones.
+    name : str, optional
+        Name; in a network None becomes ``"pre->post"``.
+    """
+
+    pre: View
+    post: View
+    rule: Rule
+    weight: Value | None
+    delay: Value | None
+    receptor: str | None
+    weight_bits: int | None
+    name: str | None
+
+    def __init__(
+        self,
+        pre: Target,
+        post: Target,
+        rule: Rule,
+        weight: ValueLike | None = None,
+        delay: ValueLike | None = None,
+        receptor: str | None = None,
+        weight_bits: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        source = as_view(pre, where="projection, field pre")
+        target = as_view(post, where="projection, field post")
+        where = f"projection {name or f'{source.population}->{target.population}'!r}"
+        if not isinstance(rule, Rule):
+            raise DescriptionError(
+                "must be a connection rule",
+                where=f"{where}, field rule",
+                value=rule,
+                allowed="an instance, such as FixedIndegree(100)",
+            )
+        if name is not None:
+            as_name(name, where=f"{where}, field name")
+        if weight_bits is not None:
+            weight_bits = as_integer(
+                weight_bits, where=f"{where}, field weight_bits", low=2, high=30
+            )
+        self._fill(
+            pre=source,
+            post=target,
+            rule=rule,
+            weight=None if weight is None else as_value(weight, where=f"{where}, field weight"),
+            delay=None if delay is None else as_value(delay, where=f"{where}, field delay"),
+            receptor=receptor,
+            weight_bits=weight_bits,
+            name=name,
+        )
+
+    @property
+    def same(self) -> bool:
+        """Whether sources and targets are the same neurons."""
+        return self.pre == self.post
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check the projection onto neurons of a model.
+
+        Raises
+        ------
+        DescriptionError
+            If it cannot be built as described.
+        """
+        model.check_receptor(self.receptor, where=where)
+        n_pre, n_post = self.pre.size, self.post.size
+        if self.rule.skips_autapses and not self.same and self.pre.overlap(self.post):
+            raise DescriptionError(
+                "autapses=False needs sources and targets that are the same neurons or disjoint",
+                where=f"{where}, field rule.autapses",
+                value=f"{self.pre.start}:{self.pre.stop} to {self.post.start}:{self.post.stop}",
+            )
+        self.rule.check(n_pre, n_post, self.same, where=where)
+        for name, value in (("weight", self.weight), ("delay", self.delay)):
+            self._check_source(name, value, where=f"{where}, field {name}")
+        if self.weight is not None:
+            check_value(self.weight, ANY, where=f"{where}, field weight")
+        if self.delay is not None:
+            delay_support(self.delay, dt, where=f"{where}, field delay")
+
+    def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
+        in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None
+        if in_file and value is not None:
+            raise DescriptionError(f"{name}s are in the file already", where=where, value=value)
+        if not in_file and value is None:
+            raise DescriptionError("is missing", where=where)
+        if isinstance(value, np.ndarray):
+            shape = self.rule.value_shape(self.pre.size, self.post.size)
+            rule = type(self.rule).__name__
+            if shape is None:
+                raise DescriptionError(
+                    f"{rule} takes no array", where=where, allowed="a number or a distribution"
+                )
+            check_shape(value, shape, where=where, of=f"as {rule} makes synapses")
+
+
+def delay_steps(
+    delay: float | npt.NDArray[np.float64], dt: float, *, where: str = "delay"
+) -> npt.NDArray[np.int32]:
+    """Return given delays in steps.
+
+    Parameters
+    ----------
+    delay : float or ndarray of float64
+        Delays, ms.
+    dt : float
+        Step, ms.
+    where : str
+        The place named in an error.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+
+    Raises
+    ------
+    DescriptionError
+        If one is not finite, zero, negative or off the grid.
+    """
+    array = np.asarray(delay, np.float64)
+    check_range(array, _allowed(dt), where=where)
+    return steps_array(array, dt, where=where).astype(np.int32)
+
+
+def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int, int]:
+    """Return hard bounds of the delays that occur, in steps.
+
+    Parameters
+    ----------
+    delay : float, ndarray or Distribution
+        Delays, ms.
+    dt : float
+        Step, ms.
+    where : str
+        The place named in an error.
+
+    Returns
+    -------
+    min_steps, max_steps : int
+        Draws below dt/2 are drawn again, so `min_steps` >= 1. For an unbounded distribution
+        `max_steps` is the quantile of mass 2^-60: what would be rounded above it is drawn again.
+
+    Raises
+    ------
+    DescriptionError
+        If a given delay is not finite, zero, negative or off the grid, or if less than 1 draw in
+        1000 reaches dt/2.
+    """
+    if not isinstance(delay, Distribution):
+        whole = delay_steps(delay, dt, where=where)
+        return (int(whole.min()), int(whole.max())) if whole.size else (1, 1)
+    if 1.0 - delay.cdf(0.5 * dt) < MIN_ACCEPTANCE:
+        raise DescriptionError(
+            "hardly any draw would reach dt/2",
+            where=where,
+            value=delay,
+            allowed=f"at least 1 draw in 1000 above {0.5 * dt:g} ms",
+        )
+    low, high = delay.support()
+    if not math.isfinite(high):
+        high = delay.quantile_range(TAIL)[1]
+    check_range(high, Range(0.0, MAX_DELAY_STEPS * dt), where=where)
+    longest = max(1, math.floor(high / dt + 0.5))
+    return max(1, math.floor(max(low, 0.0) / dt + 0.5)), longest

@@ -1,0 +1,394 @@
+"""Stimuli: Poisson and given spike input, and currents; none of them has a delay."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from distsnn.errors import DescriptionError
+from distsnn.network.base import Description
+from distsnn.network.checks import (
+    ANY,
+    NOT_NEGATIVE,
+    POSITIVE,
+    FloatArray,
+    IntArray,
+    Range,
+    as_floats,
+    as_indices,
+    as_number,
+    check_increasing,
+    check_indices,
+    check_range,
+    check_shape,
+    steps_array,
+)
+from distsnn.network.distributions import Distribution
+from distsnn.network.model import NeuronModel
+from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.values import ValueLike, as_value
+from distsnn.units import steps
+
+PerNeuron: TypeAlias = float | FloatArray
+
+
+def _per_neuron(value: object, *, where: str) -> PerNeuron:
+    made = as_value(value, where=where)
+    if isinstance(made, Distribution):
+        raise DescriptionError(
+            "must be a number or an array", where=where, value=value, allowed="no distribution"
+        )
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Piecewise(Description):
+    """A quantity that is constant between given times.
+
+    Parameters
+    ----------
+    times : array_like, shape (n_times,), ms
+        Increasing, on the grid; ``values[i]`` holds from ``times[i]`` on, 0 before ``times[0]``.
+    values : array_like, shape (n_times,) or (n_times, n_targets)
+        Common to all target neurons, or one column for each.
+    """
+
+    times: FloatArray
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        times = as_floats(self.times, where="Piecewise, field times")
+        values = as_floats(self.values, where="Piecewise, field values")
+        self._fill(times=times, values=values)
+
+    def check(self, size: int, allowed: Range, dt: float, *, where: str) -> None:
+        """Check times and values for `size` target neurons."""
+        check_increasing(self.times, where=f"{where}.times")
+        steps_array(self.times, dt, where=f"{where}.times")
+        n = self.times.size
+        shape, of = (
+            ((n, size), "times by targets") if self.values.ndim == 2 else ((n,), "one a time")
+        )
+        check_shape(self.values, shape, where=f"{where}.values", of=of)
+        check_range(self.values, allowed, where=f"{where}.values")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Stimulus(Description):
+    """Base class of stimuli.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    name : str, optional
+        Name, unique among the network's stimuli.
+    """
+
+    target: View
+    name: str | None
+
+    def _begin(self, target: Target, name: str | None) -> None:
+        where = type(self).__name__
+        if name is not None:
+            as_name(name, where=f"{where}, field name")
+        self._fill(target=as_view(target, where=f"{where}, field target"), name=name)
+
+    def _place(self, field: str) -> str:
+        return f"{type(self).__name__} onto {self.target.population!r}, field {field}"
+
+    @abstractmethod
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check the stimulus for target neurons of a model.
+
+        Raises
+        ------
+        DescriptionError
+            If it cannot be given as described.
+        """
+
+    def _check_per_neuron(self, name: str, allowed: Range, *, where: str) -> None:
+        value, place = getattr(self, name), f"{where}, field {name}"
+        if isinstance(value, np.ndarray):
+            check_shape(value, (self.target.size,), where=place, of="one value per target neuron")
+        check_range(value, allowed, where=place)
+
+
+def _check_window(start: float, stop: float, dt: float, *, where: str) -> None:
+    check_range(start, NOT_NEGATIVE, where=f"{where}, field start")
+    steps(start, dt, where=f"{where}, field start")
+    if stop == math.inf:
+        return
+    check_range(stop, Range(start, open_low=True), where=f"{where}, field stop")
+    steps(stop, dt, where=f"{where}, field stop")
+
+
+def _check_current(model: NeuronModel, *, where: str) -> None:
+    if not model.accepts_current:
+        raise DescriptionError(f"{model.name} takes no current", where=where)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class PoissonInput(Stimulus):
+    """Poisson spike trains, one for each target neuron and independent of each other.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    rate : float, array_like (n_targets,) or Piecewise
+        Rate, spikes/s.
+    weight : float
+        Weight in the target model's unit.
+    receptor : str, optional
+        Receptor; None takes the only one, or the one of the weight's sign.
+    start, stop : float, ms
+        Spikes arrive at times in (start, stop], on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    rate: PerNeuron | Piecewise
+    weight: float
+    receptor: str | None
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        rate: ValueLike | Piecewise,
+        weight: float,
+        receptor: str | None = None,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        if not isinstance(rate, Piecewise):
+            rate = _per_neuron(rate, where=self._place("rate"))
+        self._fill(
+            rate=rate,
+            weight=as_number(weight, where=self._place("weight")),
+            receptor=receptor,
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check rate, weight, receptor and window."""
+        model.check_receptor(self.receptor, where=where)
+        if isinstance(self.rate, Piecewise):
+            self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
+        else:
+            self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+        check_range(self.weight, ANY, where=f"{where}, field weight")
+        _check_window(self.start, self.stop, dt, where=where)
+
+    def max_rate(self) -> float:
+        """Return the largest rate of any neuron at any time, spikes/s."""
+        return float(np.max(self.rate.values if isinstance(self.rate, Piecewise) else self.rate))
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class SpikeInput(Stimulus):
+    """Given input spikes.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that may receive them.
+    times : array_like, shape (n_events,), ms
+        Times of arrival, > 0, on the grid.
+    neurons : array_like of int, shape (n_events,)
+        The neuron (index in the target) that each event reaches.
+    weight : float or array_like (n_events,)
+        Weight in the target model's unit.
+    receptor : str, optional
+        Receptor; None takes the only one, or the one of the weight's sign.
+    name : str, optional
+        Name.
+
+    Notes
+    -----
+    Events are kept sorted by time, then neuron. Any number may reach a neuron in one step.
+    """
+
+    times: FloatArray
+    neurons: IntArray
+    weight: PerNeuron
+    receptor: str | None
+
+    def __init__(
+        self,
+        target: Target,
+        times: ValueLike,
+        neurons: ValueLike,
+        weight: ValueLike,
+        receptor: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        when = as_floats(times, where=self._place("times"))
+        who = as_indices(neurons, where=self._place("neurons"))
+        how = _per_neuron(weight, where=self._place("weight"))
+        check_shape(when, who.shape, where=self._place("times"), of="one per event")
+        if isinstance(how, np.ndarray):
+            check_shape(how, who.shape, where=self._place("weight"), of="one per event")
+        order = np.lexsort((who, when))
+        if not np.array_equal(order, np.arange(order.size)):
+            when, who = when[order], who[order]
+            how = how[order] if isinstance(how, np.ndarray) else how
+            for array in (when, who, how):
+                if isinstance(array, np.ndarray):
+                    array.setflags(write=False)
+        self._fill(times=when, neurons=who, weight=how, receptor=receptor)
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check times, neurons, weights and receptor."""
+        model.check_receptor(self.receptor, where=where)
+        check_range(self.times, POSITIVE, where=f"{where}, field times")
+        steps_array(self.times, dt, where=f"{where}, field times")
+        check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
+        check_range(self.weight, ANY, where=f"{where}, field weight")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class ConstantCurrent(Stimulus):
+    """A constant current.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    amplitude : float or array_like (n_targets,)
+        Current, pA.
+    start, stop : float, ms
+        When it flows, on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    amplitude: PerNeuron
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        amplitude: ValueLike,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        self._fill(
+            amplitude=_per_neuron(amplitude, where=self._place("amplitude")),
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check amplitude and window."""
+        _check_current(model, where=where)
+        self._check_per_neuron("amplitude", ANY, where=where)
+        _check_window(self.start, self.stop, dt, where=where)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class StepCurrent(Stimulus):
+    """A current that is constant between given times.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    times : array_like, shape (n_times,), ms
+        Increasing, on the grid; ``amplitudes[i]`` flows from ``times[i]`` on, none before.
+    amplitudes : array_like, shape (n_times,) or (n_times, n_targets)
+        Currents, pA: common to all target neurons, or one column for each.
+    name : str, optional
+        Name.
+    """
+
+    times: FloatArray
+    amplitudes: FloatArray
+
+    def __init__(
+        self, target: Target, times: ValueLike, amplitudes: ValueLike, name: str | None = None
+    ) -> None:
+        self._begin(target, name)
+        self._fill(
+            times=as_floats(times, where=self._place("times")),
+            amplitudes=as_floats(amplitudes, where=self._place("amplitudes")),
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check times and amplitudes."""
+        _check_current(model, where=where)
+        course = Piecewise(self.times, self.amplitudes)
+        course.check(self.target.size, ANY, dt, where=f"{where}, field amplitudes")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class NoiseCurrent(Stimulus):
+    """Gaussian noise, drawn anew for each target neuron every `interval`.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    mean, sd : float or array_like (n_targets,)
+        Mean and standard deviation (>= 0) of the current, pA.
+    interval : float, optional, ms
+        Time for which a drawn current holds, on the grid; dt if left out.
+    start, stop : float, ms
+        When it flows, on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    mean: PerNeuron
+    sd: PerNeuron
+    interval: float | None
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        mean: ValueLike,
+        sd: ValueLike,
+        interval: float | None = None,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        if interval is not None:
+            interval = as_number(interval, where=self._place("interval"))
+        self._fill(
+            mean=_per_neuron(mean, where=self._place("mean")),
+            sd=_per_neuron(sd, where=self._place("sd")),
+            interval=interval,
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def interval_steps(self, dt: float) -> int:
+        """Return the interval in steps."""
+        return (
+            1 if self.interval is None else steps(self.interval, dt, where=self._place("interval"))
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check mean, standard deviation, interval and window."""
+        _check_current(model, where=where)
+        self._check_per_neuron("mean", ANY, where=where)
+        self._check_per_neuron("sd", NOT_NEGATIVE, where=where)
+        if self.interval is not None:
+            check_range(self.interval, POSITIVE, where=f"{where}, field interval")
+        self.interval_steps(dt)
+        _check_window(self.start, self.stop, dt, where=where)

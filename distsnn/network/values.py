@@ -1,0 +1,91 @@
+"""Values of weights, delays, parameters and initial states: constants, arrays, distributions."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.network.checks import FloatArray, Range, as_floats, as_number, check_range
+from distsnn.network.distributions import Distribution
+
+# A draw this far out never happens; bounds of unbounded distributions are cut here.
+TAIL = 2.0**-60
+
+CONSTANT = 0
+Coded: TypeAlias = tuple[int, tuple[float, float, float, float]]
+
+Value: TypeAlias = float | FloatArray | Distribution
+ValueLike: TypeAlias = npt.ArrayLike | Distribution
+
+
+def as_value(value: object, *, where: str) -> Value:
+    """Return a given value as a float, a read-only float64 array or a distribution.
+
+    Raises
+    ------
+    DescriptionError
+        If it is none of these.
+    """
+    if isinstance(value, Distribution):
+        return value
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
+        return as_floats(value, where=where)
+    if isinstance(value, type) and issubclass(value, Distribution):
+        raise DescriptionError(
+            f"{value.__name__} needs its parameters", where=where, allowed=f"{value.__name__}(...)"
+        )
+    return as_number(value, where=where)
+
+
+def coded(value: float | Distribution) -> Coded:
+    """Return (kind, parameters) of a constant or distribution, as kernels take it."""
+    if isinstance(value, Distribution):
+        return value.kind, value.parameters()
+    return CONSTANT, (float(value), 0.0, 0.0, 0.0)
+
+
+def bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
+    """Return the smallest and largest possible value.
+
+    Parameters
+    ----------
+    value : float, ndarray or Distribution
+        The value; an empty array has bounds (0, 0).
+    tail : float
+        Mass left out on either side of a distribution; with 0 its bounds may be infinite.
+    """
+    if isinstance(value, Distribution):
+        return value.quantile_range(tail) if tail else value.support()
+    if isinstance(value, np.ndarray):
+        return (float(value.min()), float(value.max())) if value.size else (0.0, 0.0)
+    return value, value
+
+
+def scale_of(value: Value) -> float:
+    """Return the characteristic magnitude: of a distribution its scale, else the largest |value|."""
+    if isinstance(value, Distribution):
+        return value.scale()
+    return max(map(abs, bounds(value)))
+
+
+def mean_of(value: Value) -> float:
+    """Return the mean of a constant, array or distribution."""
+    if isinstance(value, Distribution):
+        return value.expectation()
+    return float(np.mean(value)) if np.size(value) else 0.0
+
+
+def check_value(value: Value, allowed: Range, *, where: str) -> None:
+    """Check that all given values, or all but 2^-60 of the draws, are within a range."""
+    if isinstance(value, Distribution):
+        low, high = value.quantile_range(TAIL)
+        if allowed.excludes(np.array([low, high])).any():
+            raise DescriptionError(
+                "draws would fall out of range",
+                where=where,
+                value=value,
+                allowed=f"{allowed}; TruncatedNormal(mean, sd, low, high) or Uniform keep to it",
+            )
+    else:
+        check_range(value, allowed, where=where)
