@@ -1,0 +1,42 @@
+"""For all tests: one thread a process, slow validation on request, and no skip without a reason.
+
+mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
+"""
+
+import os
+
+import pytest
+
+# The tests start many processes; a pool of BLAS threads in each would oversubscribe the machine.
+# numba's own variables stay untouched: they are part of the name of the kernel cache.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+_unexplained: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Validation takes minutes: `pytest -m validation` runs it, a bare `pytest` does not.
+    if not config.option.markexpr:
+        config.option.markexpr = "not validation"
+
+
+def pytest_runtest_logreport(report: pytest.TestReport | pytest.CollectReport) -> None:
+    # The text is "Skipped: <reason>"; pytest invents the reason of a bare mark.
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped").lstrip(": ")
+        if reason in {"", "unconditional skip"}:
+            _unexplained.append(report.nodeid)
+
+
+pytest_collectreport = pytest_runtest_logreport
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _unexplained:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for nodeid in _unexplained:
+        terminalreporter.write_line(f"SKIPPED WITHOUT A REASON {nodeid}", red=True)
