@@ -108,8 +108,11 @@ def kernel(function: F) -> F:
 
 
 def inline(function: F) -> F:
-    """Compile a small function that its callers' machine code absorbs."""
-    compiled: F = numba.njit(**FLAGS)(function)
+    """Compile a small function that its callers' machine code absorbs, always.
+
+    Left to itself LLVM stops inlining in large callers, and a loop with a call is not vectorised.
+    """
+    compiled: F = numba.njit(forceinline=True, **FLAGS)(function)
     return compiled
 
 

@@ -1,0 +1,287 @@
+"""Independent Poisson input of every neuron and step.
+
+Common rate. A step's count is the number of thresholds T_k = round(2^32 P(X <= k)) that a uniform
+32-bit u does not stay below. Its upper 16 bits decide almost always, so that one Philox block
+serves eight neurons: the lower 16 are drawn once a step for all neurons and round every threshold
+up or down (a marginal exact to 2^-32), except in the tail, from the threshold number COMPARED - 1
+on, where each neuron draws its own. Means above COMPARE_UP_TO draw all 32 bits for every neuron
+and search the thresholds from a guide table (Devroye 1986, III.2.4).
+
+Own rates. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed rejection
+(Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
+
+Axes: i neuron (padded to 64), g group of 64 neurons. Counters: (8 g + j, step, stimulus, purpose).
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import int16, uint16, uint32, uint64
+
+from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
+from distsnn.jit import Entry, array, entry, inline, kernel
+from distsnn.kernels.functions import exp, log
+from distsnn.kernels.rows import row32, row64
+from distsnn.kernels.sampling import log_factorial
+
+# Table: the row (kernels.rows), then
+COUNTERS, THRESHOLDS, N_THRESHOLDS, WEIGHTS, STIMULUS_ID, SEED_LOW, SEED_HIGH, MEANS = range(3, 11)
+SCRATCH, GUIDE = 11, 12
+TABLE_SIZE = 13
+
+COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
+COMPARE_UP_TO = 3.0  # mean count: above it the search is the faster
+LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
+_GUIDE = 256
+_CHUNK = 1024
+SCRATCH_BYTES = 8 * _CHUNK
+
+
+def thresholds(mean: float) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+    """Return T_k = round(2^32 P(X <= k)) for k = 0, 1, ... up to the first that is 2^32.
+
+    Parameters
+    ----------
+    mean : float
+        Expected count of a step, above 0; ``exp(-mean)`` must not underflow (mean < 700).
+
+    Returns
+    -------
+    ndarray of uint64, shape (n,), n >= COMPARED + 1
+    """
+    probability = float(exp.py_func(-mean))
+    total, k = probability, 0
+    values = []
+    while True:
+        value = round(min(total, 1.0) * 4294967296.0)
+        values.append(value)
+        k += 1
+        probability *= mean / k
+        total += probability
+        if k > mean and probability < 2.0**-36:
+            break
+    values += [4294967296] * max(1, COMPARED + 1 - len(values))
+    return np.array(values, dtype=np.uint64)
+
+
+def guide(
+    exact: "np.ndarray[tuple[int], np.dtype[np.uint64]]",
+) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return, for each upper byte of a 32-bit uniform, the smallest count it can mean."""
+    starts = np.arange(_GUIDE, dtype=np.uint64) << np.uint64(24)
+    return np.searchsorted(exact, starts, side="right").astype(np.int64)
+
+
+@inline
+def _at_least(x, threshold):  # type: ignore[no-untyped-def]
+    return int16(1) if x >= threshold else int16(0)
+
+
+@kernel
+def _words(out, counters, step, stimulus, purpose, low, high):  # type: ignore[no-untyped-def]
+    # plain strides and one output array: what LLVM needs to vectorise the generator
+    for j in range(counters.size):
+        a, b, c, d = philox(counters[j], step, stimulus, purpose, low, high)
+        out[4 * j] = a
+        out[4 * j + 1] = b
+        out[4 * j + 2] = c
+        out[4 * j + 3] = d
+
+
+@kernel
+def _compare(halves, counts, t):  # type: ignore[no-untyped-def]
+    t0, t1, t2, t3, t4 = t[0], t[1], t[2], t[3], t[4]
+    t5, t6, t7, t8, t9 = t[5], t[6], t[7], t[8], t[9]
+    largest = uint16(0)
+    for i in range(halves.size):
+        x = halves[i]
+        counts[i] = (
+            (_at_least(x, t0) + _at_least(x, t1))
+            + (_at_least(x, t2) + _at_least(x, t3))
+            + (_at_least(x, t4) + _at_least(x, t5))
+            + (_at_least(x, t6) + _at_least(x, t7))
+            + (_at_least(x, t8) + _at_least(x, t9))
+        )
+        largest = max(largest, x)
+    return largest
+
+
+@kernel
+def _search(halves, own, counts, exact, start):  # type: ignore[no-untyped-def]
+    for i in range(halves.size):
+        u = (uint64(halves[i]) << uint64(16)) | uint64(own[i])
+        k = start[u >> uint64(24)]
+        while u >= exact[k]:
+            k += 1
+        counts[i] = k
+
+
+@kernel
+def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, high):  # type: ignore[no-untyped-def]
+    for i in range(halves.size):
+        if halves[i] >= tail:
+            own = philox(
+                uint32(counters[i >> 3] * uint32(8) + uint32(i & 7)),
+                step,
+                stimulus,
+                uint32(NOISE),
+                low,
+                high,
+            )[0]
+            u = (uint64(halves[i]) << uint64(16)) | (uint64(own) >> uint64(16))
+            k = 0
+            while u >= exact[k]:
+                k += 1
+            counts[i] = k
+
+
+@inline
+def _rounded(exact, shared, rounded):  # type: ignore[no-untyped-def]
+    # x >= rounded  <=>  (x << 16 | shared) >= exact, as far as 16 bits can say it
+    for k in range(COMPARED):
+        top = exact[k] >> uint64(16)
+        if shared < (exact[k] & uint64(0xFFFF)):
+            top += uint64(1)
+        rounded[k] = uint16(min(top, uint64(0xFFFF)))
+    return uint16(min(exact[COMPARED - 1] >> uint64(16), uint64(0xFFFF)))
+
+
+@inline
+def _add32(table, counts, first, last, step, single_weight):  # type: ignore[no-untyped-def]
+    row = row32(table, first, last, step)
+    if single_weight:
+        weight = array(table[WEIGHTS], 1, np.int32)[0]
+        for i in range(row.size):
+            row[i] += np.int32(np.int32(counts[i]) * weight)
+    else:
+        weights = array(table[WEIGHTS] + 4 * first, row.size, np.int32)
+        for i in range(row.size):
+            row[i] += np.int32(np.int32(counts[i]) * weights[i])
+
+
+@inline
+def _add64(table, counts, first, last, step, single_weight):  # type: ignore[no-untyped-def]
+    row = row64(table, first, last, step)
+    if single_weight:
+        weight = array(table[WEIGHTS], 1, np.int64)[0]
+        for i in range(row.size):
+            row[i] += np.int64(counts[i]) * weight
+    else:
+        weights = array(table[WEIGHTS] + 8 * first, row.size, np.int64)
+        for i in range(row.size):
+            row[i] += np.int64(counts[i]) * weights[i]
+
+
+@cache
+def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
+    """Return the entry for one rate of all neurons.
+
+    Parameters
+    ----------
+    row_bits : {32, 64}
+        Width of the input rows.
+    search : bool
+        Whether the mean count is above COMPARE_UP_TO.
+    single_weight : bool
+        Whether all neurons of the range have the weight ``weights[0]``; else one each.
+    """
+    add = _add32 if row_bits == 32 else _add64
+
+    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
+        low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
+        stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
+        words = array(table[SCRATCH], _CHUNK // 2, np.uint32)
+        own = array(table[SCRATCH] + 2 * _CHUNK, _CHUNK // 2, np.uint32)
+        all_counts = array(table[SCRATCH] + 4 * _CHUNK, _CHUNK, np.int16)
+        rounded = array(table[SCRATCH] + 6 * _CHUNK, COMPARED, np.uint16)
+        shared = uint64(
+            philox(uint32(0xFFFFFFFF), now, stimulus, uint32(STIMULUS), low, high)[0]
+        ) & uint64(0xFFFF)
+        tail = _rounded(exact, shared, rounded)
+        for start in range(first, last, _CHUNK):
+            stop = min(start + _CHUNK, last)
+            n = stop - start
+            counts = all_counts[:n]
+            counters = array(table[COUNTERS] + (start >> 3) * 4, n >> 3, np.uint32)
+            _words(words, counters, now, stimulus, uint32(STIMULUS), low, high)
+            halves = array(table[SCRATCH], n, np.uint16)
+            if search:
+                _words(own, counters, now, stimulus, uint32(NOISE), low, high)
+                halves_own = array(table[SCRATCH] + 2 * _CHUNK, n, np.uint16)
+                _search(halves, halves_own, counts, exact, array(table[GUIDE], _GUIDE, np.int64))
+            elif _compare(halves, counts, rounded) >= tail:
+                _resolve_tail(halves, counts, counters, exact, tail, now, stimulus, low, high)
+            add(table, counts, start, stop, step, single_weight)
+        return 0
+
+    return entry(update)
+
+
+@inline
+def _inversion(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-untyped-def]
+    a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
+    u = unit((uint64(a) << uint64(32)) | uint64(b))
+    k = 0
+    p = exp(-mean)
+    while u > p and k < 1000:
+        u -= p
+        k += 1
+        p *= mean / k
+    return k
+
+
+@inline
+def _rejection(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-untyped-def]
+    root = np.sqrt(mean)
+    b = 0.931 + 2.53 * root
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    v_r = 0.9277 - 3.6224 / (b - 2.0)
+    log_mean = log(mean)
+    attempt = uint32(0)
+    while True:
+        w0, w1, w2, w3 = philox(
+            counter, step, stimulus, uint32(uint32(NOISE) + (attempt << uint32(8))), key0, key1
+        )
+        attempt = uint32(attempt + uint32(1))
+        u = unit((uint64(w0) << uint64(32)) | uint64(w1)) - 0.5
+        v = unit((uint64(w2) << uint64(32)) | uint64(w3))
+        us = 0.5 - abs(u)
+        k = np.floor((2.0 * a / us + b) * u + mean + 0.43)
+        if us >= 0.07 and v <= v_r:
+            return np.int64(k)
+        if k < 0.0 or (us < 0.013 and v > us):
+            continue
+        left = log(v) + log(inverse_alpha) - log(a / (us * us) + b)
+        if left <= k * log_mean - mean - log_factorial(k):
+            return np.int64(k)
+
+
+@cache
+def own_rates(row_bits: int) -> Entry:
+    """Return the entry for one rate per neuron (means in steps: the table's MEANS)."""
+    row_of = row32 if row_bits == 32 else row64
+    integer = np.int32 if row_bits == 32 else np.int64
+
+    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
+        stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
+        row = row_of(table, first, last, step)
+        n = last - first
+        weights = array(table[WEIGHTS] + first * (row_bits // 8), n, integer)
+        means = array(table[MEANS] + first * 8, n, np.float64)
+        counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
+        for i in range(n):
+            mean = means[i]
+            if mean <= 0.0:
+                continue
+            counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
+            if mean < 10.0:
+                k = _inversion(mean, low, high, counter, now, stimulus)
+            else:
+                k = _rejection(mean, low, high, counter, now, stimulus)
+            row[i] += integer(integer(k) * weights[i])
+        return 0
+
+    return entry(update)

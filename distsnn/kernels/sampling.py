@@ -1,0 +1,280 @@
+"""Our own samplers: normal, lognormal, exponential, uniform, binomial, hypergeometric.
+
+numpy's and scipy's change their streams between versions. Every sampler takes one 64-bit word
+(and derives more from it when it rejects) or a keyed stream, so a draw depends on its key alone.
+"""
+
+import numpy as np
+from numba import uint64
+
+from distsnn.counter_rng import GOLDEN, high_half, low_half, mix, unit, word
+from distsnn.jit import inline, kernel
+from distsnn.kernels.functions import exp, log
+
+CONSTANT, NORMAL, TRUNCATED_NORMAL, LOGNORMAL, UNIFORM, EXPONENTIAL = range(6)
+
+
+def _ziggurat(layers: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Return the layers' right edges and the density at them, from the top down.
+
+    Marsaglia & Tsang (2000), J. Stat. Softw. 5(8), with the base strip first. R is the start of
+    the tail and V the area of a layer for 256 layers.
+    """
+    r, v = 3.6541528853610088, 0.00492867323399
+
+    def gauss(x: float) -> float:
+        return float(exp.py_func(-0.5 * x * x))
+
+    x = np.empty(layers + 1)
+    x[0], x[1] = v / gauss(r), r
+    for i in range(2, layers):
+        x[i] = (-2.0 * log.py_func(v / x[i - 1] + gauss(x[i - 1]))) ** 0.5
+    x[layers] = 0.0
+    return x, np.array([gauss(edge) for edge in x])
+
+
+_X, _Y = _ziggurat(256)
+_R = 3.6541528853610088
+
+
+@inline
+def normal(bits):  # type: ignore[no-untyped-def]
+    """Return a standard normal float64 from a 64-bit word (ziggurat, exact tails)."""
+    while True:
+        layer = np.int64(bits & uint64(255))
+        sign = 1.0 if bits & uint64(256) else -1.0
+        x = np.float64(np.int64(bits >> uint64(11))) * 1.1102230246251565e-16 * _X[layer]
+        if x < _X[layer + 1]:
+            return sign * x
+        bits = mix(bits + GOLDEN)
+        if layer == 0:
+            # Marsaglia's tail: x = -log(u)/R, accepted when -2 log(v) > x^2
+            while True:
+                x = -log(unit(bits)) / _R
+                bits = mix(bits + GOLDEN)
+                y = -log(unit(bits))
+                bits = mix(bits + GOLDEN)
+                if y + y > x * x:
+                    return sign * (_R + x)
+        if _Y[layer] + unit(bits) * (_Y[layer + 1] - _Y[layer]) < exp(-0.5 * x * x):
+            return sign * x
+        bits = mix(bits + GOLDEN)
+
+
+@inline
+def draw(kind, a, b, low, high, bits):  # type: ignore[no-untyped-def]
+    """Return one float64 of a coded distribution from a 64-bit word.
+
+    (kind, a, b, low, high): constant a; normal(mean a, sd b); truncated normal redrawn until in
+    [low, high]; lognormal exp(normal(a, b)); uniform in (a, b); exponential of mean a.
+    """
+    if kind == CONSTANT:
+        return a
+    if kind == NORMAL:
+        return a + b * normal(bits)
+    if kind == TRUNCATED_NORMAL:
+        while True:
+            x = a + b * normal(bits)
+            if low <= x <= high:
+                return x
+            bits = mix(bits + GOLDEN)
+    if kind == LOGNORMAL:
+        return exp(a + b * normal(bits))
+    if kind == UNIFORM:
+        return a + (b - a) * unit(bits)
+    return -a * log(unit(bits))
+
+
+@inline
+def draw_delay(kind, a, b, low, high, largest, bits):  # type: ignore[no-untyped-def]
+    """Return a delay in steps (parameters in steps): redrawn below half a step, then rounded.
+
+    Draws above `largest` steps, whose probability is below 2**-60 for unbounded distributions,
+    are redrawn too.
+    """
+    if kind == CONSTANT:
+        return np.int64(a)
+    while True:
+        x = draw(kind, a, b, low, high, bits)
+        if 0.5 <= x < np.float64(largest) + 0.5:
+            return np.int64(np.rint(x)) if x >= 0.75 else np.int64(1)
+        bits = mix(bits + GOLDEN)
+
+
+@inline
+def _stirling(k):  # type: ignore[no-untyped-def]
+    """Return log(k!) minus Stirling's formula (Hörmann 1993): exact to 1e-8 of the result."""
+    if k < 10.0:
+        table = (
+            0.08106146679532726,
+            0.04134069595540929,
+            0.02767792568499834,
+            0.02079067210376509,
+            0.01664469118982119,
+            0.01387612882307075,
+            0.01189670994589177,
+            0.01041126526197209,
+            0.009255462182712733,
+            0.008330563433362871,
+        )
+        return table[np.int64(k)]
+    z = 1.0 / ((k + 1.0) * (k + 1.0))
+    return (1 / 12 - (1 / 360 - 1 / 1260 * z) * z) / (k + 1.0)
+
+
+@inline
+def log_factorial(k):  # type: ignore[no-untyped-def]
+    """Return log(k!) for a whole float64 k >= 0 (Stirling's series)."""
+    half_log_two_pi = 0.9189385332046727
+    return half_log_two_pi + (k + 0.5) * log(k + 1.0) - (k + 1.0) + _stirling(k)
+
+
+@kernel
+def binomial(n, part, whole, key):  # type: ignore[no-untyped-def]
+    """Return how many of n independent trials of probability part / whole succeed.
+
+    Few trials are counted one by one; many use transformed rejection (Hörmann 1993, BTRS,
+    J. Stat. Comput. Simul. 46). `key` is a stream of its own.
+    """
+    if part <= 0 or n <= 0:
+        return np.int64(0)
+    if part >= whole:
+        return np.int64(n)
+    if n <= 64:
+        # two trials a word, each exact to 2**-32: uniform in [0, whole) below part
+        limit = uint64(part)
+        size = uint64(whole)
+        count = np.int64(0)
+        for i in range((n + 1) >> 1):
+            bits = word(key, i)
+            count += np.int64(((high_half(bits) * size) >> uint64(32)) < limit)
+            if 2 * i + 1 < n:
+                count += np.int64(((low_half(bits) * size) >> uint64(32)) < limit)
+        return count
+    p = np.float64(part) / np.float64(whole)
+    flipped = p > 0.5
+    if flipped:
+        p = np.float64(whole - part) / np.float64(whole)
+    trials = np.float64(n)
+    mean = trials * p
+    if mean < 10.0:
+        k = _binomial_small(trials, p, key)
+    else:
+        k = _binomial_large(trials, p, key)
+    return np.int64(n - k) if flipped else np.int64(k)
+
+
+@inline
+def _binomial_small(n, p, key):  # type: ignore[no-untyped-def]
+    # skips between successes are geometric (Devroye 1986, X.4.2)
+    scale = 1.0 / log(1.0 - p)
+    count = np.int64(0)
+    position = 0.0
+    while True:
+        position += np.floor(log(unit(word(key, count))) * scale) + 1.0
+        if position > n:
+            return count
+        count += 1
+
+
+@inline
+def _binomial_large(n, p, key):  # type: ignore[no-untyped-def]
+    spread = np.sqrt(n * p * (1.0 - p))
+    b = 1.15 + 2.53 * spread
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    c = n * p + 0.5
+    v_r = 0.92 - 4.2 / b
+    alpha = (2.83 + 5.1 / b) * spread
+    odds = p / (1.0 - p)
+    mode = np.floor((n + 1.0) * p)
+    counter = np.int64(0)
+    while True:
+        u = unit(word(key, counter)) - 0.5
+        v = unit(word(key, counter + 1))
+        counter += 2
+        us = 0.5 - abs(u)
+        k = np.floor((2.0 * a / us + b) * u + c)
+        if k < 0.0 or k > n:
+            continue
+        if us >= 0.07 and v <= v_r:
+            return np.int64(k)
+        v = log(v * alpha / (a / (us * us) + b))
+        bound = (
+            (mode + 0.5) * log((mode + 1.0) / (odds * (n - mode + 1.0)))
+            + (n + 1.0) * log((n - mode + 1.0) / (n - k + 1.0))
+            + (k + 0.5) * log(odds * (n - k + 1.0) / (k + 1.0))
+            + _stirling(mode)
+            + _stirling(n - mode)
+            - _stirling(k)
+            - _stirling(n - k)
+        )
+        if v <= bound:
+            return np.int64(k)
+
+
+@kernel
+def hypergeometric(drawn, part, whole, key):  # type: ignore[no-untyped-def]
+    """Return how many of `drawn` items, taken without replacement from `whole`, are of `part`.
+
+    Few draws are made one by one; many use the ratio-of-uniforms rejection HRUA (Stadlober 1990,
+    J. Comput. Appl. Math. 31) on the smaller of the four symmetric cases.
+    """
+    if drawn <= 0 or part <= 0:
+        return np.int64(0)
+    if part >= whole:
+        return np.int64(drawn)
+    if drawn >= whole:
+        return np.int64(part)
+    sample = min(drawn, whole - drawn)
+    if sample <= 32:
+        count = np.int64(0)
+        left = np.int64(part)
+        for i in range(sample):
+            bits = high_half(word(key, i))
+            if np.int64((bits * uint64(whole - i)) >> uint64(32)) < left:
+                count += 1
+                left -= 1
+    else:
+        count = _hypergeometric_large(sample, part, whole, key)
+    return np.int64(count if sample == drawn else part - count)
+
+
+@inline
+def _hypergeometric_large(sample, part, whole, key):  # type: ignore[no-untyped-def]
+    minority = min(part, whole - part)
+    m, s, total = np.float64(minority), np.float64(sample), np.float64(whole)
+    p = m / total
+    centre = s * p + 0.5
+    deviation = np.sqrt((total - s) * s * p * (1.0 - p) / (total - 1.0) + 0.5)
+    width = 1.7155277699214135 * deviation + 0.8989161620588988
+    mode = np.floor((s + 1.0) * (m + 1.0) / (total + 2.0))
+    peak = (
+        log_factorial(mode)
+        + log_factorial(m - mode)
+        + log_factorial(s - mode)
+        + log_factorial(total - m - s + mode)
+    )
+    top = min(min(s, m) + 1.0, np.floor(centre + 16.0 * deviation))
+    counter = np.int64(0)
+    while True:
+        x = unit(word(key, counter))
+        y = unit(word(key, counter + 1))
+        counter += 2
+        k = centre + width * (y - 0.5) / x
+        if k < 0.0 or k >= top:
+            continue
+        k = np.floor(k)
+        gain = peak - (
+            log_factorial(k)
+            + log_factorial(m - k)
+            + log_factorial(s - k)
+            + log_factorial(total - m - s + k)
+        )
+        if x * (4.0 - x) - 3.0 <= gain:
+            break
+        if x * (x - gain) >= 1.0:
+            continue
+        if 2.0 * log(x) <= gain:
+            break
+    count = np.int64(k)
+    return count if minority == part else np.int64(sample) - count
