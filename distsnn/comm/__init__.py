@@ -1,0 +1,28 @@
+"""Between ranks: communicators, the compiled exchange of spikes, agreement on errors, launching."""
+
+from distsnn.comm.agreement import agree, first_on_node, together
+from distsnn.comm.ending import guard
+from distsnn.comm.exchange import Exchange, ExchangeCounters
+from distsnn.comm.launch import launch, mpiexec_path
+from distsnn.comm.launcher import Launcher, launcher
+from distsnn.comm.local import DryRun, SingleProcess
+from distsnn.comm.protocol import Communicator
+from distsnn.comm.world import start, world
+
+__all__ = [
+    "Communicator",
+    "DryRun",
+    "Exchange",
+    "ExchangeCounters",
+    "Launcher",
+    "SingleProcess",
+    "agree",
+    "first_on_node",
+    "guard",
+    "launch",
+    "launcher",
+    "mpiexec_path",
+    "start",
+    "together",
+    "world",
+]

@@ -1,0 +1,243 @@
+"""The compiled entries that exchange an epoch's spikes, and the table they work on.
+
+The entries follow `distsnn.jit.entry`. Their integer table:
+
+==  ==============  ======================================================================
+ 0  OUTBOX          address: this rank's message, int32
+ 1  INBOX           address: the fixed-size parts of all messages, int32 [size × stride limit]
+ 2  REST            address: the rests of the messages that are longer, rank by rank, int32
+ 3  ARRIVAL_GID     address: the other ranks' spikes, ordered by (rank, step), uint32
+ 4  ARRIVAL_STEP    address: their loop index, the epoch's first step + step in it, int64
+ 5  ARRIVALS        address: their number, int64 [1]
+ 6  LAYOUT          address: length, then place of each rank's part of REST, int32 [2 × size]
+ 7  WAIT            address: MPI request, its flag, its status, int64 [16]
+ 8  COMMUNICATOR    MPI handle
+ 9  DATATYPE        MPI handle of a 32-bit integer
+10  RANK            this rank
+11  SIZE            number of ranks
+12  EPOCH_STEPS     most steps of an epoch: the number of counts in a message
+13  STRIDE          words of the fixed-size part, a power of two
+14  STRIDE_LEAST    its least value, which holds the counts
+15  STRIDE_LIMIT    its largest value
+16  WINDOW_PEAK     words of the longest message of the current window
+17  WINDOW_LEFT     exchanges left in the window
+18  EXCHANGES       counter: exchanges
+19  OVERFLOWS       counter: overflow rounds
+20  BYTES           counter: bytes received
+21  LARGEST         most spikes of one rank in one epoch so far
+==  ==============  ======================================================================
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from distsnn import jit
+
+(
+    OUTBOX,
+    INBOX,
+    REST,
+    ARRIVAL_GID,
+    ARRIVAL_STEP,
+    ARRIVALS,
+    LAYOUT,
+    WAIT,
+    COMMUNICATOR,
+    DATATYPE,
+    RANK,
+    SIZE,
+    EPOCH_STEPS,
+    STRIDE,
+    STRIDE_LEAST,
+    STRIDE_LIMIT,
+    WINDOW_PEAK,
+    WINDOW_LEFT,
+    EXCHANGES,
+    OVERFLOWS,
+    BYTES,
+    LARGEST,
+    TABLE_SIZE,
+) = range(23)
+
+FIRST_STRIDE = 64  # words: 256 bytes, sent eagerly by every MPI
+# Larger messages are better sent as long as they are, by the overflow round.
+LARGEST_STRIDE = 2048
+WINDOW = 256  # exchanges before a stride that was too long may shrink
+MOST_WORDS = 2**31 - 1
+
+# Handles are passed in whole registers, whatever the library's handle is (a 32-bit integer in
+# MPICH, a pointer in Open MPI), and read from the table: machine code in the disk cache then
+# serves every MPI library.
+_WORD, _INT = types.int64, types.int32
+_BLOCK = (_WORD, _INT, _WORD)  # address, count, datatype
+_BLOCKS = (_WORD, _WORD, _WORD, _WORD)  # address, counts, displacements, datatype
+
+
+def _external(name: str, *arguments: Any) -> Any:
+    return types.ExternalFunction(name, _INT(*arguments))
+
+
+_allgather = _external("MPI_Allgather", *_BLOCK, *_BLOCK, _WORD)
+_allgatherv = _external("MPI_Allgatherv", *_BLOCK, *_BLOCKS, _WORD)
+_iallgather = _external("MPI_Iallgather", *_BLOCK, *_BLOCK, _WORD, _WORD)
+_iallgatherv = _external("MPI_Iallgatherv", *_BLOCK, *_BLOCKS, _WORD, _WORD)
+_test = _external("MPI_Test", _WORD, _WORD, _WORD)
+_sched_yield = _external("sched_yield")
+
+
+@jit.inline
+def _plan(table: Any) -> Any:
+    # After the fixed-size round: count, lay out what is missing, return the longest message.
+    size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
+    inbox = jit.array(table[INBOX], size * stride, np.int32)
+    layout = jit.array(table[LAYOUT], 2 * size, np.int32)
+    longest, place = 0, 0
+    for rank in range(size):
+        words = header + inbox[rank * stride]
+        longest = max(longest, words)
+        rest = max(0, words - stride)
+        layout[rank] = rest
+        layout[size + rank] = place
+        place += rest
+    table[EXCHANGES] += 1
+    table[BYTES] += 4 * (size * stride + place)
+    table[LARGEST] = max(table[LARGEST], longest - header)
+    if place > 0:
+        table[OVERFLOWS] += 1
+    return longest
+
+
+@jit.inline
+def _decode(table: Any, first: int, last: int) -> None:
+    size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
+    inbox = jit.array(table[INBOX], size * stride, np.int32)
+    layout = jit.array(table[LAYOUT], 2 * size, np.int32)
+    # Only as much of the next three is touched as there are spikes.
+    rest = jit.array(table[REST], MOST_WORDS, np.uint32)
+    gid = jit.array(table[ARRIVAL_GID], MOST_WORDS, np.uint32)
+    step = jit.array(table[ARRIVAL_STEP], MOST_WORDS, np.int64)
+    arrived = 0
+    for rank in range(size):
+        start = rank * stride
+        if rank == table[RANK] or inbox[start] == 0:
+            continue
+        at = arrived
+        for word in range(start + header, start + min(stride, header + inbox[start])):
+            gid[at] = np.uint32(inbox[word])
+            at += 1
+        for word in range(layout[size + rank], layout[size + rank] + layout[rank]):
+            gid[at] = rest[word]
+            at += 1
+        for i in range(last - first):
+            for _ in range(inbox[start + 1 + i]):
+                step[arrived] = first + i
+                arrived += 1
+    jit.array(table[ARRIVALS], 1, np.int64)[0] = arrived
+
+
+@jit.inline
+def _adapt(table: Any, longest: int) -> None:
+    # All ranks see the same counts, so all come to the same stride.
+    table[WINDOW_PEAK] = max(table[WINDOW_PEAK], longest)
+    table[WINDOW_LEFT] -= 1
+    while table[STRIDE] < longest and table[STRIDE] < table[STRIDE_LIMIT]:
+        table[STRIDE] *= 2
+    if table[WINDOW_LEFT] == 0:
+        if 2 * table[WINDOW_PEAK] <= table[STRIDE] and table[STRIDE] > table[STRIDE_LEAST]:
+            table[STRIDE] //= 2
+        table[WINDOW_PEAK] = 0
+        table[WINDOW_LEFT] = WINDOW
+
+
+@jit.inline
+def _rest_address(table: Any) -> Any:
+    return table[OUTBOX] + 4 * table[STRIDE]
+
+
+@jit.inline
+def _rest_words(table: Any) -> Any:
+    return jit.array(table[LAYOUT], table[SIZE], np.int32)[table[RANK]]
+
+
+@jit.inline
+def _wait(table: Any) -> Any:
+    flag = jit.array(table[WAIT] + 8, 1, np.int32)
+    flag[0] = 0
+    while True:
+        status = _test(table[WAIT], table[WAIT] + 8, table[WAIT] + 16)
+        if status != 0 or flag[0] != 0:
+            return status
+        _sched_yield()
+
+
+@jit.entry
+def blocking(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last); waits spinning, as MPI does."""
+    kind, stride = table[DATATYPE], table[STRIDE]
+    communicator = table[COMMUNICATOR]
+    status = _allgather(table[OUTBOX], stride, kind, table[INBOX], stride, kind, communicator)
+    if status != 0:
+        return status
+    longest = _plan(table)
+    if longest > stride:
+        lengths = table[LAYOUT]
+        status = _allgatherv(
+            _rest_address(table),
+            _rest_words(table),
+            kind,
+            table[REST],
+            lengths,
+            lengths + 4 * table[SIZE],
+            kind,
+            communicator,
+        )
+        if status != 0:
+            return status
+    _decode(table, first, last)
+    _adapt(table, longest)
+    return 0
+
+
+@jit.entry
+def yielding(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last); gives the core to other ranks while it waits."""
+    kind, stride = table[DATATYPE], table[STRIDE]
+    communicator, request = table[COMMUNICATOR], table[WAIT]
+    status = _iallgather(
+        table[OUTBOX], stride, kind, table[INBOX], stride, kind, communicator, request
+    )
+    if status == 0:
+        status = _wait(table)
+    if status != 0:
+        return status
+    longest = _plan(table)
+    if longest > stride:
+        lengths = table[LAYOUT]
+        status = _iallgatherv(
+            _rest_address(table),
+            _rest_words(table),
+            kind,
+            table[REST],
+            lengths,
+            lengths + 4 * table[SIZE],
+            kind,
+            communicator,
+            request,
+        )
+        if status == 0:
+            status = _wait(table)
+        if status != 0:
+            return status
+    _decode(table, first, last)
+    _adapt(table, longest)
+    return 0
+
+
+@jit.entry
+def silent(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Receive nothing: the exchange of a dry run."""
+    jit.array(table[ARRIVALS], 1, np.int64)[0] = 0
+    table[EXCHANGES] += 1
+    return 0

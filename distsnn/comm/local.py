@@ -1,0 +1,139 @@
+"""Communicators of one process: the real single rank, and the imitation of one rank of many."""
+
+import os
+import sys
+from typing import NoReturn, TypeVar, overload
+
+import numpy as np
+
+from distsnn.comm.exchange import Exchange, Handles
+from distsnn.comm.exchange_entries import silent
+from distsnn.errors import DescriptionError
+
+T = TypeVar("T")
+
+
+class SingleProcess:
+    """The communicator of a job with one rank."""
+
+    rank = 0
+    size = 1
+    node_rank = 0
+    node_size = 1
+    library = "single process"
+
+    @property
+    def cores(self) -> int:
+        """Number of cores this process may use."""
+        return len(os.sched_getaffinity(0))
+
+    def bcast(self, value: T) -> T:
+        """Return `value`."""
+        return value
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return ``[value]``."""
+        return [value]
+
+    def allgather(self, value: T) -> list[T]:
+        """Return ``[value]``."""
+        return [value]
+
+    @overload
+    def allreduce_max(self, value: int) -> int: ...
+    @overload
+    def allreduce_max(self, value: np.ndarray) -> np.ndarray: ...
+    def allreduce_max(self, value: int | np.ndarray) -> int | np.ndarray:
+        """Return `value`, an array as a copy."""
+        return value.copy() if isinstance(value, np.ndarray) else value
+
+    def barrier(self) -> None:
+        """Return at once."""
+
+    def node_barrier(self) -> None:
+        """Return at once."""
+
+    def exchange(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: int,
+        *,
+        yielding: bool | None = None,
+    ) -> Exchange | None:
+        """Return None: there is nobody to exchange spikes with."""
+        return None
+
+    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+        """Return ``(code,)``."""
+        return (code,)
+
+    def abort(self, code: int) -> NoReturn:
+        """Raise SystemExit with the code."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        raise SystemExit(code)
+
+
+class DryRun(SingleProcess):
+    """Imitates one rank of many in one process, to estimate its memory and build time.
+
+    The other ranks are taken to be like this one: gathering repeats this rank's value. They never
+    spike. All are on this node.
+
+    Parameters
+    ----------
+    rank : int
+        The rank to imitate.
+    size : int
+        The number of ranks to imitate.
+
+    Raises
+    ------
+    DescriptionError
+        `rank` is not in ``range(size)``.
+    """
+
+    library = "dry run"
+
+    def __init__(self, rank: int, size: int) -> None:
+        if not 0 <= rank < size:
+            raise DescriptionError(
+                "no such rank", where="dry run", value=rank, allowed=f"0 to {size - 1}"
+            )
+        self.rank = self.node_rank = rank
+        self.size = self.node_size = size
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return `value` repeated on rank 0, None elsewhere."""
+        return [value] * self.size if self.rank == 0 else None
+
+    def allgather(self, value: T) -> list[T]:
+        """Return `value` repeated."""
+        return [value] * self.size
+
+    def exchange(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: int,
+        *,
+        yielding: bool | None = None,
+    ) -> Exchange | None:
+        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        if self.size == 1:
+            return None
+        others = [(max_total - max_local) // (self.size - 1)] * (self.size - 1)
+        return Exchange(
+            silent,
+            rank=self.rank,
+            max_locals=[*others[: self.rank], max_local, *others[self.rank :]],
+            max_total=max_total,
+            epoch_steps=epoch_steps,
+            handles=Handles(communicator=0, datatype=0),
+            explain=str,
+        )
+
+    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+        """Return `code` repeated."""
+        return (code,) * self.size

@@ -1,0 +1,170 @@
+"""The communicator of MPI ranks. The only module that imports mpi4py, and itself imported late."""
+
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar, overload
+
+import llvmlite.binding
+import mpi4py
+import numpy as np
+
+from distsnn import jit
+from distsnn.comm.exchange import Exchange, Handles
+from distsnn.comm.exchange_entries import blocking, yielding
+
+if "mpi4py.MPI" not in sys.modules:
+    # Only the main thread calls MPI; a lower level spares a lock in every call.
+    mpi4py.rc.thread_level = "funneled"
+    # distsnn has said why it aborts; MPICH need not add that it did.
+    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")
+
+from mpi4py import MPI
+
+T = TypeVar("T")
+
+_BUSY_POLLS = 200  # polls at full speed before a waiting rank starts to sleep
+_SHARE = 0.05  # a sleep's part of the time waited so far: waiting ends at most 5 % late
+_SHORTEST, _LONGEST = 50e-6, 10e-3  # s
+
+
+class MPICommunicator:
+    """The communicator of all ranks that an MPI launcher started.
+
+    Attributes
+    ----------
+    rank, size, node_rank, node_size, cores, library
+        As in `distsnn.comm.Communicator`.
+    """
+
+    def __init__(self) -> None:
+        # Own communicators: a user's messages on COMM_WORLD cannot be taken for ours, and the
+        # end of a job does not mix with the collectives that others may still be in.
+        self._all = MPI.COMM_WORLD.Dup()
+        self._end = MPI.COMM_WORLD.Dup()
+        self.rank: int = self._all.rank
+        self.size: int = self._all.size
+        self._node = self._all.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
+        self.node_rank: int = self._node.rank
+        self.node_size: int = self._node.size
+        # Ranks may be bound to cores each, or all to the same: what counts is the union.
+        self.cores: int = len(set().union(*self._node.allgather(os.sched_getaffinity(0))))
+        version = MPI.Get_library_version().splitlines()[0].strip("\x00 ")
+        self.library: str = " ".join(version.split())
+
+    def bcast(self, value: T) -> T:
+        """Return rank 0's `value` on all ranks."""
+        self.barrier()
+        result: T = self._all.bcast(value)
+        return result
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return all ranks' values on rank 0, None elsewhere."""
+        self.barrier()
+        return self._all.gather(value)
+
+    def allgather(self, value: T) -> list[T]:
+        """Return all ranks' values."""
+        self.barrier()
+        return self._all.allgather(value)
+
+    @overload
+    def allreduce_max(self, value: int) -> int: ...
+    @overload
+    def allreduce_max(self, value: np.ndarray) -> np.ndarray: ...
+    def allreduce_max(self, value: int | np.ndarray) -> int | np.ndarray:
+        """Return the maximum over ranks, element by element."""
+        mine = np.array(value, order="C")
+        result = np.empty_like(mine)
+        _wait(self._all.Iallreduce(mine, result, MPI.MAX))
+        return result if isinstance(value, np.ndarray) else int(result)
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        _wait(self._all.Ibarrier())
+
+    def node_barrier(self) -> None:
+        """Wait for the ranks of this node."""
+        _wait(self._node.Ibarrier())
+
+    def exchange(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: int,
+        *,
+        yielding: bool | None = None,
+    ) -> Exchange | None:
+        """Return the exchange of spikes, or None on a single rank."""
+        if self.size == 1:
+            return None
+        _load_symbols()
+        crowded = any(self.allgather(self.node_size > self.cores))
+        return Exchange(
+            _entry(crowded if yielding is None else yielding),
+            rank=self.rank,
+            max_locals=self.allgather(max_local),
+            max_total=max_total,
+            epoch_steps=epoch_steps,
+            handles=Handles(
+                communicator=MPI._handleof(self._all), datatype=MPI._handleof(MPI.INT32_T)
+            ),
+            explain=MPI.Get_error_string,
+        )
+
+    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+        """Return all ranks' codes at the end of the job, or None if not all came in time."""
+        codes = np.empty(self.size, np.int32)
+        request = self._end.Iallgather(np.array([code], np.int32), codes)
+        return tuple(codes.tolist()) if _wait(request, patience) else None
+
+    def abort(self, code: int) -> NoReturn:
+        """End all ranks at once."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        MPI.COMM_WORLD.Abort(code)
+        os._exit(code)  # a library that returns from Abort must not keep this rank alive
+
+
+def _entry(yields: bool) -> jit.Entry:
+    return yielding if yields else blocking
+
+
+def _wait(request: MPI.Request, patience: float | None = None) -> bool:
+    # Poll, then yield, then sleep for longer and longer: whether the request completed.
+    begin = time.monotonic()
+    polls = 0
+    while not request.Test():
+        polls += 1
+        if polls < _BUSY_POLLS:
+            os.sched_yield()
+            continue
+        waited = time.monotonic() - begin
+        if patience is not None and waited > patience:
+            return False
+        time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
+    return True
+
+
+def _load_symbols() -> None:
+    # Compiled code finds MPI's functions by name in libraries that LLVM was told about.
+    if llvmlite.binding.address_of_symbol("MPI_Allgather") is not None:
+        return
+    for path in _mapped_libraries():
+        if hasattr(ctypes.CDLL(path), "MPI_Allgather"):
+            llvmlite.binding.load_library_permanently(path)
+            return
+    raise RuntimeError(f"no mapped library of {MPI.Get_library_version()!r} has MPI_Allgather")
+
+
+def _mapped_libraries() -> Iterator[str]:
+    seen = set()
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[5] not in seen and "mpi" in Path(fields[5]).name.lower():
+            seen.add(fields[5])
+            if ".so" in fields[5] and "cpython" not in fields[5]:
+                yield fields[5]

@@ -1,0 +1,101 @@
+"""The communicator of this process: MPI under a launcher, one process otherwise."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cache
+
+from distsnn.comm.ending import guard, install_hook, write
+from distsnn.comm.launch import mpiexec_path
+from distsnn.comm.launcher import Launcher, launcher
+from distsnn.comm.local import SingleProcess
+from distsnn.comm.protocol import Communicator
+from distsnn.errors import DescriptionError
+
+
+@cache
+def world() -> Communicator:
+    """Return the communicator of all ranks of this job; the same one every time.
+
+    MPI is used, and mpi4py imported, only if an MPI launcher started this process (or the caller
+    has imported ``mpi4py.MPI`` already). With more than one rank, an exception that nobody catches
+    then ends the whole job.
+
+    Raises
+    ------
+    DescriptionError
+        The launcher started several processes that are no ranks of one MPI job: mpi4py is
+        missing, or belongs to another MPI than the launcher.
+    """
+    launched = launcher()
+    if launched is None and "mpi4py.MPI" not in sys.modules:
+        return SingleProcess()
+    if importlib.util.find_spec("mpi4py") is None:
+        if launched is not None and launched.size == 1:
+            return SingleProcess()
+        raise DescriptionError(
+            f"{_started(launched)}, but mpi4py is not installed",
+            where="MPI",
+            allowed="one process, or pip install 'distsnn[mpi]'",
+        )
+    try:
+        module = importlib.import_module("distsnn.comm.mpi")
+    except (ImportError, RuntimeError) as error:
+        raise DescriptionError(
+            f"{_started(launched)}, but mpi4py cannot load an MPI library ({error})",
+            where="MPI",
+            allowed="the MPI that mpi4py was built for, or pip install 'distsnn[mpi]'",
+        ) from error
+    communicator: Communicator = module.MPICommunicator()
+    _check_size(launched, communicator)
+    if communicator.size > 1:
+        install_hook(communicator)
+    return communicator
+
+
+def start(main: Callable[[Communicator], int | None]) -> int:
+    """Run a program on all ranks and return its exit code: `world` and `guard` in one.
+
+    Parameters
+    ----------
+    main : callable
+        Gets the communicator, returns an exit code (None for 0).
+
+    Returns
+    -------
+    int
+        Exit code, the same on all ranks.
+    """
+    try:
+        communicator = world()
+    except DescriptionError as error:
+        # No communicator to settle on a speaker, only the launcher's word.
+        launched = launcher()
+        if launched is None or launched.rank == 0:
+            write(str(error))
+        return 2
+    return guard(communicator, lambda: main(communicator))
+
+
+def _started(launched: Launcher | None) -> str:
+    if launched is None:
+        return "mpi4py.MPI is imported"
+    count = "an unknown number of" if launched.size is None else str(launched.size)
+    return f"{launched.name} started {count} processes"
+
+
+def _check_size(launched: Launcher | None, communicator: Communicator) -> None:
+    if launched is None or launched.size is None or launched.size == communicator.size:
+        return
+    try:
+        command = mpiexec_path()
+    except DescriptionError:
+        command = "mpiexec"
+    raise DescriptionError(
+        f"{_started(launched)}, but MPI ({communicator.library}) sees {communicator.size}: "
+        "the launcher belongs to another MPI",
+        where="MPI",
+        allowed=f"{command} -n {launched.size} distsnn ..., or srun with the --mpi= that this "
+        "MPI knows (srun --mpi=list)",
+    )

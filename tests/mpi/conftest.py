@@ -1,0 +1,23 @@
+"""Fixtures of the tests that start ranks. MPI itself is never initialised in pytest."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mpi_jobs import Starter
+
+
+@pytest.fixture(scope="session")
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture
+def starter(kernel_cache: Path) -> Iterator[Starter]:
+    if importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("mpi4py is not installed")
+    starter = Starter(kernel_cache)
+    yield starter
+    for job in starter.jobs:
+        job.kill()

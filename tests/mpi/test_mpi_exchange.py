@@ -1,0 +1,18 @@
+"""The compiled exchange on 1 to 4 ranks; what it must deliver is checked in the program."""
+
+import pytest
+from mpi_jobs import Starter
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_arrivals_are_the_other_ranks_spikes(starter: Starter, ranks: int) -> None:
+    ended = starter.mpiexec(ranks, "exchange.py").end()
+    assert ended.code == 0, ended.err
+    if ranks == 1:
+        assert ended.out == "alone\n"
+    else:
+        # The first rank of a node compiled (or had been spared by an earlier job); the others
+        # found its kernels in the disk cache.
+        hits = [int(word) for word in ended.out.removeprefix("cache hits").split()]
+        assert len(hits) == ranks
+        assert hits[1:] == [1] * (ranks - 1)
