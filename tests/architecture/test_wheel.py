@@ -1,0 +1,109 @@
+"""A wheel built from the checkout holds the whole package and nothing else, and works installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from source_rules import LINKED, PACKAGE, ROOT, folders
+
+# What a working copy holds beside the sources.
+LITTER = shutil.ignore_patterns(
+    ".git", ".venv", "venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", "*.zarr"
+)
+# Importing these has an effect: they start MPI, or the command line.
+EFFECTS = {"distsnn.comm.mpi", "distsnn.__main__"}
+
+pytestmark = pytest.mark.timeout(280)
+
+
+def pip(*arguments: str | Path) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a wheel from a clean copy: a leftover build folder must not hide a missing file."""
+    checkout = tmp_path_factory.mktemp("checkout") / "distsnn"
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=LITTER)
+    out = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--wheel-dir", out, checkout)
+    (built,) = out.glob("distsnn-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def members(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def test_the_wheel_holds_every_file_of_the_package(members: set[str]) -> None:
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders(PACKAGE)
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix not in {".pyc", ".nbi", ".nbc"}
+    }
+    assert files - members == set()
+
+
+def test_the_wheel_holds_nothing_else(members: set[str]) -> None:
+    assert {name for name in members if not (ROOT / name).is_file()} == set()
+    assert {name.split("/")[0] for name in members} == {"distsnn"}
+
+
+def test_the_wheel_holds_the_linked_folders_as_files(members: set[str]) -> None:
+    assert "distsnn/py.typed" in members
+    for folder in LINKED:
+        sources = {
+            f"distsnn/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / folder).rglob("*.py")
+        }
+        assert sources and sources <= members
+    assert "distsnn/io/__init__.py" not in members
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel, without what it depends on, into a folder of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", "--no-deps", "--target", folder, wheel)
+    return folder
+
+
+def python(site: Path, folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_installed_module_imports_from_another_folder(
+    site: Path, members: set[str], tmp_path: Path
+) -> None:
+    names = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in members
+        if name.endswith(".py")
+    } - EFFECTS
+    code = (
+        f"import importlib\nfor name in {sorted(names)!r}:\n"
+        "    print(importlib.import_module(name).__file__)"
+    )
+    files = python(site, tmp_path, "-c", code).split()
+    assert len(files) == len(names)
+    assert all(Path(file).is_relative_to(site) for file in files)
+
+
+def test_the_installed_command_line_answers_from_another_folder(site: Path, tmp_path: Path) -> None:
+    assert "usage" in python(site, tmp_path, "-m", "distsnn", "--help").lower()
