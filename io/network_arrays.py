@@ -1,0 +1,89 @@
+"""The large arrays of a network's description (and of its tables), kept beside its JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.nodes import create_array, create_group, location, open_array, store_errors
+from distsnn.io.schema import check_component
+
+NETWORK = "network/arrays"
+TABLES = "tables"
+
+# Elements per chunk: 8 MiB of float64.
+_CHUNK = 2**20
+
+
+def store_arrays(
+    root: zarr.Group, arrays: Mapping[str, np.ndarray[Any, Any]], *, under: str = NETWORK
+) -> None:
+    """Write arrays under a group of the store.
+
+    Parameters
+    ----------
+    root : zarr.Group
+        The store's root, writable.
+    arrays : mapping of str to ndarray
+        Arrays of numbers or booleans; a name may hold slashes ("projections/3/weight").
+    under : str
+        The group, ``network/arrays`` or ``tables``; created with its parents.
+
+    Raises
+    ------
+    DescriptionError
+        If a name or dtype cannot be stored.
+    StoreError
+        If it cannot be written.
+    """
+    parts = under.split("/")
+    for depth in range(len(parts)):
+        create_group(root, "/".join(parts[: depth + 1]), {})
+    for name, array in arrays.items():
+        where = f"{under}, array {name!r}"
+        for component in name.split("/"):
+            check_component(component, where=where)
+        if array.dtype.kind not in "biuf":
+            raise DescriptionError(
+                "not an array of numbers", where=where, value=str(array.dtype), allowed="numbers"
+            )
+        # The last axes stay whole where they can: a chunk is a run of rows.
+        rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:], dtype=np.int64))))
+        chunks = tuple(
+            max(1, min(length, rows if axis == 0 else length))
+            for axis, length in enumerate(array.shape)
+        )
+        path = f"{under}/{name}"
+        dtype = array.dtype.newbyteorder("=").name
+        stored = create_array(root, path, shape=array.shape, chunks=chunks, dtype=dtype)
+        with store_errors(location(root, path), "cannot be written"):
+            stored[...] = array
+
+
+def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarray[Any, Any]]:
+    """Read all arrays under a group of the store, by name (empty where there is no such group).
+
+    Raises
+    ------
+    StoreError
+        If one is damaged. What an array's metadata claims is compared with the chunks that there
+        are before memory is taken for it.
+    """
+    with store_errors(location(root, under), "cannot be read"):
+        group = root.get(under)
+        if not isinstance(group, zarr.Group):
+            return {}
+        names = [
+            name for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)
+        ]
+    arrays = {}
+    for name in names:
+        stored = open_array(root, f"{under}/{name}")
+        where = location(root, f"{under}/{name}")
+        with store_errors(where, "cannot be read"):
+            if stored.size and stored.nchunks_initialized != stored.nchunks:
+                raise StoreError("damaged: chunks are missing", path=where)
+            arrays[name] = np.asarray(stored[...])
+    return arrays

@@ -1,0 +1,165 @@
+"""Groups and arrays of a store, created and opened only as the schema says.
+
+This is the only module that knows zarr's calls. zarr's consolidated metadata is not used: it would
+be a second truth about a store that grows. `LocalStore` writes a file beside the old one and
+renames it, so a reader sees an attribute write whole or not at all.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.storage import LocalStore
+
+from distsnn.errors import StoreError
+from distsnn.io.attributes import decode, encode
+from distsnn.io.schema import array_spec, group_spec
+
+# A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
+_CONFIG: Any = {"write_empty_chunks": True}
+
+
+@contextmanager
+def store_errors(path: str | Path, what: str) -> Iterator[None]:
+    """Turn what the file system and zarr raise into a StoreError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        # zarr's own "not found" errors are OSErrors without an errno.
+        raise StoreError(f"{what}: {error.strerror or error}", path=str(path)) from error
+    except (ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
+        raise StoreError(f"{what}: {type(error).__name__}: {error}", path=str(path)) from error
+
+
+def location(group: zarr.Group | zarr.Array[Any], path: str = "") -> str:
+    """Return the file path of a node, for messages."""
+    store = group.store
+    root = str(store.root) if isinstance(store, LocalStore) else str(store)
+    parts = [part for part in (group.path, path) if part]
+    return "/".join([root, *parts])
+
+
+def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
+    """Open the root group of the store in the folder `path` (StoreError if there is none)."""
+    if not (path / "zarr.json").is_file():
+        missing = "there is no such path" if not path.exists() else "not a Zarr store"
+        raise StoreError(missing, path=str(path))
+    with store_errors(path, "cannot be opened"):
+        store = LocalStore(path, read_only=not writable)
+        return zarr.open_group(
+            store, mode="r+" if writable else "r", zarr_format=3, use_consolidated=False
+        )
+
+
+def new_root(path: Path) -> zarr.Group:
+    """Create the root group of a new store in a folder that does not exist yet."""
+    with store_errors(path, "cannot be created"):
+        path.mkdir()
+        return zarr.create_group(LocalStore(path), zarr_format=3)
+
+
+def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> zarr.Group:
+    """Create a group with all its attributes in one write (StoreError if it exists)."""
+    encoded = encode(attributes, where=path)
+    group_spec(path).check(encoded, path=location(root, path), writing=True)
+    with store_errors(location(root, path), "cannot be created"):
+        return root.create_group(path, attributes=encoded)
+
+
+def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
+    """Open the group at `path`, or return None where there is none."""
+    try:
+        node = root[path]
+    except KeyError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"cannot be read: {error}", path=location(root, path)) from error
+    if not isinstance(node, zarr.Group):
+        raise StoreError("is an array, must be a group", path=location(root, path))
+    return node
+
+
+def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
+    """Change attributes of a group in one atomic write; those not named stay as they are."""
+    encoded = encode(attributes, where=group.path)
+    merged = {**group.attrs.asdict(), **encoded}
+    group_spec(group.path).check(merged, path=location(group), writing=True)
+    with store_errors(location(group), "cannot be written"):
+        group.update_attributes(encoded)
+
+
+def read_attributes(group: zarr.Group) -> dict[str, Any]:
+    """Return a group's attributes, validated."""
+    attributes = group.attrs.asdict()
+    group_spec(group.path).check(attributes, path=location(group), writing=False)
+    decoded: dict[str, Any] = decode(attributes)
+    return decoded
+
+
+def create_array(
+    root: zarr.Group,
+    path: str,
+    *,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    units: str = "",
+    doc: str = "",
+) -> zarr.Array[Any]:
+    """Create an array (zstd level 3 with byte shuffle, each chunk with a checksum).
+
+    Parameters
+    ----------
+    root : zarr.Group
+        The store's root.
+    path : str
+        Path inside the store; the schema must know it.
+    shape, chunks : tuple of int
+        As in zarr.
+    dtype : str
+        One of those that the schema allows.
+    units, doc : str
+        Unit and meaning where the schema leaves them to each array.
+
+    Raises
+    ------
+    StoreError
+        If the schema does not allow it, it exists, or it cannot be written.
+    """
+    spec = array_spec(path)
+    where = location(root, path)
+    spec.check(dtype, len(shape), path=where)
+    itemsize = np.dtype(dtype).itemsize
+    blosc = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=itemsize)
+    with store_errors(where, "cannot be created"):
+        return root.create_array(
+            path,
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            compressors=[blosc, Crc32cCodec()],
+            fill_value=spec.fill.get(dtype, 0),
+            dimension_names=list(spec.dims) or None,
+            attributes={"units": spec.unit or units, "long_name": doc or spec.doc},
+            config=_CONFIG,
+        )
+
+
+def open_array(root: zarr.Group, path: str) -> zarr.Array[Any]:
+    """Open an array and validate it (StoreError if it is missing or differs from the schema)."""
+    where = location(root, path)
+    with store_errors(where, "cannot be read"):
+        node = root[path]
+    if not isinstance(node, zarr.Array):
+        raise StoreError("is a group, must be an array", path=where)
+    spec = array_spec(path)
+    spec.check(node.dtype, node.ndim, path=where)
+    if spec.dims and node.metadata.zarr_format == 3:
+        names = getattr(node.metadata, "dimension_names", None)
+        if tuple(names or ()) != spec.dims:
+            raise StoreError(f"dimensions {names}, must be {spec.dims}", path=where)
+    return node

@@ -1,0 +1,180 @@
+"""One rank's committed spikes, found by time; and the merging of several ranks' spikes."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError
+from distsnn.io.nodes import location, open_array, read_attributes, store_errors
+from distsnn.io.spike_index import SpikeTable
+
+Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
+
+
+@dataclass(frozen=True)
+class CommittedArray:
+    """A zarr array as far as it is committed along its first axis: index it like an array.
+
+    Attributes
+    ----------
+    array : zarr.Array
+        The whole array, as it is on disk.
+    rows : int
+        The committed rows.
+    """
+
+    array: zarr.Array[Any]
+    rows: int
+
+    def __post_init__(self) -> None:
+        if self.array.shape[0] < self.rows:
+            raise StoreError(
+                f"damaged: {self.rows} rows committed, {self.array.shape[0]} stored",
+                path=location(self.array),
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, as far as committed."""
+        return (self.rows, *self.array.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return np.dtype(self.array.dtype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows per chunk."""
+        return int(self.array.chunks[0])
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def load(self, start: int, stop: int) -> NDArray[Any]:
+        """Return rows [start, stop), both within the committed ones (StoreError if damaged)."""
+        with store_errors(location(self.array), "damaged or unreadable"):
+            return np.asarray(self.array[start:stop])
+
+    def __getitem__(self, key: slice) -> NDArray[Any]:
+        start, stop, stride = key.indices(self.rows)
+        if stride < 1:
+            raise IndexError("slices go forward")
+        return self.load(start, max(start, stop))[::stride]
+
+
+@dataclass(frozen=True)
+class RankSpikes:
+    """One rank's committed spikes, in the order of (step, gid).
+
+    Attributes
+    ----------
+    root : zarr.Group
+        The store.
+    path : str
+        The group inside it.
+    table : SpikeTable
+        The number of spikes, the committed step, and the index.
+    """
+
+    root: zarr.Group
+    path: str
+    table: SpikeTable
+
+    @classmethod
+    def of(cls, root: zarr.Group, group: zarr.Group) -> Self:
+        """Read the commit of a rank's spikes (StoreError if it contradicts itself)."""
+        attributes = read_attributes(group)
+        where = location(group)
+        rows, stride = attributes["committed"], attributes["index_stride"]
+        with store_errors(where, "damaged index"):
+            steps = np.array(attributes["index_step"], dtype=np.int64)
+            if rows < 0 or stride < 1 or len(steps) != -(-rows // stride):
+                raise ValueError(f"{len(steps)} entries of stride {stride} for {rows} spikes")
+            committed = attributes["committed_step"]
+            last = max(committed, attributes["last_spike_step"])
+            if np.any(np.diff(steps) < 0) or (len(steps) and steps[-1] > last):
+                raise ValueError("its steps are out of order")
+        return cls(root, group.path, SpikeTable(rows, committed, last, stride, steps))
+
+    @property
+    def step(self) -> CommittedArray:
+        """Stamps, steps."""
+        return CommittedArray(open_array(self.root, f"{self.path}/step"), self.table.rows)
+
+    @property
+    def gid(self) -> CommittedArray:
+        """Neurons."""
+        return CommittedArray(open_array(self.root, f"{self.path}/gid"), self.table.rows)
+
+    def rows_until(self, step: int) -> int:
+        """Return the number of spikes stamped ≤ `step`; reads a few chunks at most."""
+        low, high = self.table.bracket(step)
+        if low >= high:
+            return high
+        column = self.step
+        low, high = _narrow(column, step, low, high)
+        return low + int(np.searchsorted(column.load(low, high), step, side="right"))
+
+    def read(self, after: int, until: int) -> Spikes:
+        """Return the spikes stamped in (after, until].
+
+        Raises
+        ------
+        StoreError
+            If chunks are missing or damaged, or the order of time is broken.
+        """
+        low, high = self.table.bracket(after)[0], self.table.bracket(until)[1]
+        if low >= high:
+            return empty_spikes()
+        column = self.step
+        low = _narrow(column, after, *self.table.bracket(after))[0]
+        high = _narrow(column, until, *self.table.bracket(until))[1]
+        step = column.load(low, high)
+        if len(step) and (step[0] < 0 or np.any(np.diff(step) < 0)):
+            raise StoreError(
+                "damaged: steps out of order, or chunks missing", path=location(column.array)
+            )
+        start, stop = np.searchsorted(step, [after, until], side="right")
+        if start == stop:
+            return empty_spikes()
+        return step[start:stop], self.gid.load(low + int(start), low + int(stop))
+
+
+def empty_spikes() -> Spikes:
+    """Return no spikes."""
+    return np.empty(0, np.int32), np.empty(0, np.uint32)
+
+
+def _narrow(column: CommittedArray, step: int, low: int, high: int) -> tuple[int, int]:
+    """Bisect bounds on the number of rows stamped ≤ `step` down to about one chunk."""
+    chunk = column.chunk_rows
+    while high - low > 2 * chunk:
+        middle = (low + high) // 2
+        if int(column.load(middle, middle + 1)[0]) <= step:
+            low = middle + 1
+        else:
+            high = middle
+    return low, high
+
+
+def merge(parts: list[Spikes]) -> Spikes:
+    """Merge the spikes of several ranks into the order of (step, gid)."""
+    filled = [part for part in parts if len(part[0])]
+    if not filled:
+        return empty_spikes()
+    if len(filled) == 1:
+        return filled[0]
+    step = np.concatenate([part[0] for part in filled])
+    key = step.astype(np.int64) << 32
+    key |= np.concatenate([part[1] for part in filled])
+    key.sort()
+    return (key >> 32).astype(np.int32), (key & 0xFFFFFFFF).astype(np.uint32)

@@ -1,0 +1,366 @@
+"""Reads a run's store: complete, interrupted, or while ranks are still appending to it.
+
+Only what is committed is read; an array's `shape` may have run ahead of it. The commit is read
+before the array is opened, so the array is at least as long. Attempts are joined here: a later
+attempt's first step bounds what the earlier ones count for.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError, unknown
+from distsnn.io.network_arrays import NETWORK, TABLES, load_arrays
+from distsnn.io.nodes import open_group, open_root, read_attributes
+from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
+from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
+from distsnn.io.spike_index import SpikeTable, plan_windows
+from distsnn.io.state_reader import RankState, StateRecording, StateSegment
+
+# A rank's spikes lie in chunks that are decompressed whole. Windows grow with the ranks so that
+# each chunk is decompressed a few times at most, within a bounded memory.
+_WINDOW = (2**20, 2**23)
+_WINDOW_PER_RANK = 2**16
+
+_RECORD = np.dtype([("step", "<i4"), ("gid", "<u4")])
+
+
+@dataclass(frozen=True)
+class RankRecord:
+    """What one rank wrote in one attempt.
+
+    Attributes
+    ----------
+    attempt, rank : int
+        Which.
+    started : bool
+        Whether the rank has created its group.
+    status : str
+        "running", "complete", "stopped: …" or "failed: …"; "not started".
+    timing : dict of str to float
+        Wall time by phase, s.
+    memory : dict
+        ``peak_rss_bytes`` and more.
+    spikes : RankSpikes or None
+        Its spikes, lazily opened.
+    states : dict of str to RankState
+        Its state recordings, lazily opened.
+    """
+
+    attempt: int
+    rank: int
+    started: bool
+    status: str
+    timing: dict[str, float]
+    memory: dict[str, Any]
+    spikes: RankSpikes | None
+    states: dict[str, RankState]
+
+    @property
+    def committed_step(self) -> int:
+        """All that this rank recorded up to this step is committed (-1: nothing can be said)."""
+        return -1 if self.spikes is None else self.spikes.table.committed_step
+
+    @property
+    def last_step(self) -> int:
+        """The last step of which this rank has committed anything (-1: none)."""
+        return -1 if self.spikes is None else self.spikes.table.last_step
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of the run, and the steps (first_step, until_step] for which it counts.
+
+    ``until_step`` is None for the last attempt: it counts for all that it recorded.
+    """
+
+    index: int
+    ranks: tuple[RankRecord, ...]
+    first_step: int
+    until_step: int | None
+    assignment: dict[str, Any]
+
+    @property
+    def last(self) -> int:
+        """The last step that any rank may have committed and that counts, or first_step."""
+        steps = max((rank.last_step for rank in self.ranks), default=-1)
+        return max(self.first_step, self._bounded(steps))
+
+    @property
+    def complete_step(self) -> int:
+        """Everything up to this step that counts is committed by all ranks; or first_step."""
+        steps = min((rank.committed_step for rank in self.ranks), default=-1)
+        return max(self.first_step, self._bounded(steps))
+
+    def _bounded(self, step: int) -> int:
+        return step if self.until_step is None else min(step, self.until_step)
+
+
+class StoreReader:
+    """A run's store as it was when this object was made.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The store.
+
+    Attributes
+    ----------
+    path : Path
+        The store.
+    metadata : dict
+        Attributes of the root, as in `distsnn.io.schema`.
+    attempts : tuple of Attempt
+        In their order.
+
+    Raises
+    ------
+    StoreError
+        If it is no run, of a later format version, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._root = open_root(self.path)
+        raw = self._root.attrs.asdict()
+        if raw.get("format") != FORMAT:
+            raise StoreError("is not a run of distsnn", path=str(self.path))
+        version = raw.get("format_version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise StoreError(
+                f"format version {version!r}; this distsnn reads up to {FORMAT_VERSION}",
+                path=str(self.path),
+            )
+        self.metadata = read_attributes(self._root)
+        self.attempts = _open_attempts(self._root)
+
+    @property
+    def dt(self) -> float:
+        """Time step, ms."""
+        return float(self.metadata["dt"])
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return sum(int(row["size"]) for row in self.metadata["populations"])
+
+    def population(self, name: str) -> dict[str, Any]:
+        """Return a population's row of the table (DescriptionError if there is none)."""
+        rows = {str(row["name"]): row for row in self.metadata["populations"]}
+        if name not in rows:
+            raise unknown("population", name, rows, where=str(self.path))
+        row: dict[str, Any] = rows[name]
+        return row
+
+    def recorded(self, population: str) -> NDArray[np.bool_]:
+        """Return which neurons of a population have their spikes recorded, shape (size,)."""
+        recorded = np.zeros(self.population(population)["size"], np.bool_)
+        for view in self.metadata["recorded_spikes"]:
+            if view["population"] == population:
+                recorded[view["start"] : view["stop"]] = True
+        return recorded
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run reached its end and every rank said so."""
+        return bool(self.metadata["complete"])
+
+    @property
+    def last_step(self) -> int:
+        """The last step of which anything may be committed."""
+        return max((attempt.last for attempt in self.attempts), default=0)
+
+    @property
+    def complete_step(self) -> int:
+        """The last step up to which every rank has committed everything."""
+        step = 0
+        for attempt in self.attempts:
+            # A gap between attempts ends what is complete.
+            if attempt.first_step <= step:
+                step = max(step, attempt.complete_step)
+        return step
+
+    @cached_property
+    def n_spikes(self) -> int:
+        """Number of committed spikes that count."""
+        total = 0
+        for attempt in self.attempts:
+            for spikes in _spikes_of(attempt):
+                total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.first_step)
+        return total
+
+    def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the network's description: its JSON and its arrays."""
+        return self.metadata["network"], load_arrays(self._root, under=NETWORK)
+
+    def tables(self) -> dict[str, NDArray[Any]]:
+        """Return the kernels' tables."""
+        return load_arrays(self._root, under=TABLES)
+
+    def windows(
+        self,
+        first: int = 0,
+        last: int | None = None,
+        *,
+        target: int | None = None,
+        align: int = 1,
+    ) -> list[tuple[int, int]]:
+        """Cut steps (first, last] into windows of about equally many spikes, reading none.
+
+        Parameters
+        ----------
+        first, last : int
+            The range, steps; by default all that is committed.
+        target : int, optional
+            Spikes per window, about.
+        align : int
+            Windows start at `first` plus multiples of this, steps.
+
+        Returns
+        -------
+        list of (int, int)
+            Windows (after, until] without gaps.
+        """
+        last = self.last_step if last is None else last
+        pieces: list[tuple[SpikeTable, int, int]] = []
+        for attempt in self.attempts:
+            pieces += [(s.table, attempt.first_step, attempt.last) for s in _spikes_of(attempt)]
+        if target is None:
+            target = int(np.clip(len(pieces) * _WINDOW_PER_RANK, *_WINDOW))
+        return plan_windows(pieces, first, last, target=target, align=align)
+
+    def spikes(self, first: int = 0, last: int | None = None) -> Spikes:
+        """Load the spikes stamped in (first, last], merged over ranks and attempts.
+
+        Parameters
+        ----------
+        first, last : int
+            Steps; `first` itself is outside. By default all that is committed.
+
+        Returns
+        -------
+        (ndarray of int32, ndarray of uint32)
+            Stamps (steps) and gids, in the order of (step, gid).
+
+        Raises
+        ------
+        StoreError
+            If chunks are missing or damaged.
+        """
+        last = self.last_step if last is None else last
+        merged = []
+        for attempt in self.attempts:
+            low, high = max(first, attempt.first_step), min(last, attempt.last)
+            if low < high:
+                merged.append(merge([s.read(low, high) for s in _spikes_of(attempt)]))
+        if not merged:
+            return empty_spikes()
+        step = np.concatenate([part[0] for part in merged])
+        gid = np.concatenate([part[1] for part in merged])
+        if len(gid) and int(gid.max()) >= self.n_neurons:
+            raise StoreError(f"damaged: gid {int(gid.max())} is no neuron", path=str(self.path))
+        return step, gid
+
+    def iterate_spikes(
+        self, first: int = 0, last: int | None = None, *, target: int | None = None
+    ) -> Iterator[Spikes]:
+        """Yield the merged spikes window by window, in bounded memory."""
+        for low, high in self.windows(first, last, target=target):
+            yield self.spikes(low, high)
+
+    def spike_hash(self) -> str:
+        """Return the SHA-256, in hexadecimal, of all committed spikes.
+
+        Hashed are 8-byte records, step as int32 and gid as uint32, both little-endian, in the
+        order of (step, gid): equal for equal recordings, whatever the number of ranks or attempts.
+        Bounded memory.
+        """
+        digest = hashlib.sha256()
+        for step, gid in self.iterate_spikes():
+            records = np.empty(len(step), _RECORD)
+            records["step"], records["gid"] = step, gid
+            digest.update(records.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def state_names(self) -> list[str]:
+        """Names of the state recordings."""
+        return [str(view["name"]) for view in self.metadata["recorded_states"]]
+
+    def state(self, name: str) -> StateRecording:
+        """Return a state recording joined over ranks and attempts, without loading it.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        StoreError
+            If it is damaged.
+        """
+        segments = []
+        for attempt in self.attempts:
+            parts = [rank.states.get(name) for rank in attempt.ranks]
+            present = tuple(part for part in parts if part is not None)
+            # Rows are valid where every rank has them.
+            whole = len(present) == len(parts)
+            segments.append(StateSegment(present, attempt.first_step, attempt.until_step, whole))
+        return StateRecording.of(self.metadata, name, segments, path=str(self.path))
+
+
+def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
+    return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
+
+
+def _open_attempts(root: zarr.Group) -> tuple[Attempt, ...]:
+    groups: list[dict[str, Any]] = []
+    while (group := open_group(root, attempt_path(len(groups)))) is not None:
+        groups.append(read_attributes(group))
+    attempts = []
+    for index, attributes in enumerate(groups):
+        later = [other["first_step"] for other in groups[index + 1 :]]
+        attempts.append(
+            Attempt(
+                index=index,
+                ranks=tuple(_open_rank(root, index, r) for r in range(attributes["ranks"])),
+                first_step=attributes["first_step"],
+                until_step=min(later, default=None),
+                assignment=attributes["assignment"],
+            )
+        )
+    return tuple(attempts)
+
+
+def _open_rank(root: zarr.Group, attempt: int, rank: int) -> RankRecord:
+    path = rank_path(attempt, rank)
+    group = open_group(root, path)
+    if group is None:
+        return RankRecord(attempt, rank, False, "not started", {}, {}, None, {})
+    attributes = read_attributes(group)
+    spikes = None
+    spike_group = open_group(root, f"{path}/spikes")
+    if spike_group is not None:
+        spikes = RankSpikes.of(root, spike_group)
+    states = {}
+    state_group = open_group(root, f"{path}/state")
+    for name in sorted(state_group.group_keys()) if state_group is not None else ():
+        opened = RankState.of(root, f"{path}/state/{name}")
+        if opened is not None:
+            states[name] = opened
+    return RankRecord(
+        attempt,
+        rank,
+        True,
+        attributes["status"],
+        attributes.get("timing", {}),
+        attributes.get("memory", {}),
+        spikes,
+        states,
+    )

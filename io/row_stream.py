@@ -1,0 +1,229 @@
+"""Rows on their way into a store: a bounded ring in memory, whole blocks in chunks, one commit.
+
+Row r of a stream lies at ``r % capacity`` of its ring, and the capacity is a whole number of
+blocks (chunks), so a block is contiguous in memory and is written from where it lies. Its space is
+given back only when the block is full and committed: a block that was committed in part is written
+again whole, without reading it back. Three counters tell everything:
+
+    released ≤ committed ≤ appended ≤ released + capacity
+
+The rank's own thread moves `appended`; the writer thread moves the others. Both hold the lock of
+`StreamThread` while they look at or move counters, and neither while it copies or writes: the
+writer reads rows below `appended`, the owner fills rows from it on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError
+from distsnn.io.nodes import location, store_errors, write_attributes
+from distsnn.io.spike_index import SpikeIndex
+
+# Blocks in a ring: one that is being filled, two on their way, one for the writer's delay.
+BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a write is going to make valid: rows below `rows`, and all that is stamped ≤ `step`."""
+
+    rows: int
+    step: int
+
+
+class RowStream:
+    """Rows of several columns of equal length.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        The group whose attributes commit the rows.
+    arrays : mapping of str to zarr.Array
+        One array per column; the first axis counts rows and is chunked by `block_rows`.
+    block_rows : int
+        Rows per chunk.
+    first_step : int
+        The committed step at the start.
+    """
+
+    counter = "committed"
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        arrays: Mapping[str, zarr.Array[Any]],
+        *,
+        block_rows: int,
+        first_step: int,
+    ) -> None:
+        self._group, self._arrays = group, dict(arrays)
+        self.block_rows, self.capacity = block_rows, BLOCKS * block_rows
+        self.ring: dict[str, NDArray[Any]] = {
+            name: np.empty((self.capacity, *array.shape[1:]), array.dtype)
+            for name, array in arrays.items()
+        }
+        self._length = {name: array.shape[0] for name, array in arrays.items()}
+        self.appended = self.committed = self.released = 0
+        self.advanced = self.committed_step = first_step
+
+    def room(self) -> int:
+        """Return how many rows the ring can take now (hold the lock)."""
+        return self.released + self.capacity - self.appended
+
+    def has_block(self) -> bool:
+        """Return whether a whole block waits to be written (hold the lock)."""
+        return self.appended // self.block_rows > self.committed // self.block_rows
+
+    def fill(self, columns: Mapping[str, NDArray[Any]], start: int, stop: int) -> None:
+        """Copy rows [start, stop) of `columns` into the ring behind the appended ones."""
+        row = self.appended
+        while start < stop:
+            at = row % self.capacity
+            count = min(stop - start, self.capacity - at)
+            for name, column in columns.items():
+                self.ring[name][at : at + count] = column[start : start + count]
+            row, start = row + count, start + count
+
+    def stamp(self, row: int) -> int:
+        """Return the step of a row that is still in the ring."""
+        raise NotImplementedError
+
+    def plan(self, *, everything: bool) -> Commit | None:
+        """Return the next commit, or None where there is nothing to do (hold the lock).
+
+        Rows are in the order of their stamps, so when some stay behind, all that is stamped before
+        the first of these is in.
+        """
+        rows = self.appended
+        if not everything:
+            if not self.has_block():
+                return None
+            rows = rows // self.block_rows * self.block_rows
+        step = self.advanced
+        if rows < self.appended:
+            step = min(step, self.stamp(rows) - 1)
+        commit = Commit(rows, max(step, self.committed_step))
+        return None if commit == Commit(self.committed, self.committed_step) else commit
+
+    def write(self, commit: Commit) -> None:
+        """Write rows [committed, commit.rows) and then commit them in one attribute write."""
+        if commit.rows > self.committed:
+            first = self.committed // self.block_rows * self.block_rows
+            for name, array in self._arrays.items():
+                self._length[name] = self._grow(array, self._length[name], commit.rows)
+                for start in range(first, commit.rows, self.block_rows):
+                    stop = min(start + self.block_rows, commit.rows)
+                    at = start % self.capacity
+                    with store_errors(location(array), "cannot be written"):
+                        array[start:stop] = self.ring[name][at : at + stop - start]
+            self._rows_written(first, commit.rows)
+        write_attributes(
+            self._group,
+            {self.counter: commit.rows, "committed_step": commit.step, **self._more_attributes()},
+        )
+
+    def take(self, commit: Commit) -> None:
+        """Move the counters after a commit (hold the lock)."""
+        self.committed, self.committed_step = commit.rows, commit.step
+        self.released = commit.rows // self.block_rows * self.block_rows
+
+    def trim(self) -> None:
+        """Cut the arrays to what is committed, for readers that know nothing of commits."""
+        for name, array in self._arrays.items():
+            if self._length[name] > self.committed:
+                with store_errors(location(array), "cannot be cut to its length"):
+                    array.resize((self.committed, *array.shape[1:]))
+                self._length[name] = self.committed
+
+    def _grow(self, array: zarr.Array[Any], length: int, rows: int) -> int:
+        if rows <= length:
+            return length
+        with store_errors(location(array), "cannot be extended"):
+            array.resize((rows, *array.shape[1:]))
+        return rows
+
+    def _rows_written(self, first: int, rows: int) -> None:
+        """Take note that rows [first, rows) are on disk; `first` starts a block."""
+
+    def _more_attributes(self) -> dict[str, Any]:
+        return {}
+
+
+class SpikeStream(RowStream):
+    """Spikes: columns step and gid, with their index."""
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        arrays: Mapping[str, zarr.Array[Any]],
+        *,
+        block_rows: int,
+        first_step: int,
+    ) -> None:
+        super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
+        self.index = SpikeIndex(stride=block_rows)
+        self._last_spike_step = 0
+        self._least_key = (first_step + 1) << 32
+
+    def check(self, step: NDArray[np.int32], gid: NDArray[np.uint32]) -> None:
+        """Raise StoreError unless the spikes continue the order of (step, gid)."""
+        if len(step) != len(gid):
+            raise StoreError(f"{len(step)} steps but {len(gid)} gids", path=location(self._group))
+        key = step.astype(np.int64) << 32
+        key |= gid
+        if len(key) and (key[0] < self._least_key or not bool(np.all(key[1:] > key[:-1]))):
+            raise StoreError("spikes out of the order (step, gid)", path=location(self._group))
+        if len(key) and int(step[0]) <= self.advanced:
+            raise StoreError(
+                f"spike at step {int(step[0])}, after all up to step {self.advanced} were "
+                "declared complete",
+                path=location(self._group),
+            )
+        if len(key):
+            self._least_key = int(key[-1]) + 1
+
+    def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
+        return int(self.ring["step"][row % self.capacity])
+
+    def _rows_written(self, first: int, rows: int) -> None:
+        for start in range(first, rows, self.block_rows):
+            self.index.add_block(start, self.stamp(start))
+        self._last_spike_step = self.stamp(rows - 1)
+
+    def _more_attributes(self) -> dict[str, Any]:
+        return {
+            "last_spike_step": self._last_spike_step,
+            "index_stride": self.index.stride,
+            "index_step": self.index.steps,
+        }
+
+
+class StateStream(RowStream):
+    """Rows of a state recording: row r is stamped ``row_zero + r·every``."""
+
+    counter = "committed_rows"
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        arrays: Mapping[str, zarr.Array[Any]],
+        *,
+        block_rows: int,
+        first_step: int,
+        row_zero: int,
+        every: int,
+    ) -> None:
+        super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
+        self._row_zero, self._every = row_zero, every
+
+    def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
+        return self._row_zero + row * self._every
+
+    def _grow(self, array: zarr.Array[Any], length: int, rows: int) -> int:
+        # Twice as long each time: a run that is continued in small pieces resizes rarely.
+        return super()._grow(array, length, rows if rows <= length else max(rows, 2 * length))

@@ -1,0 +1,226 @@
+"""Creates a run's store and its attempts; rank 0 alone does this, before the ranks open theirs."""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.network_arrays import NETWORK, TABLES, store_arrays
+from distsnn.io.nodes import (
+    create_group,
+    new_root,
+    open_group,
+    open_root,
+    read_attributes,
+    store_errors,
+    write_attributes,
+)
+from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
+
+# The files that zarr writes before it renames them.
+_LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
+
+
+class RunWriter:
+    """The root of a run's store and its current attempt.
+
+    Use `create` or `resume`.
+
+    Attributes
+    ----------
+    path : Path
+        The store.
+    attempt : int
+        The current attempt, which `RankWriter` needs.
+    """
+
+    def __init__(self, path: Path, root: zarr.Group, attempt: int) -> None:
+        self.path, self.attempt = path, attempt
+        self._root = root
+        group = open_group(root, attempt_path(attempt))
+        if group is None:
+            raise StoreError(f"there is no attempt {attempt}", path=str(path))
+        self._attempt_group = group
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        metadata: Mapping[str, Any],
+        network: tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]],
+        ranks: int,
+        *,
+        overwrite: bool = False,
+        assignment: Mapping[str, Any] | None = None,
+        tables: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Self:
+        """Create a store with its first attempt; it appears at `path` whole or not at all.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            Where; missing parent folders are made.
+        metadata : mapping
+            The root's attributes as in `distsnn.io.schema`, without format, format_version,
+            network and complete.
+        network : (mapping, mapping of str to ndarray)
+            The description as JSON, and the arrays it refers to.
+        ranks : int
+            Number of ranks of the first attempt.
+        overwrite : bool
+            Replace the run that is there.
+        assignment : mapping, optional
+            Which rank simulates what.
+        tables : mapping of str to ndarray, optional
+            Propagators and other tables of the kernels.
+
+        Raises
+        ------
+        StoreError
+            If something exists at `path` (with `overwrite`: something that is not a run), or it
+            cannot be written.
+        DescriptionError
+            If the metadata cannot be stored.
+        """
+        target = Path(path).resolve()
+        _check_target(target, overwrite=overwrite)
+        _check_populations(metadata.get("populations"))
+        with store_errors(target.parent, "cannot be created"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        # A name beside the target, so that the rename stays within one file system.
+        build = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            root = new_root(build)
+            write_attributes(
+                root,
+                {
+                    "format": FORMAT,
+                    "format_version": FORMAT_VERSION,
+                    **metadata,
+                    "network": network[0],
+                    "complete": False,
+                },
+            )
+            store_arrays(root, network[1], under=NETWORK)
+            store_arrays(root, tables or {}, under=TABLES)
+            _create_attempt(root, 0, ranks, first_step=0, assignment=assignment)
+            _move(build, target, overwrite=overwrite)
+        except BaseException as error:
+            if build.exists():
+                shutil.rmtree(build)
+            if isinstance(error, StoreError):
+                # The user knows the target, not the folder it was built in.
+                shown = error.path.replace(str(build), str(target))
+                raise StoreError(error.what, path=shown) from error
+            raise
+        return cls(target, open_root(target, writable=True), 0)
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        ranks: int,
+        *,
+        first_step: int,
+        assignment: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Add the next attempt to a run; what earlier ones recorded after `first_step` is void.
+
+        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept.
+
+        Raises
+        ------
+        StoreError
+            If there is no run, or it cannot be written.
+        """
+        target = Path(path).resolve()
+        root = open_root(target, writable=True)
+        read_attributes(root)
+        with store_errors(target, "cannot be swept"):
+            for leftover in target.rglob("*.partial"):
+                if _LEFTOVER.search(leftover.name) and leftover.is_file():
+                    leftover.unlink()
+        attempt = 0
+        while open_group(root, attempt_path(attempt)) is not None:
+            attempt += 1
+        _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
+        write_attributes(root, {"complete": False})
+        return cls(target, root, attempt)
+
+    def update(self, **attributes: Any) -> None:
+        """Change attributes of the root (``complete``, ``wall``, ``time_ms``, ...) in one write."""
+        write_attributes(self._root, attributes)
+
+    def update_attempt(self, **attributes: Any) -> None:
+        """Change attributes of the attempt (``last_step``, ``assignment``) in one write."""
+        write_attributes(self._attempt_group, attributes)
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not overwrite:
+        raise StoreError("exists already; give another path or overwrite it", path=str(target))
+    if not is_run(target):
+        raise StoreError("is not a run of distsnn, and so is not overwritten", path=str(target))
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Return whether the folder `path` is a run's store, of any version."""
+    try:
+        attributes = open_root(Path(path)).attrs.asdict()
+    except StoreError:
+        return False
+    return attributes.get("format") == FORMAT
+
+
+def _check_populations(table: Any) -> None:
+    """Raise DescriptionError unless the table of populations covers the gids without gaps."""
+    if not isinstance(table, list | tuple):
+        raise DescriptionError("metadata must hold a table", where="populations", value=table)
+    expected = 0
+    for row in table:
+        missing = {"name", "first_gid", "size", "model"} - set(row)
+        if missing:
+            raise DescriptionError(f"a row without {sorted(missing)}", where="populations")
+        if row["first_gid"] != expected or row["size"] < 1:
+            raise DescriptionError(
+                "gids must be counted in the order of the populations",
+                where=f"populations, {row['name']!r}",
+                value=(row["first_gid"], row["size"]),
+            )
+        expected += int(row["size"])
+
+
+def _create_attempt(
+    root: zarr.Group,
+    attempt: int,
+    ranks: int,
+    *,
+    first_step: int,
+    assignment: Mapping[str, Any] | None,
+) -> None:
+    if ranks < 1:
+        raise DescriptionError("no ranks", where="ranks", value=ranks, allowed="at least 1")
+    create_group(
+        root,
+        attempt_path(attempt),
+        {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})},
+    )
+
+
+def _move(build: Path, target: Path, *, overwrite: bool) -> None:
+    with store_errors(target, "cannot be created"):
+        if not overwrite or not target.exists():
+            build.rename(target)
+            return
+        old = target.with_name(f".{target.name}.{os.getpid()}.old.partial")
+        target.rename(old)
+        build.rename(target)
+        shutil.rmtree(old)

@@ -1,0 +1,335 @@
+"""The registry of all that a run's store holds: every array and every group's attributes.
+
+A store is written and read only through this registry (`distsnn.io.nodes`): a path, dtype,
+dimension or attribute that is not listed here cannot be written, and one that differs from its
+entry is reported when it is read. ``docs/store-format.md`` shows the registry to people.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from distsnn.errors import DescriptionError, StoreError, nearest
+
+FORMAT = "distsnn-run"
+FORMAT_VERSION = 1
+
+# The placeholders of path patterns. Names come from users, so they must not be able to leave their
+# group ("..") or to collide with zarr's own files.
+_PLACEHOLDERS = {
+    "attempt": r"\d{3,}",
+    "rank": r"\d{4,}",
+    "name": r"[^/]+",
+    "variable": r"[^/]+",
+    "path": r".+",
+}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+    "dict": (dict,),
+    "list": (list,),
+}
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a group: its JSON kind, whether a reader can do without it, its meaning."""
+
+    name: str
+    kind: str
+    doc: str
+    required: bool = True
+
+    def check(self, value: object, *, path: str) -> None:
+        """Raise StoreError if `value` is not of this attribute's kind."""
+        allowed = _KINDS[self.kind]
+        # JSON's true is an instance of Python's int.
+        is_bool = isinstance(value, bool)
+        if not isinstance(value, allowed) or (is_bool and self.kind != "bool"):
+            raise StoreError(
+                f"attribute {self.name!r} is {type(value).__name__}, must be {self.kind}", path=path
+            )
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """A kind of group: the pattern of its path, its meaning and its attributes."""
+
+    pattern: str
+    doc: str
+    attributes: tuple[Attribute, ...] = ()
+
+    def check(self, attributes: Mapping[str, Any], *, path: str, writing: bool) -> None:
+        """Validate attributes: all required ones, of the right kind and, on writing, no others.
+
+        A reader ignores attributes that it does not know, so that a later minor version may add
+        some.
+
+        Raises
+        ------
+        StoreError
+            If they do not fit.
+        """
+        known = {attribute.name: attribute for attribute in self.attributes}
+        for name in attributes:
+            if writing and name not in known:
+                hint = nearest(name, known)
+                suffix = f"; did you mean {hint!r}?" if hint else ""
+                raise StoreError(f"no attribute {name!r} in the schema{suffix}", path=path)
+        for attribute in self.attributes:
+            if attribute.name in attributes:
+                attribute.check(attributes[attribute.name], path=path)
+            elif attribute.required:
+                raise StoreError(f"attribute {attribute.name!r} is missing", path=path)
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """A kind of array: the pattern of its path, dtypes, dimensions, unit and meaning.
+
+    ``dims`` is empty where any shape is allowed; an empty ``unit`` means that the array's own
+    attribute ``units`` says it.
+    """
+
+    pattern: str
+    dtypes: tuple[str, ...]
+    dims: tuple[str, ...]
+    unit: str
+    doc: str
+    # What readers see where no chunk was written: a value that cannot be data.
+    fill: Mapping[str, float | int]
+
+    def check(self, dtype: object, ndim: int, *, path: str) -> None:
+        """Raise StoreError if an array of this dtype and rank does not belong at `path`."""
+        if str(dtype) not in self.dtypes:
+            raise StoreError(f"dtype {dtype}, must be {' or '.join(self.dtypes)}", path=path)
+        if self.dims and ndim != len(self.dims):
+            raise StoreError(f"{ndim} dimensions, must be {self.dims}", path=path)
+
+
+_NUMBERS = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64"),
+)
+_ZERO: Mapping[str, float | int] = {}
+_NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("nan")}
+
+GROUPS: tuple[GroupSpec, ...] = (
+    GroupSpec(
+        "",
+        "One run: everything needed to read it, and to repeat it.",
+        (
+            Attribute("format", "str", f"always {FORMAT!r}"),
+            Attribute("format_version", "int", f"{FORMAT_VERSION}; readers refuse later ones"),
+            Attribute("dt", "float", "time step, ms; a spike stamped s was at s·dt"),
+            Attribute("seed", "int", "seed of all random numbers"),
+            Attribute("time_ms", "float", "biological time asked for so far, ms"),
+            Attribute("n_steps", "int", "the same in steps"),
+            Attribute("network", "dict", "description of the network, without its arrays"),
+            Attribute(
+                "populations",
+                "list",
+                "table of populations in gid order: {name, first_gid, size, model, ...}",
+            ),
+            Attribute("recorded_spikes", "list", "recorded views: {population, start, stop}"),
+            Attribute(
+                "recorded_states",
+                "list",
+                "state recordings: {name, population, start, stop, variables, every}",
+            ),
+            Attribute("quanta", "dict", "fixed-point scales of the weights"),
+            Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
+            Attribute("complete", "bool", "the run reached its end and every rank said so"),
+            Attribute("wall", "dict", "wall times, s: build_s, run_s, ...", required=False),
+            Attribute("synapses", "int", "number of synapses built", required=False),
+            Attribute("created", "str", "wall time of the start, ISO 8601", required=False),
+            Attribute("command", "list", "the command line", required=False),
+            Attribute("model", "dict", "model file or example, with its settings", required=False),
+            Attribute("settings", "dict", "ranks, strategies and other options", required=False),
+        ),
+    ),
+    GroupSpec("network", "Large parts of the network's description."),
+    GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),
+    GroupSpec("network/arrays/{path}", "Groups of such arrays."),
+    GroupSpec("tables", "Propagators and other tables, as computed on rank 0."),
+    GroupSpec("tables/{path}", "Groups of tables."),
+    GroupSpec(
+        "attempt{attempt}",
+        "One start of the run; resuming adds the next.",
+        (
+            Attribute("ranks", "int", "number of ranks"),
+            Attribute("assignment", "dict", "which rank simulated what"),
+            Attribute(
+                "first_step",
+                "int",
+                "the attempt simulates steps after this one; later steps of earlier attempts "
+                "are void",
+            ),
+            Attribute("last_step", "int", "last step simulated, once known", required=False),
+        ),
+    ),
+    GroupSpec(
+        "attempt{attempt}/rank{rank}",
+        "What one rank wrote.",
+        (
+            Attribute("status", "str", "'running', 'complete', 'stopped: …' or 'failed: …'"),
+            Attribute(
+                "timing",
+                "dict",
+                "wall time by phase, s: build, update, deliver, exchange, wait, record, total",
+                required=False,
+            ),
+            Attribute("memory", "dict", "peak_rss_bytes, ...", required=False),
+            Attribute("host", "str", "name of the machine", required=False),
+            Attribute("pid", "int", "process", required=False),
+        ),
+    ),
+    GroupSpec(
+        "attempt{attempt}/rank{rank}/spikes",
+        "Spikes of this rank's neurons, in the order of (step, gid).",
+        (
+            Attribute("committed", "int", "number of valid spikes; the arrays may be longer"),
+            Attribute("committed_step", "int", "all spikes stamped up to here are committed"),
+            Attribute("last_spike_step", "int", "stamp of the last valid spike; 0 without any"),
+            Attribute("index_stride", "int", "distance of the index entries, spikes"),
+            Attribute(
+                "index_step", "list", "stamps of spikes 0, stride, 2·stride, ... below `committed`"
+            ),
+        ),
+    ),
+    GroupSpec("attempt{attempt}/rank{rank}/state", "State recordings of this rank, by name."),
+    GroupSpec(
+        "attempt{attempt}/rank{rank}/state/{name}",
+        "One state recording; row r holds the state at step first_step + r·every.",
+        (
+            Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
+            Attribute("committed_step", "int", "all rows stamped up to here are committed"),
+            Attribute("first_step", "int", "step of row 0"),
+            Attribute("every", "int", "steps between rows"),
+            Attribute("variables", "list", "names of the arrays"),
+        ),
+    ),
+)
+
+ARRAYS: tuple[ArraySpec, ...] = (
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/spikes/step",
+        ("int32",),
+        ("spike",),
+        "dt",
+        "stamp of the spike: its time is step·dt",
+        {"int32": -1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/spikes/gid",
+        ("uint32",),
+        ("spike",),
+        "1",
+        "neuron: counted from 0 in the order of the populations",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/state/{name}/gid",
+        ("uint32",),
+        ("neuron",),
+        "1",
+        "neuron of each column",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/state/{name}/{variable}",
+        ("float32", "float64", "int32"),
+        ("time", "neuron"),
+        "",
+        "recorded variable, in absolute units (a variable cannot be called gid)",
+        _NAN,
+    ),
+    ArraySpec("network/arrays/{path}", _NUMBERS, (), "", "array of the description", _ZERO),
+    ArraySpec("tables/{path}", _NUMBERS, (), "", "table used by the kernels", _ZERO),
+)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", pattern)
+    text = "".join(
+        _PLACEHOLDERS[part] if odd else re.escape(part)
+        for odd, part in ((index % 2, part) for index, part in enumerate(parts))
+    )
+    return re.compile(text)
+
+
+def array_spec(path: str) -> ArraySpec:
+    """Return the entry of the array at a path inside the store (StoreError if there is none)."""
+    for spec in ARRAYS:
+        if _compiled(spec.pattern).fullmatch(path):
+            return spec
+    raise StoreError("no such array in the schema", path=path)
+
+
+def group_spec(path: str) -> GroupSpec:
+    """Return the entry of the group at a path inside the store (StoreError if there is none)."""
+    for spec in GROUPS:
+        if _compiled(spec.pattern).fullmatch(path):
+            return spec
+    raise StoreError("no such group in the schema", path=path or "/")
+
+
+def attempt_path(attempt: int) -> str:
+    """Return the path of an attempt's group, such as ``attempt000``."""
+    return f"attempt{attempt:03d}"
+
+
+def rank_path(attempt: int, rank: int) -> str:
+    """Return the path of a rank's group, such as ``attempt000/rank0003``."""
+    return f"{attempt_path(attempt)}/rank{rank:04d}"
+
+
+def check_component(name: str, *, where: str) -> str:
+    """Return `name` if it can be one component of a path inside a store.
+
+    Raises
+    ------
+    DescriptionError
+        If it is empty, starts with a dot, holds a slash, backslash or control character, or is
+        the name of zarr's own file.
+    """
+    bad = not name or name.startswith(".") or name == "zarr.json" or len(name.encode()) > 200
+    if bad or any(character in "/\\" or not character.isprintable() for character in name):
+        raise DescriptionError(
+            "name cannot be stored",
+            where=where,
+            value=name,
+            allowed="up to 200 printable bytes without / and \\, not starting with a dot",
+        )
+    return name
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def markdown() -> str:
+    """Return the registry as Markdown tables (the body of ``docs/store-format.md``)."""
+    lines: list[str] = []
+    for group in sorted(GROUPS, key=lambda spec: spec.pattern):
+        lines += [f"### Group `/{group.pattern}`", "", group.doc, ""]
+        if group.attributes:
+            lines += ["| attribute | kind | meaning |", "| --- | --- | --- |"]
+            lines += [
+                f"| `{a.name}` | {a.kind}{'' if a.required else ', optional'} | {_cell(a.doc)} |"
+                for a in group.attributes
+            ]
+            lines.append("")
+    lines += ["### Arrays", "", "| path | dtype | dimensions | unit | meaning |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for array in ARRAYS:
+        dtypes = "any number" if len(array.dtypes) > 5 else ", ".join(array.dtypes)
+        dims = ", ".join(array.dims) or "any"
+        unit = array.unit or "attribute `units`"
+        lines.append(f"| `{array.pattern}` | {dtypes} | {dims} | {unit} | {_cell(array.doc)} |")
+    return "\n".join(lines) + "\n"

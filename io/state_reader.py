@@ -1,0 +1,238 @@
+"""State recordings: each rank's columns and rows, and one array joined over ranks and attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError, unknown
+from distsnn.io.nodes import open_array, open_group, read_attributes
+from distsnn.io.rank_spikes import CommittedArray
+
+
+@dataclass(frozen=True)
+class RankState:
+    """One rank's part of a state recording.
+
+    Attributes
+    ----------
+    root : zarr.Group
+        The store.
+    path : str
+        The group inside it.
+    rows, committed_step : int
+        Committed rows; all rows stamped up to this step are committed.
+    first_step, every : int
+        Row r is stamped ``first_step + r·every``.
+    variables : tuple of str
+        Names of the arrays.
+    """
+
+    root: zarr.Group
+    path: str
+    rows: int
+    committed_step: int
+    first_step: int
+    every: int
+    variables: tuple[str, ...]
+
+    @classmethod
+    def of(cls, root: zarr.Group, path: str) -> Self | None:
+        """Read the commit of a rank's state recording, or return None where there is none."""
+        group = open_group(root, path)
+        if group is None:
+            return None
+        attributes = read_attributes(group)
+        return cls(
+            root,
+            path,
+            attributes["committed_rows"],
+            attributes["committed_step"],
+            attributes["first_step"],
+            attributes["every"],
+            tuple(attributes["variables"]),
+        )
+
+    def gids(self) -> NDArray[np.uint32]:
+        """Return the neuron of each column."""
+        array = open_array(self.root, f"{self.path}/gid")
+        return CommittedArray(array, array.shape[0]).load(0, array.shape[0])
+
+    def values(self, variable: str) -> CommittedArray:
+        """Return a variable, (time, neuron), lazily."""
+        return CommittedArray(open_array(self.root, f"{self.path}/{variable}"), self.rows)
+
+    def rows_until(self, step: int) -> int:
+        """Return the number of committed rows stamped ≤ `step`."""
+        return min(self.rows, max(0, (step - self.first_step) // self.every + 1))
+
+
+@dataclass(frozen=True)
+class StateSegment:
+    """An attempt's part: its ranks' recordings and the steps (after, until] for which it counts.
+
+    ``whole`` says whether every rank of the attempt has its recording; without that there are no
+    valid rows.
+    """
+
+    parts: tuple[RankState, ...]
+    after: int
+    until: int | None
+    whole: bool
+
+    def row_range(self) -> tuple[int, int]:
+        """Return the rows [start, stop) that count and that all ranks have committed."""
+        if not self.parts or not self.whole:
+            return 0, 0
+        stop = min(part.rows for part in self.parts)
+        if self.until is not None:
+            stop = min(stop, self.parts[0].rows_until(self.until))
+        start = self.parts[0].rows_until(self.after)
+        return start, max(start, stop)
+
+    def steps(self) -> NDArray[np.int64]:
+        """Return the stamps of these rows."""
+        start, stop = self.row_range()
+        if start == stop:
+            return np.empty(0, np.int64)
+        return self.parts[0].first_step + np.arange(start, stop) * self.parts[0].every
+
+
+class StateArray:
+    """One variable of a state recording joined over ranks and attempts, read by slices.
+
+    It has what Dask needs of an array: shape, dtype, ndim and indexing by slices and integers.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and neurons, the neurons in the order of gids.
+    dtype : numpy.dtype
+        Type of the elements.
+    block_rows : int
+        Rows that should be read together: whole chunks of every rank.
+    units, long_name : str
+        Unit and meaning.
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        sources: list[tuple[int, int, list[tuple[CommittedArray, NDArray[np.intp]]]]],
+        n_neurons: int,
+    ) -> None:
+        # (first row of the segment in its arrays, number of rows, every rank's array and columns)
+        self._sources = sources
+        arrays = [array for _, _, ranks in sources for array, _ in ranks]
+        self.shape = (sum(count for _, count, _ in sources), n_neurons)
+        dtypes = {array.dtype for array in arrays}
+        self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+        self.block_rows = max((array.chunk_rows for array in arrays), default=1)
+        attributes = arrays[0].array.attrs.asdict() if arrays else {}
+        self.units = str(attributes.get("units", ""))
+        self.long_name = str(attributes.get("long_name", ""))
+
+    def __getitem__(self, key: tuple[Any, Any]) -> NDArray[Any]:
+        rows, columns = key
+        if isinstance(rows, slice):
+            start, stop, stride = rows.indices(self.shape[0])
+            if stride < 1:
+                raise IndexError("slices go forward")
+            loaded: NDArray[Any] = self.load(start, max(start, stop))[::stride, columns]
+        else:
+            row = range(self.shape[0])[rows]
+            loaded = self.load(row, row + 1)[0, columns]
+        return loaded
+
+    def load(self, start: int, stop: int) -> NDArray[Any]:
+        """Return rows [start, stop) of all neurons."""
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
+        at = 0
+        for first, count, ranks in self._sources:
+            low, high = max(start, at), min(stop, at + count)
+            if low < high:
+                for array, columns in ranks:
+                    out[low - start : high - start, columns] = array.load(
+                        first + low - at, first + high - at
+                    )
+            at += count
+        return out
+
+
+@dataclass(frozen=True)
+class StateRecording:
+    """A state recording of the whole run, not loaded.
+
+    Attributes
+    ----------
+    name, population : str
+        The recording and the population recorded.
+    gids : ndarray of uint32, shape (n_neurons,)
+        The neurons, ascending.
+    neurons : ndarray of int64, shape (n_neurons,)
+        Their indices within the population.
+    steps : ndarray of int64, shape (n_rows,)
+        Stamps of the rows.
+    variables : dict of str to StateArray
+        The values, in absolute units.
+    """
+
+    name: str
+    population: str
+    gids: NDArray[np.uint32]
+    neurons: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    variables: dict[str, StateArray]
+
+    @classmethod
+    def of(
+        cls, metadata: dict[str, Any], name: str, segments: Sequence[StateSegment], *, path: str
+    ) -> Self:
+        """Join the segments of a recording that the metadata lists."""
+        views = {str(view["name"]): view for view in metadata["recorded_states"]}
+        if name not in views:
+            raise unknown("state recording", name, views, where=path)
+        view = views[name]
+        first_gid = {row["name"]: row["first_gid"] for row in metadata["populations"]}
+        neurons = np.arange(view["start"], view["stop"], dtype=np.int64)
+        gids = (neurons + first_gid[view["population"]]).astype(np.uint32)
+        used = [segment for segment in segments if len(segment.steps())]
+        columns = [
+            [np.searchsorted(gids, part.gids()) for part in segment.parts] for segment in used
+        ]
+        for segment, places in zip(used, columns, strict=True):
+            rhythms = {(part.first_step, part.every) for part in segment.parts}
+            if len(rhythms) > 1:
+                raise StoreError(f"damaged: ranks recorded {name!r} at different steps", path=path)
+            found = np.sort(np.concatenate(places))
+            if not np.array_equal(found, np.arange(len(gids))):
+                raise StoreError(
+                    f"damaged: the ranks' neurons do not make up the recording {name!r} "
+                    f"({segment.parts[0].path})",
+                    path=path,
+                )
+        variables = {}
+        for variable in view["variables"]:
+            sources = []
+            for segment, places in zip(used, columns, strict=True):
+                start, stop = segment.row_range()
+                ranks = [
+                    (part.values(variable), place)
+                    for part, place in zip(segment.parts, places, strict=True)
+                    if len(place)
+                ]
+                sources.append((start, stop - start, ranks))
+            variables[str(variable)] = StateArray(sources, len(gids))
+        steps = [segment.steps() for segment in used]
+        return cls(
+            name=name,
+            population=view["population"],
+            gids=gids,
+            neurons=neurons,
+            steps=np.concatenate(steps) if steps else np.empty(0, np.int64),
+            variables=variables,
+        )

@@ -1,0 +1,411 @@
+import hashlib
+import json
+import pickle
+import struct
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from synthetic_run import (
+    SIZES,
+    metadata,
+    random_spikes,
+    state_values,
+    write_rank,
+    write_run,
+)
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.rank_writer import RankWriter
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
+from distsnn.io.summary import summarise
+
+
+def reference_hash(step: np.ndarray, gid: np.ndarray) -> str:
+    packed = b"".join(struct.pack("<iI", s, g) for s, g in zip(step, gid, strict=True))
+    return hashlib.sha256(packed).hexdigest()
+
+
+def test_the_merged_recording_does_not_depend_on_the_ranks(tmp_path):
+    for ranks in (1, 2, 3, 7, 16):  # 13 blocks: some ranks of 16 have no neuron
+        run = write_run(tmp_path / f"{ranks}.zarr", ranks=ranks, spike_chunk=200)
+        reader = StoreReader(run.path)
+        step, gid = reader.spikes()
+        np.testing.assert_array_equal(step, run.step)
+        np.testing.assert_array_equal(gid, run.gid)
+        assert (step.dtype, gid.dtype) == (np.int32, np.uint32)
+        assert reader.spike_hash() == reference_hash(run.step, run.gid)
+        assert reader.n_spikes == len(run.step)
+        recording = reader.state("V")
+        expected = state_values(recording.steps, recording.gids)
+        np.testing.assert_array_equal(recording.steps, np.arange(10, 20_001, 10))
+        np.testing.assert_array_equal(
+            recording.variables["refractory"][:, :], expected["refractory"]
+        )
+
+
+def test_windows_make_up_the_whole(run):
+    reader = StoreReader(run.path)
+    windows = reader.windows(target=300)
+    parts = list(reader.iterate_spikes(target=300))
+    assert len(windows) == len(parts) > 10
+    assert max(len(part[0]) for part in parts) < 1500
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), run.step)
+    np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), run.gid)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(0, 1), (0, 20_000), (5, 5), (1234, 1300), (19_999, 30_000), (9, 3)]
+)
+def test_ranges_of_time(run, first, last):
+    step, gid = StoreReader(run.path).spikes(first, last)
+    inside = (run.step > first) & (run.step <= last)
+    np.testing.assert_array_equal(step, run.step[inside])
+    np.testing.assert_array_equal(gid, run.gid[inside])
+
+
+def test_a_long_index_is_bisected(tmp_path):
+    """More chunks than index entries: rows are found by reading a few chunks."""
+    run = write_run(tmp_path / "r.zarr", ranks=1, n_spikes=2500, spike_chunk=4)
+    reader = StoreReader(run.path)
+    spikes = reader.attempts[0].ranks[0].spikes
+    assert spikes is not None
+    assert spikes.table.stride > 2 * 4
+    for step in (0, 1, 777, 10_000, 19_999, 20_000):
+        assert spikes.rows_until(step) == np.searchsorted(run.step, step, side="right")
+        window = reader.spikes(step, step + 50)[0]
+        inside = (run.step > step) & (run.step <= step + 50)
+        np.testing.assert_array_equal(window, run.step[inside])
+
+
+def test_a_network_that_never_fires(tmp_path):
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 50), ({}, {}), 2).path
+    reader = StoreReader(path)
+    assert reader.complete_step == 0
+    assert reader.attempts[0].ranks[1].status == "not started"
+    for rank in range(2):
+        with RankWriter(path, 0, rank) as writer:
+            writer.advance(50)
+    reader = StoreReader(path)
+    assert (reader.n_spikes, reader.complete_step) == (0, 50)
+    assert reader.spike_hash() == hashlib.sha256().hexdigest()
+    assert summarise(path)["rates"] == {"E": 0.0, "I": 0.0}
+
+
+def test_plain_zarr_reads_it(run):
+    root = zarr.open_group(run.path, mode="r")
+    assert root.attrs["populations"][1] == {
+        "name": "I",
+        "first_gid": 80,
+        "size": 20,
+        "model": "iaf_psc_exp",
+    }
+    steps, gids = [], []
+    for rank in range(root["attempt000"].attrs["ranks"]):
+        spikes = root[f"attempt000/rank{rank:04d}/spikes"]
+        committed = spikes.attrs["committed"]
+        assert spikes["step"].shape == (committed,)
+        steps.append(spikes["step"][:committed])
+        gids.append(spikes["gid"][:committed])
+    step, gid = np.concatenate(steps), np.concatenate(gids)
+    order = np.lexsort((gid, step))
+    np.testing.assert_array_equal(step[order], run.step)
+    np.testing.assert_array_equal(gid[order], run.gid)
+    # Strict JSON everywhere, for readers in other languages.
+    for file in run.path.rglob("zarr.json"):
+        json.loads(file.read_text(), parse_constant=pytest.fail)
+
+
+def test_no_file_holds_another_ranks_data(run):
+    """Each rank has its own group; only the root and the attempt are shared."""
+    assert not (run.path / "attempt000" / "c").exists()
+    for rank in range(2):
+        assert (run.path / "attempt000" / f"rank{rank:04d}" / "zarr.json").is_file()
+
+
+def test_reading_while_ranks_append(tmp_path):
+    step, gid = random_spikes(100, 20_000, 60_000, seed=5)
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 20_000), ({}, {}), 2).path
+    errors: list[BaseException] = []
+
+    def write(rank: int) -> None:
+        try:
+            write_rank(
+                path,
+                0,
+                rank,
+                2,
+                (step, gid),
+                first_step=0,
+                last_step=20_000,
+                pieces=200,
+                spike_chunk=256,
+                flush_seconds=0.001,
+            )
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    seen = []
+    while any(thread.is_alive() for thread in threads) or not seen:
+        reader = StoreReader(path)
+        until = reader.complete_step
+        seen.append(until)
+        inside = step <= until
+        read = reader.spikes(0, until)
+        np.testing.assert_array_equal(read[0], step[inside])
+        np.testing.assert_array_equal(read[1], gid[inside])
+        recording = reader.state("V")
+        expected = state_values(recording.steps, recording.gids)
+        np.testing.assert_array_equal(
+            recording.variables["refractory"][:, :], expected["refractory"]
+        )
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2, "the reader never saw the run in progress"
+    assert StoreReader(path).complete_step == 20_000
+
+
+def test_shape_ahead_of_the_commit_is_ignored(run):
+    """As a killed writer leaves it: extended, and perhaps written, but not committed."""
+    root = zarr.open_group(run.path, mode="r+")
+    for name in ("step", "gid"):
+        array = root[f"attempt000/rank0000/spikes/{name}"]
+        committed = array.shape[0]
+        array.resize((committed + 1000,))
+        array[committed : committed + 10] = 12345
+    reader = StoreReader(run.path)
+    assert reader.spike_hash() == reference_hash(run.step, run.gid)
+    spikes = reader.attempts[0].ranks[0].spikes
+    assert spikes is not None
+    assert spikes.step.shape == (committed,)
+    assert len(spikes.step[:]) == committed
+    np.testing.assert_array_equal(spikes.step[5:20:3], run.step[run.gid // 8 % 2 == 0][5:20:3])
+
+
+def damage_chunk(run, name: str) -> Path:
+    return run.path / "attempt000" / "rank0000" / "spikes" / name / "c" / "1"
+
+
+def test_a_missing_chunk_is_noticed(run):
+    damage_chunk(run, "step").unlink()
+    with pytest.raises(StoreError, match=r"spikes/step: damaged"):
+        StoreReader(run.path).spike_hash()
+
+
+def test_a_missing_chunk_of_gids_is_noticed(run):
+    damage_chunk(run, "gid").unlink()
+    with pytest.raises(StoreError, match="is no neuron"):
+        StoreReader(run.path).spike_hash()
+
+
+@pytest.mark.parametrize("name", ["step", "gid"])
+def test_a_flipped_bit_is_noticed(run, name):
+    chunk = damage_chunk(run, name)
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 1
+    chunk.write_bytes(data)
+    with pytest.raises(StoreError, match=rf"spikes/{name}: damaged or unreadable.*checksum"):
+        StoreReader(run.path).spike_hash()
+
+
+def test_a_truncated_chunk_is_noticed(run):
+    chunk = damage_chunk(run, "step")
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    with pytest.raises(StoreError, match="spikes/step: damaged"):
+        StoreReader(run.path).spike_hash()
+
+
+def test_more_committed_than_stored_is_noticed(run):
+    group = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/spikes"]
+    group["step"].resize((100,))
+    with pytest.raises(StoreError, match="rows committed, 100 stored"):
+        StoreReader(run.path).spike_hash()
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"committed": -5},
+        {"committed": "many"},
+        {"index_step": [3, 2, 1]},
+        {"index_step": []},
+        {"index_stride": 0},
+        {"committed_step": 1, "last_spike_step": 1},
+    ],
+)
+def test_a_commit_that_contradicts_itself_is_noticed(run, attributes):
+    group = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/spikes"]
+    group.update_attributes(attributes)
+    with pytest.raises(StoreError, match="rank0000/spikes"):
+        StoreReader(run.path)
+
+
+@pytest.mark.parametrize("place", ["", "attempt000", "attempt000/rank0001/spikes"])
+def test_truncated_metadata_is_noticed(run, place):
+    file = run.path / place / "zarr.json"
+    file.write_text(file.read_text()[:-30])
+    with pytest.raises(StoreError):
+        StoreReader(run.path)
+
+
+def test_what_is_no_run(tmp_path, run):
+    with pytest.raises(StoreError, match="no such path"):
+        StoreReader(tmp_path / "nothing")
+    with pytest.raises(StoreError, match="not a Zarr store"):
+        StoreReader(tmp_path)
+    zarr.create_group(tmp_path / "other.zarr")
+    with pytest.raises(StoreError, match="not a run of distsnn"):
+        StoreReader(tmp_path / "other.zarr")
+    zarr.open_group(run.path, mode="r+").update_attributes({"format_version": 99})
+    with pytest.raises(StoreError, match="format version 99"):
+        StoreReader(run.path)
+
+
+def test_unknown_names(run):
+    reader = StoreReader(run.path)
+    with pytest.raises(DescriptionError, match="did you mean 'V'"):
+        reader.state("v")
+    with pytest.raises(DescriptionError, match="did you mean 'E'"):
+        reader.population("e")
+
+
+@pytest.mark.parametrize("ranks", [1, 5])
+def test_attempts_make_one_recording(tmp_path, ranks):
+    """Killed after step 1100, resumed twice from earlier checkpoints, with other ranks."""
+    step, gid = random_spikes(100, 3000, 9000, seed=8)
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 3000), ({}, {}), 2).path
+    for rank in range(2):  # rank 1 got further than rank 0
+        write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=1100 + 50 * rank)
+    writer = RunWriter.resume(path, 3, first_step=1000)
+    for rank in range(3):
+        # The second attempt's spikes are shifted: where it is void, they must not show.
+        other = (step, np.where(step > 2000, (gid + 1) % 100, gid).astype(np.uint32))
+        key = np.lexsort((other[1], other[0]))
+        write_rank(
+            path,
+            writer.attempt,
+            rank,
+            3,
+            (other[0][key], other[1][key]),
+            first_step=1000,
+            last_step=2500,
+            spike_chunk=64,
+        )
+    writer = RunWriter.resume(path, ranks, first_step=2000)
+    reader = StoreReader(path)  # the third attempt has not recorded anything yet
+    assert (reader.complete_step, reader.last_step) == (2000, 2000)
+    np.testing.assert_array_equal(reader.spikes()[0], step[step <= 2000])
+    for rank in range(ranks):
+        write_rank(path, writer.attempt, rank, ranks, (step, gid), first_step=2000, last_step=3000)
+    reader = StoreReader(path)
+    assert reader.spike_hash() == reference_hash(step, gid)
+    assert reader.n_spikes == len(step)
+    assert reader.complete_step == 3000
+    parts = list(reader.iterate_spikes(target=200))
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), step)
+    recording = reader.state("V")
+    np.testing.assert_array_equal(recording.steps, np.arange(10, 3001, 10))
+    expected = state_values(recording.steps, recording.gids)
+    np.testing.assert_array_equal(recording.variables["refractory"][:, :], expected["refractory"])
+    np.testing.assert_array_equal(
+        recording.variables["refractory"][90:210, 3:9], expected["refractory"][90:210, 3:9]
+    )
+
+
+def test_steps_that_a_slower_rank_has_not_committed_are_not_complete(tmp_path):
+    step, gid = random_spikes(100, 1000, 3000, seed=8)
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 1000), ({}, {}), 2).path
+    write_rank(path, 0, 0, 2, (step, gid), first_step=0, last_step=600)
+    write_rank(path, 0, 1, 2, (step, gid), first_step=0, last_step=400)
+    reader = StoreReader(path)
+    assert (reader.complete_step, reader.last_step) == (400, 600)
+    read = reader.spikes()  # nothing that was committed is hidden
+    mine = (gid // 8 % 2 == 0) & (step <= 600) | (step <= 400)
+    np.testing.assert_array_equal(read[0], step[mine])
+    assert len(reader.state("V").steps) == 40
+    assert summarise(path)["recorded_ms"] == pytest.approx(40.0)
+
+
+def test_a_killed_rank_that_had_only_made_its_group(tmp_path):
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 100), ({}, {}), 2).path
+    root = zarr.open_group(path, mode="r+")
+    root.create_group("attempt000/rank0000", attributes={"status": "running"})
+    root.create_group("attempt000/rank0000/state")
+    root.create_group(
+        "attempt000/rank0001/spikes",
+        attributes={
+            "committed": 0,
+            "committed_step": 0,
+            "last_spike_step": 0,
+            "index_stride": 8,
+            "index_step": [],
+        },
+    )
+    root["attempt000/rank0001"].update_attributes({"status": "running"})
+    reader = StoreReader(path)
+    assert reader.n_spikes == 0
+    assert reader.complete_step == 0
+    assert reader.state("V").variables["V_m"].shape == (0, 40)
+
+
+def test_neurons_missing_from_a_state_recording_are_noticed(run):
+    gids = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/state/V/gid"]
+    gids[0] = 39
+    with pytest.raises(StoreError, match="do not make up the recording 'V'"):
+        StoreReader(run.path).state("V")
+
+
+def test_state_arrays_are_indexed_like_arrays(run):
+    array = StoreReader(run.path).state("V").variables["refractory"]
+    whole = array[:, :]
+    assert whole.shape == array.shape == (2000, 40)
+    np.testing.assert_array_equal(array[3:900:7, 5], whole[3:900:7, 5])
+    np.testing.assert_array_equal(array[-1, ::2], whole[-1, ::2])
+    with pytest.raises(IndexError):
+        array[::-1, :]
+
+
+def test_readers_travel_to_other_processes(run):
+    reader = pickle.loads(pickle.dumps(StoreReader(run.path)))
+    assert reader.spike_hash() == reference_hash(run.step, run.gid)
+
+
+def test_the_summary(run):
+    summary = summarise(run.path)
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary["neurons"] == 100
+    assert summary["ranks"] == 2
+    assert summary["spikes"] == len(run.step)
+    assert summary["spike_hash"] == reference_hash(run.step, run.gid)
+    assert summary["peak_rss_bytes"] == [100_000_000, 100_000_001]
+    assert summary["real_time_factor"] == 2.0
+    expected = np.count_nonzero(run.gid < 80) / 80 / 2.0
+    assert summary["rates"]["E"] == pytest.approx(expected)
+
+
+def test_only_recorded_neurons_count_for_the_rate(tmp_path):
+    views = [{"population": "E", "start": a, "stop": b} for a, b in ((0, 10), (5, 20))]
+    run = write_run(tmp_path / "r.zarr", recorded_spikes=views)
+    summary = summarise(run.path)
+    assert summary["rates"]["I"] is None
+    assert summary["rates"]["E"] == pytest.approx(np.count_nonzero(run.gid < 20) / 20 / 2.0)
+
+
+def test_the_documented_lines_read_it(run, monkeypatch):
+    text = (Path(__file__).parents[3] / "docs" / "store-format.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    run.path.rename(run.path.with_name("run.zarr"))
+    monkeypatch.chdir(run.path.parent)
+    names: dict[str, np.ndarray] = {}
+    exec(code, names)
+    np.testing.assert_array_equal(names["step"][names["order"]], run.step)
+    np.testing.assert_array_equal(names["gid"][names["order"]], run.gid)
+    np.testing.assert_allclose(names["times"], run.step * 0.1)

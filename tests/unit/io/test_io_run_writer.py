@@ -1,0 +1,214 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from synthetic_run import SIZES, metadata, write_run
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.network_arrays import load_arrays
+from distsnn.io.nodes import open_root
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter, is_run
+
+META = metadata(SIZES, 100)
+NOTHING = ({}, {})
+
+
+def names_in(path: Path) -> set[str]:
+    return {entry.name for entry in path.iterdir()}
+
+
+def test_the_description_comes_back(tmp_path):
+    arrays = {
+        "projections/0/weight": np.random.default_rng(0).normal(size=(70, 30)),
+        "projections/0/sources": np.arange(5, dtype=np.uint16),
+        "flags": np.array([True, False]),
+        "big endian": np.arange(4, dtype=">i4"),
+        "none": np.zeros((0, 3), np.float32),
+        "one": np.array(2.5),
+        "zeros": np.zeros(10),
+    }
+    json = {"stimuli": [{"stop": float("inf")}], "populations": ["E"]}
+    writer = RunWriter.create(tmp_path / "a" / "run.zarr", META, (json, arrays), 2)
+    assert writer.attempt == 0
+    reader = StoreReader(writer.path)
+    loaded_json, loaded = reader.network()
+    assert loaded_json == json
+    assert loaded.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].shape == array.shape
+        assert loaded[name].dtype == array.dtype.newbyteorder("=")
+    assert reader.metadata["seed"] == META["seed"]
+    assert not reader.complete
+    assert reader.tables() == {}
+
+
+def test_tables_are_kept(tmp_path):
+    tables = {"E/propagators": np.linspace(0, 1, 7)}
+    writer = RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1, tables=tables)
+    np.testing.assert_array_equal(
+        StoreReader(writer.path).tables()["E/propagators"], tables["E/propagators"]
+    )
+
+
+def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path):
+    array = np.zeros((3000, 1000))
+    writer = RunWriter.create(tmp_path / "r.zarr", META, ({}, {"w": array}), 1)
+    root = open_root(writer.path)
+    assert root["network/arrays/w"].chunks[0] < 3000
+    np.testing.assert_array_equal(load_arrays(root)["w"], array)
+    chunk = writer.path / "network" / "arrays" / "w" / "c" / "1" / "0"
+    chunk.unlink()
+    with pytest.raises(StoreError, match=r"arrays/w: damaged: chunks are missing"):
+        load_arrays(root)
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"../x": np.zeros(1)}, {"a//b": np.zeros(1)}, {"a": np.array(["text"])}]
+)
+def test_arrays_that_cannot_be_stored_leave_nothing_behind(tmp_path, arrays):
+    with pytest.raises(DescriptionError):
+        RunWriter.create(tmp_path / "r.zarr", META, ({}, arrays), 1)
+    assert names_in(tmp_path) == set()
+
+
+def test_an_existing_path_is_refused_and_kept(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    before = StoreReader(run.path).spike_hash()
+    with pytest.raises(StoreError, match=r"r\.zarr: exists already"):
+        RunWriter.create(run.path, META, NOTHING, 1)
+    assert StoreReader(run.path).spike_hash() == before
+    assert names_in(tmp_path) == {"r.zarr"}
+
+
+def test_overwriting_replaces_a_run(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    RunWriter.create(run.path, META, NOTHING, 3, overwrite=True)
+    reader = StoreReader(run.path)
+    assert reader.n_spikes == 0
+    assert len(reader.attempts[0].ranks) == 3
+    assert names_in(tmp_path) == {"r.zarr"}
+
+
+def test_overwriting_through_a_link_replaces_what_it_points_to(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    link = tmp_path / "latest.zarr"
+    link.symlink_to(run.path.name)
+    RunWriter.create(link, META, NOTHING, 1, overwrite=True)
+    assert link.is_symlink()
+    assert StoreReader(run.path).n_spikes == 0
+
+
+def test_overwriting_spares_everything_else(tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter1.tex").write_text("irreplaceable")
+    zarr.create_group(tmp_path / "other.zarr", attributes={"format": "somebody else's"})
+    (tmp_path / "file").write_text("x")
+    for name in ("thesis", "other.zarr", "file"):
+        with pytest.raises(StoreError, match="is not a run of distsnn"):
+            RunWriter.create(tmp_path / name, META, NOTHING, 1, overwrite=True)
+        assert not is_run(tmp_path / name)
+    assert (folder / "chapter1.tex").read_text() == "irreplaceable"
+
+
+def test_overwriting_nothing_is_creating(tmp_path):
+    RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1, overwrite=True)
+    assert is_run(tmp_path / "r.zarr")
+
+
+def test_a_run_that_cannot_be_made_leaves_the_old_one(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    before = StoreReader(run.path).spike_hash()
+    with pytest.raises(StoreError, match="'seed' is missing"):
+        RunWriter.create(
+            run.path, {k: v for k, v in META.items() if k != "seed"}, NOTHING, 1, overwrite=True
+        )
+    assert StoreReader(run.path).spike_hash() == before
+    assert names_in(tmp_path) == {"r.zarr"}
+
+
+def test_a_path_below_a_file_is_named_in_the_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match=r"file.*(Not a directory|exists)"):
+        RunWriter.create(tmp_path / "file" / "r.zarr", META, NOTHING, 1)
+
+
+def test_a_parent_that_is_not_writable_is_named_in_the_error(tmp_path, monkeypatch):
+    # Root may write anywhere, so the refusal is made up.
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StoreError, match="Permission denied") as caught:
+        RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    assert str(tmp_path) in str(caught.value)
+    assert "partial" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "must hold a table"),
+        ([{"name": "E", "first_gid": 0, "size": 3}], "without"),
+        ([{"name": "E", "first_gid": 1, "size": 3, "model": "m"}], "order of the populations"),
+        ([{"name": "E", "first_gid": 0, "size": 0, "model": "m"}], "order of the populations"),
+    ],
+)
+def test_a_bad_table_of_populations_is_refused(tmp_path, table, message):
+    with pytest.raises(DescriptionError, match=message):
+        RunWriter.create(tmp_path / "r.zarr", {**META, "populations": table}, NOTHING, 1)
+
+
+def test_no_ranks_are_refused(tmp_path):
+    with pytest.raises(DescriptionError, match="no ranks"):
+        RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 0)
+    assert names_in(tmp_path) == set()
+
+
+def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    leftover = run.path / "attempt000" / "rank0000" / f"zarr.{'0f' * 16}.partial"
+    leftover.write_text("half")
+    kept = run.path / "notes.partial"
+    kept.write_text("somebody's")
+    writer = RunWriter.resume(run.path, 3, first_step=500, assignment={"strategy": "x"})
+    assert writer.attempt == 1
+    assert not leftover.exists()
+    assert kept.exists()
+    writer.update_attempt(last_step=700)
+    attempt = StoreReader(run.path).attempts[1]
+    assert (attempt.first_step, len(attempt.ranks)) == (500, 3)
+    assert attempt.assignment == {"strategy": "x"}
+    assert not StoreReader(run.path).complete
+
+
+def test_resuming_nothing(tmp_path):
+    with pytest.raises(StoreError, match="no such path"):
+        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0)
+
+
+def test_attributes_change_in_one_write(tmp_path, monkeypatch):
+    writer = RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    seen = []
+    replace = Path.replace
+
+    def note(self: Path, target: Path) -> Path:
+        seen.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    writer.update(complete=True, time_ms=20.0, n_steps=200, wall={"run_s": 1.0})
+    assert seen == [writer.path / "zarr.json"]
+    reader = StoreReader(writer.path)
+    assert reader.complete
+    assert reader.metadata["n_steps"] == 200
+
+
+def test_a_run_is_found_after_it_was_moved(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    shutil.move(run.path, tmp_path / "elsewhere.zarr")
+    assert StoreReader(tmp_path / "elsewhere.zarr").n_spikes == len(run.step)
