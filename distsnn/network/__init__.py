@@ -5,6 +5,7 @@
 
 from distsnn.network import neurons  # noqa: F401 (registers the models)
 from distsnn.network.base import Description
+from distsnn.network.currents import ConstantCurrent, NoiseCurrent, StepCurrent
 from distsnn.network.description import Network
 from distsnn.network.distributions import (
     Distribution,
@@ -32,15 +33,7 @@ from distsnn.network.rules import (
     PairwiseBernoulli,
     Rule,
 )
-from distsnn.network.stimuli import (
-    ConstantCurrent,
-    NoiseCurrent,
-    Piecewise,
-    PoissonInput,
-    SpikeInput,
-    StepCurrent,
-    Stimulus,
-)
+from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What every part of a description shares: frozen, comparable with arrays, clear about bad keywords."""
+"""What all parts of a description share: frozen, comparable with arrays, strict on keywords."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -86,6 +86,7 @@ class Description:
     """
 
     def __new__(cls, *args: object, **keywords: object) -> Self:
+        """Refuse unknown keywords before the constructor does, naming the nearest."""
         known = [field.name for field in fields(cls)]
         for keyword in keywords:
             if keyword not in known:

@@ -68,14 +68,12 @@ def blocks(network: Network) -> BlockTable:
     block may be smaller.
     """
     step = block_size(network.n_neurons)
-    population, start, size, gid = [], [], [], []
-    for index, one in enumerate(network.populations):
-        first = np.arange(0, one.size, step, dtype=np.int64)
-        population.append(np.full(first.size, index, np.int32))
-        start.append(first)
-        size.append(np.minimum(step, one.size - first).astype(np.int32))
-        gid.append(network.first_gid[one.name] + first)
-    parts = [np.concatenate(part) for part in (population, start, size, gid)]
-    for part in parts:
-        part.setflags(write=False)
-    return BlockTable(step, *parts)
+    sizes = np.array([one.size for one in network.populations], np.int64)
+    counts = -(-sizes // step)
+    population = np.repeat(np.arange(sizes.size, dtype=np.int32), counts)
+    start = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)) * step
+    size = np.minimum(step, sizes[population] - start).astype(np.int32)
+    gid = (np.cumsum(sizes) - sizes)[population] + start
+    for array in (population, start, size, gid):
+        array.setflags(write=False)
+    return BlockTable(step, population, start, size, gid)

@@ -126,9 +126,10 @@ def check_indices(array: npt.NDArray[Any], size: int, *, where: str) -> None:
 def check_range(value: float | FloatArray, allowed: Range, *, where: str) -> None:
     """Check that a number, or each element of an array, is finite and within a range."""
     array = np.asarray(value)
-    bad = allowed.excludes(array)
-    if not bad.any():
+    # Two reductions without temporaries; NaN makes both ends NaN, which any range excludes.
+    if not array.size or not allowed.excludes(np.array([array.min(), array.max()])).any():
         return
+    bad = allowed.excludes(array)
     place, given = where, float(array.flat[int(np.argmax(bad))])
     if array.ndim:
         index = np.unravel_index(int(np.argmax(bad)), array.shape)
@@ -166,14 +167,29 @@ def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
     DescriptionError
         If a time is not finite or no multiple of `dt`.
     """
-    exact = times / dt
-    whole = np.rint(exact)
-    good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
+    with np.errstate(invalid="ignore"):  # infinite times are no multiple either
+        exact = times / dt
+        whole = np.rint(exact)
+        good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
     if not good.all():
         first = int(np.argmin(good))
         index = ", ".join(str(int(i)) for i in np.unravel_index(first, times.shape))
         steps(float(times.flat[first]), dt, where=f"{where}[{index}]")
     return whole.astype(np.int64)
+
+
+def sorted_events(
+    times: FloatArray, neurons: IntArray
+) -> tuple[FloatArray, IntArray, StepArray | None]:
+    """Return events sorted by time, then neuron, and their order (None if they were sorted)."""
+    later, same = np.diff(times) > 0, np.diff(times) == 0
+    if (later | (same & (np.diff(neurons) >= 0))).all():
+        return times, neurons, None
+    order = np.lexsort((neurons, times)).astype(np.int64)
+    times, neurons = times[order], neurons[order]
+    times.setflags(write=False)
+    neurons.setflags(write=False)
+    return times, neurons, order
 
 
 def check_increasing(times: FloatArray, *, where: str) -> None:

@@ -131,10 +131,12 @@ def _array_sum(rule: Rule, magnitude: FloatArray) -> float:
 def stimulus_claim(network: Network, one: PoissonInput | SpikeInput) -> Claim:
     """Return the claim of a stimulus that adds weights."""
     model, name = network.population(one.target.population).model, one.target.population
-    largest = _poisson_sum if isinstance(one, PoissonInput) else _event_sum
     reached = model.reached(one.receptor, *bounds(one.weight))
     keys = tuple((name, receptor) for receptor in reached)
-    total = largest(one, network.dt)  # type: ignore[operator]
+    if isinstance(one, PoissonInput):
+        total = _poisson_sum(one, network.dt)
+    else:
+        total = _event_sum(one, network.dt)
     sums = dict.fromkeys(keys, total)
     return Claim(keys, sums, scale_of(one.weight), FINE_BITS, PACKED_BITS)
 

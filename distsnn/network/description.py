@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network import distributions, edges, rules, stimuli
+from distsnn.network import currents, distributions, edges, rules, stimuli
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
@@ -17,8 +17,6 @@ from distsnn.network.projections import Projection
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
-
-D = TypeVar("D", bound=Description)
 
 FORMAT = 1
 
@@ -119,7 +117,7 @@ class Network(Description):
             where = f"{type(one).__name__} of {one.target.population!r}"
             target = self.resolve(one.target, where=f"{where}, field target")
             if isinstance(one, RecordState):
-                state = replace(one, target=target, name=one.name or self.label(target, "_"))
+                state = replace(one, target=target, name=one.name or self._path_name(target))
                 model = self.population(target.population).model
                 state.check(model, self.dt, where=f"recording {state.name!r}")
                 made.append(state)
@@ -188,13 +186,14 @@ class Network(Description):
             )
         return view
 
-    def label(self, view: View, style: str = "[") -> str:
-        """Return a view's short name: ``E`` for all of E, else ``E[0:50]`` or (style "_") ``E_0_50``."""
-        if view.size == self.population(view.population).size:
-            return view.population
-        if style == "[":
-            return f"{view.population}[{view.start}:{view.stop}]"
-        return f"{view.population}_{view.start}_{view.stop}"
+    def label(self, view: View) -> str:
+        """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""
+        whole = view.size == self.population(view.population).size
+        return view.population if whole else f"{view.population}[{view.start}:{view.stop}]"
+
+    def _path_name(self, view: View) -> str:
+        whole = view.size == self.population(view.population).size
+        return view.population if whole else f"{view.population}_{view.start}_{view.stop}"
 
     def expected_synapses(self) -> float:
         """Return the expected number of synapses, from the rules' closed forms."""
@@ -265,7 +264,7 @@ def _free(name: str, taken: set[str | None]) -> str:
 
 _CLASSES: dict[str, type[Description]] = {
     name: made
-    for module in (distributions, edges, rules, stimuli)
+    for module in (currents, distributions, edges, rules, stimuli)
     for name, made in vars(module).items()
     if isinstance(made, type) and issubclass(made, Description)
 } | {made.__name__: made for made in (Network, Population, Projection, RecordSpikes, RecordState)}

@@ -1,7 +1,7 @@
 """Distributions: what is drawn, with moments, bounds and quantiles in closed form."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import ClassVar
@@ -34,7 +34,7 @@ def normal_density(z: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Distribution(Description):
+class Distribution(Description, ABC):
     """A distribution from which one value per synapse or per neuron is drawn.
 
     Attributes

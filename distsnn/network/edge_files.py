@@ -43,9 +43,9 @@ def header(path: str, name: str) -> ArrayHeader:
             return _zarr_header(file, name)
         if zipfile.is_zipfile(file):
             return _npz_header(file, name)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DescriptionError):
-            raise
+    except DescriptionError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DescriptionError(f"cannot be read: {error}", where=where) from error
     raise DescriptionError("not an edge file", where=where, allowed="a .npz file or .zarr folder")
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,8 +64,8 @@ class State:
 
 
 def parameter(
-    default: float,
     *,
+    default: float,
     unit: str,
     doc: str,
     low: float = -math.inf,
@@ -135,12 +135,6 @@ class NeuronModel(Description):
     def parameters(cls) -> dict[str, Parameter]:
         """Return the parameters by name."""
         return {f.name: f.metadata[_KEY] for f in fields(cls) if _KEY in f.metadata}
-
-    @classmethod
-    def defaults(cls) -> dict[str, float]:
-        """Return the parameters' default values by name."""
-        named = {f.name: f.default for f in fields(cls) if _KEY in f.metadata}
-        return {name: value for name, value in named.items() if value is not MISSING}
 
     def value(self, name: str) -> Value:
         """Return a parameter's value by name.

@@ -190,18 +190,21 @@ def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int
     Returns
     -------
     min_steps, max_steps : int
-        Draws below dt/2 are drawn again, so `min_steps` >= 1. For an unbounded distribution
-        `max_steps` is the quantile of mass 2^-60: what would be rounded above it is drawn again.
+        A draw x becomes ``floor(x/dt + 0.5)`` steps. Draws below dt/2 are drawn again, so
+        `min_steps` >= 1. For an unbounded distribution `max_steps` is the quantile of mass 2^-60:
+        what would be rounded above it is drawn again.
 
     Raises
     ------
     DescriptionError
-        If a given delay is not finite, zero, negative or off the grid, or if less than 1 draw in
-        1000 reaches dt/2.
+        If a given delay is not finite, zero, negative or off the grid, or if the mean of drawn
+        ones is not positive or less than 1 draw in 1000 reaches dt/2.
     """
     if not isinstance(delay, Distribution):
         whole = delay_steps(delay, dt, where=where)
         return (int(whole.min()), int(whole.max())) if whole.size else (1, 1)
+    if delay.expectation() <= 0.0:
+        raise DescriptionError("the mean must be > 0", where=where, value=delay)
     if 1.0 - delay.cdf(0.5 * dt) < MIN_ACCEPTANCE:
         raise DescriptionError(
             "hardly any draw would reach dt/2",

@@ -1,7 +1,7 @@
 """Recordings: which spikes and state variables a run keeps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
@@ -95,8 +95,3 @@ class RecordState(Description):
 
 
 Recording = RecordSpikes | RecordState
-
-
-def named(recording: RecordState, name: str) -> RecordState:
-    """Return the recording with its name filled in."""
-    return recording if recording.name is not None else replace(recording, name=name)

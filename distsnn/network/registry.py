@@ -37,7 +37,9 @@ def neuron_model(cls: type[M]) -> type[M]:
         if receptor not in made.receptors:
             raise unknown("receptor", receptor, made.receptors, where=f"{where}, signed_receptors")
     taken = _MODELS.get(made.name)
-    if taken is not None and taken.__qualname__ != made.__qualname__:
+    # A user's file that is loaded once more replaces its own models.
+    ours = (made.__module__, made.__qualname__)
+    if taken is not None and (taken.__module__, taken.__qualname__) != ours:
         raise DescriptionError(
             f"the name is taken by {taken.__module__}.{taken.__qualname__}",
             where=where,

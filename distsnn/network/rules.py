@@ -1,7 +1,7 @@
 """Connection rules with closed-form expectations."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError
@@ -20,7 +20,7 @@ def binomial_bound(trials: float, probability: float) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Rule(Description):
+class Rule(Description, ABC):
     """Base class of connection rules.
 
     ``n_pre`` and ``n_post`` are the numbers of sources and targets, ``same`` says that they are

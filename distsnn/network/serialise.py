@@ -46,12 +46,10 @@ def encode(value: object, path: str, arrays: Arrays) -> Any:
         return {_MAP: {key: encode(item, f"{path}/{key}", arrays) for key, item in value.items()}}
     if isinstance(value, Description):
         value = value.stored()
-        items = {
-            field.name: encode(
-                getattr(value, field.name), f"{path}/{field.name}".lstrip("/"), arrays
-            )
-            for field in fields(value)
-        }
+        items = {}
+        for field in fields(value):
+            place = f"{path}/{field.name}" if path else field.name
+            items[field.name] = encode(getattr(value, field.name), place, arrays)
         if isinstance(value, NeuronModel):
             return {_MODEL: value.name, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}

@@ -1,7 +1,7 @@
-"""Stimuli: Poisson and given spike input, and currents; none of them has a delay."""
+"""Stimuli: Poisson and given spike input; none has a delay."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from distsnn.network.checks import (
     check_indices,
     check_range,
     check_shape,
+    sorted_events,
     steps_array,
 )
 from distsnn.network.distributions import Distribution
@@ -34,7 +35,8 @@ from distsnn.units import steps
 PerNeuron: TypeAlias = float | FloatArray
 
 
-def _per_neuron(value: object, *, where: str) -> PerNeuron:
+def as_per_neuron(value: object, *, where: str) -> PerNeuron:
+    """Return a number or an array of one number per target neuron."""
     made = as_value(value, where=where)
     if isinstance(made, Distribution):
         raise DescriptionError(
@@ -68,15 +70,13 @@ class Piecewise(Description):
         check_increasing(self.times, where=f"{where}.times")
         steps_array(self.times, dt, where=f"{where}.times")
         n = self.times.size
-        shape, of = (
-            ((n, size), "times by targets") if self.values.ndim == 2 else ((n,), "one a time")
-        )
-        check_shape(self.values, shape, where=f"{where}.values", of=of)
+        shape = (n, size) if self.values.ndim == 2 else (n,)
+        check_shape(self.values, shape, where=f"{where}.values", of="(times,) or (times, targets)")
         check_range(self.values, allowed, where=f"{where}.values")
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class Stimulus(Description):
+class Stimulus(Description, ABC):
     """Base class of stimuli.
 
     Parameters
@@ -116,18 +116,14 @@ class Stimulus(Description):
         check_range(value, allowed, where=place)
 
 
-def _check_window(start: float, stop: float, dt: float, *, where: str) -> None:
+def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
+    """Check that a stimulus starts at a time >= 0, stops later, and both are on the grid."""
     check_range(start, NOT_NEGATIVE, where=f"{where}, field start")
     steps(start, dt, where=f"{where}, field start")
     if stop == math.inf:
         return
     check_range(stop, Range(start, open_low=True), where=f"{where}, field stop")
     steps(stop, dt, where=f"{where}, field stop")
-
-
-def _check_current(model: NeuronModel, *, where: str) -> None:
-    if not model.accepts_current:
-        raise DescriptionError(f"{model.name} takes no current", where=where)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -168,7 +164,7 @@ class PoissonInput(Stimulus):
     ) -> None:
         self._begin(target, name)
         if not isinstance(rate, Piecewise):
-            rate = _per_neuron(rate, where=self._place("rate"))
+            rate = as_per_neuron(rate, where=self._place("rate"))
         self._fill(
             rate=rate,
             weight=as_number(weight, where=self._place("weight")),
@@ -185,7 +181,7 @@ class PoissonInput(Stimulus):
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
         check_range(self.weight, ANY, where=f"{where}, field weight")
-        _check_window(self.start, self.stop, dt, where=where)
+        check_window(self.start, self.stop, dt, where=where)
 
     def max_rate(self) -> float:
         """Return the largest rate of any neuron at any time, spikes/s."""
@@ -233,17 +229,14 @@ class SpikeInput(Stimulus):
         self._begin(target, name)
         when = as_floats(times, where=self._place("times"))
         who = as_indices(neurons, where=self._place("neurons"))
-        how = _per_neuron(weight, where=self._place("weight"))
+        how = as_per_neuron(weight, where=self._place("weight"))
         check_shape(when, who.shape, where=self._place("times"), of="one per event")
         if isinstance(how, np.ndarray):
             check_shape(how, who.shape, where=self._place("weight"), of="one per event")
-        order = np.lexsort((who, when))
-        if not np.array_equal(order, np.arange(order.size)):
-            when, who = when[order], who[order]
-            how = how[order] if isinstance(how, np.ndarray) else how
-            for array in (when, who, how):
-                if isinstance(array, np.ndarray):
-                    array.setflags(write=False)
+        when, who, order = sorted_events(when, who)
+        if order is not None and isinstance(how, np.ndarray):
+            how = how[order]
+            how.setflags(write=False)
         self._fill(times=when, neurons=who, weight=how, receptor=receptor)
 
     def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
@@ -253,142 +246,3 @@ class SpikeInput(Stimulus):
         steps_array(self.times, dt, where=f"{where}, field times")
         check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
         check_range(self.weight, ANY, where=f"{where}, field weight")
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class ConstantCurrent(Stimulus):
-    """A constant current.
-
-    Parameters
-    ----------
-    target : Population, View or str
-        The neurons that receive it.
-    amplitude : float or array_like (n_targets,)
-        Current, pA.
-    start, stop : float, ms
-        When it flows, on the grid; `stop` may be infinite.
-    name : str, optional
-        Name.
-    """
-
-    amplitude: PerNeuron
-    start: float
-    stop: float
-
-    def __init__(
-        self,
-        target: Target,
-        amplitude: ValueLike,
-        start: float = 0.0,
-        stop: float = math.inf,
-        name: str | None = None,
-    ) -> None:
-        self._begin(target, name)
-        self._fill(
-            amplitude=_per_neuron(amplitude, where=self._place("amplitude")),
-            start=as_number(start, where=self._place("start")),
-            stop=as_number(stop, where=self._place("stop")),
-        )
-
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
-        """Check amplitude and window."""
-        _check_current(model, where=where)
-        self._check_per_neuron("amplitude", ANY, where=where)
-        _check_window(self.start, self.stop, dt, where=where)
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class StepCurrent(Stimulus):
-    """A current that is constant between given times.
-
-    Parameters
-    ----------
-    target : Population, View or str
-        The neurons that receive it.
-    times : array_like, shape (n_times,), ms
-        Increasing, on the grid; ``amplitudes[i]`` flows from ``times[i]`` on, none before.
-    amplitudes : array_like, shape (n_times,) or (n_times, n_targets)
-        Currents, pA: common to all target neurons, or one column for each.
-    name : str, optional
-        Name.
-    """
-
-    times: FloatArray
-    amplitudes: FloatArray
-
-    def __init__(
-        self, target: Target, times: ValueLike, amplitudes: ValueLike, name: str | None = None
-    ) -> None:
-        self._begin(target, name)
-        self._fill(
-            times=as_floats(times, where=self._place("times")),
-            amplitudes=as_floats(amplitudes, where=self._place("amplitudes")),
-        )
-
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
-        """Check times and amplitudes."""
-        _check_current(model, where=where)
-        course = Piecewise(self.times, self.amplitudes)
-        course.check(self.target.size, ANY, dt, where=f"{where}, field amplitudes")
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class NoiseCurrent(Stimulus):
-    """Gaussian noise, drawn anew for each target neuron every `interval`.
-
-    Parameters
-    ----------
-    target : Population, View or str
-        The neurons that receive it.
-    mean, sd : float or array_like (n_targets,)
-        Mean and standard deviation (>= 0) of the current, pA.
-    interval : float, optional, ms
-        Time for which a drawn current holds, on the grid; dt if left out.
-    start, stop : float, ms
-        When it flows, on the grid; `stop` may be infinite.
-    name : str, optional
-        Name.
-    """
-
-    mean: PerNeuron
-    sd: PerNeuron
-    interval: float | None
-    start: float
-    stop: float
-
-    def __init__(
-        self,
-        target: Target,
-        mean: ValueLike,
-        sd: ValueLike,
-        interval: float | None = None,
-        start: float = 0.0,
-        stop: float = math.inf,
-        name: str | None = None,
-    ) -> None:
-        self._begin(target, name)
-        if interval is not None:
-            interval = as_number(interval, where=self._place("interval"))
-        self._fill(
-            mean=_per_neuron(mean, where=self._place("mean")),
-            sd=_per_neuron(sd, where=self._place("sd")),
-            interval=interval,
-            start=as_number(start, where=self._place("start")),
-            stop=as_number(stop, where=self._place("stop")),
-        )
-
-    def interval_steps(self, dt: float) -> int:
-        """Return the interval in steps."""
-        return (
-            1 if self.interval is None else steps(self.interval, dt, where=self._place("interval"))
-        )
-
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
-        """Check mean, standard deviation, interval and window."""
-        _check_current(model, where=where)
-        self._check_per_neuron("mean", ANY, where=where)
-        self._check_per_neuron("sd", NOT_NEGATIVE, where=where)
-        if self.interval is not None:
-            check_range(self.interval, POSITIVE, where=f"{where}, field interval")
-        self.interval_steps(dt)
-        _check_window(self.start, self.stop, dt, where=where)

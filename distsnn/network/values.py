@@ -63,7 +63,7 @@ def bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
 
 
 def scale_of(value: Value) -> float:
-    """Return the characteristic magnitude: of a distribution its scale, else the largest |value|."""
+    """Return the magnitude: of a distribution its scale, else the largest absolute value."""
     if isinstance(value, Distribution):
         return value.scale()
     return max(map(abs, bounds(value)))

@@ -33,10 +33,10 @@ class IafPscDelta(NeuronModel):
     }
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
-    C_m: Value = parameter(250.0, unit="pF", doc="membrane capacitance", above=0.0)
-    tau_m: Value = parameter(10.0, unit="ms", doc="membrane time constant", above=0.0)
-    t_ref: Value = parameter(2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
-    E_L: Value = parameter(-70.0, unit="mV", doc="resting potential")
-    V_reset: Value = parameter(-70.0, unit="mV", doc="potential after a spike")
-    V_th: Value = parameter(-55.0, unit="mV", doc="spike threshold")
-    I_e: Value = parameter(0.0, unit="pA", doc="constant current")
+    C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
+    tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)
+    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
+    V_reset: Value = parameter(default=-70.0, unit="mV", doc="potential after a spike")
+    V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
+    I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")

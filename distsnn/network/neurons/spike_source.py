@@ -14,6 +14,7 @@ from distsnn.network.checks import (
     check_indices,
     check_range,
     check_shape,
+    sorted_events,
     steps_array,
 )
 from distsnn.network.model import NeuronModel
@@ -47,11 +48,7 @@ class SpikeSource(NeuronModel):
         neurons = as_indices(self.neurons, where=f"{self.name}, field neurons")
         check_shape(times, neurons.shape, where=f"{self.name}, field times", of="one per neuron")
         check_range(times, POSITIVE, where=f"{self.name}, field times")
-        order = np.lexsort((neurons, times))
-        if not np.array_equal(order, np.arange(order.size)):
-            times, neurons = times[order], neurons[order]
-            times.setflags(write=False)
-            neurons.setflags(write=False)
+        times, neurons, _ = sorted_events(times, neurons)
         self._fill(times=times, neurons=neurons)
 
     def check(self, size: int, *, where: str) -> None:

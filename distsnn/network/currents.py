@@ -1,0 +1,163 @@
+"""Stimuli that are currents: constant, stepwise constant and noise."""
+
+import math
+from dataclasses import dataclass
+
+from distsnn.errors import DescriptionError
+from distsnn.network.checks import (
+    ANY,
+    NOT_NEGATIVE,
+    POSITIVE,
+    FloatArray,
+    as_floats,
+    as_number,
+    check_range,
+)
+from distsnn.network.model import NeuronModel
+from distsnn.network.populations import Target
+from distsnn.network.stimuli import PerNeuron, Piecewise, Stimulus, as_per_neuron, check_window
+from distsnn.network.values import ValueLike
+from distsnn.units import steps
+
+
+def _check_current(model: NeuronModel, *, where: str) -> None:
+    if not model.accepts_current:
+        raise DescriptionError(f"{model.name} takes no current", where=where)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class ConstantCurrent(Stimulus):
+    """A constant current.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    amplitude : float or array_like (n_targets,)
+        Current, pA.
+    start, stop : float, ms
+        When it flows, on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    amplitude: PerNeuron
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        amplitude: ValueLike,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        self._fill(
+            amplitude=as_per_neuron(amplitude, where=self._place("amplitude")),
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check amplitude and window."""
+        _check_current(model, where=where)
+        self._check_per_neuron("amplitude", ANY, where=where)
+        check_window(self.start, self.stop, dt, where=where)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class StepCurrent(Stimulus):
+    """A current that is constant between given times.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    times : array_like, shape (n_times,), ms
+        Increasing, on the grid; ``amplitudes[i]`` flows from ``times[i]`` on, none before.
+    amplitudes : array_like, shape (n_times,) or (n_times, n_targets)
+        Currents, pA: common to all target neurons, or one column for each.
+    name : str, optional
+        Name.
+    """
+
+    times: FloatArray
+    amplitudes: FloatArray
+
+    def __init__(
+        self, target: Target, times: ValueLike, amplitudes: ValueLike, name: str | None = None
+    ) -> None:
+        self._begin(target, name)
+        self._fill(
+            times=as_floats(times, where=self._place("times")),
+            amplitudes=as_floats(amplitudes, where=self._place("amplitudes")),
+        )
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check times and amplitudes."""
+        _check_current(model, where=where)
+        course = Piecewise(self.times, self.amplitudes)
+        course.check(self.target.size, ANY, dt, where=f"{where}, field amplitudes")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class NoiseCurrent(Stimulus):
+    """Gaussian noise, drawn anew for each target neuron every `interval`.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    mean, sd : float or array_like (n_targets,)
+        Mean and standard deviation (>= 0) of the current, pA.
+    interval : float, optional, ms
+        Time for which a drawn current holds, on the grid; dt if left out.
+    start, stop : float, ms
+        When it flows, on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    mean: PerNeuron
+    sd: PerNeuron
+    interval: float | None
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        mean: ValueLike,
+        sd: ValueLike,
+        interval: float | None = None,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        if interval is not None:
+            interval = as_number(interval, where=self._place("interval"))
+        self._fill(
+            mean=as_per_neuron(mean, where=self._place("mean")),
+            sd=as_per_neuron(sd, where=self._place("sd")),
+            interval=interval,
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def interval_steps(self, dt: float) -> int:
+        """Return the interval in steps."""
+        where = self._place("interval")
+        return 1 if self.interval is None else steps(self.interval, dt, where=where)
+
+    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+        """Check mean, standard deviation, interval and window."""
+        _check_current(model, where=where)
+        self._check_per_neuron("mean", ANY, where=where)
+        self._check_per_neuron("sd", NOT_NEGATIVE, where=where)
+        if self.interval is not None:
+            check_range(self.interval, POSITIVE, where=f"{where}, field interval")
+        self.interval_steps(dt)
+        check_window(self.start, self.stop, dt, where=where)
