@@ -6,7 +6,10 @@ libm's versions differ between releases, numpy's between instruction sets. Error
 
 import numpy as np
 
-from distsnn.jit import inline, kernel
+from numba import types
+from numba.extending import overload
+
+from distsnn.jit import FLAGS, inline, kernel
 
 # exp(x) = 2^n exp(r), n the integer next to x / ln 2, r in ±0.35; ln 2 in two parts, so that
 # n * ln 2 is exact in the first.
@@ -67,6 +70,23 @@ def log(x):  # type: ignore[no-untyped-def]
     tail = s * (half + (p * z))
     scale = np.float64(n)
     return scale * _LN2_HIGH - ((half - (tail + scale * _LN2_LOW)) - f)
+
+
+def flush(x):  # type: ignore[no-untyped-def]
+    """Return x, or 0 where it is so small that silent neurons would end on slow denormals."""
+    return x if abs(x) > 1e-20 else x * 0
+
+
+@overload(flush, jit_options={"forceinline": True, **FLAGS})  # type: ignore[untyped-decorator]
+def _flush(x):  # type: ignore[no-untyped-def]
+    # float32 code must see float32 constants, or the whole loop is promoted to float64
+    real = np.float32 if x == types.float32 else np.float64
+    least, zero = real(1e-20), real(0.0)
+
+    def compiled(x):  # type: ignore[no-untyped-def]
+        return x if abs(x) > least else zero
+
+    return compiled
 
 
 @kernel

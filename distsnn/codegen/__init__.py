@@ -1,0 +1,1 @@
+"""From a neuron's `step` to the compiled loop over neurons, written as a real, cached module."""

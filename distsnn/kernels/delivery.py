@@ -1,0 +1,316 @@
+"""From spikes and stored rows of synapses to input: push and pull.
+
+A row holds a source's local synapses as words
+
+    delay | target | weight      (high to low bits)
+
+with the fields a storage needs: no weight where all are the same, no delay where all are the same
+or where rows are pulled. A weight field counts 2^shift quanta.
+
+*Push* adds a whole row to the ring of future input rows when the spike is known. *Pull* keeps a
+row sorted by delay; a spike enters each of its runs (equal delay) into a calendar, and in the loop
+in which a run is due it is added to that loop's input row, which stays in the cache. All sums are
+exact integer sums, so the choice never shows.
+
+The calendar: bucket b holds the runs due in the loops = b (mod n_buckets), in pages of 64 words
+from a shared pool: 63 entries ``start << 24 | length`` and, in word 63, the next page.
+
+Entries take ``first`` and ``last`` as a range of the list of spikes (`deliver`) or ignore them
+(`collect`), and return DONE or GROW (the pool is too small; nothing has been changed).
+"""
+
+from functools import cache
+
+import numpy as np
+
+from distsnn.jit import Entry, array, entry, inline, prefetch
+
+# Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
+SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
+STRIDE_BITS, WEIGHT_BITS, SHIFT, WEIGHT, DELAY, FOUND = 9, 10, 11, 12, 13, 14
+RUN_ROW, RUNS, BUCKET_MASK, HEAD, TAIL, FILL, POOL, FREE, N_FREE, CURSOR = range(15, 25)
+EVENTS = 25  # synaptic events so far
+TABLE_SIZE = 26
+
+DONE, GROW = 0, 1
+
+PAGE = 64
+_PER_PAGE = PAGE - 1
+_LENGTH_BITS = 24
+LONGEST_RUN = 0xFFFF  # a run is delay << 16 | length in 32 bits; longer ones are several runs
+_BATCH = 1024
+FOUND_SIZE = 3 * _BATCH
+_ROWS_AHEAD = 4
+_RUNS_AHEAD = 6
+
+
+@inline
+def _row_of(bitmap, rank, gid):  # type: ignore[no-untyped-def]
+    """Return the index of a source's row, or -1 where it has none here."""
+    word = bitmap[gid >> 6]
+    bit = np.uint64(gid & 63)
+    if (word >> bit) & np.uint64(1) == 0:
+        return np.int64(-1)
+    below = word & ((np.uint64(1) << bit) - np.uint64(1))
+    return np.int64(rank[gid >> 6]) + _popcount(below)
+
+
+@inline
+def _popcount(x):  # type: ignore[no-untyped-def]
+    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+_MANY = 1 << 40
+
+
+@inline
+def _find(table, first, last, starts, ends, loops):  # type: ignore[no-untyped-def]
+    """Fill starts, ends (words) and loops of the rows of spikes first to last; return how many."""
+    gids = array(table[SPIKE_GID], last, np.uint32)
+    steps = array(table[SPIKE_STEP], last, np.int64)
+    bitmap = array(table[BITMAP], _MANY, np.uint64)
+    rank = array(table[RANK], _MANY, np.uint32)
+    row = array(table[ROW], _MANY, np.int64)
+    n = 0
+    for i in range(first, last):
+        at = _row_of(bitmap, rank, np.int64(gids[i]))
+        if at >= 0:
+            starts[n] = row[at]
+            ends[n] = row[at + 1]
+            loops[n] = steps[i]
+            n += 1
+    return n
+
+
+@inline
+def _prefetch_words(address, start, end, word_bytes):  # type: ignore[no-untyped-def]
+    at = address + start * word_bytes
+    stop = address + end * word_bytes
+    while at < stop + 63:
+        prefetch(at)
+        at += 64
+
+
+def _types(word_bits: int, row_bits: int) -> tuple[type, type]:
+    return {16: np.uint16, 32: np.uint32, 64: np.uint64}[word_bits], (
+        np.int32 if row_bits == 32 else np.int64
+    )
+
+
+def _make_add(word_bits: int, row_bits: int, constant: bool):  # type: ignore[no-untyped-def]
+    """Return ``add(ring, words, start, end, base, mask, ...)`` for a storage's word layout."""
+    unsigned, integer = _types(word_bits, row_bits)
+    signed = np.int64 if word_bits == 64 else np.int32
+
+    if constant:
+
+        @inline
+        def add(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]  # noqa: ARG001
+            for i in range(start, end):
+                ring[(np.int64(words[i]) + base) & mask] += weight
+
+        return add
+
+    @inline
+    def add_field(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        for i in range(start, end):
+            x = words[i]
+            slot = (np.int64(unsigned(x >> weight_bits)) + base) & mask
+            ring[slot] += integer(signed(unsigned(x << left)) >> right)
+
+    return add_field
+
+
+def _make_fields(word_bits: int, row_bits: int):  # type: ignore[no-untyped-def]
+    unsigned, integer = _types(word_bits, row_bits)
+    signed = np.int64 if word_bits == 64 else np.int32
+
+    @inline
+    def fields(table):  # type: ignore[no-untyped-def]
+        bits = table[WEIGHT_BITS]
+        left = word_bits - bits
+        return (
+            integer(table[WEIGHT]),
+            unsigned(bits),
+            unsigned(left),
+            signed(left - table[SHIFT]),
+        )
+
+    return fields
+
+
+@cache
+def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
+    """Return the deliver entry that adds whole rows to the ring.
+
+    Parameters
+    ----------
+    word_bits : {16, 32, 64}
+        Width of a stored word.
+    row_bits : {32, 64}
+        Width of the input rows.
+    constant : bool
+        Whether all synapses have the table's WEIGHT.
+    """
+    unsigned, integer = _types(word_bits, row_bits)
+    add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
+
+    def deliver(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        starts = array(table[FOUND], _BATCH, np.int64)
+        ends = array(table[FOUND] + 8 * _BATCH, _BATCH, np.int64)
+        loops = array(table[FOUND] + 16 * _BATCH, _BATCH, np.int64)
+        words = array(table[WORDS], _MANY, unsigned)
+        slots = (table[MASK] + 1) << table[STRIDE_BITS]
+        ring = array(table[RING], slots, integer)
+        weight, weight_bits, left, right = fields(table)
+        events = 0
+        for batch in range(first, last, _BATCH):
+            n = _find(table, batch, min(batch + _BATCH, last), starts, ends, loops)
+            for j in range(min(n, _ROWS_AHEAD)):
+                _prefetch_words(table[WORDS], starts[j], ends[j], word_bits // 8)
+            for j in range(n):
+                if j + _ROWS_AHEAD < n:
+                    ahead = j + _ROWS_AHEAD
+                    _prefetch_words(table[WORDS], starts[ahead], ends[ahead], word_bits // 8)
+                base = (loops[j] + table[DELAY]) << table[STRIDE_BITS]
+                add(
+                    ring,
+                    words,
+                    starts[j],
+                    ends[j],
+                    base,
+                    slots - 1,
+                    weight,
+                    weight_bits,
+                    left,
+                    right,
+                )
+                events += ends[j] - starts[j]
+        table[EVENTS] += events
+        return DONE
+
+    return entry(deliver)
+
+
+@inline
+def _append(table, heads, tails, fills, pool, free, n_free, bucket, value):  # type: ignore[no-untyped-def]
+    if fills[bucket] == _PER_PAGE or heads[bucket] < 0:
+        n_free[0] -= 1
+        page = free[n_free[0]]
+        if heads[bucket] < 0:
+            heads[bucket] = page
+        else:
+            pool[tails[bucket] * PAGE + _PER_PAGE] = page
+        tails[bucket] = page
+        fills[bucket] = 0
+    pool[tails[bucket] * PAGE + fills[bucket]] = value
+    fills[bucket] += 1
+
+
+@inline
+def _calendar(table):  # type: ignore[no-untyped-def]
+    buckets = table[BUCKET_MASK] + 1
+    return (
+        array(table[HEAD], buckets, np.int64),
+        array(table[TAIL], buckets, np.int64),
+        array(table[FILL], buckets, np.int64),
+        array(table[POOL], _MANY, np.int64),
+        array(table[FREE], _MANY, np.int64),
+        array(table[N_FREE], 1, np.int64),
+    )
+
+
+@entry
+def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Deliver entry of pulled rows: enter the rows' runs into the calendar.
+
+    Resumes at CURSOR after the pool was made larger.
+    """
+    gids = array(table[SPIKE_GID], last, np.uint32)
+    steps = array(table[SPIKE_STEP], last, np.int64)
+    bitmap = array(table[BITMAP], _MANY, np.uint64)
+    rank = array(table[RANK], _MANY, np.uint32)
+    row = array(table[ROW], _MANY, np.int64)
+    run_row = array(table[RUN_ROW], _MANY, np.int64)
+    runs = array(table[RUNS], _MANY, np.uint32)
+    heads, tails, fills, pool, free, n_free = _calendar(table)
+    mask = table[BUCKET_MASK]
+    for i in range(first + table[CURSOR], last):
+        at = _row_of(bitmap, rank, np.int64(gids[i]))
+        if at < 0:
+            continue
+        start = row[at]
+        if run_row[at + 1] - run_row[at] > n_free[0]:
+            table[CURSOR] = i - first
+            return GROW
+        for r in range(run_row[at], run_row[at + 1]):
+            run = np.int64(runs[r])
+            length = run & LONGEST_RUN
+            bucket = (steps[i] + (run >> 16)) & mask
+            value = (start << _LENGTH_BITS) | length
+            _append(table, heads, tails, fills, pool, free, n_free, bucket, value)
+            start += length
+    table[CURSOR] = 0
+    return DONE
+
+
+@cache
+def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
+    """Return the entry that adds the runs due in a loop to that loop's row (see `push`)."""
+    unsigned, integer = _types(word_bits, row_bits)
+    add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
+
+    def collect_due(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        heads, tails, fills, pool, free, n_free = _calendar(table)
+        bucket = step & table[BUCKET_MASK]
+        page = heads[bucket]
+        if page < 0:
+            return DONE
+        words = array(table[WORDS], _MANY, unsigned)
+        slots = (table[MASK] + 1) << table[STRIDE_BITS]
+        ring = array(table[RING], slots, integer)
+        base = (step & table[MASK]) << table[STRIDE_BITS]
+        weight, weight_bits, left, right = fields(table)
+        length_mask = (1 << _LENGTH_BITS) - 1
+        events = 0
+        while page >= 0:
+            is_last = page == tails[bucket]
+            n = fills[bucket] if is_last else _PER_PAGE
+            entries = pool[page * PAGE : page * PAGE + n]
+            for j in range(min(n, _RUNS_AHEAD)):
+                start = entries[j] >> _LENGTH_BITS
+                end = start + (entries[j] & length_mask)
+                _prefetch_words(table[WORDS], start, end, word_bits // 8)
+            for j in range(n):
+                if j + _RUNS_AHEAD < n:
+                    value = entries[j + _RUNS_AHEAD]
+                    start = value >> _LENGTH_BITS
+                    end = start + (value & length_mask)
+                    _prefetch_words(table[WORDS], start, end, word_bits // 8)
+                start = entries[j] >> _LENGTH_BITS
+                length = entries[j] & length_mask
+                add(
+                    ring,
+                    words,
+                    start,
+                    start + length,
+                    base,
+                    slots - 1,
+                    weight,
+                    weight_bits,
+                    left,
+                    right,
+                )
+                events += length
+            free[n_free[0]] = page
+            n_free[0] += 1
+            page = np.int64(-1) if is_last else pool[page * PAGE + _PER_PAGE]
+        heads[bucket] = -1
+        fills[bucket] = 0
+        table[EVENTS] += events
+        return DONE
+
+    return entry(collect_due)

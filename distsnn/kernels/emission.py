@@ -1,0 +1,60 @@
+"""From flags of spiking neurons to a list of gids, and neurons that emit given spikes.
+
+Axes: g group of 64 neurons; the last group of a population may be ragged, and what its padding
+does is ignored here.
+"""
+
+import numpy as np
+
+from distsnn.jit import array, entry, inline
+
+# The first words of every update entry's table: where emitted gids go, and whose they are.
+EMITTED, N_EMITTED, GROUP_GID, GROUP_SIZE = 0, 1, 2, 3
+# A spike source's table goes on with its events and the position in them.
+EVENT_STEPS, EVENT_GIDS, N_EVENTS, POSITION = 4, 5, 6, 7
+SOURCE_TABLE_SIZE = 8
+
+_MOST = 1 << 31
+
+
+@inline
+def emit(table, spiked_address, first, last):  # type: ignore[no-untyped-def]
+    """Append the gids of flagged neurons (uint8 flags at an address) in ascending order."""
+    flags = array(spiked_address, last - first, np.uint8)
+    words = array(spiked_address, (last - first) >> 3, np.uint64)
+    gid = array(table[GROUP_GID], last >> 6, np.uint32)
+    size = array(table[GROUP_SIZE], last >> 6, np.int32)
+    count = array(table[N_EMITTED], 1, np.int64)
+    out = array(table[EMITTED], _MOST, np.uint32)
+    n = count[0]
+    for g in range((last - first) >> 6):
+        any_word = np.uint64(0)
+        for w in range(8):
+            any_word |= words[8 * g + w]
+        if any_word != 0:
+            group = (first >> 6) + g
+            for lane in range(size[group]):
+                if flags[64 * g + lane] != 0:
+                    out[n] = gid[group] + np.uint32(lane)
+                    n += 1
+    count[0] = n
+
+
+@entry
+def spike_source(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Emit the given spikes of this loop (events sorted by loop index, then gid)."""
+    steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
+    gids = array(table[EVENT_GIDS], table[N_EVENTS], np.uint32)
+    count = array(table[N_EMITTED], 1, np.int64)
+    out = array(table[EMITTED], _MOST, np.uint32)
+    at = table[POSITION]
+    while at < steps.size and steps[at] < step:
+        at += 1
+    n = count[0]
+    while at < steps.size and steps[at] == step:
+        out[n] = gids[at]
+        n += 1
+        at += 1
+    count[0] = n
+    table[POSITION] = at
+    return 0

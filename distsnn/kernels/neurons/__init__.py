@@ -1,0 +1,13 @@
+"""One module a neuron model: `propagators` (parameters to constants) and `step` (one neuron, one dt).
+
+A module defines
+
+- ``STATES``, ``RECEPTORS``: names in the order in which `step` takes them;
+- ``CONSTANTS``: name -> "real" or "count" (int32), in the order in which `step` takes them;
+- ``propagators(parameters, dt)``: float64 scalars or arrays in, the constants out;
+- ``step(*states, *inputs, current, *constants) -> (*states, spiked)``: branch-free, in `inline`;
+  inputs arrive in the receptor's unit, `current` in pA.
+
+`distsnn.codegen` wraps a step into the loop over neurons, for float32 and float64, for constants
+that are shared or one per neuron.
+"""

@@ -1,0 +1,143 @@
+"""Given spikes and currents as stimuli, and probes that sample states.
+
+Axes: i local neuron, e event.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import uint32, uint64
+
+from distsnn.counter_rng import NOISE, philox
+from distsnn.jit import Entry, array, entry
+from distsnn.kernels.rows import row32, row64
+from distsnn.kernels.sampling import normal
+
+# Given spikes: the row (kernels.rows), then
+EVENT_STEPS, EVENT_TARGETS, EVENT_WEIGHTS, N_EVENTS, POSITION = 3, 4, 5, 6, 7
+SPIKES_TABLE_SIZE = 8
+
+# Currents and noise.
+CURRENT, AMPLITUDES, COUNTERS, STIMULUS_ID, SEED_LOW, SEED_HIGH, INTERVAL, ORIGIN = range(8)
+CURRENT_TABLE_SIZE = 8
+MEAN, DEVIATION = 0, 1
+
+# Probes.
+SOURCE, NEURONS, N_NEURONS, SAMPLES, N_ROWS, CAPACITY = range(6)
+PROBE_TABLE_SIZE = 6
+OFFSET = 0
+
+
+@cache
+def given_spikes(row_bits: int) -> Entry:
+    """Return the entry that adds given events (sorted by loop) to the row of their loop."""
+    row_of = row32 if row_bits == 32 else row64
+
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
+        targets = array(table[EVENT_TARGETS], table[N_EVENTS], np.int64)
+        weights = array(table[EVENT_WEIGHTS], table[N_EVENTS], np.int64)
+        row = row_of(table, first, last, step)
+        at = table[POSITION]
+        while at < steps.size and steps[at] < step:
+            at += 1
+        while at < steps.size and steps[at] == step:
+            row[targets[at]] += weights[at]
+            at += 1
+        table[POSITION] = at
+        return 0
+
+    return entry(stimulate)
+
+
+def _real(precision: str) -> tuple[type, int]:
+    return (np.float32, 4) if precision == "float32" else (np.float64, 8)
+
+
+@cache
+def clear_current(precision: str) -> Entry:
+    """Return the entry that sets the currents of a population to 0 before stimuli add theirs."""
+    real, width = _real(precision)
+
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        current = array(table[CURRENT] + width * first, last - first, real)
+        for i in range(current.size):
+            current[i] = 0
+        return 0
+
+    return entry(stimulate)
+
+
+@cache
+def add_current(precision: str) -> Entry:
+    """Return the entry that adds one amplitude per neuron (float64, pA) to the currents."""
+    real, width = _real(precision)
+
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        current = array(table[CURRENT] + width * first, last - first, real)
+        amplitudes = array(table[AMPLITUDES] + 8 * first, last - first, np.float64)
+        for i in range(current.size):
+            current[i] += real(amplitudes[i])
+        return 0
+
+    return entry(stimulate)
+
+
+@cache
+def add_noise(precision: str) -> Entry:
+    """Return the entry that adds Gaussian noise, constant over intervals of INTERVAL loops.
+
+    The normal draw of a neuron and interval comes from the Philox block (neuron, interval,
+    stimulus, NOISE); AMPLITUDES hold each neuron's 1 where it is a target, else 0.
+    """
+    real, width = _real(precision)
+
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+        n = last - first
+        current = array(table[CURRENT] + width * first, n, real)
+        targets = array(table[AMPLITUDES] + 8 * first, n, np.float64)
+        counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
+        low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
+        interval = uint32((step - table[ORIGIN]) // table[INTERVAL])
+        for i in range(n):
+            if targets[i] == 0.0:
+                continue
+            counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
+            a, b, _, _ = philox(
+                counter, interval, uint32(table[STIMULUS_ID]), uint32(NOISE), low, high
+            )
+            z = normal((uint64(a) << uint64(32)) | uint64(b))
+            current[i] += real(scalars[MEAN] + scalars[DEVIATION] * z)
+        return 0
+
+    return entry(stimulate)
+
+
+@cache
+def probe(kind: str) -> Entry:
+    """Return the entry that samples a state of chosen neurons into the next row of SAMPLES.
+
+    Parameters
+    ----------
+    kind : {"float32", "float64", "int32"}
+        Type of the state and of the samples; reals get the scalar OFFSET added (in float64).
+    """
+    number, width = {
+        "float32": (np.float32, 4),
+        "float64": (np.float64, 8),
+        "int32": (np.int32, 4),
+    }[kind]
+
+    def sample(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        n = table[N_NEURONS]
+        states = array(table[SOURCE], last, number)
+        neurons = array(table[NEURONS], n, np.int64)
+        rows = array(table[N_ROWS], 1, np.int64)
+        samples = array(table[SAMPLES] + rows[0] * n * width, n, number)
+        offsets = array(table[CAPACITY], n, np.float64)
+        for j in range(n):
+            samples[j] = number(states[neurons[j]] + offsets[j])
+        rows[0] += 1
+        return 0
+
+    return entry(sample)
