@@ -123,6 +123,12 @@ def check_indices(array: npt.NDArray[Any], size: int, *, where: str) -> None:
         )
 
 
+def _index(first: int, shape: tuple[int, ...]) -> str:
+    if not shape:
+        return ""
+    return f"[{', '.join(str(int(i)) for i in np.unravel_index(first, shape))}]"
+
+
 def check_range(value: float | FloatArray, allowed: Range, *, where: str) -> None:
     """Check that a number, or each element of an array, is finite and within a range."""
     array = np.asarray(value)
@@ -130,10 +136,8 @@ def check_range(value: float | FloatArray, allowed: Range, *, where: str) -> Non
     if not array.size or not allowed.excludes(np.array([array.min(), array.max()])).any():
         return
     bad = allowed.excludes(array)
-    place, given = where, float(array.flat[int(np.argmax(bad))])
-    if array.ndim:
-        index = np.unravel_index(int(np.argmax(bad)), array.shape)
-        place = f"{where}[{', '.join(str(int(i)) for i in index)}]"
+    first = int(np.argmax(bad))
+    place, given = where + _index(first, array.shape), float(array.flat[first])
     what = "must be finite" if not math.isfinite(given) else "out of range"
     raise DescriptionError(what, where=place, value=given, allowed=str(allowed))
 
@@ -173,8 +177,7 @@ def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
         good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
     if not good.all():
         first = int(np.argmin(good))
-        index = ", ".join(str(int(i)) for i in np.unravel_index(first, times.shape))
-        steps(float(times.flat[first]), dt, where=f"{where}[{index}]")
+        steps(float(times.flat[first]), dt, where=where + _index(first, times.shape))
     return whole.astype(np.int64)
 
 

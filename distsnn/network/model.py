@@ -209,7 +209,8 @@ class NeuronModel(Description):
         if cls.signed_receptors is None:
             return cls.receptors
         not_negative, negative = cls.signed_receptors
-        return ((not_negative,) if high >= 0 else ()) + ((negative,) if low < 0 else ())
+        # A weight of 0 adds nothing anywhere: it does not make (-inf, 0] reach both.
+        return ((not_negative,) if high > 0 or low >= 0 else ()) + ((negative,) if low < 0 else ())
 
     @classmethod
     def check_receptor(cls, receptor: str | None, *, where: str) -> None:

@@ -22,13 +22,13 @@ from distsnn.network.model import NeuronModel
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.rules import Rule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value, check_value
-from distsnn.units import GRID_TOLERANCE
 
 MAX_DELAY_STEPS = 2**31 - 1
 
 
 def _allowed(dt: float) -> Range:
-    return Range(dt * (1.0 - GRID_TOLERANCE), MAX_DELAY_STEPS * dt)
+    # What is a rounding error below dt is on the grid.
+    return Range(dt * (1.0 - 1e-9), MAX_DELAY_STEPS * dt)
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -1,0 +1,152 @@
+"""Edges in files: headers without reading, missing and wrong arrays, fingerprints."""
+
+import os
+
+import numpy as np
+import pytest
+import zarr
+
+from distsnn.errors import DescriptionError
+from distsnn.network import ExplicitFile, IafPscExp, Network, Population, Projection
+from distsnn.network.edge_files import fingerprint, header
+from distsnn.network.quanta import EdgeSummary, quanta
+
+ARRAYS = {
+    "sources": np.array([0, 1, 1], np.int32),
+    "targets": np.array([2, 2, 3], np.uint64),
+    "weights": np.array([1.0, -2.0, 3.0]),
+    "delays": np.array([0.1, 0.2, 0.3], np.float32),
+}
+
+
+def write(path, kind, arrays=ARRAYS):
+    if kind == "npz":
+        np.savez(path, **arrays)
+    elif kind == "npz compressed":
+        np.savez_compressed(path, **arrays)
+    else:
+        group = zarr.open_group(path, mode="w", zarr_format=int(kind[-1]))
+        for name, array in arrays.items():
+            group.create_array(name, data=array)
+    return path
+
+
+@pytest.fixture(params=["npz", "npz compressed", "zarr 2", "zarr 3"])
+def file(request, tmp_path):
+    kind = request.param
+    return write(tmp_path / ("edges.npz" if "npz" in kind else "edges.zarr"), kind)
+
+
+def test_headers_of_all_formats(file):
+    rule = ExplicitFile(str(file), weights="weights", delays="delays")
+    found = rule.headers()
+    assert {name: one.kind for name, one in found.items()} == {
+        "sources": "i",
+        "targets": "u",
+        "weights": "f",
+        "delays": "f",
+    }
+    assert {one.shape for one in found.values()} == {(3,)}
+    assert rule.n_edges == rule.expected_synapses(5, 5, False) == 3
+    assert rule.max_indegree_bound(5, 5) == 3
+
+
+def test_an_unknown_array_is_named_with_the_nearest(file):
+    with pytest.raises(DescriptionError, match="did you mean 'sources'") as error:
+        header(str(file), "source")
+    assert error.value.where == f"file {file}"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"targets": np.array([1, 2])}, "wrong shape"),
+        ({"sources": np.zeros((3, 1), int)}, "wrong shape"),
+        ({"targets": np.zeros(3)}, "wrong type"),
+        ({"weights": np.array(["a", "b", "c"])}, "wrong type"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, change, what):
+    file = write(tmp_path / "edges.npz", "npz", ARRAYS | change)
+    with pytest.raises(DescriptionError, match=what):
+        ExplicitFile(file, weights="weights").headers()
+
+
+def test_missing_and_broken_files(tmp_path):
+    with pytest.raises(DescriptionError, match="no such file"):
+        ExplicitFile(tmp_path / "none.npz").headers()
+    text = tmp_path / "edges.txt"
+    text.write_text("0 1\n")
+    with pytest.raises(DescriptionError, match="not an edge file"):
+        ExplicitFile(text).headers()
+    broken = write(tmp_path / "broken.npz", "npz")
+    data = bytearray(broken.read_bytes())
+    data[40:60] = bytes(20)
+    broken.write_bytes(data)
+    with pytest.raises(DescriptionError, match="cannot be read"):
+        ExplicitFile(broken).headers()
+    group = write(tmp_path / "broken.zarr", "zarr 3")
+    (group / "sources" / "zarr.json").write_text("{")
+    with pytest.raises(DescriptionError, match="cannot be read"):
+        ExplicitFile(group).headers()
+
+
+def test_the_path_becomes_absolute(tmp_path, monkeypatch):
+    write(tmp_path / "edges.npz", "npz")
+    monkeypatch.chdir(tmp_path)
+    assert ExplicitFile("edges.npz").path == os.fspath(tmp_path / "edges.npz")
+    with pytest.raises(DescriptionError, match="must be a path"):
+        ExplicitFile(3)
+
+
+def test_the_fingerprint_sees_every_file_of_a_folder(tmp_path):
+    group = write(tmp_path / "edges.zarr", "zarr 3")
+    before = fingerprint(str(group))
+    assert before == fingerprint(str(group))
+    chunk = next(file for file in sorted(group.rglob("c/*")) if file.is_file())
+    chunk.rename(chunk.with_name("1"))
+    assert fingerprint(str(group)) != before
+
+
+def test_a_stored_rule_notices_a_changed_file(file):
+    rule = ExplicitFile(file)
+    rule.verify()  # nothing stored yet: nothing to compare
+    stored = rule.stored()
+    assert (stored.size, stored.sha256) == fingerprint(str(file))
+    assert stored == rule
+    assert stored.stored() is stored
+    stored.verify()
+    target = file if file.is_file() else file / "zarr.json" if "3" in str(file) else file / "extra"
+    with target.open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(DescriptionError, match="has changed"):
+        stored.verify()
+
+
+def test_a_network_with_a_file(file):
+    neurons = Population("E", 5, IafPscExp())
+    rule = ExplicitFile(file, weights="weights", delays="delays")
+    network = Network([neurons], [Projection(neurons, neurons, rule)])
+    data, arrays = network.to_dict()
+    assert not arrays
+    back = Network.from_dict(data, arrays)
+    assert back == network
+    assert back.projections[0].rule.sha256 == fingerprint(str(file))[1]
+    with pytest.raises(DescriptionError, match="summary"):
+        quanta(network)
+    found = quanta(network, {0: EdgeSummary(2, -2.0, 3.0)})
+    # 3.0 needs 2^-20: 2 · 3 · 2^-20, rounded down to a power of two, is 2^-18.
+    assert found.exponent == {("E", "ex"): -18, ("E", "in"): -18}
+    assert found.bound == {("E", "ex"): 6.0 * 2**18, ("E", "in"): 4.0 * 2**18}
+
+
+@pytest.mark.parametrize(
+    ("weights", "given", "what"),
+    [("weights", {"weight": 1.0, "delay": 1.0}, "in the file"), (None, {"delay": 1.0}, "missing")],
+)
+def test_weights_come_from_one_place(file, weights, given, what):
+    neurons = Population("E", 5, IafPscExp())
+    projection = Projection(neurons, neurons, ExplicitFile(file, weights=weights), **given)
+    with pytest.raises(DescriptionError, match=what) as error:
+        Network([neurons], [projection])
+    assert error.value.where == "projection 'E->E', field weight"

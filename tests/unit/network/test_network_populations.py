@@ -1,0 +1,117 @@
+"""Populations and views."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.network import IafPscExp, Normal, Population, SpikeSource, View
+
+
+@pytest.fixture
+def neurons():
+    return Population("E", 100, IafPscExp(), initial={"V_m": Normal(-58.0, 5.0)})
+
+
+@pytest.mark.parametrize(
+    ("item", "start", "stop"),
+    [
+        (slice(0, 50), 0, 50),
+        (slice(None), 0, 100),
+        (slice(-10, None), 90, 100),
+        (slice(5, -5, 1), 5, 95),
+    ],
+)
+def test_slices_are_views(neurons, item, start, stop):
+    view = neurons[item]
+    assert view == View("E", start, stop)
+    assert view.size == stop - start
+
+
+@pytest.mark.parametrize(
+    "item", [5, slice(0, 10, 2), slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5), "V_m"]
+)
+def test_other_items_are_refused(neurons, item):
+    with pytest.raises(DescriptionError, match="'E'"):
+        neurons[item]
+
+
+@pytest.mark.parametrize(
+    ("other", "shared"),
+    [
+        (View("E", 10, 20), 10),
+        (View("E", 0, 12), 2),
+        (View("E", 20, 30), 0),
+        (View("I", 10, 20), 0),
+    ],
+)
+def test_overlap(other, shared):
+    assert View("E", 10, 20).overlap(other) == other.overlap(View("E", 10, 20)) == shared
+
+
+def test_populations_are_frozen_comparable_hashable_and_can_be_pickled():
+    def make(last):
+        initial = {"V_m": np.array([1.0, 2.0, last])}
+        return Population("E", 3, IafPscExp(tau_m=np.array([1.0, 2.0, 3.0])), initial)
+
+    one, same, other = make(3.0), make(3.0), make(4.0)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "E"
+    with pytest.raises(AttributeError):
+        one.size = 4
+    with pytest.raises(ValueError, match="read-only"):
+        one.initial["V_m"][0] = 7.0
+    copy = pickle.loads(pickle.dumps(one))
+    assert copy == one
+    with pytest.raises(ValueError, match="read-only"):
+        copy.model.tau_m[0] = 7.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "what"),
+    [
+        (("E", 0, IafPscExp()), "field size", "out of range"),
+        (("E", -1, IafPscExp()), "field size", "out of range"),
+        (("E", 1.5, IafPscExp()), "field size", "whole number"),
+        (("E", 2**31 + 1, IafPscExp()), "field size", "out of range"),
+        (("E", 1, IafPscExp), "field model", "with its parameters"),
+        (("E", 1, "iaf_psc_exp"), "field model", "with its parameters"),
+        (("E", 1, IafPscExp(C_m=0.0)), "field C_m", "out of range"),
+        (("E", 1, IafPscExp(), None, "float16"), "field precision", "unknown precision"),
+        (("E", 1, IafPscExp(), {"v": 0.0}), "initial", "unknown state variable"),
+        (("E", 1, IafPscExp(), {"V_m": np.nan}), "initial V_m", "finite"),
+        (("E", 1, IafPscExp(), {"V_m": [1.0, 2.0]}), "initial V_m", "wrong shape"),
+        (("E", 1, IafPscExp(), {"V_m": "rest"}), "initial V_m", "must be a number"),
+        (("E", 1, IafPscExp(), {"refractory": 0.5}), "initial refractory", "whole steps"),
+        (("E", 1, IafPscExp(), {"refractory": -1}), "initial refractory", "out of range"),
+        (("E", 1, IafPscExp(), {"refractory": Normal(9, 0)}), "initial refractory", "whole"),
+        (("E", 1, IafPscExp(), ["V_m"]), "field initial", "must map"),
+        (("E", 1, SpikeSource([], []), {"V_m": 0.0}), "initial", "unknown state variable"),
+    ],
+)
+def test_bad_populations(arguments, place, what):
+    with pytest.raises(DescriptionError, match=what) as error:
+        Population(*arguments)
+    assert error.value.where == f"population 'E', {place}"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\\b", ".a", " a", "a\n", 5, None])
+def test_bad_names(name):
+    with pytest.raises(DescriptionError, match="not a usable name"):
+        Population(name, 1, IafPscExp())
+
+
+def test_the_nearest_name_is_suggested():
+    with pytest.raises(DescriptionError) as error:
+        Population("E", 1, IafPscExp(), initial={"v_m": 0.0})
+    assert error.value.nearest == "V_m"
+    with pytest.raises(DescriptionError) as error:
+        Population("E", 1, IafPscExp(), initail={})
+    assert error.value.nearest == "initial"
+
+
+def test_the_largest_population():
+    assert Population("E", 2**31, IafPscExp()).size == 2**31
