@@ -1,0 +1,127 @@
+"""Where a rank keeps its neurons: populations one after another, owned blocks padded to 64."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.network import Network
+from distsnn.network.blocks import GROUP, BlockTable
+from distsnn.partition.assignment import Assignment
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A rank's local numbering of neurons.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    table : BlockTable
+        Its blocks.
+    assignment : Assignment
+        Their owners.
+    rank : int
+        This rank.
+
+    Attributes
+    ----------
+    owned : ndarray of int64, shape (n_owned,)
+        Indices of owned blocks.
+    block_local : ndarray of int64, shape (n_blocks,)
+        Local number of each block's first neuron, -1 where it is not owned.
+    first, last : ndarray of int64, shape (n_populations,)
+        Local range of each population, multiples of 64.
+    group_gid : ndarray of uint32, shape (n_groups,)
+        First gid of every group of 64 local neurons.
+    group_size : ndarray of int32, shape (n_groups,)
+        Neurons in the group; fewer than 64 only at a population's end.
+    group_number : ndarray of int64, shape (n_groups,)
+        Number of the group within its population.
+    """
+
+    network: Network
+    table: BlockTable
+    assignment: Assignment
+    rank: int
+
+    @cached_property
+    def owned(self) -> npt.NDArray[np.int64]:  # noqa: D102 (attribute)
+        return self.assignment.owned(self.rank)
+
+    @cached_property
+    def _groups(self) -> npt.NDArray[np.int64]:
+        return -(-self.table.size[self.owned].astype(np.int64) // GROUP)
+
+    @cached_property
+    def block_local(self) -> npt.NDArray[np.int64]:  # noqa: D102
+        local = np.full(self.table.n_blocks, -1, np.int64)
+        local[self.owned] = GROUP * (np.cumsum(self._groups) - self._groups)
+        return local
+
+    @cached_property
+    def last(self) -> npt.NDArray[np.int64]:  # noqa: D102
+        counts = np.bincount(
+            self.table.population[self.owned],
+            weights=self._groups,
+            minlength=len(self.network.populations),
+        )
+        return GROUP * np.cumsum(counts.astype(np.int64))
+
+    @cached_property
+    def first(self) -> npt.NDArray[np.int64]:  # noqa: D102
+        return np.concatenate([[0], self.last[:-1]]).astype(np.int64)
+
+    @property
+    def n_local(self) -> int:
+        """Number of local slots, padding included."""
+        return int(self.last[-1])
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of this rank's neurons."""
+        return int(self.table.size[self.owned].sum())
+
+    @property
+    def target_bits(self) -> int:
+        """Bits of a local neuron's number."""
+        return max(1, (self.n_local - 1).bit_length())
+
+    @cached_property
+    def _in_block(self) -> npt.NDArray[np.int64]:
+        starts = np.cumsum(self._groups) - self._groups
+        return np.arange(int(self._groups.sum())) - np.repeat(starts, self._groups)
+
+    @cached_property
+    def group_gid(self) -> npt.NDArray[np.uint32]:  # noqa: D102
+        gid = np.repeat(self.table.gid[self.owned], self._groups) + GROUP * self._in_block
+        return gid.astype(np.uint32)
+
+    @cached_property
+    def group_size(self) -> npt.NDArray[np.int32]:  # noqa: D102
+        size = np.repeat(self.table.size[self.owned], self._groups) - GROUP * self._in_block
+        return np.minimum(size, GROUP).astype(np.int32)
+
+    @cached_property
+    def group_number(self) -> npt.NDArray[np.int64]:  # noqa: D102
+        start = np.repeat(self.table.start[self.owned], self._groups)
+        return start // GROUP + self._in_block
+
+    @cached_property
+    def counters(self) -> npt.NDArray[np.uint32]:
+        """Philox counters, eight for every group of 64 neurons of a population."""
+        counters = 8 * self.group_number[:, None] + np.arange(8)
+        return counters.astype(np.uint32).reshape(-1)
+
+    def in_population(self, index: int) -> npt.NDArray[np.int64]:
+        """Return each local slot's neuron within population `index`, -1 for padding."""
+        first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP
+        neuron = GROUP * self.group_number[first:last, None] + np.arange(GROUP)
+        real = np.arange(GROUP) < self.group_size[first:last, None]
+        return np.where(real, neuron, -1).reshape(-1).astype(np.int64)
+
+    def population_index(self, name: str) -> int:
+        """Return the position of a population."""
+        return [population.name for population in self.network.populations].index(name)

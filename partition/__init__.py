@@ -1,0 +1,1 @@
+"""Which rank simulates which blocks of neurons."""

@@ -1,0 +1,92 @@
+"""The assignment of blocks to ranks: data, made by strategies that are pure functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.blocks import BlockTable
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Which rank owns each block.
+
+    Parameters
+    ----------
+    ranks : int
+        Number of ranks; a rank may own nothing.
+    owner : ndarray of int32, shape (n_blocks,)
+        Rank of each block.
+    strategy : str
+        Name of the strategy that made it.
+
+    Raises
+    ------
+    DescriptionError
+        If an owner is no rank.
+    """
+
+    ranks: int
+    owner: npt.NDArray[np.int32]
+    strategy: str = "given"
+
+    def __post_init__(self) -> None:
+        if self.ranks < 1:
+            raise DescriptionError("at least one rank", where="assignment", value=self.ranks)
+        bad = (self.owner < 0) | (self.owner >= self.ranks)
+        if bad.any():
+            block = int(np.argmax(bad))
+            raise DescriptionError(
+                "owner is no rank",
+                where=f"assignment, block {block}",
+                value=int(self.owner[block]),
+                allowed=f"0 to {self.ranks - 1}",
+            )
+
+    def owned(self, rank: int) -> npt.NDArray[np.int64]:
+        """Return the indices of a rank's blocks, ascending."""
+        return np.flatnonzero(self.owner == rank).astype(np.int64)
+
+
+Strategy = Callable[[BlockTable, int], Assignment]
+
+
+def round_robin(table: BlockTable, ranks: int) -> Assignment:
+    """Deal blocks out one by one: every rank gets its share of every population."""
+    owner = (np.arange(table.n_blocks) % ranks).astype(np.int32)
+    return Assignment(ranks, owner, "round_robin")
+
+
+def contiguous(table: BlockTable, ranks: int) -> Assignment:
+    """Cut the sequence of blocks into pieces with about equally many neurons."""
+    middle = np.cumsum(table.size) - 0.5 * table.size
+    owner = np.minimum(middle * ranks // max(1, int(table.size.sum())), ranks - 1)
+    return Assignment(ranks, owner.astype(np.int32), "contiguous")
+
+
+STRATEGIES: dict[str, Strategy] = {"round_robin": round_robin, "contiguous": contiguous}
+
+
+def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
+    """Return a strategy's assignment, or a given one after checking that it fits.
+
+    Raises
+    ------
+    DescriptionError
+        If the strategy is unknown or a given assignment is for other ranks or blocks.
+    """
+    if isinstance(strategy, Assignment):
+        if strategy.ranks != ranks or strategy.owner.shape != (table.n_blocks,):
+            raise DescriptionError(
+                "made for another job",
+                where="assignment",
+                value=f"{strategy.ranks} ranks, {strategy.owner.size} blocks",
+                allowed=f"{ranks} ranks, {table.n_blocks} blocks",
+            )
+        return strategy
+    if strategy not in STRATEGIES:
+        raise unknown("strategy", str(strategy), STRATEGIES, where="partition")
+    return STRATEGIES[strategy](table, ranks)
