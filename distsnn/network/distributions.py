@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
 from typing import ClassVar
 
@@ -46,9 +46,9 @@ class Distribution(Description, ABC):
     kind: ClassVar[int]
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            value = as_number(getattr(self, name), where=self._place(name))
-            self._fill(**{name: value})
+        for field in fields(self):
+            value = as_number(getattr(self, field.name), where=self._place(field.name))
+            self._fill(**{field.name: value})
         self._check()
 
     def _place(self, field: str) -> str:

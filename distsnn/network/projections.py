@@ -23,7 +23,8 @@ from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.rules import Rule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value, check_value
 
-MAX_DELAY_STEPS = 2**31 - 1
+# A pulled run keeps its delay in 16 bits.
+MAX_DELAY_STEPS = 2**16 - 1
 
 
 def _allowed(dt: float) -> Range:

@@ -38,6 +38,7 @@ from distsnn.network import (
     View,
 )
 from distsnn.network.blocks import block_size, blocks
+from distsnn.network.serialise import encode
 
 E = Population("E", 80, IafPscExp(tau_m=20.0), {"V_m": Normal(-58.0, 5.0)}, precision="float64")
 I = Population("I", 20, IafPscDelta(tau_m=np.linspace(5.0, 9.0, 20)), {"V_m": np.zeros(20)})  # noqa: E741
@@ -176,6 +177,11 @@ def test_stored_descriptions_that_cannot_be_read():
             Network.from_dict(data | change, arrays)
     with pytest.raises(DescriptionError, match="unknown stored array"):
         Network.from_dict(data, {})
+
+
+def test_what_cannot_be_stored_is_an_error_of_ours():
+    with pytest.raises(TypeError, match="a set has no place"):
+        encode({1}, "", {})
 
 
 @pytest.mark.parametrize(

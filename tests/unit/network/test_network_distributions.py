@@ -79,7 +79,9 @@ def test_the_deepest_tail():
     ],
 )
 def test_codes_that_kernels_take(ours, kind, parameters, support):
+    assert ours.kind is type(ours).kind
     assert ours.kind == kind
+    assert isinstance(ours.kind, int)
     assert ours.parameters() == parameters
     assert all(isinstance(value, float) for value in ours.parameters())
     assert ours.support() == support

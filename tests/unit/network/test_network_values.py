@@ -97,7 +97,7 @@ def test_integers():
 def test_indices_are_int32_even_if_given_wider():
     assert as_indices([], where="here").dtype == np.int32
     assert as_indices(np.array([5], np.uint64), where="here").dtype == np.int32
-    for bad in ([1.5], [[1]], [2**31], [-1, 2**40], "ab"):
+    for bad in ([1.5], [[1]], [2**31], [-1, 2**40], "ab", [[1], [2, 3]]):
         with pytest.raises(DescriptionError):
             as_indices(bad, where="here")
 
