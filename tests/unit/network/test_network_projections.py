@@ -65,9 +65,9 @@ def test_the_quantile_in_the_table_above():
 
 
 def test_delay_steps():
-    steps = delay_steps(np.array([[0.1, 0.3], [1e4, 0.7]]), 0.1)
+    steps = delay_steps(np.array([[0.1, 0.3], [6553.5, 0.7]]), 0.1)
     assert steps.dtype == np.int32
-    np.testing.assert_array_equal(steps, [[1, 3], [100000, 7]])
+    np.testing.assert_array_equal(steps, [[1, 3], [65535, 7]])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_delay_steps():
         (np.nan, "finite", "delay"),
         (np.inf, "finite", "delay"),
         (0.25, "grid", "delay"),
-        (3e8, "out of range", "delay"),
+        (6553.6, "out of range", "delay"),
         (np.array([0.1, 0.0]), "out of range", "delay[1]"),
         (np.array([0.1, 0.2, 0.25]), "grid", "delay[2]"),
         (Normal(-1.5, 0.75), "mean must be > 0", "delay"),
