@@ -12,6 +12,7 @@ spike is ever lost to a full buffer, and a burst costs one more round, not a lar
 after.
 """
 
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ from distsnn.comm.exchange_entries import (
     yielding,
 )
 from distsnn.errors import DescriptionError
+
+# Python names it from 3.13 on; the number is Linux's on x86 and ARM.
+_NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 
 @dataclass(frozen=True)
@@ -162,14 +166,12 @@ class Exchange:
         least = _power_of_two(max(FIRST_STRIDE, 2 * header))
         longest = _power_of_two(header + max(max_locals) * epoch_steps)
         limit = max(least, min(LARGEST_STRIDE, longest))
-        # Untouched pages cost nothing, so the buffers hold the worst case.
-        self.outbox = np.empty(max(limit, header + max_locals[rank] * epoch_steps), np.int32)
-        self.outbox[:limit] = 0
-        self.arrival_gid = np.empty(capacity, np.uint32)
-        self.arrival_step = np.empty(capacity, np.int64)
+        self.outbox = _reserved(max(limit, header + max_locals[rank] * epoch_steps), np.int32)
+        self.arrival_gid = _reserved(capacity, np.uint32)
+        self.arrival_step = _reserved(capacity, np.int64)
         self.arrivals = np.zeros(1, np.int64)
-        self._inbox = np.empty(size * limit, np.int32)
-        self._rest = np.empty(capacity, np.int32)
+        self._inbox = _reserved(size * limit, np.int32)
+        self._rest = _reserved(capacity, np.int32)
         self._layout = np.zeros(2 * size, np.int32)
         self._wait = np.zeros(16, np.int64)
         self.scalars = np.zeros(1, np.float64)
@@ -210,6 +212,14 @@ class Exchange:
     def counters(self) -> ExchangeCounters:
         """What has been exchanged so far."""
         return ExchangeCounters(*(int(self.table[i]) for i in range(EXCHANGES, LARGEST + 1)))
+
+
+def _reserved(size: int, dtype: type[np.generic]) -> np.ndarray:
+    # The buffers hold the worst case, and untouched pages cost nothing. NORESERVE: a worst case
+    # beyond the machine's memory is no reason for the kernel to refuse.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+    item = np.dtype(dtype).itemsize
+    return np.frombuffer(mmap.mmap(-1, max(size, 1) * item, flags=flags), dtype, size)
 
 
 def _power_of_two(words: int) -> int:

@@ -159,7 +159,6 @@ def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
         environment[name] = "1"
     for name, value in _OVERSUBSCRIBE.items():
         environment.setdefault(name, value)
-    environment.setdefault("PYTHONUNBUFFERED", "1")
     environment.update(added or {})
     return environment
 

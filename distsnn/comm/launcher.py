@@ -17,11 +17,14 @@ class Launcher:
         This process among those it started.
     size : int or None
         How many it started; None if it does not say.
+    family : str or None
+        The libraries whose ranks it can start, ``"Open MPI"`` or ``"MPICH"``; None for any.
     """
 
     name: str
     rank: int
     size: int | None
+    family: str | None = None
 
 
 # (name, variable of the rank, variables of the size); the first that is present counts. A launcher
@@ -59,8 +62,16 @@ def launcher(environ: Mapping[str, str] = os.environ) -> Launcher | None:
         if rank is None or (rank_variable.startswith("SLURM") and not _in_step(environ)):
             continue
         sizes = (_number(environ.get(variable)) for variable in size_variables)
-        return Launcher(name, rank, next((size for size in sizes if size is not None), None))
+        size = next((size for size in sizes if size is not None), None)
+        return Launcher(name, rank, size, _family(rank_variable, environ))
     return None
+
+
+def _family(rank_variable: str, environ: Mapping[str, str]) -> str | None:
+    if rank_variable.startswith("OMPI"):
+        return "Open MPI"
+    # PMI_RANK alone is no sign: SLURM's PMI serves both.
+    return "MPICH" if "HYDI_CONTROL_FD" in environ else None
 
 
 def _in_step(environ: Mapping[str, str]) -> bool:

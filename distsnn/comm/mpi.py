@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar, overload
@@ -17,18 +18,29 @@ from distsnn.comm.exchange import Exchange, Handles
 from distsnn.comm.exchange_entries import blocking, yielding
 
 if "mpi4py.MPI" not in sys.modules:
-    # Only the main thread calls MPI; a lower level spares a lock in every call.
-    mpi4py.rc.thread_level = "funneled"
+    # Initialised below, once it is known that the launcher speaks this library's language: some
+    # libraries kill the process otherwise.
+    mpi4py.rc.initialize = False
+    mpi4py.rc.finalize = True
     # distsnn has said why it aborts; MPICH need not add that it did.
     os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")
 
-from mpi4py import MPI
+with warnings.catch_warnings():
+    # mpi4py's warning of a foreign launcher, which `world` refuses in clearer words.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    from mpi4py import MPI
 
 T = TypeVar("T")
 
 _BUSY_POLLS = 200  # polls at full speed before a waiting rank starts to sleep
 _SHARE = 0.05  # a sleep's part of the time waited so far: waiting ends at most 5 % late
 _SHORTEST, _LONGEST = 50e-6, 10e-3  # s
+
+
+def library() -> str:
+    """Return name and version of the MPI library; MPI need not be initialised."""
+    version = MPI.Get_library_version().splitlines()[0].partition(",")[0].strip("\x00")
+    return " ".join(version.split())
 
 
 class MPICommunicator:
@@ -41,6 +53,9 @@ class MPICommunicator:
     """
 
     def __init__(self) -> None:
+        if not MPI.Is_initialized():
+            # Only the main thread calls MPI; a higher level costs a lock in every call.
+            MPI.Init_thread(MPI.THREAD_FUNNELED)
         # Own communicators: a user's messages on COMM_WORLD cannot be taken for ours, and the
         # end of a job does not mix with the collectives that others may still be in.
         self._all = MPI.COMM_WORLD.Dup()
@@ -52,8 +67,7 @@ class MPICommunicator:
         self.node_size: int = self._node.size
         # Ranks may be bound to cores each, or all to the same: what counts is the union.
         self.cores: int = len(set().union(*self._node.allgather(os.sched_getaffinity(0))))
-        version = MPI.Get_library_version().splitlines()[0].strip("\x00 ")
-        self.library: str = " ".join(version.split())
+        self.library = library()
 
     def bcast(self, value: T) -> T:
         """Return rank 0's `value` on all ranks."""

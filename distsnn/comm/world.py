@@ -47,8 +47,10 @@ def world() -> Communicator:
             where="MPI",
             allowed="the MPI that mpi4py was built for, or pip install 'distsnn[mpi]'",
         ) from error
+    _check_family(launched, module.library())
     communicator: Communicator = module.MPICommunicator()
-    _check_size(launched, communicator)
+    if launched is not None and launched.size not in {None, communicator.size}:
+        raise _foreign(launched, f"{module.library()} sees {communicator.size}")
     if communicator.size > 1:
         install_hook(communicator)
     return communicator
@@ -85,17 +87,24 @@ def _started(launched: Launcher | None) -> str:
     return f"{launched.name} started {count} processes"
 
 
-def _check_size(launched: Launcher | None, communicator: Communicator) -> None:
-    if launched is None or launched.size is None or launched.size == communicator.size:
+def _check_family(launched: Launcher | None, library: str) -> None:
+    # Known before MPI is initialised, which can be fatal under a foreign launcher.
+    if launched is None or launched.family is None:
         return
+    is_mpich = any(name in library for name in ("MPICH", "Intel(R) MPI", "MVAPICH"))
+    is_foreign = is_mpich if launched.family == "Open MPI" else "Open MPI" in library
+    if is_foreign:
+        raise _foreign(launched, f"mpi4py has {library}")
+
+
+def _foreign(launched: Launcher, but: str) -> DescriptionError:
     try:
         command = mpiexec_path()
     except DescriptionError:
         command = "mpiexec"
-    raise DescriptionError(
-        f"{_started(launched)}, but MPI ({communicator.library}) sees {communicator.size}: "
-        "the launcher belongs to another MPI",
+    return DescriptionError(
+        f"{_started(launched)}, but {but}: the launcher belongs to another MPI",
         where="MPI",
-        allowed=f"{command} -n {launched.size} distsnn ..., or srun with the --mpi= that this "
-        "MPI knows (srun --mpi=list)",
+        allowed=f"{command} -n {launched.size or 'N'} distsnn ..., or srun with the --mpi= that "
+        "this MPI knows (srun --mpi=list)",
     )

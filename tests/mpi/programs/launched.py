@@ -9,9 +9,11 @@ from distsnn.comm import Communicator, start
 
 def main(ranks: Communicator) -> int:
     threads = os.environ["OMP_NUM_THREADS"]
-    print(f"rank {ranks.rank} of {ranks.size}, threads {threads}, {sys.argv[1:]}", flush=True)
+    # Each line in one piece: ranks write to the same pipe.
+    sys.stdout.write(f"rank {ranks.rank} of {ranks.size}, threads {threads}, {sys.argv[1:]}\n")
+    sys.stdout.flush()
     if ranks.rank == 0:
-        print("to standard error", file=sys.stderr, flush=True)
+        sys.stderr.write("to standard error\n")
     if sys.argv[1] == "sleep":
         time.sleep(50)
     return int(sys.argv[2])

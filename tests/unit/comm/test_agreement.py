@@ -1,0 +1,95 @@
+import threading
+import time
+
+import pytest
+from thread_ranks import run
+
+from distsnn.comm import Communicator, SingleProcess, agree, first_on_node, together
+from distsnn.errors import DescriptionError, RankError
+
+
+def test_without_an_error_nobody_raises() -> None:
+    results, _ = run(3, lambda ranks: agree(ranks, None))
+    assert results == [None] * 3
+
+
+def test_one_rank_keeps_its_own_error_the_others_learn_of_it() -> None:
+    mine = DescriptionError("bad weight", where="projection 0", value=7)
+    results, _ = run(3, lambda ranks: agree(ranks, mine if ranks.rank == 1 else None, "wiring"))
+    assert results[1] is mine
+    for rank in (0, 2):
+        assert isinstance(results[rank], RankError)
+        assert results[rank].rank == 1
+        assert results[rank].message == "wiring: projection 0: bad weight; given 7"
+
+
+def test_message_is_that_of_the_lowest_failing_rank() -> None:
+    def main(ranks: Communicator) -> None:
+        agree(ranks, None if ranks.rank == 0 else ValueError(f"from {ranks.rank}"))
+
+    results, _ = run(3, main)
+    assert (results[0].rank, results[0].message) == (1, "ValueError: from 1")
+    assert [str(error) for error in results[1:]] == ["from 1", "from 2"]
+
+
+def test_together_runs_the_body_and_agrees() -> None:
+    done = []
+
+    def main(ranks: Communicator) -> None:
+        with together(ranks, "loading"):
+            if ranks.rank == 2:
+                raise OSError("no such file")
+            done.append(ranks.rank)
+        done.append("reached")
+
+    results, _ = run(3, main)
+    assert sorted(done) == [0, 1]
+    assert isinstance(results[2], OSError)
+    assert results[2].__notes__ == ["while loading"]
+    assert str(results[0]) == "rank 2: loading: OSError: no such file"
+
+
+def test_nested_phases_report_the_first_failure() -> None:
+    def main(ranks: Communicator) -> None:
+        with together(ranks, "outer"), together(ranks, "inner"):
+            if ranks.rank == 0:
+                raise KeyboardInterrupt
+
+    results, _ = run(2, main)
+    assert isinstance(results[0], KeyboardInterrupt)
+    assert str(results[1]) == "rank 0: inner: interrupted"
+
+
+def test_single_process_raises_the_error_itself() -> None:
+    with pytest.raises(ZeroDivisionError), together(SingleProcess(), "dividing"):
+        print(1 // 0)
+
+
+def test_first_rank_of_a_node_finishes_before_the_others_begin() -> None:
+    order: list[tuple[int, str]] = []
+    lock = threading.Lock()
+
+    def main(ranks: Communicator) -> None:
+        with first_on_node(ranks):
+            with lock:
+                order.append((ranks.rank, "begin"))
+            time.sleep(0.05)
+            with lock:
+                order.append((ranks.rank, "end"))
+
+    results, _ = run(3, main)
+    assert results == [None] * 3
+    assert order[:2] == [(0, "begin"), (0, "end")]
+    assert len(order) == 6
+
+
+def test_failure_of_the_first_rank_releases_the_others() -> None:
+    def main(ranks: Communicator) -> int:
+        with first_on_node(ranks):
+            if ranks.rank == 0:
+                raise ValueError("cannot compile")
+        return ranks.rank
+
+    results, _ = run(3, main)
+    assert isinstance(results[0], ValueError)
+    assert results[1:] == [1, 2]
