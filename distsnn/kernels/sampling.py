@@ -97,7 +97,7 @@ def draw_delay(kind, a, b, low, high, largest, bits):  # type: ignore[no-untyped
     while True:
         x = draw(kind, a, b, low, high, bits)
         if 0.5 <= x < np.float64(largest) + 0.5:
-            return np.int64(np.rint(x)) if x >= 0.75 else np.int64(1)
+            return np.int64(np.floor(x + 0.5))
         bits = mix(bits + GOLDEN)
 
 

@@ -1,0 +1,319 @@
+"""How a rank stores its synapses: projections grouped into row sets, with a word layout each.
+
+The choice follows from the description and from how many neurons the rank has. It never shows in
+the results: a weight is the same integer in every storage, and sums of integers have no order.
+"""
+
+import math
+from dataclasses import dataclass
+
+from distsnn.engine.layout import Layout
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps, delay_support
+from distsnn.network.distributions import Distribution
+from distsnn.network.quanta import Quanta, to_integers
+from distsnn.network.values import bounds, mean_of
+
+# Pull costs some 15 ns a run, push 0.7 ns more a synapse than pull (measured).
+PULL_FROM_RUN = 25.0
+# A ring that leaves the last-level cache makes every push a miss.
+LARGEST_RING_BYTES = 32 * 2**20
+MOST_CONSTANT_SETS = 8
+# Delays further out than this (probability) are stored explicitly.
+DELAY_TAIL = 2.0**-32
+
+DELIVERIES = ("auto", "pull", "push")
+STORAGES = ("auto", "packed", "explicit")
+
+
+@dataclass(frozen=True)
+class RowSetPlan:
+    """The storage of some projections onto one receptor plane.
+
+    Parameters
+    ----------
+    projections : tuple of int
+        Indices of the projections whose synapses are drawn into it.
+    plane : int
+        Receptor's position in its model (a plane of the input ring).
+    pull : bool
+        Whether rows are pulled; else pushed.
+    word_bits : {16, 32, 64}
+        Width of a word.
+    target_bits, delay_bits, field_bits : int
+        Widths of a word's fields.
+    stored_shift : int
+        Weights are kept as multiples of 2^stored_shift quanta.
+    weight : int or None
+        The weight of all synapses, quanta; None where words hold it.
+    delay : int or None
+        The delay of all synapses in steps; None where they differ.
+    longest : int
+        Largest possible delay, steps.
+    """
+
+    projections: tuple[int, ...]
+    plane: int
+    pull: bool
+    word_bits: int
+    target_bits: int
+    delay_bits: int
+    field_bits: int
+    stored_shift: int
+    weight: int | None
+    delay: int | None
+    longest: int
+
+
+def planes(layout: Layout, one: Projection) -> tuple[int, int]:
+    """Return the receptor planes of a projection's weights >= 0 and < 0."""
+    model = layout.network.population(one.post.population).model
+    if one.receptor is not None:
+        index = model.receptors.index(one.receptor)
+        return index, index
+    if model.signed_receptors is None:
+        return 0, 0
+    positive, negative = model.signed_receptors
+    return model.receptors.index(positive), model.receptors.index(negative)
+
+
+def choose(
+    layout: Layout, quanta: Quanta, *, delivery: str = "auto", storage: str = "auto"
+) -> list[RowSetPlan]:
+    """Return the row sets of a rank, without those for edges that are given or do not fit.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    delivery : {"auto", "pull", "push"}
+        Delivery strategy; "auto" decides by the mean length of a run.
+    storage : {"auto", "packed", "explicit"}
+        "packed" keeps constant weights in words too, "explicit" takes 8 bytes a synapse.
+
+    Raises
+    ------
+    DescriptionError
+        If a name is unknown, or words cannot hold what a forced choice asks for.
+    """
+    if delivery not in DELIVERIES:
+        raise unknown("delivery", delivery, DELIVERIES, where="delivery")
+    if storage not in STORAGES:
+        raise unknown("storage", storage, STORAGES, where="storage")
+    chooser = _Chooser(layout, quanta, delivery, storage)
+    return chooser.plans()
+
+
+def explicit_plan(layout: Layout, plane: int, longest: int, delivery: str) -> RowSetPlan:
+    """Return the row set of a plane's given edges and of those that fit nowhere else."""
+    return _plan(layout, (), plane, delivery != "push", 64, longest, None, 0, None, longest)
+
+
+def _plan(
+    layout: Layout,
+    members: tuple[int, ...],
+    plane: int,
+    pull: bool,
+    word_bits: int,
+    word_delay: int,
+    delay: int | None,
+    stored_shift: int,
+    weight: int | None,
+    longest: int,
+) -> RowSetPlan:
+    target_bits = layout.target_bits
+    delay_bits = 0 if pull or delay is not None else max(1, word_delay.bit_length())
+    field_bits = 0 if weight is not None else min(62, word_bits - target_bits - delay_bits)
+    if weight is None and word_bits == 64 and field_bits < 32:
+        raise DescriptionError(
+            "a pushed word cannot hold target, delay and weight",
+            where="delivery",
+            value=f"{layout.n_local} local neurons, delays up to {longest} steps",
+            allowed="pull or auto",
+        )
+    return RowSetPlan(
+        members,
+        plane,
+        pull,
+        word_bits,
+        target_bits,
+        delay_bits,
+        field_bits,
+        stored_shift,
+        weight,
+        delay,
+        longest,
+    )
+
+
+class _Chooser:
+    def __init__(self, layout: Layout, quanta: Quanta, delivery: str, storage: str) -> None:
+        self.layout, self.quanta = layout, quanta
+        self.delivery, self.storage = delivery, storage
+        self.projections = layout.network.projections
+        self.dt = layout.network.dt
+
+    def plans(self) -> list[RowSetPlan]:
+        drawn = [
+            index
+            for index, one in enumerate(self.projections)
+            if not isinstance(one.rule, Explicit | ExplicitFile)
+        ]
+        constant: dict[tuple[int, int], list[int]] = {}
+        words: dict[int, list[int]] = {}
+        for index in drawn:
+            one = self.projections[index]
+            if self.storage == "auto" and isinstance(one.weight, float):
+                constant.setdefault((self._plane(index), self._constant(index)), []).append(index)
+            else:
+                words.setdefault(self._plane(index), []).append(index)
+        # most synapses first: what is too much for sets of their own gets words
+        by_size = sorted(constant, key=lambda key: -sum(map(self._synapses, constant[key])))
+        for key in by_size[MOST_CONSTANT_SETS:]:
+            words.setdefault(key[0], []).extend(constant.pop(key))
+        made = [
+            plan
+            for (plane, weight), members in constant.items()
+            for plan in self._constant_sets(plane, weight, members)
+        ]
+        for plane, members in words.items():
+            made += self._word_sets(plane, sorted(members))
+        return made
+
+    def _plane(self, index: int) -> int:
+        one = self.projections[index]
+        positive, negative = planes(self.layout, one)
+        assert one.weight is not None
+        return positive if mean_of(one.weight) >= 0.0 else negative
+
+    def _constant(self, index: int) -> int:
+        one = self.projections[index]
+        assert isinstance(one.weight, float)
+        receptors = self.layout.network.population(one.post.population).model.receptors
+        key = (one.post.population, receptors[self._plane(index)])
+        shift = self.quanta.shift[index]
+        return int(to_integers(one.weight, self.quanta.exponent[key], shift))
+
+    def _synapses(self, index: int) -> float:
+        one = self.projections[index]
+        return one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+
+    def _delays(self, members: list[int]) -> tuple[int | None, int, int]:
+        """Return the common delay or None, the longest in words, and the longest possible."""
+        delays = [self.projections[index].delay for index in members]
+        first = delays[0]
+        longest = max(delay_support(delay, self.dt)[1] for delay in delays if delay is not None)
+        if isinstance(first, float) and all(
+            isinstance(delay, float) and delay == first for delay in delays
+        ):
+            return int(delay_steps(first, self.dt)), longest, longest
+        in_words = 1
+        for delay in delays:
+            assert delay is not None
+            high = bounds(delay, DELAY_TAIL)[1] if isinstance(delay, Distribution) else math.inf
+            steps = delay_support(delay, self.dt)[1]
+            in_words = max(in_words, min(steps, max(1, math.floor(min(high / self.dt, 2e9) + 0.5))))
+        return None, in_words, longest
+
+    def _pull(self, members: list[int], longest: int) -> bool:
+        if self.delivery != "auto":
+            return self.delivery == "pull"
+        ring = 4 << (longest.bit_length() + self.layout.target_bits)
+        if ring > LARGEST_RING_BYTES:
+            return True
+        share = self.layout.n_neurons / self.layout.network.n_neurons
+        synapses = sum(map(self._synapses, members)) * share
+        rows = {(self.projections[i].pre.population, self.projections[i].pre) for i in members}
+        sources = sum(view.size for _, view in rows)
+        spread = max(self._distinct_delays(index) for index in members)
+        return synapses / (sources * spread) >= PULL_FROM_RUN
+
+    def _distinct_delays(self, index: int) -> float:
+        delay = self.projections[index].delay
+        if not isinstance(delay, Distribution):
+            return 1.0 if isinstance(delay, float) else 16.0
+        low, high = bounds(delay, 0.02)
+        return max(1.0, (high - max(low, 0.0)) / self.dt)
+
+    def _constant_sets(self, plane: int, weight: int, members: list[int]) -> list[RowSetPlan]:
+        by_delay: dict[object, list[int]] = {}
+        for index in members:
+            delay = self.projections[index].delay
+            by_delay.setdefault(delay if isinstance(delay, float) else None, []).append(index)
+        groups = list(by_delay.values()) if len(by_delay) <= 2 else [members]
+        plans = []
+        for group in groups:
+            delay, in_words, longest = self._delays(group)
+            pull = self._pull(group, longest)
+            needed = self.layout.target_bits
+            if not pull and delay is None:
+                needed += max(1, in_words.bit_length())
+            bits = 16 if needed <= 16 else 32 if needed <= 32 else 64
+            plans.append(
+                _plan(
+                    self.layout,
+                    tuple(group),
+                    plane,
+                    pull,
+                    bits,
+                    in_words,
+                    delay,
+                    0,
+                    weight,
+                    longest,
+                )
+            )
+        return plans
+
+    def _word_sets(self, plane: int, members: list[int]) -> list[RowSetPlan]:
+        together = self._packed(plane, members)
+        if together is not None:
+            return [together]
+        by_shift: dict[int, list[int]] = {}
+        for index in members:
+            by_shift.setdefault(self.quanta.shift[index], []).append(index)
+        plans, rest = [], []
+        for group in by_shift.values():
+            packed = self._packed(plane, group)
+            if packed is None:
+                rest += group
+            else:
+                plans.append(packed)
+        if rest:
+            delay, in_words, longest = self._delays(rest)
+            pull = self._pull(rest, longest)
+            plans.append(
+                _plan(
+                    self.layout,
+                    tuple(sorted(rest)),
+                    plane,
+                    pull,
+                    64,
+                    in_words,
+                    delay,
+                    0,
+                    None,
+                    longest,
+                )
+            )
+        return plans
+
+    def _packed(self, plane: int, members: list[int]) -> RowSetPlan | None:
+        """Return the 32-bit row set of some projections, None where their weights do not fit."""
+        if self.storage == "explicit":
+            return None
+        shift = min(self.quanta.shift[index] for index in members)
+        needed = max(
+            self.quanta.field_bits[index] + self.quanta.shift[index] - shift for index in members
+        )
+        delay, in_words, longest = self._delays(members)
+        pull = self._pull(members, longest)
+        delay_bits = 0 if pull or delay is not None else max(1, in_words.bit_length())
+        free = 32 - self.layout.target_bits - delay_bits
+        if needed > free or shift > 32 - free:
+            return None
+        return _plan(
+            self.layout, tuple(members), plane, pull, 32, in_words, delay, shift, None, longest
+        )

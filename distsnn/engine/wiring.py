@@ -1,0 +1,509 @@
+"""Builds a rank's row sets: the synapses onto its own neurons, and no others.
+
+Row set by row set, population of sources by population, a slice of sources at a time: counts and
+sorted edges of the slice first, then all its rows. Synapses that do not fit their words, and given
+edges, are collected and become the last row sets, with 8-byte words.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.counter_rng import WIRING
+from distsnn.engine import edges as given
+from distsnn.engine.layout import Layout
+from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
+from distsnn.kernels import sampling, trees
+from distsnn.kernels import wiring as kernels
+from distsnn.kernels.functions import log
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    ExplicitFile,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    OneToOne,
+    PairwiseBernoulli,
+    Projection,
+    coded,
+    delay_steps,
+    delay_support,
+)
+from distsnn.network.distributions import Distribution
+from distsnn.network.quanta import Quanta, to_integers
+
+Ints = npt.NDArray[np.int64]
+
+_SLICE = 512  # sources whose counts and rows are made at a time
+_EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
+_NO_EDGES = np.empty((0, 5), np.int64)
+
+_RULES: dict[type, int] = {
+    OneToOne: kernels.ONE_TO_ONE,
+    AllToAll: kernels.ALL_TO_ALL,
+    FixedIndegree: kernels.INDEGREE,
+    FixedOutdegree: kernels.OUTDEGREE,
+    FixedTotalNumber: kernels.TOTAL,
+    PairwiseBernoulli: kernels.BERNOULLI,
+}
+
+
+@dataclass(eq=False)
+class RowSet:
+    """Stored synapses of one storage class.
+
+    Attributes
+    ----------
+    plan : RowSetPlan
+        Its layout.
+    words : ndarray of uint16, uint32 or uint64
+        Synapses, row after row.
+    rows, run_rows : ndarray of int64, shape (n_rows + 1,)
+        First word and first run of each row.
+    runs : ndarray of uint32
+        ``delay << 16 | length`` of pulled rows' runs.
+    bitmap : ndarray of uint64
+        Bit g is set where gid g has a row.
+    rank : ndarray of uint32
+        Rows before each word of the bitmap.
+    """
+
+    plan: RowSetPlan
+    words: npt.NDArray[np.unsignedinteger]
+    rows: Ints
+    run_rows: Ints
+    runs: npt.NDArray[np.uint32]
+    bitmap: npt.NDArray[np.uint64]
+    rank: npt.NDArray[np.uint32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = np.bitwise_count(self.bitmap).astype(np.int64)
+        self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
+        return sum(array.nbytes for array in arrays)
+
+
+@dataclass(eq=False)
+class Wiring:
+    """A rank's synapses.
+
+    Attributes
+    ----------
+    row_sets : list of RowSet
+        Those that hold synapses.
+    synapses : int
+        Their number.
+    smallest_delay, largest_delay : int
+        Of the delays drawn, steps; (0, 0) where there is no synapse.
+    load : ndarray of int64, shape (n_planes, n_local)
+        Sum of \\|weights\\| onto each local neuron, quanta.
+    """
+
+    row_sets: list[RowSet]
+    synapses: int
+    smallest_delay: int
+    largest_delay: int
+    load: Ints
+
+
+def build(
+    layout: Layout, quanta: Quanta, seed: int, *, delivery: str = "auto", storage: str = "auto"
+) -> Wiring:
+    """Build the synapses onto a rank's neurons.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    seed : int
+        The run's seed.
+    delivery, storage : str
+        See `storage.choose`.
+
+    Raises
+    ------
+    DescriptionError
+        If edges in a file are not valid.
+    """
+    network = layout.network
+    n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
+    load = np.zeros((n_planes, layout.n_local), np.int64)
+    keys = kernels.object_keys(seed, WIRING, len(network.projections))
+    builder = _Builder(layout, quanta, keys, load)
+    for plan in choose(layout, quanta, delivery=delivery, storage=storage):
+        builder.add(plan, _NO_EDGES)
+    for index, one in enumerate(network.projections):
+        if isinstance(one.rule, Explicit | ExplicitFile):
+            builder.give(index, one)
+    left = np.concatenate(builder.spilled) if builder.spilled else _NO_EDGES
+    builder.spilled = []
+    for plane in np.unique(left[:, 4]).tolist():
+        edges = left[left[:, 4] == plane]
+        plan = explicit_plan(layout, int(plane), int(edges[:, 3].max()), delivery)
+        builder.add(plan, edges)
+    return builder.result()
+
+
+def _in_steps(
+    kind: int, values: tuple[float, float, float, float], dt: float
+) -> tuple[float, float, float, float]:
+    a, b, low, high = values
+    if kind == sampling.LOGNORMAL:
+        return a - float(log.py_func(dt)), b, low, high  # type: ignore[attr-defined]
+    return a / dt, b / dt, low / dt, high / dt
+
+
+class _Builder:
+    def __init__(
+        self, layout: Layout, quanta: Quanta, keys: npt.NDArray[np.uint64], load: Ints
+    ) -> None:
+        self.layout, self.quanta, self.keys, self.load = layout, quanta, keys, load
+        self.spilled: list[Ints] = []
+        self.row_sets: list[RowSet] = []
+        self.synapses = 0
+        self.smallest, self.largest = 1 << 40, 0
+
+    def result(self) -> Wiring:
+        smallest = self.smallest if self.largest else 0
+        return Wiring(self.row_sets, self.synapses, smallest, self.largest, self.load)
+
+    def give(self, index: int, one: Projection) -> None:
+        """Collect the given edges onto this rank's neurons, with weights in quanta."""
+        table, population = self.layout.table, self.layout.population_index(one.post.population)
+        first_block = int(np.searchsorted(table.population, population))
+        source_gid = self.layout.network.first_gid[one.pre.population] + one.pre.start
+        for first, (sources, targets, weights, delays) in given.slices(one):
+            neuron = targets + one.post.start
+            local = self.layout.block_local[first_block + neuron // table.block_size]
+            mine = np.flatnonzero(local >= 0)
+            local = local[mine] + neuron[mine] % table.block_size
+            part = np.empty((mine.size, 5), np.int64)
+            part[:, 0] = source_gid + sources[mine]
+            part[:, 1] = local
+            drawn = kernels.draw_edges(
+                first + mine, self.keys[index], *self._draws(index), weights is None, delays is None
+            )
+            w = drawn[0] if weights is None else weights[mine]
+            positive, negative = planes(self.layout, one)
+            part[:, 2] = self._integers(index, w)
+            part[:, 3] = (
+                drawn[1]
+                if delays is None
+                else given.given_delays(one, self.layout.network.dt, delays[mine])
+            )
+            part[:, 4] = np.where(part[:, 2] >= 0, positive, negative)
+            np.add.at(self.load, (part[:, 4], local), np.abs(part[:, 2]))
+            self.synapses += mine.size
+            if mine.size:
+                self.smallest = min(self.smallest, int(part[:, 3].min()))
+                self.largest = max(self.largest, int(part[:, 3].max()))
+                self.spilled.append(part)
+
+    def _exponents(self, one: Projection) -> tuple[int, int]:
+        receptors = self.layout.network.population(one.post.population).model.receptors
+        positive, negative = planes(self.layout, one)
+        exponent, name = self.quanta.exponent, one.post.population
+        return exponent[name, receptors[positive]], exponent[name, receptors[negative]]
+
+    def _integers(self, index: int, w: npt.NDArray[np.float64]) -> Ints:
+        shift = self.quanta.shift[index]
+        positive, negative = self._exponents(self.layout.network.projections[index])
+        return np.where(w >= 0, to_integers(w, positive, shift), to_integers(w, negative, shift))
+
+    def _draws(self, index: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        ints = np.zeros(kernels.N_INT, np.int64)
+        floats = np.zeros(kernels.N_FLOAT)
+        self._fill_values(index, ints, floats)
+        return ints, floats
+
+    def _fill_values(self, index: int, ints: Ints, floats: npt.NDArray[np.float64]) -> None:
+        one, dt = self.layout.network.projections[index], self.layout.network.dt
+        ints[kernels.WEIGHT_AT] = ints[kernels.DELAY_AT] = -1
+        ints[kernels.WEIGHT_SHIFT] = self.quanta.shift[index]
+        if isinstance(one.weight, float | Distribution):
+            ints[kernels.WEIGHT_KIND], values = coded(one.weight)
+            floats[kernels.WEIGHT_A : kernels.WEIGHT_HIGH + 1] = values
+        if isinstance(one.delay, float):
+            floats[kernels.DELAY_A] = int(delay_steps(one.delay, dt))
+        elif isinstance(one.delay, Distribution):
+            kind, values = coded(one.delay)
+            ints[kernels.DELAY_KIND] = kind
+            floats[kernels.DELAY_A : kernels.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
+            ints[kernels.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
+        for column, exponent in zip(
+            (kernels.SCALE_POSITIVE, kernels.SCALE_NEGATIVE), self._exponents(one), strict=True
+        ):
+            floats[column] = 2.0 ** -(exponent + self.quanta.shift[index])
+        ints[kernels.RECEPTOR_POSITIVE], ints[kernels.RECEPTOR_NEGATIVE] = planes(self.layout, one)
+
+    def add(self, plan: RowSetPlan, prepared: Ints) -> None:
+        """Build one row set from its plan's projections and prepared edges."""
+        prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
+        growing = _Growing(plan, self.layout, self._estimate(plan) + len(prepared))
+        for population in self.layout.network.populations:
+            members = [
+                index
+                for index in plan.projections
+                if self.layout.network.projections[index].pre.population == population.name
+            ]
+            gid = self.layout.network.first_gid[population.name]
+            low, high = np.searchsorted(prepared[:, 0], [gid, gid + population.size])
+            if members or low < high:
+                part = _Part(self, plan, members)
+                part.build(growing, gid, population.size, prepared[low:high])
+        self.spilled += growing.spilled
+        numbers = growing.numbers
+        self.synapses += int(numbers[kernels.SYNAPSES])
+        if numbers[kernels.LARGEST]:
+            self.smallest = min(self.smallest, int(numbers[kernels.SMALLEST]))
+            self.largest = max(self.largest, int(numbers[kernels.LARGEST]))
+        if numbers[kernels.USED_WORDS]:
+            self.row_sets.append(growing.finish())
+
+    def _estimate(self, plan: RowSetPlan) -> int:
+        share = self.layout.n_neurons / self.layout.network.n_neurons
+        expected = 0.0
+        for index in plan.projections:
+            one = self.layout.network.projections[index]
+            expected += one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        return int(expected * share * 1.01 + 8 * (expected * share) ** 0.5) + 1024
+
+
+class _Growing:
+    """A row set while it is built: arrays with room, and how much of them is used."""
+
+    def __init__(self, plan: RowSetPlan, layout: Layout, estimate: int) -> None:
+        self.plan = plan
+        word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[plan.word_bits]
+        n = layout.network.n_neurons
+        self.words: npt.NDArray[np.unsignedinteger] = np.empty(estimate, word)
+        self.runs = np.empty(estimate if plan.pull else 1, np.uint32)
+        self.rows, self.run_rows = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+        self.bitmap = np.zeros((n >> 6) + 1, np.uint64)
+        self.spilled: list[Ints] = []
+        self.numbers = np.zeros(kernels.N_SET, np.int64)
+        self.numbers[kernels.RECEPTOR] = plan.plane
+        self.numbers[kernels.STORED_SHIFT] = plan.stored_shift
+        self.numbers[kernels.FIELD_BITS] = plan.field_bits
+        self.numbers[kernels.TARGET_BITS] = plan.target_bits
+        self.numbers[kernels.DELAY_IN_WORD] = plan.delay_bits > 0
+        self.numbers[kernels.SORTED] = plan.pull
+        self.numbers[kernels.SMALLEST] = 1 << 40
+        bits = plan.word_bits - plan.target_bits - plan.field_bits
+        self.numbers[kernels.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
+
+    def room(self, more: int) -> None:
+        """Make sure that `more` words fit (and as many runs)."""
+        needed = int(self.numbers[kernels.USED_WORDS]) + more
+        if needed > self.words.size:
+            self.words.resize(needed + needed // 8, refcheck=False)
+        if self.plan.pull and needed > self.runs.size:
+            self.runs.resize(needed + needed // 8, refcheck=False)
+
+    def finish(self) -> RowSet:
+        used_rows = int(self.numbers[kernels.USED_ROWS])
+        self.words.resize(int(self.numbers[kernels.USED_WORDS]), refcheck=False)
+        runs = self.runs[: int(self.numbers[kernels.USED_RUNS])].copy()
+        rows, run_rows = self.rows[: used_rows + 1].copy(), self.run_rows[: used_rows + 1].copy()
+        return RowSet(self.plan, self.words, rows, run_rows, runs, self.bitmap)
+
+
+class _Part:
+    """The projections of a row set whose sources are in one population, as arrays."""
+
+    def __init__(self, builder: _Builder, plan: RowSetPlan, members: list[int]) -> None:
+        self.builder, self.plan, self.layout = builder, plan, builder.layout
+        self.ints = np.zeros((len(members), kernels.N_INT), np.int64)
+        self.floats = np.zeros((len(members), kernels.N_FLOAT))
+        self.keys = builder.keys[members]
+        self.cells: list[tuple[int, int, int, int, int]] = []
+        self.capacity: list[Ints] = []
+        self.owned_before: list[Ints] = []
+        self.local_of: list[Ints] = []
+        self.weights: list[npt.NDArray[np.float64]] = []
+        self.delays: list[npt.NDArray[np.int32]] = []
+        self.n_tree = self.n_weights = self.n_delays = 0
+        self.projections = [self.layout.network.projections[index] for index in members]
+        for p, (index, one) in enumerate(zip(members, self.projections, strict=True)):
+            builder._fill_values(index, self.ints[p], self.floats[p])
+            self._rule(p, one)
+            self._arrays(p, one)
+            self._blocks(p, one)
+
+    def _rule(self, p: int, one: Projection) -> None:
+        rule, row = one.rule, self.ints[p]
+        row[kernels.RULE] = _RULES[type(rule)]
+        row[kernels.PRE_START], row[kernels.N_PRE] = one.pre.start, one.pre.size
+        row[kernels.N_POST] = one.post.size
+        row[kernels.AUTAPSES] = not (one.same and rule.skips_autapses)
+        row[kernels.MULTAPSES] = getattr(rule, "multapses", True)
+        if isinstance(rule, FixedIndegree):
+            row[kernels.NUMBER] = rule.indegree
+        if isinstance(rule, FixedOutdegree):
+            row[kernels.NUMBER] = rule.outdegree
+        if isinstance(rule, PairwiseBernoulli):
+            self.floats[p, kernels.PROBABILITY] = rule.p
+
+    def _arrays(self, p: int, one: Projection) -> None:
+        if isinstance(one.weight, np.ndarray):
+            self.ints[p, kernels.WEIGHT_AT] = self.n_weights
+            self.weights.append(one.weight.reshape(-1))
+            self.n_weights += one.weight.size
+        if isinstance(one.delay, np.ndarray):
+            self.ints[p, kernels.DELAY_AT] = self.n_delays
+            self.delays.append(delay_steps(one.delay, self.layout.network.dt).reshape(-1))
+            self.n_delays += one.delay.size
+
+    def _blocks(self, p: int, one: Projection) -> None:
+        """Cut the post view into its blocks: cells for owned ones, prefix sums for all."""
+        table, row = self.layout.table, self.ints[p]
+        population = self.layout.population_index(one.post.population)
+        first_block = int(np.searchsorted(table.population, population))
+        low = one.post.start // table.block_size
+        high = (one.post.stop - 1) // table.block_size + 1
+        numbers = np.arange(low, high)
+        starts = np.maximum(numbers * table.block_size, one.post.start) - one.post.start
+        stops = np.minimum((numbers + 1) * table.block_size, one.post.stop) - one.post.start
+        local = self.layout.block_local[first_block + numbers]
+        owned = local >= 0
+        # local number of a neuron = local_of + its number within the view
+        offset = local - numbers * table.block_size + one.post.start
+        sizes = stops - starts
+        before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
+        totals = np.zeros(int(before[-1]), np.int64)
+        if isinstance(one.rule, FixedTotalNumber):
+            pairs = sizes * one.pre.size - (0 if row[kernels.AUTAPSES] else sizes)
+            prefix = np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
+            trees.split_blocks(one.rule.n, prefix, before, False, self.keys[p], totals)
+        row[kernels.CELL_FIRST] = len(self.cells)
+        for position, k in enumerate(np.flatnonzero(owned)):
+            local_first = int(offset[k] + starts[k])
+            cell = (int(numbers[k]), int(starts[k]), int(sizes[k]), local_first)
+            self.cells.append((*cell, int(totals[position])))
+        row[kernels.CELL_LAST] = len(self.cells)
+        row[kernels.TREE_FIRST], row[kernels.TREE_SIZE] = self.n_tree, sizes.size + 1
+        self.capacity.append(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+        self.owned_before.append(before)
+        self.local_of.append(np.append(offset, -1).astype(np.int64))
+        self.n_tree += sizes.size + 1
+
+    def _edge_slices(self, size: int) -> Iterator[tuple[int, int]]:
+        """Cut the sources so that the sorted edges of fixed indegrees stay within their budget."""
+        edges = sum(
+            int(row[kernels.NUMBER]) * sum(cell[2] for cell in self._cells_of(row))
+            for row in self.ints
+            if row[kernels.RULE] == kernels.INDEGREE
+        )
+        pieces = max(1, -(-edges * 8 // _EDGE_BYTES))
+        step = -(-size // pieces)
+        step += -step % _SLICE
+        for first in range(0, size, step):
+            yield first, min(first + step, size)
+
+    def _cells_of(self, row: Ints) -> list[tuple[int, int, int, int, int]]:
+        return self.cells[row[kernels.CELL_FIRST] : row[kernels.CELL_LAST]]
+
+    def build(self, growing: _Growing, gid: int, size: int, prepared: Ints) -> None:
+        """Write the rows of all sources of the population."""
+        n = len(self.projections)
+        cells = np.array(self.cells, np.int64).reshape(-1, kernels.N_CELL)
+        capacity, owned_before, local_of = (
+            np.concatenate([*arrays, np.empty(0, np.int64)])
+            for arrays in (self.capacity, self.owned_before, self.local_of)
+        )
+        weights = np.concatenate([*self.weights, np.empty(0)])
+        delays = np.concatenate([*self.delays, np.empty(0, np.int32)])
+        block = self.layout.table.block_size
+        taken = np.zeros((block >> 6) + 1, np.uint64)
+        delay_counts = np.zeros(self.plan.longest + 2, np.int64)
+        fixed = self._longest_fixed()
+        for from_source, to_source in self._edge_slices(size):
+            starts = np.zeros((n, to_source - from_source + 1), np.int64)
+            edges = self._sorted_edges(cells, from_source, to_source, starts)
+            for first in range(from_source, to_source, _SLICE):
+                last = min(first + _SLICE, to_source)
+                counts = np.zeros((last - first, len(cells)), np.int32)
+                kernels.total_number_counts(self.ints, cells, self.keys, first, last, counts)
+                own = starts[:, first - from_source : last - from_source + 1]
+                bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1))
+                longest = fixed + int(counts.sum(axis=1).max(initial=0))
+                longest += int(np.diff(own).sum(axis=0).max(initial=0))
+                longest += int(np.diff(bounds).max(initial=0))
+                if longest == 0:
+                    continue
+                growing.room(longest * (last - first))
+                spilled = np.empty((longest * (last - first), 5), np.int64)
+                growing.numbers[kernels.N_SPILLED] = 0
+                kernels.build_rows(
+                    growing.numbers,
+                    gid,
+                    first,
+                    last,
+                    self.ints,
+                    self.floats,
+                    self.keys,
+                    cells,
+                    counts,
+                    capacity,
+                    owned_before,
+                    local_of,
+                    np.ascontiguousarray(own),
+                    edges,
+                    weights,
+                    delays,
+                    bounds.astype(np.int64),
+                    prepared[:, 1:],
+                    np.empty((4, longest), np.int64),
+                    taken,
+                    delay_counts,
+                    self.builder.load,
+                    spilled,
+                    growing.words,
+                    growing.runs,
+                    growing.rows,
+                    growing.run_rows,
+                    growing.bitmap,
+                )
+                n_spilled = int(growing.numbers[kernels.N_SPILLED])
+                if n_spilled:
+                    growing.spilled.append(spilled[:n_spilled].copy())
+
+    def _longest_fixed(self) -> int:
+        """Return the most synapses of one source from rules whose counts are not made yet."""
+        longest = 0
+        for row in self.ints:
+            rule = row[kernels.RULE]
+            if rule in (kernels.ALL_TO_ALL, kernels.BERNOULLI):
+                longest += sum(cell[2] for cell in self._cells_of(row))
+            elif rule == kernels.OUTDEGREE:
+                longest += int(row[kernels.NUMBER])
+            elif rule == kernels.ONE_TO_ONE:
+                longest += 1
+        return longest
+
+    def _sorted_edges(
+        self, cells: Ints, first: int, last: int, starts: Ints
+    ) -> npt.NDArray[np.uint64]:
+        """Return the edges of all fixed-indegree projections, and fill where each source's start."""
+        empty = np.empty(0, np.uint64)
+        pieces, total = [], 0
+        for p, row in enumerate(self.ints):
+            if row[kernels.RULE] != kernels.INDEGREE:
+                continue
+            arguments = (p, self.ints, cells, self.keys[p], first, last)
+            kernels.indegree_edges(*arguments, starts[p], empty)
+            piece = np.empty(int(starts[p, -1]), np.uint64)
+            kernels.indegree_edges(*arguments, starts[p], piece)
+            starts[p] += total
+            total += piece.size
+            pieces.append(piece)
+        return np.concatenate(pieces) if pieces else empty
