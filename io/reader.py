@@ -188,6 +188,11 @@ class StoreReader:
                 step = max(step, attempt.complete_step)
         return step
 
+    @property
+    def n_committed(self) -> int:
+        """Number of committed spikes, counting those of void stretches; reads no spikes."""
+        return sum(s.table.rows for attempt in self.attempts for s in _spikes_of(attempt))
+
     @cached_property
     def n_spikes(self) -> int:
         """Number of committed spikes that count."""
@@ -236,6 +241,17 @@ class StoreReader:
         if target is None:
             target = int(np.clip(len(pieces) * _WINDOW_PER_RANK, *_WINDOW))
         return plan_windows(pieces, first, last, target=target, align=align)
+
+    def estimate_spikes(self, first: int = 0, last: int | None = None) -> float:
+        """Return about how many spikes are stamped in (first, last], reading none."""
+        last = self.last_step if last is None else last
+        total = 0.0
+        for attempt in self.attempts:
+            low, high = max(first, attempt.first_step), min(last, attempt.last)
+            for spikes in _spikes_of(attempt) if low < high else ():
+                below, upto = spikes.table.estimate(np.array([low, high], dtype=np.int64))
+                total += float(upto - below)
+        return total
 
     def spikes(self, first: int = 0, last: int | None = None) -> Spikes:
         """Load the spikes stamped in (first, last], merged over ranks and attempts.

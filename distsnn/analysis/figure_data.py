@@ -1,0 +1,206 @@
+"""What the plots show, taken from a run in bounded memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from dask.base import compute
+from numpy.typing import NDArray
+
+from distsnn.analysis.correlation import correlations
+from distsnn.analysis.isi import isi
+from distsnn.analysis.rates import population_rate, spike_count_histogram, spike_counts
+from distsnn.analysis.run import Run
+from distsnn.analysis.selection import Neurons, Selection, Window
+from distsnn.analysis.spectrum import power_spectrum
+
+_RASTER_MS = 200.0
+_RATE_BINS = 400
+_LEAST_RATE_BIN_MS = 5.0
+# Correlations cost (neurons² × bins): a sample of neurons and of time gives their mean.
+_CORRELATION_NEURONS = 600
+_CORRELATION_MS = 20_000.0
+_COUNT_BIN_MS = 100.0
+_MIN_ISIS = 5
+
+
+@dataclass(frozen=True)
+class RasterData:
+    """Dots of a raster plot: a sample of neurons, in rows from the top.
+
+    Attributes
+    ----------
+    time : ndarray of float64, shape (n_dots,)
+        ms.
+    row : ndarray of int64, shape (n_dots,)
+        Row of each dot, counted from the top.
+    names : tuple of str
+        Populations.
+    edges : ndarray of int64, shape (n_populations + 1,)
+        Rows [edges[i], edges[i+1]) are population i's.
+    start, stop : float
+        Time range, ms.
+    sampled : bool
+        Whether some neurons are left out.
+    """
+
+    time: NDArray[np.float64]
+    row: NDArray[np.int64]
+    names: tuple[str, ...]
+    edges: NDArray[np.int64]
+    start: float
+    stop: float
+    sampled: bool
+
+
+@dataclass(frozen=True)
+class SummaryData:
+    """Statistics by neuron and by population of a whole run, computed.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Recorded populations.
+    index : ndarray of int64, shape (n_neurons,)
+        Population of each recorded neuron.
+    counts : ndarray of int64, shape (n_neurons,)
+        Spikes.
+    rates, cv : ndarray of float64, shape (n_neurons,)
+        Rate, spikes/s; CV of ISI, NaN with fewer than 5 intervals.
+    rate : DataArray (population, time)
+        Population rate, spikes/s.
+    histogram : DataArray (population, count)
+        (neuron, bin) pairs by spike count, bins of 100 ms; None for shorter runs.
+    spectrum : DataArray (population, frequency) or None
+        None for runs too short for one.
+    correlations : list of ndarray
+        Correlations of pairs within each population, spike counts in 2 ms; empty arrays where
+        there are none.
+    """
+
+    names: tuple[str, ...]
+    index: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    rates: NDArray[np.float64]
+    cv: NDArray[np.float64]
+    rate: xr.DataArray
+    histogram: xr.DataArray | None
+    spectrum: xr.DataArray | None
+    correlations: list[NDArray[np.float64]]
+
+    def of(self, values: NDArray[np.float64], population: int) -> NDArray[np.float64]:
+        """Return the finite values of one population's neurons."""
+        own = values[self.index == population]
+        finite: NDArray[np.float64] = own[np.isfinite(own)]
+        return finite
+
+
+def raster_data(
+    selection: Selection, *, max_neurons: int = 2000, max_spikes: int = 50_000
+) -> RasterData:
+    """Return the dots of a raster plot.
+
+    Where neurons or spikes are more than these, every population shows the same fraction of its
+    neurons, evenly spaced.
+    """
+    neurons = selection.neurons
+    dots = selection.reader.estimate_spikes(selection.first_step, selection.last_step)
+    fraction = min(1.0, max_neurons / neurons.count, max_spikes / max(dots, 1.0))
+    shown = np.maximum(1, (neurons.sizes * fraction).astype(np.int64))
+    rows = _sample(neurons, shown)
+    parts = compute(*[value for _, value in selection.per_window(_dots, rows)])  # type: ignore[no-untyped-call]
+    steps = np.concatenate([part[0] for part in parts]) if parts else np.empty(0)
+    row = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int64)
+    return RasterData(
+        time=steps * selection.dt,
+        row=row,
+        names=neurons.names,
+        edges=np.concatenate([[0], np.cumsum(shown)]),
+        start=selection.first_step * selection.dt,
+        stop=selection.last_step * selection.dt,
+        sampled=bool(np.any(shown < neurons.sizes)),
+    )
+
+
+def last_stretch(run: Run, length_ms: float = _RASTER_MS) -> tuple[float, float]:
+    """Return the last stretch (start, stop] of what is recorded, ms."""
+    return max(0.0, run.time_ms - length_ms), run.time_ms
+
+
+def summary_data(run: Run) -> SummaryData:
+    """Compute a run's statistics in two passes over its spikes, in bounded memory."""
+    selection = run.select()
+    neurons = selection.neurons
+    long_enough = run.time_ms >= 2 * _COUNT_BIN_MS
+    bin_ms = float(np.ceil(run.time_ms / _RATE_BINS))
+    bin_ms = max(_LEAST_RATE_BIN_MS if long_enough else 1.0, bin_ms)
+    wanted = (
+        spike_counts(selection),
+        isi(selection)[["n", "cv"]],
+        population_rate(selection, _on_grid(bin_ms, run.dt)),
+        spike_count_histogram(selection, _on_grid(_COUNT_BIN_MS, run.dt), max_count=30)
+        if long_enough
+        else None,
+        power_spectrum(selection, _on_grid(1.0, run.dt)) if long_enough else None,
+    )
+    counts, intervals, rate, histogram, spectrum = compute(*wanted)  # type: ignore[no-untyped-call]
+    seconds = selection.seconds or np.nan
+    return SummaryData(
+        names=neurons.names,
+        index=neurons.population_index,
+        counts=counts.values,
+        rates=counts.values / seconds,
+        cv=np.where(intervals["n"].values >= _MIN_ISIS, intervals["cv"].values, np.nan),
+        rate=rate,
+        histogram=histogram,
+        spectrum=spectrum,
+        correlations=_correlations(run, neurons, counts.values),
+    )
+
+
+def _correlations(
+    run: Run, neurons: Neurons, counts: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """Return the correlations of pairs within each population, of a sample of active neurons."""
+    each = max(2, min(100, _CORRELATION_NEURONS // len(neurons.names)))
+    index, gids = neurons.population_index, neurons.gids
+    chosen = []
+    for population in range(len(neurons.names)):
+        active = gids[(index == population) & (counts > 0)]
+        n = min(each, len(active))
+        chosen.append(active[np.arange(n) * len(active) // max(n, 1)])
+    everyone = np.concatenate(chosen)
+    if run.time_ms == 0 or len(everyone) == 0:
+        return [np.empty(0) for _ in chosen]
+    start, stop = last_stretch(run, _CORRELATION_MS)
+    selection = run.select(None, start, stop)
+    bin_ms = _on_grid(2.0, run.dt)
+    matrix = correlations(selection, bin_ms, everyone.tolist()).values
+    found, first = [], 0
+    for group in chosen:
+        block = matrix[first : first + len(group), first : first + len(group)]
+        pairs = block[np.triu_indices(len(group), k=1)]
+        found.append(pairs[np.isfinite(pairs)])
+        first += len(group)
+    return found
+
+
+def _on_grid(bin_ms: float, dt: float) -> float:
+    """Return a multiple of dt near the width of a bin."""
+    return max(1, round(bin_ms / dt)) * dt
+
+
+def _sample(neurons: Neurons, shown: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row of each neuron, −1 for those left out, shape (count,)."""
+    rows = np.full(neurons.count, -1, np.int64)
+    index, first = neurons.population_index, 0
+    for population, n in enumerate(shown):
+        own = np.flatnonzero(index == population)
+        rows[own[np.arange(n) * len(own) // n]] = first + np.arange(n)
+        first += int(n)
+    return rows
+
+
+def _dots(window: Window, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    row = rows[window.neuron]
+    return window.step[row >= 0], row[row >= 0]

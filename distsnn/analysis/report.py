@@ -1,0 +1,376 @@
+"""One self-contained HTML page about a run: what it was, what it did, how long it took."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from distsnn.analysis import plots
+from distsnn.analysis.figure_data import SummaryData, last_stretch, raster_data, summary_data
+from distsnn.analysis.figure_style import Style, any_glyph, new_figure
+from distsnn.analysis.report_template import FIGURE, TEMPLATE
+from distsnn.analysis.run import Run, open_run
+from distsnn.errors import DescriptionError, StoreError
+
+# Ink of this colour becomes the page's own, light or dark.
+_INK = "#010203"
+_STYLE = Style(ink=_INK, paper="none")
+_TRACE_ROWS = 2000
+_TRACE_MS = 500.0
+_TRACES = 4
+_MAX_TRACE_PANELS = 3
+_MAX_DESCRIPTION = 100_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page."""
+
+    svg: Markup
+    caption: str
+
+
+def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+    """Write a page about a run: complete, interrupted or still running.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The run's store.
+    out : str or PathLike, optional
+        The page; by default beside the store, with the ending ``.html``.
+
+    Returns
+    -------
+    Path
+        The page, one file that needs no other.
+
+    Raises
+    ------
+    StoreError
+        If there is no run, it is damaged, or the page cannot be written.
+    """
+    run = open_run(path)
+    target = Path(out) if out is not None else Path(path).with_suffix(".html")
+    text = render(run)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"cannot be written: {error.strerror}", path=str(target)) from error
+    return target
+
+
+def render(run: Run) -> str:
+    """Return the page about a run, HTML."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    figure = environment.from_string(FIGURE)
+
+    def draw(picture: Picture) -> Markup:
+        return Markup(figure.render(svg=picture.svg, caption=picture.caption))
+
+    problem, data = _statistics(run)
+    page = environment.from_string(TEMPLATE)
+    return page.render(
+        draw=draw,
+        title=run.reader.path.name,
+        path=str(run.reader.path.resolve()),
+        complete=run.complete,
+        state="complete" if run.complete else "not complete",
+        subtitle=_subtitle(run),
+        tiles=_tiles(run, data),
+        problem=problem,
+        activity=_activity(run, data) if data else [],
+        populations=_population_rows(run, data),
+        distributions=_distributions(data) if data else [],
+        pair=_pair(data) if data else [],
+        states=_states(run),
+        timing=_timing_rows(run),
+        phases=_phases(run),
+        timings=_timing_figure(run),
+        settings=_settings(run),
+        network=_description(run),
+    )
+
+
+def to_svg(figure: Figure, label: str, number: int) -> Markup:
+    """Return a figure as an SVG element in the page's own colours and fonts.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn in the report's style.
+    label : str
+        What it shows, for readers who do not see it.
+    number : int
+        Distinguishes the identifiers of several figures on one page.
+    """
+    buffer = StringIO()
+    # Settings for this call alone: text stays text, and the same run gives the same page.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "distsnn"}), any_glyph():
+        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1f{number}-", text)
+    text = text.replace(_INK, "currentColor")
+    opening = Markup('<svg role="img" aria-label="{}"').format(label)
+    # matplotlib escapes the text in what it writes.
+    return Markup(text.replace("<svg", opening, 1))
+
+
+def _statistics(run: Run) -> tuple[str, SummaryData | None]:
+    try:
+        run.select()
+    except DescriptionError as error:
+        return str(error), None
+    if run.time_ms == 0:
+        return "Nothing is recorded yet.", None
+    return "", summary_data(run)
+
+
+def _subtitle(run: Run) -> str:
+    parts = [f"{run.time_ms:g} of {float(run.attributes['time_ms']):g} ms recorded"]
+    if "created" in run.attributes:
+        parts.append(f"started {run.attributes['created']}")
+    attempts = len(run.reader.attempts)
+    if attempts > 1:
+        parts.append(f"{attempts} attempts")
+    return " · ".join(parts)
+
+
+def _tiles(run: Run, data: SummaryData | None) -> list[tuple[str, str]]:
+    wall = run.attributes.get("wall", {})
+    ranks = run.reader.attempts[-1].ranks if run.reader.attempts else ()
+    memory = [rank.memory["peak_rss_bytes"] for rank in ranks if "peak_rss_bytes" in rank.memory]
+    tiles = [
+        ("neurons", f"{run.reader.n_neurons:,}"),
+        ("synapses", _count(run.attributes.get("synapses"))),
+        ("biological time", f"{run.time_ms:,.6g} ms"),
+        ("ranks", str(len(ranks))),
+        ("spikes", _count(run.reader.n_spikes)),
+        ("mean rate", f"{_number(float(data.rates.mean()))} /s" if data else "–"),
+        ("building", _with_unit(wall.get("build_s"), "s")),
+        ("simulating", _with_unit(wall.get("run_s"), "s")),
+        ("real-time factor (wall / biological)", _with_unit(wall.get("real_time_factor"), "")),
+        ("peak memory, all ranks", _bytes(sum(memory)) if memory else "–"),
+    ]
+    return [tile for tile in tiles if tile[1] != "–"]
+
+
+def _activity(run: Run, data: SummaryData) -> list[Picture]:
+    start, stop = last_stretch(run)
+    dots = raster_data(run.select(None, start, stop))
+    height = 4.4 if len(dots.names) <= 12 else 6.0
+    raster = _figure(10.0, height, lambda ax: plots.draw_raster(ax, dots, _STYLE))
+    rows = plots.rate_rows(data)
+    rate = new_figure(10.0, 0.9 + 0.5 * rows, _STYLE)
+    panels = rate.subplots(rows, 1, sharex=True, squeeze=False)
+    plots.draw_rate(list(panels[:, 0]), data.rate, _STYLE)
+    sampled = f" of {int(dots.edges[-1]):,} neurons, evenly spaced," if dots.sampled else ""
+    return [
+        Picture(
+            to_svg(raster, "Raster plot of spikes", 1),
+            f"Spikes{sampled} in the last {stop - start:g} ms; populations from top to bottom.",
+        ),
+        Picture(
+            to_svg(rate, "Population rates over time", 2),
+            "Spikes per second and neuron." + _some(len(data.names), plots.MAX_LINES),
+        ),
+    ]
+
+
+def _distributions(data: SummaryData) -> list[Picture]:
+    rows = min(len(data.names), plots.MAX_ROWS)
+    figure = new_figure(10.0, 1.3 + 0.27 * rows, _STYLE)
+    panels = [figure.add_subplot(1, 3, column + 1) for column in range(3)]
+    plots.draw_distributions(panels, data, _STYLE)
+    caption = (
+        "Boxes: quartiles and median over neurons (correlation: over pairs); lines: 5th to 95th "
+        "percentile; dots: mean." + _some(len(data.names), plots.MAX_ROWS)
+    )
+    return [Picture(to_svg(figure, "Rates, CVs and correlations by population", 3), caption)]
+
+
+def _pair(data: SummaryData) -> list[Picture]:
+    some = _some(len(data.names), plots.MAX_LINES)
+    spectrum = _figure(5.4, 3.2, lambda ax: plots.draw_spectrum(ax, data.spectrum, _STYLE))
+    counts = _figure(5.4, 3.2, lambda ax: plots.draw_histogram(ax, data.histogram, _STYLE))
+    return [
+        Picture(
+            to_svg(spectrum, "Power spectra", 4),
+            f"Welch's method, segments of 500 ms; colours as beside.{some}",
+        ),
+        Picture(
+            to_svg(counts, "Distribution of spike counts", 5),
+            f"Fraction of all neurons and intervals of 100 ms with so many spikes.{some}",
+        ),
+    ]
+
+
+def _states(run: Run) -> list[Picture]:
+    pictures = []
+    for number, name in enumerate(run.state_names):
+        state = run.state(name)
+        rows, neurons = state.sizes["time"], state.sizes["neuron"]
+        names = list(state.data_vars)[:_MAX_TRACE_PANELS]
+        if rows == 0 or neurons == 0 or not names:
+            continue
+        chosen = np.unique(np.linspace(0, neurons - 1, _TRACES).astype(int))
+        recent = state["time"].values > state["time"].values[-1] - _TRACE_MS
+        shown = min(_TRACE_ROWS, int(recent.sum()))
+        part = state[names].isel(time=slice(-shown, None), neuron=chosen).compute()
+        figure = new_figure(10.0, 0.4 + 2.2 * len(names), _STYLE)
+        panels = [figure.add_subplot(len(names), 1, row + 1) for row in range(len(names))]
+        plots.draw_traces(panels, part, _STYLE)
+        population = state.attrs["population"]
+        pictures.append(
+            Picture(
+                to_svg(figure, f"Traces of {name}", 10 + number),
+                f"{name}: {neurons:,} neurons of {population}, {rows:,} rows; shown are "
+                f"{len(chosen)} neurons and the last {shown:,} rows.",
+            )
+        )
+    return pictures
+
+
+def _population_rows(run: Run, data: SummaryData | None) -> list[dict[str, str]]:
+    rows = []
+    for name, row in run.populations.iterrows():
+        found = data.names.index(str(name)) if data and str(name) in data.names else None
+        cells = dict.fromkeys(("spikes", "rate", "rate_sd", "silent", "cv", "correlation"), "–")
+        if data is not None and found is not None:
+            rates, counts = data.of(data.rates, found), data.counts[data.index == found]
+            cells = {
+                "spikes": f"{int(counts.sum()):,}",
+                "rate": _number(_mean(rates)),
+                "rate_sd": _number(float(rates.std()) if len(rates) else math.nan),
+                "silent": f"{np.count_nonzero(counts == 0) / len(counts):.1%}",
+                "cv": _number(_mean(data.of(data.cv, found))),
+                "correlation": _fixed(_mean(data.correlations[found])),
+            }
+        rows.append(
+            {
+                "name": str(name),
+                "model": str(row["model"]),
+                "size": f"{int(row['size']):,}",
+                "recorded": f"{int(row['recorded']):,}",
+                **cells,
+            }
+        )
+    return rows
+
+
+def _phases(run: Run) -> list[str]:
+    noted = list(run.timing.columns)
+    first = [phase for phase in plots.PHASES if phase in noted]
+    return first + [phase for phase in noted if phase not in first]
+
+
+def _timing_rows(run: Run) -> list[dict[str, Any]]:
+    timing, several = run.timing, len(run.reader.attempts) > 1
+    rows = []
+    for attempt in run.reader.attempts:
+        for rank in attempt.ranks:
+            row = timing.loc[(attempt.index, rank.rank)]
+            rows.append(
+                {
+                    "rank": f"{attempt.index}/{rank.rank}" if several else str(rank.rank),
+                    "seconds": [_number(float(row[phase])) for phase in _phases(run)],
+                    "memory": _bytes(rank.memory.get("peak_rss_bytes")),
+                    "status": rank.status,
+                }
+            )
+    return rows
+
+
+def _timing_figure(run: Run) -> list[Picture]:
+    timing = run.timing
+    if not set(plots.PHASES) & set(timing.columns):
+        return []
+    height = 1.0 + 0.24 * min(len(timing), plots.MAX_ROWS)
+    figure = _figure(10.0, height, lambda ax: plots.draw_timing(ax, timing, _STYLE))
+    return [
+        Picture(
+            to_svg(figure, "Wall time by rank and phase", 6),
+            "Wall time of each rank by phase." + _some(len(timing), plots.MAX_ROWS, "ranks"),
+        )
+    ]
+
+
+def _settings(run: Run) -> list[tuple[str, str]]:
+    attributes = run.attributes
+    rows: list[tuple[str, str]] = []
+    if "command" in attributes:
+        rows.append(("command", " ".join(str(word) for word in attributes["command"])))
+    rows += [
+        ("seed", str(attributes["seed"])),
+        ("time step", f"{run.dt:g} ms"),
+        ("time asked for", f"{float(attributes['time_ms']):g} ms"),
+    ]
+    for group in ("model", "settings", "versions"):
+        rows += [
+            (f"{group}: {name}", value if isinstance(value, str) else json.dumps(value))
+            for name, value in attributes.get(group, {}).items()
+        ]
+    return rows
+
+
+def _description(run: Run) -> str:
+    text = json.dumps(run.attributes["network"], indent=2, ensure_ascii=False)
+    if len(text) > _MAX_DESCRIPTION:
+        return f"{text[:_MAX_DESCRIPTION]}\n… {len(text) - _MAX_DESCRIPTION:,} more characters"
+    return text
+
+
+def _figure(width: float, height: float, draw: Callable[[Any], None]) -> Figure:
+    figure = new_figure(width, height, _STYLE)
+    draw(figure.add_subplot())
+    return figure
+
+
+def _some(there: int, shown: int, what: str = "populations") -> str:
+    return f" Shown are {shown} of {there} {what}." if there > shown else ""
+
+
+def _mean(values: Sequence[float] | np.ndarray[Any, Any]) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "–"
+
+
+def _with_unit(value: Any, unit: str) -> str:
+    return f"{_number(float(value))} {unit}".strip() if value is not None else "–"
+
+
+def _count(value: Any) -> str:
+    if value is None:
+        return "–"
+    for scale, unit in ((1e9, "billion"), (1e6, "million")):
+        if value >= scale:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value:,}"
+
+
+def _bytes(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"

@@ -1,0 +1,401 @@
+"""A run, opened for analysis: populations, lazily loaded spikes and states, statistics."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import xarray as xr
+from dask.tokenize import tokenize
+
+from distsnn.analysis import correlation, isi, rates, spectrum
+from distsnn.analysis.selection import Selection, recorded_neurons
+from distsnn.errors import DescriptionError
+from distsnn.io.reader import StoreReader
+
+# Bytes of a state variable that are loaded together.
+_STATE_BLOCK = 2**23
+
+
+class SpikeArrays(NamedTuple):
+    """Spikes as Dask arrays of equal, unknown length, in the order of (step, gid).
+
+    Attributes
+    ----------
+    step : dask.array of int32
+        Stamps, steps.
+    time_ms : dask.array of float64
+        Times, ms.
+    gid : dask.array of uint32
+        Neurons.
+    """
+
+    step: da.Array
+    time_ms: da.Array
+    gid: da.Array
+
+
+def open_run(path: str | os.PathLike[str], *, window: int | None = None) -> "Run":
+    """Open a run's store, complete, interrupted or still running.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The store.
+    window : int, optional
+        Spikes that are loaded together, about; by default chosen by the number of ranks.
+
+    Raises
+    ------
+    StoreError
+        If it is no run, of a later format version, or damaged.
+    """
+    return Run(StoreReader(path), window=window)
+
+
+class Run:
+    """A run as it was when it was opened. Nothing is loaded before it is computed.
+
+    Times are ms; a time range (start, stop] includes `stop`, as a step ends with its spikes: the
+    whole run is (0, time_ms], and neighbouring ranges share no spike. Statistics return xarray
+    objects on Dask: small arrays that are computed, in bounded memory, by ``.compute()``, or
+    several in one pass over the spikes by ``dask.compute(a, b)``.
+
+    Parameters
+    ----------
+    reader : StoreReader
+        The store.
+    window : int, optional
+        Spikes that are loaded together.
+
+    Attributes
+    ----------
+    reader : StoreReader
+        The store, for what this class does not show.
+    attributes : dict
+        The root's attributes: description, seed, versions and more (``docs/store-format.md``).
+    """
+
+    def __init__(self, reader: StoreReader, *, window: int | None = None) -> None:
+        self.reader, self._window = reader, window
+        self.attributes: dict[str, Any] = reader.metadata
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "not complete"
+        return (
+            f"<Run {self.reader.path}: {self.reader.n_neurons} neurons, "
+            f"{self.time_ms:g} ms, {state}>"
+        )
+
+    @property
+    def dt(self) -> float:
+        """Time step, ms."""
+        return self.reader.dt
+
+    @property
+    def time_ms(self) -> float:
+        """Time up to which all ranks have committed what they recorded, ms."""
+        return self.reader.complete_step * self.dt
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run reached its end."""
+        return self.reader.complete
+
+    @property
+    def populations(self) -> pd.DataFrame:
+        """Table of the populations by name: first_gid, size, model, recorded neurons, ..."""
+        table = pd.DataFrame(self.attributes["populations"]).set_index("name")
+        table["recorded"] = [int(self.reader.recorded(name).sum()) for name in table.index]
+        return table
+
+    @property
+    def timing(self) -> pd.DataFrame:
+        """Wall time by phase (columns) of each attempt's ranks (rows), s."""
+        ranks = self._ranks()
+        index = pd.MultiIndex.from_tuples(
+            [(rank.attempt, rank.rank) for rank in ranks], names=["attempt", "rank"]
+        )
+        return pd.DataFrame([rank.timing for rank in ranks], index=index, dtype=float)
+
+    @property
+    def memory(self) -> pd.DataFrame:
+        """Memory of each attempt's ranks (rows), bytes."""
+        ranks = self._ranks()
+        index = pd.MultiIndex.from_tuples(
+            [(rank.attempt, rank.rank) for rank in ranks], names=["attempt", "rank"]
+        )
+        return pd.DataFrame([rank.memory for rank in ranks], index=index)
+
+    def select(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Selection:
+        """Select spikes for a statistic.
+
+        Parameters
+        ----------
+        population : str or sequence of str, optional
+            Populations; by default all that are recorded.
+        start, stop : float, optional
+            Time range (start, stop], ms; by default from 0 as far as all ranks have committed, so
+            that no statistic counts an incomplete stretch of time.
+
+        Raises
+        ------
+        DescriptionError
+            If a population does not exist or is not recorded, or the range is empty or beyond the
+            recording.
+        """
+        names = [population] if isinstance(population, str) else population
+        neurons = recorded_neurons(self.reader, names)
+        end = self.reader.complete_step
+        first = 0 if start is None else self._step(start)
+        last = end if stop is None else self._step(stop)
+        if not 0 <= first <= last <= end or (first == last and end > 0):
+            raise DescriptionError(
+                "no such time range",
+                where=f"run {self.reader.path}",
+                value=(start, stop),
+                allowed=f"0 ≤ start < stop ≤ {self.time_ms:g} ms",
+            )
+        return Selection(self.reader, neurons, first, last, self._window)
+
+    def spikes(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> dd.DataFrame:
+        """Return spikes as a Dask table in the order of (step, gid), not loaded.
+
+        Parameters
+        ----------
+        population : str or sequence of str, optional
+            Populations; by default all.
+        start, stop : float, optional
+            Time range (start, stop], ms; by default everything that any rank has committed.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            Columns step (int32), time_ms (float64), gid (uint32) and population (category). Each
+            partition is a window of time.
+        """
+        names = [population] if isinstance(population, str) else population
+        neurons = recorded_neurons(self.reader, names)
+        first = 0 if start is None else max(0, self._step(start))
+        last = self.reader.last_step
+        last = last if stop is None else min(last, self._step(stop))
+        windows = self.reader.windows(first, last, target=self._window) or [(0, 0)]
+        table = _SpikeTable(self.reader, neurons.start, neurons.stop, names is None)
+        frame: dd.DataFrame = dd.from_map(  # type: ignore[no-untyped-call]
+            table,
+            windows,
+            meta=table.empty(),
+            label="spikes",
+            enforce_metadata=False,
+        )
+        return frame
+
+    def spike_arrays(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> SpikeArrays:
+        """Return spikes as Dask arrays, not loaded; parameters as in `spikes`."""
+        table = self.spikes(population, start, stop)
+        return SpikeArrays(*(table[name].to_dask_array() for name in SpikeArrays._fields))
+
+    @property
+    def state_names(self) -> list[str]:
+        """Names of the state recordings."""
+        return self.reader.state_names
+
+    def state(self, name: str) -> xr.Dataset:
+        """Return a state recording, not loaded.
+
+        Parameters
+        ----------
+        name : str
+            The recording; see `state_names`.
+
+        Returns
+        -------
+        xarray.Dataset on Dask, dims (time, neuron)
+            The recorded variables in absolute units (V_m in mV, not relative to E_L), which their
+            attribute units says. Coordinates: time (ms), step, neuron (index within the
+            population) and gid.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        """
+        recording = self.reader.state(name)
+        variables = {}
+        for variable, array in recording.variables.items():
+            row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
+            blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
+            data = da.from_array(  # type: ignore[no-untyped-call]
+                array,
+                chunks=(max(1, blocks * array.block_rows), -1),
+                name=f"{variable}-{tokenize(str(self.reader.path), name, array.shape)}",
+                asarray=False,
+                fancy=False,
+                meta=np.empty((0, 0), array.dtype),
+            )
+            attributes = {"units": array.units, "long_name": array.long_name}
+            variables[variable] = (("time", "neuron"), data, attributes)
+        return xr.Dataset(
+            variables,
+            coords={
+                "time": ("time", recording.steps * self.dt, {"units": "ms"}),
+                "step": ("time", recording.steps),
+                "neuron": recording.neurons,
+                "gid": ("neuron", recording.gids),
+            },
+            attrs={"population": recording.population, "recording": name},
+        )
+
+    def rates(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> xr.DataArray:
+        """Return the mean rate of each neuron, spikes/s; see `rates.rates`."""
+        return rates.rates(self.select(population, start, stop))
+
+    def isi(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> xr.Dataset:
+        """Return statistics of each neuron's interspike intervals; see `isi.isi`."""
+        return isi.isi(self.select(population, start, stop))
+
+    def cv(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        min_isis: int = 5,
+    ) -> xr.DataArray:
+        """Return the CV of each neuron's interspike intervals; see `isi.cv`."""
+        return isi.cv(self.select(population, start, stop), min_isis)
+
+    def population_rate(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bin_ms: float = 1.0,
+    ) -> xr.DataArray:
+        """Return the rate of each population over time; see `rates.population_rate`."""
+        return rates.population_rate(self.select(population, start, stop), bin_ms)
+
+    def synchrony(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bin_ms: float = 3.0,
+        neurons: int | None = 1000,
+    ) -> xr.DataArray:
+        """Return variance / mean of the binned counts of `neurons` neurons of each population."""
+        selection = self.select(population, start, stop).limited(neurons)
+        return rates.synchrony(selection, bin_ms)
+
+    def spike_count_histogram(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bin_ms: float | None = None,
+        max_count: int = 100,
+    ) -> xr.DataArray:
+        """Return how often neurons have k spikes; see `rates.spike_count_histogram`."""
+        selection = self.select(population, start, stop)
+        return rates.spike_count_histogram(selection, bin_ms, max_count)
+
+    def correlations(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bin_ms: float = 2.0,
+        neurons: int | Sequence[int] = 250,
+    ) -> xr.DataArray:
+        """Return pairwise correlations of spike counts; see `correlation.correlations`."""
+        return correlation.correlations(self.select(population, start, stop), bin_ms, neurons)
+
+    def power_spectrum(
+        self,
+        population: str | Sequence[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        bin_ms: float = 1.0,
+        segment_ms: float = 500.0,
+    ) -> xr.DataArray:
+        """Return the spectrum of each population's rate; see `spectrum.power_spectrum`."""
+        return spectrum.power_spectrum(self.select(population, start, stop), bin_ms, segment_ms)
+
+    def _step(self, time_ms: float) -> int:
+        """Return the last step that is not later than a time."""
+        return int(np.floor(time_ms / self.dt + 1e-6))
+
+    def _ranks(self) -> list[Any]:
+        return [rank for attempt in self.reader.attempts for rank in attempt.ranks]
+
+
+class _SpikeTable:
+    """Loads windows of spikes as tables."""
+
+    def __init__(self, reader: StoreReader, start: Any, stop: Any, everything: bool) -> None:
+        self._reader, self._start, self._stop = reader, start, stop
+        # What is recorded is what there is: all populations need no filter.
+        self._everything = everything
+        self._names = [str(row["name"]) for row in reader.metadata["populations"]]
+        self._first = np.array([row["first_gid"] for row in reader.metadata["populations"]])
+
+    def __call__(self, window: tuple[int, int]) -> pd.DataFrame:
+        step, gid = self._reader.spikes(*window)
+        if not self._everything:
+            which = np.searchsorted(self._start, gid, side="right") - 1
+            inside = (which >= 0) & (gid < self._stop[which])
+            step, gid = step[inside], gid[inside]
+        return self._table(step, gid)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        reader = self._reader
+        committed = (reader.n_committed, reader.last_step)
+        return str(reader.path.resolve()), *committed, self._start, self._stop, self._everything
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows."""
+        return self._table(np.empty(0, np.int32), np.empty(0, np.uint32))
+
+    def _table(self, step: Any, gid: Any) -> pd.DataFrame:
+        codes = np.searchsorted(self._first, gid, side="right") - 1
+        return pd.DataFrame(
+            {
+                "step": step,
+                "time_ms": step * self._reader.dt,
+                "gid": gid,
+                "population": pd.Categorical.from_codes(codes, categories=self._names),
+            }
+        )

@@ -1,0 +1,264 @@
+"""Which spikes a statistic is about, and how they are read: window by window, on Dask.
+
+A statistic is a function of one window's spikes and a function that joins the results of windows.
+Windows hold about equally many spikes and are cut on the same grid for all statistics, so that
+several of them, computed together, read each window once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import lcm
+from typing import Any
+
+import numpy as np
+from dask.delayed import Delayed, delayed
+from dask.tokenize import tokenize
+from numpy.typing import NDArray
+
+from distsnn.errors import DescriptionError
+from distsnn.io.rank_spikes import Spikes
+from distsnn.io.reader import StoreReader
+
+# Windows start on multiples of this, so bins of 1, 2, 5 or 10 ms never cross windows.
+_ALIGN_MS = 10.0
+# Bins per window at most, whatever the number of spikes.
+_MAX_BINS = 2**16
+# Results of windows joined at a time.
+_FAN_IN = 8
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Ranges of recorded neurons, numbered in their order from 0.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The populations, one a range or several.
+    of : ndarray of int64, shape (n_ranges,)
+        Index of each range's population in `names`.
+    start, stop : ndarray of int64, shape (n_ranges,)
+        The gids [start, stop) of each range, ascending.
+    first_gid : ndarray of int64, shape (n_ranges,)
+        First gid of each range's population.
+    """
+
+    names: tuple[str, ...]
+    of: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    first_gid: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        """Number of neurons."""
+        return int((self.stop - self.start).sum())
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of recorded neurons of each population, shape (n_populations,)."""
+        sizes = np.zeros(len(self.names), np.int64)
+        np.add.at(sizes, self.of, self.stop - self.start)
+        return sizes
+
+    @property
+    def gids(self) -> NDArray[np.int64]:
+        """The gid of each neuron, shape (count,)."""
+        ranges = [np.arange(a, b) for a, b in zip(self.start, self.stop, strict=True)]
+        return np.concatenate(ranges)
+
+    @property
+    def population_index(self) -> NDArray[np.int64]:
+        """Index into `names` of each neuron, shape (count,)."""
+        return np.repeat(self.of, self.stop - self.start)
+
+    def locate(self, gid: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the number of each neuron, and whether it is one of these."""
+        gids = gid.astype(np.int64)
+        which = np.searchsorted(self.start, gids, side="right") - 1
+        inside = (which >= 0) & (gids < self.stop[which])
+        offset = np.concatenate([[0], np.cumsum(self.stop - self.start)[:-1]]) - self.start
+        return gids + offset[which], inside
+
+    def first(self, n: int) -> "Neurons":
+        """Return the first `n` neurons of each population."""
+        left = np.full(len(self.names), n, np.int64)
+        stop = self.stop.copy()
+        for index, population in enumerate(self.of):
+            stop[index] = min(stop[index], self.start[index] + left[population])
+            left[population] -= stop[index] - self.start[index]
+        keep = stop > self.start
+        return Neurons(
+            self.names, self.of[keep], self.start[keep], stop[keep], self.first_gid[keep]
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """The spikes of some neurons within one window of time.
+
+    Attributes
+    ----------
+    after, until : int
+        The window (after, until], steps.
+    step : ndarray of int32, shape (n,)
+        Stamps, ascending.
+    neuron : ndarray of int64, shape (n,)
+        Number of the neuron within the selection's `Neurons`.
+    """
+
+    after: int
+    until: int
+    step: NDArray[np.int32]
+    neuron: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Spikes of some neurons within (first_step, last_step], not loaded.
+
+    Attributes
+    ----------
+    reader : StoreReader
+        The run.
+    neurons : Neurons
+        The neurons.
+    first_step, last_step : int
+        The time range, steps; `first_step` itself is outside.
+    target : int or None
+        Spikes per window, about; None: chosen by the number of ranks.
+    """
+
+    reader: StoreReader
+    neurons: Neurons
+    first_step: int
+    last_step: int
+    target: int | None = None
+
+    @property
+    def dt(self) -> float:
+        """Time step, ms."""
+        return self.reader.dt
+
+    @property
+    def seconds(self) -> float:
+        """Duration, s."""
+        return (self.last_step - self.first_step) * self.dt * 1e-3
+
+    def bin_steps(self, bin_ms: float) -> int:
+        """Convert the width of a bin to steps (DescriptionError if it is no multiple of dt)."""
+        steps = round(bin_ms / self.dt)
+        if steps < 1 or abs(steps * self.dt - bin_ms) > 1e-6 * bin_ms:
+            raise DescriptionError(
+                "a bin must be a whole number of steps",
+                where="bin_ms",
+                value=bin_ms,
+                allowed=f"multiples of dt = {self.dt} ms",
+            )
+        return steps
+
+    def bins(self, bin_steps: int) -> int:
+        """Return the number of whole bins in the time range."""
+        return (self.last_step - self.first_step) // bin_steps
+
+    def windows(self, bin_steps: int = 1) -> list[tuple[int, int]]:
+        """Cut the time range into windows of whole bins (but for an incomplete bin at the end)."""
+        align = lcm(bin_steps, max(1, round(_ALIGN_MS / self.dt)))
+        longest = max(1, bin_steps * _MAX_BINS // align) * align
+        cuts = []
+        for low, high in self.reader.windows(
+            self.first_step, self.last_step, target=self.target, align=align
+        ):
+            edges = [*range(low, high, longest), high]
+            cuts += list(pairwise(edges))
+        return cuts
+
+    def per_window(
+        self, function: Callable[..., Any], *arguments: Any, bin_steps: int = 1
+    ) -> list[tuple[tuple[int, int], Delayed]]:
+        """Return, for each window, ``function(window, *arguments)`` as a delayed value.
+
+        Loading a window has the same key in all statistics of the same range, so Dask loads it
+        once for those that are computed together.
+        """
+        # One node for the reader, not a copy in every task.
+        token = tokenize(
+            str(self.reader.path.resolve()), self.reader.last_step, self.reader.n_committed
+        )
+        reader = delayed(self.reader, name=f"reader-{token}", traverse=False)
+        load = delayed(_load, traverse=False)
+        locate = delayed(_locate, traverse=False)
+        apply = delayed(function, traverse=False)
+        places = tokenize(self.neurons.start, self.neurons.stop)
+        results = []
+        for low, high in self.windows(bin_steps):
+            name = f"{token}-{low}-{high}"
+            spikes = load(reader, low, high, dask_key_name=f"load-{name}")
+            window = locate(
+                spikes, self.neurons, low, high, dask_key_name=f"locate-{name}-{places}"
+            )
+            results.append(((low, high), apply(window, *arguments)))
+        return results
+
+    def limited(self, n: int | None) -> "Selection":
+        """Return the same selection of the first `n` recorded neurons of each population."""
+        return self if n is None else replace(self, neurons=self.neurons.first(n))
+
+
+def _load(reader: StoreReader, low: int, high: int) -> Spikes:
+    return reader.spikes(low, high)
+
+
+def _locate(spikes: Spikes, neurons: Neurons, low: int, high: int) -> Window:
+    neuron, inside = neurons.locate(spikes[1])
+    if inside.all():
+        return Window(low, high, spikes[0], neuron)
+    return Window(low, high, spikes[0][inside], neuron[inside])
+
+
+def tree(values: Sequence[Delayed], join: Callable[[list[Any]], Any]) -> Delayed:
+    """Join delayed values in their order, a few at a time, so that few wait in memory."""
+    level = list(values)
+    joined = delayed(join)
+    while True:
+        level = [joined(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]
+        if len(level) == 1:
+            return level[0]
+
+
+def recorded_neurons(reader: StoreReader, populations: Sequence[str] | None) -> Neurons:
+    """Return the neurons whose spikes are recorded.
+
+    Parameters
+    ----------
+    reader : StoreReader
+        The run.
+    populations : sequence of str or None
+        Populations; None: all of which anything is recorded.
+
+    Raises
+    ------
+    DescriptionError
+        If a population does not exist, or nothing of it, or nothing at all, is recorded.
+    """
+    table = [str(row["name"]) for row in reader.metadata["populations"]]
+    wanted = table if populations is None else list(dict.fromkeys(populations))
+    names: list[str] = []
+    ranges: list[tuple[int, int, int, int]] = []
+    for name in sorted(wanted, key=lambda n: reader.population(n)["first_gid"]):
+        first = int(reader.population(name)["first_gid"])
+        edges = np.flatnonzero(np.diff(reader.recorded(name), prepend=False, append=False))
+        if len(edges) == 0:
+            if populations is not None:
+                raise DescriptionError(
+                    "no spikes of this population were recorded", where=f"population {name!r}"
+                )
+            continue
+        for start, stop in edges.reshape(-1, 2).tolist():
+            ranges.append((len(names), first + start, first + stop, first))
+        names.append(name)
+    if not ranges:
+        raise DescriptionError("no spikes were recorded", where=f"run {reader.path}")
+    columns = np.array(ranges, np.int64).T
+    return Neurons(tuple(names), columns[0], columns[1], columns[2], columns[3])

@@ -1,0 +1,84 @@
+"""Statistics in bounded memory: measured in a process of their own, with a control that is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import IO_TESTS
+from synthetic_run import metadata
+
+from distsnn.io.rank_writer import RankWriter
+from distsnn.io.run_writer import RunWriter
+
+N_SPIKES = 5_000_000
+N_STEPS = 100_000
+SIZES = {"E": 1600, "I": 400}
+CEILING = 60_000_000
+
+# Windows of 2^17 spikes stand for the usual 2^20, as these spikes stand for a hundred times more.
+MEASURE = """
+import resource, sys
+import dask
+from distsnn.analysis import open_run
+from distsnn.analysis.figure_data import raster_data, summary_data
+run = open_run(sys.argv[1], window=int(sys.argv[2]))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+run.rates("I", 0, 10).compute()
+run.correlations("I", 0, 20, neurons=[1601]).compute()
+before = peak()
+rates, isi, rate, power, counts = dask.compute(
+    run.rates(), run.isi(), run.population_rate(), run.power_spectrum(),
+    run.spike_count_histogram(bin_ms=10.0),
+)
+run.correlations(neurons=100).compute()
+assert int(rates.sum() * 10) == 5_000_000, float(rates.sum())
+if len(sys.argv) > 3:
+    summary_data(run)
+print(peak() - before)
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 5 million spikes on two ranks: every neuron at 250 spikes/s for 10 s."""
+    path = tmp_path_factory.mktemp("large") / "run.zarr"
+    n = sum(SIZES.values())
+    RunWriter.create(path, metadata(SIZES, N_STEPS), ({}, {}), 2)
+    per_step = N_SPIKES // N_STEPS
+    for rank in range(2):
+        with RankWriter(path, 0, rank, spike_chunk=2**15) as writer:
+            for first in range(0, N_STEPS, 10_000):
+                step = np.repeat(np.arange(first + 1, first + 10_001, dtype=np.int32), per_step)
+                slot = np.tile(np.arange(per_step), 10_000)
+                gid = slot * (n // per_step) + step * 7 % (n // per_step)
+                mine = gid % 2 == rank
+                writer.append_spikes(step[mine], gid[mine].astype(np.uint32))
+                writer.advance(first + 10_000)
+    return path
+
+
+def growth(path: Path, window: int, *more: str) -> int:
+    """Return by how many bytes the peak memory of a process grows that computes statistics."""
+    root = IO_TESTS.parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), str(window), *more],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_statistics_take_bounded_memory(large):
+    assert growth(large, 2**17, "summary") < CEILING
+
+
+def test_loading_everything_would_exceed_it(large):
+    """The control: the ceiling means something."""
+    assert growth(large, 10**9) > 3 * CEILING
