@@ -6,7 +6,7 @@ edges, are collected and become the last row sets, with 8-byte words.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,10 @@ import numpy.typing as npt
 from distsnn.counter_rng import WIRING
 from distsnn.engine import edges as given
 from distsnn.engine.layout import Layout
+from distsnn.engine.row_sets import GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
-from distsnn.kernels import sampling, trees
-from distsnn.kernels import wiring as kernels
+from distsnn.kernels import sampling, trees, wiring, wiring_draws
+from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.functions import log
 from distsnn.network import (
     AllToAll,
@@ -42,52 +43,13 @@ _EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_EDGES = np.empty((0, 5), np.int64)
 
 _RULES: dict[type, int] = {
-    OneToOne: kernels.ONE_TO_ONE,
-    AllToAll: kernels.ALL_TO_ALL,
-    FixedIndegree: kernels.INDEGREE,
-    FixedOutdegree: kernels.OUTDEGREE,
-    FixedTotalNumber: kernels.TOTAL,
-    PairwiseBernoulli: kernels.BERNOULLI,
+    OneToOne: columns.ONE_TO_ONE,
+    AllToAll: columns.ALL_TO_ALL,
+    FixedIndegree: columns.INDEGREE,
+    FixedOutdegree: columns.OUTDEGREE,
+    FixedTotalNumber: columns.TOTAL,
+    PairwiseBernoulli: columns.BERNOULLI,
 }
-
-
-@dataclass(eq=False)
-class RowSet:
-    """Stored synapses of one storage class.
-
-    Attributes
-    ----------
-    plan : RowSetPlan
-        Its layout.
-    words : ndarray of uint16, uint32 or uint64
-        Synapses, row after row.
-    rows, run_rows : ndarray of int64, shape (n_rows + 1,)
-        First word and first run of each row.
-    runs : ndarray of uint32
-        ``delay << 16 | length`` of pulled rows' runs.
-    bitmap : ndarray of uint64
-        Bit g is set where gid g has a row.
-    rank : ndarray of uint32
-        Rows before each word of the bitmap.
-    """
-
-    plan: RowSetPlan
-    words: npt.NDArray[np.unsignedinteger]
-    rows: Ints
-    run_rows: Ints
-    runs: npt.NDArray[np.uint32]
-    bitmap: npt.NDArray[np.uint64]
-    rank: npt.NDArray[np.uint32] = field(init=False)
-
-    def __post_init__(self) -> None:
-        counts = np.bitwise_count(self.bitmap).astype(np.int64)
-        self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
-        return sum(array.nbytes for array in arrays)
 
 
 @dataclass(eq=False)
@@ -137,7 +99,7 @@ def build(
     network = layout.network
     n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
     load = np.zeros((n_planes, layout.n_local), np.int64)
-    keys = kernels.object_keys(seed, WIRING, len(network.projections))
+    keys = wiring_draws.object_keys(seed, WIRING, len(network.projections))
     builder = _Builder(layout, quanta, keys, load)
     for plan in choose(layout, quanta, delivery=delivery, storage=storage):
         builder.add(plan, _NO_EDGES)
@@ -189,7 +151,7 @@ class _Builder:
             part = np.empty((mine.size, 5), np.int64)
             part[:, 0] = source_gid + sources[mine]
             part[:, 1] = local
-            drawn = kernels.draw_edges(
+            drawn = wiring_draws.draw_edges(
                 first + mine, self.keys[index], *self._draws(index), weights is None, delays is None
             )
             w = drawn[0] if weights is None else weights[mine]
@@ -220,35 +182,35 @@ class _Builder:
         return np.where(w >= 0, to_integers(w, positive, shift), to_integers(w, negative, shift))
 
     def _draws(self, index: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        ints = np.zeros(kernels.N_INT, np.int64)
-        floats = np.zeros(kernels.N_FLOAT)
+        ints = np.zeros(columns.N_INT, np.int64)
+        floats = np.zeros(columns.N_FLOAT)
         self._fill_values(index, ints, floats)
         return ints, floats
 
     def _fill_values(self, index: int, ints: Ints, floats: npt.NDArray[np.float64]) -> None:
         one, dt = self.layout.network.projections[index], self.layout.network.dt
-        ints[kernels.WEIGHT_AT] = ints[kernels.DELAY_AT] = -1
-        ints[kernels.WEIGHT_SHIFT] = self.quanta.shift[index]
+        ints[columns.WEIGHT_AT] = ints[columns.DELAY_AT] = -1
+        ints[columns.WEIGHT_SHIFT] = self.quanta.shift[index]
         if isinstance(one.weight, float | Distribution):
-            ints[kernels.WEIGHT_KIND], values = coded(one.weight)
-            floats[kernels.WEIGHT_A : kernels.WEIGHT_HIGH + 1] = values
+            ints[columns.WEIGHT_KIND], values = coded(one.weight)
+            floats[columns.WEIGHT_A : columns.WEIGHT_HIGH + 1] = values
         if isinstance(one.delay, float):
-            floats[kernels.DELAY_A] = int(delay_steps(one.delay, dt))
+            floats[columns.DELAY_A] = int(delay_steps(one.delay, dt))
         elif isinstance(one.delay, Distribution):
             kind, values = coded(one.delay)
-            ints[kernels.DELAY_KIND] = kind
-            floats[kernels.DELAY_A : kernels.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
-            ints[kernels.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
+            ints[columns.DELAY_KIND] = kind
+            floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
+            ints[columns.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
         for column, exponent in zip(
-            (kernels.SCALE_POSITIVE, kernels.SCALE_NEGATIVE), self._exponents(one), strict=True
+            (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE), self._exponents(one), strict=True
         ):
             floats[column] = 2.0 ** -(exponent + self.quanta.shift[index])
-        ints[kernels.RECEPTOR_POSITIVE], ints[kernels.RECEPTOR_NEGATIVE] = planes(self.layout, one)
+        ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(self.layout, one)
 
     def add(self, plan: RowSetPlan, prepared: Ints) -> None:
         """Build one row set from its plan's projections and prepared edges."""
         prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
-        growing = _Growing(plan, self.layout, self._estimate(plan) + len(prepared))
+        growing = GrowingRowSet(plan, self.layout, self._estimate(plan) + len(prepared))
         for population in self.layout.network.populations:
             members = [
                 index
@@ -262,11 +224,11 @@ class _Builder:
                 part.build(growing, gid, population.size, prepared[low:high])
         self.spilled += growing.spilled
         numbers = growing.numbers
-        self.synapses += int(numbers[kernels.SYNAPSES])
-        if numbers[kernels.LARGEST]:
-            self.smallest = min(self.smallest, int(numbers[kernels.SMALLEST]))
-            self.largest = max(self.largest, int(numbers[kernels.LARGEST]))
-        if numbers[kernels.USED_WORDS]:
+        self.synapses += int(numbers[columns.SYNAPSES])
+        if numbers[columns.LARGEST]:
+            self.smallest = min(self.smallest, int(numbers[columns.SMALLEST]))
+            self.largest = max(self.largest, int(numbers[columns.LARGEST]))
+        if numbers[columns.USED_WORDS]:
             self.row_sets.append(growing.finish())
 
     def _estimate(self, plan: RowSetPlan) -> int:
@@ -278,52 +240,13 @@ class _Builder:
         return int(expected * share * 1.01 + 8 * (expected * share) ** 0.5) + 1024
 
 
-class _Growing:
-    """A row set while it is built: arrays with room, and how much of them is used."""
-
-    def __init__(self, plan: RowSetPlan, layout: Layout, estimate: int) -> None:
-        self.plan = plan
-        word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[plan.word_bits]
-        n = layout.network.n_neurons
-        self.words: npt.NDArray[np.unsignedinteger] = np.empty(estimate, word)
-        self.runs = np.empty(estimate if plan.pull else 1, np.uint32)
-        self.rows, self.run_rows = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-        self.bitmap = np.zeros((n >> 6) + 1, np.uint64)
-        self.spilled: list[Ints] = []
-        self.numbers = np.zeros(kernels.N_SET, np.int64)
-        self.numbers[kernels.RECEPTOR] = plan.plane
-        self.numbers[kernels.STORED_SHIFT] = plan.stored_shift
-        self.numbers[kernels.FIELD_BITS] = plan.field_bits
-        self.numbers[kernels.TARGET_BITS] = plan.target_bits
-        self.numbers[kernels.DELAY_IN_WORD] = plan.delay_bits > 0
-        self.numbers[kernels.SORTED] = plan.pull
-        self.numbers[kernels.SMALLEST] = 1 << 40
-        bits = plan.word_bits - plan.target_bits - plan.field_bits
-        self.numbers[kernels.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
-
-    def room(self, more: int) -> None:
-        """Make sure that `more` words fit (and as many runs)."""
-        needed = int(self.numbers[kernels.USED_WORDS]) + more
-        if needed > self.words.size:
-            self.words.resize(needed + needed // 8, refcheck=False)
-        if self.plan.pull and needed > self.runs.size:
-            self.runs.resize(needed + needed // 8, refcheck=False)
-
-    def finish(self) -> RowSet:
-        used_rows = int(self.numbers[kernels.USED_ROWS])
-        self.words.resize(int(self.numbers[kernels.USED_WORDS]), refcheck=False)
-        runs = self.runs[: int(self.numbers[kernels.USED_RUNS])].copy()
-        rows, run_rows = self.rows[: used_rows + 1].copy(), self.run_rows[: used_rows + 1].copy()
-        return RowSet(self.plan, self.words, rows, run_rows, runs, self.bitmap)
-
-
 class _Part:
     """The projections of a row set whose sources are in one population, as arrays."""
 
     def __init__(self, builder: _Builder, plan: RowSetPlan, members: list[int]) -> None:
         self.builder, self.plan, self.layout = builder, plan, builder.layout
-        self.ints = np.zeros((len(members), kernels.N_INT), np.int64)
-        self.floats = np.zeros((len(members), kernels.N_FLOAT))
+        self.ints = np.zeros((len(members), columns.N_INT), np.int64)
+        self.floats = np.zeros((len(members), columns.N_FLOAT))
         self.keys = builder.keys[members]
         self.cells: list[tuple[int, int, int, int, int]] = []
         self.capacity: list[Ints] = []
@@ -341,25 +264,25 @@ class _Part:
 
     def _rule(self, p: int, one: Projection) -> None:
         rule, row = one.rule, self.ints[p]
-        row[kernels.RULE] = _RULES[type(rule)]
-        row[kernels.PRE_START], row[kernels.N_PRE] = one.pre.start, one.pre.size
-        row[kernels.N_POST] = one.post.size
-        row[kernels.AUTAPSES] = not (one.same and rule.skips_autapses)
-        row[kernels.MULTAPSES] = getattr(rule, "multapses", True)
+        row[columns.RULE] = _RULES[type(rule)]
+        row[columns.PRE_START], row[columns.N_PRE] = one.pre.start, one.pre.size
+        row[columns.N_POST] = one.post.size
+        row[columns.AUTAPSES] = not (one.same and rule.skips_autapses)
+        row[columns.MULTAPSES] = getattr(rule, "multapses", True)
         if isinstance(rule, FixedIndegree):
-            row[kernels.NUMBER] = rule.indegree
+            row[columns.NUMBER] = rule.indegree
         if isinstance(rule, FixedOutdegree):
-            row[kernels.NUMBER] = rule.outdegree
+            row[columns.NUMBER] = rule.outdegree
         if isinstance(rule, PairwiseBernoulli):
-            self.floats[p, kernels.PROBABILITY] = rule.p
+            self.floats[p, columns.PROBABILITY] = rule.p
 
     def _arrays(self, p: int, one: Projection) -> None:
         if isinstance(one.weight, np.ndarray):
-            self.ints[p, kernels.WEIGHT_AT] = self.n_weights
+            self.ints[p, columns.WEIGHT_AT] = self.n_weights
             self.weights.append(one.weight.reshape(-1))
             self.n_weights += one.weight.size
         if isinstance(one.delay, np.ndarray):
-            self.ints[p, kernels.DELAY_AT] = self.n_delays
+            self.ints[p, columns.DELAY_AT] = self.n_delays
             self.delays.append(delay_steps(one.delay, self.layout.network.dt).reshape(-1))
             self.n_delays += one.delay.size
 
@@ -381,16 +304,16 @@ class _Part:
         before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
         totals = np.zeros(int(before[-1]), np.int64)
         if isinstance(one.rule, FixedTotalNumber):
-            pairs = sizes * one.pre.size - (0 if row[kernels.AUTAPSES] else sizes)
+            pairs = sizes * one.pre.size - (0 if row[columns.AUTAPSES] else sizes)
             prefix = np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
             trees.split_blocks(one.rule.n, prefix, before, False, self.keys[p], totals)
-        row[kernels.CELL_FIRST] = len(self.cells)
+        row[columns.CELL_FIRST] = len(self.cells)
         for position, k in enumerate(np.flatnonzero(owned)):
             local_first = int(offset[k] + starts[k])
             cell = (int(numbers[k]), int(starts[k]), int(sizes[k]), local_first)
             self.cells.append((*cell, int(totals[position])))
-        row[kernels.CELL_LAST] = len(self.cells)
-        row[kernels.TREE_FIRST], row[kernels.TREE_SIZE] = self.n_tree, sizes.size + 1
+        row[columns.CELL_LAST] = len(self.cells)
+        row[columns.TREE_FIRST], row[columns.TREE_SIZE] = self.n_tree, sizes.size + 1
         self.capacity.append(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
         self.owned_before.append(before)
         self.local_of.append(np.append(offset, -1).astype(np.int64))
@@ -399,9 +322,9 @@ class _Part:
     def _edge_slices(self, size: int) -> Iterator[tuple[int, int]]:
         """Cut the sources so that the sorted edges of fixed indegrees stay within their budget."""
         edges = sum(
-            int(row[kernels.NUMBER]) * sum(cell[2] for cell in self._cells_of(row))
+            int(row[columns.NUMBER]) * sum(cell[2] for cell in self._cells_of(row))
             for row in self.ints
-            if row[kernels.RULE] == kernels.INDEGREE
+            if row[columns.RULE] == columns.INDEGREE
         )
         pieces = max(1, -(-edges * 8 // _EDGE_BYTES))
         step = -(-size // pieces)
@@ -410,12 +333,12 @@ class _Part:
             yield first, min(first + step, size)
 
     def _cells_of(self, row: Ints) -> list[tuple[int, int, int, int, int]]:
-        return self.cells[row[kernels.CELL_FIRST] : row[kernels.CELL_LAST]]
+        return self.cells[row[columns.CELL_FIRST] : row[columns.CELL_LAST]]
 
-    def build(self, growing: _Growing, gid: int, size: int, prepared: Ints) -> None:
+    def build(self, growing: GrowingRowSet, gid: int, size: int, prepared: Ints) -> None:
         """Write the rows of all sources of the population."""
         n = len(self.projections)
-        cells = np.array(self.cells, np.int64).reshape(-1, kernels.N_CELL)
+        cells = np.array(self.cells, np.int64).reshape(-1, columns.N_CELL)
         capacity, owned_before, local_of = (
             np.concatenate([*arrays, np.empty(0, np.int64)])
             for arrays in (self.capacity, self.owned_before, self.local_of)
@@ -432,7 +355,7 @@ class _Part:
             for first in range(from_source, to_source, _SLICE):
                 last = min(first + _SLICE, to_source)
                 counts = np.zeros((last - first, len(cells)), np.int32)
-                kernels.total_number_counts(self.ints, cells, self.keys, first, last, counts)
+                wiring_draws.total_number_counts(self.ints, cells, self.keys, first, last, counts)
                 own = starts[:, first - from_source : last - from_source + 1]
                 bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1))
                 longest = fixed + int(counts.sum(axis=1).max(initial=0))
@@ -442,8 +365,8 @@ class _Part:
                     continue
                 growing.room(longest * (last - first))
                 spilled = np.empty((longest * (last - first), 5), np.int64)
-                growing.numbers[kernels.N_SPILLED] = 0
-                kernels.build_rows(
+                growing.numbers[columns.N_SPILLED] = 0
+                wiring.build_rows(
                     growing.numbers,
                     gid,
                     first,
@@ -473,7 +396,7 @@ class _Part:
                     growing.run_rows,
                     growing.bitmap,
                 )
-                n_spilled = int(growing.numbers[kernels.N_SPILLED])
+                n_spilled = int(growing.numbers[columns.N_SPILLED])
                 if n_spilled:
                     growing.spilled.append(spilled[:n_spilled].copy())
 
@@ -481,28 +404,28 @@ class _Part:
         """Return the most synapses of one source from rules whose counts are not made yet."""
         longest = 0
         for row in self.ints:
-            rule = row[kernels.RULE]
-            if rule in (kernels.ALL_TO_ALL, kernels.BERNOULLI):
+            rule = row[columns.RULE]
+            if rule in (columns.ALL_TO_ALL, columns.BERNOULLI):
                 longest += sum(cell[2] for cell in self._cells_of(row))
-            elif rule == kernels.OUTDEGREE:
-                longest += int(row[kernels.NUMBER])
-            elif rule == kernels.ONE_TO_ONE:
+            elif rule == columns.OUTDEGREE:
+                longest += int(row[columns.NUMBER])
+            elif rule == columns.ONE_TO_ONE:
                 longest += 1
         return longest
 
     def _sorted_edges(
         self, cells: Ints, first: int, last: int, starts: Ints
     ) -> npt.NDArray[np.uint64]:
-        """Return the edges of all fixed-indegree projections, and fill where each source's start."""
+        """Return the edges of fixed-indegree projections, and fill where each source's start."""
         empty = np.empty(0, np.uint64)
         pieces, total = [], 0
         for p, row in enumerate(self.ints):
-            if row[kernels.RULE] != kernels.INDEGREE:
+            if row[columns.RULE] != columns.INDEGREE:
                 continue
             arguments = (p, self.ints, cells, self.keys[p], first, last)
-            kernels.indegree_edges(*arguments, starts[p], empty)
+            wiring_draws.indegree_edges(*arguments, starts[p], empty)
             piece = np.empty(int(starts[p, -1]), np.uint64)
-            kernels.indegree_edges(*arguments, starts[p], piece)
+            wiring_draws.indegree_edges(*arguments, starts[p], piece)
             starts[p] += total
             total += piece.size
             pieces.append(piece)

@@ -24,6 +24,7 @@ from functools import cache
 import numpy as np
 
 from distsnn.jit import Entry, array, entry, inline, prefetch
+from distsnn.kernels.rows import MASK, RING
 
 # Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
@@ -108,14 +109,14 @@ def _make_add(word_bits: int, row_bits: int, constant: bool):  # type: ignore[no
     if constant:
 
         @inline
-        def add(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        def add(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]
             for i in range(start, end):
                 ring[(np.int64(words[i]) + base) & mask] += weight
 
         return add
 
     @inline
-    def add_field(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def add_field(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]
         for i in range(start, end):
             x = words[i]
             slot = (np.int64(unsigned(x >> weight_bits)) + base) & mask
@@ -158,7 +159,7 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
     unsigned, integer = _types(word_bits, row_bits)
     add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
 
-    def deliver(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def deliver(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         starts = array(table[FOUND], _BATCH, np.int64)
         ends = array(table[FOUND] + 8 * _BATCH, _BATCH, np.int64)
         loops = array(table[FOUND] + 16 * _BATCH, _BATCH, np.int64)
@@ -224,7 +225,7 @@ def _calendar(table):  # type: ignore[no-untyped-def]
 
 
 @entry
-def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
     """Deliver entry of pulled rows: enter the rows' runs into the calendar.
 
     Resumes at CURSOR after the pool was made larger.
@@ -263,7 +264,7 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
     unsigned, integer = _types(word_bits, row_bits)
     add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
 
-    def collect_due(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def collect_due(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         heads, tails, fills, pool, free, n_free = _calendar(table)
         bucket = step & table[BUCKET_MASK]
         page = heads[bucket]

@@ -41,7 +41,7 @@ def emit(table, spiked_address, first, last):  # type: ignore[no-untyped-def]
 
 
 @entry
-def spike_source(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def spike_source(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
     """Emit the given spikes of this loop (events sorted by loop index, then gid)."""
     steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
     gids = array(table[EVENT_GIDS], table[N_EVENTS], np.uint32)

@@ -5,7 +5,6 @@ libm's versions differ between releases, numpy's between instruction sets. Error
 """
 
 import numpy as np
-
 from numba import types
 from numba.extending import overload
 

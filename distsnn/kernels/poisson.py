@@ -187,7 +187,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
     """
     add = _add32 if row_bits == 32 else _add64
 
-    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
@@ -264,7 +264,7 @@ def own_rates(row_bits: int) -> Entry:
     row_of = row32 if row_bits == 32 else row64
     integer = np.int32 if row_bits == 32 else np.int64
 
-    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
         row = row_of(table, first, last, step)

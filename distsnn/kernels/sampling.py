@@ -157,10 +157,7 @@ def binomial(n, part, whole, key):  # type: ignore[no-untyped-def]
         p = np.float64(whole - part) / np.float64(whole)
     trials = np.float64(n)
     mean = trials * p
-    if mean < 10.0:
-        k = _binomial_small(trials, p, key)
-    else:
-        k = _binomial_large(trials, p, key)
+    k = _binomial_small(trials, p, key) if mean < 10.0 else _binomial_large(trials, p, key)
     return np.int64(n - k) if flipped else np.int64(k)
 
 

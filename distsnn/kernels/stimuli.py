@@ -18,14 +18,13 @@ EVENT_STEPS, EVENT_TARGETS, EVENT_WEIGHTS, N_EVENTS, POSITION = 3, 4, 5, 6, 7
 SPIKES_TABLE_SIZE = 8
 
 # Currents and noise.
-CURRENT, AMPLITUDES, COUNTERS, STIMULUS_ID, SEED_LOW, SEED_HIGH, INTERVAL, ORIGIN = range(8)
-CURRENT_TABLE_SIZE = 8
-MEAN, DEVIATION = 0, 1
+CURRENT, AMPLITUDES, DEVIATIONS, COUNTERS = range(4)
+STIMULUS_ID, SEED_LOW, SEED_HIGH, INTERVAL, ORIGIN = range(4, 9)
+CURRENT_TABLE_SIZE = 9
 
 # Probes.
-SOURCE, NEURONS, N_NEURONS, SAMPLES, N_ROWS, CAPACITY = range(6)
-PROBE_TABLE_SIZE = 6
-OFFSET = 0
+SOURCE, NEURONS, N_NEURONS, SAMPLES, N_ROWS = range(5)
+PROBE_TABLE_SIZE = 5
 
 
 @cache
@@ -33,7 +32,7 @@ def given_spikes(row_bits: int) -> Entry:
     """Return the entry that adds given events (sorted by loop) to the row of their loop."""
     row_of = row32 if row_bits == 32 else row64
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
         targets = array(table[EVENT_TARGETS], table[N_EVENTS], np.int64)
         weights = array(table[EVENT_WEIGHTS], table[N_EVENTS], np.int64)
@@ -59,7 +58,7 @@ def clear_current(precision: str) -> Entry:
     """Return the entry that sets the currents of a population to 0 before stimuli add theirs."""
     real, width = _real(precision)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         current = array(table[CURRENT] + width * first, last - first, real)
         for i in range(current.size):
             current[i] = 0
@@ -73,7 +72,7 @@ def add_current(precision: str) -> Entry:
     """Return the entry that adds one amplitude per neuron (float64, pA) to the currents."""
     real, width = _real(precision)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         current = array(table[CURRENT] + width * first, last - first, real)
         amplitudes = array(table[AMPLITUDES] + 8 * first, last - first, np.float64)
         for i in range(current.size):
@@ -88,26 +87,28 @@ def add_noise(precision: str) -> Entry:
     """Return the entry that adds Gaussian noise, constant over intervals of INTERVAL loops.
 
     The normal draw of a neuron and interval comes from the Philox block (neuron, interval,
-    stimulus, NOISE); AMPLITUDES hold each neuron's 1 where it is a target, else 0.
+    stimulus, NOISE); AMPLITUDES hold each neuron's mean, DEVIATIONS its standard deviation, below 0
+    where it is no target.
     """
     real, width = _real(precision)
 
     def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         n = last - first
         current = array(table[CURRENT] + width * first, n, real)
-        targets = array(table[AMPLITUDES] + 8 * first, n, np.float64)
+        means = array(table[AMPLITUDES] + 8 * first, n, np.float64)
+        deviations = array(table[DEVIATIONS] + 8 * first, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         interval = uint32((step - table[ORIGIN]) // table[INTERVAL])
         for i in range(n):
-            if targets[i] == 0.0:
+            if deviations[i] < 0.0:
                 continue
             counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
             a, b, _, _ = philox(
                 counter, interval, uint32(table[STIMULUS_ID]), uint32(NOISE), low, high
             )
             z = normal((uint64(a) << uint64(32)) | uint64(b))
-            current[i] += real(scalars[MEAN] + scalars[DEVIATION] * z)
+            current[i] += real(means[i] + deviations[i] * z)
         return 0
 
     return entry(stimulate)
@@ -120,7 +121,7 @@ def probe(kind: str) -> Entry:
     Parameters
     ----------
     kind : {"float32", "float64", "int32"}
-        Type of the state and of the samples; reals get the scalar OFFSET added (in float64).
+        Type of the state and of the samples.
     """
     number, width = {
         "float32": (np.float32, 4),
@@ -128,15 +129,14 @@ def probe(kind: str) -> Entry:
         "int32": (np.int32, 4),
     }[kind]
 
-    def sample(table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def sample(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         n = table[N_NEURONS]
         states = array(table[SOURCE], last, number)
         neurons = array(table[NEURONS], n, np.int64)
         rows = array(table[N_ROWS], 1, np.int64)
         samples = array(table[SAMPLES] + rows[0] * n * width, n, number)
-        offsets = array(table[CAPACITY], n, np.float64)
         for j in range(n):
-            samples[j] = number(states[neurons[j]] + offsets[j])
+            samples[j] = states[neurons[j]]
         rows[0] += 1
         return 0
 

@@ -14,218 +14,68 @@ Axes: p projection of the row set, c cell, s source of the slice, n synapse of t
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import GOLDEN, below, high_half, mix, stream, unit, word
+from distsnn.counter_rng import below, high_half, stream, unit, word
 from distsnn.jit import inline, kernel
 from distsnn.kernels.delivery import LONGEST_RUN
 from distsnn.kernels.functions import log
 from distsnn.kernels.sampling import draw, draw_delay
-from distsnn.kernels.trees import (
-    GROUP,
-    OUT,
-    SKIP,
-    SOURCES_IN_GROUP,
-    TARGET,
-    count_in_group,
-    split_blocks,
-    split_sources,
-)
-
-ONE_TO_ONE, ALL_TO_ALL, INDEGREE, OUTDEGREE, TOTAL, BERNOULLI, PREPARED = range(7)
-
-# Integer columns of a projection.
-(
-    RULE,
-    PRE_START,  # first source, in the slice's numbering
-    N_PRE,
-    N_POST,
-    NUMBER,  # indegree, outdegree
-    AUTAPSES,  # 0 where a neuron must not reach itself, and pre and post are the same
-    MULTAPSES,
+from distsnn.kernels.trees import OUT, SKIP, TARGET, split_blocks
+from distsnn.kernels.wiring_columns import (
+    ALL_TO_ALL,
+    AUTAPSES,
+    BERNOULLI,
+    BLOCK,
     CELL_FIRST,
     CELL_LAST,
-    WEIGHT_KIND,
-    WEIGHT_SHIFT,  # a weight is a multiple of 2^shift quanta
-    WEIGHT_AT,  # first of the given weights, or -1
-    DELAY_KIND,
-    DELAY_AT,
-    LARGEST_DELAY,
-    RECEPTOR_POSITIVE,
-    RECEPTOR_NEGATIVE,
-    TREE_FIRST,  # blocks of the post view in `capacity`, `owned_before`
-    TREE_SIZE,  # number of these prefix sums
-) = range(19)
-N_INT = 19
-
-# Float columns: weight and delay distributions (delays in steps), quanta, probability.
-(
-    WEIGHT_A,
-    WEIGHT_B,
-    WEIGHT_LOW,
-    WEIGHT_HIGH,
     DELAY_A,
+    DELAY_AT,
     DELAY_B,
-    DELAY_LOW,
     DELAY_HIGH,
-    SCALE_POSITIVE,  # 1 / (q 2^shift)
-    SCALE_NEGATIVE,
-    PROBABILITY,
-) = range(11)
-N_FLOAT = 11
-
-# Columns of a cell.
-BLOCK, FIRST_TARGET, SIZE, LOCAL, TOTAL_SYNAPSES = range(5)
-N_CELL = 5
-
-# The row set's own numbers.
-(
-    RECEPTOR,
-    STORED_SHIFT,  # words hold weight >> this
-    FIELD_BITS,  # signed bits of a word's weight field; 0 where all weights are equal
-    TARGET_BITS,
     DELAY_IN_WORD,
-    SORTED,  # rows sorted by delay, with runs
-    USED_WORDS,
-    USED_RUNS,
-    USED_ROWS,
-    N_SPILLED,
-    SMALLEST,  # delays drawn
+    DELAY_KIND,
+    DELAY_LIMIT,
+    DELAY_LOW,
+    FIELD_BITS,
+    FIRST_TARGET,
+    INDEGREE,
     LARGEST,
+    LARGEST_DELAY,
+    LOCAL,
+    MULTAPSES,
+    N_POST,
+    N_PRE,
+    N_SPILLED,
+    NUMBER,
+    ONE_TO_ONE,
+    OUTDEGREE,
+    PRE_START,
+    PROBABILITY,
+    RECEPTOR,
+    RECEPTOR_NEGATIVE,
+    RECEPTOR_POSITIVE,
+    RULE,
+    SCALE_NEGATIVE,
+    SCALE_POSITIVE,
+    SIZE,
+    SMALLEST,
+    SORTED,
+    STORED_SHIFT,
     SYNAPSES,
-    DELAY_LIMIT,  # longest delay that a word can hold
-) = range(14)
-N_SET = 14
-
-
-@kernel
-def object_keys(seed, purpose, n):  # type: ignore[no-untyped-def]
-    """Return the streams (uint64) of objects 0 to n - 1 of one purpose in a run."""
-    parent = stream(stream(uint64(0), seed), purpose)
-    keys = np.empty(n, np.uint64)
-    for i in range(n):
-        keys[i] = stream(parent, i)
-    return keys
-
-
-@kernel
-def total_number_counts(ints, cells, keys, first, last, counts):  # type: ignore[no-untyped-def]
-    """Fill ``counts[s, c]`` of fixed-total-number projections for sources first to last.
-
-    Parameters
-    ----------
-    ints : ndarray of int64, shape (n_projections, N_INT)
-    cells : ndarray of int64, shape (n_cells, N_CELL)
-    keys : ndarray of uint64, shape (n_projections,)
-    first, last : int
-        Sources, in the slice's numbering.
-    counts : ndarray of int32, shape (last - first, n_cells)
-    """
-    counts[:] = 0
-    share = np.empty((last - first) // SOURCES_IN_GROUP + 2, np.int64)
-    found = np.empty(SOURCES_IN_GROUP, np.int32)
-    for p in range(ints.shape[0]):
-        if ints[p, RULE] != TOTAL:
-            continue
-        start = ints[p, PRE_START]
-        n_pre = ints[p, N_PRE]
-        low, high = max(first - start, 0), min(last - start, n_pre)
-        if low >= high:
-            continue
-        from_group = low // SOURCES_IN_GROUP
-        to_group = (high + SOURCES_IN_GROUP - 1) // SOURCES_IN_GROUP
-        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            size = cells[c, SIZE]
-            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
-            key = stream(keys[p], cells[c, BLOCK])
-            split_sources(
-                cells[c, TOTAL_SYNAPSES],
-                n_pre,
-                size,
-                first_self,
-                key,
-                from_group,
-                to_group,
-                share[: to_group - from_group],
-            )
-            for g in range(from_group, to_group):
-                n = share[g - from_group]
-                if n == 0:
-                    continue
-                begin = g * SOURCES_IN_GROUP
-                sources = min(SOURCES_IN_GROUP, n_pre - begin)
-                group_key = stream(key, GROUP + g)
-                count_in_group(n, begin, sources, size, first_self, group_key, found[:sources])
-                for i in range(max(low - begin, 0), min(high - begin, sources)):
-                    counts[begin + i + start - first, c] = found[i]
-
-
-@kernel
-def _draw_indegree(n_pre, number, own, multapses, key, taken, out):  # type: ignore[no-untyped-def]
-    # own < 0: no source is left out; distinct sources by Floyd's algorithm (Bentley & Floyd 1987)
-    n = n_pre if own < 0 else n_pre - 1
-    for j in range(number):
-        bits = high_half(word(key, 3 * j))
-        if multapses:
-            source = np.int64(below(bits, n))
-        else:
-            top = n - number + j
-            source = np.int64(below(bits, top + 1))
-            if (taken[source >> 6] >> uint64(source & 63)) & uint64(1):
-                source = top
-            taken[source >> 6] |= uint64(1) << uint64(source & 63)
-        out[j] = source
-    if not multapses:
-        for j in range(number):
-            taken[out[j] >> 6] = uint64(0)
-    if own >= 0:
-        for j in range(number):
-            if out[j] >= own:
-                out[j] += 1
-
-
-@kernel
-def indegree_edges(p, ints, cells, key, first, last, starts, edges):  # type: ignore[no-untyped-def]
-    """Sort the edges of a fixed-indegree projection from sources first to last by source.
-
-    Parameters
-    ----------
-    p : int
-        The projection.
-    ints, cells : ndarray of int64
-        As in `total_number_counts`.
-    key : uint64
-        The projection's stream.
-    first, last : int
-        Sources, in the slice's numbering.
-    starts : ndarray of int64, shape (last - first + 1,)
-        Filled with the first edge of each source if `edges` is empty, else read.
-    edges : ndarray of uint64, shape (n_edges,) or (0,)
-        Filled with ``target << 32 | j``: target within the post view, number of the draw.
-    """
-    start, n_pre, number = ints[p, PRE_START], ints[p, N_PRE], ints[p, NUMBER]
-    counting = edges.size == 0
-    at = np.zeros(last - first + 1, np.int64)
-    if not counting:
-        at[:] = starts
-    drawn = np.empty(number, np.int64)
-    taken = np.zeros((n_pre >> 6) + 1, np.uint64)
-    for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-        for i in range(cells[c, SIZE]):
-            target = cells[c, FIRST_TARGET] + i
-            own = np.int64(-1) if ints[p, AUTAPSES] else target
-            target_key = stream(key, TARGET + target)
-            _draw_indegree(n_pre, number, own, ints[p, MULTAPSES], target_key, taken, drawn)
-            for j in range(number):
-                s = drawn[j] + start - first
-                if 0 <= s < last - first:
-                    if not counting:
-                        edges[at[s]] = (uint64(target) << uint64(32)) | uint64(j)
-                    at[s] += 1
-    if counting:
-        total = 0
-        for s in range(last - first):
-            starts[s] = total
-            total += at[s]
-        starts[last - first] = total
+    TARGET_BITS,
+    TOTAL,
+    TREE_FIRST,
+    TREE_SIZE,
+    USED_ROWS,
+    USED_RUNS,
+    USED_WORDS,
+    WEIGHT_A,
+    WEIGHT_AT,
+    WEIGHT_B,
+    WEIGHT_HIGH,
+    WEIGHT_KIND,
+    WEIGHT_LOW,
+    WEIGHT_SHIFT,
+)
 
 
 @inline
@@ -591,44 +441,3 @@ def build_rows(  # type: ignore[no-untyped-def]
                 row_set, n, targets, fields, delays, delay_counts, words, runs, rows, run_rows
             )
             bitmap[(gid + s) >> 6] |= uint64(1) << uint64((gid + s) & 63)
-
-
-@kernel
-def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):  # type: ignore[no-untyped-def]
-    """Return weights (float64) and delays (steps) of given edges, keyed by the edge's number.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64, shape (n,)
-        Numbers of the edges in the projection.
-    key : uint64
-        The projection's stream.
-    ints, floats : ndarray of int64, float64
-        The projection's row.
-    draw_weights, draw_delays : bool
-        Which of the two are wanted; the other is left empty.
-    """
-    n = numbers.size
-    weights = np.empty(n if draw_weights else 0)
-    delays = np.empty(n if draw_delays else 0, np.int64)
-    for i in range(n):
-        if draw_weights:
-            weights[i] = draw(
-                ints[WEIGHT_KIND],
-                floats[WEIGHT_A],
-                floats[WEIGHT_B],
-                floats[WEIGHT_LOW],
-                floats[WEIGHT_HIGH],
-                word(key, 2 * numbers[i]),
-            )
-        if draw_delays:
-            delays[i] = draw_delay(
-                ints[DELAY_KIND],
-                floats[DELAY_A],
-                floats[DELAY_B],
-                floats[DELAY_LOW],
-                floats[DELAY_HIGH],
-                ints[LARGEST_DELAY],
-                word(key, 2 * numbers[i] + 1),
-            )
-    return weights, delays

@@ -114,6 +114,8 @@ class NeuronModel(Description):
         Whether current stimuli may target it.
     states : mapping of str to State
         State variables.
+    kernel : str
+        Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
     ordered : tuple of (str, str)
         Pairs of parameters of which the first must be smaller than the second.
     """
@@ -123,6 +125,7 @@ class NeuronModel(Description):
     signed_receptors: ClassVar[tuple[str, str] | None] = None
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
+    kernel: ClassVar[str] = ""
     states: ClassVar[Mapping[str, State]] = {}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
 

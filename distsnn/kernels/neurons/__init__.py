@@ -1,4 +1,4 @@
-"""One module a neuron model: `propagators` (parameters to constants) and `step` (one neuron, one dt).
+"""One module a neuron model: `propagators` (parameters to constants) and `step` (one neuron, dt).
 
 A module defines
 

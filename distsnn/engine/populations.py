@@ -1,0 +1,246 @@
+"""A rank's neurons: parameters, states and the update call of every population."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.codegen import update as codegen
+from distsnn.engine.layout import Layout
+from distsnn.engine.tables import Call
+from distsnn.kernels import emission
+from distsnn.kernels.rows import MASK, RING, STRIDE
+from distsnn.kernels.values import draw_values
+from distsnn.network import NeuronModel, Population, SpikeSource, Value, coded
+from distsnn.network.checks import steps_array
+from distsnn.network.distributions import Distribution
+from distsnn.network.quanta import Quanta
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class InputRing:
+    """The rows of future input: one plane for each receptor position.
+
+    Attributes
+    ----------
+    rows : ndarray of int32 or int64, shape (n_planes, n_rows, 2^target_bits)
+        n_rows is a power of two.
+    """
+
+    rows: npt.NDArray[np.signedinteger]
+
+    @property
+    def bits(self) -> int:
+        """Width of a slot."""
+        return 8 * self.rows.itemsize
+
+    def point(self, call: Call, plane: int, *, ring: int = RING) -> None:
+        """Point a call's table at a plane."""
+        call.point(ring, self.rows[plane])
+
+    def describe(self, call: Call, mask: int = MASK, stride: int = STRIDE) -> None:
+        """Set the ring's MASK and STRIDE in a call's table."""
+        call.table[mask], call.table[stride] = self.rows.shape[1] - 1, self.rows.shape[2]
+
+
+@dataclass(eq=False)
+class Neurons:
+    """One population's neurons on this rank.
+
+    Attributes
+    ----------
+    population : Population
+        The population.
+    index, first, last : int
+        Its position, and its range of local slots.
+    neurons : ndarray of int64, shape (last - first,)
+        Each slot's neuron within the population, -1 for padding.
+    states : dict of str to ndarray, shape (last - first,)
+        State variables, less what they are kept relative to.
+    parameters : dict of str to ndarray of float64, shape () or (last - first,)
+        Parameters.
+    current : ndarray or None
+        Current of stimuli, pA, in the population's precision.
+    """
+
+    population: Population
+    index: int
+    first: int
+    last: int
+    neurons: npt.NDArray[np.int64]
+    states: dict[str, npt.NDArray[Any]]
+    parameters: dict[str, Floats]
+    current: npt.NDArray[Any] | None
+
+    def offset(self, variable: str) -> Floats:
+        """Return what is to be added to a kept state: shape () or (last - first,)."""
+        relative_to = self.population.model.states[variable].relative_to
+        return np.zeros(()) if relative_to is None else self.parameters[relative_to]
+
+
+def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neurons:
+    """Draw the parameters and initial states of a population's local neurons.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    index : int
+        The population.
+    seed : int
+        The run's seed.
+    current : bool
+        Whether current stimuli reach the population.
+    """
+    population = layout.network.populations[index]
+    model, neurons = population.model, layout.in_population(index)
+    names = [*model.parameters(), *model.states]
+
+    def values(name: str, value: Value) -> Floats:
+        field = names.index(name)
+        return _per_neuron(value, neurons, index, field, seed)
+
+    parameters = {name: values(name, model.value(name)) for name in model.parameters()}
+    states = {}
+    for name, state in model.states.items():
+        if name in population.initial:
+            start = values(name, population.initial[name])
+        elif isinstance(state.default, str):
+            start = parameters[state.default]
+        else:
+            start = np.asarray(float(state.default))
+        if state.relative_to is not None:
+            start = start - parameters[state.relative_to]
+        kind = np.int32 if state.integer else population.precision
+        states[name] = np.ascontiguousarray(np.broadcast_to(start, neurons.shape), dtype=kind)
+        if not states[name].flags.owndata:
+            states[name] = states[name].copy()
+    first, last = int(layout.first[index]), int(layout.last[index])
+    stimulated = np.zeros(neurons.size, population.precision) if current else None
+    return Neurons(population, index, first, last, neurons, states, parameters, stimulated)
+
+
+def _per_neuron(
+    value: Value, neurons: npt.NDArray[np.int64], population: int, field: int, seed: int
+) -> Floats:
+    if isinstance(value, np.ndarray):
+        # padding takes the first neuron's value: it must be valid, and is never seen
+        return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
+    if isinstance(value, Distribution):
+        kind, parameters = coded(value)
+        drawn = np.empty(neurons.size)
+        draw_values(
+            kind, *parameters, np.maximum(neurons, 0), population, field, np.uint64(seed), drawn
+        )
+        return drawn
+    return np.asarray(float(value))
+
+
+def kernel_name(model: NeuronModel) -> str:
+    """Return the import name of a model's kernel module."""
+    return model.kernel or f"distsnn.kernels.neurons.{model.name}"
+
+
+def update_call(
+    layout: Layout,
+    neurons: Neurons,
+    quanta: Quanta,
+    ring: InputRing,
+    emitted: Mapping[int, npt.NDArray[Any]],
+    spiked: npt.NDArray[np.uint8],
+) -> Call:
+    """Return the update call of a population.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    neurons : Neurons
+        The population's.
+    quanta : Quanta
+        Fixed-point scales.
+    ring : InputRing
+        Input.
+    emitted : mapping of int to ndarray
+        Arrays for the emission words of the table.
+    spiked : ndarray of uint8, shape (n_local,)
+        Scratch.
+    """
+    if isinstance(neurons.population.model, SpikeSource):
+        call = _source_call(layout, neurons)
+    else:
+        call = _neuron_call(layout, neurons, quanta, ring, spiked)
+    for at, array in emitted.items():
+        call.point(at, array)
+    return call
+
+
+def _source_call(layout: Layout, neurons: Neurons) -> Call:
+    population = neurons.population
+    model = population.model
+    assert isinstance(model, SpikeSource)
+    table = layout.table
+    first_block = int(np.searchsorted(table.population, neurons.index))
+    mine = layout.block_local[first_block + model.neurons // table.block_size] >= 0
+    steps = steps_array(model.times[mine], layout.network.dt, where=population.name)
+    gids = (layout.network.first_gid[population.name] + model.neurons[mine]).astype(np.uint32)
+    order = np.lexsort((gids, steps))
+    call = Call(
+        emission.spike_source,
+        np.zeros(emission.SOURCE_TABLE_SIZE, np.int64),
+        neurons.first,
+        neurons.last,
+    )
+    # a spike stamped s is emitted in loop s - 1
+    call.point(emission.EVENT_STEPS, steps[order].astype(np.int64) - 1)
+    call.point(emission.EVENT_GIDS, gids[order])
+    call.table[emission.N_EVENTS] = steps.size
+    return call
+
+
+def _neuron_call(
+    layout: Layout,
+    neurons: Neurons,
+    quanta: Quanta,
+    ring: InputRing,
+    spiked: npt.NDArray[np.uint8],
+) -> Call:
+    population, model = neurons.population, neurons.population.model
+    kernel = codegen.neuron_kernel(kernel_name(model))
+    constants = kernel.propagators(neurons.parameters, layout.network.dt)
+    variant = codegen.Variant(
+        kernel_name(model),
+        population.precision,
+        ring.bits,
+        tuple(name for name in kernel.CONSTANTS if constants[name].ndim),
+        tuple(name for name, state in model.states.items() if state.integer),
+        neurons.current is not None,
+    )
+    where = codegen.layout(variant)
+    call = Call(
+        codegen.update_entry(variant),
+        np.zeros(where.size, np.int64),
+        neurons.first,
+        neurons.last,
+        np.zeros(len(where.scalars)),
+    )
+    call.point(where.spiked, spiked)
+    ring.describe(call, where.mask, where.stride)
+    for plane, name in enumerate(kernel.RECEPTORS):
+        ring.point(call, plane, ring=where.rings[name])
+        call.scalars[where.scalars[name]] = quanta.quantum(population.name, name)
+    for name, at in where.states.items():
+        call.point(at, neurons.states[name], neurons.first)
+    for name, at in where.arrays.items():
+        kind = np.int32 if kernel.CONSTANTS[name] == "count" else population.precision
+        call.point(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
+    for name in kernel.CONSTANTS:
+        if name in where.scalars:
+            call.scalars[where.scalars[name]] = float(constants[name])
+    if neurons.current is not None:
+        call.point(where.current, neurons.current, neurons.first)
+    return call

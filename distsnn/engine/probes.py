@@ -1,0 +1,94 @@
+"""State recordings: samples of chosen neurons' states, taken in the loop, drained between runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.populations import Neurons
+from distsnn.engine.tables import Call
+from distsnn.kernels import stimuli as kernels
+from distsnn.network import RecordState
+
+# Loops that may run before samples are drained.
+CAPACITY_STEPS = 1024
+
+
+@dataclass(eq=False)
+class Probe:
+    """One state recording on this rank.
+
+    Attributes
+    ----------
+    recording : RecordState
+        What is recorded.
+    every : int
+        Loops between samples; sampled after loop k where (k + 1) is a multiple.
+    gids : ndarray of uint32, shape (n,)
+        This rank's recorded neurons.
+    offsets : dict of str to ndarray of float64, shape () or (n,)
+        What is to be added to each variable's samples.
+    samples : dict of str to ndarray, shape (capacity, n)
+        Samples; the first `n_rows` rows are new.
+    calls : list of Call
+        Its entries.
+    """
+
+    recording: RecordState
+    every: int
+    gids: npt.NDArray[np.uint32]
+    offsets: dict[str, npt.NDArray[np.float64]]
+    samples: dict[str, npt.NDArray[Any]]
+    calls: list[Call]
+    rows: dict[str, npt.NDArray[np.int64]]
+
+    def drain(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the new rows of every variable and forget them (the arrays are reused)."""
+        new = {}
+        for name, samples in self.samples.items():
+            new[name] = samples[: int(self.rows[name][0])]
+            self.rows[name][0] = 0
+        return new
+
+
+def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
+    """Return this rank's part of all state recordings of a network."""
+    return [
+        _probe(layout, neurons[one.target.population], one)
+        for one in layout.network.recordings
+        if isinstance(one, RecordState)
+    ]
+
+
+def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
+    view, every = recording.target, recording.every_steps(layout.network.dt)
+    chosen = np.flatnonzero((neurons.neurons >= view.start) & (neurons.neurons < view.stop))
+    gid = layout.network.first_gid[view.population]
+    probe = Probe(
+        recording, every, (gid + neurons.neurons[chosen]).astype(np.uint32), {}, {}, [], {}
+    )
+    for variable in recording.variables:
+        source = neurons.states[variable]
+        offset = neurons.offset(variable)
+        probe.offsets[variable] = offset[chosen] if offset.ndim else offset
+        samples = np.zeros((CAPACITY_STEPS // every + 1, chosen.size), source.dtype)
+        rows = np.zeros(1, np.int64)
+        call = Call(
+            kernels.probe(str(source.dtype)),
+            np.zeros(kernels.PROBE_TABLE_SIZE, np.int64),
+            0,
+            source.size,
+            every=every,
+            phase=every - 1,
+        )
+        call.point(kernels.SOURCE, source)
+        call.point(kernels.NEURONS, chosen.astype(np.int64))
+        call.table[kernels.N_NEURONS] = chosen.size
+        call.point(kernels.SAMPLES, samples)
+        call.point(kernels.N_ROWS, rows)
+        probe.samples[variable], probe.rows[variable] = samples, rows
+        probe.calls.append(call)
+    return probe

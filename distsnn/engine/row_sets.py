@@ -1,0 +1,90 @@
+"""Row sets: a rank's stored synapses of one storage class, finished or growing."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.storage import RowSetPlan
+from distsnn.kernels import wiring_columns as columns
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class RowSet:
+    """Stored synapses of one storage class.
+
+    Attributes
+    ----------
+    plan : RowSetPlan
+        Its layout.
+    words : ndarray of uint16, uint32 or uint64
+        Synapses, row after row.
+    rows, run_rows : ndarray of int64, shape (n_rows + 1,)
+        First word and first run of each row.
+    runs : ndarray of uint32
+        ``delay << 16 | length`` of pulled rows' runs.
+    bitmap : ndarray of uint64
+        Bit g is set where gid g has a row.
+    rank : ndarray of uint32
+        Rows before each word of the bitmap.
+    """
+
+    plan: RowSetPlan
+    words: npt.NDArray[np.unsignedinteger]
+    rows: Ints
+    run_rows: Ints
+    runs: npt.NDArray[np.uint32]
+    bitmap: npt.NDArray[np.uint64]
+    rank: npt.NDArray[np.uint32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = np.bitwise_count(self.bitmap).astype(np.int64)
+        self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
+        return sum(array.nbytes for array in arrays)
+
+
+class GrowingRowSet:
+    """A row set while it is built: arrays with room, and how much of them is used."""
+
+    def __init__(self, plan: RowSetPlan, layout: Layout, estimate: int) -> None:
+        self.plan = plan
+        word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[plan.word_bits]
+        n = layout.network.n_neurons
+        self.words: npt.NDArray[np.unsignedinteger] = np.empty(estimate, word)
+        self.runs = np.empty(estimate if plan.pull else 1, np.uint32)
+        self.rows, self.run_rows = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+        self.bitmap = np.zeros((n >> 6) + 1, np.uint64)
+        self.spilled: list[Ints] = []
+        self.numbers = np.zeros(columns.N_SET, np.int64)
+        self.numbers[columns.RECEPTOR] = plan.plane
+        self.numbers[columns.STORED_SHIFT] = plan.stored_shift
+        self.numbers[columns.FIELD_BITS] = plan.field_bits
+        self.numbers[columns.TARGET_BITS] = plan.target_bits
+        self.numbers[columns.DELAY_IN_WORD] = plan.delay_bits > 0
+        self.numbers[columns.SORTED] = plan.pull
+        self.numbers[columns.SMALLEST] = 1 << 40
+        bits = plan.word_bits - plan.target_bits - plan.field_bits
+        self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
+
+    def room(self, more: int) -> None:
+        """Make sure that `more` words fit (and as many runs)."""
+        needed = int(self.numbers[columns.USED_WORDS]) + more
+        if needed > self.words.size:
+            self.words.resize(needed + needed // 8, refcheck=False)
+        if self.plan.pull and needed > self.runs.size:
+            self.runs.resize(needed + needed // 8, refcheck=False)
+
+    def finish(self) -> RowSet:
+        used_rows = int(self.numbers[columns.USED_ROWS])
+        self.words.resize(int(self.numbers[columns.USED_WORDS]), refcheck=False)
+        runs = self.runs[: int(self.numbers[columns.USED_RUNS])].copy()
+        rows, run_rows = self.rows[: used_rows + 1].copy(), self.run_rows[: used_rows + 1].copy()
+        return RowSet(self.plan, self.words, rows, run_rows, runs, self.bitmap)

@@ -1,0 +1,70 @@
+"""Tables of calls, and the arrays behind the addresses in them, kept alive together."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.jit import Entry
+from distsnn.kernels import loop
+
+FOREVER = 1 << 62
+
+
+def address(array: npt.NDArray[Any]) -> int:
+    """Return the address of an array's first element."""
+    if not array.flags.c_contiguous:
+        raise ValueError("kernels take contiguous arrays")
+    return int(array.ctypes.data)
+
+
+@dataclass(eq=False)
+class Call:
+    """One entry with its table, range and the loops in which it is called.
+
+    Parameters
+    ----------
+    entry : jit.Entry
+        The compiled function.
+    table : ndarray of int64
+        Addresses and integers.
+    scalars : ndarray of float64
+        Real numbers.
+    first, last : int
+        Range of local neurons.
+    start, stop : int
+        It is called in loops start <= k < stop,
+    every, phase : int
+        of which (k - phase) is a multiple of `every`.
+    keep : list
+        Arrays whose addresses are in the table.
+    """
+
+    entry: Entry
+    table: npt.NDArray[np.int64]
+    first: int
+    last: int
+    scalars: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    start: int = 0
+    stop: int = FOREVER
+    every: int = 1
+    phase: int = 0
+    keep: list[Any] = field(default_factory=list)
+
+    def point(self, at: int, array: npt.NDArray[Any], offset: int = 0) -> None:
+        """Set a word of the table to an array's address (less `offset` elements), and keep it."""
+        self.table[at] = address(array) - offset * array.itemsize
+        self.keep.append(array)
+
+
+def call_table(calls: list[Call]) -> npt.NDArray[np.int64]:
+    """Return the calls as the loop takes them."""
+    rows = np.zeros((len(calls), loop.CALL_SIZE), np.int64)
+    for row, call in zip(rows, calls, strict=True):
+        row[loop.FUNCTION] = call.entry.address
+        row[loop.TABLE], row[loop.SCALARS] = address(call.table), address(call.scalars)
+        row[loop.FIRST], row[loop.LAST] = call.first, call.last
+        row[loop.FROM], row[loop.TO] = call.start, call.stop
+        row[loop.EVERY], row[loop.PHASE] = call.every, call.phase
+    return rows
