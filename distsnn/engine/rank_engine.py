@@ -122,6 +122,14 @@ class RankEngine:
                 bits[gid + one.target.start : gid + one.target.stop] = True
         return np.packbits(bits, bitorder="little").view(np.uint64).copy()
 
+    def recorded_neurons(self) -> dict[str, int]:
+        """Return how many neurons of each population (on all ranks) are recorded."""
+        counts = dict.fromkeys(self.neurons, 0)
+        for one in self.layout.network.recordings:
+            if isinstance(one, RecordSpikes):
+                counts[one.target.population] += one.target.size
+        return counts
+
     def connect(self, exchange: Exchange | None, epoch_steps: int) -> None:
         """Set how spikes are exchanged, and compile (or load) every kernel that is used.
 

@@ -1,0 +1,171 @@
+"""From a description to this rank's engine: blocks, assignment, synapses, compiled kernels."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from distsnn.comm import Communicator, first_on_node, together
+from distsnn.engine import edges, wiring
+from distsnn.engine.layout import Layout
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    ExplicitFile,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    IafPscExp,
+    Network,
+    Normal,
+    OneToOne,
+    PairwiseBernoulli,
+    Population,
+    Projection,
+)
+from distsnn.network.blocks import blocks
+from distsnn.network.quanta import Quanta, quanta
+from distsnn.partition.assignment import Assignment, assign
+
+# Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
+_LONGEST_EPOCH = 256
+LARGEST_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is simulated; none of it changes a spike, but for the seed.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of all random numbers, 0 to 2^64 - 1.
+    partition : str or Assignment
+        Strategy that assigns blocks to ranks, or an assignment.
+    delivery : {"auto", "pull", "push"}
+        How spikes are delivered.
+    storage : {"auto", "packed", "explicit"}
+        How synapses are stored.
+    """
+
+    seed: int = 1
+    partition: str | Assignment = "round_robin"
+    delivery: str = "auto"
+    storage: str = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise DescriptionError("must be an integer", where="seed", value=self.seed)
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise DescriptionError(
+                "out of range", where="seed", value=self.seed, allowed="0 to 2^64 - 1"
+            )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the settings as JSON-able data."""
+        partition = self.partition if isinstance(self.partition, str) else self.partition.strategy
+        return {
+            "seed": self.seed,
+            "partition": partition,
+            "delivery": self.delivery,
+            "storage": self.storage,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """What building made on this rank.
+
+    Attributes
+    ----------
+    engine : RankEngine
+        The engine, connected to the other ranks.
+    assignment : Assignment
+        Who owns which block.
+    quanta : Quanta
+        Fixed-point scales.
+    epoch_steps : int
+        Most loops between two exchanges.
+    synapses : int
+        Of all ranks.
+    """
+
+    engine: RankEngine
+    assignment: Assignment
+    quanta: Quanta
+    epoch_steps: int
+    synapses: int
+
+
+def build(network: Network, settings: Settings, communicator: Communicator) -> Built:
+    """Build a network on all ranks. Collective.
+
+    Parameters
+    ----------
+    network : Network
+        The network, the same on all ranks.
+    settings : Settings
+        How it is simulated.
+    communicator : Communicator
+        The ranks.
+
+    Raises
+    ------
+    DescriptionError
+        If the network cannot be built.
+    RankError
+        If another rank failed.
+    """
+    with together(communicator, "compiling"), first_on_node(communicator):
+        warm_up()
+    with together(communicator, "building the network"):
+        table = blocks(network)
+        assignment = assign(table, communicator.size, settings.partition)
+        layout = Layout(network, table, assignment, communicator.rank)
+        files = {
+            index: edges.summary(one)
+            for index, one in enumerate(network.projections)
+            if isinstance(one.rule, ExplicitFile)
+        }
+        scales = quanta(network, files)
+        wired = wiring.build(
+            layout, scales, settings.seed, delivery=settings.delivery, storage=settings.storage
+        )
+        engine = RankEngine(layout, scales, wired, settings.seed)
+    mine = wired.smallest_delay or _LONGEST_EPOCH
+    smallest = -communicator.allreduce_max(-mine)
+    epoch_steps = min(smallest, _LONGEST_EPOCH)
+    exchange = communicator.exchange(layout.n_neurons, network.n_neurons, epoch_steps)
+    with together(communicator, "compiling"), first_on_node(communicator):
+        engine.connect(exchange, epoch_steps)
+    synapses = sum(communicator.allgather(wired.synapses))
+    return Built(engine, assignment, scales, epoch_steps, synapses)
+
+
+@cache
+def warm_up() -> None:
+    """Compile (or load) the wiring kernels by building a small network with every rule."""
+    one = Population("a", 64, IafPscExp())
+    rules = (
+        OneToOne(),
+        AllToAll(autapses=False),
+        FixedIndegree(2, multapses=False),
+        FixedOutdegree(2, multapses=False),
+        FixedTotalNumber(10),
+        PairwiseBernoulli(0.1),
+    )
+    drawn = [
+        Projection(one, one, rule, weight=Normal(1.0, 0.1), delay=Normal(1.0, 0.5))
+        for rule in rules
+    ]
+    fixed = [Projection(one, one, rule, weight=1.0, delay=1.0) for rule in rules]
+    for network, storage in (
+        (Network([one], drawn), "packed"),
+        (Network([one], drawn), "explicit"),
+        (Network([one], fixed), "auto"),
+    ):
+        table = blocks(network)
+        layout = Layout(network, table, assign(table, 1, "contiguous"), 0)
+        made = wiring.build(layout, quanta(network), 0, storage=storage, delivery="pull")
+        assert np.all(made.load >= 0)

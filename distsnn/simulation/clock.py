@@ -1,0 +1,46 @@
+"""Where the time and memory of a run go."""
+
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from distsnn.jit import kernel, ticks
+
+
+@kernel
+def _ticks():  # type: ignore[no-untyped-def]
+    return ticks()
+
+
+class TickClock:
+    """Turns the loop's ticks into seconds, by comparing them with a clock since it was made."""
+
+    def __init__(self) -> None:
+        self._ticks, self._time = int(_ticks()), time.perf_counter()
+
+    def seconds(self, ticks: int) -> float:
+        """Return ticks in seconds."""
+        elapsed = int(_ticks()) - self._ticks
+        return ticks * (time.perf_counter() - self._time) / max(1, elapsed)
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident memory of this process so far, bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike getrusage, it starts anew with the program
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def split_wait(exchange_s: list[float]) -> list[float]:
+    """Return how long each rank waited: its time in exchanges above the shortest of all ranks.
+
+    The rank that waits least is the one the others wait for; what it spends is the exchange
+    itself.
+    """
+    least = float(np.min(exchange_s))
+    return [spent - least for spent in exchange_s]

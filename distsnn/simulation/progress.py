@@ -1,0 +1,85 @@
+"""What a person or a log sees of a run while it goes on: rank 0 only, on standard error."""
+
+import os
+import sys
+import time
+from typing import TextIO
+
+_BAR = 24
+_TERMINAL_EVERY = 0.2  # s of wall time between updates of the bar
+_LOG_FIRST, _LOG_LONGEST = 10.0, 600.0  # s between log lines, which grow sparser
+# Set by whoever starts ranks through a pipe, if there is a terminal at its end.
+TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people read it: ``42 s``, ``3:05``, ``2:10:00``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Shows biological time, speed and the time that is left.
+
+    On a terminal it is a bar that is redrawn; elsewhere a log line now and then, at intervals that
+    grow, so that a week's batch job has a short log.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        Where to write; standard error by default.
+    terminal : bool, optional
+        Whether a terminal shows the stream; by default what the stream says, or the environment
+        variable DISTSNN_TERMINAL.
+    """
+
+    def __init__(self, stream: TextIO | None = None, terminal: bool | None = None) -> None:
+        self._stream = stream or sys.stderr
+        if terminal is None:
+            terminal = self._stream.isatty() or os.environ.get(TERMINAL_VARIABLE) == "1"
+        self._terminal = terminal
+        self._shown = 0.0
+        self._interval = _TERMINAL_EVERY if terminal else _LOG_FIRST
+
+    def start(self, done_ms: float, end_ms: float) -> None:
+        """Begin a run from `done_ms` to `end_ms` of biological time."""
+        self._begin, self._from, self._end = time.perf_counter(), done_ms, end_ms
+        self._shown = self._begin
+
+    def update(self, done_ms: float) -> None:
+        """Tell how far the run is; shows it if it is time to."""
+        now = time.perf_counter()
+        if now - self._shown < self._interval:
+            return
+        self._shown = now
+        if not self._terminal:
+            self._interval = min(2.0 * self._interval, _LOG_LONGEST)
+        self._show(done_ms, now - self._begin)
+
+    def finish(self, done_ms: float) -> None:
+        """End the run: shows its speed."""
+        self._show(done_ms, time.perf_counter() - self._begin)
+        if self._terminal:
+            self._write("\n")
+
+    def _show(self, done_ms: float, wall: float) -> None:
+        simulated = done_ms - self._from
+        text = f"{done_ms:.0f} of {self._end:.0f} ms"
+        if simulated > 0 and wall > 0:
+            text += f", RTF {wall / simulated * 1e3:.3g}"
+            left = wall / simulated * (self._end - done_ms)
+            text += f", {clock(left)} left" if left > 0 else f", {clock(wall)}"
+        if self._terminal:
+            total = self._end - self._from
+            full = round(_BAR * simulated / total) if total > 0 else _BAR
+            self._write(f"\r|{'█' * full}{'·' * (_BAR - full)}| {text}\x1b[K")
+        else:
+            self._write(f"distsnn: {text}\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,222 @@
+"""Moves what an engine recorded into the run's store."""
+
+import datetime
+import os
+import platform
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from distsnn.comm import Communicator, together
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import StoreError
+from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
+from distsnn.io.run_writer import RunWriter
+from distsnn.network import Network, RecordSpikes, RecordState
+from distsnn.simulation.build import Built, Settings
+
+
+def versions(communicator: Communicator) -> dict[str, str]:
+    """Return the versions of distsnn and of what it runs on."""
+    return {
+        "distsnn": version("distsnn"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "zarr": zarr.__version__,
+        "mpi": communicator.library,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def metadata(
+    network: Network,
+    settings: Settings,
+    built: Built,
+    communicator: Communicator,
+    model: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the root attributes of a run's store."""
+    spikes = [one.target for one in network.recordings if isinstance(one, RecordSpikes)]
+    states = [one for one in network.recordings if isinstance(one, RecordState)]
+    found: dict[str, Any] = {
+        "dt": network.dt,
+        "seed": settings.seed,
+        "time_ms": 0.0,
+        "n_steps": 0,
+        "populations": [
+            {
+                "name": one.name,
+                "first_gid": network.first_gid[one.name],
+                "size": one.size,
+                "model": one.model.name,
+                "precision": one.precision,
+                "weight_unit": one.model.weight_unit,
+                "units": {name: state.unit for name, state in one.model.states.items()},
+            }
+            for one in network.populations
+        ],
+        "recorded_spikes": [
+            {"population": view.population, "start": view.start, "stop": view.stop}
+            for view in spikes
+        ],
+        "recorded_states": [
+            {
+                "name": one.name,
+                "population": one.target.population,
+                "start": one.target.start,
+                "stop": one.target.stop,
+                "variables": list(one.variables),
+                "every": one.every_steps(network.dt),
+            }
+            for one in states
+        ],
+        "quanta": built.quanta.to_dict(),
+        "versions": versions(communicator),
+        "synapses": built.synapses,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": list(sys.argv),
+        "settings": settings.to_dict() | {"epoch_steps": built.epoch_steps},
+    }
+    if model is not None:
+        found["model"] = model
+    return found
+
+
+class Recorder:
+    """The store of a run: created by rank 0, appended to by every rank. Collective where it says.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The store.
+    overwrite : bool
+        Replace a run that is there.
+    network : Network
+        The network.
+    settings : Settings
+        How it is simulated.
+    built : Built
+        The engine and what goes with it.
+    communicator : Communicator
+        The ranks; making a recorder is collective.
+    model : dict, optional
+        Where the network came from.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool,
+        network: Network,
+        settings: Settings,
+        built: Built,
+        communicator: Communicator,
+        model: dict[str, Any] | None,
+    ) -> None:
+        self.path = os.fspath(path)
+        self._communicator, self._engine = communicator, built.engine
+        self._run: RunWriter | None = None
+        self.failure: StoreError | None = None
+        with together(communicator, "creating the store"):
+            if communicator.rank == 0:
+                self._run = RunWriter.create(
+                    path,
+                    metadata(network, settings, built, communicator, model),
+                    network.to_dict(),
+                    communicator.size,
+                    overwrite=overwrite,
+                    assignment={
+                        "strategy": built.assignment.strategy,
+                        "owner": built.assignment.owner.tolist(),
+                    },
+                )
+        with together(communicator, "opening the store"):
+            specs = state_specs(built.engine)
+            self._writer = RankWriter(path, 0, communicator.rank, state=specs)
+        self._rows = {spec.name: 0 for spec in specs}
+
+    def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Append recorded spikes; a failure is kept until all ranks can be told."""
+        if self.failure is None:
+            try:
+                self._writer.append_spikes(step, gid)
+            except StoreError as error:
+                self.failure = error
+
+    def drain(self) -> None:
+        """Append new samples of states, and declare all up to the engine's step appended."""
+        for probe in self._engine.probes:
+            name = probe.recording.name
+            assert name is not None
+            rows = probe.drain()
+            n = len(next(iter(rows.values())))
+            if n and self.failure is None:
+                try:
+                    self._writer.append_state(name, self._rows[name], rows)
+                except StoreError as error:
+                    self.failure = error
+            self._rows[name] += n
+        if self.failure is None:
+            try:
+                self._writer.advance(self._engine.step)
+            except StoreError as error:
+                self.failure = error
+
+    def flush(self) -> None:
+        """Commit everything that was appended."""
+        self._writer.flush()
+
+    def update(self, **attributes: Any) -> None:
+        """Set attributes of the run (on rank 0)."""
+        if self._run is not None:
+            self._run.update(**attributes)
+
+    def close(self, status: str, **attributes: Any) -> None:
+        """Commit everything and set this rank's status; rank 0 notes the last step."""
+        self._writer.close(status, **attributes)
+        if self._run is not None:
+            self._run.update_attempt(last_step=self._engine.step)
+
+
+def state_specs(engine: RankEngine) -> list[StateSpec]:
+    """Return what a rank's writer must know of its state recordings."""
+    specs = []
+    for probe in engine.probes:
+        recording = probe.recording
+        assert recording.name is not None
+        population = engine.neurons[recording.target.population].population
+        variables = {
+            name: StateVariable(
+                unit=population.model.states[name].unit,
+                doc=population.model.states[name].doc,
+                offset=probe.offsets[name]
+                if probe.offsets[name].ndim
+                else float(probe.offsets[name]),
+                dtype=str(probe.samples[name].dtype),
+            )
+            for name in recording.variables
+        }
+        specs.append(
+            StateSpec(
+                recording.name,
+                variables,
+                population.precision,
+                probe.gids,
+                probe.every,
+                probe.every,
+            )
+        )
+    return specs
+
+
+def _scalar_if_shared(offset: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+    return offset if offset.ndim else float(offset)

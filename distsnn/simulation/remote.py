@@ -1,0 +1,152 @@
+"""`simulate`: one call, on the ranks of this job or on ranks that it launches."""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from distsnn.comm import launch, launcher
+from distsnn.errors import DescriptionError, RankError
+from distsnn.io.network_files import load_network, save_network
+from distsnn.network import Network
+from distsnn.partition.assignment import Assignment
+from distsnn.simulation.build import Settings
+from distsnn.simulation.orchestrator import Simulation, Summary
+from distsnn.simulation.progress import TERMINAL_VARIABLE, Progress
+
+_REQUEST, _RESULT = "request.json", "summary.json"
+
+
+def simulate(
+    network: Network,
+    time: float,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 1,
+    ranks: int | None = None,
+    overwrite: bool = False,
+    partition: str | Assignment = "round_robin",
+    delivery: str = "auto",
+    storage: str = "auto",
+    progress: bool | Progress = True,
+    model: dict[str, Any] | None = None,
+) -> Summary:
+    """Simulate a network for some time.
+
+    Under an MPI launcher every rank calls this, and the ranks it finds simulate together.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    time : float
+        Biological time, ms.
+    out : str or PathLike, optional
+        Where the run is recorded (a Zarr store); nothing is recorded without.
+    seed : int
+        Seed of all random numbers.
+    ranks : int, optional
+        Launch this many MPI ranks on this machine. By default, and with 1, none are launched.
+    overwrite : bool
+        Replace a run that is at `out`.
+    partition : str or Assignment
+        How blocks of neurons are assigned to ranks.
+    delivery : {"auto", "pull", "push"}
+        How spikes are delivered.
+    storage : {"auto", "packed", "explicit"}
+        How synapses are stored.
+    progress : bool or Progress
+        Whether and how progress is shown.
+    model : dict, optional
+        Where the network came from, for the run's metadata.
+
+    Returns
+    -------
+    Summary
+        Sizes, speed and rates.
+
+    Raises
+    ------
+    DescriptionError
+        If a setting is not valid, the network cannot be built, or `ranks` differs from the ranks
+        of this job.
+    StoreError
+        If `out` exists or cannot be written.
+    RankError
+        If launched ranks failed; what they said is on standard error.
+    """
+    job = launcher(os.environ)
+    if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
+        raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
+    if job is None and ranks is not None and ranks > 1:
+        if isinstance(partition, Assignment) or isinstance(progress, Progress):
+            raise DescriptionError(
+                "cannot be handed to launched ranks",
+                where="partition" if isinstance(partition, Assignment) else "progress",
+                allowed="a name or a bool; or start the script under mpiexec",
+            )
+        Settings(seed, partition, delivery, storage)
+        request = {
+            "time": float(time),
+            "out": None if out is None else os.fspath(Path(out).absolute()),
+            "seed": seed,
+            "overwrite": overwrite,
+            "partition": partition,
+            "delivery": delivery,
+            "storage": storage,
+            "progress": bool(progress),
+            "model": model,
+        }
+        return _launch(network, ranks, request)
+    if job is not None and ranks is not None and job.size not in (None, ranks):
+        raise DescriptionError(
+            f"this job has {job.size} ranks",
+            where="ranks",
+            value=ranks,
+            allowed=f"{job.size}, or leave it out",
+        )
+    with Simulation(
+        network,
+        seed=seed,
+        out=out,
+        overwrite=overwrite,
+        partition=partition,
+        delivery=delivery,
+        storage=storage,
+        progress=progress,
+        model=model,
+    ) as simulation:
+        simulation.run(time)
+        return simulation.close()
+
+
+def _launch(network: Network, ranks: int, request: dict[str, Any]) -> Summary:
+    with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
+        save_network(folder, network)
+        (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        env = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
+        code = launch(ranks, ["worker", folder], env)
+        if code == 130:
+            raise KeyboardInterrupt
+        result = Path(folder) / _RESULT
+        if code != 0 or not result.exists():
+            raise RankError(0, f"the launched ranks ended with exit code {code}")
+        return Summary(**json.loads(result.read_text(encoding="utf-8")))
+
+
+def work(folder: str, rank: int) -> None:
+    """Do, as one of the launched ranks, what `simulate` wrote into a folder. Collective.
+
+    Parameters
+    ----------
+    folder : str
+        The folder with the network and the request.
+    rank : int
+        This rank; rank 0 writes the summary there.
+    """
+    request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
+    summary = simulate(load_network(folder), request.pop("time"), **request)
+    if rank == 0:
+        (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")
