@@ -8,7 +8,7 @@ renames it, so a reader sees an attribute write whole or not at all.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -18,6 +18,12 @@ from zarr.storage import LocalStore
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
 from distsnn.io.schema import array_spec, group_spec
+
+if TYPE_CHECKING:
+    ZarrArray = zarr.Array[Any]
+else:
+    # Earlier versions of zarr have no parameters to their arrays.
+    ZarrArray = zarr.Array
 
 # A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
 _CONFIG: Any = {"write_empty_chunks": True}
@@ -35,7 +41,7 @@ def store_errors(path: str | Path, what: str) -> Iterator[None]:
         raise StoreError(f"{what}: {type(error).__name__}: {error}", path=str(path)) from error
 
 
-def location(group: zarr.Group | zarr.Array[Any], path: str = "") -> str:
+def location(group: zarr.Group | ZarrArray, path: str = "") -> str:
     """Return the file path of a node, for messages."""
     store = group.store
     root = str(store.root) if isinstance(store, LocalStore) else str(store)
@@ -109,7 +115,7 @@ def create_array(
     dtype: str,
     units: str = "",
     doc: str = "",
-) -> zarr.Array[Any]:
+) -> ZarrArray:
     """Create an array (zstd level 3 with byte shuffle, each chunk with a checksum).
 
     Parameters
@@ -149,7 +155,7 @@ def create_array(
         )
 
 
-def open_array(root: zarr.Group, path: str) -> zarr.Array[Any]:
+def open_array(root: zarr.Group, path: str) -> ZarrArray:
     """Open an array and validate it (StoreError if it is missing or differs from the schema)."""
     where = location(root, path)
     with store_errors(where, "cannot be read"):

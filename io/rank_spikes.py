@@ -8,7 +8,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.nodes import location, open_array, read_attributes, store_errors
+from distsnn.io.nodes import ZarrArray, location, open_array, read_attributes, store_errors
 from distsnn.io.spike_index import SpikeTable
 
 Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
@@ -26,7 +26,7 @@ class CommittedArray:
         The committed rows.
     """
 
-    array: zarr.Array[Any]
+    array: ZarrArray
     rows: int
 
     def __post_init__(self) -> None:

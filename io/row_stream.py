@@ -21,7 +21,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.nodes import location, store_errors, write_attributes
+from distsnn.io.nodes import ZarrArray, location, store_errors, write_attributes
 from distsnn.io.spike_index import SpikeIndex
 
 # Blocks in a ring: one that is being filled, two on their way, one for the writer's delay.
@@ -56,7 +56,7 @@ class RowStream:
     def __init__(
         self,
         group: zarr.Group,
-        arrays: Mapping[str, zarr.Array[Any]],
+        arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
         first_step: int,
@@ -140,7 +140,7 @@ class RowStream:
                     array.resize((self.committed, *array.shape[1:]))
                 self._length[name] = self.committed
 
-    def _grow(self, array: zarr.Array[Any], length: int, rows: int) -> int:
+    def _grow(self, array: ZarrArray, length: int, rows: int) -> int:
         if rows <= length:
             return length
         with store_errors(location(array), "cannot be extended"):
@@ -160,7 +160,7 @@ class SpikeStream(RowStream):
     def __init__(
         self,
         group: zarr.Group,
-        arrays: Mapping[str, zarr.Array[Any]],
+        arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
         first_step: int,
@@ -211,7 +211,7 @@ class StateStream(RowStream):
     def __init__(
         self,
         group: zarr.Group,
-        arrays: Mapping[str, zarr.Array[Any]],
+        arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
         first_step: int,
@@ -224,6 +224,6 @@ class StateStream(RowStream):
     def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
         return self._row_zero + row * self._every
 
-    def _grow(self, array: zarr.Array[Any], length: int, rows: int) -> int:
+    def _grow(self, array: ZarrArray, length: int, rows: int) -> int:
         # Twice as long each time: a run that is continued in small pieces resizes rarely.
         return super()._grow(array, length, rows if rows <= length else max(rows, 2 * length))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -301,7 +301,10 @@ def _spread(at: NDArray[np.float64], distance: float) -> list[float]:
 
 
 def _figure_of(ax: Any) -> Figure:
-    figure = ax.get_figure(root=True)
+    figure = ax.get_figure()
+    # Axes may lie in a part of a figure.
+    while isinstance(figure, SubFigure):
+        figure = figure.figure
     if not isinstance(figure, Figure):
         raise TypeError("axes without a figure")
     return figure

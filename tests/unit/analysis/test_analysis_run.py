@@ -1,3 +1,5 @@
+import pickle
+
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -257,6 +259,7 @@ def test_shape_ahead_of_the_commit_does_not_show(tmp_path):
 
 def test_tables_and_statistics_travel_to_other_processes(run, written):
     with dask.config.set(scheduler="processes", num_workers=1):
-        rates, table = run.rates("I").compute(), run.spikes("I").compute()
-    assert len(table) == np.count_nonzero(written.gid >= 80)
+        rates = run.rates("I").compute()
+    table = pickle.loads(pickle.dumps(run)).spikes("I")
+    assert len(pickle.loads(pickle.dumps(table))) == np.count_nonzero(written.gid >= 80)
     np.testing.assert_allclose(rates, np.bincount(written.gid, minlength=100)[80:] / 2.0)

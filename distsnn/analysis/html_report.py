@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from distsnn.analysis import plots
 from distsnn.analysis.figure_data import SummaryData, last_stretch, raster_data, summary_data
 from distsnn.analysis.figure_style import Style, any_glyph, new_figure
-from distsnn.analysis.report_template import FIGURE, TEMPLATE
+from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
 from distsnn.errors import DescriptionError, StoreError
 

@@ -44,6 +44,7 @@ h2 { font-size: 1.15rem; margin: 38px 0 12px; }
 .tile b { display: block; font-size: 1.3rem; font-weight: 600; }
 .tile span { color: var(--soft); font-size: .85rem; }
 figure { margin: 0 0 14px; padding: 12px 12px 10px; }
+.table + figure { margin-top: 14px; }
 figure svg { width: 100%; height: auto; display: block; color: var(--ink); }
 figure svg text { font-family: inherit !important; }
 figcaption { color: var(--soft); font-size: .86rem; margin-top: 6px; }

@@ -1,0 +1,200 @@
+import errno
+import os
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import zarr
+from synthetic_run import SIZES, metadata, random_spikes, write_rank, write_run
+
+from distsnn.analysis import open_run, report
+from distsnn.analysis.html_report import render
+from distsnn.errors import StoreError
+from distsnn.io.run_writer import RunWriter
+
+EVIL = "<script>alert('x')</script>"
+# Elements that do something, or fetch something.
+FORBIDDEN = {"script", "iframe", "object", "embed", "link", "form", "base", "img"}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see: elements, attributes, text, unclosed elements."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> without a start"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def check(text: str) -> Page:
+    """Parse a page and make sure that it is well-formed, alone and harmless."""
+    page = Page(text)
+    assert not page.open
+    assert not FORBIDDEN & set(page.elements)
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    for name, value in page.attributes:
+        if name in {"href", "src", "xlink:href"}:
+            assert value.startswith(("#", "data:image/png;base64,")), value[:80]
+    identifiers = [value for name, value in page.attributes if name == "id"]
+    assert len(identifiers) == len(set(identifiers))
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert "prefers-color-scheme: dark" in style
+    assert "url(" not in style
+    for svg in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        ET.fromstring(svg)
+    return page
+
+
+def test_the_report_of_a_run(tmp_path):
+    written = write_run(
+        tmp_path / "run.zarr",
+        synapses=298_880_968,
+        created="2026-01-01T12:00:00",
+        command=["distsnn", "run", "microcircuit"],
+        model={"name": "microcircuit", "scale": 0.1},
+        settings={"delivery": "pull"},
+    )
+    out = report(written.path)
+    assert out == tmp_path / "run.html"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+    page = check(out.read_text(encoding="utf-8"))
+    for words in (
+        "complete",
+        "100 neurons",
+        "298.9 million synapses",
+        f"{len(written.step):,} spikes",
+        "2 ranks",
+        "E iaf_psc_exp 80 80",
+        "I iaf_psc_exp 20 20",
+        "build (s) update (s) deliver (s) total (s) peak memory",
+        "0 0.5 1 2 4 100 MB complete",
+        "1 0.5 2 2 4 100 MB complete",
+        "model: scale 0.1",
+        "settings: delivery pull",
+        "seed 7",
+        "versions: distsnn test",
+        "distsnn run microcircuit",
+        "V: 40 neurons of E, 2,000 rows",
+    ):
+        assert words in page.text, words
+    run = open_run(written.path)
+    rate = float(run.rates("E").mean())
+    cv = float(run.cv("E").mean())
+    assert re.search(rf"E iaf_psc_exp 80 80 [\d,]+ {rate:.3g} [\d.]+ 0.0% {cv:.3g} ", page.text)
+    assert page.elements.count("svg") == 7
+
+
+def test_the_same_run_gives_the_same_page_in_its_own_colours(written):
+    text = render(open_run(written.path))
+    assert text == render(open_run(written.path))
+    assert "currentColor" in text
+    assert "#010203" not in text
+
+
+def test_everything_shown_is_escaped(tmp_path):
+    sizes = {EVIL: 80, "a&b\"c'": 20}
+    state = {"name": "V", "population": EVIL, "start": 0, "stop": 40}
+    written = write_run(
+        tmp_path / "r<i>.zarr",
+        sizes=sizes,
+        created=EVIL,
+        command=["distsnn", EVIL],
+        model={EVIL: EVIL},
+        settings={EVIL: [EVIL]},
+        versions={EVIL: EVIL},
+        recorded_states=[{**state, "variables": ["V_m"], "every": 10}],
+    )
+    root = zarr.open_group(written.path, mode="r+")
+    root.update_attributes({"network": {EVIL: EVIL}})
+    rank = root["attempt000/rank0000"]
+    rank.update_attributes({"status": f"failed: {EVIL}", "timing": {"build": 1.0, EVIL: 2.0}})
+    root["attempt000/rank0000/state/V/V_m"].attrs["units"] = EVIL
+    text = report(written.path).read_text(encoding="utf-8")
+    page = check(text)
+    assert EVIL not in text
+    assert page.text.count(EVIL) >= 8
+
+
+def test_reports_of_runs_that_are_not_complete(tmp_path):
+    path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 2).path
+    page = check(render(open_run(path)))
+    assert "not complete" in page.text
+    assert "Nothing is recorded yet." in page.text
+    assert "not started" in page.text
+    spikes = random_spikes(100, 10_000, 5000, seed=2)
+    write_rank(path, 0, 0, 2, spikes, first_step=0, last_step=6000, status="failed: disk full")
+    write_rank(path, 0, 1, 2, spikes, first_step=0, last_step=5000)
+    page = check(render(open_run(path)))
+    assert "500 of 1000 ms recorded" in page.text
+    assert "failed: disk full" in page.text
+    writer = RunWriter.resume(path, 1, first_step=4000)
+    write_rank(path, writer.attempt, 0, 1, spikes, first_step=4000, last_step=10_000)
+    page = check(render(open_run(path)))
+    assert "2 attempts" in page.text
+    assert "1/0 0.5 1 2 4" in page.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_spikes": 0},
+        {"n_steps": 20, "n_spikes": 10},
+        {"recorded_spikes": []},
+        {"sizes": {f"p{i}": 8 for i in range(65)}, "recorded_states": []},
+    ],
+)
+def test_reports_of_runs_with_little_or_much_in_them(tmp_path, options):
+    page = check(render(open_run(write_run(tmp_path / "r.zarr", **options).path)))
+    if options == {"recorded_spikes": []}:
+        assert "no spikes were recorded" in page.text
+    if "sizes" in options:
+        assert "Shown are 12 of 65 populations" in page.text
+
+
+def test_a_long_description_is_cut(tmp_path):
+    written = write_run(tmp_path / "r.zarr")
+    zarr.open_group(written.path, mode="r+").update_attributes({"network": {"x": "y" * 150_000}})
+    text = render(open_run(written.path))
+    assert "more characters" in text
+    assert len(text) < 1_500_000
+
+
+def test_a_page_that_cannot_be_written(tmp_path, written, monkeypatch):
+    monkeypatch.setattr("distsnn.analysis.html_report.render", lambda run: "<html>")
+    with pytest.raises(StoreError, match="nowhere"):
+        report(written.path, tmp_path / "nowhere" / "page.html")
+
+    def full(self: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StoreError, match=r"page\.html: cannot be written: No space left"):
+        report(written.path, tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
