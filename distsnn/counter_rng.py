@@ -32,9 +32,21 @@ def mix(word):  # type: ignore[no-untyped-def]
 
 
 @inline
+def label(index):  # type: ignore[no-untyped-def]
+    """Return the label by which `stream` knows the sub-stream `index`."""
+    return mix(uint64(index) + GOLDEN) + GOLDEN
+
+
+@inline
+def labelled(parent, its_label):  # type: ignore[no-untyped-def]
+    """Return the key of the sub-stream of a label: ``stream`` with the label worked out before."""
+    return mix(parent ^ its_label)
+
+
+@inline
 def stream(parent, index):  # type: ignore[no-untyped-def]
     """Return the key of the sub-stream `index` of a stream (both uint64)."""
-    return mix(parent ^ (mix(uint64(index) + GOLDEN) + GOLDEN))
+    return labelled(parent, label(index))
 
 
 @inline

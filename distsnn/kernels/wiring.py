@@ -14,11 +14,10 @@ Axes: p projection of the row set, c cell, s source of the slice, n synapse of t
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import below, high_half, stream, unit, word
+from distsnn.counter_rng import GOLDEN, below, high_half, label, labelled, mix, stream, unit, word
 from distsnn.jit import inline, kernel
 from distsnn.kernels.delivery import LONGEST_RUN
 from distsnn.kernels.functions import log
-from distsnn.kernels.sampling import draw, draw_delay
 from distsnn.kernels.trees import OUT, SKIP, TARGET, split_blocks
 from distsnn.kernels.wiring_columns import (
     ALL_TO_ALL,
@@ -27,19 +26,12 @@ from distsnn.kernels.wiring_columns import (
     BLOCK,
     CELL_FIRST,
     CELL_LAST,
-    DELAY_A,
-    DELAY_AT,
-    DELAY_B,
-    DELAY_HIGH,
     DELAY_IN_WORD,
-    DELAY_KIND,
     DELAY_LIMIT,
-    DELAY_LOW,
     FIELD_BITS,
     FIRST_TARGET,
     INDEGREE,
     LARGEST,
-    LARGEST_DELAY,
     LOCAL,
     MULTAPSES,
     N_POST,
@@ -54,8 +46,6 @@ from distsnn.kernels.wiring_columns import (
     RECEPTOR_NEGATIVE,
     RECEPTOR_POSITIVE,
     RULE,
-    SCALE_NEGATIVE,
-    SCALE_POSITIVE,
     SIZE,
     SMALLEST,
     SORTED,
@@ -68,18 +58,12 @@ from distsnn.kernels.wiring_columns import (
     USED_ROWS,
     USED_RUNS,
     USED_WORDS,
-    WEIGHT_A,
-    WEIGHT_AT,
-    WEIGHT_B,
-    WEIGHT_HIGH,
-    WEIGHT_KIND,
-    WEIGHT_LOW,
-    WEIGHT_SHIFT,
 )
+from distsnn.kernels.wiring_values import draw_delays, draw_weights
 
 
 @inline
-def _outdegree_counts(p, ints, cells, key, source, capacity, owned_before, own, shares):  # type: ignore[no-untyped-def]
+def _outdegree_counts(p, ints, key, source, capacity, owned_before, own, shares):
     first, size = ints[p, TREE_FIRST], ints[p, TREE_SIZE]
     prefix = capacity[first : first + size]
     if own >= 0:
@@ -99,7 +83,7 @@ def _outdegree_counts(p, ints, cells, key, source, capacity, owned_before, own, 
 
 
 @inline
-def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):  # type: ignore[no-untyped-def]
+def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):
     """Fill out with the targets (within the block) of one source in one cell; return how many."""
     rule = ints[p, RULE]
     synapse_key = stream(cell_key, source)
@@ -155,71 +139,160 @@ def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):  # ty
 
 
 @inline
-def _integer(p, ints, floats, w):  # type: ignore[no-untyped-def]
-    scale = floats[p, SCALE_POSITIVE] if w >= 0.0 else floats[p, SCALE_NEGATIVE]
-    return np.int64(np.rint(w * scale)) << ints[p, WEIGHT_SHIFT]
+def _uniform_targets(keys, sizes, targets):
+    """Add to each synapse's target (its cell's first) a uniform one of the cell's `sizes`."""
+    for n in range(keys.size):
+        half = mix(keys[n]) >> uint64(32)
+        targets[n] += np.int64((half * uint64(sizes[n])) >> uint64(32))
 
 
 @inline
-def _weight(p, ints, floats, given, at, bits):  # type: ignore[no-untyped-def]
-    if ints[p, WEIGHT_AT] >= 0:
-        return given[ints[p, WEIGHT_AT] + at]
-    return draw(
-        ints[p, WEIGHT_KIND],
-        floats[p, WEIGHT_A],
-        floats[p, WEIGHT_B],
-        floats[p, WEIGHT_LOW],
-        floats[p, WEIGHT_HIGH],
-        bits,
-    )
-
-
-@inline
-def _delay(p, ints, floats, given, at, bits):  # type: ignore[no-untyped-def]
-    if ints[p, DELAY_AT] >= 0:
-        return np.int64(given[ints[p, DELAY_AT] + at])
-    return draw_delay(
-        ints[p, DELAY_KIND],
-        floats[p, DELAY_A],
-        floats[p, DELAY_B],
-        floats[p, DELAY_LOW],
-        floats[p, DELAY_HIGH],
-        ints[p, LARGEST_DELAY],
-        bits,
-    )
-
-
-@inline
-def _keep(row_set, receptor, w, delay, local, n, targets, fields, delays, gid, spilled, load):  # type: ignore[no-untyped-def]
-    """Add a synapse to the row, or to the spilled ones; return the row's new length."""
-    load[receptor, local] += abs(w)
-    row_set[SYNAPSES] += 1
-    row_set[SMALLEST] = min(row_set[SMALLEST], delay)
-    row_set[LARGEST] = max(row_set[LARGEST], delay)
-    field = w >> row_set[STORED_SHIFT]
+def _spill(row_set, gid, n, first, targets, weights, delays, receptors, spilled):
+    """Move synapses from `first` on that do not fit the words to `spilled`; return the new end."""
     bits = row_set[FIELD_BITS]
     half = np.int64(1) << max(bits - 1, 0)
-    fits = (bits == 0 or -half <= field < half) and delay <= row_set[DELAY_LIMIT]
-    if fits and receptor == row_set[RECEPTOR]:
-        targets[n] = local
-        fields[n] = field
-        delays[n] = delay
-        return n + 1
-    at = row_set[N_SPILLED]
-    spilled[at, 0] = gid
-    spilled[at, 1] = local
-    spilled[at, 2] = w
-    spilled[at, 3] = delay
-    spilled[at, 4] = receptor
-    row_set[N_SPILLED] = at + 1
+    kept = first
+    for i in range(first, n):
+        field = weights[i] >> row_set[STORED_SHIFT]
+        fits = bits == 0 or (-half <= field and field < half)
+        receptor = receptors[0] if weights[i] >= 0 else receptors[1]
+        if fits and delays[i] <= row_set[DELAY_LIMIT] and receptor == row_set[RECEPTOR]:
+            targets[kept] = targets[i]
+            weights[kept] = weights[i]
+            delays[kept] = delays[i]
+            kept += 1
+        else:
+            at = row_set[N_SPILLED]
+            spilled[at, 0] = gid
+            spilled[at, 1] = targets[i]
+            spilled[at, 2] = weights[i]
+            spilled[at, 3] = delays[i]
+            spilled[at, 4] = receptor
+            row_set[N_SPILLED] = at + 1
+    return kept
+
+
+@kernel
+def _finish_piece(row_set, gid, first, n, targets, weights, delays, receptors, spilled, load):
+    """Count a piece of the row, and spill what does not fit; return the row's new length."""
+    smallest, largest, longest = weights[first], weights[first], delays[first]
+    shortest = longest
+    for i in range(first, n):
+        smallest = min(smallest, weights[i])
+        largest = max(largest, weights[i])
+        shortest = min(shortest, delays[i])
+        longest = max(longest, delays[i])
+    for i in range(first, n):
+        w = weights[i]
+        load[receptors[0] if w >= 0 else receptors[1], targets[i]] += abs(w)
+    row_set[SYNAPSES] += n - first
+    row_set[SMALLEST] = min(row_set[SMALLEST], shortest)
+    row_set[LARGEST] = max(row_set[LARGEST], longest)
+    bits = row_set[FIELD_BITS]
+    half = np.int64(1) << max(bits - 1, 0)
+    fits = bits == 0 or (
+        -half <= (smallest >> row_set[STORED_SHIFT]) and (largest >> row_set[STORED_SHIFT]) < half
+    )
+    if largest >= 0 and receptors[0] != row_set[RECEPTOR]:
+        fits = False
+    if smallest < 0 and receptors[1] != row_set[RECEPTOR]:
+        fits = False
+    if fits and longest <= row_set[DELAY_LIMIT]:
+        return n
+    return _spill(row_set, gid, n, first, targets, weights, delays, receptors, spilled)
+
+
+@kernel
+def _cells_of_source(
+    p,
+    ints,
+    floats,
+    key,
+    cells,
+    cell_keys,
+    source,
+    counts,
+    capacity,
+    owned_before,
+    taken,
+    found,
+    shares,
+    n,
+    keys,
+    sizes,
+    targets,
+    at,
+):
+    """Append a source's synapses in all cells of a projection; return the row's new length."""
+    rule = ints[p, RULE]
+    first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
+    self_excluded = ints[p, AUTAPSES] == 0
+    its_label = label(source)
+    if rule == TOTAL and not self_excluded:
+        for c in range(first_cell, last_cell):
+            m = counts[c]
+            synapse_key = labelled(cell_keys[c], its_label)
+            for j in range(m):
+                keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
+                sizes[n + j] = cells[c, SIZE]
+                targets[n + j] = cells[c, LOCAL]
+            n += m
+        return n
+    if rule == OUTDEGREE:
+        own = source if self_excluded else np.int64(-1)
+        _outdegree_counts(
+            p, ints, key, source, capacity, owned_before, own, shares[: last_cell - first_cell]
+        )
+    for c in range(first_cell, last_cell):
+        size, first_target = cells[c, SIZE], cells[c, FIRST_TARGET]
+        m = np.int64(1)
+        if rule == TOTAL:
+            m = np.int64(counts[c])
+        elif rule == OUTDEGREE:
+            m = shares[c - first_cell]
+        elif rule == ONE_TO_ONE and (source < first_target or source >= first_target + size):
+            m = np.int64(0)
+        if m == 0:
+            continue
+        if rule == ONE_TO_ONE:
+            found[0] = source - first_target
+        else:
+            own = source - first_target if self_excluded else np.int64(-1)
+            m = _targets(p, ints, floats, m, size, own, cell_keys[c], source, taken, found)
+        synapse_key = labelled(cell_keys[c], its_label)
+        for j in range(m):
+            keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
+            sizes[n + j] = 0
+            targets[n + j] = cells[c, LOCAL] + found[j]
+            at[n + j] = source
+            if rule == ALL_TO_ALL:
+                at[n + j] = source * ints[p, N_POST] + first_target + found[j]
+        n += m
     return n
 
 
-@inline
-def _write_row(row_set, n, targets, fields, delays, counts, words, runs, rows, run_rows):  # type: ignore[no-untyped-def]
+@kernel
+def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, sizes, targets):
+    """Append a source's edges of a fixed-indegree projection; return the row's new length."""
+    tree = ints[p, TREE_FIRST]
+    prefix = capacity[tree : tree + ints[p, TREE_SIZE]]
+    for e in range(edges.size):
+        target = np.int64(edges[e] >> uint64(32))
+        j = edges[e] & uint64(0xFFFFFFFF)
+        block = np.searchsorted(prefix, target, side="right") - 1
+        keys[n] = stream(key, TARGET + target) + uint64(3) * j * GOLDEN
+        sizes[n] = 0
+        targets[n] = local_of[tree + block] + target
+        n += 1
+    return n
+
+
+@kernel
+def _write_row(row_set, n, targets, weights, delays, counts, words, runs, rows, run_rows):
     """Write the words (and runs) of one row; sorted by delay if the row set asks for it."""
     at = row_set[USED_WORDS]
     bits = uint64(row_set[FIELD_BITS])
+    shift = row_set[STORED_SHIFT]
     mask = (uint64(1) << bits) - uint64(1)
     if row_set[SORTED]:
         low, high = delays[0], delays[0]
@@ -245,13 +318,15 @@ def _write_row(row_set, n, targets, fields, delays, counts, words, runs, rows, r
         for i in range(n):
             place = counts[delays[i]]
             counts[delays[i]] = place + 1
-            words[place] = (uint64(targets[i]) << bits) | (uint64(fields[i]) & mask)
+            words[place] = (uint64(targets[i]) << bits) | (uint64(weights[i] >> shift) & mask)
     else:
         target_bits = uint64(row_set[TARGET_BITS])
         in_word = row_set[DELAY_IN_WORD]
         for i in range(n):
             high_part = uint64(delays[i]) << target_bits if in_word else uint64(0)
-            words[at + i] = ((high_part | uint64(targets[i])) << bits) | (uint64(fields[i]) & mask)
+            words[at + i] = ((high_part | uint64(targets[i])) << bits) | (
+                uint64(weights[i] >> shift) & mask
+            )
     row_set[USED_WORDS] = at + n
     row_set[USED_ROWS] += 1
     rows[row_set[USED_ROWS]] = at + n
@@ -259,7 +334,7 @@ def _write_row(row_set, n, targets, fields, delays, counts, words, runs, rows, r
 
 
 @kernel
-def build_rows(  # type: ignore[no-untyped-def]
+def build_rows(
     row_set,
     gid,
     first,
@@ -278,7 +353,8 @@ def build_rows(  # type: ignore[no-untyped-def]
     given_delays,
     prepared_starts,
     prepared,
-    buffer,
+    scratch,
+    settled,
     taken,
     delay_counts,
     load,
@@ -313,8 +389,10 @@ def build_rows(  # type: ignore[no-untyped-def]
         All given arrays, one after another.
     prepared_starts, prepared : ndarray of int64, shapes (last - first + 1,), (n, 4)
         Edges that are already drawn: local target, weight (quanta), delay, receptor.
-    buffer : ndarray of int64, shape (4, longest row)
-        Scratch: block's targets, and the row's targets, fields and delays.
+    scratch : ndarray of int64, shape (8, longest row)
+        Scratch for the row's synapses.
+    settled : ndarray of uint8, shape (longest row,)
+        Scratch.
     taken : ndarray of uint64
         Scratch: one bit per target of a block, all 0.
     delay_counts : ndarray of int64
@@ -326,118 +404,83 @@ def build_rows(  # type: ignore[no-untyped-def]
     words, runs, rows, run_rows, bitmap : ndarray
         The row set's storage; appended to.
     """
-    targets, fields, delays, found = buffer[0], buffer[1], buffer[2], buffer[3]
+    keys_of_row, reals = scratch[0].view(np.uint64), scratch[1].view(np.float64)
+    targets, weights, delays, found = scratch[2], scratch[3], scratch[4], scratch[5]
+    sizes, at = scratch[6], scratch[7]
+    cell_keys = np.empty(cells.shape[0], np.uint64)
     shares = np.empty(cells.shape[0] + 1, np.int64)
+    receptors = np.empty(2, np.int64)
+    for p in range(ints.shape[0]):
+        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
+            cell_keys[c] = stream(keys[p], cells[c, BLOCK])
     for s in range(first, last):
         n = 0
         for p in range(ints.shape[0]):
             source = s - ints[p, PRE_START]
             if source < 0 or source >= ints[p, N_PRE]:
                 continue
-            rule = ints[p, RULE]
-            positive, negative = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
-            self_excluded = ints[p, AUTAPSES] == 0
-            if rule == INDEGREE:
-                for e in range(edge_starts[p, s - first], edge_starts[p, s - first + 1]):
-                    target = np.int64(edges[e] >> uint64(32))
-                    j = np.int64(edges[e] & uint64(0xFFFFFFFF))
-                    key = stream(keys[p], TARGET + target)
-                    block = np.searchsorted(
-                        capacity[ints[p, TREE_FIRST] : ints[p, TREE_FIRST] + ints[p, TREE_SIZE]],
-                        target,
-                        side="right",
-                    )
-                    local = local_of[ints[p, TREE_FIRST] + block - 1] + target
-                    w = _integer(
-                        p,
-                        ints,
-                        floats,
-                        _weight(p, ints, floats, given_weights, 0, word(key, 3 * j + 1)),
-                    )
-                    d = _delay(p, ints, floats, given_delays, 0, word(key, 3 * j + 2))
-                    receptor = positive if w >= 0 else negative
-                    n = _keep(
-                        row_set,
-                        receptor,
-                        w,
-                        d,
-                        local,
-                        n,
-                        targets,
-                        fields,
-                        delays,
-                        gid + s,
-                        spilled,
-                        load,
-                    )
-                continue
-            first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
-            if rule == OUTDEGREE:
-                own = source if self_excluded else np.int64(-1)
-                _outdegree_counts(
+            begin = n
+            if ints[p, RULE] == INDEGREE:
+                own = edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
+                n = _edges_of_source(
+                    p, ints, keys[p], own, capacity, local_of, n, keys_of_row, sizes, targets
+                )
+            else:
+                n = _cells_of_source(
                     p,
                     ints,
-                    cells,
+                    floats,
                     keys[p],
+                    cells,
+                    cell_keys,
                     source,
+                    counts[s - first],
                     capacity,
                     owned_before,
-                    own,
-                    shares[: last_cell - first_cell],
+                    taken,
+                    found,
+                    shares,
+                    n,
+                    keys_of_row,
+                    sizes,
+                    targets,
+                    at,
                 )
-            for c in range(first_cell, last_cell):
-                size = cells[c, SIZE]
-                first_target = cells[c, FIRST_TARGET]
-                if rule == ONE_TO_ONE:
-                    if source < first_target or source >= first_target + size:
-                        continue
-                    m = 1
-                    found[0] = source - first_target
-                else:
-                    m = np.int64(0)
-                    if rule == TOTAL:
-                        m = np.int64(counts[s - first, c])
-                    elif rule == OUTDEGREE:
-                        m = shares[c - first_cell]
-                    if m == 0 and rule in (TOTAL, OUTDEGREE):
-                        continue
-                    own = source - first_target if self_excluded else np.int64(-1)
-                    cell_key = stream(keys[p], cells[c, BLOCK])
-                    m = _targets(p, ints, floats, m, size, own, cell_key, source, taken, found)
-                key = stream(stream(keys[p], cells[c, BLOCK]), source)
-                for j in range(m):
-                    at = source
-                    if rule == ALL_TO_ALL:
-                        at = source * ints[p, N_POST] + first_target + found[j]
-                    w = _integer(
-                        p,
-                        ints,
-                        floats,
-                        _weight(p, ints, floats, given_weights, at, word(key, 3 * j + 1)),
-                    )
-                    d = _delay(p, ints, floats, given_delays, at, word(key, 3 * j + 2))
-                    receptor = positive if w >= 0 else negative
-                    n = _keep(
-                        row_set,
-                        receptor,
-                        w,
-                        d,
-                        cells[c, LOCAL] + found[j],
-                        n,
-                        targets,
-                        fields,
-                        delays,
-                        gid + s,
-                        spilled,
-                        load,
-                    )
+            if n == begin:
+                continue
+            if ints[p, RULE] == TOTAL and ints[p, AUTAPSES]:
+                _uniform_targets(keys_of_row[begin:n], sizes[begin:n], targets[begin:n])
+            draw_weights(
+                ints[p],
+                floats[p],
+                keys_of_row[begin:n],
+                at[begin:n],
+                given_weights,
+                reals[begin:n],
+                settled[begin:n],
+                weights[begin:n],
+            )
+            draw_delays(
+                ints[p],
+                floats[p],
+                keys_of_row[begin:n],
+                at[begin:n],
+                given_delays,
+                reals[begin:n],
+                settled[begin:n],
+                delays[begin:n],
+            )
+            receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
+            n = _finish_piece(
+                row_set, gid + s, begin, n, targets, weights, delays, receptors, spilled, load
+            )
         for e in range(prepared_starts[s - first], prepared_starts[s - first + 1]):
             targets[n] = prepared[e, 0]
-            fields[n] = prepared[e, 1] >> row_set[STORED_SHIFT]
+            weights[n] = prepared[e, 1]
             delays[n] = prepared[e, 2]
             n += 1
         if n > 0:
             _write_row(
-                row_set, n, targets, fields, delays, delay_counts, words, runs, rows, run_rows
+                row_set, n, targets, weights, delays, delay_counts, words, runs, rows, run_rows
             )
             bitmap[(gid + s) >> 6] |= uint64(1) << uint64((gid + s) & 63)
