@@ -288,7 +288,7 @@ def _timing_rows(run: Run) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "rank": f"{attempt.index}/{rank.rank}" if several else str(rank.rank),
-                    "seconds": [_number(float(row[phase])) for phase in _phases(run)],
+                    "seconds": [_seconds(float(row[phase])) for phase in _phases(run)],
                     "memory": _bytes(rank.memory.get("peak_rss_bytes")),
                     "status": rank.status,
                 }
@@ -351,6 +351,12 @@ def _mean(values: Sequence[float] | np.ndarray[Any, Any]) -> float:
 
 def _number(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def _seconds(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value < 10 else f"{value:,.1f}"
 
 
 def _fixed(value: float) -> str:

@@ -106,7 +106,7 @@ def summary(run: Run, *, style: Style | None = None) -> Figure:
 
 def draw_raster(ax: Axes, data: RasterData, style: Style) -> None:
     """Draw a raster plot."""
-    size = float(np.clip(140.0 / np.sqrt(len(data.row) + 1.0), 1.2, 4.0))
+    size = float(np.clip(140.0 / np.sqrt(len(data.row) + 1.0), 1.5, 4.0))
     for index in range(len(data.names)):
         own = (data.row >= data.edges[index]) & (data.row < data.edges[index + 1])
         ax.plot(
@@ -234,6 +234,7 @@ def draw_distributions(panels: Sequence[Axes], data: SummaryData, style: Style) 
         ax.set_ylim(len(values) - 0.5, -0.5)
         population_ticks(ax, data.names[: len(values)], range(len(values)))
         ax.grid(axis="x", color=style.ink, alpha=0.12)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     for ax in panels[1:]:
         ax.tick_params(labelleft=False)
 

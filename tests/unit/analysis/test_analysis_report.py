@@ -94,8 +94,8 @@ def test_the_report_of_a_run(tmp_path):
         "E iaf_psc_exp 80 80",
         "I iaf_psc_exp 20 20",
         "build (s) update (s) deliver (s) total (s) peak memory",
-        "0 0.5 1 2 4 100 MB complete",
-        "1 0.5 2 2 4 100 MB complete",
+        "0 0.500 1.000 2.000 4.000 100 MB complete",
+        "1 0.500 2.000 2.000 4.000 100 MB complete",
         "model: scale 0.1",
         "settings: delivery pull",
         "seed 7",
@@ -158,7 +158,7 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
     write_rank(path, writer.attempt, 0, 1, spikes, first_step=4000, last_step=10_000)
     page = check(render(open_run(path)))
     assert "2 attempts" in page.text
-    assert "1/0 0.5 1 2 4" in page.text
+    assert "1/0 0.500 1.000 2.000 4.000" in page.text
 
 
 @pytest.mark.parametrize(
