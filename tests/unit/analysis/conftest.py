@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-IO_TESTS = Path(__file__).parents[1] / "io"
-sys.path.insert(0, str(IO_TESTS))
+sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
 
 from synthetic_run import Written, write_run  # noqa: E402 (its folder is added above)
 

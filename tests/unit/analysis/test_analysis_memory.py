@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import IO_TESTS
-from synthetic_run import metadata
+from synthetic_run import ROOT, metadata
 
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.run_writer import RunWriter
@@ -59,13 +58,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def growth(path: Path, window: int) -> int:
     """Return by how many bytes the peak memory of a process grows that computes statistics."""
-    root = IO_TESTS.parents[2]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(path), str(window)],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     return int(done.stdout)

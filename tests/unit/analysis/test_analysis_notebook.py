@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import IO_TESTS
+from synthetic_run import ROOT
 
-ROOT = IO_TESTS.parents[2]
 NOTEBOOK = ROOT / "docs" / "analysis.ipynb"
 
 EXECUTE = """

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
 from distsnn.io.run_writer import RunWriter
 
+# The project, for subprocesses that import it.
+ROOT = Path(__file__).parents[3]
 DT = 0.1
 SIZES = {"E": 80, "I": 20}
 E_L = -70.0
