@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from distsnn.simulation import Summary as Summary
     from distsnn.simulation import simulate as simulate
 
-_HOMES = ("distsnn.simulation", "distsnn.network", "distsnn.analysis")
-_OFFERED = {"distsnn.analysis": ("open_run",)}
+_HOMES = {
+    "open_run": "distsnn.analysis",
+    "Simulation": "distsnn.simulation",
+    "Summary": "distsnn.simulation",
+    "simulate": "distsnn.simulation",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if not name.startswith("_"):
-        for home in _HOMES:
-            module = import_module(home)
-            if name in _OFFERED.get(home, getattr(module, "__all__", ())):
-                return getattr(module, name)
+    # Only names of classes may be looked for in the network package: asking it for a submodule
+    # of ours (which Python does on its way to importing it) would import everything at once.
+    home = _HOMES.get(name, "distsnn.network" if name[:1].isupper() else None)
+    if home is not None:
+        found = getattr(import_module(home), name, None)
+        if found is not None:
+            return found
     raise AttributeError(f"module 'distsnn' has no attribute {name!r}")

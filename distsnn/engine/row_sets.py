@@ -83,6 +83,7 @@ class GrowingRowSet:
             self.runs.resize(needed + needed // 8, refcheck=False)
 
     def finish(self) -> RowSet:
+        """Return the finished row set, with no room left."""
         used_rows = int(self.numbers[columns.USED_ROWS])
         self.words.resize(int(self.numbers[columns.USED_WORDS]), refcheck=False)
         runs = self.runs[: int(self.numbers[columns.USED_RUNS])].copy()

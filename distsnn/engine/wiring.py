@@ -18,7 +18,7 @@ from distsnn.engine.row_sets import GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
 from distsnn.kernels import sampling, trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
-from distsnn.kernels.functions import log
+from distsnn.kernels.functions import log_array
 from distsnn.network import (
     AllToAll,
     Explicit,
@@ -120,7 +120,7 @@ def _in_steps(
 ) -> tuple[float, float, float, float]:
     a, b, low, high = values
     if kind == sampling.LOGNORMAL:
-        return a - float(log.py_func(dt)), b, low, high  # type: ignore[attr-defined]
+        return a - float(log_array(dt)), b, low, high
     return a / dt, b / dt, low / dt, high / dt
 
 

@@ -95,52 +95,25 @@ def _prefetch_words(address, start, end, word_bytes):  # type: ignore[no-untyped
         at += 64
 
 
-def _types(word_bits: int, row_bits: int) -> tuple[type, type]:
-    return {16: np.uint16, 32: np.uint32, 64: np.uint64}[word_bits], (
-        np.int32 if row_bits == 32 else np.int64
-    )
-
-
-def _make_add(word_bits: int, row_bits: int, constant: bool):  # type: ignore[no-untyped-def]
-    """Return ``add(ring, words, start, end, base, mask, ...)`` for a storage's word layout."""
-    unsigned, integer = _types(word_bits, row_bits)
+def _types(word_bits: int, row_bits: int) -> tuple[type, type, type]:
+    """Return the types of words, of their signed weight fields and of the input rows."""
+    unsigned = {16: np.uint16, 32: np.uint32, 64: np.uint64}[word_bits]
     signed = np.int64 if word_bits == 64 else np.int32
-
-    if constant:
-
-        @inline
-        def add(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]
-            for i in range(start, end):
-                ring[(np.int64(words[i]) + base) & mask] += weight
-
-        return add
-
-    @inline
-    def add_field(ring, words, start, end, base, mask, weight, weight_bits, left, right):  # type: ignore[no-untyped-def]
-        for i in range(start, end):
-            x = words[i]
-            slot = (np.int64(unsigned(x >> weight_bits)) + base) & mask
-            ring[slot] += integer(signed(unsigned(x << left)) >> right)
-
-    return add_field
+    return unsigned, signed, np.int32 if row_bits == 32 else np.int64
 
 
-def _make_fields(word_bits: int, row_bits: int):  # type: ignore[no-untyped-def]
-    unsigned, integer = _types(word_bits, row_bits)
-    signed = np.int64 if word_bits == 64 else np.int32
+@inline
+def _add_constant(ring, words, start, end, base, mask, weight):
+    for i in range(start, end):
+        ring[(np.int64(words[i]) + base) & mask] += weight
 
-    @inline
-    def fields(table):  # type: ignore[no-untyped-def]
-        bits = table[WEIGHT_BITS]
-        left = word_bits - bits
-        return (
-            integer(table[WEIGHT]),
-            unsigned(bits),
-            unsigned(left),
-            signed(left - table[SHIFT]),
-        )
 
-    return fields
+@inline
+def _add_fields(ring, words, start, end, base, mask, bits, left, right, unsigned, signed, integer):
+    for i in range(start, end):
+        x = words[i]
+        slot = (np.int64(unsigned(x >> bits)) + base) & mask
+        ring[slot] += integer(signed(unsigned(x << left)) >> right)
 
 
 @cache
@@ -156,8 +129,8 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
     constant : bool
         Whether all synapses have the table's WEIGHT.
     """
-    unsigned, integer = _types(word_bits, row_bits)
-    add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
+    # numba cannot cache a function whose closure holds compiled functions; types are fine
+    unsigned, signed, integer = _types(word_bits, row_bits)
 
     def deliver(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         starts = array(table[FOUND], _BATCH, np.int64)
@@ -166,7 +139,9 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
         words = array(table[WORDS], _MANY, unsigned)
         slots = (table[MASK] + 1) << table[STRIDE_BITS]
         ring = array(table[RING], slots, integer)
-        weight, weight_bits, left, right = fields(table)
+        weight, bits = integer(table[WEIGHT]), unsigned(table[WEIGHT_BITS])
+        left = unsigned(word_bits - table[WEIGHT_BITS])
+        right = signed(word_bits - table[WEIGHT_BITS] - table[SHIFT])
         events = 0
         for batch in range(first, last, _BATCH):
             n = _find(table, batch, min(batch + _BATCH, last), starts, ends, loops)
@@ -177,19 +152,25 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
                     ahead = j + _ROWS_AHEAD
                     _prefetch_words(table[WORDS], starts[ahead], ends[ahead], word_bits // 8)
                 base = (loops[j] + table[DELAY]) << table[STRIDE_BITS]
-                add(
-                    ring,
-                    words,
-                    starts[j],
-                    ends[j],
-                    base,
-                    slots - 1,
-                    weight,
-                    weight_bits,
-                    left,
-                    right,
-                )
-                events += ends[j] - starts[j]
+                start, end = starts[j], ends[j]
+                if constant:
+                    _add_constant(ring, words, start, end, base, slots - 1, weight)
+                else:
+                    _add_fields(
+                        ring,
+                        words,
+                        start,
+                        end,
+                        base,
+                        slots - 1,
+                        bits,
+                        left,
+                        right,
+                        unsigned,
+                        signed,
+                        integer,
+                    )
+                events += end - start
         table[EVENTS] += events
         return DONE
 
@@ -261,8 +242,8 @@ def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
 @cache
 def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
     """Return the entry that adds the runs due in a loop to that loop's row (see `push`)."""
-    unsigned, integer = _types(word_bits, row_bits)
-    add, fields = _make_add(word_bits, row_bits, constant), _make_fields(word_bits, row_bits)
+    # numba cannot cache a function whose closure holds compiled functions; types are fine
+    unsigned, signed, integer = _types(word_bits, row_bits)
 
     def collect_due(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         heads, tails, fills, pool, free, n_free = _calendar(table)
@@ -274,7 +255,9 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
         slots = (table[MASK] + 1) << table[STRIDE_BITS]
         ring = array(table[RING], slots, integer)
         base = (step & table[MASK]) << table[STRIDE_BITS]
-        weight, weight_bits, left, right = fields(table)
+        weight, bits = integer(table[WEIGHT]), unsigned(table[WEIGHT_BITS])
+        left = unsigned(word_bits - table[WEIGHT_BITS])
+        right = signed(word_bits - table[WEIGHT_BITS] - table[SHIFT])
         length_mask = (1 << _LENGTH_BITS) - 1
         events = 0
         while page >= 0:
@@ -292,20 +275,25 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
                     end = start + (value & length_mask)
                     _prefetch_words(table[WORDS], start, end, word_bits // 8)
                 start = entries[j] >> _LENGTH_BITS
-                length = entries[j] & length_mask
-                add(
-                    ring,
-                    words,
-                    start,
-                    start + length,
-                    base,
-                    slots - 1,
-                    weight,
-                    weight_bits,
-                    left,
-                    right,
-                )
-                events += length
+                end = start + (entries[j] & length_mask)
+                if constant:
+                    _add_constant(ring, words, start, end, base, slots - 1, weight)
+                else:
+                    _add_fields(
+                        ring,
+                        words,
+                        start,
+                        end,
+                        base,
+                        slots - 1,
+                        bits,
+                        left,
+                        right,
+                        unsigned,
+                        signed,
+                        integer,
+                    )
+                events += end - start
             free[n_free[0]] = page
             n_free[0] += 1
             page = np.int64(-1) if is_last else pool[page * PAGE + _PER_PAGE]

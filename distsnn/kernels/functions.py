@@ -95,6 +95,12 @@ def _exp_into(x, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _log_into(x, out):
+    for i in range(x.size):
+        out[i] = log(x[i])
+
+
+@kernel
 def _expm1_into(x, out):  # type: ignore[no-untyped-def]
     for i in range(x.size):
         out[i] = expm1(x[i])
@@ -113,4 +119,12 @@ def expm1_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") 
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)
     _expm1_into(values.reshape(-1), out.reshape(-1))
+    return out
+
+
+def log_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") -> np.ndarray:  # type: ignore[type-arg]
+    """Return `log` of every element (float64, any shape), with the same bits on every machine."""
+    values = np.asarray(x, dtype=np.float64)
+    out = np.empty(values.shape)
+    _log_into(values.reshape(-1), out.reshape(-1))
     return out

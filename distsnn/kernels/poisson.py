@@ -20,8 +20,8 @@ from numba import int16, uint16, uint32, uint64
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
 from distsnn.jit import Entry, array, entry, inline, kernel
-from distsnn.kernels.functions import exp, log
-from distsnn.kernels.rows import row32, row64
+from distsnn.kernels.functions import exp, exp_array, log
+from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import log_factorial
 
 # Table: the row (kernels.rows), then
@@ -49,7 +49,7 @@ def thresholds(mean: float) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
     -------
     ndarray of uint64, shape (n,), n >= COMPARED + 1
     """
-    probability = float(exp.py_func(-mean))
+    probability = float(exp_array(-mean))
     total, k = probability, 0
     values = []
     while True:
@@ -146,30 +146,8 @@ def _rounded(exact, shared, rounded):  # type: ignore[no-untyped-def]
     return uint16(min(exact[COMPARED - 1] >> uint64(16), uint64(0xFFFF)))
 
 
-@inline
-def _add32(table, counts, first, last, step, single_weight):  # type: ignore[no-untyped-def]
-    row = row32(table, first, last, step)
-    if single_weight:
-        weight = array(table[WEIGHTS], 1, np.int32)[0]
-        for i in range(row.size):
-            row[i] += np.int32(np.int32(counts[i]) * weight)
-    else:
-        weights = array(table[WEIGHTS] + 4 * first, row.size, np.int32)
-        for i in range(row.size):
-            row[i] += np.int32(np.int32(counts[i]) * weights[i])
-
-
-@inline
-def _add64(table, counts, first, last, step, single_weight):  # type: ignore[no-untyped-def]
-    row = row64(table, first, last, step)
-    if single_weight:
-        weight = array(table[WEIGHTS], 1, np.int64)[0]
-        for i in range(row.size):
-            row[i] += np.int64(counts[i]) * weight
-    else:
-        weights = array(table[WEIGHTS] + 8 * first, row.size, np.int64)
-        for i in range(row.size):
-            row[i] += np.int64(counts[i]) * weights[i]
+def _row_type(row_bits: int) -> tuple[type, int]:
+    return (np.int32, 4) if row_bits == 32 else (np.int64, 8)
 
 
 @cache
@@ -185,7 +163,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
     single_weight : bool
         Whether all neurons of the range have the weight ``weights[0]``; else one each.
     """
-    add = _add32 if row_bits == 32 else _add64
+    integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
@@ -212,7 +190,15 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
                 _search(halves, halves_own, counts, exact, array(table[GUIDE], _GUIDE, np.int64))
             elif _compare(halves, counts, rounded) >= tail:
                 _resolve_tail(halves, counts, counters, exact, tail, now, stimulus, low, high)
-            add(table, counts, start, stop, step, single_weight)
+            row = row_of(table, start, stop, step, integer, width)
+            if single_weight:
+                weight = array(table[WEIGHTS], 1, integer)[0]
+                for i in range(n):
+                    row[i] += integer(integer(counts[i]) * weight)
+            else:
+                weights = array(table[WEIGHTS] + width * start, n, integer)
+                for i in range(n):
+                    row[i] += integer(integer(counts[i]) * weights[i])
         return 0
 
     return entry(update)
@@ -261,15 +247,14 @@ def _rejection(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-un
 @cache
 def own_rates(row_bits: int) -> Entry:
     """Return the entry for one rate per neuron (means in steps: the table's MEANS)."""
-    row_of = row32 if row_bits == 32 else row64
-    integer = np.int32 if row_bits == 32 else np.int64
+    integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
-        row = row_of(table, first, last, step)
+        row = row_of(table, first, last, step, integer, width)
         n = last - first
-        weights = array(table[WEIGHTS] + first * (row_bits // 8), n, integer)
+        weights = array(table[WEIGHTS] + width * first, n, integer)
         means = array(table[MEANS] + first * 8, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
         for i in range(n):

@@ -6,22 +6,13 @@ their table: RING, the address of the receptor's row 0 at the entry's first neur
 number of rows less one; STRIDE, the slots of a row.
 """
 
-import numpy as np
-
 from distsnn.jit import array, inline
 
 RING, MASK, STRIDE = 0, 1, 2
 
 
 @inline
-def row32(table, first, last, step):  # type: ignore[no-untyped-def]
-    """Return the int32 row of loop `step`, neurons first to last."""
+def row_of(table, first, last, step, integer, width):
+    """Return the row of loop `step`, neurons first to last, of a type of `width` bytes."""
     slot = (step & table[MASK]) * table[STRIDE] + first
-    return array(table[RING] + 4 * slot, last - first, np.int32)
-
-
-@inline
-def row64(table, first, last, step):  # type: ignore[no-untyped-def]
-    """Return the int64 row of loop `step`, neurons first to last."""
-    slot = (step & table[MASK]) * table[STRIDE] + first
-    return array(table[RING] + 8 * slot, last - first, np.int64)
+    return array(table[RING] + width * slot, last - first, integer)

@@ -14,27 +14,26 @@ from distsnn.kernels.functions import exp, log
 CONSTANT, NORMAL, TRUNCATED_NORMAL, LOGNORMAL, UNIFORM, EXPONENTIAL = range(6)
 
 
-def _ziggurat(layers: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Return the layers' right edges and the density at them, from the top down.
+_LAYERS = 256
+_R = 3.6541528853610088  # start of the tail
+_AREA = 0.00492867323399  # of a layer
 
-    Marsaglia & Tsang (2000), J. Stat. Softw. 5(8), with the base strip first. R is the start of
-    the tail and V the area of a layer for 256 layers.
+
+@kernel
+def _ziggurat(x, y):
+    """Fill the layers' right edges and the density at them, from the base strip up.
+
+    Marsaglia & Tsang (2000), J. Stat. Softw. 5(8).
     """
-    r, v = 3.6541528853610088, 0.00492867323399
-
-    def gauss(x: float) -> float:
-        return float(exp.py_func(-0.5 * x * x))
-
-    x = np.empty(layers + 1)
-    x[0], x[1] = v / gauss(r), r
-    for i in range(2, layers):
-        x[i] = (-2.0 * log.py_func(v / x[i - 1] + gauss(x[i - 1]))) ** 0.5
-    x[layers] = 0.0
-    return x, np.array([gauss(edge) for edge in x])
+    x[0], x[1], x[_LAYERS] = _AREA / exp(-0.5 * _R * _R), _R, 0.0
+    for i in range(2, _LAYERS):
+        x[i] = np.sqrt(-2.0 * log(_AREA / x[i - 1] + exp(-0.5 * x[i - 1] * x[i - 1])))
+    for i in range(_LAYERS + 1):
+        y[i] = exp(-0.5 * x[i] * x[i])
 
 
-_X, _Y = _ziggurat(256)
-_R = 3.6541528853610088
+_X, _Y = np.empty(_LAYERS + 1), np.empty(_LAYERS + 1)
+_ziggurat(_X, _Y)
 
 
 @inline

@@ -10,7 +10,7 @@ from numba import uint32, uint64
 
 from distsnn.counter_rng import NOISE, philox
 from distsnn.jit import Entry, array, entry
-from distsnn.kernels.rows import row32, row64
+from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import normal
 
 # Given spikes: the row (kernels.rows), then
@@ -30,13 +30,13 @@ PROBE_TABLE_SIZE = 5
 @cache
 def given_spikes(row_bits: int) -> Entry:
     """Return the entry that adds given events (sorted by loop) to the row of their loop."""
-    row_of = row32 if row_bits == 32 else row64
+    integer, width = (np.int32, 4) if row_bits == 32 else (np.int64, 8)
 
     def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
         steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
         targets = array(table[EVENT_TARGETS], table[N_EVENTS], np.int64)
         weights = array(table[EVENT_WEIGHTS], table[N_EVENTS], np.int64)
-        row = row_of(table, first, last, step)
+        row = row_of(table, first, last, step, integer, width)
         at = table[POSITION]
         while at < steps.size and steps[at] < step:
             at += 1
