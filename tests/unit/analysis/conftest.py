@@ -7,9 +7,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
 
-from synthetic_run import Written, write_run  # noqa: E402 (its folder is added above)
+from synthetic_run import Written, write_run
 
-from distsnn.analysis import Run, open_run  # noqa: E402
+from distsnn.analysis import Run, open_run
 
 
 @pytest.fixture(scope="session")
