@@ -4,9 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.populations import InputRing
-from distsnn.engine.row_sets import RowSet
+from distsnn.engine.row_sets import Generator, RowSet
 from distsnn.engine.tables import Call
 from distsnn.kernels import delivery as kernels
+from distsnn.kernels import procedural, wiring_draws
+from distsnn.kernels import wiring_columns as columns
+from distsnn.kernels.trees import SOURCES_IN_GROUP
 
 # Pages of a calendar at the start; it doubles whenever it is full.
 _FIRST_PAGES = 256
@@ -102,3 +105,87 @@ class Delivery:
     def events(self) -> int:
         """Synaptic events delivered so far."""
         return int(self._table[kernels.EVENTS])
+
+
+class ProceduralDelivery:
+    """A generator in action: it draws the synapses of arriving spikes and pushes them.
+
+    Parameters
+    ----------
+    generator : Generator
+        The synapses' description.
+    ring : InputRing
+        Input.
+    spike_gid, spike_step : ndarray of uint32, int64
+        The list of spikes to deliver.
+
+    Attributes
+    ----------
+    deliver : Call
+        Called with a range of the list.
+    """
+
+    collect: Call | None = None
+
+    def __init__(
+        self,
+        generator: Generator,
+        ring: InputRing,
+        spike_gid: npt.NDArray[np.uint32],
+        spike_step: npt.NDArray[np.int64],
+    ) -> None:
+        made = generator
+        groups = -(-made.size // SOURCES_IN_GROUP)
+        shares = np.zeros((max(1, len(made.cells)), groups), np.int64)
+        procedural.group_shares(made.ints, made.cells, made.keys, shares)
+        cell_keys = np.zeros(len(made.cells), np.uint64)
+        for p, row in enumerate(made.ints):
+            cells = slice(int(row[columns.CELL_FIRST]), int(row[columns.CELL_LAST]))
+            cell_keys[cells] = wiring_draws.cell_streams(
+                made.keys[p], made.cells[cells, columns.BLOCK]
+            )
+        entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
+        self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
+        self.deliver = call = Call(entry, self._table, 0, 0)
+        ring.point(call, made.plan.plane)
+        ring.describe(call)
+        words = procedural.SCRATCH_WORDS * made.longest_row
+        for at, array in (
+            (procedural.SPIKE_GID, spike_gid),
+            (procedural.SPIKE_STEP, spike_step),
+            (procedural.INTS, made.ints),
+            (procedural.FLOATS, made.floats),
+            (procedural.KEYS, made.keys),
+            (procedural.CELLS, made.cells),
+            (procedural.CELL_KEYS, cell_keys),
+            (procedural.SHARES, shares),
+            (procedural.CAPACITY, made.capacity),
+            (procedural.OWNED_BEFORE, made.owned_before),
+            (procedural.WEIGHTS, made.weights),
+            (procedural.DELAYS, made.delays),
+            (procedural.SCRATCH, np.zeros(words, np.int64)),
+            (procedural.TAKEN, np.zeros((made.block_size >> 6) + 1, np.uint64)),
+        ):
+            call.point(at, array)
+        for at, number in (
+            (procedural.GID, made.gid),
+            (procedural.N_SOURCES, made.size),
+            (procedural.PLANE, made.plan.plane),
+            (procedural.N_PROJECTIONS, len(made.ints)),
+            (procedural.N_CELLS, len(made.cells)),
+            (procedural.N_GROUPS, groups),
+            (procedural.N_TREE, made.capacity.size),
+            (procedural.N_WEIGHTS, made.weights.size),
+            (procedural.N_DELAYS, made.delays.size),
+            (procedural.LONGEST, made.longest_row),
+        ):
+            self._table[at] = number
+
+    def grow(self) -> None:
+        """Never asked for: nothing is kept between loops."""
+        raise AssertionError("a procedural delivery has no calendar")
+
+    @property
+    def events(self) -> int:
+        """Synaptic events delivered so far."""
+        return int(self._table[procedural.EVENTS])

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.delivery import Delivery
+from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons, make_neurons, update_call
 from distsnn.engine.probes import Probe, probes
@@ -106,7 +106,7 @@ class RankEngine:
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
-        pushed = [one.plan for one in wiring.row_sets if not one.plan.pull]
+        pushed = wiring.generators or any(not one.plan.pull for one in wiring.row_sets)
         rows = 1 << wiring.largest_delay.bit_length() if pushed else 1
         most = wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
         kind = np.int32 if most.max() < 2**31 else np.int64
@@ -152,9 +152,10 @@ class RankEngine:
             emission.GROUP_GID: layout.group_gid,
             emission.GROUP_SIZE: layout.group_size,
         }
-        self.deliveries = [
-            Delivery(one, self.ring, swap.arrival_gid, swap.arrival_step)
-            for one in self.wiring.row_sets
+        spikes = (swap.arrival_gid, swap.arrival_step)
+        self.deliveries: list[Delivery | ProceduralDelivery] = [
+            *(Delivery(one, self.ring, *spikes) for one in self.wiring.row_sets),
+            *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
         ]
         self._calls: dict[str, list[Call]] = {
             "collects": [one.collect for one in self.deliveries if one.collect is not None],

@@ -51,6 +51,37 @@ class RowSet:
         return sum(array.nbytes for array in arrays)
 
 
+@dataclass(eq=False)
+class Generator:
+    """What draws the synapses of one population's neurons again, whenever they spike.
+
+    Attributes
+    ----------
+    plan : RowSetPlan
+        Receptor plane and longest delay.
+    gid, size : int
+        The sources.
+    ints, floats, keys, cells, capacity, owned_before, weights, delays : ndarray
+        Projections and cells as `kernels.wiring.build_rows` takes them.
+    longest_row, block_size : int
+        Sizes of scratch.
+    """
+
+    plan: RowSetPlan
+    gid: int
+    size: int
+    ints: Ints
+    floats: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.uint64]
+    cells: Ints
+    capacity: Ints
+    owned_before: Ints
+    weights: npt.NDArray[np.float64]
+    delays: npt.NDArray[np.int32]
+    longest_row: int
+    block_size: int
+
+
 class GrowingRowSet:
     """A row set while it is built: arrays with room, and how much of them is used."""
 
@@ -71,7 +102,7 @@ class GrowingRowSet:
         self.numbers[columns.DELAY_IN_WORD] = plan.delay_bits > 0
         self.numbers[columns.SORTED] = plan.pull
         self.numbers[columns.SMALLEST] = 1 << 40
-        bits = plan.word_bits - plan.target_bits - plan.field_bits
+        bits = max(0, plan.word_bits - plan.target_bits - plan.field_bits)
         self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
 
     def room(self, more: int) -> None:

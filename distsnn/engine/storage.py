@@ -9,7 +9,18 @@ from dataclasses import dataclass
 
 from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps, delay_support
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    ExplicitFile,
+    FixedOutdegree,
+    FixedTotalNumber,
+    OneToOne,
+    PairwiseBernoulli,
+    Projection,
+    delay_steps,
+    delay_support,
+)
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta, to_integers
 from distsnn.network.values import bounds, mean_of
@@ -23,7 +34,11 @@ MOST_CONSTANT_SETS = 8
 DELAY_TAIL = 2.0**-32
 
 DELIVERIES = ("auto", "pull", "push")
-STORAGES = ("auto", "packed", "explicit")
+STORAGES = ("auto", "packed", "explicit", "procedural")
+# Rules whose synapses can be drawn again from their source alone.
+_PROCEDURAL = (OneToOne, AllToAll, FixedOutdegree, FixedTotalNumber, PairwiseBernoulli)
+# Bytes of a stored synapse, for the choice between storing and drawing again.
+_STORED_BYTES = 4.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class RowSetPlan:
         The delay of all synapses in steps; None where they differ.
     longest : int
         Largest possible delay, steps.
+    procedural : bool
+        Nothing is stored: a source's synapses are drawn again when its spike arrives.
     """
 
     projections: tuple[int, ...]
@@ -63,6 +80,7 @@ class RowSetPlan:
     weight: int | None
     delay: int | None
     longest: int
+    procedural: bool = False
 
 
 def planes(layout: Layout, one: Projection) -> tuple[int, int]:
@@ -78,7 +96,12 @@ def planes(layout: Layout, one: Projection) -> tuple[int, int]:
 
 
 def choose(
-    layout: Layout, quanta: Quanta, *, delivery: str = "auto", storage: str = "auto"
+    layout: Layout,
+    quanta: Quanta,
+    *,
+    delivery: str = "auto",
+    storage: str = "auto",
+    memory_bytes: float = math.inf,
 ) -> list[RowSetPlan]:
     """Return the row sets of a rank, without those for edges that are given or do not fit.
 
@@ -90,8 +113,11 @@ def choose(
         Fixed-point scales.
     delivery : {"auto", "pull", "push"}
         Delivery strategy; "auto" decides by the mean length of a run.
-    storage : {"auto", "packed", "explicit"}
-        "packed" keeps constant weights in words too, "explicit" takes 8 bytes a synapse.
+    storage : {"auto", "packed", "explicit", "procedural"}
+        "packed" keeps constant weights in words too, "explicit" takes 8 bytes a synapse,
+        "procedural" stores nothing where the rule allows it.
+    memory_bytes : float
+        Memory for synapses; where they need more, "auto" does not store what it can draw again.
 
     Raises
     ------
@@ -102,8 +128,15 @@ def choose(
         raise unknown("delivery", delivery, DELIVERIES, where="delivery")
     if storage not in STORAGES:
         raise unknown("storage", storage, STORAGES, where="storage")
+    if storage == "auto" and _stored_bytes(layout) > memory_bytes:
+        storage = "procedural"
     chooser = _Chooser(layout, quanta, delivery, storage)
     return chooser.plans()
+
+
+def _stored_bytes(layout: Layout) -> float:
+    share = layout.n_neurons / layout.network.n_neurons
+    return _STORED_BYTES * layout.network.expected_synapses() * share
 
 
 def explicit_plan(layout: Layout, plane: int, longest: int, delivery: str) -> RowSetPlan:
@@ -163,9 +196,12 @@ class _Chooser:
         ]
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}
+        generated: dict[int, list[int]] = {}
         for index in drawn:
             one = self.projections[index]
-            if self.storage == "auto" and isinstance(one.weight, float):
+            if self.storage == "procedural" and isinstance(one.rule, _PROCEDURAL):
+                generated.setdefault(self._plane(index), []).append(index)
+            elif self.storage in ("auto", "procedural") and isinstance(one.weight, float):
                 constant.setdefault((self._plane(index), self._constant(index)), []).append(index)
             else:
                 words.setdefault(self._plane(index), []).append(index)
@@ -180,7 +216,15 @@ class _Chooser:
         ]
         for plane, members in words.items():
             made += self._word_sets(plane, sorted(members))
+        made += [self._generated(plane, members) for plane, members in generated.items()]
         return made
+
+    def _generated(self, plane: int, members: list[int]) -> RowSetPlan:
+        _, _, longest = self._delays(members)
+        bits = self.layout.target_bits
+        return RowSetPlan(
+            tuple(members), plane, False, 64, bits, 0, 62, 0, None, None, longest, procedural=True
+        )
 
     def _plane(self, index: int) -> int:
         one = self.projections[index]

@@ -5,6 +5,7 @@ sorted edges of the slice first, then all its rows. Synapses that do not fit the
 edges, are collected and become the last row sets, with 8-byte words.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from distsnn.counter_rng import WIRING
 from distsnn.engine import edges as given
 from distsnn.engine.layout import Layout
-from distsnn.engine.row_sets import GrowingRowSet, RowSet
+from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
 from distsnn.kernels import sampling, trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
@@ -60,6 +61,8 @@ class Wiring:
     ----------
     row_sets : list of RowSet
         Those that hold synapses.
+    generators : list of Generator
+        Synapses that are not stored.
     synapses : int
         Their number.
     smallest_delay, largest_delay : int
@@ -69,6 +72,7 @@ class Wiring:
     """
 
     row_sets: list[RowSet]
+    generators: list[Generator]
     synapses: int
     smallest_delay: int
     largest_delay: int
@@ -76,7 +80,13 @@ class Wiring:
 
 
 def build(
-    layout: Layout, quanta: Quanta, seed: int, *, delivery: str = "auto", storage: str = "auto"
+    layout: Layout,
+    quanta: Quanta,
+    seed: int,
+    *,
+    delivery: str = "auto",
+    storage: str = "auto",
+    memory_bytes: float = math.inf,
 ) -> Wiring:
     """Build the synapses onto a rank's neurons.
 
@@ -88,7 +98,7 @@ def build(
         Fixed-point scales.
     seed : int
         The run's seed.
-    delivery, storage : str
+    delivery, storage, memory_bytes
         See `storage.choose`.
 
     Raises
@@ -101,7 +111,8 @@ def build(
     load = np.zeros((n_planes, layout.n_local), np.int64)
     keys = wiring_draws.object_keys(seed, WIRING, len(network.projections))
     builder = _Builder(layout, quanta, keys, load)
-    for plan in choose(layout, quanta, delivery=delivery, storage=storage):
+    plans = choose(layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes)
+    for plan in plans:
         builder.add(plan, _NO_EDGES)
     for index, one in enumerate(network.projections):
         if isinstance(one.rule, Explicit | ExplicitFile):
@@ -131,12 +142,15 @@ class _Builder:
         self.layout, self.quanta, self.keys, self.load = layout, quanta, keys, load
         self.spilled: list[Ints] = []
         self.row_sets: list[RowSet] = []
+        self.generators: list[Generator] = []
         self.synapses = 0
         self.smallest, self.largest = 1 << 40, 0
 
     def result(self) -> Wiring:
         smallest = self.smallest if self.largest else 0
-        return Wiring(self.row_sets, self.synapses, smallest, self.largest, self.load)
+        return Wiring(
+            self.row_sets, self.generators, self.synapses, smallest, self.largest, self.load
+        )
 
     def give(self, index: int, one: Projection) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
@@ -222,16 +236,20 @@ class _Builder:
             if members or low < high:
                 part = _Part(self, plan, members)
                 part.build(growing, gid, population.size, prepared[low:high])
+                if plan.procedural:
+                    self.generators.append(part.generator(gid, population.size))
         self.spilled += growing.spilled
         numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
         if numbers[columns.LARGEST]:
             self.smallest = min(self.smallest, int(numbers[columns.SMALLEST]))
             self.largest = max(self.largest, int(numbers[columns.LARGEST]))
-        if numbers[columns.USED_WORDS]:
+        if numbers[columns.USED_WORDS] and not plan.procedural:
             self.row_sets.append(growing.finish())
 
     def _estimate(self, plan: RowSetPlan) -> int:
+        if plan.procedural:
+            return 0
         share = self.layout.n_neurons / self.layout.network.n_neurons
         expected = 0.0
         for index in plan.projections:
@@ -338,17 +356,14 @@ class _Part:
     def build(self, growing: GrowingRowSet, gid: int, size: int, prepared: Ints) -> None:
         """Write the rows of all sources of the population."""
         n = len(self.projections)
-        cells = np.array(self.cells, np.int64).reshape(-1, columns.N_CELL)
-        capacity, owned_before, local_of = (
-            np.concatenate([*arrays, np.empty(0, np.int64)])
-            for arrays in (self.capacity, self.owned_before, self.local_of)
-        )
-        weights = np.concatenate([*self.weights, np.empty(0)])
-        delays = np.concatenate([*self.delays, np.empty(0, np.int32)])
+        cells = self._cell_table()
+        capacity, owned_before, local_of = self._tree_tables()
+        weights, delays = self._given()
         block = self.layout.table.block_size
         taken = np.zeros((block >> 6) + 1, np.uint64)
         delay_counts = np.zeros(self.plan.longest + 2, np.int64)
         fixed = self._longest_fixed()
+        self.longest = 1
         for from_source, to_source in self._edge_slices(size):
             starts = np.zeros((n, to_source - from_source + 1), np.int64)
             edges = self._sorted_edges(cells, from_source, to_source, starts)
@@ -363,6 +378,9 @@ class _Part:
                 longest += int(np.diff(bounds).max(initial=0))
                 if longest == 0:
                     continue
+                self.longest = max(self.longest, longest)
+                if self.plan.procedural:  # counted, but not kept
+                    growing.numbers[columns.USED_WORDS] = growing.numbers[columns.USED_ROWS] = 0
                 growing.room(longest * (last - first))
                 spilled = np.empty((longest * (last - first), 5), np.int64)
                 growing.numbers[columns.N_SPILLED] = 0
@@ -400,6 +418,38 @@ class _Part:
                 n_spilled = int(growing.numbers[columns.N_SPILLED])
                 if n_spilled:
                     growing.spilled.append(spilled[:n_spilled].copy())
+
+    def generator(self, gid: int, size: int) -> Generator:
+        """Return what draws the population's synapses again, after they were built once."""
+        return Generator(
+            self.plan,
+            gid,
+            size,
+            self.ints,
+            self.floats,
+            self.keys,
+            self._cell_table(),
+            *self._tree_tables()[:2],
+            *self._given(),
+            self.longest,
+            self.layout.table.block_size,
+        )
+
+    def _cell_table(self) -> Ints:
+        return np.array(self.cells, np.int64).reshape(-1, columns.N_CELL)
+
+    def _tree_tables(self) -> tuple[Ints, Ints, Ints]:
+        tables = (self.capacity, self.owned_before, self.local_of)
+        capacity, owned_before, local_of = (
+            np.concatenate([*arrays, np.empty(0, np.int64)]) for arrays in tables
+        )
+        return capacity, owned_before, local_of
+
+    def _given(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        return (
+            np.concatenate([*self.weights, np.empty(0)]),
+            np.concatenate([*self.delays, np.empty(0, np.int32)]),
+        )
 
     def _longest_fixed(self) -> int:
         """Return the most synapses of one source from rules whose counts are not made yet."""

@@ -203,7 +203,7 @@ def _finish_piece(row_set, gid, first, n, targets, weights, delays, receptors, s
 
 
 @kernel
-def _cells_of_source(
+def append_synapses(
     p,
     ints,
     floats,
@@ -223,11 +223,18 @@ def _cells_of_source(
     targets,
     at,
 ):
-    """Append a source's synapses in all cells of a projection; return the row's new length."""
+    """Append a source's synapses (keys and targets) in all cells of a projection.
+
+    Returns
+    -------
+    int
+        The row's new length.
+    """
     rule = ints[p, RULE]
     first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
     self_excluded = ints[p, AUTAPSES] == 0
     its_label = label(source)
+    begin = n
     if rule == TOTAL and not self_excluded:
         for c in range(first_cell, last_cell):
             m = counts[c]
@@ -237,6 +244,7 @@ def _cells_of_source(
                 sizes[n + j] = cells[c, SIZE]
                 targets[n + j] = cells[c, LOCAL]
             n += m
+        _uniform_targets(keys[begin:n], sizes[begin:n], targets[begin:n])
         return n
     if rule == OUTDEGREE:
         own = source if self_excluded else np.int64(-1)
@@ -262,7 +270,6 @@ def _cells_of_source(
         synapse_key = labelled(cell_keys[c], its_label)
         for j in range(m):
             keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
-            sizes[n + j] = 0
             targets[n + j] = cells[c, LOCAL] + found[j]
             at[n + j] = source
             if rule == ALL_TO_ALL:
@@ -272,7 +279,7 @@ def _cells_of_source(
 
 
 @kernel
-def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, sizes, targets):
+def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
     """Append a source's edges of a fixed-indegree projection; return the row's new length."""
     tree = ints[p, TREE_FIRST]
     prefix = capacity[tree : tree + ints[p, TREE_SIZE]]
@@ -281,7 +288,6 @@ def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, sizes, ta
         j = edges[e] & uint64(0xFFFFFFFF)
         block = np.searchsorted(prefix, target, side="right") - 1
         keys[n] = stream(key, TARGET + target) + uint64(3) * j * GOLDEN
-        sizes[n] = 0
         targets[n] = local_of[tree + block] + target
         n += 1
     return n
@@ -423,10 +429,10 @@ def build_rows(
             if ints[p, RULE] == INDEGREE:
                 own = edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
                 n = _edges_of_source(
-                    p, ints, keys[p], own, capacity, local_of, n, keys_of_row, sizes, targets
+                    p, ints, keys[p], own, capacity, local_of, n, keys_of_row, targets
                 )
             else:
-                n = _cells_of_source(
+                n = append_synapses(
                     p,
                     ints,
                     floats,
@@ -448,8 +454,6 @@ def build_rows(
                 )
             if n == begin:
                 continue
-            if ints[p, RULE] == TOTAL and ints[p, AUTAPSES]:
-                _uniform_targets(keys_of_row[begin:n], sizes[begin:n], targets[begin:n])
             draw_weights(
                 ints[p],
                 floats[p],

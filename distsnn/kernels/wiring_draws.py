@@ -49,6 +49,15 @@ def object_keys(seed, purpose, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def cell_streams(key, blocks):
+    """Return the streams of a projection's cells (uint64), by the numbers of their blocks."""
+    keys = np.empty(blocks.size, np.uint64)
+    for c in range(blocks.size):
+        keys[c] = stream(key, blocks[c])
+    return keys
+
+
+@kernel
 def total_number_counts(ints, cells, keys, first, last, counts):  # type: ignore[no-untyped-def]
     """Fill ``counts[s, c]`` of fixed-total-number projections for sources first to last.
 

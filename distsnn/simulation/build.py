@@ -27,10 +27,13 @@ from distsnn.network import (
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
+from distsnn.simulation.clock import available_bytes
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
 LARGEST_SEED = 2**64 - 1
+# What may be filled with synapses of the memory that is free before the build.
+_MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Settings:
         Strategy that assigns blocks to ranks, or an assignment.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
-    storage : {"auto", "packed", "explicit"}
+    storage : {"auto", "packed", "explicit", "procedural"}
         How synapses are stored.
     """
 
@@ -130,7 +133,12 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         }
         scales = quanta(network, files)
         wired = wiring.build(
-            layout, scales, settings.seed, delivery=settings.delivery, storage=settings.storage
+            layout,
+            scales,
+            settings.seed,
+            delivery=settings.delivery,
+            storage=settings.storage,
+            memory_bytes=_MEMORY_SHARE * available_bytes() / communicator.node_size,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
     mine = wired.smallest_delay or _LONGEST_EPOCH

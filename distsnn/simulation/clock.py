@@ -36,6 +36,16 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def available_bytes() -> float:
+    """Return the memory of this machine that is free for use, bytes; infinite if unknown."""
+    memory = Path("/proc/meminfo")
+    if memory.exists():
+        for line in memory.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024.0
+    return float("inf")
+
+
 def split_wait(exchange_s: list[float]) -> list[float]:
     """Return how long each rank waited: its time in exchanges above the shortest of all ranks.
 

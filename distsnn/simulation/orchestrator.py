@@ -90,7 +90,7 @@ class Simulation:
         How blocks of neurons are assigned to ranks.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
-    storage : {"auto", "packed", "explicit"}
+    storage : {"auto", "packed", "explicit", "procedural"}
         How synapses are stored.
     progress : bool or Progress
         Whether and how progress is shown (by rank 0).

@@ -55,7 +55,7 @@ def simulate(
         How blocks of neurons are assigned to ranks.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
-    storage : {"auto", "packed", "explicit"}
+    storage : {"auto", "packed", "explicit", "procedural"}
         How synapses are stored.
     progress : bool or Progress
         Whether and how progress is shown.

@@ -1,0 +1,209 @@
+"""Synapses that are not stored: a source's are drawn again, whole, whenever its spike arrives.
+
+The kernels are those that write stored rows, called for one source, so the synapses are the same.
+Only how many synapses each group of 64 sources has in each cell is kept for projections with a
+fixed total number: one word for 64 sources.
+
+Axes: p projection, c cell, g group of 64 sources, n synapse of the row.
+"""
+
+import numpy as np
+
+from distsnn.counter_rng import stream
+from distsnn.jit import array, entry, kernel
+from distsnn.kernels.delivery import DONE
+from distsnn.kernels.rows import MASK, RING, STRIDE
+from distsnn.kernels.trees import GROUP, SOURCES_IN_GROUP, count_in_group, split_sources
+from distsnn.kernels.wiring import append_synapses
+from distsnn.kernels.wiring_columns import (
+    AUTAPSES,
+    BLOCK,
+    CELL_FIRST,
+    CELL_LAST,
+    FIRST_TARGET,
+    N_CELL,
+    N_FLOAT,
+    N_INT,
+    N_PRE,
+    PRE_START,
+    RECEPTOR_NEGATIVE,
+    RECEPTOR_POSITIVE,
+    RULE,
+    SIZE,
+    TOTAL,
+    TOTAL_SYNAPSES,
+)
+from distsnn.kernels.wiring_values import draw_delays, draw_weights
+
+# Table: the receptor's ring (kernels.rows), then
+SPIKE_GID, SPIKE_STEP, GID, N_SOURCES, PLANE = 3, 4, 5, 6, 7
+N_PROJECTIONS, N_CELLS, N_GROUPS = 8, 9, 10
+INTS, FLOATS, KEYS, CELLS, CELL_KEYS, SHARES, CAPACITY, OWNED_BEFORE = range(11, 19)
+N_TREE, WEIGHTS, DELAYS, N_WEIGHTS, N_DELAYS, SCRATCH, TAKEN, LONGEST = range(19, 27)
+EVENTS = 27
+TABLE_SIZE = 28
+
+SCRATCH_WORDS = 9  # per synapse of the longest row, plus the counts of the cells
+
+
+@kernel
+def group_shares(ints, cells, keys, shares):
+    """Fill ``shares[c, g]`` with the synapses of each group of sources in each cell.
+
+    Parameters
+    ----------
+    ints, cells, keys : ndarray
+        Projections and cells (see `kernels.wiring.build_rows`).
+    shares : ndarray of int64, shape (n_cells, n_groups)
+    """
+    for p in range(ints.shape[0]):
+        if ints[p, RULE] != TOTAL:
+            continue
+        groups = (ints[p, N_PRE] + SOURCES_IN_GROUP - 1) // SOURCES_IN_GROUP
+        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
+            size = cells[c, SIZE]
+            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
+            split_sources(
+                cells[c, TOTAL_SYNAPSES],
+                ints[p, N_PRE],
+                size,
+                first_self,
+                stream(keys[p], cells[c, BLOCK]),
+                0,
+                groups,
+                shares[c, :groups],
+            )
+
+
+@kernel
+def _count_source(p, ints, cells, cell_keys, shares, source, found, counts):
+    group = source // SOURCES_IN_GROUP
+    begin = group * SOURCES_IN_GROUP
+    sources = min(SOURCES_IN_GROUP, ints[p, N_PRE] - begin)
+    for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
+        counts[c] = 0
+        if shares[c, group] > 0:
+            size = cells[c, SIZE]
+            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
+            key = stream(cell_keys[c], GROUP + group)
+            count_in_group(shares[c, group], begin, sources, size, first_self, key, found[:sources])
+            counts[c] = found[source - begin]
+
+
+@kernel
+def _add(ring, base, mask, n, targets, weights, delays, stride, plane, receptors):
+    events = 0
+    for i in range(n):
+        if (receptors[0] if weights[i] >= 0 else receptors[1]) == plane:
+            ring[(targets[i] + base + delays[i] * stride) & mask] += weights[i]
+            events += 1
+    return events
+
+
+@kernel
+def _deliver(table, first, last, ring):
+    gids = array(table[SPIKE_GID], last, np.uint32)
+    steps = array(table[SPIKE_STEP], last, np.int64)
+    n_projections, n_cells, longest = table[N_PROJECTIONS], table[N_CELLS], table[LONGEST]
+    ints = array(table[INTS], n_projections * N_INT, np.int64).reshape((n_projections, N_INT))
+    floats = array(table[FLOATS], n_projections * N_FLOAT, np.float64)
+    floats = floats.reshape((n_projections, N_FLOAT))
+    keys = array(table[KEYS], n_projections, np.uint64)
+    cells = array(table[CELLS], n_cells * N_CELL, np.int64).reshape((n_cells, N_CELL))
+    cell_keys = array(table[CELL_KEYS], n_cells, np.uint64)
+    shares = array(table[SHARES], n_cells * table[N_GROUPS], np.int64)
+    shares = shares.reshape((n_cells, table[N_GROUPS]))
+    capacity = array(table[CAPACITY], table[N_TREE], np.int64)
+    owned_before = array(table[OWNED_BEFORE], table[N_TREE], np.int64)
+    given_weights = array(table[WEIGHTS], table[N_WEIGHTS], np.float64)
+    given_delays = array(table[DELAYS], table[N_DELAYS], np.int32)
+    taken = array(table[TAKEN], 1 << 40, np.uint64)
+    step = 8 * longest
+    row_keys = array(table[SCRATCH], longest, np.uint64)
+    reals = array(table[SCRATCH] + step, longest, np.float64)
+    targets = array(table[SCRATCH] + 2 * step, longest, np.int64)
+    weights = array(table[SCRATCH] + 3 * step, longest, np.int64)
+    delays = array(table[SCRATCH] + 4 * step, longest, np.int64)
+    found = array(table[SCRATCH] + 5 * step, longest, np.int64)
+    sizes = array(table[SCRATCH] + 6 * step, longest, np.int64)
+    at = array(table[SCRATCH] + 7 * step, longest, np.int64)
+    settled = array(table[SCRATCH] + 8 * step, longest, np.uint8)
+    in_group = np.empty(SOURCES_IN_GROUP, np.int32)
+    counts = np.empty(n_cells, np.int32)
+    numbers = np.empty(n_cells + 1, np.int64)
+    receptors = np.empty(2, np.int64)
+    stride = table[STRIDE]
+    mask = (table[MASK] + 1) * stride - 1
+    events = 0
+    for i in range(first, last):
+        s = np.int64(gids[i]) - table[GID]
+        if s < 0 or s >= table[N_SOURCES]:
+            continue
+        base = steps[i] * stride
+        for p in range(n_projections):
+            source = s - ints[p, PRE_START]
+            if source < 0 or source >= ints[p, N_PRE]:
+                continue
+            if ints[p, RULE] == TOTAL:
+                _count_source(p, ints, cells, cell_keys, shares, source, in_group, counts)
+            n = append_synapses(
+                p,
+                ints,
+                floats,
+                keys[p],
+                cells,
+                cell_keys,
+                source,
+                counts,
+                capacity,
+                owned_before,
+                taken,
+                found,
+                numbers,
+                0,
+                row_keys,
+                sizes,
+                targets,
+                at,
+            )
+            draw_weights(
+                ints[p],
+                floats[p],
+                row_keys[:n],
+                at[:n],
+                given_weights,
+                reals[:n],
+                settled[:n],
+                weights[:n],
+            )
+            draw_delays(
+                ints[p],
+                floats[p],
+                row_keys[:n],
+                at[:n],
+                given_delays,
+                reals[:n],
+                settled[:n],
+                delays[:n],
+            )
+            receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
+            events += _add(
+                ring, base, mask, n, targets, weights, delays, stride, table[PLANE], receptors
+            )
+    return events
+
+
+@entry
+def deliver32(table, scalars, first, last, step):
+    """Deliver to int32 rows."""
+    ring = array(table[RING], (table[MASK] + 1) * table[STRIDE], np.int32)
+    table[EVENTS] += _deliver(table, first, last, ring)
+    return DONE
+
+
+@entry
+def deliver64(table, scalars, first, last, step):
+    """Deliver to int64 rows."""
+    ring = array(table[RING], (table[MASK] + 1) * table[STRIDE], np.int64)
+    table[EVENTS] += _deliver(table, first, last, ring)
+    return DONE
