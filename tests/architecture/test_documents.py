@@ -22,7 +22,7 @@ def dead_links(text: str, exists) -> list[str]:
 
 
 def readme_command(name: str, text: str) -> subprocess.CompletedProcess[str]:
-    script = ROOT / ".ci" / "readme_command"
+    script = ROOT / ".ci" / "readme_command.py"
     return subprocess.run(
         [sys.executable, script, name], input=text, capture_output=True, text=True
     )

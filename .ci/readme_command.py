@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print a command of the README: .ci/readme_command NAME < README.md.
+"""Print a command of the README: .ci/readme_command.py NAME < README.md.
 
 It is the text of the first ```bash block after the line ``<!-- command: NAME -->``, so that what a
 reader copies is what CI runs.
