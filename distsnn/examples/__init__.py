@@ -1,0 +1,1 @@
+"""Example models that ``distsnn run NAME`` finds; each module defines ``build() -> Network``."""

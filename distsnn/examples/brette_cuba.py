@@ -1,0 +1,79 @@
+"""Self-sustained irregular activity with current-based synapses: a benchmark of simulators.
+
+Brette et al. (2007), "Simulation of networks of spiking neurons: a review of tools and strategies",
+J Comput Neurosci 23:349-398, benchmark 2; doi:10.1007/s10827-007-0038-6, after Vogels & Abbott
+(2005), J Neurosci 25:10786. Parameters as in NEST's example ``brette_et_al_2007/cuba.py``, with an
+indegree that does not grow with the network.
+"""
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PoissonInput,
+    Population,
+    Projection,
+)
+from distsnn.network.populations import Precision
+
+EXCITATORY_INDEGREE, INHIBITORY_INDEGREE = 64, 16
+EXCITATORY_WEIGHT, INHIBITORY_WEIGHT = 16.2, -139.5  # pA
+# A kick starts the activity: Poisson input to some excitatory neurons.
+KICK_RATE, KICK_START, KICK_STOP = 300.0, 1.0, 51.0  # spikes/s, ms, ms
+KICKED_OF_4000 = 50
+
+
+def build(neurons: int = 4000, delay: float = 0.1, precision: Precision = "float32") -> Network:
+    """Return the network of benchmark 2.
+
+    Parameters
+    ----------
+    neurons : int
+        Number of neurons, 80 % of them excitatory.
+    delay : float
+        Delay of all synapses, ms.
+    precision : {"float32", "float64"}
+        Type of the neurons' state.
+
+    Returns
+    -------
+    Network
+        An indegree of 64 excitatory and 16 inhibitory synapses at any size.
+
+    Raises
+    ------
+    DescriptionError
+        If a population or the kicked part would be empty.
+    """
+    inhibitory_size = neurons // 5
+    kicked = KICKED_OF_4000 * neurons // 4000
+    if inhibitory_size < 1 or kicked < 1:
+        raise DescriptionError(
+            "too few neurons", where="brette_cuba, neurons", value=neurons, allowed="80 or more"
+        )
+    neuron = IafPscExp(
+        C_m=200.0,
+        tau_m=20.0,
+        tau_syn_ex=5.0,
+        tau_syn_in=10.0,
+        t_ref=5.0,
+        E_L=-49.0,
+        V_reset=-60.0,
+        V_th=-50.0,
+    )
+    initial = {"V_m": -49.0}
+    excitatory = Population("E", neurons - inhibitory_size, neuron, initial, precision)
+    inhibitory = Population("I", inhibitory_size, neuron, initial, precision)
+    projections = [
+        Projection(pre, post, FixedIndegree(indegree), weight=weight, delay=delay)
+        for pre, indegree, weight in (
+            (excitatory, EXCITATORY_INDEGREE, EXCITATORY_WEIGHT),
+            (inhibitory, INHIBITORY_INDEGREE, INHIBITORY_WEIGHT),
+        )
+        for post in (excitatory, inhibitory)
+    ]
+    kick = PoissonInput(
+        excitatory[:kicked], KICK_RATE, EXCITATORY_WEIGHT, start=KICK_START, stop=KICK_STOP
+    )
+    return Network([excitatory, inhibitory], projections, [kick])
