@@ -1,0 +1,48 @@
+"""The oracle of the reference tests: NEST, run by a script in an environment of its own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+NEST_RUN = Path(__file__).parent / "nest" / "nest_run.py"
+RunNest = Callable[..., dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="session")
+def nest_python() -> str:
+    """Return the path of a Python that has NEST."""
+    python = os.environ.get("DISTSNN_NEST_PYTHON")
+    if not python:
+        pytest.skip(
+            "DISTSNN_NEST_PYTHON is not set to a Python with nest-simulator "
+            "(benchmarks/peers/environments.py nest prints one)"
+        )
+    return python
+
+
+@pytest.fixture
+def run_nest(nest_python: str, tmp_path: Path) -> RunNest:
+    """Return ``run_nest(description, **arrays) -> result``; nest/nest_run.py tells the fields.
+
+    It raises RuntimeError with NEST's last words where the script fails.
+    """
+
+    def run(description: Mapping[str, Any], **arrays: np.ndarray) -> dict[str, np.ndarray]:
+        files = [tmp_path / name for name in ("description.json", "arrays.npz", "result.npz")]
+        files[0].write_text(json.dumps(description))
+        np.savez(files[1], **arrays)
+        done = subprocess.run(
+            [nest_python, NEST_RUN, *files], capture_output=True, text=True, timeout=250
+        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout[-1000:] + done.stderr[-2000:])
+        with np.load(files[2]) as result:
+            return {name: result[name] for name in result.files}
+
+    return run
