@@ -122,7 +122,7 @@ def modules_in(top: Path, prefix: str) -> list[Module]:
 def class_of(name: str) -> str | None:
     """Return the class of a dotted name of the package, or None if it has none."""
     parts = name.split(".")[1:]
-    if not parts or (parts[0].startswith("__") and parts[0] not in CLASSES):
+    if not parts:
         return "distsnn"
     for length in range(len(parts), 0, -1):
         if (known := CLASSES.get(".".join(parts[:length]))) is not None:
@@ -133,14 +133,16 @@ def class_of(name: str) -> str | None:
 def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
     """Yield each absolute import as (node, dotted name), wherever it stands.
 
-    ``from a import b`` gives ``a.b``: b may be a module. A literal name given to
-    ``import_module`` or ``__import__`` counts too.
+    ``from a import b`` gives ``a.b``: b may be a module; but ``distsnn`` itself where b is one of
+    the names that it offers. A literal name given to ``import_module`` or ``__import__`` counts.
     """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+            for alias in node.names:
+                offered = node.module == "distsnn" and alias.name not in CLASSES
+                yield node, "distsnn" if offered else f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Call) and _last_name(node.func) in {
             "import_module",
             "__import__",
@@ -190,20 +192,22 @@ def mpi_imports(module: Module) -> list[str]:
 
 
 def eager_root_imports(module: Module) -> list[str]:
-    """Rule: the package's __init__ imports more than leaves only inside a function."""
+    """Rule: the package's __init__ runs imports of more than leaves only inside a function."""
     if module.name != "distsnn":
         return []
-    inside = {
+    later = {
         id(node)
-        for function in ast.walk(module.tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
+        for block in ast.walk(module.tree)
+        if isinstance(block, ast.FunctionDef)
+        or (isinstance(block, ast.If) and _last_name(block.test) == "TYPE_CHECKING")
+        for statement in block.body
+        for node in ast.walk(statement)
     }
     return [
         module.at(node, f"imports {target} at once")
         for node, target in imports(module)
         if target.split(".")[0] == "distsnn" and class_of(target) != "leaves"
-        if id(node) not in inside
+        if id(node) not in later
     ]
 
 
@@ -362,4 +366,18 @@ def layout(files: Mapping[str, str]) -> list[str]:
             for name in regular
             if name in sys.stdlib_module_names
         ]
+    return found
+
+
+def link_faults(root: Path) -> list[str]:
+    """Rule: the package reaches partition, io and slurm through committed relative links."""
+    found = []
+    for name in LINKED:
+        link = root / "distsnn" / name
+        if not link.is_symlink():
+            found.append(f"{name}: distsnn/{name} is not a link")
+        elif link.readlink().as_posix() != f"../{name}":
+            found.append(f"{name}: the link leads to {link.readlink()}, not ../{name}")
+        elif not link.is_dir():
+            found.append(f"{name}: the link leads nowhere")
     return found

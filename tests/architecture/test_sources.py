@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from source_rules import (
@@ -21,6 +22,7 @@ from source_rules import (
     kernel_imports,
     layout,
     libm_calls,
+    link_faults,
     modules_in,
     mpi_imports,
     relative_imports,
@@ -82,14 +84,18 @@ def test_layout_of_the_package() -> None:
 
 
 def test_links_are_relative_and_lead_to_the_real_folders() -> None:
-    for name in LINKED:
-        link = PACKAGE / name
-        assert link.is_symlink(), f"{link} must be a link, see the README"
-        assert link.readlink().as_posix() == f"../{name}"
-        assert link.resolve() == (ROOT / name).resolve()
-        assert (ROOT / name).is_dir()
-    assert not (ROOT / "io" / "__init__.py").exists()
-    assert (PACKAGE / "py.typed").is_file()
+    assert link_faults(ROOT) == []
+
+
+def test_links_that_are_absolute_missing_or_dangling_are_found(tmp_path: Path) -> None:
+    (tmp_path / "distsnn" / "partition").mkdir(parents=True)
+    (tmp_path / "io").mkdir()
+    (tmp_path / "distsnn" / "io").symlink_to(tmp_path / "io")
+    (tmp_path / "distsnn" / "slurm").symlink_to("../slurm")
+    faults = {line.split(":")[0]: line for line in link_faults(tmp_path)}
+    assert "not a link" in faults["partition"]
+    assert "not ../io" in faults["io"]
+    assert "nowhere" in faults["slurm"]
 
 
 def test_every_class_has_its_arrows() -> None:
@@ -118,6 +124,7 @@ BAD = [
     (forbidden_arrows, "distsnn.simulation", "import distsnn.cli"),
     (forbidden_arrows, "distsnn.slurm.submit", "import distsnn.network"),
     (forbidden_arrows, "distsnn.examples.brunel", "import distsnn.cli"),
+    (forbidden_arrows, "distsnn.network.rules", "from distsnn import simulate"),
     (forbidden_arrows, "distsnn.helpers", "import os"),
     (forbidden_arrows, "distsnn.cli", "import distsnn.helpers"),
     (forbidden_arrows, "distsnn.cli", "from tests.conftest import x"),
@@ -130,6 +137,7 @@ BAD = [
     (mpi_imports, "distsnn.comm.exchange", "from mpi4py import MPI"),
     (mpi_imports, "distsnn.simulation", "def f():\n    import mpi4py.MPI"),
     (eager_root_imports, "distsnn", "from distsnn.simulation import simulate"),
+    (eager_root_imports, "distsnn", "if TYPE_CHECKING:\n    1\nelse:\n    import distsnn.engine"),
     (kernel_imports, "distsnn.kernels.loop", "import os"),
     (kernel_imports, "distsnn.kernels.loop", "from collections import deque"),
     (kernel_imports, "distsnn.kernels.loop", "import distsnn"),
@@ -167,7 +175,9 @@ GOOD = [
     (forbidden_arrows, "distsnn.io.reader", "import io\nfrom distsnn.network import Network"),
     (forbidden_arrows, "distsnn.__main__", "from distsnn.cli import main"),
     (forbidden_arrows, "distsnn.cli", "from distsnn import __version__"),
+    (forbidden_arrows, "distsnn.examples.brunel", "from distsnn import Network, simulate"),
     (mpi_imports, "distsnn.comm.mpi", "from mpi4py import MPI"),
+    (eager_root_imports, "distsnn", "if TYPE_CHECKING:\n    from distsnn.network import *"),
     (eager_root_imports, "distsnn", "def __getattr__(name):\n    import distsnn.simulation"),
     (kernel_imports, "distsnn.kernels.loop", "import numpy as np\nfrom distsnn.jit import kernel"),
     (libm_calls, "distsnn.kernels.a", "import math\n@kernel\ndef f(x):\n    return math.sqrt(x)"),

@@ -26,21 +26,32 @@ def pip(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a wheel from a clean copy: a leftover build folder must not hide a missing file."""
-    checkout = tmp_path_factory.mktemp("checkout") / "distsnn"
-    shutil.copytree(ROOT, checkout, symlinks=True, ignore=LITTER)
-    out = tmp_path_factory.mktemp("wheel")
+def copy_checkout(folder: Path) -> Path:
+    """Copy the checkout without what grew in it: leftovers must not hide a missing file."""
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=LITTER)
+    return folder
+
+
+def build(checkout: Path, out: Path) -> Path:
     pip("wheel", "--no-deps", "--wheel-dir", out, checkout)
     (built,) = out.glob("distsnn-*.whl")
     return built
 
 
-@pytest.fixture(scope="module")
-def members(wheel: Path) -> set[str]:
+def members_of(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    return build(copy_checkout(folder / "checkout"), folder / "out")
+
+
+@pytest.fixture(scope="module")
+def members(wheel: Path) -> set[str]:
+    return members_of(wheel)
 
 
 def test_the_wheel_holds_every_file_of_the_package(members: set[str]) -> None:
@@ -50,6 +61,7 @@ def test_the_wheel_holds_every_file_of_the_package(members: set[str]) -> None:
         for path in folder.iterdir()
         if path.is_file() and path.suffix not in {".pyc", ".nbi", ".nbc"}
     }
+    assert "distsnn/py.typed" in files
     assert files - members == set()
 
 
@@ -58,14 +70,27 @@ def test_the_wheel_holds_nothing_else(members: set[str]) -> None:
     assert {name.split("/")[0] for name in members} == {"distsnn"}
 
 
+def missing_of_linked(members: set[str]) -> set[str]:
+    """Return the linked folders of which a wheel lacks a module."""
+    return {
+        folder
+        for folder in LINKED
+        if not {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")}
+        <= {name.removeprefix("distsnn/") for name in members}
+    }
+
+
 def test_the_wheel_holds_the_linked_folders_as_files(members: set[str]) -> None:
-    assert "distsnn/py.typed" in members
+    assert missing_of_linked(members) == set()
     for folder in LINKED:
-        sources = {
-            f"distsnn/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / folder).rglob("*.py")
-        }
-        assert sources and sources <= members
+        assert any(name.startswith(f"distsnn/{folder}/") for name in members), folder
     assert "distsnn/io/__init__.py" not in members
+
+
+def test_a_checkout_that_lost_a_link_would_be_noticed(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path / "checkout")
+    (checkout / "distsnn" / "io").unlink()
+    assert missing_of_linked(members_of(build(checkout, tmp_path / "out"))) == {"io"}
 
 
 @pytest.fixture(scope="module")
