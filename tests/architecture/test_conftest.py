@@ -1,6 +1,7 @@
 """The shared conftest: a skip needs a reason, validation runs on request, one thread a process."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,26 +23,38 @@ def session(folder: Path, test: str, *options: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(
-    "test",
-    [
-        "@pytest.mark.skip\ndef test_it(): pass",
-        "@pytest.mark.skip(reason='')\ndef test_it(): pass",
-        "def test_it(): pytest.skip()",
-        "def test_it(): pytest.skip(' ')",
-        "pytest.skip(allow_module_level=True)",
-    ],
-)
-def test_a_skip_without_a_reason_fails_the_session(tmp_path: Path, test: str) -> None:
-    done = session(tmp_path, test)
+SKIPS = """
+@pytest.mark.skip
+def test_a(): pass
+@pytest.mark.skip(reason='')
+def test_b(): pass
+def test_c(): pytest.skip()
+def test_d(): pytest.skip(' ')
+def test_e(): pytest.skip('no such machine')
+"""
+
+
+def test_a_skip_without_a_reason_fails_the_session(tmp_path: Path) -> None:
+    done = session(tmp_path, SKIPS)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    unexplained = re.findall(r"SKIPPED WITHOUT A REASON test_it.py::test_(\w)", done.stdout)
+    assert unexplained == ["a", "b", "c", "d"]
+
+
+def test_a_module_that_skips_itself_needs_a_reason(tmp_path: Path) -> None:
+    done = session(tmp_path, "pytest.skip(allow_module_level=True)")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "SKIPPED WITHOUT A REASON test_it.py" in done.stdout
 
 
-def test_a_skip_with_a_reason_passes(tmp_path: Path) -> None:
-    done = session(tmp_path, "def test_it(): pytest.skip('no such machine')")
+def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(tmp_path: Path) -> None:
+    done = session(
+        tmp_path,
+        "def test_skip(): pytest.skip('no such machine')\n"
+        "def test_threads(): assert os.environ['OPENBLAS_NUM_THREADS'] == '1'",
+    )
     assert done.returncode == pytest.ExitCode.OK
-    assert "WITHOUT A REASON" not in done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -52,8 +65,3 @@ def test_validation_runs_only_on_request(
 ) -> None:
     done = session(tmp_path, "@pytest.mark.validation\ndef test_it(): assert False", *options)
     assert line in done.stdout
-
-
-def test_one_thread_a_process(tmp_path: Path) -> None:
-    test = "def test_it(): assert os.environ['OPENBLAS_NUM_THREADS'] == '1'"
-    assert session(tmp_path, test).returncode == pytest.ExitCode.OK
