@@ -24,7 +24,7 @@ _WEYL_1 = np.uint32(0xBB67AE85)
 
 
 @inline
-def mix(word):  # type: ignore[no-untyped-def]
+def mix(word):
     """Return the splitmix64 finaliser of a 64-bit word."""
     word = (word ^ (word >> np.uint64(30))) * _MIX_1
     word = (word ^ (word >> np.uint64(27))) * _MIX_2
@@ -32,31 +32,31 @@ def mix(word):  # type: ignore[no-untyped-def]
 
 
 @inline
-def label(index):  # type: ignore[no-untyped-def]
+def label(index):
     """Return the label by which `stream` knows the sub-stream `index`."""
     return mix(uint64(index) + GOLDEN) + GOLDEN
 
 
 @inline
-def labelled(parent, its_label):  # type: ignore[no-untyped-def]
+def labelled(parent, its_label):
     """Return the key of the sub-stream of a label: ``stream`` with the label worked out before."""
     return mix(parent ^ its_label)
 
 
 @inline
-def stream(parent, index):  # type: ignore[no-untyped-def]
+def stream(parent, index):
     """Return the key of the sub-stream `index` of a stream (both uint64)."""
     return labelled(parent, label(index))
 
 
 @inline
-def word(key, counter):  # type: ignore[no-untyped-def]
+def word(key, counter):
     """Return the 64-bit word number `counter` of the stream `key`."""
     return mix(key + uint64(counter) * GOLDEN)
 
 
 @inline
-def below(half, n):  # type: ignore[no-untyped-def]
+def below(half, n):
     """Map a 32-bit word (held in a uint64) to an integer in [0, n), n < 2**32.
 
     The bias is at most n / 2**32.
@@ -65,25 +65,25 @@ def below(half, n):  # type: ignore[no-untyped-def]
 
 
 @inline
-def high_half(word):  # type: ignore[no-untyped-def]
+def high_half(word):
     """Return the upper 32 bits of a 64-bit word."""
     return word >> _32
 
 
 @inline
-def low_half(word):  # type: ignore[no-untyped-def]
+def low_half(word):
     """Return the lower 32 bits of a 64-bit word."""
     return word & _LOW
 
 
 @inline
-def unit(word):  # type: ignore[no-untyped-def]
+def unit(word):
     """Map a 64-bit word to a float64 in (0, 1): odd multiples of 2**-53."""
     return (np.float64(np.int64(word >> np.uint64(12))) + 0.5) * 2.220446049250313e-16
 
 
 @inline
-def philox_round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox_round(c0, c1, c2, c3, k0, k1):
     """Return one round of Philox4x32 (all uint32)."""
     p0 = uint64(c0) * uint64(0xD2511F53)
     p1 = uint64(c2) * uint64(0xCD9E8D57)
@@ -96,7 +96,7 @@ def philox_round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @inline
-def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(c0, c1, c2, c3, k0, k1):
     """Return the four words of Philox4x32-10 at a counter under a key (all uint32)."""
     for _ in range(10):
         c0, c1, c2, c3 = philox_round(c0, c1, c2, c3, k0, k1)

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import llvmlite
 import llvmlite.binding
@@ -31,7 +31,7 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 FLAGS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": False}
 
@@ -101,19 +101,17 @@ def _cached(compile_: Callable[[], Any]) -> Any:
         config.CACHE_DIR = saved
 
 
-def kernel(function: F) -> F:
+def kernel(function: Function) -> Function:
     """Compile a function over arrays and scalars, cached on disk."""
-    compiled: F = _cached(lambda: numba.njit(cache=True, **FLAGS)(function))
-    return compiled
+    return cast(Function, _cached(lambda: numba.njit(cache=True, **FLAGS)(function)))
 
 
-def inline(function: F) -> F:
+def inline(function: Function) -> Function:
     """Compile a small function that its callers' machine code absorbs, always.
 
     Left to itself LLVM stops inlining in large callers, and a loop with a call is not vectorised.
     """
-    compiled: F = numba.njit(forceinline=True, **FLAGS)(function)
-    return compiled
+    return cast(Function, numba.njit(forceinline=True, **FLAGS)(function))
 
 
 class Entry:
@@ -143,25 +141,25 @@ def entry(function: Callable[..., int]) -> Entry:
     return Entry(function)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing_context, address):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@intrinsic
+def _pointer(typing_context, address):
+    def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
 
     return types.voidptr(types.int64), generate
 
 
 @numba.njit(inline="always")
-def array(address, size, dtype):  # type: ignore[no-untyped-def]
+def array(address, size, dtype):
     """Return the 1-d array of `size` elements of `dtype` at an address."""
     return numba.carray(_pointer(address), size, dtype)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def call(typing_context, function, table, scalars, first, last, step):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@intrinsic
+def call(typing_context, function, table, scalars, first, last, step):
     """Call an entry by address: ``call(function, table, scalars, first, last, step) -> status``."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def generate(context, builder, signature, arguments):
         word = ir.IntType(64)
         kind = ir.FunctionType(word, [word] * 5)
         return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
@@ -169,11 +167,11 @@ def call(typing_context, function, table, scalars, first, last, step):  # type: 
     return types.int64(*[types.int64] * 6), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing_context, address):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@intrinsic
+def prefetch(typing_context, address):
     """Ask for the cache line at an address (read, into L2 and L1)."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def generate(context, builder, signature, arguments):
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         function = builder.module.globals.get("llvm.prefetch.p0") or ir.Function(
@@ -192,11 +190,11 @@ _X86 = platform.machine().lower() in {"x86_64", "amd64"}
 _COUNTER = "llvm.readcyclecounter" if _X86 else "llvm.readsteadycounter"
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def ticks(typing_context):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@intrinsic
+def ticks(typing_context):
     """Return a monotonic counter of unknown frequency (calibrate it against a clock)."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.IntType(64), [])
         function = builder.module.globals.get(_COUNTER) or ir.Function(
             builder.module, kind, _COUNTER

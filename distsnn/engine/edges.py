@@ -1,8 +1,11 @@
 """Edges that are not drawn by a rule: given in arrays or files, or too large for their row set."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,7 @@ from distsnn.network.claims import EdgeSummary
 SLICE = 1 << 20
 
 Ints = npt.NDArray[np.int64]
+Reader = Callable[[int, int], npt.NDArray[Any]]
 Edges = tuple[Ints, Ints, npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]
 
 
@@ -74,40 +78,41 @@ def summary(one: Projection) -> EdgeSummary:
 
 
 def _read(rule: ExplicitFile) -> Iterator[Edges]:
-    names = (rule.sources, rule.targets, rule.weights, rule.delays)
-    kinds = (np.int64, np.int64, np.float64, np.float64)
-    n = rule.n_edges
     path = Path(rule.path)
-    if path.is_dir():
-        group = zarr.open_group(str(path), mode="r")
-        for first in range(0, n, SLICE):
-            yield tuple(  # type: ignore[misc]
-                None if name is None else np.asarray(group[name][first : first + SLICE], kind)  # type: ignore[index]
-                for name, kind in zip(names, kinds, strict=True)
+    with ExitStack() as stack:
+        if path.is_dir():
+            opened = partial(_zarr_reader, path)
+        else:
+            opened = partial(_npz_reader, stack.enter_context(zipfile.ZipFile(path)), stack)
+        sources, targets = opened(rule.sources), opened(rule.targets)
+        weights = None if rule.weights is None else opened(rule.weights)
+        delays = None if rule.delays is None else opened(rule.delays)
+        for first in range(0, rule.n_edges, SLICE):
+            last = min(first + SLICE, rule.n_edges)
+            yield (
+                sources(first, last).astype(np.int64),
+                targets(first, last).astype(np.int64),
+                None if weights is None else weights(first, last).astype(np.float64),
+                None if delays is None else delays(first, last).astype(np.float64),
             )
-        return
-    with zipfile.ZipFile(path) as archive:
-        streams = []
-        for name in names:
-            if name is None:
-                streams.append(None)
-                continue
-            stream = archive.open(f"{name}.npy")
-            version = np.lib.format.read_magic(stream)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            streams.append((stream, read(stream)[2]))
-        for first in range(0, n, SLICE):
-            m = min(SLICE, n - first)
-            yield tuple(  # type: ignore[misc]
-                None
-                if stream is None
-                else np.frombuffer(stream[0].read(m * stream[1].itemsize), stream[1]).astype(kind)
-                for stream, kind in zip(streams, kinds, strict=True)
-            )
+
+
+def _zarr_reader(folder: Path, name: str) -> Reader:
+    array = zarr.open_array(str(folder / name), mode="r")
+    return lambda first, last: np.asarray(array[first:last])
+
+
+def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader:
+    # the array is compressed: read from its beginning, piece after piece
+    stream = stack.enter_context(archive.open(f"{name}.npy"))
+    version = np.lib.format.read_magic(stream)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    dtype = header(stream)[2]
+    return lambda first, last: np.frombuffer(stream.read((last - first) * dtype.itemsize), dtype)
 
 
 def _check(one: Projection, first: int, edges: Edges) -> None:
@@ -127,12 +132,12 @@ def _check(one: Projection, first: int, edges: Edges) -> None:
                 value=int(values[at]),
                 allowed=f"0 to {size - 1}",
             )
-    for name, reals in ((one.rule.weights, weights), (one.rule.delays, delays)):
+    for array, reals in ((one.rule.weights, weights), (one.rule.delays, delays)):
         if reals is not None and not np.isfinite(reals).all():
             at = int(np.argmax(~np.isfinite(reals)))
             raise DescriptionError(
                 "must be finite",
-                where=f"{where}, array {name!r}[{first + at}]",
+                where=f"{where}, array {array!r}[{first + at}]",
                 value=float(reals[at]),
             )
 

@@ -102,7 +102,7 @@ class Layout:
     @cached_property
     def group_size(self) -> npt.NDArray[np.int32]:  # noqa: D102
         size = np.repeat(self.table.size[self.owned], self._groups) - GROUP * self._in_block
-        return np.minimum(size, GROUP).astype(np.int32)
+        return np.asarray(np.minimum(size, GROUP), np.int32)
 
     @cached_property
     def group_number(self) -> npt.NDArray[np.int64]:  # noqa: D102

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.tables import FOREVER, Call
+from distsnn.jit import Entry
 from distsnn.kernels import poisson
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
@@ -271,7 +272,7 @@ def _currents(
 
 
 def _current_call(
-    neurons: Neurons, entry: kernels.Entry, amplitudes: Floats, start: int, stop: int
+    neurons: Neurons, entry: Entry, amplitudes: Floats, start: int, stop: int
 ) -> Call:
     assert neurons.current is not None
     call = Call(

@@ -18,7 +18,7 @@ _MOST = 1 << 31
 
 
 @inline
-def emit(table, spiked_address, first, last):  # type: ignore[no-untyped-def]
+def emit(table, spiked_address, first, last):
     """Append the gids of flagged neurons (uint8 flags at an address) in ascending order."""
     flags = array(spiked_address, last - first, np.uint8)
     words = array(spiked_address, (last - first) >> 3, np.uint64)
@@ -41,7 +41,7 @@ def emit(table, spiked_address, first, last):  # type: ignore[no-untyped-def]
 
 
 @entry
-def spike_source(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+def spike_source(table, scalars, first, last, step):
     """Emit the given spikes of this loop (events sorted by loop index, then gid)."""
     steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
     gids = array(table[EVENT_GIDS], table[N_EVENTS], np.uint32)

@@ -5,10 +5,13 @@ libm's versions differ between releases, numpy's between instruction sets. Error
 """
 
 import numpy as np
+import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
 from distsnn.jit import FLAGS, inline, kernel
+
+Floats = npt.NDArray[np.float64]
 
 # exp(x) = 2^n exp(r), n the integer next to x / ln 2, r in ±0.35; ln 2 in two parts, so that
 # n * ln 2 is exact in the first.
@@ -25,7 +28,7 @@ _E14 = 1 / 87178291200
 
 
 @inline
-def _expm1_reduced(r):  # type: ignore[no-untyped-def]
+def _expm1_reduced(r):
     p = _E14
     for c in (_E13, _E12, _E11, _E10, _E9, _E8, _E7, _E6, _E5, _E4, _E3, _E2):
         p = p * r + c
@@ -33,7 +36,7 @@ def _expm1_reduced(r):  # type: ignore[no-untyped-def]
 
 
 @inline
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """Return e^x (float64), clamped to the range of normal numbers."""
     x = min(max(x, -708.0), 709.0)
     n = (x * _LOG2_E + _ROUND) - _ROUND
@@ -44,7 +47,7 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @inline
-def expm1(x):  # type: ignore[no-untyped-def]
+def expm1(x):
     """Return e^x - 1 (float64) without cancellation near 0."""
     if abs(x) < 0.35:
         return _expm1_reduced(x)
@@ -53,7 +56,7 @@ def expm1(x):  # type: ignore[no-untyped-def]
 
 # log(x) = n ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), m in [sqrt(1/2), sqrt(2))
 @inline
-def log(x):  # type: ignore[no-untyped-def]
+def log(x):
     """Return the natural logarithm of a positive, normal float64."""
     bits = np.float64(x).view(np.int64)
     n = np.int64(bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)
@@ -71,25 +74,25 @@ def log(x):  # type: ignore[no-untyped-def]
     return scale * _LN2_HIGH - ((half - (tail + scale * _LN2_LOW)) - f)
 
 
-def flush(x):  # type: ignore[no-untyped-def]
+def flush(x):
     """Return x, or 0 where it is so small that silent neurons would end on slow denormals."""
     return x if abs(x) > 1e-20 else x * 0
 
 
-@overload(flush, jit_options={"forceinline": True, **FLAGS})  # type: ignore[untyped-decorator]
-def _flush(x):  # type: ignore[no-untyped-def]
+@overload(flush, jit_options={"forceinline": True, **FLAGS})
+def _flush(x):
     # float32 code must see float32 constants, or the whole loop is promoted to float64
     real = np.float32 if x == types.float32 else np.float64
     least, zero = real(1e-20), real(0.0)
 
-    def compiled(x):  # type: ignore[no-untyped-def]
+    def compiled(x):
         return x if abs(x) > least else zero
 
     return compiled
 
 
 @kernel
-def _exp_into(x, out):  # type: ignore[no-untyped-def]
+def _exp_into(x, out):
     for i in range(x.size):
         out[i] = exp(x[i])
 
@@ -101,12 +104,12 @@ def _log_into(x, out):
 
 
 @kernel
-def _expm1_into(x, out):  # type: ignore[no-untyped-def]
+def _expm1_into(x, out):
     for i in range(x.size):
         out[i] = expm1(x[i])
 
 
-def exp_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") -> np.ndarray:  # type: ignore[type-arg]
+def exp_array(x: Floats | float) -> Floats:
     """Return `exp` of every element (float64, any shape), with the same bits on every machine."""
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)
@@ -114,7 +117,7 @@ def exp_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") ->
     return out
 
 
-def expm1_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") -> np.ndarray:  # type: ignore[type-arg]
+def expm1_array(x: Floats | float) -> Floats:
     """Return `expm1` of every element (float64, any shape), with the same bits everywhere."""
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)
@@ -122,7 +125,7 @@ def expm1_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") 
     return out
 
 
-def log_array(x: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | float") -> np.ndarray:  # type: ignore[type-arg]
+def log_array(x: Floats | float) -> Floats:
     """Return `log` of every element (float64, any shape), with the same bits on every machine."""
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)

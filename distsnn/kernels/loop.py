@@ -57,7 +57,7 @@ TICKS_SIZE = 7
 
 
 @kernel
-def _calls(table, k):  # type: ignore[no-untyped-def]
+def _calls(table, k):
     for i in range(table.shape[0]):
         row = table[i]
         if row[FROM] <= k < row[TO] and (row[EVERY] == 1 or (k - row[PHASE]) % row[EVERY] == 0):
@@ -65,7 +65,7 @@ def _calls(table, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run(  # type: ignore[no-untyped-def]
+def run(
     state,
     spent,
     collects,

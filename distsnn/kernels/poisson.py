@@ -73,12 +73,12 @@ def guide(
 
 
 @inline
-def _at_least(x, threshold):  # type: ignore[no-untyped-def]
+def _at_least(x, threshold):
     return int16(1) if x >= threshold else int16(0)
 
 
 @kernel
-def _words(out, counters, step, stimulus, purpose, low, high):  # type: ignore[no-untyped-def]
+def _words(out, counters, step, stimulus, purpose, low, high):
     # plain strides and one output array: what LLVM needs to vectorise the generator
     for j in range(counters.size):
         a, b, c, d = philox(counters[j], step, stimulus, purpose, low, high)
@@ -89,7 +89,7 @@ def _words(out, counters, step, stimulus, purpose, low, high):  # type: ignore[n
 
 
 @kernel
-def _compare(halves, counts, t):  # type: ignore[no-untyped-def]
+def _compare(halves, counts, t):
     t0, t1, t2, t3, t4 = t[0], t[1], t[2], t[3], t[4]
     t5, t6, t7, t8, t9 = t[5], t[6], t[7], t[8], t[9]
     largest = uint16(0)
@@ -107,7 +107,7 @@ def _compare(halves, counts, t):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _search(halves, own, counts, exact, start):  # type: ignore[no-untyped-def]
+def _search(halves, own, counts, exact, start):
     for i in range(halves.size):
         u = (uint64(halves[i]) << uint64(16)) | uint64(own[i])
         k = start[u >> uint64(24)]
@@ -117,7 +117,7 @@ def _search(halves, own, counts, exact, start):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, high):  # type: ignore[no-untyped-def]
+def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, high):
     for i in range(halves.size):
         if halves[i] >= tail:
             own = philox(
@@ -136,7 +136,7 @@ def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, hi
 
 
 @inline
-def _rounded(exact, shared, rounded):  # type: ignore[no-untyped-def]
+def _rounded(exact, shared, rounded):
     # x >= rounded  <=>  (x << 16 | shared) >= exact, as far as 16 bits can say it
     for k in range(COMPARED):
         top = exact[k] >> uint64(16)
@@ -165,7 +165,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
     """
     integer, width = _row_type(row_bits)
 
-    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def update(table, scalars, first, last, step):
         exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
@@ -205,7 +205,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
 
 
 @inline
-def _inversion(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-untyped-def]
+def _inversion(mean, key0, key1, counter, step, stimulus):
     a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
     u = unit((uint64(a) << uint64(32)) | uint64(b))
     k = 0
@@ -218,7 +218,7 @@ def _inversion(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-un
 
 
 @inline
-def _rejection(mean, key0, key1, counter, step, stimulus):  # type: ignore[no-untyped-def]
+def _rejection(mean, key0, key1, counter, step, stimulus):
     root = np.sqrt(mean)
     b = 0.931 + 2.53 * root
     a = -0.059 + 0.02483 * b
@@ -249,7 +249,7 @@ def own_rates(row_bits: int) -> Entry:
     """Return the entry for one rate per neuron (means in steps: the table's MEANS)."""
     integer, width = _row_type(row_bits)
 
-    def update(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def update(table, scalars, first, last, step):
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
         row = row_of(table, first, last, step, integer, width)

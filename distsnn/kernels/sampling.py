@@ -37,7 +37,7 @@ _ziggurat(_X, _Y)
 
 
 @inline
-def normal(bits):  # type: ignore[no-untyped-def]
+def normal(bits):
     """Return a standard normal float64 from a 64-bit word (ziggurat, exact tails)."""
     while True:
         layer = np.int64(bits & uint64(255))
@@ -61,7 +61,7 @@ def normal(bits):  # type: ignore[no-untyped-def]
 
 
 @inline
-def first_try(bits):  # type: ignore[no-untyped-def]
+def first_try(bits):
     """Return what `normal` returns where it accepts at once, and whether it does.
 
     Without a branch, so that a loop over many words is vectorised; the caller repairs the few
@@ -73,7 +73,7 @@ def first_try(bits):  # type: ignore[no-untyped-def]
 
 
 @inline
-def draw(kind, a, b, low, high, bits):  # type: ignore[no-untyped-def]
+def draw(kind, a, b, low, high, bits):
     """Return one float64 of a coded distribution from a 64-bit word.
 
     (kind, a, b, low, high): constant a; normal(mean a, sd b); truncated normal redrawn until in
@@ -97,7 +97,7 @@ def draw(kind, a, b, low, high, bits):  # type: ignore[no-untyped-def]
 
 
 @inline
-def draw_delay(kind, a, b, low, high, largest, bits):  # type: ignore[no-untyped-def]
+def draw_delay(kind, a, b, low, high, largest, bits):
     """Return a delay in steps (parameters in steps): redrawn below half a step, then rounded.
 
     Draws above `largest` steps, whose probability is below 2**-60 for unbounded distributions,
@@ -113,7 +113,7 @@ def draw_delay(kind, a, b, low, high, largest, bits):  # type: ignore[no-untyped
 
 
 @inline
-def _stirling(k):  # type: ignore[no-untyped-def]
+def _stirling(k):
     """Return log(k!) minus Stirling's formula (Hörmann 1993): exact to 1e-8 of the result."""
     if k < 10.0:
         table = (
@@ -134,14 +134,14 @@ def _stirling(k):  # type: ignore[no-untyped-def]
 
 
 @inline
-def log_factorial(k):  # type: ignore[no-untyped-def]
+def log_factorial(k):
     """Return log(k!) for a whole float64 k >= 0 (Stirling's series)."""
     half_log_two_pi = 0.9189385332046727
     return half_log_two_pi + (k + 0.5) * log(k + 1.0) - (k + 1.0) + _stirling(k)
 
 
 @kernel
-def binomial(n, part, whole, key):  # type: ignore[no-untyped-def]
+def binomial(n, part, whole, key):
     """Return how many of n independent trials of probability part / whole succeed.
 
     Few trials are counted one by one; many use transformed rejection (Hörmann 1993, BTRS,
@@ -173,7 +173,7 @@ def binomial(n, part, whole, key):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _binomial_small(n, p, key):  # type: ignore[no-untyped-def]
+def _binomial_small(n, p, key):
     # skips between successes are geometric (Devroye 1986, X.4.2)
     scale = 1.0 / log(1.0 - p)
     count = np.int64(0)
@@ -186,7 +186,7 @@ def _binomial_small(n, p, key):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _binomial_large(n, p, key):  # type: ignore[no-untyped-def]
+def _binomial_large(n, p, key):
     spread = np.sqrt(n * p * (1.0 - p))
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * p
@@ -221,7 +221,7 @@ def _binomial_large(n, p, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def hypergeometric(drawn, part, whole, key):  # type: ignore[no-untyped-def]
+def hypergeometric(drawn, part, whole, key):
     """Return how many of `drawn` items, taken without replacement from `whole`, are of `part`.
 
     Few draws are made one by one; many use the ratio-of-uniforms rejection HRUA (Stadlober 1990,
@@ -248,7 +248,7 @@ def hypergeometric(drawn, part, whole, key):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _hypergeometric_large(sample, part, whole, key):  # type: ignore[no-untyped-def]
+def _hypergeometric_large(sample, part, whole, key):
     minority = min(part, whole - part)
     m, s, total = np.float64(minority), np.float64(sample), np.float64(whole)
     p = m / total

@@ -32,7 +32,7 @@ def given_spikes(row_bits: int) -> Entry:
     """Return the entry that adds given events (sorted by loop) to the row of their loop."""
     integer, width = (np.int32, 4) if row_bits == 32 else (np.int64, 8)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def stimulate(table, scalars, first, last, step):
         steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
         targets = array(table[EVENT_TARGETS], table[N_EVENTS], np.int64)
         weights = array(table[EVENT_WEIGHTS], table[N_EVENTS], np.int64)
@@ -58,7 +58,7 @@ def clear_current(precision: str) -> Entry:
     """Return the entry that sets the currents of a population to 0 before stimuli add theirs."""
     real, width = _real(precision)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def stimulate(table, scalars, first, last, step):
         current = array(table[CURRENT] + width * first, last - first, real)
         for i in range(current.size):
             current[i] = 0
@@ -72,7 +72,7 @@ def add_current(precision: str) -> Entry:
     """Return the entry that adds one amplitude per neuron (float64, pA) to the currents."""
     real, width = _real(precision)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def stimulate(table, scalars, first, last, step):
         current = array(table[CURRENT] + width * first, last - first, real)
         amplitudes = array(table[AMPLITUDES] + 8 * first, last - first, np.float64)
         for i in range(current.size):
@@ -92,7 +92,7 @@ def add_noise(precision: str) -> Entry:
     """
     real, width = _real(precision)
 
-    def stimulate(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def stimulate(table, scalars, first, last, step):
         n = last - first
         current = array(table[CURRENT] + width * first, n, real)
         means = array(table[AMPLITUDES] + 8 * first, n, np.float64)
@@ -129,7 +129,7 @@ def probe(kind: str) -> Entry:
         "int32": (np.int32, 4),
     }[kind]
 
-    def sample(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def sample(table, scalars, first, last, step):
         n = table[N_NEURONS]
         states = array(table[SOURCE], last, number)
         neurons = array(table[NEURONS], n, np.int64)

@@ -21,7 +21,7 @@ _DEPTH = 80
 
 
 @kernel
-def split_blocks(total, capacity, owned_before, distinct, key, out):  # type: ignore[no-untyped-def]
+def split_blocks(total, capacity, owned_before, distinct, key, out):
     """Split `total` over blocks; only owned blocks are evaluated.
 
     Parameters
@@ -68,14 +68,14 @@ def split_blocks(total, capacity, owned_before, distinct, key, out):  # type: ig
 
 
 @inline
-def _pairs(a, b, first_self, last_self, size):  # type: ignore[no-untyped-def]
+def _pairs(a, b, first_self, last_self, size):
     """Return how many (source, target) pairs sources [a, b) have with a block of `size`."""
     selves = max(0, min(b, last_self) - max(a, first_self))
     return (b - a) * size - selves
 
 
 @kernel
-def split_sources(total, n_pre, size, first_self, key, from_group, to_group, out):  # type: ignore[no-untyped-def]
+def split_sources(total, n_pre, size, first_self, key, from_group, to_group, out):
     """Split a block's synapses over groups of 64 sources, for groups in [from_group, to_group).
 
     Parameters
@@ -123,7 +123,7 @@ def split_sources(total, n_pre, size, first_self, key, from_group, to_group, out
 
 
 @kernel
-def count_in_group(total, start, sources, size, first_self, key, out):  # type: ignore[no-untyped-def]
+def count_in_group(total, start, sources, size, first_self, key, out):
     """Count a group's synapses per source, each falling on a source at random.
 
     Parameters

@@ -11,7 +11,7 @@ from distsnn.kernels.sampling import draw
 
 
 @kernel
-def draw_values(kind, a, b, low, high, neurons, population, field, seed, out):  # type: ignore[no-untyped-def]
+def draw_values(kind, a, b, low, high, neurons, population, field, seed, out):
     """Fill out with draws of a coded distribution, keyed (seed, population, field, neuron).
 
     Parameters

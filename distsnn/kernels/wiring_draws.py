@@ -39,7 +39,7 @@ from distsnn.kernels.wiring_columns import (
 
 
 @kernel
-def object_keys(seed, purpose, n):  # type: ignore[no-untyped-def]
+def object_keys(seed, purpose, n):
     """Return the streams (uint64) of objects 0 to n - 1 of one purpose in a run."""
     parent = stream(stream(uint64(0), seed), purpose)
     keys = np.empty(n, np.uint64)
@@ -58,7 +58,7 @@ def cell_streams(key, blocks):
 
 
 @kernel
-def total_number_counts(ints, cells, keys, first, last, counts):  # type: ignore[no-untyped-def]
+def total_number_counts(ints, cells, keys, first, last, counts):
     """Fill ``counts[s, c]`` of fixed-total-number projections for sources first to last.
 
     Parameters
@@ -110,7 +110,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):  # type: ignore
 
 
 @kernel
-def _draw_indegree(n_pre, number, own, multapses, key, taken, out):  # type: ignore[no-untyped-def]
+def _draw_indegree(n_pre, number, own, multapses, key, taken, out):
     # own < 0: no source is left out; distinct sources by Floyd's algorithm (Bentley & Floyd 1987)
     n = n_pre if own < 0 else n_pre - 1
     for j in range(number):
@@ -134,7 +134,7 @@ def _draw_indegree(n_pre, number, own, multapses, key, taken, out):  # type: ign
 
 
 @kernel
-def indegree_edges(p, ints, cells, key, first, last, starts, edges):  # type: ignore[no-untyped-def]
+def indegree_edges(p, ints, cells, key, first, last, starts, edges):
     """Sort the edges of a fixed-indegree projection from sources first to last by source.
 
     Parameters
@@ -180,7 +180,7 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):  # type: ig
 
 
 @kernel
-def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):  # type: ignore[no-untyped-def]
+def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
     """Return weights (float64) and delays (steps) of given edges, keyed by the edge's number.
 
     Parameters

@@ -37,7 +37,7 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 
 
 @inline
-def step(v, refractory, in_delta, current, p33, p30, drive, v_th, v_reset, n_ref):  # type: ignore[no-untyped-def]
+def step(v, refractory, in_delta, current, p33, p30, drive, v_th, v_reset, n_ref):
     """Advance one neuron by dt; input during the refractory time is lost."""
     free = flush((drive + p30 * current) + p33 * v + in_delta)
     v = v if refractory > 0 else free

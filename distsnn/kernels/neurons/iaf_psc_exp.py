@@ -59,7 +59,7 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 
 
 @inline
-def step(  # type: ignore[no-untyped-def]
+def step(
     v,
     i_ex,
     i_in,
