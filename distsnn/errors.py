@@ -62,6 +62,10 @@ class StoreError(DistsnnError):
         super().__init__(f"{path}: {what}")
 
 
+class RecordingError(StoreError):
+    """A recording that could not be written while its run went on, such as onto a full disk."""
+
+
 class RankError(DistsnnError):
     """An error on another rank, told to this one so that all ranks stop together.
 

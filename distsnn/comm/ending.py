@@ -8,7 +8,13 @@ from types import TracebackType
 
 from distsnn.comm.agreement import AGREED, summary
 from distsnn.comm.protocol import Communicator
-from distsnn.errors import DescriptionError, DistsnnError, RankError, StoreError
+from distsnn.errors import (
+    DescriptionError,
+    DistsnnError,
+    RankError,
+    RecordingError,
+    StoreError,
+)
 
 # How long a failed rank waits for the others before it ends the job by force, in s. Ranks that
 # have agreed to fail may have files to close; else the others most likely wait for this one.
@@ -38,8 +44,8 @@ def guard(communicator: Communicator, main: Callable[[], int | None]) -> int:
     Returns
     -------
     int
-        0 done; 2 DescriptionError or StoreError; 130 interrupted; 1 any other exception; else
-        what `main` returned, or the code of SystemExit.
+        0 done; 2 DescriptionError or StoreError, but for RecordingError; 130 interrupted; 1 any
+        other exception; else what `main` returned, or the code of SystemExit.
     """
     try:
         code = _run(main)
@@ -111,6 +117,8 @@ def _code(error: BaseException) -> int:
         return _exit_status(error.code) if isinstance(error.code, int) else 1
     if isinstance(error, KeyboardInterrupt):
         return 130
+    if isinstance(error, RecordingError):
+        return 1  # nothing was wrong with what the user asked for
     return 2 if isinstance(error, DescriptionError | StoreError) else 1
 
 

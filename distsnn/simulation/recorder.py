@@ -4,6 +4,8 @@ import datetime
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +17,7 @@ import zarr
 
 from distsnn.comm import Communicator, together
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import StoreError
+from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, RecordSpikes, RecordState
@@ -125,7 +127,7 @@ class Recorder:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
         self._run: RunWriter | None = None
-        self.failure: StoreError | None = None
+        self.failure: RecordingError | None = None
         with together(communicator, "creating the store"):
             if communicator.rank == 0:
                 self._run = RunWriter.create(
@@ -146,11 +148,17 @@ class Recorder:
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Append recorded spikes; a failure is kept until all ranks can be told."""
-        if self.failure is None:
-            try:
-                self._writer.append_spikes(step, gid)
-            except StoreError as error:
-                self.failure = error
+        with self._keeping_failure():
+            self._writer.append_spikes(step, gid)
+
+    @contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        # After a failure the writer only raises it again: the first one is kept.
+        try:
+            yield
+        except StoreError as error:
+            if self.failure is None:
+                self.failure = RecordingError(error.what, path=error.path)
 
     def drain(self) -> None:
         """Append new samples of states, and declare all up to the engine's step appended."""
@@ -159,17 +167,12 @@ class Recorder:
             assert name is not None
             rows = probe.drain()
             n = len(next(iter(rows.values())))
-            if n and self.failure is None:
-                try:
+            if n:
+                with self._keeping_failure():
                     self._writer.append_state(name, self._rows[name], rows)
-                except StoreError as error:
-                    self.failure = error
             self._rows[name] += n
-        if self.failure is None:
-            try:
-                self._writer.advance(self._engine.step)
-            except StoreError as error:
-                self.failure = error
+        with self._keeping_failure():
+            self._writer.advance(self._engine.step)
 
     def flush(self) -> None:
         """Commit everything that was appended."""
@@ -178,13 +181,28 @@ class Recorder:
     def update(self, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0)."""
         if self._run is not None:
-            self._run.update(**attributes)
+            with self._raising():
+                self._run.update(**attributes)
 
     def close(self, status: str, **attributes: Any) -> None:
-        """Commit everything and set this rank's status; rank 0 notes the last step."""
-        self._writer.close(status, **attributes)
-        if self._run is not None:
-            self._run.update_attempt(last_step=self._engine.step)
+        """Commit everything and set this rank's status; rank 0 notes the last step.
+
+        Raises
+        ------
+        RecordingError
+            If something recorded could not be written and no failure has been kept.
+        """
+        with self._raising():
+            self._writer.close(status, **attributes)
+            if self._run is not None:
+                self._run.update_attempt(last_step=self._engine.step)
+
+    @contextmanager
+    def _raising(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            raise RecordingError(error.what, path=error.path) from error
 
 
 def state_specs(engine: RankEngine) -> list[StateSpec]:
@@ -216,7 +234,3 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
             )
         )
     return specs
-
-
-def _scalar_if_shared(offset: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
-    return offset if offset.ndim else float(offset)
