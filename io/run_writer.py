@@ -89,7 +89,7 @@ class RunWriter:
             If the metadata cannot be stored.
         """
         target = Path(path).resolve()
-        _check_target(target, overwrite=overwrite)
+        check_target(target, overwrite=overwrite)
         _check_populations(metadata.get("populations"))
         with store_errors(target.parent, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -162,8 +162,22 @@ class RunWriter:
         write_attributes(self._attempt_group, attributes)
 
 
-def _check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Check, without writing anything, that a run could be created at a path.
+
+    Raises
+    ------
+    StoreError
+        If something exists there (with `overwrite`: something that is not a run), or no folder can
+        be made there.
+    """
+    target = Path(path).resolve()
     if not target.exists():
+        parent = next(folder for folder in target.parents if folder.exists())
+        if not parent.is_dir():
+            raise StoreError(f"cannot be created: {parent} exists and is no folder", path=str(target))
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise StoreError(f"cannot be created: {parent} is not writable", path=str(target))
         return
     if not overwrite:
         raise StoreError("exists already; give another path or overwrite it", path=str(target))

@@ -1,5 +1,7 @@
 """From a description to this rank's engine: blocks, assignment, synapses, compiled kernels."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cache
 
@@ -116,10 +118,11 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     Raises
     ------
     DescriptionError
-        If the network cannot be built.
+        If the network cannot be built, or is not the same on all ranks.
     RankError
         If another rank failed.
     """
+    check_same(network, settings, communicator)
     with together(communicator, "compiling"), first_on_node(communicator):
         warm_up()
     with together(communicator, "building the network"):
@@ -149,6 +152,32 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         engine.connect(exchange, epoch_steps)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epoch_steps, synapses)
+
+
+def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:
+    """Check that all ranks were given the same network and settings. Collective.
+
+    Raises
+    ------
+    DescriptionError
+        If not, on all ranks: such as where a model draws random numbers without a seed.
+    """
+    if communicator.size == 1:
+        return
+    description, arrays = network.to_dict()
+    digest = hashlib.sha256(json.dumps([description, settings.to_dict()], sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    digests = communicator.allgather(digest.digest())
+    for rank, other in enumerate(digests):
+        if other != digests[0]:
+            raise DescriptionError(
+                f"rank {rank} has another network or seed than rank 0",
+                where="network",
+                allowed="the same on all ranks: what draws random numbers must seed them",
+            )
 
 
 @cache

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, agree, together, world
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.run_writer import check_target
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
@@ -131,8 +132,19 @@ class Simulation:
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
+        self._progress = progress if isinstance(progress, Progress) else None
+        if progress is True:
+            self._progress = Progress()
+        if rank != 0:
+            self._progress = None
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
+            if out is not None and rank == 0:
+                # A mistake in the path is better told before the synapses are built.
+                check_target(out, overwrite=overwrite)
+        if self._progress is not None:
+            ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
+            self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}")
         self._built = build(network, self.settings, self._communicator)
         self._engine = self._built.engine
         self._recorder: Recorder | None = None
@@ -146,11 +158,6 @@ class Simulation:
                 communicator=self._communicator,
                 model=model,
             )
-        self._progress = progress if isinstance(progress, Progress) else None
-        if progress is True:
-            self._progress = Progress()
-        if rank != 0:
-            self._progress = None
         self._counts = np.zeros(len(network.populations), np.int64)
         self._first_gids = np.array([*network.first_gid.values()], np.uint32)
         self._clock = TickClock()
@@ -182,7 +189,8 @@ class Simulation:
         Raises
         ------
         DescriptionError
-            If the time is negative or off the grid, or the simulation is closed.
+            If the time is negative, off the grid or not the same on all ranks, or the simulation
+            is closed.
         StoreError
             If a recording cannot be written; all that was committed stays readable.
         KeyboardInterrupt
@@ -194,9 +202,14 @@ class Simulation:
             n_steps = steps(time_ms, self.network.dt, where="run, time")
             if n_steps < 0:
                 raise DescriptionError("time must not be negative", where="run", value=time_ms)
-        begin, start = time.perf_counter(), self._engine.step
-        end = start + n_steps
-        self._update(time_ms=end * self.network.dt, n_steps=end)
+        extremes = self._communicator.allreduce_max(np.array([n_steps, -n_steps]))
+        begin, end = time.perf_counter(), self._engine.step + n_steps
+        with together(self._communicator, "noting the time"):
+            if extremes[0] != -extremes[1]:
+                raise DescriptionError(
+                    "ranks were asked for different times", where="run", value=time_ms
+                )
+            self._update(time_ms=end * self.network.dt, n_steps=end)
         if self._progress is not None:
             self._progress.start(self.time_ms, end * self.network.dt)
         piece = min(_MOST_PIECE_STEPS, max(1, round(_PIECE_MS / self.network.dt)))
@@ -206,13 +219,11 @@ class Simulation:
                     self._advance(min(piece, end - self._engine.step))
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
-        except KeyboardInterrupt:
-            self._run_s += time.perf_counter() - begin
-            self._stop("stopped: interrupted")
-            raise
         except BaseException as error:
             self._run_s += time.perf_counter() - begin
-            self._stop(f"failed: {error}")
+            if self._progress is not None:
+                self._progress.stop(self.time_ms)
+            self._stop(error)
             raise
         if self._progress is not None:
             self._progress.finish(self.time_ms)
@@ -285,15 +296,22 @@ class Simulation:
             with together(self._communicator, "closing the store"):
                 self._close_recorder("complete", timing)
             # only now is it known that every rank's recordings are whole
-            self._update(complete=True)
+            with together(self._communicator, "closing the store"):
+                self._update(complete=True)
         return self._summary()
 
-    def _stop(self, status: str) -> None:
+    def _stop(self, error: BaseException) -> None:
         """Close the store after a failure or interruption; nothing here may wait for others."""
         if self._closed:
             return
         self._closed = True
-        self._close_recorder(status, self._own_timing())
+        interrupted = isinstance(error, KeyboardInterrupt)
+        status = "stopped: interrupted" if interrupted else f"failed: {error}"
+        try:
+            self._close_recorder(status, self._own_timing())
+        except StoreError as further:
+            # as on a full disk; what made the run fail is told, and what is committed stays
+            error.add_note(f"and the store could not be closed: {further}")
 
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
@@ -301,6 +319,11 @@ class Simulation:
         if self._recorder.failure is not None:
             # the writer's thread is gone: what it committed stays, and the status says so
             status = f"failed: {self._recorder.failure.what}"
+        memory = {
+            "peak_rss_bytes": peak_rss_bytes(),
+            "synapse_bytes": sum(one.nbytes for one in self._engine.wiring.row_sets),
+        }
+        self._recorder.close(status, timing=timing, memory=memory)
         self._update(
             wall={
                 "build_s": self._build_s,
@@ -308,11 +331,6 @@ class Simulation:
                 "real_time_factor": self._real_time_factor(),
             }
         )
-        memory = {
-            "peak_rss_bytes": peak_rss_bytes(),
-            "synapse_bytes": sum(one.nbytes for one in self._engine.wiring.row_sets),
-        }
-        self._recorder.close(status, timing=timing, memory=memory)
 
     def _update(self, **attributes: Any) -> None:
         if self._recorder is not None:
@@ -366,4 +384,4 @@ class Simulation:
         if error is None:
             self.close()
         else:
-            self._stop(f"failed: {error}")
+            self._stop(error)

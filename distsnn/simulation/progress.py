@@ -43,7 +43,12 @@ class Progress:
             terminal = self._stream.isatty() or os.environ.get(TERMINAL_VARIABLE) == "1"
         self._terminal = terminal
         self._shown = 0.0
+        self._gone = False
         self._interval = _TERMINAL_EVERY if terminal else _LOG_FIRST
+
+    def note(self, text: str) -> None:
+        """Tell what goes on before the run starts."""
+        self._write(f"\r{text} ...\x1b[K" if self._terminal else f"distsnn: {text}\n")
 
     def start(self, done_ms: float, end_ms: float) -> None:
         """Begin a run from `done_ms` to `end_ms` of biological time."""
@@ -66,6 +71,12 @@ class Progress:
         if self._terminal:
             self._write("\n")
 
+    def stop(self, done_ms: float) -> None:
+        """End the run before its time; an error's message may follow."""
+        self._show(done_ms, time.perf_counter() - self._begin)
+        if self._terminal:
+            self._write("\n")
+
     def _show(self, done_ms: float, wall: float) -> None:
         simulated = done_ms - self._from
         text = f"{done_ms:.0f} of {self._end:.0f} ms"
@@ -81,5 +92,11 @@ class Progress:
             self._write(f"distsnn: {text}\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        if self._gone:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # The terminal or pipe has gone, as after a logout; the simulation has not.
+            self._gone = True
