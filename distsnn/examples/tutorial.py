@@ -15,7 +15,6 @@ from distsnn import (
     Projection,
     RecordSpikes,
     RecordState,
-    open_run,
     simulate,
 )
 
@@ -56,8 +55,8 @@ def build(excitatory: int = 800, inhibitory: int = 200, weight: float = 80.0) ->
     stimuli = [PoissonInput(e, 2000.0, weight), PoissonInput(i, 2000.0, weight)]
 
     # Recordings: all spikes, and the potentials of five neurons every millisecond.
-    recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(e[0:5], "V_m", every=1.0)]
-    return Network([e, i], projections, stimuli, recordings)
+    traces = RecordState(e[0:5], "V_m", every=1.0)
+    return Network([e, i], projections, stimuli, [RecordSpikes(e), RecordSpikes(i), traces])
 
 
 def main() -> None:
@@ -67,11 +66,10 @@ def main() -> None:
     print(f"{summary.spikes} spikes, {summary.real_time_factor:.2f} times real time")
 
     # The run's store opens as tables: nothing is loaded before it is asked for.
+    from distsnn.analysis import open_run, raster  # what `pip install 'distsnn[analysis]'` adds
+
     run = open_run("tutorial.zarr")
     print(run.rates(start=200.0).groupby("population").mean().to_series())
-
-    from distsnn.analysis import raster  # needs matplotlib
-
     raster(run, start=200.0, stop=500.0).savefig("tutorial.png", dpi=150)
 
 

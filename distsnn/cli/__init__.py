@@ -1,0 +1,5 @@
+"""The command line: ``distsnn run``, ``info``, ``report`` and ``examples``."""
+
+from distsnn.cli.main import main
+
+__all__ = ["main"]

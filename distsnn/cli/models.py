@@ -1,0 +1,134 @@
+"""MODEL on the command line: an example, a Python file, a run's store or a stored network."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distsnn import examples
+from distsnn.cli import model_files
+from distsnn.cli.settings import arguments, defaults
+from distsnn.errors import DescriptionError
+from distsnn.io.network_files import is_network, load_network
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import is_run
+from distsnn.network import Network
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and where it came from.
+
+    Attributes
+    ----------
+    network : Network
+        The network.
+    about : dict
+        For the run's metadata: kind, name or path, parameters.
+    seed : int
+        The seed if none is given.
+    time_ms : float or None
+        The time if none is given, ms; None where one must be.
+    """
+
+    network: Network
+    about: dict[str, Any] = field(default_factory=dict)
+    seed: int = 1
+    time_ms: float | None = None
+
+
+def load_model(name: str, settings: Sequence[str]) -> Model:
+    """Return the model of a name.
+
+    Parameters
+    ----------
+    name : str
+        An example's name, or the path of a Python file, of a run's store or of a folder with a
+        network's description. A path in the current folder that is also an example's name is
+        written ``./NAME``.
+    settings : sequence of str
+        Parameters for `build`, each ``NAME=VALUE``.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such model, or it cannot be built.
+    StoreError
+        If a store cannot be read.
+    """
+    if name in examples.names():
+        return _example(name, settings)
+    path = Path(name)
+    if path.is_file():
+        return _file(path.resolve(), settings)
+    if path.is_dir() and (is_run(path) or is_network(path)):
+        if settings:
+            raise DescriptionError(
+                "a stored network has no parameters", where=name, value=f"--set {settings[0]}"
+            )
+        return _run(path.resolve()) if is_run(path) else _stored(path.resolve())
+    raise _unknown(name, path)
+
+
+def _example(name: str, settings: Sequence[str]) -> Model:
+    build = model_files.build_function(examples.example(name))
+    given = arguments(build, settings, where=f"example {name!r}")
+    about = {"kind": "example", "name": name, "parameters": _noted(defaults(build) | given)}
+    return Model(build(**given), about)
+
+
+def _file(path: Path, settings: Sequence[str]) -> Model:
+    if path.suffix != ".py":
+        raise DescriptionError(
+            "not a Python file", where="MODEL", value=str(path), allowed="a name ending in .py"
+        )
+    module = model_files.load_file(path)
+    build = model_files.build_function(module)
+    given = arguments(build, settings, where=model_files.definition(build, path))
+    network = model_files.call(build, given, path)
+    about = {"kind": "file", "path": str(path), "parameters": _noted(defaults(build) | given)}
+    return Model(network, about)
+
+
+def _run(path: Path) -> Model:
+    reader = StoreReader(path)
+    metadata = reader.metadata
+    about = {"kind": "run", "path": str(path)}
+    network = Network.from_dict(*reader.network())
+    return Model(network, about, int(metadata["seed"]), float(metadata["time_ms"]))
+
+
+def _stored(path: Path) -> Model:
+    return Model(load_network(path), {"kind": "network", "path": str(path)})
+
+
+def _noted(parameters: dict[str, Any]) -> dict[str, Any]:
+    # What JSON can hold; the network itself is stored whole anyway.
+    return {
+        name: value if isinstance(value, _PLAIN) else repr(value)
+        for name, value in parameters.items()
+    }
+
+
+def _unknown(name: str, path: Path) -> DescriptionError:
+    kinds = ", ".join(examples.names())
+    if path.is_dir():
+        return DescriptionError(
+            "the folder holds neither a run nor a network",
+            where="MODEL",
+            value=name,
+            allowed=f"one of the examples {kinds}; a Python file; a run; a network's folder",
+        )
+    siblings = path.parent.iterdir() if path.parent.is_dir() else ()
+    nearby = [str(path.parent / one.name) for one in siblings if one.suffix in (".py", ".zarr")]
+    close = difflib.get_close_matches(name, [*examples.names(), *nearby], n=1, cutoff=0.5)
+    return DescriptionError(
+        "there is no such example, file or run",
+        where="MODEL",
+        value=name,
+        allowed=f"one of the examples {kinds}; the path of a Python file, a run or a network",
+        nearest=close[0] if close else None,
+    )

@@ -1,0 +1,196 @@
+"""What can be said on the command line. Mistakes become errors like any other: one message."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from distsnn.errors import DescriptionError, unknown
+
+_EPILOG = """\
+exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted
+"""
+_MODEL = (
+    "an example's name, a Python file that defines build(**parameters) -> Network, a run's store "
+    "(its network is run again, with its seed and time unless others are given), or a folder with "
+    "a network's description"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    # On ranks other than the first nothing is printed, and mistakes are raised everywhere.
+    speaks = True
+
+    def error(self, message: str) -> NoReturn:
+        raise DescriptionError(f"{message} (see {self.prog} --help)", where=self.prog)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if _Parser.speaks:
+            super()._print_message(message, file)
+
+
+def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
+    """Parse a command line.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Arguments after the program's name.
+    speaks : bool
+        Whether this rank prints help and version.
+
+    Returns
+    -------
+    argparse.Namespace
+        `command`, `words` and the command's own options.
+
+    Raises
+    ------
+    DescriptionError
+        If the arguments make no sense.
+    SystemExit
+        After ``--help`` and ``--version``.
+    """
+    _Parser.speaks = speaks
+    parser, commands = _build()
+    first = words[0] if words else "--help"
+    if not first.startswith("-") and first not in commands:
+        raise unknown("command", first, _public(commands), where="distsnn")
+    if not words:
+        parser.print_help()
+        raise SystemExit(2)
+    options, extra = parser.parse_known_args(words)
+    if options.command == "run":
+        # `--set a=1 b=2` as well as `--set a=1 --set b=2`
+        options.set += [word for word in extra if _is_setting(word)]
+        extra = [word for word in extra if not _is_setting(word)]
+    if extra:
+        raise _refused(extra[0], commands[options.command])
+    options.words = list(words)
+    return options
+
+
+def _build() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(
+        prog="distsnn",
+        description="Simulate large spiking networks, with the same spikes on any number of ranks.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"distsnn {version('distsnn')}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str | None) -> _Parser:
+        listed: dict[str, Any] = {"help": text} if text else {}  # hidden without
+        return subparsers.add_parser(
+            name, description=text, epilog=_EPILOG, allow_abbrev=False, **listed
+        )
+
+    _add_run(add("run", "simulate a model and record it"))
+    info = add("info", "tell what a run is, in numbers")
+    info.add_argument("run", metavar="RUN", help="the run's store")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    report = add("report", "write a page with a run's plots, settings and timing")
+    report.add_argument("run", metavar="RUN", help="the run's store")
+    report.add_argument(
+        "--out", metavar="FILE", help="the page (default: RUN with the ending .html)"
+    )
+    add("examples", "list the models that come with distsnn")
+    # What `simulate(..., ranks=N)` starts the ranks with.
+    add("worker", None).add_argument("folder", metavar="FOLDER")
+    return parser, dict(subparsers.choices)
+
+
+def _add_run(run: _Parser) -> None:
+    run.add_argument("model", metavar="MODEL", help=_MODEL)
+    run.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter of the model; may be repeated",
+    )
+    run.add_argument("--time", metavar="MS", type=_time, help="biological time, ms")
+    run.add_argument(
+        "--ranks",
+        metavar="N",
+        type=_ranks,
+        help="MPI ranks to start on this machine (default: 1, or those that mpiexec started)",
+    )
+    run.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
+    run.add_argument("--out", metavar="RUN", help="where to record the run (default: nowhere)")
+    run.add_argument("--overwrite", action="store_true", help="replace the run that is at --out")
+    run.add_argument(
+        "--partition",
+        metavar="NAME",
+        default="round_robin",
+        help="how neurons are assigned to ranks: round_robin, contiguous (default: %(default)s)",
+    )
+    run.add_argument(
+        "--delivery",
+        metavar="NAME",
+        default="auto",
+        help="how spikes are delivered: auto, pull, push (default: %(default)s)",
+    )
+    run.add_argument(
+        "--storage",
+        metavar="NAME",
+        default="auto",
+        help="how synapses are stored: auto, packed, explicit (default: %(default)s)",
+    )
+    run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+
+
+def _time(text: str) -> float:
+    value = _number(text, "time in ms")
+    if not math.isfinite(value) or value < 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be finite and not negative, ms")
+    return value
+
+
+def _whole(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+
+
+def _ranks(text: str) -> int:
+    value = _whole(text, "number of ranks")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: must be 1 or more")
+    return value
+
+
+def _seed(text: str) -> int:
+    return _whole(text, "whole number")
+
+
+def _is_setting(word: str) -> bool:
+    return not word.startswith("-") and "=" in word
+
+
+def _public(commands: dict[str, _Parser]) -> list[str]:
+    return [name for name in commands if name != "worker"]
+
+
+def _refused(word: str, parser: _Parser) -> DescriptionError:
+    if not word.startswith("-"):
+        return DescriptionError("unexpected argument", where=parser.prog, value=word)
+    known: list[str] = []
+    for action in _actions(parser):
+        known += action.option_strings
+    options = [option for option in known if option.startswith("--")]
+    return unknown("option", word.partition("=")[0], options, where=parser.prog)
+
+
+def _actions(parser: _Parser) -> list[Any]:
+    return list(parser._actions)

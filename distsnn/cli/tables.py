@@ -1,0 +1,60 @@
+"""Runs in words and columns, for people."""
+
+from typing import Any
+
+from distsnn.simulation import Summary
+
+_MEBIBYTE = 2**20
+
+
+def run_lines(title: str, summary: Summary) -> list[str]:
+    """Return what a run was, in a few lines."""
+    ranks = f"{summary.ranks} rank" + ("s" if summary.ranks > 1 else "")
+    memory = sum(summary.peak_rss_bytes) / _MEBIBYTE
+    lines = [
+        f"{title}: {summary.neurons:,} neurons, {summary.synapses:,} synapses on {ranks}",
+        f"built in {summary.build_s:.2f} s; {summary.time_ms:g} ms in {summary.run_s:.2f} s: "
+        f"real-time factor {summary.real_time_factor:.3g}; {memory:,.0f} MiB",
+        f"{summary.spikes:,} spikes; spikes/s: {_rates(summary.rates)}",
+    ]
+    return lines if summary.path is None else [*lines, f"recorded in {summary.path}"]
+
+
+def info_lines(numbers: dict[str, Any]) -> list[str]:
+    """Return the numbers of `distsnn.io.summary.summarise` as a table."""
+    state = "complete" if numbers["complete"] else "not complete"
+    memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
+    rows = [
+        ("state", f"{state}; ranks: {', '.join(sorted(set(numbers['status'])))}"),
+        ("neurons", _count(numbers["neurons"])),
+        ("synapses", _count(numbers["synapses"])),
+        ("ranks", _count(numbers["ranks"])),
+        ("time", f"{numbers['time_ms']:g} ms, {numbers['recorded_ms']:g} ms recorded"),
+        ("step", f"{numbers['dt']:g} ms"),
+        ("seed", str(numbers["seed"])),
+        ("built in", _seconds(numbers["build_s"])),
+        ("ran for", _seconds(numbers["run_s"])),
+        ("real-time factor", _figure(numbers["real_time_factor"])),
+        ("peak memory", " + ".join(f"{one / _MEBIBYTE:,.0f}" for one in memory) + " MiB"),
+        ("spikes", _count(numbers["spikes"])),
+        ("spikes/s", _rates(numbers["rates"])),
+        ("spike hash", numbers["spike_hash"]),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return [numbers["path"], *(f"  {name:{width}}  {text}" for name, text in rows)]
+
+
+def _rates(rates: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {_figure(rate)}" for name, rate in rates.items())
+
+
+def _figure(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3g}"
+
+
+def _seconds(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f} s"
+
+
+def _count(value: int | None) -> str:
+    return "not known" if value is None else f"{value:,}"
