@@ -79,8 +79,7 @@ class Delivery:
         call.point(kernels.RUNS, row_set.runs)
         self._table[kernels.BUCKET_MASK] = buckets - 1
         call.point(kernels.HEAD, np.full(buckets, -1, np.int64))
-        call.point(kernels.TAIL, np.zeros(buckets, np.int64))
-        call.point(kernels.FILL, np.zeros(buckets, np.int64))
+        call.point(kernels.NEXT, np.full(buckets, -1, np.int64))
         self._n_free = np.zeros(1, np.int64)
         call.point(kernels.N_FREE, self._n_free)
         self._pool = np.empty(0, np.int64)

@@ -29,9 +29,9 @@ from distsnn.kernels.rows import MASK, RING
 # Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
 STRIDE_BITS, WEIGHT_BITS, SHIFT, WEIGHT, DELAY, FOUND = 9, 10, 11, 12, 13, 14
-RUN_ROW, RUNS, BUCKET_MASK, HEAD, TAIL, FILL, POOL, FREE, N_FREE, CURSOR = range(15, 25)
-EVENTS = 25  # synaptic events so far
-TABLE_SIZE = 26
+RUN_ROW, RUNS, BUCKET_MASK, HEAD, NEXT, POOL, FREE, N_FREE, CURSOR = range(15, 24)
+EVENTS = 24  # synaptic events so far
+TABLE_SIZE = 25
 
 DONE, GROW = 0, 1
 
@@ -42,11 +42,11 @@ LONGEST_RUN = 0xFFFF  # a run is delay << 16 | length in 32 bits; longer ones ar
 _BATCH = 1024
 FOUND_SIZE = 3 * _BATCH
 _ROWS_AHEAD = 4
-_RUNS_AHEAD = 6
+_RUNS_AHEAD = 4
 
 
 @inline
-def _row_of(bitmap, rank, gid):  # type: ignore[no-untyped-def]
+def _row_of(bitmap, rank, gid):
     """Return the index of a source's row, or -1 where it has none here."""
     word = bitmap[gid >> 6]
     bit = np.uint64(gid & 63)
@@ -57,7 +57,7 @@ def _row_of(bitmap, rank, gid):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _popcount(x):  # type: ignore[no-untyped-def]
+def _popcount(x):
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -68,7 +68,7 @@ _MANY = 1 << 40
 
 
 @inline
-def _find(table, first, last, starts, ends, loops):  # type: ignore[no-untyped-def]
+def _find(table, first, last, starts, ends, loops):
     """Fill starts, ends (words) and loops of the rows of spikes first to last; return how many."""
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
@@ -87,7 +87,7 @@ def _find(table, first, last, starts, ends, loops):  # type: ignore[no-untyped-d
 
 
 @inline
-def _prefetch_words(address, start, end, word_bytes):  # type: ignore[no-untyped-def]
+def _prefetch_words(address, start, end, word_bytes):
     at = address + start * word_bytes
     stop = address + end * word_bytes
     while at < stop + 63:
@@ -102,17 +102,20 @@ def _types(word_bits: int, row_bits: int) -> tuple[type, type, type]:
     return unsigned, signed, np.int32 if row_bits == 32 else np.int64
 
 
+# Slots are unsigned: a signed index costs numba's test for a negative one in every event.
+
+
 @inline
 def _add_constant(ring, words, start, end, base, mask, weight):
-    for i in range(start, end):
-        ring[(np.int64(words[i]) + base) & mask] += weight
+    for i in range(np.uint64(start), np.uint64(end)):
+        ring[(np.uint64(words[i]) + base) & mask] += weight
 
 
 @inline
 def _add_fields(ring, words, start, end, base, mask, bits, left, right, unsigned, signed, integer):
-    for i in range(start, end):
+    for i in range(np.uint64(start), np.uint64(end)):
         x = words[i]
-        slot = (np.int64(unsigned(x >> bits)) + base) & mask
+        slot = (np.uint64(unsigned(x >> bits)) + base) & mask
         ring[slot] += integer(signed(unsigned(x << left)) >> right)
 
 
@@ -132,7 +135,7 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
 
-    def deliver(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+    def deliver(table, scalars, first, last, step):
         starts = array(table[FOUND], _BATCH, np.int64)
         ends = array(table[FOUND] + 8 * _BATCH, _BATCH, np.int64)
         loops = array(table[FOUND] + 16 * _BATCH, _BATCH, np.int64)
@@ -154,15 +157,17 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
                 base = (loops[j] + table[DELAY]) << table[STRIDE_BITS]
                 start, end = starts[j], ends[j]
                 if constant:
-                    _add_constant(ring, words, start, end, base, slots - 1, weight)
+                    _add_constant(
+                        ring, words, start, end, np.uint64(base), np.uint64(slots - 1), weight
+                    )
                 else:
                     _add_fields(
                         ring,
                         words,
                         start,
                         end,
-                        base,
-                        slots - 1,
+                        np.uint64(base),
+                        np.uint64(slots - 1),
                         bits,
                         left,
                         right,
@@ -178,27 +183,27 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
 
 
 @inline
-def _append(table, heads, tails, fills, pool, free, n_free, bucket, value):  # type: ignore[no-untyped-def]
-    if fills[bucket] == _PER_PAGE or heads[bucket] < 0:
+def _append(heads, nexts, pool, free, n_free, bucket, value):
+    """Append an entry to a bucket; its page has room, or there is a free one."""
+    at = nexts[bucket]
+    if at & _PER_PAGE == _PER_PAGE:  # the page is full, or (at = -1) there is none
         n_free[0] -= 1
-        page = free[n_free[0]]
-        if heads[bucket] < 0:
+        page = free[np.uint64(n_free[0])]
+        if at < 0:
             heads[bucket] = page
         else:
-            pool[tails[bucket] * PAGE + _PER_PAGE] = page
-        tails[bucket] = page
-        fills[bucket] = 0
-    pool[tails[bucket] * PAGE + fills[bucket]] = value
-    fills[bucket] += 1
+            pool[np.uint64(at)] = page
+        at = page * PAGE
+    pool[np.uint64(at)] = value
+    nexts[bucket] = at + 1
 
 
 @inline
-def _calendar(table):  # type: ignore[no-untyped-def]
+def _calendar(table):
     buckets = table[BUCKET_MASK] + 1
     return (
         array(table[HEAD], buckets, np.int64),
-        array(table[TAIL], buckets, np.int64),
-        array(table[FILL], buckets, np.int64),
+        array(table[NEXT], buckets, np.int64),
         array(table[POOL], _MANY, np.int64),
         array(table[FREE], _MANY, np.int64),
         array(table[N_FREE], 1, np.int64),
@@ -206,7 +211,7 @@ def _calendar(table):  # type: ignore[no-untyped-def]
 
 
 @entry
-def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
+def enqueue(table, scalars, first, last, step):
     """Deliver entry of pulled rows: enter the rows' runs into the calendar.
 
     Resumes at CURSOR after the pool was made larger.
@@ -218,23 +223,40 @@ def enqueue(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
     row = array(table[ROW], _MANY, np.int64)
     run_row = array(table[RUN_ROW], _MANY, np.int64)
     runs = array(table[RUNS], _MANY, np.uint32)
-    heads, tails, fills, pool, free, n_free = _calendar(table)
+    found = array(table[FOUND], _BATCH, np.int64)
+    heads, nexts, pool, free, n_free = _calendar(table)
     mask = table[BUCKET_MASK]
-    for i in range(first + table[CURSOR], last):
-        at = _row_of(bitmap, rank, np.int64(gids[i]))
-        if at < 0:
-            continue
-        start = row[at]
-        if run_row[at + 1] - run_row[at] > n_free[0]:
-            table[CURSOR] = i - first
-            return GROW
-        for r in range(run_row[at], run_row[at + 1]):
-            run = np.int64(runs[r])
-            length = run & LONGEST_RUN
-            bucket = (steps[i] + (run >> 16)) & mask
-            value = (start << _LENGTH_BITS) | length
-            _append(table, heads, tails, fills, pool, free, n_free, bucket, value)
-            start += length
+    for batch in range(first + table[CURSOR], last, _BATCH):
+        stop = min(batch + _BATCH, last)
+        # the look-ups of a batch overlap their cache misses: bitmap, then row, then runs
+        for i in range(batch, stop):
+            prefetch(table[BITMAP] + 8 * np.int64(gids[i] >> np.uint32(6)))
+            prefetch(table[RANK] + 4 * np.int64(gids[i] >> np.uint32(6)))
+        for i in range(batch, stop):
+            at = _row_of(bitmap, rank, np.int64(gids[i]))
+            found[i - batch] = at
+            if at >= 0:
+                prefetch(table[ROW] + 8 * at)
+                prefetch(table[RUN_ROW] + 8 * at)
+        for i in range(batch, stop):
+            at = found[i - batch]
+            if at >= 0:
+                prefetch(table[RUNS] + 4 * run_row[at])
+                prefetch(table[RUNS] + 4 * run_row[at] + 64)
+        for i in range(batch, stop):
+            at = found[i - batch]
+            if at < 0:
+                continue
+            start = row[at]
+            if run_row[at + 1] - run_row[at] > n_free[0]:
+                table[CURSOR] = i - first
+                return GROW
+            for r in range(np.uint64(run_row[at]), np.uint64(run_row[at + 1])):
+                run = np.int64(runs[r])
+                length = run & LONGEST_RUN
+                bucket = np.uint64((steps[i] + (run >> 16)) & mask)
+                _append(heads, nexts, pool, free, n_free, bucket, (start << _LENGTH_BITS) | length)
+                start += length
     table[CURSOR] = 0
     return DONE
 
@@ -245,8 +267,8 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
 
-    def collect_due(table, scalars, first, last, step):  # type: ignore[no-untyped-def]
-        heads, tails, fills, pool, free, n_free = _calendar(table)
+    def collect_due(table, scalars, first, last, step):
+        heads, nexts, pool, free, n_free = _calendar(table)
         bucket = step & table[BUCKET_MASK]
         page = heads[bucket]
         if page < 0:
@@ -261,8 +283,9 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
         length_mask = (1 << _LENGTH_BITS) - 1
         events = 0
         while page >= 0:
-            is_last = page == tails[bucket]
-            n = fills[bucket] if is_last else _PER_PAGE
+            end_of_bucket = nexts[bucket]
+            is_last = page == (end_of_bucket - 1) // PAGE
+            n = end_of_bucket - page * PAGE if is_last else _PER_PAGE
             entries = pool[page * PAGE : page * PAGE + n]
             for j in range(min(n, _RUNS_AHEAD)):
                 start = entries[j] >> _LENGTH_BITS
@@ -277,15 +300,17 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
                 start = entries[j] >> _LENGTH_BITS
                 end = start + (entries[j] & length_mask)
                 if constant:
-                    _add_constant(ring, words, start, end, base, slots - 1, weight)
+                    _add_constant(
+                        ring, words, start, end, np.uint64(base), np.uint64(slots - 1), weight
+                    )
                 else:
                     _add_fields(
                         ring,
                         words,
                         start,
                         end,
-                        base,
-                        slots - 1,
+                        np.uint64(base),
+                        np.uint64(slots - 1),
                         bits,
                         left,
                         right,
@@ -298,7 +323,7 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
             n_free[0] += 1
             page = np.int64(-1) if is_last else pool[page * PAGE + _PER_PAGE]
         heads[bucket] = -1
-        fills[bucket] = 0
+        nexts[bucket] = -1
         table[EVENTS] += events
         return DONE
 

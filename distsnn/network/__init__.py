@@ -19,6 +19,7 @@ from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.model import NeuronModel, Parameter, State, parameter
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
+from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
@@ -49,6 +50,7 @@ __all__ = [
     "FixedTotalNumber",
     "IafPscDelta",
     "IafPscExp",
+    "IafPscExpShared",
     "Lognormal",
     "Network",
     "NeuronModel",
