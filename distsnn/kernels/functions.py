@@ -36,11 +36,17 @@ def _expm1_reduced(r):
 
 
 @inline
-def exp(x):
-    """Return e^x (float64), clamped to the range of normal numbers."""
+def _reduced(x):
+    """Return (n, r) of x, clamped to where e^x is a normal number."""
     x = min(max(x, -708.0), 709.0)
     n = (x * _LOG2_E + _ROUND) - _ROUND
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    return n, (x - n * _LN2_HIGH) - n * _LN2_LOW
+
+
+@inline
+def exp(x):
+    """Return e^x (float64), clamped to the range of normal numbers."""
+    n, r = _reduced(x)
     y = _expm1_reduced(r) + 1.0
     bits = np.float64(y).view(np.int64) + (np.int64(n) << np.int64(52))
     return np.int64(bits).view(np.float64)
@@ -51,7 +57,9 @@ def expm1(x):
     """Return e^x - 1 (float64) without cancellation near 0."""
     if abs(x) < 0.35:
         return _expm1_reduced(x)
-    return exp(x) - 1.0
+    n, r = _reduced(x)
+    scale = np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)
+    return scale * _expm1_reduced(r) + (scale - 1.0)
 
 
 # log(x) = n ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), m in [sqrt(1/2), sqrt(2))

@@ -1,0 +1,103 @@
+"""exp, expm1 and log against extended precision, and the same bits however arrays are cut."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from distsnn.jit import kernel
+from distsnn.kernels.functions import exp_array, expm1_array, flush, log_array
+
+Floats = npt.NDArray[np.float64]
+
+pytestmark = pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant < 63, reason="no type of extended precision to compare with"
+)
+
+
+def _largest_ulp(got: Floats, exact: npt.NDArray[np.longdouble]) -> float:
+    return float(np.max(np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float64))))
+
+
+def _around(rng: np.random.Generator, low: float, high: float) -> Floats:
+    spread = rng.uniform(low, high, 200_000)
+    # the points where the reduced argument changes sides
+    n = np.arange(np.ceil(low / np.log(2.0)), np.floor(high / np.log(2.0)) + 1) + 0.5
+    edges = np.concatenate([np.nextafter(n * np.log(2.0), side) for side in (-np.inf, np.inf)])
+    return np.concatenate([spread, edges[(edges > low) & (edges < high)]])
+
+
+@pytest.mark.parametrize(("low", "high"), [(-708.0, 709.0), (-1.0, 1.0), (-1e-8, 1e-8)])
+def test_exp_is_within_an_ulp(low: float, high: float) -> None:
+    x = _around(np.random.default_rng(1), low, high)
+    assert _largest_ulp(exp_array(x), np.exp(x.astype(np.longdouble))) < 1.1
+
+
+def test_exp_at_and_beyond_its_ends() -> None:
+    x = np.array([-np.inf, -1e9, -708.0, 0.0, -0.0, 709.0, 1e9, np.inf])
+    got = exp_array(x)
+    assert np.all(np.isfinite(got))
+    assert np.all(got >= np.finfo(np.float64).tiny)
+    assert got[0] == got[1] == got[2]
+    assert got[5] == got[6] == got[7]
+    assert got[3] == got[4] == 1.0
+
+
+@pytest.mark.parametrize(("low", "high"), [(-30.0, 30.0), (-0.5, 0.5), (-1e-6, 1e-6)])
+def test_expm1_is_within_two_ulp(low: float, high: float) -> None:
+    x = np.concatenate([_around(np.random.default_rng(2), low, high), [-0.35, 0.35]])
+    assert _largest_ulp(expm1_array(x), np.expm1(x.astype(np.longdouble))) < 2.0
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        lambda rng: np.exp(rng.uniform(-700.0, 700.0, 300_000)),
+        lambda rng: rng.uniform(0.5, 2.0, 300_000),
+        lambda rng: 1.0 + rng.uniform(-1e-8, 1e-8, 100_000),
+        lambda rng: 1.0 - np.arange(1, 1000) * 2.0**-53,
+        lambda rng: (np.arange(1000) + 0.5) * 2.0**-52,
+        lambda rng: np.nextafter(np.sqrt(0.5) * 2.0 ** np.arange(-300, 300), 0.0),
+    ],
+    ids=["wide", "middle", "near 1", "below 1", "smallest units", "edges"],
+)
+def test_log_is_within_an_ulp(x: Callable[[np.random.Generator], Floats]) -> None:
+    values = x(np.random.default_rng(3))
+    assert _largest_ulp(log_array(values), np.log(values.astype(np.longdouble))) < 1.1
+
+
+def test_log_of_one_is_zero() -> None:
+    assert log_array(1.0) == 0.0
+    assert log_array(np.ones((2, 3))).shape == (2, 3)
+
+
+@pytest.mark.parametrize("function", [exp_array, expm1_array, log_array])
+def test_bits_do_not_depend_on_how_an_array_is_cut(function: Callable[[Floats], Floats]) -> None:
+    x = np.abs(np.random.default_rng(4).normal(0.0, 3.0, 333)) + 1e-3
+    whole = function(x)
+    for width in (1, 2, 3, 5, 7, 8, 15, 16, 17, 63, 64, 65, 130):
+        for start in (0, 1, 3):
+            pieces = [function(x[i : i + width]) for i in range(start, x.size, width)]
+            np.testing.assert_array_equal(np.concatenate(pieces), whole[start:])
+    assert all(function(value) == there for value, there in zip(x, whole, strict=True))
+    # neither do strides
+    np.testing.assert_array_equal(function(x[::3]), whole[::3])
+
+
+@kernel
+def _flushed(x, out):
+    for i in range(x.size):
+        out[i] = flush(x[i])
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_flush_zeroes_what_is_too_small_and_nothing_else(real: type) -> None:
+    tiny = np.finfo(real).smallest_subnormal
+    x = np.array([0.0, tiny, -tiny, 9e-21, -9e-21, 2e-20, -2e-20, 1.0, -3.5], real)
+    out = np.empty_like(x)
+    _flushed(x, out)
+    np.testing.assert_array_equal(out, np.where(np.abs(x) > 1e-20, x, 0))
+    assert [flush(value) for value in x.tolist()] == [
+        value if abs(value) > 1e-20 else 0.0 for value in x.tolist()
+    ]
