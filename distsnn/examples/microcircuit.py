@@ -15,7 +15,7 @@ from decimal import Context, Decimal
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import (
     FixedTotalNumber,
-    IafPscExp,
+    IafPscExpShared,
     Network,
     Normal,
     PoissonInput,
@@ -98,11 +98,10 @@ def build(scale: float = 1.0, input: str = "poisson", precision: Precision = "fl
 
     populations = []
     for i, name in enumerate(POPULATIONS):
-        neuron = IafPscExp(
+        neuron = IafPscExpShared(
             C_m=C_M,
             tau_m=TAU_M,
-            tau_syn_ex=TAU_SYN,
-            tau_syn_in=TAU_SYN,
+            tau_syn=TAU_SYN,
             t_ref=T_REF,
             E_L=E_L,
             V_reset=E_L,
