@@ -6,7 +6,7 @@ from argparse import Namespace
 from distsnn.cli.models import load_model
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, launch, launcher, together
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.simulation import Simulation
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import steps
@@ -24,8 +24,15 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             )
         # Each rank builds the network for itself, from the same command line.
         shown = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
-        return launch(options.ranks, options.words, shown)
+        return _verdict(launch(options.ranks, options.words, shown))
     return _simulate(options, communicator)
+
+
+def _verdict(code: int) -> int:
+    # Ranks that end by themselves return one of these, and have said why.
+    if code in (0, 1, 2, 130, 143):
+        return code
+    raise DistsnnError(f"a rank was killed or crashed; the job ended with exit code {code}")
 
 
 def _simulate(options: Namespace, communicator: Communicator) -> int:

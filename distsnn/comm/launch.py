@@ -207,7 +207,7 @@ class _Job:
             if len(self._signals) > 2:
                 self.kill()
             elif self._process.poll() is None:
-                self._process.send_signal(number)
+                self._send(number)
 
         saved = {
             number: signal.signal(number, forward)
@@ -240,6 +240,15 @@ class _Job:
             return 128 + self._signals[0]
         return code if code >= 0 else 128 - code
 
+    def _send(self, number: int) -> None:
+        # Straight to the ranks, which stop in good order: mpiexec would add words of its own to
+        # a SIGINT, and end the ranks at once on the others.
+        ranks = _descendants(self._process.pid, ranks_only=True)
+        for pid in ranks:
+            _signal(pid, number)
+        if not ranks:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         # mpiexec first, which can end ranks on other machines; then whatever is left here.
         family = _descendants(self._process.pid)
@@ -251,7 +260,7 @@ class _Job:
             self._process.wait()
         for pid in family | self._ranks:
             if _alive(pid):
-                _kill(pid)
+                _signal(pid, signal.SIGKILL)
 
     def _overdue(self) -> bool:
         self._ranks |= {pid for pid in _descendants(self._process.pid, ranks_only=True)}
@@ -300,8 +309,8 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _kill(pid: int) -> None:
+def _signal(pid: int, number: int) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return

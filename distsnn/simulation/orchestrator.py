@@ -1,13 +1,9 @@
 """The one orchestrator: it builds, drives the engine piece by piece, records and reports."""
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +16,7 @@ from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.clock import TickClock, peak_rss_bytes, split_wait
+from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.progress import Progress
 from distsnn.simulation.recorder import Recorder
 from distsnn.units import steps
@@ -145,7 +142,14 @@ class Simulation:
         if self._progress is not None:
             ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
             self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}")
-        self._built = build(network, self.settings, self._communicator)
+        self._interrupts = Interrupts()
+        try:
+            with self._interrupts.acting():
+                self._built = build(network, self.settings, self._communicator)
+        except BaseException:
+            if self._progress is not None:
+                self._progress.drop()
+            raise
         self._engine = self._built.engine
         self._recorder: Recorder | None = None
         if out is not None:
@@ -163,7 +167,6 @@ class Simulation:
         self._clock = TickClock()
         self._recording_s = 0.0
         self._run_s = 0.0
-        self._interrupted = False
         self._closed = False
         # the slowest rank's, as it is what the user waits for
         self._build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -214,7 +217,7 @@ class Simulation:
             self._progress.start(self.time_ms, end * self.network.dt)
         piece = min(_MOST_PIECE_STEPS, max(1, round(_PIECE_MS / self.network.dt)))
         try:
-            with self._signals():
+            with self._interrupts.noted():
                 while self._engine.step < end:
                     self._advance(min(piece, end - self._engine.step))
                     if self._progress is not None:
@@ -247,7 +250,7 @@ class Simulation:
         state = _RUNNING
         if failure is not None:
             state = _FAILED
-        elif self._interrupted:
+        elif self._interrupts.wished:
             state = _INTERRUPTED
         worst = self._communicator.allreduce_max(state)
         if worst == _FAILED:
@@ -262,25 +265,6 @@ class Simulation:
         if self._recorder is not None:
             self._recorder.spikes(step, gid)
         self._recording_s += time.perf_counter() - now
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as a wish to stop soon; a second one acts at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def note(number: int, frame: FrameType | None) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.

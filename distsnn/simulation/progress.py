@@ -50,6 +50,11 @@ class Progress:
         """Tell what goes on before the run starts."""
         self._write(f"\r{text} ...\x1b[K" if self._terminal else f"distsnn: {text}\n")
 
+    def drop(self) -> None:
+        """End the line of the last note; an error's message may follow."""
+        if self._terminal:
+            self._write("\n")
+
     def start(self, done_ms: float, end_ms: float) -> None:
         """Begin a run from `done_ms` to `end_ms` of biological time."""
         self._begin, self._from, self._end = time.perf_counter(), done_ms, end_ms
@@ -72,10 +77,9 @@ class Progress:
             self._write("\n")
 
     def stop(self, done_ms: float) -> None:
-        """End the run before its time; an error's message may follow."""
-        self._show(done_ms, time.perf_counter() - self._begin)
-        if self._terminal:
-            self._write("\n")
+        """End a run before its time; an error's message may follow."""
+        text = f"stopped at {done_ms:.0f} of {self._end:.0f} ms"
+        self._write(f"\r{text}\x1b[K\n" if self._terminal else f"distsnn: {text}\n")
 
     def _show(self, done_ms: float, wall: float) -> None:
         simulated = done_ms - self._from
