@@ -82,6 +82,14 @@ def log(x):
     return scale * _LN2_HIGH - ((half - (tail + scale * _LN2_LOW)) - f)
 
 
+@inline
+def log_of_complement(p):
+    """Return log(1 - p) of a float64 in (0, 1), exact where p is so small that 1 - p rounds."""
+    if p < 1e-4:
+        return -p * (1.0 + p * (1 / 2 + p * (1 / 3 + p * (1 / 4))))
+    return log(1.0 - p)
+
+
 def flush(x):
     """Return x, or 0 where it is so small that silent neurons would end on slow denormals."""
     return x if abs(x) > 1e-20 else x * 0

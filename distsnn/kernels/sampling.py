@@ -9,10 +9,13 @@ from numba import uint64
 
 from distsnn.counter_rng import GOLDEN, high_half, low_half, mix, unit, word
 from distsnn.jit import inline, kernel
-from distsnn.kernels.functions import exp, log
+from distsnn.kernels.functions import exp, log, log_of_complement
 
 CONSTANT, NORMAL, TRUNCATED_NORMAL, LOGNORMAL, UNIFORM, EXPONENTIAL = range(6)
 
+# A redraw must share no word with those that the rejected draw, itself a chain of tries one
+# GOLDEN apart, may have used up.
+_REDRAW, _REDRAW_DELAY = np.uint64(0xD1B54A32D192ED03), np.uint64(0xABC98388FB8FAC03)
 
 _LAYERS = 256
 _R = 3.6541528853610088  # start of the tail
@@ -88,7 +91,7 @@ def draw(kind, a, b, low, high, bits):
             x = a + b * normal(bits)
             if low <= x <= high:
                 return x
-            bits = mix(bits + GOLDEN)
+            bits = mix(bits + _REDRAW)
     if kind == LOGNORMAL:
         return exp(a + b * normal(bits))
     if kind == UNIFORM:
@@ -109,7 +112,7 @@ def draw_delay(kind, a, b, low, high, largest, bits):
         x = draw(kind, a, b, low, high, bits)
         if 0.5 <= x < np.float64(largest) + 0.5:
             return np.int64(np.floor(x + 0.5))
-        bits = mix(bits + GOLDEN)
+        bits = mix(bits + _REDRAW_DELAY)
 
 
 @inline
@@ -151,7 +154,7 @@ def binomial(n, part, whole, key):
         return np.int64(0)
     if part >= whole:
         return np.int64(n)
-    if n <= 64:
+    if n <= 64 and whole < (1 << 32):
         # two trials a word, each exact to 2**-32: uniform in [0, whole) below part
         limit = uint64(part)
         size = uint64(whole)
@@ -175,7 +178,7 @@ def binomial(n, part, whole, key):
 @inline
 def _binomial_small(n, p, key):
     # skips between successes are geometric (Devroye 1986, X.4.2)
-    scale = 1.0 / log(1.0 - p)
+    scale = 1.0 / log_of_complement(p)
     count = np.int64(0)
     position = 0.0
     while True:

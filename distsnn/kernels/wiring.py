@@ -17,7 +17,7 @@ from numba import uint64
 from distsnn.counter_rng import GOLDEN, below, high_half, label, labelled, mix, stream, unit, word
 from distsnn.jit import inline, kernel
 from distsnn.kernels.delivery import LONGEST_RUN
-from distsnn.kernels.functions import log
+from distsnn.kernels.functions import log, log_of_complement
 from distsnn.kernels.trees import OUT, SKIP, TARGET, split_blocks
 from distsnn.kernels.wiring_columns import (
     ALL_TO_ALL,
@@ -117,7 +117,7 @@ def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):
             n = choices
         elif probability > 0.0:
             skip_key = stream(cell_key, SKIP + source)
-            scale = 1.0 / log(1.0 - probability)
+            scale = 1.0 / log_of_complement(probability)
             position = -1.0
             while True:
                 position += 1.0 + np.floor(log(unit(word(skip_key, n))) * scale)

@@ -7,7 +7,13 @@ import numpy.typing as npt
 import pytest
 
 from distsnn.jit import kernel
-from distsnn.kernels.functions import exp_array, expm1_array, flush, log_array
+from distsnn.kernels.functions import (
+    exp_array,
+    expm1_array,
+    flush,
+    log_array,
+    log_of_complement,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,6 +71,22 @@ def test_expm1_is_within_two_ulp(low: float, high: float) -> None:
 def test_log_is_within_an_ulp(x: Callable[[np.random.Generator], Floats]) -> None:
     values = x(np.random.default_rng(3))
     assert _largest_ulp(log_array(values), np.log(values.astype(np.longdouble))) < 1.1
+
+
+@kernel
+def _log_of_complement(p, out):
+    for i in range(p.size):
+        out[i] = log_of_complement(p[i])
+
+
+def test_log_of_complement_is_exact_for_small_probabilities() -> None:
+    p = np.concatenate([10.0 ** np.linspace(-300.0, -0.001, 20_000), [1e-4, np.nextafter(1e-4, 0)]])
+    out = np.empty_like(p)
+    _log_of_complement(p, out)
+    exact = np.log1p(-p.astype(np.longdouble))
+    # from 1e-4 on, the rounding of 1 - p is left
+    assert np.max(np.abs(out / exact - 1.0)) < 2e-12
+    assert _largest_ulp(out[p < 1e-4], exact[p < 1e-4]) < 2.0
 
 
 def test_log_of_one_is_zero() -> None:
