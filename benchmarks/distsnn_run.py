@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""A network in distsnn, measured as the peers' scripts measure theirs; prints one line of JSON.
+
+``mpiexec -n 2 python benchmarks/distsnn_run.py microcircuit --set scale=0.1``, or without mpiexec
+on one rank. NETWORK is whatever ``distsnn run`` takes. The kernels should be in the disk cache:
+the first start of a network compiles what is missing, so its build time is to be discarded.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers.measure import measured
+
+from distsnn import Simulation
+from distsnn.cli.models import load_model
+from distsnn.comm import Communicator, start, together
+
+MS = 1e-3
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("network", help="an example's name or a Python file")
+    options.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of it"
+    )
+    options.add_argument("--time", type=float, default=1000.0, help="measured time, ms")
+    options.add_argument("--warmup", type=float, default=200.0, help="time before it, ms")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument(
+        "--record",
+        choices=("all", "none"),
+        default="all",
+        help="all: every spike, into a store; none: no spike, and no store",
+    )
+    options.add_argument("--delivery", default="auto")
+    options.add_argument("--storage", default="auto")
+    options.add_argument("--partition", default="round_robin")
+    options.add_argument("--out", type=Path, help="keep the store here; else it is removed")
+    return options
+
+
+def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None) -> dict[str, Any]:
+    """Build and run the network on all ranks and return the measurement. Collective.
+
+    Parameters
+    ----------
+    options : Namespace
+        As from `parser`.
+    ranks : Communicator
+        All ranks.
+    store : Path or None
+        Where spikes are recorded; None to record none.
+
+    Returns
+    -------
+    dict
+        The fields of the peers' measurements, with `ranks` for their threads, and
+
+        - `phases`: seconds by phase, each the mean over the ranks, of the measured time;
+        - `slowest`: the same, each of the rank that spent most;
+        - `exchanges`: number of exchanges in the measured time;
+        - `events_per_s`: synaptic events of all ranks by second of wall time;
+        - `close_s`: closing the store after it, s.
+    """
+    ranks.barrier()
+    begin = time.perf_counter()
+    with together(ranks, "making the network"):
+        network = load_model(options.network, options.set).network
+        if store is None:
+            network = dataclasses.replace(network, recordings=())
+    simulation = Simulation(
+        network,
+        seed=options.seed,
+        out=store,
+        partition=options.partition,
+        delivery=options.delivery,
+        storage=options.storage,
+        communicator=ranks,
+    )
+    build_s = max(ranks.allgather(time.perf_counter() - begin))
+    with simulation:
+        simulation.run(options.warmup)
+        before = _counts(simulation)
+        ranks.barrier()
+        own = time.process_time()
+        with measured() as cost:
+            simulation.run(options.time)
+            ranks.barrier()
+        # rank 0 took the other ranks for strangers
+        own = sum(ranks.allgather(time.process_time() - own)[1:])
+        others_cpu = max(0.0, cost.others_cpu - own / (cost.wall_s * ranks.cores))
+        after = _counts(simulation)
+        begin = time.perf_counter()
+        summary = simulation.close()
+        close_s = max(ranks.allgather(time.perf_counter() - begin))
+    spent = {
+        # the ticks' length becomes better known with time: no time must not come out negative
+        phase: np.maximum(np.subtract(after["phases"][phase], before["phases"][phase]), 0.0)
+        for phase in after["phases"]
+        if phase not in ("build", "total")
+    }
+    spikes = np.subtract(after["spikes"], before["spikes"])
+    seconds = options.time * MS
+    settings = "".join(f" {one}" for one in options.set)
+    return {
+        "simulator": "distsnn",
+        "version": version("distsnn"),
+        "network": f"{options.network}{settings}",
+        "neurons": summary.neurons,
+        "synapses": summary.synapses,
+        "ranks": summary.ranks,
+        "time_ms": options.time,
+        "warmup_ms": options.warmup,
+        "recording": "store" if store is not None else "none",
+        "build_s": round(build_s, 4),
+        "run_s": round(cost.wall_s, 4),
+        "rtf": round(cost.wall_s / seconds, 5),
+        "rates": {
+            one.name: round(count / one.size / seconds, 4)
+            for one, count in zip(network.populations, spikes.tolist(), strict=True)
+            if store is not None
+        },
+        "peak_rss_bytes": sum(summary.peak_rss_bytes),
+        "others_cpu": round(others_cpu, 4),
+        "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
+        "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
+        "exchanges": after["epochs"] - before["epochs"] if summary.ranks > 1 else 0,
+        "events_per_s": round((after["events"] - before["events"]) / cost.wall_s),
+        "close_s": round(close_s, 4),
+    }
+
+
+def _counts(simulation: Simulation) -> dict[str, Any]:
+    # What a run has done so far, of all ranks. A summary tells it of a whole run only, with its
+    # warm-up; so this looks behind the interface. Collective.
+    ranks, engine = simulation._communicator, simulation._engine
+    phases = ranks.allgather(simulation._timing())
+    return {
+        "phases": {phase: [one[phase] for one in phases] for phase in phases[0]},
+        "spikes": np.sum(ranks.allgather(simulation._counts), axis=0),
+        "events": sum(ranks.allgather(engine.events)),
+        "epochs": engine.epochs,
+    }
+
+
+def main(ranks: Communicator) -> int:
+    """Measure, and print the line on rank 0."""
+    options = parser().parse_args()
+    folder = None
+    with together(ranks, "making a folder for the store"):
+        if options.record == "all" and options.out is None and ranks.rank == 0:
+            folder = tempfile.mkdtemp(prefix="distsnn-benchmark-")
+    folder = ranks.bcast(folder)
+    store = options.out or (Path(folder) / "run.zarr" if folder is not None else None)
+    try:
+        line = measure(options, ranks, store if options.record == "all" else None)
+    finally:
+        if folder is not None and ranks.rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+    if ranks.rank == 0:
+        print(json.dumps(line), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(start(main))
