@@ -11,10 +11,11 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.populations import Neurons
 from distsnn.engine.tables import Call
 from distsnn.kernels import stimuli as kernels
-from distsnn.network import RecordState
+from distsnn.network import Network, RecordState
 
-# Loops that may run before samples are drained.
-CAPACITY_STEPS = 1024
+# Loops that may run before samples are drained, and the memory that their buffers may take.
+_MOST_STEPS = 1024
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(eq=False)
@@ -54,6 +55,17 @@ class Probe:
         return new
 
 
+def most_steps(network: Network) -> int:
+    """Return how many loops may run before samples are drained (the same on all ranks)."""
+    views = [
+        (one.target.size * len(one.variables), one.every_steps(network.dt))
+        for one in network.recordings
+        if isinstance(one, RecordState)
+    ]
+    rows = [max(1, _MOST_BYTES // (8 * width)) * every for width, every in views]
+    return min([_MOST_STEPS, *rows])
+
+
 def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
     """Return this rank's part of all state recordings of a network."""
     return [
@@ -74,7 +86,7 @@ def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
         source = neurons.states[variable]
         offset = neurons.offset(variable)
         probe.offsets[variable] = offset[chosen] if offset.ndim else offset
-        samples = np.zeros((CAPACITY_STEPS // every + 1, chosen.size), source.dtype)
+        samples = np.zeros((most_steps(layout.network) // every + 1, chosen.size), source.dtype)
         rows = np.zeros(1, np.int64)
         call = Call(
             kernels.probe(str(source.dtype)),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons, make_neurons, update_call
-from distsnn.engine.probes import Probe, probes
+from distsnn.engine.probes import Probe, most_steps, probes
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
@@ -176,6 +176,11 @@ class RankEngine:
         self.run(0, lambda step, gid: None)
 
     @property
+    def most_steps(self) -> int:
+        """Most loops of one `run`: what the buffers of state recordings hold."""
+        return most_steps(self.layout.network)
+
+    @property
     def step(self) -> int:
         """Loops done."""
         return int(self._state[loop.K])
@@ -186,7 +191,7 @@ class RankEngine:
         Parameters
         ----------
         steps : int
-            Loops to run; at most what the probes' buffers hold (`probes.CAPACITY_STEPS`).
+            Loops to run; at most `most_steps`.
         spikes : callable
             Takes recorded spikes, ``(step, gid)`` in that order; the arrays are reused.
 

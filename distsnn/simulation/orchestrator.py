@@ -21,9 +21,10 @@ from distsnn.simulation.progress import Progress
 from distsnn.simulation.recorder import Recorder
 from distsnn.units import steps
 
-# Biological time between two returns to Python: for recordings, progress, signals and errors.
-_PIECE_MS = 10.0
-_MOST_PIECE_STEPS = 1000
+# Wall time between two returns to Python for recordings, progress, signals and errors: short enough
+# for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
+_LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
+_FIRST_PIECE_STEPS = 50
 
 _RUNNING, _INTERRUPTED, _FAILED = 0, 1, 2
 
@@ -166,6 +167,7 @@ class Simulation:
         self._first_gids = np.array([*network.first_gid.values()], np.uint32)
         self._clock = TickClock()
         self._recording_s = 0.0
+        self._piece = min(_FIRST_PIECE_STEPS, self._engine.most_steps)
         self._run_s = 0.0
         self._closed = False
         # the slowest rank's, as it is what the user waits for
@@ -215,11 +217,10 @@ class Simulation:
             self._update(time_ms=end * self.network.dt, n_steps=end)
         if self._progress is not None:
             self._progress.start(self.time_ms, end * self.network.dt)
-        piece = min(_MOST_PIECE_STEPS, max(1, round(_PIECE_MS / self.network.dt)))
         try:
             with self._interrupts.noted():
                 while self._engine.step < end:
-                    self._advance(min(piece, end - self._engine.step))
+                    self._advance(min(self._piece, end - self._engine.step))
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
         except BaseException as error:
@@ -235,6 +236,7 @@ class Simulation:
     def _advance(self, n_steps: int) -> None:
         """Run one piece on all ranks, and stop all together if one has to."""
         failure: Exception | None = None
+        begin = time.perf_counter()
         try:
             self._engine.run(n_steps, self._take)
             if self._recorder is not None:
@@ -252,11 +254,17 @@ class Simulation:
             state = _FAILED
         elif self._interrupts.wished:
             state = _INTERRUPTED
-        worst = self._communicator.allreduce_max(state)
+        spent_us = round((time.perf_counter() - begin) * 1e6)
+        worst, slowest_us = self._communicator.allreduce_max(np.array([state, spent_us])).tolist()
         if worst == _FAILED:
             agree(self._communicator, failure, "running")
         if worst == _INTERRUPTED:
             raise KeyboardInterrupt
+        # The same on all ranks, since it follows from what all of them know.
+        if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
+            self._piece = min(2 * self._piece, self._engine.most_steps)
+        elif slowest_us > _MOST_PIECE_S * 1e6:
+            self._piece = max(self._piece // 2, 1)
 
     def _take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         now = time.perf_counter()
