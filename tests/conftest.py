@@ -1,4 +1,4 @@
-"""For all tests: one thread a process, slow validation on request, and no skip without a reason.
+"""For all tests: one thread a process, and no skip without a reason.
 
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
@@ -13,12 +13,6 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 _unexplained: list[str] = []
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    # Validation takes minutes: `pytest -m validation` runs it, a bare `pytest` does not.
-    if not config.option.markexpr:
-        config.option.markexpr = "not validation"
 
 
 def pytest_runtest_logreport(report: pytest.TestReport | pytest.CollectReport) -> None:
