@@ -1,4 +1,4 @@
-"""The shared conftest: a skip needs a reason, validation runs on request, one thread a process."""
+"""The shared conftest: a skip needs a reason, and a process has one thread."""
 
 import os
 import re
@@ -13,13 +13,13 @@ from source_rules import ROOT
 HEADER = "import os\nimport pytest\n"
 
 
-def session(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
+def session(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run one test file under the shared conftest in a session of its own."""
     shutil.copy(ROOT / "tests" / "conftest.py", folder / "conftest.py")
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = validation: slow\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_it.py").write_text(HEADER + test)
     clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
 
 
@@ -55,13 +55,3 @@ def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(tmp_path: Path
     )
     assert done.returncode == pytest.ExitCode.OK
     assert "1 passed, 1 skipped" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("options", "line"), [((), "1 deselected"), (("-m", "validation"), "1 failed")]
-)
-def test_validation_runs_only_on_request(
-    tmp_path: Path, options: tuple[str, ...], line: str
-) -> None:
-    done = session(tmp_path, "@pytest.mark.validation\ndef test_it(): assert False", *options)
-    assert line in done.stdout
