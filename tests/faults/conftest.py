@@ -1,0 +1,17 @@
+"""What the tests of faults share: the model that fails on request, its kernels compiled."""
+
+from pathlib import Path
+
+import pytest
+from command_jobs import run
+
+SMALL = Path(__file__).parent / "models" / "small.py"
+
+
+@pytest.fixture(scope="session")
+def small() -> Path:
+    """Return the model's file once all that it needs is compiled: what follows is timed."""
+    for words in ((), ("--set", "state=true", "--ranks", "2")):
+        ended = run("run", SMALL, "--time", "1", *words)
+        assert ended.code == 0, ended.err
+    return SMALL

@@ -1,0 +1,72 @@
+"""A fault on one rank ends all of them: soon, with one message and one exit code."""
+
+import re
+from pathlib import Path
+
+import pytest
+from command_jobs import Ended, run
+
+SOON = 5.0  # s
+
+
+def one_message(ended: Ended, pattern: str) -> None:
+    assert len(ended.messages) == 1, ended.err
+    assert re.search(pattern, ended.messages[0])
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "ranks", "pattern"),
+    [
+        ("raise", 4, r"rank 1: .*small.py, line \d+: build raised ValueError: a user's mistake$"),
+        ("exit", 2, r"rank 1: .*small.py, line \d+: build raised SystemExit: 3$"),
+        ("refuse", 2, r"rank 1: .*small.py, line \d+: population 'E', field size: out of range"),
+    ],
+)
+def test_model_that_fails_on_one_rank_only(
+    small: Path, fault: str, ranks: int, pattern: str
+) -> None:
+    settings = ("--set", f"fault={fault}", "rank=1")
+    ended = run("run", small, *settings, "--time", "100", ranks=ranks)
+    one_message(ended, pattern)
+    assert ended.code == 2
+    assert ended.since_error < SOON
+
+
+def test_ranks_started_by_the_command_end_as_well(small: Path) -> None:
+    ended = run("run", small, "--set", "fault=raise", "rank=1", "--time", "100", "--ranks", "2")
+    one_message(ended, "rank 1: .*a user's mistake")
+    assert ended.code == 2
+    assert ended.since_error < SOON
+
+
+def test_rank_that_is_killed_ends_the_job(small: Path) -> None:
+    ended = run("run", small, "--set", "fault=kill", "rank=1", "--time", "100", "--ranks", "2")
+    one_message(ended, "a rank was killed or crashed")
+    assert ended.code == 1
+    assert ended.since_error < SOON
+
+
+def test_different_networks_on_two_ranks_are_refused(small: Path) -> None:
+    ended = run("run", small, "--set", "fault=different", "rank=1", "--time", "10", "--ranks", "2")
+    one_message(ended, "rank 1 has another network or seed than rank 0")
+    assert ended.code == 2
+
+
+def test_number_of_ranks_that_the_job_does_not_have_is_refused(small: Path) -> None:
+    ended = run("run", small, "--time", "10", "--ranks", "3", ranks=2)
+    one_message(ended, "--ranks: this job has 2 ranks; given 3")
+    assert ended.code == 2
+
+
+def test_bad_usage_is_told_once_by_several_ranks() -> None:
+    ended = run("run", "--tme", "10", "microcircuit", ranks=3)
+    one_message(ended, "unknown option '--tme'.*did you mean '--time'")
+    assert (ended.code, ended.out) == (2, "")
+
+
+def test_help_is_printed_once_by_several_ranks() -> None:
+    ended = run("run", "--help", ranks=3)
+    assert ended.code == 0
+    assert ended.out.count("usage: distsnn run") == 1
+    assert ended.err == ""

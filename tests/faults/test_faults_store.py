@@ -1,0 +1,229 @@
+"""Stores that cannot be written, and runs that end early: what was recorded stays readable."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_jobs import Ended, Job, run, running
+
+from distsnn.errors import StoreError
+from distsnn.io.reader import StoreReader
+from distsnn.io.summary import summarise
+
+SOON = 5.0  # s
+
+
+def one_message(ended: Ended, pattern: str) -> None:
+    assert len(ended.messages) == 1, ended.err
+    assert re.search(pattern, ended.messages[0])
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_path_that_exists_is_refused_and_left_alone(
+    small: Path, tmp_path: Path, ranks: int | None
+) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    for more in ((), ("--overwrite",)):
+        words = ("run", small, "--time", "10", "--out", tmp_path / "notes", *more)
+        ended = run(*words, ranks=ranks)
+        one_message(ended, "notes: (exists already|is not a run of distsnn)")
+        assert ended.code == 2
+    assert [path.name for path in (tmp_path / "notes").iterdir()] == ["mine.txt"]
+
+
+def test_run_is_replaced_only_when_asked(small: Path, tmp_path: Path) -> None:
+    words = ("run", small, "--time", "20", "--out", tmp_path / "run.zarr", "--quiet")
+    assert run(*words).code == 0
+    first = StoreReader(tmp_path / "run.zarr").spike_hash()
+    ended = run(*words, "--seed", "2")
+    one_message(ended, "run.zarr: exists already")
+    assert ended.code == 2
+    assert StoreReader(tmp_path / "run.zarr").spike_hash() == first
+    assert run(*words, "--seed", "2", "--overwrite").code == 0
+    assert StoreReader(tmp_path / "run.zarr").spike_hash() != first
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_path_that_cannot_be_written_is_refused(
+    small: Path, tmp_path: Path, ranks: int | None
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    words = ("run", small, "--time", "10", "--out", tmp_path / "file" / "run.zarr")
+    ended = run(*words, ranks=ranks)
+    one_message(ended, "run.zarr: cannot be created")
+    assert ended.code == 2
+
+
+def test_folder_of_the_system_is_refused(small: Path) -> None:
+    # where not even root can make a folder
+    ended = run("run", small, "--time", "10", "--out", "/proc/distsnn/run.zarr")
+    one_message(ended, "/proc/distsnn/run.zarr: cannot be created|/proc/distsnn: cannot be created")
+    assert ended.code == 2
+
+
+@pytest.mark.parametrize("full_rank", [0, 1])
+def test_full_disk_ends_the_run_and_keeps_what_was_recorded(
+    small: Path, tmp_path: Path, full_rank: int
+) -> None:
+    out = tmp_path / "run.zarr"
+    # A chunk of spikes or states does not fit, the store's small files do.
+    settings = ("--set", "fault=full", f"rank={full_rank}", "bytes=200000", "state=true")
+    words = ("run", small, *settings, "--time", "1000000", "--out", out)
+    ended = run(*words, "--ranks", "2")
+    one_message(ended, f"rank {full_rank}: .*run.zarr/.*: cannot be written: File too large")
+    assert ended.code == 1
+    numbers = summarise(out)
+    assert not numbers["complete"]
+    assert numbers["status"][full_rank].startswith("failed: cannot be written")
+    assert numbers["status"][1 - full_rank].startswith("failed: rank ")
+    assert readable(out) == numbers["spikes"]
+
+
+def test_disk_without_any_space_left(small: Path, disk: Path) -> None:
+    # Not even the store's small files fit any more, such as the one with the rank's status.
+    ended = run("run", small, "--time", "1000000", "--out", disk / "run.zarr", "--ranks", "2")
+    one_message(ended, r"run.zarr.*: cannot be (written|extended): No space left on device")
+    assert ended.code == 1
+    numbers = summarise(disk / "run.zarr")
+    assert not numbers["complete"]
+    assert readable(disk / "run.zarr") == numbers["spikes"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 256 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "distsnn-test", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this user may not mount a disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
+def test_interrupted_run_stops_at_one_step_and_is_readable(
+    small: Path, tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "run.zarr"
+    words = ("run", small, "--time", "1000000", "--out", out, "--set", "state=true")
+    more = ("--ranks", "2") if how == "ranks of the command" else ()
+    with running(*words, *more, ranks=2 if how == "mpiexec" else None) as job:
+        wait_for_spikes(job, out)
+        sent = job.interrupt()
+        ended = job.end(timeout=60)
+    one_message(ended, "^distsnn: interrupted$")
+    assert ended.code == 130
+    assert ended.at - sent < SOON
+    assert re.search(r"distsnn: stopped at \d+ of 1000000 ms", ended.err)
+    numbers = summarise(out)
+    assert not numbers["complete"]
+    assert set(numbers["status"]) == {"stopped: interrupted"}
+    reader = StoreReader(out)
+    # all ranks stopped at the same step, and committed all they had
+    steps = {rank.committed_step for rank in reader.attempts[-1].ranks}
+    assert steps == {reader.attempts[-1].complete_step}
+    assert numbers["recorded_ms"] > 0.0
+    assert readable(out) == numbers["spikes"] > 0
+    again = run("run", out, "--time", numbers["recorded_ms"], "--out", tmp_path / "again.zarr")
+    assert again.code == 0, again.err
+    assert StoreReader(tmp_path / "again.zarr").spike_hash() == reader.spike_hash()
+
+
+def test_termination_signal_stops_a_run_in_good_order(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with running("run", small, "--time", "1000000", "--out", out, "--ranks", "2") as job:
+        wait_for_spikes(job, out)
+        sent = job.interrupt(signal.SIGTERM)
+        ended = job.end(timeout=60)
+    one_message(ended, "^distsnn: interrupted$")
+    assert ended.code == 128 + signal.SIGTERM
+    assert ended.at - sent < SOON
+    assert set(summarise(out)["status"]) == {"stopped: interrupted"}
+
+
+def test_killed_rank_loses_nothing_that_was_committed(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with running("run", small, "--time", "1000000", "--out", out, "--ranks", "2") as job:
+        wait_for_spikes(job, out)
+        committed = StoreReader(out)
+        victim = committed_pid(out)
+        os.kill(victim, signal.SIGKILL)
+        killed = time.time()
+        ended = job.end(timeout=60)
+    one_message(ended, "a rank was killed or crashed")
+    assert ended.code == 1
+    assert ended.at - killed < SOON
+    assert readable(out) >= committed.n_spikes > 0
+    step, gid = StoreReader(out).spikes(0, committed.complete_step)
+    before_step, before_gid = committed.spikes(0, committed.complete_step)
+    np.testing.assert_array_equal(step, before_step)
+    np.testing.assert_array_equal(gid, before_gid)
+
+
+def test_interrupt_while_the_network_is_built(small: Path, tmp_path: Path) -> None:
+    words = ("run", "microcircuit", "--set", "scale=1", "--time", "1000", "--ranks", "2")
+    with running(*words, "--out", tmp_path / "run.zarr") as job:
+        wait_for_building(job)
+        sent = job.interrupt()
+        ended = job.end(timeout=60)
+    one_message(ended, "^distsnn: interrupted$")
+    assert ended.code == 130
+    assert ended.at - sent < SOON
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_program_at_the_other_end_of_the_pipe_may_leave(small: Path, tmp_path: Path) -> None:
+    # distsnn run ... 2>&1 | true
+    words = [sys.executable, "-m", "distsnn", "run", small, "--time", "100"]
+    words += ["--out", tmp_path / "run.zarr"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(words, stdout=write, stderr=write, timeout=120)
+    os.close(write)
+    assert done.returncode == 141
+    assert summarise(tmp_path / "run.zarr")["complete"]
+
+
+def wait_for_spikes(job: Job, path: Path) -> None:
+    """Wait until every rank has committed spikes."""
+    limit = time.monotonic() + 60.0
+    while time.monotonic() < limit:
+        assert job.process.poll() is None, job.end().err
+        with contextlib.suppress(StoreError):
+            if (reader := StoreReader(path)).complete_step > 0 and reader.n_committed > 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError("no spikes within a minute")
+
+
+def wait_for_building(job: Job) -> None:
+    """Wait until rank 0 has said that the network is being built."""
+    assert job.process.stderr is not None
+    assert "building" in job.process.stderr.readline()
+    time.sleep(0.5)
+
+
+def committed_pid(path: Path) -> int:
+    """Return the process of the store's second rank."""
+    text = (path / "attempt000" / "rank0001" / "zarr.json").read_text()
+    found = re.search(r'"pid": (\d+)', text)
+    assert found
+    return int(found[1])
+
+
+def readable(path: Path) -> int:
+    """Return how many spikes can be read, after checking that they are in order."""
+    step, gid = StoreReader(path).spikes()
+    assert np.all(np.diff(step.astype(np.int64) << 32 | gid) > 0)
+    return len(step)
