@@ -176,8 +176,7 @@ def _poisson(
         if common and float(mean) == 0.0:
             continue
         if common:
-            search = float(mean) > poisson.COMPARE_UP_TO
-            entry = poisson.common_rate(ring.bits, search, everywhere)
+            entry = poisson.common_rate(ring.bits, poisson.searches(float(mean)), everywhere)
         else:
             entry = poisson.own_rates(ring.bits)
         call = Call(

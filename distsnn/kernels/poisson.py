@@ -5,7 +5,9 @@ Common rate. A step's count is the number of thresholds T_k = round(2^32 P(X <= 
 serves eight neurons: the lower 16 are drawn once a step for all neurons and round every threshold
 up or down (a marginal exact to 2^-32), except in the tail, from the threshold number COMPARED - 1
 on, where each neuron draws its own. Means above COMPARE_UP_TO draw all 32 bits for every neuron
-and search the thresholds from a guide table (Devroye 1986, III.2.4).
+and search the thresholds from a guide table (Devroye 1986, III.2.4). So do means below
+COMPARE_FROM: shared bits correlate neurons by 2^-34 / mean, which the sum over a large population
+would show.
 
 Own rates. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed rejection
 (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
@@ -30,7 +32,7 @@ SCRATCH, GUIDE = 11, 12
 TABLE_SIZE = 13
 
 COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
-COMPARE_UP_TO = 3.0  # mean count: above it the search is the faster
+COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
 LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
 _GUIDE = 256
 _CHUNK = 1024
@@ -62,6 +64,11 @@ def thresholds(mean: float) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
             break
     values += [4294967296] * max(1, COMPARED + 1 - len(values))
     return np.array(values, dtype=np.uint64)
+
+
+def searches(mean: float) -> bool:
+    """Return whether counts of a common mean are searched, with 32 bits of each neuron's own."""
+    return not COMPARE_FROM <= mean <= COMPARE_UP_TO
 
 
 def guide(
@@ -159,7 +166,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
     row_bits : {32, 64}
         Width of the input rows.
     search : bool
-        Whether the mean count is above COMPARE_UP_TO.
+        Whether counts are searched (`searches`) or compared.
     single_weight : bool
         Whether all neurons of the range have the weight ``weights[0]``; else one each.
     """
@@ -205,16 +212,21 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
 
 
 @inline
-def _inversion(mean, key0, key1, counter, step, stimulus):
-    a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
-    u = unit((uint64(a) << uint64(32)) | uint64(b))
+def _invert(mean, u):
+    # below a mean of 10, terms under 1e-18 are all in the tail: what u is left with is rounding
     k = 0
     p = exp(-mean)
-    while u > p and k < 1000:
+    while u > p and p > 1e-18:
         u -= p
         k += 1
         p *= mean / k
     return k
+
+
+@inline
+def _inversion(mean, key0, key1, counter, step, stimulus):
+    a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
+    return _invert(mean, unit((uint64(a) << uint64(32)) | uint64(b)))
 
 
 @inline
