@@ -1,0 +1,141 @@
+"""The networks that are compared, and the figures that distsnn is to reach on two cores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+RANKS = 2  # of the figures below
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How a peer runs a network: its script's name and options.
+
+    Parameters
+    ----------
+    script : str
+        In ``benchmarks/peers``.
+    arguments : tuple of str
+        Its command line.
+    slow : bool
+        It takes minutes or more memory than many machines have: run once, and only if asked for.
+    """
+
+    script: str
+    arguments: tuple[str, ...]
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to compare.
+
+    Parameters
+    ----------
+    name : str
+        Its name here.
+    arguments : tuple of str
+        Command line of ``distsnn_run.py``.
+    peers : mapping of str to Peer
+        Peers by name, the fastest first.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+
+
+def _arguments(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# A simulator runs for about a second or more; slower ones for a shorter biological time.
+CASES = {
+    case.name: case
+    for case in (
+        Case(
+            "pd14-0.1",
+            _arguments("microcircuit --set scale=0.1 --time 10000 --warmup 500"),
+            {"nest": Peer("nest_pd14.py", _arguments("--scale 0.1 --time 1000 --warmup 500"))},
+        ),
+        Case(
+            "pd14-1.0",
+            _arguments("microcircuit --time 2000 --warmup 500"),
+            {"nest": Peer("nest_pd14.py", _arguments("--scale 1 --time 500 --warmup 100"), True)},
+        ),
+        Case(
+            "brunel",
+            _arguments("brunel --set order=2500 --time 5000 --warmup 200"),
+            {
+                "nest": Peer("nest_brunel.py", _arguments("--order 2500 --time 1000")),
+                "brian2": Peer("brian2_brunel.py", _arguments("--order 2500 --time 1000")),
+            },
+        ),
+        Case(
+            "cuba-40k",
+            _arguments("brette_cuba --set neurons=40000 --time 5000 --warmup 200"),
+            {
+                "brian2": Peer("brian2_brette_cuba.py", _arguments("--neurons 40000 --time 2000")),
+                "nest": Peer("nest_brette_cuba.py", _arguments("--neurons 40000 --time 1000")),
+            },
+        ),
+        Case(
+            "cuba-4k",
+            _arguments("brette_cuba --set neurons=4000 --time 20000 --warmup 200"),
+            {
+                "brian2": Peer("brian2_brette_cuba.py", _arguments("--neurons 4000 --time 10000")),
+                "nest": Peer("nest_brette_cuba.py", _arguments("--neurons 4000 --time 5000")),
+            },
+        ),
+        Case("recording", _arguments("microcircuit --time 2000 --warmup 500")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure to reach: on two ranks, all spikes recorded, kernels in the cache.
+
+    Parameters
+    ----------
+    case : str
+        Key of `CASES`.
+    quantity : str
+        Field of the result; smaller is better.
+    must, goal : float
+        What it must not exceed, and what it is to come down to.
+    label : str
+        What it is called in the table.
+    scale : float
+        The table shows value times scale,
+    unit : str
+        in this unit.
+    """
+
+    case: str
+    quantity: str
+    must: float
+    goal: float
+    label: str = "RTF"
+    scale: float = 1.0
+    unit: str = ""
+
+    def text(self, value: float) -> str:
+        """Return a value as it is shown."""
+        return f"{value * self.scale:.3g}{self.unit}"
+
+    def verdict(self, value: float) -> str:
+        """Return ``"goal"``, ``"must"`` (that much is reached) or ``"missed"``."""
+        if value <= self.goal:
+            return "goal"
+        return "must" if value <= self.must else "missed"
+
+
+FIGURES = (
+    Figure("pd14-1.0", "rtf", 1.5, 1.0),
+    Figure("pd14-1.0", "build_s", 8.0, 3.0, "build", unit=" s"),
+    Figure("pd14-1.0", "peak_rss_bytes", 3e9, 2e9, "peak memory", 1e-9, " GB"),
+    Figure("pd14-0.1", "rtf", 0.2, 0.1),
+    Figure("cuba-40k", "rtf", 0.35, 0.15),
+    Figure("brunel", "rtf", 0.9, 0.4),
+    Figure("recording", "overhead", 0.05, 0.01, "all spikes against none", 100.0, " %"),
+)
