@@ -13,7 +13,7 @@ def run_lines(title: str, summary: Summary) -> list[str]:
     memory = sum(summary.peak_rss_bytes) / _MEBIBYTE
     lines = [
         f"{title}: {summary.neurons:,} neurons, {summary.synapses:,} synapses on {ranks}",
-        f"built in {summary.build_s:.2f} s; {summary.time_ms:g} ms in {summary.run_s:.2f} s: "
+        f"built in {summary.build_s:.2f} s; {_ms(summary.time_ms)} in {summary.run_s:.2f} s: "
         f"real-time factor {summary.real_time_factor:.3g}; {memory:,.0f} MiB",
         f"{summary.spikes:,} spikes; spikes/s: {_rates(summary.rates)}",
     ]
@@ -29,7 +29,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
-        ("time", f"{numbers['time_ms']:g} ms, {numbers['recorded_ms']:g} ms recorded"),
+        ("time", f"{_ms(numbers['time_ms'])}, {_ms(numbers['recorded_ms'])} recorded"),
         ("step", f"{numbers['dt']:g} ms"),
         ("seed", str(numbers["seed"])),
         ("built in", _seconds(numbers["build_s"])),
@@ -46,6 +46,10 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
 
 def _rates(rates: dict[str, float | None]) -> str:
     return ", ".join(f"{name} {_figure(rate)}" for name, rate in rates.items())
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.10g} ms"
 
 
 def _figure(value: float | None) -> str:

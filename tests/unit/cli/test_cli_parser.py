@@ -1,0 +1,74 @@
+"""The command line: what it takes, and one message for what it does not."""
+
+import re
+
+import pytest
+
+from distsnn.cli.parser import parse
+from distsnn.errors import DescriptionError
+
+
+def test_options_of_a_run() -> None:
+    words = "run model.py --time 12.5 --ranks 3 --seed 7 --out r.zarr --overwrite --quiet"
+    options = parse([*words.split(), "--set", "a=1", "b=x y", "--set", "c=2"], speaks=True)
+    assert (options.command, options.model, options.time) == ("run", "model.py", 12.5)
+    assert (options.ranks, options.seed, options.out) == (3, 7, "r.zarr")
+    assert options.overwrite and options.quiet
+    assert sorted(options.set) == ["a=1", "b=x y", "c=2"]
+    assert (options.partition, options.delivery, options.storage) == ("round_robin", "auto", "auto")
+    assert options.words[:2] == ["run", "model.py"]
+
+
+def test_settings_may_come_before_the_model() -> None:
+    options = parse(["run", "--set", "a=1", "model.py", "--time", "1"], speaks=True)
+    assert (options.model, options.set) == ("model.py", ["a=1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("rnu model.py", "unknown command 'rnu'; allowed: examples, info, report, run; did you"),
+        ("run --time 1", "the following arguments are required: MODEL (see distsnn run --help)"),
+        ("run m --tim 1", "unknown option '--tim'.*did you mean '--time'"),
+        ("run m --partitoin=x", "unknown option '--partitoin'.*did you mean '--partition'"),
+        ("run m n --time 1", "distsnn run: unexpected argument; given 'n'"),
+        ("run m --time soon", "argument --time: 'soon' is no time in ms"),
+        ("run m --time -1", "argument --time: '-1': must be finite and not negative, ms"),
+        ("run m --time nan", "must be finite"),
+        ("run m --time inf", "must be finite"),
+        ("run m --ranks 0", "argument --ranks: 0: must be 1 or more"),
+        ("run m --ranks two", "argument --ranks: 'two' is no number of ranks"),
+        ("run m --seed 1.5", "argument --seed: '1.5' is no whole number"),
+        ("info", "the following arguments are required: RUN"),
+        ("info r.zarr extra=1", "unexpected argument; given 'extra=1'"),
+        ("report r.zarr --ouy x", "unknown option '--ouy'.*did you mean '--out'"),
+    ],
+)
+def test_mistake_is_an_error_with_a_hint(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        parse(words.split(), speaks=True)
+    pattern = ".*".join(map(re.escape, message.split(".*")))
+    assert re.search(pattern, str(caught.value))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []])
+def test_only_the_first_rank_prints_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(words, speaks=True)
+    assert ended.value.code == (0 if words else 2)
+    assert "distsnn" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        parse(words, speaks=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_workers_command_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"], speaks=True)
+    assert "worker" not in capsys.readouterr().out
+    assert parse(["worker", "folder"], speaks=True).folder == "folder"

@@ -1,0 +1,139 @@
+"""The other examples are the published networks, and every example can be found and built."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from distsnn import examples
+from distsnn.errors import DescriptionError
+from distsnn.examples import brette_cuba, brunel, tutorial
+from distsnn.network import FixedIndegree, IafPscDelta, IafPscExp, Network, PoissonInput
+from distsnn.simulation import Simulation
+
+
+def indegrees(network: Network) -> dict[str, dict[str, int]]:
+    """Synapses onto a neuron, by target and source population."""
+    found: dict[str, dict[str, int]] = {one.name: {} for one in network.populations}
+    for one in network.projections:
+        assert isinstance(one.rule, FixedIndegree)
+        assert one.rule.autapses and one.rule.multapses
+        found[one.post.population][one.pre.population] = one.rule.indegree
+    return found
+
+
+@pytest.mark.parametrize("name", ["brette_cuba", "brunel", "microcircuit", "tutorial"])
+def test_example_is_found_documented_and_reproducible(name: str) -> None:
+    assert name in examples.names()
+    module = examples.example(name)
+    assert inspect.getdoc(module)
+    assert "Parameters" in inspect.getdoc(module.build)
+    signature = inspect.signature(module.build)
+    assert all(one.default is not one.empty for one in signature.parameters.values())
+    assert module.build() == module.build()
+
+
+def test_unknown_example_is_refused() -> None:
+    with pytest.raises(DescriptionError, match=r"unknown example 'brunl'.*did you mean 'brunel'"):
+        examples.example("brunl")
+
+
+def test_brunels_network() -> None:
+    network = brunel.build()
+    assert [one.size for one in network.populations] == [10000, 2500]
+    assert indegrees(network) == {"E": {"E": 1000, "I": 250}, "I": {"E": 1000, "I": 250}}
+    assert {(one.pre.population, one.weight, one.delay) for one in network.projections} == {
+        ("E", 0.1, 1.5),
+        ("I", -0.5, 1.5),
+    }
+    assert [one.target.size for one in network.stimuli] == [10000, 2500]
+    for one in network.stimuli:
+        assert isinstance(one, PoissonInput)
+        # twice the rate that takes the mean potential to the threshold:
+        # rate · J · tau_m = 2 · 20 mV
+        assert one.rate == pytest.approx(20000.0)
+        assert one.rate * 1e-3 * 0.1 * 20.0 == pytest.approx(2 * 20.0)
+    for population in network.populations:
+        model = population.model
+        assert isinstance(model, IafPscDelta)
+        assert (model.tau_m, model.t_ref, model.E_L) == (20.0, 2.0, 0.0)
+        assert (model.V_reset, model.V_th, model.I_e) == (0.0, 20.0, 0.0)
+        assert population.initial["V_m"] == 0.0
+
+
+def test_brunels_network_takes_its_parameters() -> None:
+    network = brunel.build(order=50, g=6.0, eta=0.9, J=0.2, precision="float64")
+    assert indegrees(network)["E"] == {"E": 20, "I": 5}
+    assert [one.weight for one in network.projections] == pytest.approx([0.2, 0.2, -1.2, -1.2])
+    rate = network.stimuli[0].rate
+    assert rate * 1e-3 * 0.2 * 20.0 == pytest.approx(0.9 * 20.0)
+    assert network.populations[0].precision == "float64"
+
+
+@pytest.mark.parametrize(("order", "J"), [(9, 0.1), (0, 0.1), (50, 0.0), (50, -0.1)])
+def test_brunels_network_without_sources_or_weight_is_refused(order: int, J: float) -> None:
+    with pytest.raises(DescriptionError, match="brunel, "):
+        brunel.build(order=order, J=J)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "sizes", "kicked"), [(4000, [3200, 800], 50), (40000, [32000, 8000], 500)]
+)
+def test_brettes_network_grows_with_the_same_indegrees(
+    neurons: int, sizes: list[int], kicked: int
+) -> None:
+    network = brette_cuba.build(neurons)
+    assert [one.size for one in network.populations] == sizes
+    assert indegrees(network) == {"E": {"E": 64, "I": 16}, "I": {"E": 64, "I": 16}}
+    assert {(one.pre.population, one.weight, one.delay) for one in network.projections} == {
+        ("E", 16.2, 0.1),
+        ("I", -139.5, 0.1),
+    }
+    (kick,) = network.stimuli
+    assert isinstance(kick, PoissonInput)
+    target = kick.target
+    assert (target.population, target.start, target.stop) == ("E", 0, kicked)
+    assert (kick.rate, kick.weight, kick.start, kick.stop) == (300.0, 16.2, 1.0, 51.0)
+    for population in network.populations:
+        model = population.model
+        assert isinstance(model, IafPscExp)
+        assert (model.C_m, model.tau_m, model.t_ref, model.E_L) == (200.0, 20.0, 5.0, -49.0)
+        assert (model.tau_syn_ex, model.tau_syn_in) == (5.0, 10.0)
+        assert (model.V_reset, model.V_th) == (-60.0, -50.0)
+        assert population.initial["V_m"] == -49.0
+
+
+def test_brettes_network_without_neurons_to_kick_is_refused() -> None:
+    with pytest.raises(DescriptionError, match=r"brette_cuba, neurons: too few neurons; given 79"):
+        brette_cuba.build(79)
+    assert brette_cuba.build(80).stimuli[0].target.size == 1
+
+
+@pytest.mark.parametrize(
+    ("network", "time_ms", "low", "high"),
+    [
+        (brunel.build(order=250), 200.0, 10.0, 120.0),
+        (brette_cuba.build(1000), 200.0, 2.0, 60.0),
+        (tutorial.build(), 300.0, 5.0, 25.0),
+    ],
+    ids=["brunel", "brette_cuba", "tutorial"],
+)
+def test_example_is_active(network: Network, time_ms: float, low: float, high: float) -> None:
+    with Simulation(network) as simulation:
+        simulation.run(time_ms)
+        rates = simulation.close().rates
+    for rate in rates.values():
+        assert rate is not None and low < rate < high
+
+
+def test_tutorial_prints_rates_and_draws_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("dask", "matplotlib"):
+        pytest.importorskip(package, reason="the tutorial needs the extra `analysis`")
+    monkeypatch.chdir(tmp_path)
+    tutorial.main()
+    assert (tmp_path / "tutorial.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "times real time" in printed
+    assert {"E", "I"} <= {line.split(" ")[0] for line in printed.splitlines()}
