@@ -1,12 +1,14 @@
 """Calls of compiled entries from Python, as the loop makes them."""
 
 import ctypes
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, address
-from distsnn.kernels import poisson, rows
+from distsnn.kernels import emission, poisson, rows
 
 _ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_int64,
@@ -77,3 +79,85 @@ class PoissonCall:
         for low, high in zip((0, *cuts), (*cuts, self.row.size), strict=True):
             assert invoke(self.call, step, low, high) == 0
         return self.row.copy()
+
+
+class NeuronCall:
+    """A neuron model's update over `size` neurons, padded to 64, with its states and input rows."""
+
+    def __init__(
+        self,
+        model: str,
+        parameters: Mapping[str, float | npt.NDArray[np.float64]],
+        size: int,
+        *,
+        dt: float = 0.1,
+        precision: str = "float64",
+        row_bits: int = 32,
+        current: bool = False,
+        quanta: Mapping[str, float] | None = None,
+        ring_rows: int = 1,
+        first_gid: int = 0,
+    ) -> None:
+        name = f"distsnn.kernels.neurons.{model}"
+        kernel = codegen.neuron_kernel(name)
+        self.size, self.n = size, -(-size // 64) * 64
+        padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}
+        self.constants = kernel.propagators(padded, dt)
+        self.variant = codegen.Variant(
+            name,
+            precision,
+            row_bits,
+            tuple(key for key in kernel.CONSTANTS if np.ndim(self.constants[key])),
+            ("refractory",),
+            current,
+        )
+        where = codegen.layout(self.variant)
+        call = Call(
+            codegen.update_entry(self.variant),
+            np.zeros(where.size, np.int64),
+            0,
+            self.n,
+            np.zeros(len(where.scalars)),
+        )
+        self.states = {
+            key: np.zeros(self.n, np.int32 if key == "refractory" else precision)
+            for key in kernel.STATES
+        }
+        kind = np.int32 if row_bits == 32 else np.int64
+        self.rows = {key: np.zeros((ring_rows, self.n), kind) for key in kernel.RECEPTORS}
+        self.current = np.zeros(self.n, precision)
+        self._emitted = np.zeros(self.n, np.uint32)
+        self._count = np.zeros(1, np.int64)
+        call.point(emission.EMITTED, self._emitted)
+        call.point(emission.N_EMITTED, self._count)
+        call.point(emission.GROUP_GID, first_gid + 64 * np.arange(self.n // 64, dtype=np.uint32))
+        sizes = np.minimum(64, size - 64 * np.arange(self.n // 64))
+        call.point(emission.GROUP_SIZE, sizes.astype(np.int32))
+        call.point(where.spiked, np.zeros(self.n, np.uint8))
+        call.table[where.mask], call.table[where.stride] = ring_rows - 1, self.n
+        for key, at in where.rings.items():
+            call.point(at, self.rows[key])
+            call.scalars[where.scalars[key]] = (quanta or {}).get(key, 1.0)
+        for key, at in where.states.items():
+            call.point(at, self.states[key])
+        for key, at in where.arrays.items():
+            width = np.int32 if kernel.CONSTANTS[key] == "count" else precision
+            call.point(at, np.ascontiguousarray(self.constants[key], dtype=width))
+        for key in kernel.CONSTANTS:
+            if key in where.scalars:
+                call.scalars[where.scalars[key]] = float(self.constants[key])
+        if current:
+            call.point(where.current, self.current)
+        self.call = call
+
+    def _padded(self, value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if not value.ndim:
+            return value.astype(np.float64)
+        return np.concatenate([value, np.full(self.n - self.size, value[0])])
+
+    def step(self, loop: int, *cuts: int) -> npt.NDArray[np.uint32]:
+        """Run a loop, with the range cut at given neurons, and return the gids that spiked."""
+        self._count[0] = 0
+        for low, high in zip((0, *cuts), (*cuts, self.n), strict=True):
+            assert invoke(self.call, loop, low, high) == 0
+        return self._emitted[: int(self._count[0])].copy()

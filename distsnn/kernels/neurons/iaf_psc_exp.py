@@ -79,7 +79,7 @@ def step(
     n_ref,
 ):
     """Advance one neuron by dt; the currents of this step act on v from the next on."""
-    free = p22 * v + p21_ex * i_ex + p21_in * i_in + (drive + p20 * current)
+    free = flush(p22 * v + p21_ex * i_ex + p21_in * i_in + (drive + p20 * current))
     v = v if refractory > 0 else free
     refractory = np.int32(refractory - 1 if refractory > 0 else 0)
     spiked = v >= v_th

@@ -44,7 +44,7 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 @inline
 def step(v, i, refractory, in_syn, current, p22, p21, p20, p11, drive, v_th, v_reset, n_ref):
     """Advance one neuron by dt; the current of this step acts on v from the next on."""
-    free = p22 * v + p21 * i + (drive + p20 * current)
+    free = flush(p22 * v + p21 * i + (drive + p20 * current))
     v = v if refractory > 0 else free
     refractory = np.int32(refractory - 1 if refractory > 0 else 0)
     spiked = v >= v_th
