@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.measure import measured
+from all_ranks import measured_on
 
 from distsnn import Simulation
 from distsnn.cli.models import load_model
@@ -92,14 +92,8 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     with simulation:
         simulation.run(options.warmup)
         before = _counts(simulation)
-        ranks.barrier()
-        own = time.process_time()
-        with measured() as cost:
+        with measured_on(ranks) as cost:
             simulation.run(options.time)
-            ranks.barrier()
-        # rank 0 took the other ranks for strangers
-        own = sum(ranks.allgather(time.process_time() - own)[1:])
-        others_cpu = max(0.0, cost.others_cpu - own / (cost.wall_s * ranks.cores))
         after = _counts(simulation)
         begin = time.perf_counter()
         summary = simulation.close()
@@ -132,7 +126,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
             if store is not None
         },
         "peak_rss_bytes": sum(summary.peak_rss_bytes),
-        "others_cpu": round(others_cpu, 4),
+        "others_cpu": round(cost.others_cpu, 4),
         "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
         "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
         "exchanges": after["epochs"] - before["epochs"] if summary.ranks > 1 else 0,

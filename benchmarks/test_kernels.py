@@ -1,0 +1,143 @@
+"""Kernels' benchmarks: ``python -m pytest benchmarks/test_kernels.py`` (extra ``bench``).
+
+Each tells the time of one element (neuron and step, synaptic event, synapse, value) on one core.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import LINES
+from kernel_setup import SEED, Spikes, layout_of, poisson_loops, update_loops
+
+from distsnn import jit
+from distsnn.counter_rng import GOLDEN, mix
+from distsnn.engine import wiring
+from distsnn.kernels import functions, sampling
+from distsnn.network import (
+    AllToAll,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    IafPscDelta,
+    IafPscExp,
+    IafPscExpShared,
+    Network,
+    Normal,
+    PairwiseBernoulli,
+    Population,
+    Projection,
+)
+from distsnn.network.quanta import quanta
+
+pytest.importorskip("pytest_benchmark", reason="needs pip install 'distsnn[bench]'")
+
+NEURONS = 4096  # their state stays in the second-level cache
+LOOPS = 100
+VALUES = 100_000
+
+Measure = Callable[[Callable[[], object], int, str], None]
+
+
+@pytest.fixture
+def measure(benchmark, request: pytest.FixtureRequest) -> Measure:
+    """Time a function, and note the time of one of its elements."""
+
+    def timed(function: Callable[[], object], elements: int, element: str) -> None:
+        function()  # compiled, and its memory touched
+        benchmark(function)
+        if benchmark.stats is not None:  # None with --benchmark-disable
+            nanoseconds = 1e9 * benchmark.stats.stats.median / elements
+            benchmark.extra_info[f"ns per {element}"] = nanoseconds
+            name = request.node.name.removeprefix("test_")
+            request.config.stash[LINES].append((name, element, nanoseconds))
+
+    return timed
+
+
+@pytest.mark.parametrize("constants", ["shared", "own"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", [IafPscExpShared, IafPscExp, IafPscDelta])
+def test_update(measure: Measure, model: type, precision: str, constants: str) -> None:
+    """Neurons that fire at some 10 spikes/s, without input."""
+    tau_m = 10.0 if constants == "shared" else np.linspace(9.0, 11.0, NEURONS)
+    neuron = model(tau_m=tau_m, I_e=380.0)
+    initial = {"V_m": Normal(-60.0, 3.0)}
+    loops = update_loops(Population("N", NEURONS, neuron, initial, precision))
+    measure(lambda: loops.run(LOOPS), NEURONS * LOOPS, "neuron and step")
+
+
+@pytest.mark.parametrize("mean", [0.16, 1.6, 16.0])
+def test_poisson_common(measure: Measure, mean: float) -> None:
+    """One mean count for all neurons: by comparing below 3, by searching above."""
+    loops = poisson_loops(NEURONS, mean)
+    measure(lambda: loops.run(LOOPS), NEURONS * LOOPS, "neuron and step")
+
+
+@pytest.mark.parametrize("mean", [1.6, 16.0])
+def test_poisson_own(measure: Measure, mean: float) -> None:
+    """A mean count for each neuron: by inversion below 10, by rejection above."""
+    loops = poisson_loops(NEURONS, np.linspace(0.9 * mean, 1.1 * mean, NEURONS))
+    measure(lambda: loops.run(LOOPS), NEURONS * LOOPS, "neuron and step")
+
+
+@pytest.mark.parametrize("delivery", ["push", "pull"])
+@pytest.mark.parametrize(
+    ("targets", "outdegree", "sources"),
+    [(3_800, 200, 8_000), (38_000, 2_000, 4_000)],
+    ids=["short_runs", "long_runs"],
+)
+def test_deliver(
+    measure: Measure, delivery: str, targets: int, outdegree: int, sources: int
+) -> None:
+    """Rows as of the microcircuit at scale 0.1 and 1 on two ranks: some 7 and 60 to a run."""
+    spikes = Spikes(delivery, targets=targets, outdegree=outdegree, sources=sources)
+    measure(spikes.deliver, spikes.deliver(), "event")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FixedTotalNumber(1_000_000),
+        FixedIndegree(250),
+        FixedOutdegree(250),
+        PairwiseBernoulli(0.0625),
+        AllToAll(),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_wiring(measure: Measure, rule: object) -> None:
+    """A million synapses (all-to-all: 16 million) with drawn weights and delays."""
+    population = Population("N", 4000, IafPscExpShared())
+    one = Projection(
+        population, population, rule, weight=Normal(87.8, 8.78), delay=Normal(1.5, 0.75)
+    )
+    network = Network([population], [one])
+    layout, scales = layout_of(network), quanta(network)
+    synapses = wiring.build(layout, scales, SEED).synapses
+    measure(lambda: wiring.build(layout, scales, SEED), synapses, "synapse")
+
+
+@jit.kernel
+def _exp(x, out):
+    for i in range(x.size):
+        out[i] = functions.exp(x[i])
+
+
+@jit.kernel
+def _log(x, out):
+    for i in range(x.size):
+        out[i] = functions.log(x[i])
+
+
+@jit.kernel
+def _normal(x, out):
+    for i in range(x.size):
+        out[i] = sampling.normal(mix(np.uint64(i) * GOLDEN))
+
+
+@pytest.mark.parametrize("kernel", [_exp, _log, _normal], ids=["exp", "log", "normal"])
+def test_function(measure: Measure, kernel: Callable[..., None]) -> None:
+    """Functions of float64, and normal numbers from a hashed counter."""
+    x, out = np.linspace(0.1, 20.0, VALUES), np.empty(VALUES)
+    measure(lambda: kernel(x, out), VALUES, "value")
