@@ -109,7 +109,7 @@ def build(
     network = layout.network
     n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
     load = np.zeros((n_planes, layout.n_local), np.int64)
-    keys = wiring_draws.object_keys(seed, WIRING, len(network.projections))
+    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
     builder = _Builder(layout, quanta, keys, load)
     plans = choose(layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes)
     for plan in plans:
