@@ -1,0 +1,342 @@
+"""A simulation's life: settings, runs, ends, and what it tells about itself."""
+
+import io
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import distsnn
+from distsnn.comm import SingleProcess
+from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.io.network_files import save_network
+from distsnn.io.reader import StoreReader
+from distsnn.io.summary import summarise
+from distsnn.network import IafPscExp, Network, PoissonInput, Population, RecordSpikes
+from distsnn.network.blocks import blocks
+from distsnn.partition.assignment import Assignment, assign
+from distsnn.simulation import Progress, Simulation, Summary, simulate
+from distsnn.simulation.build import Settings, check_same
+from distsnn.simulation.clock import TickClock, peak_rss_bytes, split_wait
+from distsnn.simulation.remote import work
+
+
+def test_package_offers_what_users_call() -> None:
+    assert distsnn.simulate is simulate
+    assert distsnn.Simulation is Simulation
+
+
+def test_summary_says_what_the_store_says(network: Network, tmp_path: Path) -> None:
+    summary = simulate(network, 100.0, out=tmp_path / "run.zarr", seed=3, progress=False)
+    numbers = summarise(tmp_path / "run.zarr")
+    assert numbers["complete"] and numbers["status"] == ["complete"]
+    for name in ("neurons", "synapses", "ranks", "time_ms", "spikes", "path"):
+        assert getattr(summary, name) == numbers[name]
+    assert summary.neurons == network.n_neurons
+    assert summary.synapses == network.expected_synapses() == 150 * 27 + 40 * 15
+    for name, rate in numbers["rates"].items():
+        assert summary.rates[name] == pytest.approx(rate)
+    # 15 of 40 neurons of I are recorded, and the rate is theirs
+    step, gid = StoreReader(tmp_path / "run.zarr").spikes()
+    assert summary.rates["I"] == pytest.approx(((gid >= 150) & (gid < 190)).sum() / 15 / 0.1)
+    assert summary.rates["S"] == pytest.approx((gid >= 190).sum() / 7 / 0.1)
+    assert step.max() <= 1000
+    assert summary.real_time_factor == pytest.approx(summary.run_s / 0.1)
+    assert json.loads(json.dumps(summary.to_dict())) == summary.to_dict()
+
+
+def test_timing_by_phase_and_memory_are_stored(network: Network, tmp_path: Path) -> None:
+    summary = simulate(network, 200.0, out=tmp_path / "run.zarr", progress=False)
+    (rank,) = StoreReader(tmp_path / "run.zarr").attempts[0].ranks
+    phases = {"build", "update", "deliver", "exchange", "wait", "record", "total"}
+    assert set(rank.timing) == phases
+    assert all(spent >= 0.0 for spent in rank.timing.values())
+    assert rank.timing["total"] == pytest.approx(summary.run_s)
+    inner = sum(rank.timing[name] for name in phases - {"build", "total"})
+    assert 0.2 * summary.run_s < inner < 1.1 * summary.run_s
+    assert rank.memory["peak_rss_bytes"] > 50e6
+    assert rank.memory["synapse_bytes"] >= 2 * summary.synapses
+
+
+def test_store_holds_what_a_run_needs_to_be_repeated(network: Network, tmp_path: Path) -> None:
+    model = {"kind": "test", "parameters": {"a": 1}}
+    simulate(network, 10.0, out=tmp_path / "run.zarr", seed=2**63, model=model, progress=False)
+    reader = StoreReader(tmp_path / "run.zarr")
+    assert Network.from_dict(*reader.network()) == network
+    metadata = reader.metadata
+    assert metadata["seed"] == 2**63
+    assert metadata["model"] == model
+    assert metadata["settings"]["partition"] == "round_robin"
+    assert metadata["settings"]["epoch_steps"] == 25
+    assert {"distsnn", "numpy", "numba", "zarr", "mpi", "python"} <= set(metadata["versions"])
+    assert {row["name"]: row["model"] for row in metadata["populations"]} == {
+        "E": "iaf_psc_exp",
+        "I": "iaf_psc_exp",
+        "S": "spike_source",
+    }
+
+
+def test_without_a_store_only_the_summary_remains(network: Network, tmp_path: Path) -> None:
+    recorded = simulate(network, 50.0, out=tmp_path / "run.zarr", progress=False)
+    summary = simulate(network, 50.0, progress=False)
+    assert summary.path is None
+    assert (summary.spikes, summary.rates) == (recorded.spikes, recorded.rates)
+
+
+def test_population_that_is_not_recorded_has_no_rate() -> None:
+    cells = [Population(name, 5, IafPscExp(I_e=500.0)) for name in "AB"]
+    network = Network(cells, recordings=[RecordSpikes("A")])
+    summary = simulate(network, 50.0, progress=False)
+    assert summary.rates["B"] is None
+    assert summary.rates["A"] is not None and summary.rates["A"] > 0.0
+    assert summary.spikes == summary.rates["A"] * 5 * 0.05
+
+
+def test_seed_decides(network: Network, tmp_path: Path) -> None:
+    hashes = set()
+    for seed in (0, 1, 2**64 - 1):
+        simulate(network, 50.0, out=tmp_path / f"{seed}.zarr", seed=seed, progress=False)
+        hashes.add(StoreReader(tmp_path / f"{seed}.zarr").spike_hash())
+    assert len(hashes) == 3
+
+
+def test_simulation_of_no_time_is_one(network: Network, tmp_path: Path) -> None:
+    summary = simulate(network, 0.0, out=tmp_path / "run.zarr", progress=False)
+    assert (summary.time_ms, summary.spikes, summary.real_time_factor) == (0.0, 0, 0.0)
+    assert summary.rates == {"E": None, "I": None, "S": None}
+    assert summarise(tmp_path / "run.zarr")["complete"]
+
+
+def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) -> None:
+    simulation = Simulation(network, out=tmp_path / "run.zarr")
+    simulation.run(20.0)
+    first = simulation.close()
+    assert simulation.close().spikes == first.spikes
+    with pytest.raises(DescriptionError, match="run: the simulation is closed"):
+        simulation.run(10.0)
+    assert StoreReader(tmp_path / "run.zarr").complete_step == 200
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "message"),
+    [(-1.0, "must not be negative"), (0.25, "not on the grid"), (float("nan"), "must be finite")],
+)
+def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
+    network: Network, time_ms: float, message: str
+) -> None:
+    with Simulation(network) as simulation:
+        with pytest.raises(DescriptionError, match=message):
+            simulation.run(time_ms)
+        simulation.run(1.0)
+        assert simulation.close().time_ms == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed: out of range; given -1"),
+        ({"seed": 2**64}, "seed: out of range"),
+        ({"seed": 1.0}, "seed: must be an integer"),
+        ({"seed": True}, "seed: must be an integer"),
+        ({"partition": "robin"}, "partition: unknown strategy 'robin'"),
+        ({"delivery": "pus"}, r"unknown delivery 'pus'.*did you mean 'push'"),
+        ({"storage": "pack"}, r"unknown storage 'pack'.*did you mean 'packed'"),
+        ({"ranks": 0}, "ranks: must be a number of ranks; given 0"),
+        ({"ranks": 2.0}, "ranks: must be a number of ranks"),
+        ({"ranks": 2, "progress": Progress(io.StringIO())}, "progress: cannot be handed to"),
+    ],
+)
+def test_wrong_setting_is_refused(network: Network, options: dict, message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        simulate(network, 10.0, **({"progress": False} | options))
+
+
+def test_given_assignment_is_used_and_checked(network: Network) -> None:
+    table = blocks(network)
+    with Simulation(network, partition=assign(table, 1, "contiguous")) as simulation:
+        simulation.run(1.0)
+    with pytest.raises(DescriptionError, match="assignment: made for another job"):
+        Simulation(network, partition=assign(table, 2, "contiguous"))
+    with pytest.raises(DescriptionError, match="partition: cannot be handed to launched ranks"):
+        simulate(network, 1.0, ranks=2, partition=assign(table, 2, "contiguous"))
+
+
+def test_path_is_checked_before_anything_is_built(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object) -> None:
+        raise AssertionError("built before the path was checked")
+
+    monkeypatch.setattr("distsnn.simulation.orchestrator.build", never)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StoreError, match="taken: exists already"):
+        Simulation(network, out=tmp_path / "taken")
+    with pytest.raises(StoreError, match="is not a run of distsnn"):
+        Simulation(network, out=tmp_path / "taken", overwrite=True)
+
+
+def test_error_in_the_body_marks_the_run_as_failed(network: Network, tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="the user's"),
+        Simulation(network, out=tmp_path / "run.zarr") as simulation,
+    ):
+        simulation.run(30.0)
+        raise RuntimeError("the user's")
+    numbers = summarise(tmp_path / "run.zarr")
+    assert not numbers["complete"]
+    assert numbers["status"] == ["failed: the user's"]
+    assert numbers["recorded_ms"] == pytest.approx(30.0)
+    with pytest.raises(DescriptionError, match="closed"):
+        simulation.run(1.0)
+
+
+def test_interrupt_stops_at_the_end_of_a_piece(network: Network, tmp_path: Path) -> None:
+    simulation = Simulation(network, out=tmp_path / "run.zarr")
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt() -> None:
+        while simulation.time_ms < 100.0:
+            time.sleep(1e-3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        simulation.run(1e6)
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    numbers = summarise(tmp_path / "run.zarr")
+    assert numbers["status"] == ["stopped: interrupted"]
+    stopped = simulation.time_ms
+    assert 100.0 <= stopped < 1e6
+    assert numbers["recorded_ms"] == pytest.approx(stopped)
+    again = simulate(network, stopped, out=tmp_path / "again.zarr", progress=False)
+    assert again.spikes == numbers["spikes"]
+    assert StoreReader(tmp_path / "again.zarr").spike_hash() == numbers["spike_hash"]
+
+
+def test_run_from_another_thread_leaves_signals_alone(network: Network) -> None:
+    found = []
+    with Simulation(network) as simulation:
+        thread = threading.Thread(target=lambda: found.append(simulation.run(20.0)))
+        thread.start()
+        thread.join()
+        assert found == [None]
+        assert simulation.time_ms == pytest.approx(20.0)
+
+
+def test_recording_that_fails_ends_the_run(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RecordingError, match=r"spikes/step: cannot be written: no space"):  # noqa: SIM117
+        with Simulation(network, out=tmp_path / "run.zarr") as simulation:
+            simulation.run(50.0)
+            simulation._recorder.flush()
+
+            def fail(*arguments: object) -> None:
+                raise StoreError("cannot be written: no space", path="run.zarr/spikes/step")
+
+            with monkeypatch.context() as patch:
+                patch.setattr("distsnn.io.row_stream.RowStream.write", fail)
+                simulation.run(1e6)
+    numbers = summarise(tmp_path / "run.zarr")
+    assert numbers["status"] == ["failed: cannot be written: no space"]
+    assert numbers["recorded_ms"] == pytest.approx(50.0)
+    first = simulate(network, 50.0, out=tmp_path / "first.zarr", progress=False)
+    assert numbers["spikes"] == first.spikes
+
+
+def test_progress_is_shown_where_asked_for(network: Network) -> None:
+    stream = io.StringIO()
+    simulate(network, 30.0, progress=Progress(stream, terminal=False))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "distsnn: building 197 neurons on 1 rank"
+    assert lines[-1].startswith("distsnn: 30 of 30 ms, RTF ")
+
+
+def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -> None:
+    save_network(tmp_path, network)
+    request = {"time": 20.0, "out": str(tmp_path / "run.zarr"), "seed": 4, "progress": False}
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    work(str(tmp_path), 0)
+    summary = Summary(**json.loads((tmp_path / "summary.json").read_text()))
+    assert summary.spikes == summarise(tmp_path / "run.zarr")["spikes"]
+    (tmp_path / "summary.json").unlink()
+    work_again = request | {"overwrite": True}
+    (tmp_path / "request.json").write_text(json.dumps(work_again))
+    work(str(tmp_path), 1)
+    assert not (tmp_path / "summary.json").exists()
+
+
+class Beside(SingleProcess):
+    """Rank 0 of two; what the other one gathers is made from ours."""
+
+    size = 2
+
+    def __init__(self, other: object) -> None:
+        self.other = other
+
+    def allgather(self, value):  # type: ignore[no-untyped-def]
+        return [value, value if self.other is None else self.other]
+
+
+def digest_of(network: Network, settings: Settings) -> object:
+    """What a rank sends to the others."""
+    seen = []
+
+    class Listening(Beside):
+        def allgather(self, value):  # type: ignore[no-untyped-def]
+            seen.append(value)
+            return [value, value]
+
+    check_same(network, settings, Listening(None))
+    return seen[0]
+
+
+def test_ranks_must_have_the_same_network_and_seed() -> None:
+    cells = Population("E", 5, IafPscExp())
+    rates = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    network = Network([cells], [], [PoissonInput(cells, rates, 1.0)])
+    same = Network([cells], [], [PoissonInput(cells, rates.copy(), 1.0)])
+    check_same(network, Settings(), Beside(digest_of(same, Settings())))
+    others = [
+        (Network([cells], [], [PoissonInput(cells, rates + 1e-12, 1.0)]), Settings()),
+        (Network([cells], [], [PoissonInput(cells, rates, 2.0)]), Settings()),
+        (network, Settings(seed=2)),
+    ]
+    for other, settings in others:
+        with pytest.raises(DescriptionError, match="rank 1 has another network or seed than rank"):
+            check_same(network, Settings(), Beside(digest_of(other, settings)))
+
+
+def test_assignment_must_name_ranks_there_are() -> None:
+    with pytest.raises(DescriptionError, match="owner is no rank"):
+        Assignment(2, np.array([0, 2], np.int32))
+
+
+def test_ticks_are_turned_into_seconds() -> None:
+    clock = TickClock()
+    begin = time.perf_counter()
+    time.sleep(0.05)
+    ticks = clock.seconds(10**9)
+    assert ticks > 0.0
+    assert clock.seconds(2 * 10**9) == pytest.approx(2 * ticks, rel=0.2)
+    assert time.perf_counter() > begin
+
+
+def test_waiting_is_what_others_did_not_need() -> None:
+    assert split_wait([3.0, 1.0, 1.5]) == [2.0, 0.0, 0.5]
+    assert split_wait([4.0]) == [0.0]
+
+
+def test_peak_memory_grows_with_what_is_held() -> None:
+    before = peak_rss_bytes()
+    held = np.ones(50_000_000, np.uint8)
+    assert held.sum() == 50_000_000
+    assert peak_rss_bytes() >= before
+    assert 10e6 < peak_rss_bytes() < 1e11
