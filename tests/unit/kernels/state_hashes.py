@@ -1,0 +1,101 @@
+"""Prints hashes of what every neuron and stimulus kernel computes, for lengths around 64 k.
+
+Run in a process of its own for each CPU target: numba reads the target when it is imported.
+"""
+
+import hashlib
+import json
+import pkgutil
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from kernel_calls import NeuronCall, PoissonCall, counters, invoke
+
+from distsnn.engine.tables import Call
+from distsnn.kernels import neurons, stimuli
+from distsnn.kernels.functions import exp_array, expm1_array, log_array
+from distsnn.kernels.values import draw_values
+
+LENGTHS = (255, 256, 257)
+STEPS = 400
+
+PARAMETERS = {
+    "C_m": 250.0,
+    "tau_m": 10.0,
+    "tau_syn_ex": 0.5,
+    "tau_syn_in": 3.0,
+    "tau_syn": 0.7,
+    "t_ref": 2.0,
+    "E_L": -65.0,
+    "V_reset": -67.0,
+    "V_th": -50.0,
+    "I_e": 500.0,
+}
+
+
+def _hash(*arrays: npt.NDArray[np.generic]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _neurons(model: str, precision: str, size: int) -> str:
+    quanta = dict.fromkeys(("ex", "in", "syn", "delta"), 2.0**-7)
+    one = NeuronCall(model, PARAMETERS, size, precision=precision, quanta=quanta)
+    least = min(LENGTHS)
+    rng = np.random.default_rng(3)
+    one.states["V_m"][:least] = rng.uniform(-5.0, 14.0, least)
+    spikes = []
+    for k in range(STEPS):
+        for row in one.rows.values():
+            row[0, :least] = rng.integers(-500, 700, least)
+        gids = one.step(k)
+        spikes.append(gids[gids < least])
+    assert sum(map(len, spikes)) > least
+    return _hash(*(values[:least] for values in one.states.values()), *spikes)
+
+
+def _noise(size: int) -> npt.NDArray[np.float64]:
+    n = -(-size // 64) * 64
+    current = np.zeros(n)
+    call = Call(stimuli.add_noise("float64"), np.zeros(stimuli.CURRENT_TABLE_SIZE, np.int64), 0, n)
+    call.point(stimuli.CURRENT, current)
+    call.point(stimuli.AMPLITUDES, np.full(n, 10.0))
+    call.point(stimuli.DEVIATIONS, np.full(n, 3.0))
+    call.point(stimuli.COUNTERS, counters(n))
+    call.table[stimuli.INTERVAL] = 1
+    for k in range(50):
+        invoke(call, k)
+    return current
+
+
+def _values(kind: int) -> npt.NDArray[np.float64]:
+    out = np.empty(5000)
+    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), 0, 0, np.uint64(1), out)
+    return out
+
+
+def hashes() -> Iterator[tuple[str, str]]:
+    """Yield the name and the hash of everything computed."""
+    least = min(LENGTHS)
+    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)]
+    for size in LENGTHS:
+        for model in models:
+            for precision in ("float32", "float64"):
+                yield f"{model} {precision} {size}", _neurons(model, precision, size)
+        n = -(-size // 64) * 64
+        for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
+            one = PoissonCall(means, n)
+            yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
+        yield f"noise {size}", _hash(_noise(size)[:least])
+    x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
+    yield "functions", _hash(exp_array(x), expm1_array(x), log_array(np.abs(x)))
+    for kind in range(6):
+        yield f"draws {kind}", _hash(_values(kind))
+
+
+if __name__ == "__main__":
+    json.dump(dict(hashes()), sys.stdout)
