@@ -98,7 +98,7 @@ def _prefetch_words(address, start, end, word_bytes):
 def _types(word_bits: int, row_bits: int) -> tuple[type, type, type]:
     """Return the types of words, of their signed weight fields and of the input rows."""
     unsigned = {16: np.uint16, 32: np.uint32, 64: np.uint64}[word_bits]
-    signed = np.int64 if word_bits == 64 else np.int32
+    signed = {16: np.int16, 32: np.int32, 64: np.int64}[word_bits]
     return unsigned, signed, np.int32 if row_bits == 32 else np.int64
 
 
