@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare distsnn with its peers on this machine: runs all in turn, prints tables and ratios.
 
-``python benchmarks/compare.py`` takes some six minutes on two cores, and as much again the first
+``python benchmarks/compare.py`` takes some seven minutes on two cores, and longer the first
 time, for the peers' environments. A measurement during which other processes took more than 5 %
 of the machine is marked with ``!``; figures on marked ones say little.
 """
@@ -228,15 +228,13 @@ def measure_recording(
     """Run a network with all spikes recorded and with none, in turn; return what it costs."""
     say(f"{case.name}: {pairs} pairs")
     discard_distsnn(ranks, case.arguments)
-    runs = {
-        record: _noting(
-            f"record {record}",
-            lambda record=record: run_distsnn(ranks, [*case.arguments, "--record", record]),
-            out,
-            case.name,
-        )
-        for record in ("all", "none")
-    }
+    runs: dict[str, Run] = {}
+    for record in ("all", "none"):
+
+        def run(record: str = record) -> Measurement:
+            return run_distsnn(ranks, [*case.arguments, "--record", record])
+
+        runs[record] = _noting(f"record {record}", run, out, case.name)
     found = interleave(runs, pairs)
     if len(found.get("all", ())) != pairs or len(found.get("none", ())) != pairs:
         return {}

@@ -1,5 +1,7 @@
 """For kernels' benchmarks: times per element, told at the end as pytest-benchmark has no column."""
 
+from collections.abc import Callable
+
 import pytest
 
 LINES = pytest.StashKey[list[tuple[str, str, float]]]()
@@ -8,6 +10,24 @@ LINES = pytest.StashKey[list[tuple[str, str, float]]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Start with no lines."""
     config.stash[LINES] = []
+
+
+@pytest.fixture
+def measure(
+    benchmark, request: pytest.FixtureRequest
+) -> Callable[[Callable[[], object], int, str], None]:
+    """Return what times a function and notes the time of one of its elements."""
+
+    def timed(function: Callable[[], object], elements: int, element: str) -> None:
+        function()  # compiled, and its memory touched
+        benchmark(function)
+        if benchmark.stats is not None:  # None with --benchmark-disable
+            nanoseconds = 1e9 * benchmark.stats.stats.median / elements
+            benchmark.extra_info[f"ns per {element}"] = nanoseconds
+            name = request.node.name.removeprefix("test_")
+            request.config.stash[LINES].append((name, element, nanoseconds))
+
+    return timed
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -113,7 +113,7 @@ def update_loops(population: Population) -> Loops:
     planes = max(1, len(population.model.receptors))
     ring = InputRing(np.zeros((planes, 1, 1 << layout.target_bits), np.int32))
     count = np.zeros(1, np.int64)
-    emitted = {
+    emitted: dict[int, np.ndarray] = {
         emission.EMITTED: np.zeros(layout.n_local, np.uint32),
         emission.N_EMITTED: count,
         emission.GROUP_GID: layout.group_gid,

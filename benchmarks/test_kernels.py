@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import LINES
 from kernel_setup import SEED, Spikes, layout_of, poisson_loops, update_loops
 
 from distsnn import jit
@@ -27,7 +26,9 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
+    Rule,
 )
+from distsnn.network.populations import Precision
 from distsnn.network.quanta import quanta
 
 pytest.importorskip("pytest_benchmark", reason="needs pip install 'distsnn[bench]'")
@@ -39,26 +40,10 @@ VALUES = 100_000
 Measure = Callable[[Callable[[], object], int, str], None]
 
 
-@pytest.fixture
-def measure(benchmark, request: pytest.FixtureRequest) -> Measure:
-    """Time a function, and note the time of one of its elements."""
-
-    def timed(function: Callable[[], object], elements: int, element: str) -> None:
-        function()  # compiled, and its memory touched
-        benchmark(function)
-        if benchmark.stats is not None:  # None with --benchmark-disable
-            nanoseconds = 1e9 * benchmark.stats.stats.median / elements
-            benchmark.extra_info[f"ns per {element}"] = nanoseconds
-            name = request.node.name.removeprefix("test_")
-            request.config.stash[LINES].append((name, element, nanoseconds))
-
-    return timed
-
-
 @pytest.mark.parametrize("constants", ["shared", "own"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("model", [IafPscExpShared, IafPscExp, IafPscDelta])
-def test_update(measure: Measure, model: type, precision: str, constants: str) -> None:
+def test_update(measure: Measure, model: type, precision: Precision, constants: str) -> None:
     """Neurons that fire at some 10 spikes/s, without input."""
     tau_m = 10.0 if constants == "shared" else np.linspace(9.0, 11.0, NEURONS)
     neuron = model(tau_m=tau_m, I_e=380.0)
@@ -106,7 +91,7 @@ def test_deliver(
     ],
     ids=lambda rule: type(rule).__name__,
 )
-def test_wiring(measure: Measure, rule: object) -> None:
+def test_wiring(measure: Measure, rule: Rule) -> None:
     """A million synapses (all-to-all: 16 million) with drawn weights and delays."""
     population = Population("N", 4000, IafPscExpShared())
     one = Projection(

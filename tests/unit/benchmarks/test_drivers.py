@@ -1,0 +1,124 @@
+"""The drivers run for real, at toy sizes; no time is judged."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PEER_FIELDS = {
+    "simulator",
+    "version",
+    "network",
+    "neurons",
+    "synapses",
+    "time_ms",
+    "warmup_ms",
+    "recording",
+    "build_s",
+    "run_s",
+    "rtf",
+    "rates",
+    "peak_rss_bytes",
+    "others_cpu",
+}
+TINY = ("brunel", "--set", "order=50", "--time", "40", "--warmup", "20", "--seed", "3")
+
+
+@pytest.fixture(scope="module")
+def running() -> ModuleType:
+    import running
+
+    return running
+
+
+def check(found: dict, ranks: int) -> None:
+    assert set(found) >= PEER_FIELDS
+    assert (found["simulator"], found["ranks"]) == ("distsnn", ranks)
+    assert (found["neurons"], found["synapses"]) == (250, 250 * 25)
+    assert found["rtf"] == pytest.approx(found["run_s"] / 0.04, abs=0.01)
+    assert 0.0 <= found["others_cpu"] <= 1.0
+    assert found["peak_rss_bytes"] > ranks * 2**26
+    assert found["phases"].keys() == {"update", "deliver", "exchange", "record", "wait"}
+    assert all(0.0 <= found["phases"][one] <= found["slowest"][one] for one in found["phases"])
+
+
+def test_one_and_two_ranks_measure_the_same_spikes(running: ModuleType, benchmarks: Path) -> None:
+    plain = subprocess.run(
+        [sys.executable, str(benchmarks / "distsnn_run.py"), *TINY],
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert plain.returncode == 0, plain.stderr
+    (line,) = plain.stdout.splitlines()
+    one, two = json.loads(line), running.run_distsnn(2, TINY)
+    check(one, 1)
+    check(two, 2)
+    assert one["rates"]["E"] > 0
+    assert one["rates"] == two["rates"]
+    assert one["exchanges"] == 0
+    assert two["exchanges"] >= 400 / 15  # delays of 1.5 ms, steps of 0.1 ms
+
+
+def test_without_recording_there_are_no_rates_and_no_store(running: ModuleType) -> None:
+    found = running.run_distsnn(1, [*TINY, "--record", "none"])
+    check(found, 1)
+    assert (found["recording"], found["rates"]) == ("none", {})
+
+
+def test_a_driver_that_fails_says_so(
+    running: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(running.MeasurementError, match="exit code 2"):
+        running.run_distsnn(1, ["brunell"])
+    assert "brunel" in capfd.readouterr().err
+
+
+def test_exchange_is_timed_with_and_without_overflow(
+    running: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--spikes", "3", "200", "--steps", "2", "--iterations", "20", "--batches", "1"]
+    few, many = running.run_ranks("exchange.py", 2, arguments)
+    assert (few["spikes"], many["spikes"], few["ranks"]) == (3, 200, 2)
+    assert (few["forced_overflow_share"], many["forced_overflow_share"]) == (0.0, 1.0)
+    assert few["overflow_share"] == 0.0 and many["overflow_share"] < 1.0
+    assert all(many[f"{name}_us"] > 0 for name in ("compiled", "allgather", "allgatherv"))
+    assert many["bytes"] > few["bytes"]
+    assert "| 200" in capfd.readouterr().err
+
+
+def test_weak_scaling_grows_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import scaling
+
+    out = tmp_path / "scaling.jsonl"
+    arguments = ["weak", "brette_cuba", "--values", "200", "--ranks", "1", "2"]
+    assert scaling.main([*arguments, "--time", "20", "--warmup", "0", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    lines = [json.loads(line) for line in printed.out.splitlines()]
+    assert [(line["ranks"], line["scale"], line["neurons"]) for line in lines] == [
+        (1, 200, 200),
+        (2, 400, 400),
+    ]
+    assert lines[0]["efficiency"] == 1.0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == lines
+    assert "brette_cuba neurons=400" in printed.err
+
+
+def test_sizes_and_efficiency_of_scaling() -> None:
+    import scaling
+
+    assert list(scaling.sizes("strong", [0.1, 0.2], [1, 4], 0.5)) == [
+        (0.1, 1, 0.1),
+        (0.1, 4, 0.1),
+        (0.2, 1, 0.2),
+        (0.2, 4, 0.2),
+    ]
+    assert [size for *_, size in scaling.sizes("weak", [100.0], [1, 4], 0.5)] == [100.0, 200.0]
+    assert scaling.setting("scale", 0.1) == "scale=0.1"
+    assert scaling.setting("order", 1414.2) == "order=1414"
+    first, line = {"rtf": 1.0, "ranks": 1}, {"rtf": 0.5, "ranks": 4}
+    assert scaling.efficiency("strong", first, line) == 0.5
+    assert scaling.efficiency("weak", first, line) == 2.0
