@@ -142,6 +142,13 @@ def _check(one: Projection, first: int, edges: Edges) -> None:
             )
 
 
-def given_delays(one: Projection, dt: float, delays: npt.NDArray[np.float64]) -> Ints:
-    """Return given delays (ms) in steps, checked to be on the grid and at least one step."""
-    return delay_steps(delays, dt, where=f"projection {one.name!r}, delays").astype(np.int64)
+def given_delays(one: Projection, dt: float, delays: npt.NDArray[np.float64], first: int) -> Ints:
+    """Return given delays (ms) of a piece in steps, on the grid and at least one step.
+
+    Raises
+    ------
+    DescriptionError
+        If one is not; it counts from edge `first`.
+    """
+    where = f"projection {one.name!r}, delays of the edges from {first} on"
+    return delay_steps(delays, dt, where=where).astype(np.int64)

@@ -17,6 +17,7 @@ from distsnn.engine import edges as given
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
+from distsnn.errors import DescriptionError
 from distsnn.kernels import sampling, trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.functions import log_array
@@ -122,8 +123,21 @@ def build(
     for plane in np.unique(left[:, 4]).tolist():
         edges = left[left[:, 4] == plane]
         plan = explicit_plan(layout, int(plane), int(edges[:, 3].max()), delivery)
+        _check_weights(plan, edges[:, 2])
         builder.add(plan, edges)
     return builder.result()
+
+
+def _check_weights(plan: RowSetPlan, weights: Ints) -> None:
+    half = 1 << (plan.field_bits - 1)
+    bad = (weights < -half) | (weights >= half)
+    if bad.any():
+        raise DescriptionError(
+            "a word cannot hold target, delay and weight",
+            where="delivery" if not plan.pull else "weights",
+            value=f"a weight of {int(weights[np.argmax(bad)])} quanta",
+            allowed=f"below 2^{plan.field_bits - 1} quanta" if plan.pull else "pull or auto",
+        )
 
 
 def _in_steps(
@@ -174,7 +188,7 @@ class _Builder:
             part[:, 3] = (
                 drawn[1]
                 if delays is None
-                else given.given_delays(one, self.layout.network.dt, delays[mine])
+                else given.given_delays(one, self.layout.network.dt, delays, first)[mine]
             )
             part[:, 4] = np.where(part[:, 2] >= 0, positive, negative)
             np.add.at(self.load, (part[:, 4], local), np.abs(part[:, 2]))

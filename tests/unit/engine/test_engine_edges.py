@@ -1,0 +1,241 @@
+"""Given edges: from arrays and files, by pieces, onto any number of ranks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from decoded import (
+    DELAY,
+    PLANE,
+    SOURCE,
+    TARGET,
+    WEIGHT,
+    Ints,
+    canonical,
+    layouts,
+    scales,
+    synapses,
+)
+
+from distsnn.engine import edges, wiring
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    ExplicitFile,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    Normal,
+    OneToOne,
+    Population,
+    Projection,
+    Rule,
+)
+from distsnn.network.quanta import quanta, to_integers
+
+E = Population("E", 200, IafPscExp())
+D = Population("D", 70, IafPscDelta())
+RNG = np.random.default_rng(1)
+N = 3000
+SOURCES, TARGETS = RNG.integers(0, 170, N), RNG.integers(0, 61, N)
+WEIGHTS = RNG.normal(1.0, 4.0, N)
+STEPS = RNG.integers(1, 900, N)
+DELAYS = STEPS * 0.1
+
+
+def _network(rule: Rule, weight=None, delay=None, pre=E[20:190], post=D[9:70], **more) -> Network:
+    return Network([E, D], [Projection(pre, post, rule, weight=weight, delay=delay, **more)])
+
+
+def _expected(network: Network, weights=WEIGHTS, steps=STEPS, first_target: int = 209) -> Ints:
+    found = np.empty((N, 5), np.int64)
+    found[:, SOURCE], found[:, TARGET] = SOURCES + 20, TARGETS + first_target
+    k, s = scales(network).exponent["D", "delta"], scales(network).shift[0]
+    found[:, WEIGHT] = to_integers(weights, k, s)
+    found[:, DELAY], found[:, PLANE] = steps, 0
+    return canonical([found])
+
+
+def _files(folder: Path, kind: str) -> Path:
+    arrays = {
+        "pre": SOURCES.astype(np.int32),
+        "post": TARGETS.astype(np.uint16),
+        "w": WEIGHTS.astype(">f8"),
+        "d": DELAYS,
+    }
+    if kind == "zarr":
+        group = zarr.open_group(str(folder / "edges.zarr"), mode="w")
+        for name, values in arrays.items():
+            native = values.astype(values.dtype.newbyteorder("="))
+            group.create_array(name, data=native, chunks=(700,))
+        return folder / "edges.zarr"
+    path = folder / "edges.npz"
+    (np.savez_compressed if kind == "compressed" else np.savez)(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 700, N])
+@pytest.mark.parametrize("kind", ["npz", "compressed", "zarr"])
+def test_edges_of_a_file_are_those_in_it(
+    kind: str, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "SLICE", piece)
+    rule = ExplicitFile(_files(tmp_path, kind), "pre", "post", weights="w", delays="d")
+    network = _network(rule)
+    for ranks in (1, 3):
+        np.testing.assert_array_equal(synapses(network, ranks), _expected(network))
+    assert edges.summary(network.projections[0]) == edges.EdgeSummary(
+        int(np.bincount(TARGETS).max()), WEIGHTS.min(), WEIGHTS.max()
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
+@pytest.mark.parametrize("delivery", ["pull", "push"])
+def test_edges_of_arrays(delivery: str, dtype: type) -> None:
+    rule = Explicit(SOURCES.astype(dtype), TARGETS.astype(dtype))
+    network = _network(rule, WEIGHTS, DELAYS)
+    for ranks in (1, 2, 7):
+        found = synapses(network, ranks, delivery=delivery)
+        np.testing.assert_array_equal(found, _expected(network))
+
+
+def test_values_that_are_not_given_are_drawn_by_the_edges_number(tmp_path: Path) -> None:
+    rule = Explicit(SOURCES, TARGETS)
+    drawn = _network(rule, Normal(5.0, 1.0), Normal(3.0, 1.0))
+    one = synapses(drawn)
+    np.testing.assert_array_equal(synapses(drawn, 3, delivery="push"), one)
+    weights = one[:, WEIGHT] * 2.0 ** scales(drawn).exponent["D", "delta"]
+    assert np.mean(weights) == pytest.approx(5.0, abs=0.1)
+    assert np.std(weights) == pytest.approx(1.0, abs=0.05)
+    assert np.mean(one[:, DELAY]) == pytest.approx(30.0, abs=1.0)
+    # the same edges from a file, and one value of each drawn
+    path = _files(tmp_path, "npz")
+    file = ExplicitFile(path, "pre", "post")
+    np.testing.assert_array_equal(
+        synapses(_network(file, Normal(5.0, 1.0), Normal(3.0, 1.0)), 2), one
+    )
+    half = _network(ExplicitFile(path, "pre", "post", weights="w"), delay=Normal(3.0, 1.0))
+    found = synapses(half, 2)
+    np.testing.assert_array_equal(np.sort(found[:, DELAY]), np.sort(one[:, DELAY]))
+    other = _network(ExplicitFile(path, "pre", "post", delays="d"), weight=Normal(5.0, 1.0))
+    found = synapses(other, 2)
+    np.testing.assert_array_equal(np.sort(found[:, DELAY]), np.sort(STEPS))
+    np.testing.assert_array_equal(np.sort(found[:, WEIGHT]), np.sort(one[:, WEIGHT]))
+    # pieces do not matter: an edge is known by its number in the projection
+    constant = _network(rule, 2.5, 0.3)
+    np.testing.assert_array_equal(
+        synapses(constant), _expected(constant, np.full(N, 2.5), np.full(N, 3))
+    )
+
+
+def test_pieces_draw_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = _network(Explicit(SOURCES, TARGETS), Normal(5.0, 1.0), Normal(3.0, 1.0))
+    one = synapses(network)
+    monkeypatch.setattr(edges, "SLICE", 101)
+    np.testing.assert_array_equal(synapses(network, 2), one)
+
+
+def test_signs_of_given_weights_choose_the_receptor() -> None:
+    network = Network(
+        [E, D], [Projection(E, E, Explicit(SOURCES, TARGETS), weight=WEIGHTS, delay=1.0)]
+    )
+    found = synapses(network, 2)
+    k = scales(network)
+    assert k.exponent["E", "ex"] == k.exponent["E", "in"]
+    np.testing.assert_array_equal(found[:, PLANE] == 0, found[:, WEIGHT] >= 0)
+    assert np.count_nonzero(found[:, PLANE]) == np.count_nonzero(WEIGHTS < 0)
+
+
+def test_arrays_of_weights_and_delays_of_other_rules() -> None:
+    rng = np.random.default_rng(2)
+    weights, steps = rng.normal(0.0, 1.0, (30, 41)), rng.integers(1, 50, (30, 41))
+    network = _network(AllToAll(), weights, steps * 0.1, pre=E[3:33], post=D[20:61])
+    source, target = np.mgrid[0:30, 0:41].reshape(2, -1)
+    k = scales(network).exponent["D", "delta"], scales(network).shift[0]
+    columns = [source + 3, target + 220, steps.ravel(), to_integers(weights.ravel(), *k)]
+    expected = canonical([np.stack([*columns, np.zeros(30 * 41, np.int64)], axis=1)])
+    for ranks, delivery in ((1, "pull"), (2, "push"), (7, "auto")):
+        np.testing.assert_array_equal(synapses(network, ranks, delivery=delivery), expected)
+    same = _network(AllToAll(autapses=False), weights[:, :30], 0.1, pre=E[90:120], post=E[90:120])
+    found = synapses(same, 2)
+    shifts = scales(same).exponent["E", "ex"], scales(same).shift[0]
+    integers = to_integers(weights[:, :30], *shifts)
+    off = ~np.eye(30, dtype=bool)
+    pairs = found[np.lexsort((found[:, TARGET], found[:, SOURCE]))]
+    np.testing.assert_array_equal(pairs[:, WEIGHT], integers[off])
+    single = _network(OneToOne(), weights[0], steps[0] * 0.1, pre=E[3:44], post=D[20:61])
+    found = synapses(single, 3)
+    k = scales(single).exponent["D", "delta"], scales(single).shift[0]
+    np.testing.assert_array_equal(found[:, SOURCE] - 3, found[:, TARGET] - 220)
+    np.testing.assert_array_equal(found[:, WEIGHT], to_integers(weights[0], *k))
+    np.testing.assert_array_equal(found[:, DELAY], steps[0])
+
+
+def test_no_edges() -> None:
+    network = _network(Explicit([], []), 1.0, 1.0)
+    assert len(synapses(network, 2)) == 0
+    empty = np.empty(0)
+    assert len(synapses(_network(Explicit([], []), empty, empty))) == 0
+
+
+def _wide() -> Network:
+    """Return a network whose weights differ by 2^50 quanta, with delays of 16 bits."""
+    return Network(
+        [E, D],
+        [
+            Projection(E, D, Explicit([0, 1], [0, 69]), weight=[1e-6, 2e-6], delay=6553.5),
+            Projection(E, D, Explicit([0, 5], [1, 69]), weight=[1e3, -2e3], delay=[0.1, 0.2]),
+        ],
+    )
+
+
+def test_weights_beyond_a_word_are_refused_not_cut() -> None:
+    network = _wide()
+    k = scales(network).exponent["D", "delta"]
+    found = synapses(network, 2, delivery="auto")
+    assert set(found[:, WEIGHT]) == {
+        *to_integers([1e-6, 2e-6], k, scales(network).shift[0]).tolist(),
+        *to_integers([1e3, -2e3], k, scales(network).shift[1]).tolist(),
+    }
+    assert np.abs(found[:, WEIGHT]).max() > 2**41
+    with pytest.raises(DescriptionError, match="weight") as caught:
+        synapses(network, delivery="push")
+    assert caught.value.allowed == "pull or auto"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pre": SOURCES + 1}, "out of range"),
+        ({"post": np.where(np.arange(N) == 777, -1, TARGETS)}, "out of range"),
+        ({"w": np.where(np.arange(N) == 777, np.nan, WEIGHTS)}, "finite"),
+        ({"d": np.where(np.arange(N) == 777, 0.25, DELAYS)}, "grid"),
+        ({"d": np.where(np.arange(N) == 777, 0.05, DELAYS)}, "range"),
+        ({"d": np.where(np.arange(N) == 777, 0.0, DELAYS)}, "range"),
+        ({"d": np.where(np.arange(N) == 777, np.inf, DELAYS)}, "finite"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(
+    change: dict[str, np.ndarray], message: str, tmp_path: Path
+) -> None:
+    arrays = {"pre": SOURCES, "post": TARGETS, "w": WEIGHTS, "d": DELAYS} | change
+    np.savez(tmp_path / "edges.npz", **arrays)
+    rule = ExplicitFile(tmp_path / "edges.npz", "pre", "post", weights="w", delays="d")
+    # every rank says so, also one that does not own the edge
+    network = _network(rule)
+    fine = quanta(network, {0: edges.EdgeSummary(100, -9.0, 9.0)})
+    for layout in layouts(network, 7):
+        with pytest.raises(DescriptionError, match=message):
+            wiring.build(layout, fine, 1)
+
+
+def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:
+    path = _files(tmp_path, "npz")
+    stored = ExplicitFile(path, "pre", "post", weights="w", delays="d").stored()
+    network = _network(stored)
+    np.testing.assert_array_equal(synapses(network), _expected(network))
+    _files(tmp_path, "compressed")
+    with pytest.raises(DescriptionError, match="changed"):
+        synapses(network)
