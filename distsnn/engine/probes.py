@@ -46,6 +46,19 @@ class Probe:
     calls: list[Call]
     rows: dict[str, npt.NDArray[np.int64]]
 
+    def check_room(self, first: int, last: int) -> None:
+        """Check that the samples of loops first to last fit.
+
+        Raises
+        ------
+        ValueError
+            If they do not: too many loops, or the samples before were not drained.
+        """
+        more = last // self.every - first // self.every
+        for name, samples in self.samples.items():
+            if int(self.rows[name][0]) + more > samples.shape[0]:
+                raise ValueError(f"no room for {more} samples of {name} in {len(samples)} rows")
+
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """Return the new rows of every variable and forget them (the arrays are reused)."""
         new = {}

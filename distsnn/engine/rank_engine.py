@@ -199,8 +199,12 @@ class RankEngine:
         ------
         EngineError
             If the exchange failed.
+        ValueError
+            If the probes' buffers do not hold that many loops.
         """
         state = self._state
+        for one in self.probes:
+            one.check_room(self.step, self.step + steps)
         state[loop.STOP] = state[loop.K] + steps
         swap = self._exchange
         while True:
