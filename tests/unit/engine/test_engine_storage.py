@@ -1,0 +1,151 @@
+"""How synapses are stored: word layouts, sets of constants, pull or push."""
+
+import pytest
+from decoded import layouts, scales
+
+from distsnn.engine import storage
+from distsnn.engine.storage import RowSetPlan, choose
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    Exponential,
+    FixedIndegree,
+    FixedTotalNumber,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    Normal,
+    Population,
+    Projection,
+    Uniform,
+)
+
+E = Population("E", 1000, IafPscExp())
+I = Population("I", 300, IafPscExp())  # noqa: E741
+
+
+def _plans(*projections: Projection, ranks: int = 1, **options) -> list[RowSetPlan]:
+    network = Network([E, I], projections)
+    layout = layouts(network, ranks)[0]
+    plans = choose(layout, scales(network), **options)
+    for plan in plans:
+        used = plan.target_bits + plan.delay_bits + plan.field_bits
+        assert used <= plan.word_bits or plan.procedural
+        assert plan.target_bits == layout.target_bits
+        assert (plan.field_bits == 0) == (plan.weight is not None)
+        # what a word cannot hold must be either common to all or kept in runs
+        assert plan.pull or plan.delay is not None or plan.delay_bits > 0 or plan.procedural
+    # every drawn projection is in one set
+    members = sorted(index for plan in plans for index in plan.projections)
+    assert members == list(range(len(projections)))
+    return plans
+
+
+def _dense(weight, delay, pre=E, post=E, n=400_000, **more) -> Projection:
+    return Projection(pre, post, FixedTotalNumber(n), weight=weight, delay=delay, **more)
+
+
+def test_equal_constants_share_a_set_and_words_without_weights() -> None:
+    (plan,) = _plans(_dense(2.0, 1.5), _dense(2.0, 1.5, pre=I))
+    assert (plan.word_bits, plan.field_bits, plan.delay) == (16, 0, 15)
+    assert plan.weight is not None
+    two = _plans(_dense(2.0, 1.5), _dense(2.0, 0.5, pre=I))
+    assert [one.delay for one in two] == [15, 5]
+    one = _plans(_dense(2.0, 1.5), _dense(-2.0, 1.5, pre=I))
+    assert sorted(plan.plane for plan in one) == [0, 1]
+
+
+def test_many_delays_of_one_constant_share_a_set() -> None:
+    (plan,) = _plans(*(_dense(2.0, 0.1 * k, n=10) for k in (1, 2, 3, 4)), delivery="push")
+    assert plan.delay is None
+    assert plan.delay_bits == 3
+    assert plan.longest == 4
+
+
+def test_too_many_constants_share_words() -> None:
+    plans = _plans(*(_dense(float(k), 1.5, n=1000 * k) for k in range(1, 12)))
+    constant = [plan for plan in plans if plan.weight is not None]
+    assert len(constant) == storage.MOST_CONSTANT_SETS
+    (rest,) = (plan for plan in plans if plan.weight is None)
+    # those with the fewest synapses
+    assert rest.projections == (0, 1, 2)
+    assert rest.word_bits == 32
+
+
+def test_drawn_weights_are_packed() -> None:
+    (plan,) = _plans(_dense(Normal(87.8, 8.78), Normal(1.5, 0.75)))
+    assert plan.word_bits == 32
+    assert plan.stored_shift == 0
+    (push,) = _plans(_dense(Normal(87.8, 8.78), Normal(1.5, 0.75)), delivery="push")
+    assert push.delay_bits > 0
+    assert push.word_bits == 32
+    assert not push.pull
+
+
+def test_a_common_shift_is_not_stored() -> None:
+    # two scales onto one receptor: the coarser weights are multiples of 2^shift quanta
+    plans = _plans(
+        _dense(Normal(1.0, 0.1), 1.5, post=E), _dense(Normal(1e3, 1e2), 1.5, pre=I, post=E)
+    )
+    assert len(plans) == 2
+    assert {plan.word_bits for plan in plans} == {32}
+    assert min(plan.stored_shift for plan in plans) == 0
+    assert max(plan.stored_shift for plan in plans) >= 9
+
+
+def test_forced_storages() -> None:
+    both = (_dense(2.0, 1.5), _dense(Normal(1.0, 0.1), 1.5, pre=I))
+    (packed,) = _plans(*both, storage="packed")
+    assert packed.weight is None
+    assert packed.word_bits == 32
+    (explicit,) = _plans(*both, storage="explicit")
+    assert explicit.word_bits == 64
+    assert explicit.field_bits >= 32
+    assert explicit.stored_shift == 0
+    drawn = _plans(*both, storage="procedural")
+    assert all(plan.procedural for plan in drawn)
+    kept = _plans(Projection(E, E, FixedIndegree(10), weight=1.0, delay=1.0), storage="procedural")
+    assert not any(plan.procedural for plan in kept)
+
+
+def test_pull_from_long_runs_on() -> None:
+    assert _plans(_dense(2.0, 1.5))[0].pull
+    assert not _plans(_dense(2.0, 1.5, n=2000))[0].pull
+    # many delays make the runs short
+    assert not _plans(_dense(2.0, Uniform(0.1, 20.0)))[0].pull
+    # more ranks too
+    assert not _plans(_dense(2.0, 1.5), ranks=21)[0].pull
+    # a ring that would leave the cache is not pushed into
+    assert _plans(_dense(2.0, Exponential(60.0), n=2000))[0].pull
+    for delivery in ("pull", "push"):
+        for n in (2000, 400_000):
+            (plan,) = _plans(_dense(2.0, 1.5, n=n), delivery=delivery)
+            assert plan.pull == (delivery == "pull")
+
+
+def test_words_hold_likely_delays_and_the_rest_is_possible() -> None:
+    (plan,) = _plans(_dense(2.0, Exponential(1.0), n=2000), delivery="push")
+    assert 2**plan.delay_bits > 22 * 10
+    assert plan.longest > 2 * 2**plan.delay_bits / 2
+    assert plan.longest >= 415
+
+
+def test_names_are_checked() -> None:
+    with pytest.raises(DescriptionError, match="pull"):
+        _plans(_dense(2.0, 1.5), delivery="pul")
+    with pytest.raises(DescriptionError, match="packed"):
+        _plans(_dense(2.0, 1.5), storage="packt")
+
+
+def test_planes_are_the_models_receptors() -> None:
+    onto = Population("D", 100, IafPscDelta())
+    network = Network(
+        [E, onto],
+        [
+            Projection(E, onto, FixedIndegree(1), weight=-1.0, delay=1.0),
+            Projection(E, E, FixedIndegree(1), weight=-1.0, delay=1.0, name="signed"),
+            Projection(E, E, FixedIndegree(1), weight=-1.0, delay=1.0, receptor="ex"),
+        ],
+    )
+    (layout,) = layouts(network, 1)
+    found = [storage.planes(layout, one) for one in network.projections]
+    assert found == [(0, 0), (0, 1), (0, 0)]

@@ -1,0 +1,72 @@
+"""Assignments of blocks to ranks."""
+
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.network import IafPscExp, Network, Population
+from distsnn.network.blocks import BlockTable, blocks
+from distsnn.partition.assignment import STRATEGIES, Assignment, assign
+
+
+def _table(*sizes: int) -> BlockTable:
+    return blocks(Network([Population(f"p{i}", n, IafPscExp()) for i, n in enumerate(sizes)]))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize("strategy", list(STRATEGIES))
+def test_strategies_give_every_block_one_owner(strategy: str, ranks: int) -> None:
+    table = _table(1000, 63, 64, 65, 1, 300)
+    made = assign(table, ranks, strategy)
+    assert made.strategy == strategy
+    assert made.ranks == ranks
+    owned = [made.owned(rank) for rank in range(ranks)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(owned)), np.arange(table.n_blocks))
+    for rank, mine in enumerate(owned):
+        assert np.all(np.diff(mine) > 0)
+        assert np.all(made.owner[mine] == rank)
+    # a pure function
+    np.testing.assert_array_equal(assign(table, ranks, strategy).owner, made.owner)
+
+
+def test_round_robin_deals_populations_out() -> None:
+    table = _table(64 * 8, 64 * 4)
+    made = assign(table, 4, "round_robin")
+    for population, share in ((0, 2), (1, 1)):
+        owner = made.owner[table.population == population]
+        np.testing.assert_array_equal(np.bincount(owner, minlength=4), share)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5, 16])
+def test_contiguous_cuts_into_pieces_of_like_size(ranks: int) -> None:
+    table = _table(64 * 100, 10, 64 * 60 + 5, 1)
+    made = assign(table, ranks, "contiguous")
+    assert np.all(np.diff(made.owner) >= 0)
+    neurons = np.bincount(made.owner, weights=table.size, minlength=ranks)
+    assert np.abs(neurons - table.size.sum() / ranks).max() <= 64
+
+
+def test_more_ranks_than_blocks_leave_some_without() -> None:
+    table = _table(100)
+    for strategy in STRATEGIES:
+        made = assign(table, 5, strategy)
+        assert sum(made.owned(rank).size == 0 for rank in range(5)) == 3
+
+
+def test_given_assignments_are_checked() -> None:
+    table = _table(200, 200)
+    given = Assignment(3, np.array([2, 0, 0, 2, 1, 1, 1, 1], np.int32))
+    assert assign(table, 3, given) is given
+    with pytest.raises(DescriptionError, match="another job"):
+        assign(table, 4, given)
+    with pytest.raises(DescriptionError, match="another job"):
+        assign(_table(200), 3, given)
+    with pytest.raises(DescriptionError, match="round_robin"):
+        assign(table, 3, "round-robin")
+    with pytest.raises(DescriptionError, match="no rank") as caught:
+        Assignment(2, np.array([0, 1, 2, 5]))
+    assert "block 2" in str(caught.value)
+    with pytest.raises(DescriptionError, match="no rank"):
+        Assignment(2, np.array([0, -1]))
+    with pytest.raises(DescriptionError, match="one rank"):
+        Assignment(0, np.array([0]))
