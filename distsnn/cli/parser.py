@@ -137,7 +137,7 @@ def _add_run(run: _Parser) -> None:
         "--storage",
         metavar="NAME",
         default="auto",
-        help="how synapses are stored: auto, packed, explicit (default: %(default)s)",
+        help="how synapses are stored: auto, packed, explicit, procedural (default: %(default)s)",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 

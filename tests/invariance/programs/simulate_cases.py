@@ -1,0 +1,48 @@
+"""On the ranks of this job: simulate all cases in all of this job's ways.
+
+``simulate_cases.py FOLDER WAYS``, WAYS being JSON: name -> options of `Simulation`, and ``pieces``.
+Each run becomes ``FOLDER/way/case.zarr``; what the exchange counted becomes ``FOLDER/way.json``.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from invariance_cases import CASES
+
+from distsnn.comm import Communicator, start
+from distsnn.simulation import Simulation
+
+
+def main(ranks: Communicator) -> int:
+    folder = Path(sys.argv[1])
+    for way, options in json.loads(sys.argv[2]).items():
+        counted = {}
+        pieces = options.pop("pieces", [1.0])
+        for name, case in CASES.items():
+            network, time_ms = case(folder)
+            out = folder / way / f"{name}.zarr"
+            try:
+                with Simulation(
+                    network, seed=12345, out=out, communicator=ranks, **options
+                ) as simulation:
+                    for end, begin in zip(pieces, [0.0, *pieces], strict=False):
+                        # pieces of the time, rounded to steps
+                        steps = [round(part * time_ms / network.dt) for part in (end, begin)]
+                        simulation.run((steps[0] - steps[1]) * network.dt)
+            except Exception as error:
+                error.add_note(f"in case {name}, {way}")
+                raise
+            counters = getattr(simulation._engine._exchange, "counters", None)
+            own = simulation._built.assignment.owned(ranks.rank).size
+            found = ranks.allgather([own, getattr(counters, "overflow_rounds", 0)])
+            counted[name] = {"blocks": [one[0] for one in found], "overflows": found[0][1]}
+        if ranks.rank == 0:
+            (folder / f"{way}.json").write_text(json.dumps(counted))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(start(main))

@@ -1,0 +1,72 @@
+"""The same spikes and states, byte for byte, on any number of ranks and in any way of storing."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from invariance_cases import CASES
+from invariance_ways import REFERENCE, WAYS
+from recorded import assert_same, recorded
+
+from distsnn.io.reader import StoreReader
+
+# Compiling anew beside other work can take minutes.
+pytestmark = pytest.mark.timeout(600)
+
+RANKS = {way: ranks for ranks, ways in WAYS.items() for way in ways}
+
+
+@cache
+def reference(path: Path) -> dict[str, np.ndarray]:
+    return recorded(path)
+
+
+@cache
+def reference_hash(path: Path) -> str:
+    return StoreReader(path).spike_hash()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reference_is_active(runs: Callable, case: str) -> None:
+    path = runs(1).path(REFERENCE, case)
+    found = reference(path)
+    n_neurons = StoreReader(path).n_neurons
+    assert found["spikes gid"].size > min(150, 2 * n_neurons)
+    assert np.unique(found["spikes gid"]).size > 0.05 * n_neurons
+    states = [name for name in found if name.split(" ")[0] != "spikes"]
+    assert all(np.isfinite(found[name]).all() for name in states)
+
+
+@pytest.mark.parametrize("way", [way for way in RANKS if way != REFERENCE])
+@pytest.mark.parametrize("case", CASES)
+def test_same_recordings(runs: Callable, case: str, way: str) -> None:
+    first = runs(1).path(REFERENCE, case)
+    path = runs(RANKS[way]).path(way, case)
+    reader = StoreReader(path)
+    assert reader.complete
+    assert len(reader.attempts[0].ranks) == RANKS[way]
+    assert_same(reference(first), recorded(path))
+    assert reader.spike_hash() == reference_hash(first)
+
+
+def test_some_ranks_had_no_neurons_and_others_did(runs: Callable) -> None:
+    blocks = runs(7).counted("seven")["fewer_blocks_than_ranks"]["blocks"]
+    assert sum(blocks) == 3
+    assert blocks.count(0) == 4
+    assert runs(4).counted("four")["one_neuron"]["blocks"].count(0) == 3
+
+
+@pytest.mark.parametrize("way", [way for way, ranks in RANKS.items() if ranks > 1])
+def test_exchange_overflowed(runs: Callable, way: str) -> None:
+    counted = runs(RANKS[way]).counted(way)
+    assert counted["thousands_of_spikes_in_a_step"]["overflows"] > 0
+    step = reference(runs(1).path(REFERENCE, "thousands_of_spikes_in_a_step"))["spikes step"]
+    assert np.bincount(step).max() > 4000
+
+
+def test_edges_are_the_same_from_either_kind_of_file(runs: Callable) -> None:
+    runs(1)
+    npz, zarr = (runs(1).path(REFERENCE, f"edges_{kind}") for kind in ("npz", "zarr"))
+    assert_same(recorded(npz), recorded(zarr))
