@@ -1,0 +1,1 @@
+"""Batch jobs under SLURM; `srun distsnn run ...` itself needs nothing from here."""
