@@ -175,7 +175,8 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     if not target.exists():
         parent = next(folder for folder in target.parents if folder.exists())
         if not parent.is_dir():
-            raise StoreError(f"cannot be created: {parent} exists and is no folder", path=str(target))
+            what = f"cannot be created: {parent} exists and is no folder"
+            raise StoreError(what, path=str(target))
         if not os.access(parent, os.W_OK | os.X_OK):
             raise StoreError(f"cannot be created: {parent} is not writable", path=str(target))
         return
