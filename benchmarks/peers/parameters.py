@@ -174,7 +174,7 @@ class Microcircuit:
         ratio = self.tau_m / self.tau_syn
         exponent = 1.0 / (self.tau_syn - self.tau_m)
         peak = ratio ** (self.tau_m * exponent) - ratio ** (self.tau_syn * exponent)
-        return self.psp_mv * self.c_m / (self.tau_m * self.tau_syn * exponent * peak)
+        return float(self.psp_mv * self.c_m / (self.tau_m * self.tau_syn * exponent * peak))
 
     def _full_weight(self, target: int, source: int) -> float:
         if source % 2:
