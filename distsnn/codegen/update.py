@@ -6,6 +6,7 @@ are a population's; each combination that occurs becomes one module, named by th
 text, so that numba caches its machine code like that of any other file.
 """
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -135,7 +136,8 @@ def source(variant: Variant) -> str:
     values = [f"{name}[i]" if name in variant.per_neuron else name for name in constants]
     results = ", ".join(f"{name}[i]" for name in states)
     lines = [
-        f'"""Generated from {variant.kernel}: do not edit."""',
+        f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
+        f"# {_digest(variant.kernel)}",
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
         "from distsnn.kernels.emission import emit",
@@ -181,6 +183,57 @@ def source(variant: Variant) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _digest(kernel: str) -> str:
+    """Return a hash of a kernel module's text.
+
+    The cache folder's name covers our own; a user's module may change beside it, and its machine
+    code goes with the generated module's name.
+    """
+    spec = importlib.util.find_spec(kernel)
+    assert spec is not None and spec.origin is not None
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def sources_digest(name: str) -> str:
+    """Return a hash of a user's kernel module and of all it imports that nobody installed.
+
+    The cache's name stands for the files of distsnn itself, and numba looks at the generated file
+    alone: an edit of a user's file would go unnoticed. It is empty for distsnn's own kernels.
+    """
+    importlib.import_module(name)
+    digest, left, seen = hashlib.sha256(), [name], {name}
+    while left:
+        module = left.pop(0)
+        text = _own_source(module)
+        if text is None:
+            continue
+        digest.update(text)
+        found = {one for one in _imported(text) if one in sys.modules} - seen
+        left += sorted(found)
+        seen |= found
+    return digest.hexdigest()[:20] if _own_source(name) is not None else ""
+
+
+def _own_source(name: str) -> bytes | None:
+    top = name.partition(".")[0]
+    if top == "distsnn" or top in sys.stdlib_module_names:
+        return None
+    file = getattr(sys.modules[name], "__file__", None)
+    if file is None or not file.endswith(".py") or "site-packages" in Path(file).parts:
+        return None
+    return Path(file).read_bytes()
+
+
+def _imported(text: bytes) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 @cache

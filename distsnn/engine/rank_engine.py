@@ -106,8 +106,10 @@ class RankEngine:
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
-        pushed = wiring.generators or any(not one.plan.pull for one in wiring.row_sets)
-        rows = 1 << wiring.largest_delay.bit_length() if pushed else 1
+        # pulled rows arrive in the loop in which they are due, and need no room ahead
+        plans = [one.plan for one in wiring.row_sets] + [one.plan for one in wiring.generators]
+        ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
+        rows = 1 << min(ahead, wiring.largest_delay).bit_length()
         most = wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
         kind = np.int32 if most.max() < 2**31 else np.int64
         shape = (most.size, rows, 1 << layout.target_bits)

@@ -47,13 +47,14 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
             most = math.ceil(mean + 12.0 * math.sqrt(mean) + 40.0)
             bound[plane] += most * int(np.abs(weights).max())
         elif isinstance(one, SpikeInput) and one.times.size:
-            for sign in (1, -1):
-                chosen = np.broadcast_to(one.weight, one.times.shape) * sign > 0
+            weight = np.broadcast_to(one.weight, one.times.shape)
+            slot = steps_array(one.times, network.dt, where="times") * one.target.size
+            for chosen in (weight > 0, weight < 0):
                 if chosen.any():
-                    sums = np.zeros(one.target.size, np.int64)
-                    weight = np.broadcast_to(one.weight, one.times.shape)[chosen]
-                    plane, weights = _weights(layout, quanta, one, weight)
-                    np.add.at(sums, one.neurons[chosen], np.abs(weights))
+                    _, inverse = np.unique((slot + one.neurons)[chosen], return_inverse=True)
+                    plane, weights = _weights(layout, quanta, one, weight[chosen])
+                    sums = np.zeros(int(inverse.max()) + 1, np.int64)
+                    np.add.at(sums, inverse, np.abs(weights))
                     bound[plane] += int(sums.max())
     return bound
 
@@ -96,21 +97,13 @@ def stimulus_calls(
     seed : int
         The run's seed.
     """
-    calls = [
-        Call(
-            kernels.clear_current(one.population.precision),
-            np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64),
-            one.first,
-            one.last,
-        )
-        for one in neurons.values()
-        if one.current is not None
-    ]
-    for call, one in zip(
-        calls, [one for one in neurons.values() if one.current is not None], strict=True
-    ):
-        assert one.current is not None
-        call.point(kernels.CURRENT, one.current, one.first)
+    calls = []
+    for one in neurons.values():
+        if one.current is not None:
+            entry = kernels.clear_current(one.population.precision)
+            table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
+            calls.append(Call(entry, table, one.first, one.last))
+            calls[-1].point(kernels.CURRENT, one.current, one.first)
     for number, stimulus in enumerate(layout.network.stimuli):
         target = neurons[stimulus.target.population]
         if isinstance(stimulus, PoissonInput):

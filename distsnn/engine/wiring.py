@@ -17,10 +17,10 @@ from distsnn.engine import edges as given
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
+from distsnn.engine.value_columns import integer_weights, value_columns
 from distsnn.errors import DescriptionError
-from distsnn.kernels import sampling, trees, wiring, wiring_draws
+from distsnn.kernels import trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
-from distsnn.kernels.functions import log_array
 from distsnn.network import (
     AllToAll,
     Explicit,
@@ -31,16 +31,14 @@ from distsnn.network import (
     OneToOne,
     PairwiseBernoulli,
     Projection,
-    coded,
     delay_steps,
-    delay_support,
 )
-from distsnn.network.distributions import Distribution
-from distsnn.network.quanta import Quanta, to_integers
+from distsnn.network.quanta import Quanta
 
 Ints = npt.NDArray[np.int64]
 
-_SLICE = 512  # sources whose counts and rows are made at a time
+_SLICE = 512  # sources whose counts are made at a time
+_ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
 _EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_EDGES = np.empty((0, 5), np.int64)
 
@@ -140,15 +138,6 @@ def _check_weights(plan: RowSetPlan, weights: Ints) -> None:
         )
 
 
-def _in_steps(
-    kind: int, values: tuple[float, float, float, float], dt: float
-) -> tuple[float, float, float, float]:
-    a, b, low, high = values
-    if kind == sampling.LOGNORMAL:
-        return a - float(log_array(dt)), b, low, high
-    return a / dt, b / dt, low / dt, high / dt
-
-
 class _Builder:
     def __init__(
         self, layout: Layout, quanta: Quanta, keys: npt.NDArray[np.uint64], load: Ints
@@ -180,11 +169,15 @@ class _Builder:
             part[:, 0] = source_gid + sources[mine]
             part[:, 1] = local
             drawn = wiring_draws.draw_edges(
-                first + mine, self.keys[index], *self._draws(index), weights is None, delays is None
+                first + mine,
+                self.keys[index],
+                *value_columns(self.layout, self.quanta, index),
+                weights is None,
+                delays is None,
             )
             w = drawn[0] if weights is None else weights[mine]
             positive, negative = planes(self.layout, one)
-            part[:, 2] = self._integers(index, w)
+            part[:, 2] = integer_weights(self.layout, self.quanta, index, w)
             part[:, 3] = (
                 drawn[1]
                 if delays is None
@@ -197,43 +190,6 @@ class _Builder:
                 self.smallest = min(self.smallest, int(part[:, 3].min()))
                 self.largest = max(self.largest, int(part[:, 3].max()))
                 self.spilled.append(part)
-
-    def _exponents(self, one: Projection) -> tuple[int, int]:
-        receptors = self.layout.network.population(one.post.population).model.receptors
-        positive, negative = planes(self.layout, one)
-        exponent, name = self.quanta.exponent, one.post.population
-        return exponent[name, receptors[positive]], exponent[name, receptors[negative]]
-
-    def _integers(self, index: int, w: npt.NDArray[np.float64]) -> Ints:
-        shift = self.quanta.shift[index]
-        positive, negative = self._exponents(self.layout.network.projections[index])
-        return np.where(w >= 0, to_integers(w, positive, shift), to_integers(w, negative, shift))
-
-    def _draws(self, index: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        ints = np.zeros(columns.N_INT, np.int64)
-        floats = np.zeros(columns.N_FLOAT)
-        self._fill_values(index, ints, floats)
-        return ints, floats
-
-    def _fill_values(self, index: int, ints: Ints, floats: npt.NDArray[np.float64]) -> None:
-        one, dt = self.layout.network.projections[index], self.layout.network.dt
-        ints[columns.WEIGHT_AT] = ints[columns.DELAY_AT] = -1
-        ints[columns.WEIGHT_SHIFT] = self.quanta.shift[index]
-        if isinstance(one.weight, float | Distribution):
-            ints[columns.WEIGHT_KIND], values = coded(one.weight)
-            floats[columns.WEIGHT_A : columns.WEIGHT_HIGH + 1] = values
-        if isinstance(one.delay, float):
-            floats[columns.DELAY_A] = int(delay_steps(one.delay, dt))
-        elif isinstance(one.delay, Distribution):
-            kind, values = coded(one.delay)
-            ints[columns.DELAY_KIND] = kind
-            floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
-            ints[columns.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
-        for column, exponent in zip(
-            (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE), self._exponents(one), strict=True
-        ):
-            floats[column] = 2.0 ** -(exponent + self.quanta.shift[index])
-        ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(self.layout, one)
 
     def add(self, plan: RowSetPlan, prepared: Ints) -> None:
         """Build one row set from its plan's projections and prepared edges."""
@@ -289,7 +245,7 @@ class _Part:
         self.n_tree = self.n_weights = self.n_delays = 0
         self.projections = [self.layout.network.projections[index] for index in members]
         for p, (index, one) in enumerate(zip(members, self.projections, strict=True)):
-            builder._fill_values(index, self.ints[p], self.floats[p])
+            self.ints[p], self.floats[p] = value_columns(self.layout, builder.quanta, index)
             self._rule(p, one)
             self._arrays(p, one)
             self._blocks(p, one)
@@ -386,52 +342,59 @@ class _Part:
                 counts = np.zeros((last - first, len(cells)), np.int32)
                 wiring_draws.total_number_counts(self.ints, cells, self.keys, first, last, counts)
                 own = starts[:, first - from_source : last - from_source + 1]
-                bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1))
+                bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1)).astype(
+                    np.int64
+                )
                 longest = fixed + int(counts.sum(axis=1).max(initial=0))
                 longest += int(np.diff(own).sum(axis=0).max(initial=0))
                 longest += int(np.diff(bounds).max(initial=0))
                 if longest == 0:
                     continue
                 self.longest = max(self.longest, longest)
-                if self.plan.procedural:  # counted, but not kept
-                    growing.numbers[columns.USED_WORDS] = growing.numbers[columns.USED_ROWS] = 0
-                growing.room(longest * (last - first))
-                spilled = np.empty((longest * (last - first), 5), np.int64)
-                growing.numbers[columns.N_SPILLED] = 0
-                wiring.build_rows(
-                    growing.numbers,
-                    gid,
-                    first,
-                    last,
-                    self.ints,
-                    self.floats,
-                    self.keys,
-                    cells,
-                    counts,
-                    capacity,
-                    owned_before,
-                    local_of,
-                    np.ascontiguousarray(own),
-                    edges,
-                    weights,
-                    delays,
-                    bounds.astype(np.int64),
-                    prepared[:, 1:],
-                    np.empty((8, longest), np.int64),
-                    np.empty(longest, np.uint8),
-                    taken,
-                    delay_counts,
-                    self.builder.load,
-                    spilled,
-                    growing.words,
-                    growing.runs,
-                    growing.rows,
-                    growing.run_rows,
-                    growing.bitmap,
-                )
-                n_spilled = int(growing.numbers[columns.N_SPILLED])
-                if n_spilled:
-                    growing.spilled.append(spilled[:n_spilled].copy())
+                step = max(1, _ROOM // longest)
+                for low in range(first, last, step):
+                    high = min(low + step, last)
+                    part = slice(low - first, high - first)
+                    ends = slice(low - first, high - first + 1)
+                    if self.plan.procedural:  # counted, but not kept
+                        growing.numbers[[columns.USED_WORDS, columns.USED_ROWS]] = 0
+                    growing.room(longest * (high - low))
+                    spilled = np.empty((longest * (high - low), 5), np.int64)
+                    growing.numbers[columns.N_SPILLED] = 0
+                    wiring.build_rows(
+                        growing.numbers,
+                        gid,
+                        low,
+                        high,
+                        self.ints,
+                        self.floats,
+                        self.keys,
+                        cells,
+                        counts[part],
+                        capacity,
+                        owned_before,
+                        local_of,
+                        np.ascontiguousarray(own[:, ends]),
+                        edges,
+                        weights,
+                        delays,
+                        bounds[ends],
+                        prepared[:, 1:],
+                        np.empty((8, longest), np.int64),
+                        np.empty(longest, np.uint8),
+                        taken,
+                        delay_counts,
+                        self.builder.load,
+                        spilled,
+                        growing.words,
+                        growing.runs,
+                        growing.rows,
+                        growing.run_rows,
+                        growing.bitmap,
+                    )
+                    n_spilled = int(growing.numbers[columns.N_SPILLED])
+                    if n_spilled:
+                        growing.spilled.append(spilled[:n_spilled].copy())
 
     def generator(self, gid: int, size: int) -> Generator:
         """Return what draws the population's synapses again, after they were built once."""

@@ -1,6 +1,6 @@
 """Columns of the tables that describe projections, cells and row sets to the wiring kernels."""
 
-ONE_TO_ONE, ALL_TO_ALL, INDEGREE, OUTDEGREE, TOTAL, BERNOULLI, PREPARED = range(7)
+ONE_TO_ONE, ALL_TO_ALL, INDEGREE, OUTDEGREE, TOTAL, BERNOULLI = range(6)
 
 # Integer columns of a projection.
 (

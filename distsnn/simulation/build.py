@@ -33,6 +33,7 @@ from distsnn.simulation.clock import available_bytes
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
+_MOST_SPIKES = 2**30
 LARGEST_SEED = 2**64 - 1
 # What may be filled with synapses of the memory that is free before the build.
 _MEMORY_SHARE = 0.8
@@ -125,7 +126,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     check_same(network, settings, communicator)
     with together(communicator, "compiling"), first_on_node(communicator):
         warm_up()
-    with together(communicator, "building the network"):
+    with together(communicator, "describing the network"):
         table = blocks(network)
         assignment = assign(table, communicator.size, settings.partition)
         layout = Layout(network, table, assignment, communicator.rank)
@@ -135,6 +136,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             if isinstance(one.rule, ExplicitFile)
         }
         scales = quanta(network, files)
+    # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
+    scales = Quanta.from_dict(communicator.bcast(scales.to_dict()))
+    with together(communicator, "building the network"):
         wired = wiring.build(
             layout,
             scales,
@@ -146,7 +150,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         engine = RankEngine(layout, scales, wired, settings.seed)
     mine = wired.smallest_delay or _LONGEST_EPOCH
     smallest = -communicator.allreduce_max(-mine)
-    epoch_steps = min(smallest, _LONGEST_EPOCH)
+    # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
+    room = _MOST_SPIKES // (network.n_neurons + communicator.size)
+    epoch_steps = max(1, min(smallest, _LONGEST_EPOCH, room))
     exchange = communicator.exchange(layout.n_neurons, network.n_neurons, epoch_steps)
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps)
@@ -166,6 +172,8 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
         return
     description, arrays = network.to_dict()
     digest = hashlib.sha256(json.dumps([description, settings.to_dict()], sort_keys=True).encode())
+    if isinstance(settings.partition, Assignment):
+        digest.update(settings.partition.owner.tobytes())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -26,6 +26,7 @@ from distsnn.units import steps
 _LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
 _FIRST_PIECE_STEPS = 50
 
+_LAST_STEP = 2**31 - 1
 _RUNNING, _INTERRUPTED, _FAILED = 0, 1, 2
 
 
@@ -214,6 +215,13 @@ class Simulation:
                 raise DescriptionError(
                     "ranks were asked for different times", where="run", value=time_ms
                 )
+            if end > _LAST_STEP:
+                raise DescriptionError(
+                    "steps are counted in 31 bits",
+                    where="run, time",
+                    value=time_ms,
+                    allowed=f"up to {_LAST_STEP * self.network.dt:g} ms in all",
+                )
             self._update(time_ms=end * self.network.dt, n_steps=end)
         if self._progress is not None:
             self._progress.start(self.time_ms, end * self.network.dt)
@@ -234,21 +242,22 @@ class Simulation:
         self._run_s += time.perf_counter() - begin
 
     def _advance(self, n_steps: int) -> None:
-        """Run one piece on all ranks, and stop all together if one has to."""
-        failure: Exception | None = None
+        """Run one piece on all ranks, and stop all together if one has to.
+
+        What `engine.run` itself raises (as when memory runs out) passes through: the other ranks
+        wait in the middle of an exchange, where only the end of the job reaches them.
+        """
         begin = time.perf_counter()
-        try:
-            self._engine.run(n_steps, self._take)
-            if self._recorder is not None:
-                now = time.perf_counter()
-                self._recorder.drain()
-                self._recording_s += time.perf_counter() - now
-                failure = self._recorder.failure
-            else:
-                for probe in self._engine.probes:
-                    probe.drain()
-        except Exception as error:
-            failure = error
+        self._engine.run(n_steps, self._take)
+        failure: Exception | None = None
+        if self._recorder is not None:
+            now = time.perf_counter()
+            self._recorder.drain()
+            self._recording_s += time.perf_counter() - now
+            failure = self._recorder.failure
+        else:
+            for probe in self._engine.probes:
+                probe.drain()
         state = _RUNNING
         if failure is not None:
             state = _FAILED

@@ -159,6 +159,9 @@ class Recorder:
         except StoreError as error:
             if self.failure is None:
                 self.failure = RecordingError(error.what, path=error.path)
+        except Exception as error:  # whatever ended the writer's thread
+            if self.failure is None:
+                self.failure = RecordingError(f"{type(error).__name__}: {error}", path=self.path)
 
     def drain(self) -> None:
         """Append new samples of states, and declare all up to the engine's step appended."""
@@ -173,10 +176,6 @@ class Recorder:
             self._rows[name] += n
         with self._keeping_failure():
             self._writer.advance(self._engine.step)
-
-    def flush(self) -> None:
-        """Commit everything that was appended."""
-        self._writer.flush()
 
     def update(self, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0)."""

@@ -1,5 +1,7 @@
 """`simulate`: one call, on the ranks of this job or on ranks that it launches."""
 
+import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -98,6 +100,7 @@ def simulate(
             "storage": storage,
             "progress": bool(progress),
             "model": model,
+            "sources": _sources(network),
         }
         return _launch(network, ranks, request)
     if job is not None and ranks is not None and job.size not in (None, ranks):
@@ -147,6 +150,35 @@ def work(folder: str, rank: int) -> None:
         This rank; rank 0 writes the summary there.
     """
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
+    for name, file in request.pop("sources", {}).items():
+        _load(name, file)
     summary = simulate(load_network(folder), request.pop("time"), **request)
     if rank == 0:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")
+
+
+def _sources(network: Network) -> dict[str, str]:
+    """Return the user's modules that define the network's neuron models, with their files."""
+    found = {}
+    for one in network.populations:
+        name = type(one.model).__module__
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name.partition(".")[0] != "distsnn" and file is not None:
+            found[name] = str(Path(file).resolve())
+    return found
+
+
+def _load(name: str, file: str) -> None:
+    """Import a user's module, as it is found or from its file; a script is not run as one."""
+    if str(Path(file).parent) not in sys.path:
+        sys.path.insert(0, str(Path(file).parent))
+    if name != "__main__" and importlib.util.find_spec(name) is not None:
+        importlib.import_module(name)
+        return
+    known = f"distsnn_{name.strip('_').replace('.', '_')}"
+    specification = importlib.util.spec_from_file_location(known, file)
+    if specification is None or specification.loader is None:
+        raise DescriptionError("cannot be loaded", where=f"neuron models of {file}")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[known] = module
+    specification.loader.exec_module(module)

@@ -1,0 +1,74 @@
+"""A projection's weights and delays as the wiring kernels take them: codes, steps, quanta."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.storage import planes
+from distsnn.kernels import sampling
+from distsnn.kernels import wiring_columns as columns
+from distsnn.kernels.functions import log_array
+from distsnn.network import Projection, coded, delay_steps, delay_support
+from distsnn.network.distributions import Distribution
+from distsnn.network.quanta import Quanta, to_integers
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Floats]:
+    """Return a projection's integer and float columns, with those of its values filled.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    index : int
+        The projection.
+    """
+    one, dt = layout.network.projections[index], layout.network.dt
+    ints, floats = np.zeros(columns.N_INT, np.int64), np.zeros(columns.N_FLOAT)
+    ints[columns.WEIGHT_AT] = ints[columns.DELAY_AT] = -1
+    ints[columns.WEIGHT_SHIFT] = quanta.shift[index]
+    if isinstance(one.weight, float | Distribution):
+        ints[columns.WEIGHT_KIND], values = coded(one.weight)
+        floats[columns.WEIGHT_A : columns.WEIGHT_HIGH + 1] = values
+    if isinstance(one.delay, float):
+        floats[columns.DELAY_A] = int(delay_steps(one.delay, dt))
+    elif isinstance(one.delay, Distribution):
+        kind, values = coded(one.delay)
+        ints[columns.DELAY_KIND] = kind
+        floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
+        ints[columns.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
+    scales = (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE)
+    for column, exponent in zip(scales, _exponents(layout, quanta, one), strict=True):
+        floats[column] = 2.0 ** -(exponent + quanta.shift[index])
+    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(layout, one)
+    return ints, floats
+
+
+def integer_weights(layout: Layout, quanta: Quanta, index: int, weights: Floats) -> Ints:
+    """Return weights of a projection in quanta."""
+    shift = quanta.shift[index]
+    positive, negative = _exponents(layout, quanta, layout.network.projections[index])
+    return np.where(
+        weights >= 0, to_integers(weights, positive, shift), to_integers(weights, negative, shift)
+    )
+
+
+def _exponents(layout: Layout, quanta: Quanta, one: Projection) -> tuple[int, int]:
+    receptors = layout.network.population(one.post.population).model.receptors
+    positive, negative = planes(layout, one)
+    name = one.post.population
+    return quanta.exponent[name, receptors[positive]], quanta.exponent[name, receptors[negative]]
+
+
+def _in_steps(
+    kind: int, values: tuple[float, float, float, float], dt: float
+) -> tuple[float, float, float, float]:
+    a, b, low, high = values
+    if kind == sampling.LOGNORMAL:
+        return a - float(log_array(dt)), b, low, high
+    return a / dt, b / dt, low / dt, high / dt
