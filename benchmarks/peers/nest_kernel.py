@@ -11,7 +11,7 @@ from typing import Any
 
 os.environ.setdefault("PYNEST_QUIET", "1")  # no banner; so the scripts take nest from here
 
-import nest
+import nest as nest
 from measure import measured, peak_rss_bytes, report
 from parameters import DT
 
