@@ -81,12 +81,12 @@ def fingerprint() -> str:
 def cache_directory() -> Path:
     """Return (and create) the folder of compiled kernels: ``$DISTSNN_CACHE_DIR/<fingerprint>``.
 
-    Without the variable it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    Without the variable (or where it is empty) it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
     """
     base = os.environ.get("DISTSNN_CACHE_DIR")
-    if base is None:
-        base = str(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "distsnn")
-    path = Path(base) / fingerprint()
+    if not base:
+        base = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn"
+    path = Path(base).expanduser() / fingerprint()
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -1,0 +1,214 @@
+"""The kernel cache: keyed by all that decides machine code, used by the next process."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernel_calls import invoke
+
+from distsnn import jit
+from distsnn.engine.tables import Call
+
+ROOT = Path(__file__).parents[3]
+
+
+def _python(code: str, root: Path, cache: Path, **variables: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key[:6] != "NUMBA_"}
+    environment |= {"DISTSNN_CACHE_DIR": str(cache), "PYTHONPATH": str(root), **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+NAME = "from distsnn import jit; print(jit.fingerprint())"
+
+# Run in a process that has the package from a copy, whose files it edits.
+NAMES = """
+import os
+from pathlib import Path
+from distsnn import jit
+
+def name():
+    jit.fingerprint.cache_clear()
+    return jit.fingerprint()
+
+package = Path(jit.__file__).parent
+before = name()
+units = package / "units.py"
+units.write_text(units.read_text() + "# edited")
+assert name() == before, "no machine code comes from it"
+seen = [before]
+for file in ("jit.py", "counter_rng.py", "kernels/neurons/iaf_psc_exp.py",
+             "kernels/wiring_columns.py", "codegen/update.py", "comm/exchange_entries.py"):
+    path = package / file
+    path.write_text(path.read_text() + "# edited")
+    seen.append(name())
+new = package / "kernels" / "neurons" / "new.py"
+new.write_text("# new")
+seen.append(name())
+new.rename(new.with_name("renamed.py"))
+seen.append(name())
+for variable in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT"):
+    os.environ[variable] = "3"
+    seen.append(name())
+os.environ["NUMBA_CACHE_DIR"] = "anywhere"
+assert name() == seen[-1]
+print(before, len(seen), len(set(seen)))
+"""
+
+
+def test_the_name_of_the_cache_is_that_of_all_sources_and_the_target(tmp_path: Path) -> None:
+    skip = shutil.ignore_patterns("*cache*")
+    shutil.copytree(ROOT / "distsnn", tmp_path / "distsnn", symlinks=True, ignore=skip)
+    # a copy elsewhere has the name of the original
+    name = _python(NAME, ROOT, tmp_path)
+    assert _python(NAMES, tmp_path, tmp_path) == f"{name} 12 12"
+
+
+USE = """
+import numpy as np
+from distsnn import jit
+from distsnn.kernels import emission, functions
+from distsnn.kernels.stimuli import clear_current
+functions.exp_array(1.0)
+print(emission.spike_source.address != 0, clear_current("float32").address != 0)
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    def files() -> dict[str, float]:
+        return {
+            str(path.relative_to(tmp_path)): path.stat().st_mtime
+            for path in tmp_path.rglob("*")
+            if path.is_file()
+        }
+
+    assert _python(USE, ROOT, tmp_path) == "True True"
+    first = files()
+    names = " ".join(first)
+    for function in ("_exp_into", "spike_source", "stimulate", "_ziggurat"):
+        assert f".{function}-" in names
+    assert all(path.startswith(_python(NAME, ROOT, tmp_path)) for path in first)
+    assert _python(USE, ROOT, tmp_path) == "True True"
+    assert files() == first
+
+
+@pytest.mark.parametrize(
+    ("variables", "base"),
+    [
+        ({"DISTSNN_CACHE_DIR": "{}/given", "XDG_CACHE_HOME": "{}/xdg"}, "given"),
+        ({"DISTSNN_CACHE_DIR": "", "XDG_CACHE_HOME": "{}/xdg"}, "xdg/distsnn"),
+        ({"DISTSNN_CACHE_DIR": "", "XDG_CACHE_HOME": ""}, ".cache/distsnn"),
+        ({"DISTSNN_CACHE_DIR": "~/mine"}, "mine"),
+    ],
+)
+def test_the_cache_lies_where_it_is_wanted(
+    variables: dict[str, str], base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp_path))
+    monkeypatch.setattr(jit, "cache_directory", jit.cache_directory.__wrapped__)
+    found = jit.cache_directory()
+    assert found == tmp_path / base / jit.fingerprint()
+    assert found.is_dir()
+
+
+def test_another_librarys_cache_stays_where_it_is(tmp_path: Path) -> None:
+    code = (
+        "from numba.core import config; import distsnn.kernels.functions; print(config.CACHE_DIR)"
+    )
+    theirs = str(tmp_path / "theirs")
+    assert _python(code, ROOT, tmp_path, NUMBA_CACHE_DIR=theirs) == theirs
+
+
+KERNEL = """
+import numpy as np
+from distsnn.jit import inline
+STATES, RECEPTORS, CONSTANTS = ("V_m",), ("only",), {"jump": "real"}
+def propagators(parameters, dt):
+    return {"jump": np.asarray(1.0)}
+@inline
+def step(v, in_only, current, jump):
+    return v + {JUMP} * jump, False
+"""
+
+RUN_KERNEL = """
+import sys
+import numpy as np
+sys.path.insert(0, {folder!r})
+sys.path.insert(0, {tests!r})
+from distsnn.codegen import update
+from distsnn.engine.tables import Call
+from kernel_calls import invoke
+variant = update.Variant("my_neuron", "float64", 32, (), (), False)
+where = update.layout(variant)
+call = Call(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
+            np.ones(len(where.scalars)))
+v = np.zeros(64)
+for at, array in ((0, np.zeros(64, np.uint32)), (1, np.zeros(1, np.int64)),
+                  (2, np.zeros(1, np.uint32)), (3, np.full(1, 64, np.int32)),
+                  (where.spiked, np.zeros(64, np.uint8)), (where.states["V_m"], v),
+                  (where.rings["only"], np.zeros(64, np.int32))):
+    call.point(at, array)
+call.table[where.stride] = 64
+invoke(call, 0)
+print(v[63])
+"""
+
+
+def test_an_edited_kernel_of_a_user_is_compiled_anew(tmp_path: Path) -> None:
+    code = RUN_KERNEL.format(folder=str(tmp_path), tests=str(ROOT / "tests"))
+    for jump in ("2.0", "5.0"):
+        (tmp_path / "my_neuron.py").write_text(KERNEL.replace("{JUMP}", jump))
+        assert _python(code, ROOT, tmp_path / "cache") == jump
+
+
+@jit.entry
+def _sum(table, scalars, first, last, step):
+    """Add a range of an array to a scalar's place."""
+    values = jit.array(table[0], last, np.float64)
+    out = jit.array(table[1], 1, np.float64)
+    for i in range(first, last):
+        jit.prefetch(table[0] + 8 * i)
+        out[0] += values[i] * scalars[0]
+    return step + 1
+
+
+@jit.kernel
+def _call(address, table, scalars, first, last, step):
+    return jit.call(address, table, scalars, first, last, step)
+
+
+@jit.kernel
+def _ticks():
+    return jit.ticks()
+
+
+def test_entries_take_addresses_and_are_called_by_address() -> None:
+    assert _sum.__doc__ is not None
+    one = Call(_sum, np.zeros(2, np.int64), 2, 5, np.array([0.5]))
+    values, out = np.arange(10.0), np.zeros(1)
+    one.point(0, values)
+    one.point(1, out)
+    assert invoke(one, 41) == 42
+    assert out[0] == 0.5 * (2 + 3 + 4)
+    address = (_sum.address, one.table.ctypes.data, one.scalars.ctypes.data)
+    assert _call(*address, 0, 10, -1) == 0
+    assert out[0] == 0.5 * (9 + 45)
+
+
+def test_ticks_go_on() -> None:
+    first = _ticks()
+    assert _ticks() > first
