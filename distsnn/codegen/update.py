@@ -137,7 +137,6 @@ def source(variant: Variant) -> str:
     results = ", ".join(f"{name}[i]" for name in states)
     lines = [
         f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
-        f"# {_digest(variant.kernel)}",
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
         "from distsnn.kernels.emission import emit",
@@ -185,17 +184,6 @@ def source(variant: Variant) -> str:
     return "\n".join(lines)
 
 
-def _digest(kernel: str) -> str:
-    """Return a hash of a kernel module's text.
-
-    The cache folder's name covers our own; a user's module may change beside it, and its machine
-    code goes with the generated module's name.
-    """
-    spec = importlib.util.find_spec(kernel)
-    assert spec is not None and spec.origin is not None
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
 def sources_digest(name: str) -> str:
     """Return a hash of a user's kernel module and of all it imports that nobody installed.
 
@@ -203,25 +191,29 @@ def sources_digest(name: str) -> str:
     alone: an edit of a user's file would go unnoticed. It is empty for distsnn's own kernels.
     """
     importlib.import_module(name)
+    if name.partition(".")[0] == "distsnn":
+        return ""
     digest, left, seen = hashlib.sha256(), [name], {name}
     while left:
         module = left.pop(0)
-        text = _own_source(module)
+        text = _own_source(module, installed=module == name)
         if text is None:
             continue
         digest.update(text)
         found = {one for one in _imported(text) if one in sys.modules} - seen
         left += sorted(found)
         seen |= found
-    return digest.hexdigest()[:20] if _own_source(name) is not None else ""
+    return digest.hexdigest()[:20]
 
 
-def _own_source(name: str) -> bytes | None:
+def _own_source(name: str, *, installed: bool) -> bytes | None:
     top = name.partition(".")[0]
     if top == "distsnn" or top in sys.stdlib_module_names:
         return None
     file = getattr(sys.modules[name], "__file__", None)
-    if file is None or not file.endswith(".py") or "site-packages" in Path(file).parts:
+    if file is None or not file.endswith(".py"):
+        return None
+    if "site-packages" in Path(file).parts and not installed:
         return None
     return Path(file).read_bytes()
 

@@ -103,6 +103,29 @@ def test_any_storage_builds_the_same(rule: str, values: str) -> None:
             np.testing.assert_array_equal(found, one)
 
 
+@pytest.mark.parametrize("rule", list(RULES))
+def test_slices_of_sources_change_nothing(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, delay = VALUES["both signs"]
+    made = RULES[rule]
+    network = Network(
+        POPULATIONS,
+        [
+            Projection(E[7:243], E[7:243], made, weight=weight, delay=delay),
+            # other sources of the same population, in the same set
+            Projection(
+                E[90:300], E[20:230], FixedTotalNumber(900), weight=weight, delay=delay, name="b"
+            ),
+            Projection(E[3:290], E[4:291], FixedIndegree(3), weight=weight, delay=delay, name="c"),
+        ],
+    )
+    one = synapses(network)
+    monkeypatch.setattr(wiring, "_SLICE", 32)
+    for room, edge_bytes in ((1 << 21, 1 << 27), (3000, 1000), (1, 1)):
+        monkeypatch.setattr(wiring, "_ROOM", room)
+        monkeypatch.setattr(wiring, "_EDGE_BYTES", edge_bytes)
+        np.testing.assert_array_equal(synapses(network, 2), one)
+
+
 def test_more_ranks_than_blocks_and_ranks_that_own_nothing() -> None:
     network = _network(FixedTotalNumber(2000))
     one = synapses(network)

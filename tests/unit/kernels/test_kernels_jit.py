@@ -133,15 +133,23 @@ def test_another_librarys_cache_stays_where_it_is(tmp_path: Path) -> None:
     assert _python(code, ROOT, tmp_path, NUMBA_CACHE_DIR=theirs) == theirs
 
 
+HELPER = """
+from distsnn.jit import inline
+@inline
+def jump_of(jump):
+    return {JUMP} * jump
+"""
+
 KERNEL = """
 import numpy as np
 from distsnn.jit import inline
+from my_helper import jump_of
 STATES, RECEPTORS, CONSTANTS = ("V_m",), ("only",), {"jump": "real"}
 def propagators(parameters, dt):
     return {"jump": np.asarray(1.0)}
 @inline
 def step(v, in_only, current, jump):
-    return v + {JUMP} * jump, False
+    return v + jump_of(jump), False
 """
 
 RUN_KERNEL = """
@@ -168,10 +176,17 @@ print(v[63])
 """
 
 
-def test_an_edited_kernel_of_a_user_is_compiled_anew(tmp_path: Path) -> None:
-    code = RUN_KERNEL.format(folder=str(tmp_path), tests=str(ROOT / "tests"))
+@pytest.mark.parametrize("installed", [False, True])
+def test_an_edited_kernel_of_a_user_is_compiled_anew(installed: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "site-packages" if installed else tmp_path
+    folder.mkdir(exist_ok=True)
+    code = RUN_KERNEL.format(folder=str(folder), tests=str(ROOT / "tests"))
+    kernel = KERNEL
+    if installed:  # one file, as installed modules do not change one by one
+        kernel = KERNEL.replace("from my_helper import jump_of\n", HELPER)
     for jump in ("2.0", "5.0"):
-        (tmp_path / "my_neuron.py").write_text(KERNEL.replace("{JUMP}", jump))
+        (folder / "my_helper.py").write_text(HELPER.replace("{JUMP}", jump))
+        (folder / "my_neuron.py").write_text(kernel.replace("{JUMP}", jump))
         assert _python(code, ROOT, tmp_path / "cache") == jump
 
 
