@@ -13,7 +13,8 @@ from distsnn.analysis import open_run
 from distsnn.examples.microcircuit import POPULATIONS, build
 from distsnn.simulation import simulate
 
-NEST = json.loads((Path(__file__).parent / "data" / "pd14_nest_stats.json").read_text())["scale_1.0"]
+STATISTICS = Path(__file__).parent / "data" / "pd14_nest_stats.json"
+NEST = json.loads(STATISTICS.read_text())["scale_1.0"]
 WARMUP_MS, TIME_MS, SEEDS = 500.0, 3500.0, (1, 2, 3, 4)
 
 

@@ -11,7 +11,8 @@ from distsnn.comm import SingleProcess
 from distsnn.examples.microcircuit import POPULATIONS, build
 from distsnn.simulation import Simulation
 
-NEST = json.loads((Path(__file__).parent / "data" / "pd14_nest_stats.json").read_text())["scale_0.1"]
+STATISTICS = Path(__file__).parent / "data" / "pd14_nest_stats.json"
+NEST = json.loads(STATISTICS.read_text())["scale_0.1"]
 SEEDS = (1, 2, 3, 4, 5)
 
 
