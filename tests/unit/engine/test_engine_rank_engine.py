@@ -6,7 +6,7 @@ import pytest
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT, layouts, scales, synapses
 from kernel_calls import PoissonCall
 
-from distsnn.engine import rank_engine, wiring
+from distsnn.engine import delivery, rank_engine, wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import (
     ConstantCurrent,
@@ -236,6 +236,16 @@ def test_pieces_make_the_same_run_and_full_buffers_are_emptied(
         np.testing.assert_array_equal(np.concatenate(found.samples[key]), np.concatenate(rows))
 
 
+def test_a_calendar_that_is_full_in_mid_run_grows(
+    whole: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_FIRST_PAGES", 1)
+    engine = _engine(NETWORK, delivery="pull")
+    assert all(one._pool.size == 64 for one in engine.deliveries)
+    assert _run(engine, STEPS).spikes == whole.spikes
+    assert max(one._pool.size for one in engine.deliveries) > 64 * 64
+
+
 def test_events_are_counted(whole: Result) -> None:
     outdegree = np.bincount(synapses(NETWORK, seed=3)[:, SOURCE], minlength=285)
     engine = _engine(NETWORK, delivery="push")
@@ -257,8 +267,8 @@ def test_wide_input_rows_change_nothing(whole: Result, monkeypatch: pytest.Monke
         return made
 
     monkeypatch.setattr(wiring, "build", heavy)
-    for delivery in ("push", "pull"):
-        engine = _engine(NETWORK, delivery=delivery)
+    for how in ("push", "pull"):
+        engine = _engine(NETWORK, delivery=how)
         assert engine.ring.bits == 64
         assert _run(engine, STEPS).spikes == whole.spikes
 
