@@ -17,6 +17,7 @@ import hashlib
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic
+
+from distsnn.errors import DescriptionError
 
 Function = Callable[..., Any]
 
@@ -82,12 +85,25 @@ def cache_directory() -> Path:
     """Return (and create) the folder of compiled kernels: ``$DISTSNN_CACHE_DIR/<fingerprint>``.
 
     Without the variable (or where it is empty) it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Raises
+    ------
+    DescriptionError
+        If nothing can be written there.
     """
     base = os.environ.get("DISTSNN_CACHE_DIR")
     if not base:
         base = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn"
     path = Path(base).expanduser() / fingerprint()
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise DescriptionError(
+            f"the cache of compiled kernels cannot be written ({error.strerror})",
+            where=str(path),
+            allowed="a folder that can, named by the environment variable DISTSNN_CACHE_DIR",
+        ) from error
     return path
 
 

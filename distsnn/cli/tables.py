@@ -1,13 +1,15 @@
 """Runs in words and columns, for people."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distsnn.simulation import Summary
+if TYPE_CHECKING:
+    # the type alone: `distsnn info` must not wait for compilers to load
+    from distsnn.simulation import Summary
 
 _MEBIBYTE = 2**20
 
 
-def run_lines(title: str, summary: Summary) -> list[str]:
+def run_lines(title: str, summary: "Summary") -> list[str]:
     """Return what a run was, in a few lines."""
     ranks = f"{summary.ranks} rank" + ("s" if summary.ranks > 1 else "")
     memory = sum(summary.peak_rss_bytes) / _MEBIBYTE

@@ -227,3 +227,15 @@ def readable(path: Path) -> int:
     step, gid = StoreReader(path).spikes()
     assert np.all(np.diff(step.astype(np.int64) << 32 | gid) > 0)
     return len(step)
+
+
+def test_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISTSNN_CACHE_DIR", str(tmp_path / "file"))
+    ended = run("run", "brunel", "--time", "10")
+    one_message(ended, "file/.*: the cache of compiled kernels cannot be written .*DISTSNN_CACHE_")
+    assert ended.code == 2
+    # what compiles nothing needs no cache
+    one_message(run("info", tmp_path / "none.zarr"), "there is no such path")
