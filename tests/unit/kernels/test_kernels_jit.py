@@ -11,6 +11,7 @@ import pytest
 from kernel_calls import invoke
 
 from distsnn import jit
+from distsnn.codegen.update import sources_digest
 from distsnn.engine.tables import Call
 
 ROOT = Path(__file__).parents[3]
@@ -77,8 +78,9 @@ def test_the_name_of_the_cache_is_that_of_all_sources_and_the_target(tmp_path: P
 
 
 USE = """
+from distsnn import jit
 from distsnn.kernels import emission, functions
-print(float(functions.exp_array(0.0)), emission.spike_source.address != 0)
+print(float(functions.exp_array(0.0)), emission.spike_source.address != 0, jit.fingerprint())
 """
 
 
@@ -90,13 +92,14 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
             if path.is_file()
         }
 
-    assert _python(USE, ROOT, tmp_path) == "1.0 True"
+    *said, name = _python(USE, ROOT, tmp_path).split()
+    assert said == ["1.0", "True"]
     first = files()
     names = " ".join(first)
     for function in ("_exp_into", "spike_source"):
         assert f".{function}-" in names
-    assert all(path.startswith(_python(NAME, ROOT, tmp_path)) for path in first)
-    assert _python(USE, ROOT, tmp_path) == "1.0 True"
+    assert all(path.startswith(name) for path in first)
+    assert _python(USE, ROOT, tmp_path).split() == [*said, name]
     assert files() == first
 
 
@@ -172,18 +175,42 @@ print(v[63])
 """
 
 
-@pytest.mark.parametrize("installed", [False, True])
-def test_an_edited_kernel_of_a_user_is_compiled_anew(installed: bool, tmp_path: Path) -> None:
-    folder = tmp_path / "site-packages" if installed else tmp_path
-    folder.mkdir(exist_ok=True)
-    code = RUN_KERNEL.format(folder=str(folder), tests=str(ROOT / "tests"))
-    kernel = KERNEL
-    if installed:  # one file, as installed modules do not change one by one
-        kernel = KERNEL.replace("from my_helper import jump_of\n", HELPER)
+def test_an_edited_kernel_of_a_user_is_compiled_anew(tmp_path: Path) -> None:
+    code = RUN_KERNEL.format(folder=str(tmp_path), tests=str(ROOT / "tests"))
+    (tmp_path / "my_neuron.py").write_text(KERNEL)
+    # it is the module that the kernel imports that changes
     for jump in ("2.0", "5.0"):
-        (folder / "my_helper.py").write_text(HELPER.replace("{JUMP}", jump))
-        (folder / "my_neuron.py").write_text(kernel.replace("{JUMP}", jump))
+        (tmp_path / "my_helper.py").write_text(HELPER.replace("{JUMP}", jump))
         assert _python(code, ROOT, tmp_path / "cache") == jump
+
+
+def test_kernels_are_known_by_all_that_was_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "site-packages").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    own, helper, installed, library = (
+        tmp_path / "known_kernel.py",
+        tmp_path / "known_helper.py",
+        tmp_path / "site-packages" / "known_installed.py",
+        tmp_path / "site-packages" / "known_library.py",
+    )
+    own.write_text("from known_helper import a\nimport known_library\nimport numpy\n")
+    helper.write_text("a = 1\n")
+    library.write_text("b = 1\n")
+    installed.write_text("c = 1\n")
+    seen = [sources_digest("known_kernel"), sources_digest("known_installed")]
+    helper.write_text("a = 2\n")
+    seen.append(sources_digest("known_kernel"))
+    library.write_text("b = 2\n")
+    assert sources_digest("known_kernel") == seen[-1]
+    own.write_text("from known_helper import a\n")
+    seen.append(sources_digest("known_kernel"))
+    installed.write_text("c = 2\n")
+    seen.append(sources_digest("known_installed"))
+    assert len(set(seen)) == len(seen) == 5
+    assert sources_digest("distsnn.kernels.neurons.iaf_psc_exp") == ""
 
 
 @jit.entry
