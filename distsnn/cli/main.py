@@ -25,8 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 2 bad usage or model, 1 failed, 130 interrupted.
     """
+    _open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     return start(lambda communicator: _execute(words, communicator))
+
+
+def _open_streams() -> None:
+    # Whoever starts us may have closed them, as daemons do: nobody is to be told anything then, but
+    # neither print nor mpiexec can do without.
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            os.set_inheritable(descriptor, True)
+            if null != descriptor:
+                os.close(null)
+            setattr(sys, name, os.fdopen(descriptor, "w"))
 
 
 def _execute(words: list[str], communicator: Communicator) -> int:

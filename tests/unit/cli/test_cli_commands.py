@@ -187,3 +187,13 @@ def test_python_runs_the_package_and_nothing_needs_the_analysis_packages(tmp_pat
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "microcircuit" in done.stdout
+
+
+@pytest.mark.parametrize("ranks", ["1", "2"])
+def test_closed_output_is_no_fault(model: Path, tmp_path: Path, ranks: str) -> None:
+    out = tmp_path / "run.zarr"
+    words = ["-m", "distsnn", "run", str(model), "--time", "5", "--ranks", ranks, "--out", str(out)]
+    shell = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, *words]
+    environment = os.environ | {"PYTHONPATH": str(Path(examples.__file__).parents[2])}
+    assert subprocess.run(shell, env=environment).returncode == 0
+    assert summarise(out)["complete"]
