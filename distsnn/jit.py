@@ -107,6 +107,11 @@ def cache_directory() -> Path:
     return path
 
 
+def any_compiled() -> bool:
+    """Return whether the cache holds any kernel: if not, compiling takes a while."""
+    return next(cache_directory().rglob("*.nbc"), None) is not None
+
+
 def _cached(compile_: Callable[[], Any]) -> Any:
     # numba reads its cache folder when a function is decorated; another library's stays untouched.
     saved = config.CACHE_DIR

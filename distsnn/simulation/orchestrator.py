@@ -12,6 +12,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, agree, together, world
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.run_writer import check_target
+from distsnn.jit import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
@@ -143,7 +144,8 @@ class Simulation:
                 check_target(out, overwrite=overwrite)
         if self._progress is not None:
             ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
-            self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}")
+            first = "" if any_compiled() else "; compiling kernels first, once for this version"
+            self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
         self._interrupts = Interrupts()
         try:
             with self._interrupts.acting():
