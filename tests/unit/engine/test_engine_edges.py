@@ -69,7 +69,8 @@ def _files(folder: Path, kind: str) -> Path:
         group = zarr.open_group(str(folder / "edges.zarr"), mode="w")
         for name, values in arrays.items():
             native = values.astype(values.dtype.newbyteorder("="))
-            group.create_array(name, data=native, chunks=(700,))
+            made = group.create_array(name, shape=(N,), dtype=native.dtype, chunks=(700,))
+            made[:] = native
         return folder / "edges.zarr"
     path = folder / "edges.npz"
     (np.savez_compressed if kind == "compressed" else np.savez)(path, **arrays)

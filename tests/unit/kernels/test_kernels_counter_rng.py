@@ -127,7 +127,7 @@ def test_neighbouring_keys_and_counters_share_nothing(draw) -> None:
         bits = np.unpackbits((first ^ second).view(np.uint8).reshape(-1, 8), axis=1)
         z = (bits.mean(axis=0) - 0.5) * 2.0 * np.sqrt(KEYS.size)
         assert np.abs(z).max() < 5.0
-        flips = np.bincount(bits.sum(axis=1), minlength=65)
+        flips = np.bincount(bits.sum(axis=1, dtype=np.int64), minlength=65)
         expected = stats.binom.pmf(np.arange(65), 64, 0.5) * KEYS.size
         tails = [slice(0, 20), *[slice(k, k + 1) for k in range(20, 45)], slice(45, 65)]
         chance = stats.chisquare(
