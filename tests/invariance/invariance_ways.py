@@ -12,11 +12,10 @@ WAYS: dict[int, dict[str, dict[str, object]]] = {
     2: {
         "two": {},
         "two explicit pushed": {"storage": "explicit", "delivery": "push"},
-        "two packed pulled": {"storage": "packed", "delivery": "pull"},
-        "two procedural": {"storage": "procedural", "partition": "contiguous"},
+        "two packed pulled": {"storage": "packed", "delivery": "pull", "partition": "contiguous"},
     },
-    3: {"three": {}, "three in pieces": {"delivery": "push", "pieces": [0.13, 0.5, 0.505, 1.0]}},
-    4: {"four": {"partition": "contiguous"}, "four procedural": {"storage": "procedural"}},
-    7: {"seven": {"delivery": "push"}},
+    3: {"three pushed in pieces": {"delivery": "push", "pieces": [0.13, 0.5, 0.505, 1.0]}},
+    4: {"four procedural": {"storage": "procedural", "partition": "contiguous"}},
+    7: {"seven": {}},
 }
 REFERENCE = "alone"
