@@ -230,8 +230,8 @@ def _neuron_call(
     )
     call.point(where.spiked, spiked)
     ring.describe(call, where.mask, where.stride)
-    for plane, name in enumerate(kernel.RECEPTORS):
-        ring.point(call, plane, ring=where.rings[name])
+    for name in kernel.RECEPTORS:
+        ring.point(call, model.receptors.index(name), ring=where.rings[name])
         call.scalars[where.scalars[name]] = quanta.quantum(population.name, name)
     for name, at in where.states.items():
         call.point(at, neurons.states[name], neurons.first)

@@ -1,5 +1,8 @@
 """Parameters, states and stimuli of neurons: the same on whichever rank they are."""
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -127,3 +130,42 @@ def test_stimuli_and_neurons_do_the_same_on_any_number_of_ranks() -> None:
     assert _run(1, seed=6)[0] != spikes
     # seeds of 64 bits
     assert _run(1, seed=2**64 - 1)[0] == _run(3, seed=2**64 - 1)[0]
+
+
+SWAPPED = """
+from distsnn.jit import inline
+from distsnn.kernels.neurons.iaf_psc_exp import CONSTANTS, STATES, propagators
+from distsnn.kernels.neurons.iaf_psc_exp import step as as_known
+RECEPTORS = ("in", "ex")
+
+@inline
+def step(v, i_ex, i_in, refractory, in_in, in_ex, current,
+         p22, p21_ex, p21_in, p20, p11_ex, p11_in, drive, v_th, v_reset, n_ref):
+    return as_known(v, i_ex, i_in, refractory, in_ex, in_in, current,
+                    p22, p21_ex, p21_in, p20, p11_ex, p11_in, drive, v_th, v_reset, n_ref)
+"""
+
+
+class Swapped(IafPscExp):
+    """A neuron whose kernel takes its receptors in another order than the model names them."""
+
+    kernel: ClassVar[str] = "swapped_kernel"
+
+
+def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "swapped_kernel.py").write_text(SWAPPED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    currents = []
+    for model in (IafPscExp(), Swapped()):
+        one = Population("n", 64, model, precision="float64")
+        events = SpikeInput(one, [0.1, 0.1, 0.3], [3, 4, 4], [100.0, -50.0, 20.0])
+        network = Network([one], [], [events], dt=0.1)
+        (layout,) = layouts(network, 1)
+        engine = RankEngine(layout, scales(network), wiring.build(layout, scales(network), 1), 1)
+        engine.connect(None, 1)
+        engine.run(5, lambda step, gid: None)
+        states = engine.neurons["n"].states
+        currents.append([states["I_syn_ex"].copy(), states["I_syn_in"].copy()])
+    np.testing.assert_array_equal(currents[0], currents[1])
+    assert np.all(currents[0][0][3:5] > 0.0)
+    assert currents[0][1][4] < 0.0
