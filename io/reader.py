@@ -7,7 +7,7 @@ attempt's first step bounds what the earlier ones count for.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -140,7 +140,7 @@ class StoreReader:
                 path=str(self.path),
             )
         self.metadata = read_attributes(self._root)
-        self.attempts = _open_attempts(self._root)
+        self.attempts = _open_attempts(self._root, self.state_names)
 
     @property
     def dt(self) -> float:
@@ -335,7 +335,7 @@ def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
     return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
 
 
-def _open_attempts(root: zarr.Group) -> tuple[Attempt, ...]:
+def _open_attempts(root: zarr.Group, states: Sequence[str]) -> tuple[Attempt, ...]:
     groups: list[dict[str, Any]] = []
     while (group := open_group(root, attempt_path(len(groups)))) is not None:
         groups.append(read_attributes(group))
@@ -345,7 +345,9 @@ def _open_attempts(root: zarr.Group) -> tuple[Attempt, ...]:
         attempts.append(
             Attempt(
                 index=index,
-                ranks=tuple(_open_rank(root, index, r) for r in range(attributes["ranks"])),
+                ranks=tuple(
+                    _open_rank(root, index, rank, states) for rank in range(attributes["ranks"])
+                ),
                 first_step=attributes["first_step"],
                 until_step=min(later, default=None),
                 assignment=attributes["assignment"],
@@ -354,7 +356,7 @@ def _open_attempts(root: zarr.Group) -> tuple[Attempt, ...]:
     return tuple(attempts)
 
 
-def _open_rank(root: zarr.Group, attempt: int, rank: int) -> RankRecord:
+def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[str]) -> RankRecord:
     path = rank_path(attempt, rank)
     group = open_group(root, path)
     if group is None:
@@ -364,9 +366,9 @@ def _open_rank(root: zarr.Group, attempt: int, rank: int) -> RankRecord:
     spike_group = open_group(root, f"{path}/spikes")
     if spike_group is not None:
         spikes = RankSpikes.of(root, spike_group)
+    # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
     states = {}
-    state_group = open_group(root, f"{path}/state")
-    for name in sorted(state_group.group_keys()) if state_group is not None else ():
+    for name in state_names:
         opened = RankState.of(root, f"{path}/state/{name}")
         if opened is not None:
             states[name] = opened

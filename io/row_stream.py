@@ -12,6 +12,7 @@ The rank's own thread moves `appended`; the writer thread moves the others. Both
 writer reads rows below `appended`, the owner fills rows from it on.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Commit:
     step: int
 
 
-class RowStream:
+class RowStream(ABC):
     """Rows of several columns of equal length.
 
     Parameters
@@ -89,9 +90,9 @@ class RowStream:
                 self.ring[name][at : at + count] = column[start : start + count]
             row, start = row + count, start + count
 
+    @abstractmethod
     def stamp(self, row: int) -> int:
         """Return the step of a row that is still in the ring."""
-        raise NotImplementedError
 
     def plan(self, *, everything: bool) -> Commit | None:
         """Return the next commit, or None where there is nothing to do (hold the lock).
@@ -147,7 +148,7 @@ class RowStream:
             array.resize((rows, *array.shape[1:]))
         return rows
 
-    def _rows_written(self, first: int, rows: int) -> None:
+    def _rows_written(self, first: int, rows: int) -> None:  # noqa: B027 (a hook, may do nothing)
         """Take note that rows [first, rows) are on disk; `first` starts a block."""
 
     def _more_attributes(self) -> dict[str, Any]:

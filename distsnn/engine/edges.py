@@ -56,7 +56,6 @@ def slices(one: Projection) -> Iterator[tuple[int, Edges]]:
             )
         return
     assert isinstance(one.rule, ExplicitFile)
-    one.rule.verify()
     first = 0
     for piece in _read(one.rule):
         _check(one, first, piece)
@@ -65,7 +64,12 @@ def slices(one: Projection) -> Iterator[tuple[int, Edges]]:
 
 
 def summary(one: Projection) -> EdgeSummary:
-    """Return what the fixed-point scales need to know of a file's edges (one pass)."""
+    """Return what the fixed-point scales need to know of a file's edges (one pass).
+
+    It comes before any other reading, so it is here that the file is checked to be the stored one.
+    """
+    assert isinstance(one.rule, ExplicitFile)
+    one.rule.verify()
     degree = np.zeros(one.post.size, np.int64)
     low, high = np.inf, -np.inf
     for _, (_, targets, weights, _) in slices(one):

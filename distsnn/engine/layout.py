@@ -122,6 +122,17 @@ class Layout:
         real = np.arange(GROUP) < self.group_size[first:last, None]
         return np.where(real, neuron, -1).reshape(-1).astype(np.int64)
 
+    def blocks_of(self, index: int) -> npt.NDArray[np.int64]:
+        """Return the local number of each block's first neuron in population `index`, or -1."""
+        first, last = np.searchsorted(self.table.population, [index, index + 1])
+        return self.block_local[first:last]
+
+    def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Return local numbers of neurons of population `index`, -1 for those of other ranks."""
+        block, within = np.divmod(np.asarray(neurons, np.int64), self.table.block_size)
+        start = self.blocks_of(index)[block]
+        return np.where(start >= 0, start + within, -1)
+
     def population_index(self, name: str) -> int:
         """Return the position of a population."""
         return [population.name for population in self.network.populations].index(name)

@@ -183,9 +183,7 @@ def _source_call(layout: Layout, neurons: Neurons) -> Call:
     population = neurons.population
     model = population.model
     assert isinstance(model, SpikeSource)
-    table = layout.table
-    first_block = int(np.searchsorted(table.population, neurons.index))
-    mine = layout.block_local[first_block + model.neurons // table.block_size] >= 0
+    mine = layout.local(neurons.index, model.neurons) >= 0
     steps = steps_array(model.times[mine], layout.network.dt, where=population.name)
     gids = (layout.network.first_gid[population.name] + model.neurons[mine]).astype(np.uint32)
     order = np.lexsort((gids, steps))

@@ -157,14 +157,12 @@ class _Builder:
 
     def give(self, index: int, one: Projection) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
-        table, population = self.layout.table, self.layout.population_index(one.post.population)
-        first_block = int(np.searchsorted(table.population, population))
+        population = self.layout.population_index(one.post.population)
         source_gid = self.layout.network.first_gid[one.pre.population] + one.pre.start
         for first, (sources, targets, weights, delays) in given.slices(one):
-            neuron = targets + one.post.start
-            local = self.layout.block_local[first_block + neuron // table.block_size]
+            local = self.layout.local(population, targets + one.post.start)
             mine = np.flatnonzero(local >= 0)
-            local = local[mine] + neuron[mine] % table.block_size
+            local = local[mine]
             part = np.empty((mine.size, 5), np.int64)
             part[:, 0] = source_gid + sources[mine]
             part[:, 1] = local
@@ -278,13 +276,12 @@ class _Part:
         """Cut the post view into its blocks: cells for owned ones, prefix sums for all."""
         table, row = self.layout.table, self.ints[p]
         population = self.layout.population_index(one.post.population)
-        first_block = int(np.searchsorted(table.population, population))
         low = one.post.start // table.block_size
         high = (one.post.stop - 1) // table.block_size + 1
         numbers = np.arange(low, high)
         starts = np.maximum(numbers * table.block_size, one.post.start) - one.post.start
         stops = np.minimum((numbers + 1) * table.block_size, one.post.stop) - one.post.start
-        local = self.layout.block_local[first_block + numbers]
+        local = self.layout.blocks_of(population)[numbers]
         owned = local >= 0
         # local number of a neuron = local_of + its number within the view
         offset = local - numbers * table.block_size + one.post.start

@@ -119,6 +119,31 @@ def _add_fields(ring, words, start, end, base, mask, bits, left, right, unsigned
         ring[slot] += integer(signed(unsigned(x << left)) >> right)
 
 
+@inline
+def _add(
+    constant,
+    ring,
+    words,
+    start,
+    end,
+    base,
+    mask,
+    weight,
+    bits,
+    left,
+    right,
+    unsigned,
+    signed,
+    integer,
+):
+    if constant:
+        _add_constant(ring, words, start, end, base, mask, weight)
+    else:
+        _add_fields(
+            ring, words, start, end, base, mask, bits, left, right, unsigned, signed, integer
+        )
+
+
 @cache
 def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
     """Return the deliver entry that adds whole rows to the ring.
@@ -156,25 +181,22 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
                     _prefetch_words(table[WORDS], starts[ahead], ends[ahead], word_bits // 8)
                 base = (loops[j] + table[DELAY]) << table[STRIDE_BITS]
                 start, end = starts[j], ends[j]
-                if constant:
-                    _add_constant(
-                        ring, words, start, end, np.uint64(base), np.uint64(slots - 1), weight
-                    )
-                else:
-                    _add_fields(
-                        ring,
-                        words,
-                        start,
-                        end,
-                        np.uint64(base),
-                        np.uint64(slots - 1),
-                        bits,
-                        left,
-                        right,
-                        unsigned,
-                        signed,
-                        integer,
-                    )
+                _add(
+                    constant,
+                    ring,
+                    words,
+                    start,
+                    end,
+                    np.uint64(base),
+                    np.uint64(slots - 1),
+                    weight,
+                    bits,
+                    left,
+                    right,
+                    unsigned,
+                    signed,
+                    integer,
+                )
                 events += end - start
         table[EVENTS] += events
         return DONE
@@ -299,25 +321,22 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
                     _prefetch_words(table[WORDS], start, end, word_bits // 8)
                 start = entries[j] >> _LENGTH_BITS
                 end = start + (entries[j] & length_mask)
-                if constant:
-                    _add_constant(
-                        ring, words, start, end, np.uint64(base), np.uint64(slots - 1), weight
-                    )
-                else:
-                    _add_fields(
-                        ring,
-                        words,
-                        start,
-                        end,
-                        np.uint64(base),
-                        np.uint64(slots - 1),
-                        bits,
-                        left,
-                        right,
-                        unsigned,
-                        signed,
-                        integer,
-                    )
+                _add(
+                    constant,
+                    ring,
+                    words,
+                    start,
+                    end,
+                    np.uint64(base),
+                    np.uint64(slots - 1),
+                    weight,
+                    bits,
+                    left,
+                    right,
+                    unsigned,
+                    signed,
+                    integer,
+                )
                 events += end - start
             free[n_free[0]] = page
             n_free[0] += 1
