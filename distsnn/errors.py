@@ -66,6 +66,27 @@ class RecordingError(StoreError):
     """A recording that could not be written while its run went on, such as onto a full disk."""
 
 
+class Stopped(DistsnnError):
+    """A run that was asked to stop before its end, and did in good order.
+
+    Parameters
+    ----------
+    reason : str
+        Who or what asked, such as ``"SIGUSR1"`` or ``"the wall limit"``.
+    at_ms : float
+        Biological time reached, ms.
+    store : str or None
+        The run that can be resumed from there; None where nothing was saved.
+    """
+
+    def __init__(self, reason: str, *, at_ms: float, store: str | None) -> None:
+        self.reason, self.at_ms, self.store = reason, at_ms, store
+        text = f"stopped by {reason} at {at_ms:g} ms"
+        if store is not None:
+            text += f"; saved, go on with: distsnn run --resume {store}"
+        super().__init__(text)
+
+
 class RankError(DistsnnError):
     """An error on another rank, told to this one so that all ranks stop together.
 

@@ -13,6 +13,7 @@ from distsnn.errors import (
     DistsnnError,
     RankError,
     RecordingError,
+    Stopped,
     StoreError,
 )
 
@@ -23,6 +24,9 @@ _PATIENCE = 1.5
 # Ranks that run out of patience do so one after the other, so that only the first speaks.
 _STAGGER = 1.6  # s, between the first and the last rank, and at most a quarter of it per rank
 _PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
+
+# What a batch system's script takes as "start me again": the run was saved and can be resumed.
+RESUMABLE = 85
 
 _FOLLOWER = -1  # the code of a rank that stops because of another
 
@@ -44,7 +48,7 @@ def guard(communicator: Communicator, main: Callable[[], int | None]) -> int:
     Returns
     -------
     int
-        0 done; 2 DescriptionError or StoreError, but for RecordingError; 130 interrupted; 1 any
+        0 done; 85 Stopped, and can be resumed; 2 DescriptionError or StoreError, but for RecordingError; 130 interrupted; 1 any
         other exception; else what `main` returned, or the code of SystemExit.
     """
     try:
@@ -117,6 +121,8 @@ def _code(error: BaseException) -> int:
         return _exit_status(error.code) if isinstance(error.code, int) else 1
     if isinstance(error, KeyboardInterrupt):
         return 130
+    if isinstance(error, Stopped):
+        return RESUMABLE if error.store is not None else 1
     if isinstance(error, RecordingError):
         return 1  # nothing was wrong with what the user asked for
     return 2 if isinstance(error, DescriptionError | StoreError) else 1
