@@ -23,11 +23,21 @@ SOURCE, TARGET, DELAY, WEIGHT, PLANE = range(5)
 def scales(network: Network) -> Quanta:
     """Return the fixed-point scales of a network, with its edge files read."""
     files = {
-        index: edges.summary(one)
-        for index, one in enumerate(network.projections)
-        if isinstance(one.rule, ExplicitFile)
+        index: edges.merged([edges.summary(network.projections[index], pieces)])
+        for index, pieces in file_edges(network).items()
     }
     return quanta(network, files)
+
+
+def file_edges(network: Network) -> dict[int, list[edges.Records]]:
+    """Return the edges in the files of a network, as one rank reads them that owns all."""
+    found = {}
+    for index, one in enumerate(network.projections):
+        if isinstance(one.rule, ExplicitFile):
+            n = one.rule.n_edges
+            pieces = [(first, min(first + edges.SLICE, n)) for first in range(0, n, edges.SLICE)]
+            found[index] = list(edges.file_records(one, network.dt, pieces))
+    return found
 
 
 def layouts(
@@ -129,7 +139,14 @@ def synapses(
     return canonical(
         of_wiring(
             layout,
-            wiring.build(layout, scales(network), seed, delivery=delivery, storage=storage),
+            wiring.build(
+                layout,
+                scales(network),
+                seed,
+                delivery=delivery,
+                storage=storage,
+                given=file_edges(network),
+            ),
         )
         for layout in layouts(network, ranks, strategy)
     )

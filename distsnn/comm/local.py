@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn, TypeVar, overload
 
 import numpy as np
@@ -46,6 +47,10 @@ class SingleProcess:
     def allreduce_max(self, value: int | np.ndarray) -> int | np.ndarray:
         """Return `value`, an array as a copy."""
         return value.copy() if isinstance(value, np.ndarray) else value
+
+    def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return a list of this rank's own part."""
+        return [parts[0]]
 
     def barrier(self) -> None:
         """Return at once."""
@@ -111,6 +116,10 @@ class DryRun(SingleProcess):
     def allgather(self, value: T) -> list[T]:
         """Return `value` repeated."""
         return [value] * self.size
+
+    def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return this rank's own part repeated."""
+        return [parts[self.rank]] * self.size
 
     def exchange(
         self,

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar, overload
 
@@ -95,6 +95,22 @@ class MPICommunicator:
         result = np.empty_like(mine)
         _wait(self._all.Iallreduce(mine, result, MPI.MAX))
         return result if isinstance(value, np.ndarray) else int(result)
+
+    def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Send an array to every rank and return what every rank sent here."""
+        sizes = np.array([part.size for part in parts], np.int64)
+        coming = np.empty_like(sizes)
+        _wait(self._all.Ialltoall(sizes, coming))
+        found = [np.empty(n, parts[0].dtype) for n in coming.tolist()]
+        found[self.rank] = parts[self.rank]
+        # As bytes: MPI knows no structured dtypes.
+        sent = [np.ascontiguousarray(part).view(np.uint8) for part in parts]
+        others = [other for other in range(self.size) if other != self.rank]
+        requests = [self._all.Irecv(found[o].view(np.uint8), o) for o in others if coming[o]]
+        requests += [self._all.Isend(sent[o], o) for o in others if sizes[o]]
+        for request in requests:
+            _wait(request)
+        return found
 
     def barrier(self) -> None:
         """Wait for all ranks."""

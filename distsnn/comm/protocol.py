@@ -1,5 +1,6 @@
 """What a communicator is: the one view of the other ranks that the rest of distsnn has."""
 
+from collections.abc import Sequence
 from typing import NoReturn, Protocol, TypeVar, overload
 
 import numpy as np
@@ -65,6 +66,17 @@ class Communicator(Protocol):
         -------
         int or ndarray
             A new array; the argument is left as it was.
+        """
+
+    def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Send an array to every rank and return what every rank sent here, in rank order.
+
+        Callers keep a part below 2^31 bytes: what is larger goes in rounds.
+
+        Parameters
+        ----------
+        parts : sequence of ndarray, shape (n,), one for each rank
+            Any length, this rank's own included; the same dtype (without objects) on all ranks.
         """
 
     def barrier(self) -> None:

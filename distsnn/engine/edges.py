@@ -1,7 +1,12 @@
-"""Edges that are not drawn by a rule: given in arrays or files, or too large for their row set."""
+"""Edges that are given, in arrays or in files, as records: what is known of each edge.
+
+A file is read by slices, so that ranks may share the reading: who reads an edge need not own it.
+`split` sorts records by owner; what carries them there is not the engine's business.
+"""
 
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,94 +16,120 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps
+from distsnn.network.checks import ANY, check_indices, check_range
 from distsnn.network.claims import EdgeSummary
 
-# Edges read at a time: some 30 MB with weights and delays.
+# Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
 
 Ints = npt.NDArray[np.int64]
+Records = npt.NDArray[np.void]
 Reader = Callable[[int, int], npt.NDArray[Any]]
-Edges = tuple[Ints, Ints, npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]
 
 
-def slices(one: Projection) -> Iterator[tuple[int, Edges]]:
-    """Yield a projection's given edges piece by piece.
+def record_type(one: Projection) -> np.dtype[np.void]:
+    """Return the dtype of a projection's records.
 
-    Yields
-    ------
-    first : int
-        Number of the piece's first edge.
-    edges : tuple
-        Sources and targets (within pre and post), weights and delays (ms) or None where the
-        projection's own hold.
+    They hold ``source`` and ``target`` (within pre and post), ``weight`` and ``delay`` (steps)
+    where these are given edge by edge, and else the edge's ``number``, by which they are drawn.
+    """
+    if isinstance(one.rule, ExplicitFile):
+        weights, delays = one.rule.weights is not None, one.rule.delays is not None
+    else:
+        weights, delays = isinstance(one.weight, np.ndarray), isinstance(one.delay, np.ndarray)
+    fields = [("source", "u4"), ("target", "u4")]
+    fields += [("weight", "f8")] if weights else []
+    fields += [("delay", "i4")] if delays else []
+    fields += [] if weights and delays else [("number", "i8")]
+    return np.dtype(fields)
+
+
+def array_records(one: Projection, dt: float) -> Iterator[Records]:
+    """Yield the edges that a projection gives in arrays, piece by piece."""
+    assert isinstance(one.rule, Explicit)
+    for first in range(0, one.rule.sources.size, SLICE):
+        part = slice(first, first + SLICE)
+        records = _numbered(one, first, one.rule.sources[part])
+        records["target"] = one.rule.targets[part]
+        if isinstance(one.weight, np.ndarray):
+            records["weight"] = one.weight[part]
+        if isinstance(one.delay, np.ndarray):
+            records["delay"] = delay_steps(one.delay[part], dt)
+        yield records
+
+
+def file_records(
+    one: Projection, dt: float, slices: Iterable[tuple[int, int]]
+) -> Iterator[Records]:
+    """Yield some slices of a projection's edge file.
+
+    Parameters
+    ----------
+    one : Projection
+        The projection.
+    dt : float
+        Step, ms.
+    slices : iterable of (int, int)
+        First edge and end of each slice, ascending: a compressed stream has no way back.
 
     Raises
     ------
     DescriptionError
-        If a file's indices, weights or delays are not valid.
+        If the file cannot be read, or indices, weights or delays are not valid: it names the array
+        and the edge's number.
     """
-    if isinstance(one.rule, Explicit):
-        n = one.rule.sources.size
-        for first in range(0, n, SLICE):
-            part = slice(first, first + SLICE)
-            weight = one.weight[part] if isinstance(one.weight, np.ndarray) else None
-            delay = one.delay[part] if isinstance(one.delay, np.ndarray) else None
-            yield (
-                first,
-                (
-                    one.rule.sources[part].astype(np.int64),
-                    one.rule.targets[part].astype(np.int64),
-                    weight,
-                    delay,
-                ),
-            )
-        return
-    assert isinstance(one.rule, ExplicitFile)
-    first = 0
-    for piece in _read(one.rule):
-        _check(one, first, piece)
-        yield first, piece
-        first += piece[0].size
-
-
-def summary(one: Projection) -> EdgeSummary:
-    """Return what the fixed-point scales need to know of a file's edges (one pass).
-
-    It comes before any other reading, so it is here that the file is checked to be the stored one.
-    """
-    assert isinstance(one.rule, ExplicitFile)
-    one.rule.verify()
-    degree = np.zeros(one.post.size, np.int64)
-    low, high = np.inf, -np.inf
-    for _, (_, targets, weights, _) in slices(one):
-        degree += np.bincount(targets, minlength=degree.size)
-        if weights is not None and weights.size:
-            low, high = min(low, float(weights.min())), max(high, float(weights.max()))
-    if low > high:
-        low = high = 0.0
-    return EdgeSummary(int(degree.max(initial=0)), low, high)
-
-
-def _read(rule: ExplicitFile) -> Iterator[Edges]:
-    path = Path(rule.path)
+    rule = one.rule
+    assert isinstance(rule, ExplicitFile)
     with ExitStack() as stack:
+        path = Path(rule.path)
         if path.is_dir():
             opened = partial(_zarr_reader, path)
         else:
             opened = partial(_npz_reader, stack.enter_context(zipfile.ZipFile(path)), stack)
-        sources, targets = opened(rule.sources), opened(rule.targets)
-        weights = None if rule.weights is None else opened(rule.weights)
-        delays = None if rule.delays is None else opened(rule.delays)
-        for first in range(0, rule.n_edges, SLICE):
-            last = min(first + SLICE, rule.n_edges)
-            yield (
-                sources(first, last).astype(np.int64),
-                targets(first, last).astype(np.int64),
-                None if weights is None else weights(first, last).astype(np.float64),
-                None if delays is None else delays(first, last).astype(np.float64),
-            )
+        names = (rule.sources, rule.targets, rule.weights, rule.delays)
+        readers = [None if name is None else opened(name) for name in names]
+        for first, last in slices:
+            try:
+                read = [None if reader is None else reader(first, last) for reader in readers]
+            except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+                raise DescriptionError(
+                    f"cannot be read: {error}", where=f"file {path}, edges {first} to {last - 1}"
+                ) from error
+            yield _checked(one, dt, first, read)
+
+
+def _checked(
+    one: Projection, dt: float, first: int, read: Sequence[npt.NDArray[Any] | None]
+) -> Records:
+    rule = one.rule
+    assert isinstance(rule, ExplicitFile)
+    sources, targets, weights, delays = read
+    assert sources is not None
+    assert targets is not None
+    where = f"projection {one.name!r}, file {rule.path}, array "
+    check_indices(sources, one.pre.size, where=f"{where}{rule.sources!r}", first=first)
+    check_indices(targets, one.post.size, where=f"{where}{rule.targets!r}", first=first)
+    records = _numbered(one, first, sources)
+    records["target"] = targets
+    if weights is not None:
+        records["weight"] = weights
+        check_range(records["weight"], ANY, where=f"{where}{rule.weights!r}", first=first)
+    if delays is not None:
+        records["delay"] = delay_steps(
+            delays.astype(np.float64), dt, where=f"{where}{rule.delays!r}", first=first
+        )
+    return records
+
+
+def _numbered(one: Projection, first: int, sources: npt.NDArray[Any]) -> Records:
+    records = np.empty(sources.size, record_type(one))
+    records["source"] = sources
+    if "number" in records.dtype.fields:  # type: ignore[operator]
+        records["number"] = np.arange(first, first + sources.size)
+    return records
 
 
 def _zarr_reader(folder: Path, name: str) -> Reader:
@@ -107,7 +138,7 @@ def _zarr_reader(folder: Path, name: str) -> Reader:
 
 
 def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader:
-    # the array is compressed: read from its beginning, piece after piece
+    # What lies between slices is decompressed and thrown away: a zip member has no index.
     stream = stack.enter_context(archive.open(f"{name}.npy"))
     version = np.lib.format.read_magic(stream)
     header = (
@@ -116,43 +147,46 @@ def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader
         else np.lib.format.read_array_header_2_0
     )
     dtype = header(stream)[2]
-    return lambda first, last: np.frombuffer(stream.read((last - first) * dtype.itemsize), dtype)
+    begin = stream.tell()
+
+    def read(first: int, last: int) -> npt.NDArray[Any]:
+        stream.seek(begin + first * dtype.itemsize)
+        size = (last - first) * dtype.itemsize
+        found = stream.read(size)
+        if len(found) < size:
+            raise EOFError(f"array {name!r} ends too early")
+        return np.frombuffer(found, dtype)
+
+    return read
 
 
-def _check(one: Projection, first: int, edges: Edges) -> None:
-    assert isinstance(one.rule, ExplicitFile)
-    sources, targets, weights, delays = edges
-    where = f"projection {one.name!r}, file {one.rule.path}"
-    for name, values, size in (
-        (one.rule.sources, sources, one.pre.size),
-        (one.rule.targets, targets, one.post.size),
-    ):
-        bad = (values < 0) | (values >= size)
-        if bad.any():
-            at = int(np.argmax(bad))
-            raise DescriptionError(
-                "index out of range",
-                where=f"{where}, array {name!r}[{first + at}]",
-                value=int(values[at]),
-                allowed=f"0 to {size - 1}",
-            )
-    for array, reals in ((one.rule.weights, weights), (one.rule.delays, delays)):
-        if reals is not None and not np.isfinite(reals).all():
-            at = int(np.argmax(~np.isfinite(reals)))
-            raise DescriptionError(
-                "must be finite",
-                where=f"{where}, array {array!r}[{first + at}]",
-                value=float(reals[at]),
-            )
+def split(layout: Layout, one: Projection, records: Records) -> list[Records]:
+    """Return the records for each rank, the owner of their targets, in the order given."""
+    table, owner = layout.table, layout.assignment.owner
+    population = layout.population_index(one.post.population)
+    first_block = np.searchsorted(table.population, population)
+    block = (records["target"] + np.int64(one.post.start)) // table.block_size
+    owners = owner[first_block + block]
+    order = np.argsort(owners, kind="stable")
+    ends = np.cumsum(np.bincount(owners, minlength=layout.assignment.ranks))
+    return np.split(records[order], ends[:-1])
 
 
-def given_delays(one: Projection, dt: float, delays: npt.NDArray[np.float64], first: int) -> Ints:
-    """Return given delays (ms) of a piece in steps, on the grid and at least one step.
+def summary(one: Projection, pieces: Iterable[Records]) -> EdgeSummary:
+    """Return what the fixed-point scales need to know of edges that include all onto a target."""
+    degree = np.zeros(one.post.size, np.int64)
+    low, high = np.inf, -np.inf
+    for piece in pieces:
+        degree += np.bincount(piece["target"], minlength=degree.size)
+        if "weight" in record_type(one).names and piece.size:  # type: ignore[operator]
+            low = min(low, float(piece["weight"].min()))
+            high = max(high, float(piece["weight"].max()))
+    return EdgeSummary(int(degree.max(initial=0)), low, high)
 
-    Raises
-    ------
-    DescriptionError
-        If one is not; it counts from edge `first`.
-    """
-    where = f"projection {one.name!r}, delays of the edges from {first} on"
-    return delay_steps(delays, dt, where=where).astype(np.int64)
+
+def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
+    """Return the summary of a whole file, from those of all ranks; 0 where it has no weights."""
+    low, high = min(one.low for one in summaries), max(one.high for one in summaries)
+    if low > high:
+        low = high = 0.0
+    return EdgeSummary(max(one.max_indegree for one in summaries), low, high)

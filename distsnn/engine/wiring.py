@@ -6,14 +6,14 @@ edges, are collected and become the last row sets, with 8-byte words.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.counter_rng import WIRING
-from distsnn.engine import edges as given
+from distsnn.engine import edges
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
@@ -41,6 +41,7 @@ _SLICE = 512  # sources whose counts are made at a time
 _ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
 _EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_EDGES = np.empty((0, 5), np.int64)
+_NO_NUMBERS = np.empty(0, np.int64)
 
 _RULES: dict[type, int] = {
     OneToOne: columns.ONE_TO_ONE,
@@ -86,6 +87,7 @@ def build(
     delivery: str = "auto",
     storage: str = "auto",
     memory_bytes: float = math.inf,
+    given: Mapping[int, Sequence[edges.Records]] | None = None,
 ) -> Wiring:
     """Build the synapses onto a rank's neurons.
 
@@ -99,11 +101,14 @@ def build(
         The run's seed.
     delivery, storage, memory_bytes
         See `storage.choose`.
+    given : mapping of int to sequence of ndarray, optional
+        By index of the projection, records of the edges in its file that end on this rank's
+        neurons, in the file's order.
 
     Raises
     ------
     DescriptionError
-        If edges in a file are not valid.
+        If words cannot hold what a forced choice asks for.
     """
     network = layout.network
     n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
@@ -114,15 +119,18 @@ def build(
     for plan in plans:
         builder.add(plan, _NO_EDGES)
     for index, one in enumerate(network.projections):
-        if isinstance(one.rule, Explicit | ExplicitFile):
-            builder.give(index, one)
+        if isinstance(one.rule, Explicit):
+            builder.give(index, one, edges.array_records(one, network.dt))
+        elif isinstance(one.rule, ExplicitFile):
+            assert given is not None
+            builder.give(index, one, given[index])
     left = np.concatenate(builder.spilled) if builder.spilled else _NO_EDGES
     builder.spilled = []
     for plane in np.unique(left[:, 4]).tolist():
-        edges = left[left[:, 4] == plane]
-        plan = explicit_plan(layout, int(plane), int(edges[:, 3].max()), delivery)
-        _check_weights(plan, edges[:, 2])
-        builder.add(plan, edges)
+        prepared = left[left[:, 4] == plane]
+        plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery)
+        _check_weights(plan, prepared[:, 2])
+        builder.add(plan, prepared)
     return builder.result()
 
 
@@ -155,39 +163,39 @@ class _Builder:
             self.row_sets, self.generators, self.synapses, smallest, self.largest, self.load
         )
 
-    def give(self, index: int, one: Projection) -> None:
+    def give(self, index: int, one: Projection, pieces: Iterable[edges.Records]) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
         population = self.layout.population_index(one.post.population)
         source_gid = self.layout.network.first_gid[one.pre.population] + one.pre.start
-        for first, (sources, targets, weights, delays) in given.slices(one):
-            local = self.layout.local(population, targets + one.post.start)
+        fields = edges.record_type(one).names
+        assert fields is not None
+        positive, negative = planes(self.layout, one)
+        for piece in pieces:
+            local = self.layout.local(population, piece["target"] + np.int64(one.post.start))
             mine = np.flatnonzero(local >= 0)
-            local = local[mine]
-            part = np.empty((mine.size, 5), np.int64)
-            part[:, 0] = source_gid + sources[mine]
-            part[:, 1] = local
-            drawn = wiring_draws.draw_edges(
-                first + mine,
+            if not mine.size:
+                continue
+            records, local = piece[mine], local[mine]
+            weights, delays = wiring_draws.draw_edges(
+                np.ascontiguousarray(records["number"]) if "number" in fields else _NO_NUMBERS,
                 self.keys[index],
                 *value_columns(self.layout, self.quanta, index),
-                weights is None,
-                delays is None,
+                "weight" not in fields,
+                "delay" not in fields,
             )
-            w = drawn[0] if weights is None else weights[mine]
-            positive, negative = planes(self.layout, one)
-            part[:, 2] = integer_weights(self.layout, self.quanta, index, w)
-            part[:, 3] = (
-                drawn[1]
-                if delays is None
-                else given.given_delays(one, self.layout.network.dt, delays, first)[mine]
-            )
+            if "weight" in fields:
+                weights = records["weight"]
+            part = np.empty((mine.size, 5), np.int64)
+            part[:, 0] = records["source"] + np.int64(source_gid)
+            part[:, 1] = local
+            part[:, 2] = integer_weights(self.layout, self.quanta, index, weights)
+            part[:, 3] = records["delay"] if "delay" in fields else delays
             part[:, 4] = np.where(part[:, 2] >= 0, positive, negative)
             np.add.at(self.load, (part[:, 4], local), np.abs(part[:, 2]))
             self.synapses += mine.size
-            if mine.size:
-                self.smallest = min(self.smallest, int(part[:, 3].min()))
-                self.largest = max(self.largest, int(part[:, 3].max()))
-                self.spilled.append(part)
+            self.smallest = min(self.smallest, int(part[:, 3].min()))
+            self.largest = max(self.largest, int(part[:, 3].max()))
+            self.spilled.append(part)
 
     def add(self, plan: RowSetPlan, prepared: Ints) -> None:
         """Build one row set from its plan's projections and prepared edges."""

@@ -111,33 +111,37 @@ def as_indices(value: object, *, where: str) -> IntArray:
     return readonly(array, value)
 
 
-def check_indices(array: npt.NDArray[Any], size: int, *, where: str) -> None:
-    """Check that all indices lie within [0, size)."""
+def check_indices(array: npt.NDArray[Any], size: int, *, where: str, first: int = 0) -> None:
+    """Check that all indices lie within [0, size); the array's own indices begin at `first`."""
     if array.size and not (array.min() >= 0 and array.max() < size):
-        first = int(np.argmax((array < 0) | (array >= size)))
+        bad = int(np.argmax((array < 0) | (array >= size)))
         raise DescriptionError(
             "index out of range",
-            where=f"{where}[{first}]",
-            value=int(array[first]),
+            where=f"{where}[{first + bad}]",
+            value=int(array[bad]),
             allowed=f"0 to {size - 1}",
         )
 
 
-def _index(first: int, shape: tuple[int, ...]) -> str:
+def _index(position: int, shape: tuple[int, ...], first: int = 0) -> str:
     if not shape:
         return ""
-    return f"[{', '.join(str(int(i)) for i in np.unravel_index(first, shape))}]"
+    index = [int(i) for i in np.unravel_index(position, shape)]
+    index[0] += first
+    return f"[{', '.join(map(str, index))}]"
 
 
-def check_range(value: float | FloatArray, allowed: Range, *, where: str) -> None:
-    """Check that a number, or each element of an array, is finite and within a range."""
+def check_range(value: float | FloatArray, allowed: Range, *, where: str, first: int = 0) -> None:
+    """Check that a number, or each element of an array, is finite and within a range.
+
+    The array's indices begin at `first`.
+    """
     array = np.asarray(value)
     # Two reductions without temporaries; NaN makes both ends NaN, which any range excludes.
     if not array.size or not allowed.excludes(np.array([array.min(), array.max()])).any():
         return
-    bad = allowed.excludes(array)
-    first = int(np.argmax(bad))
-    place, given = where + _index(first, array.shape), float(array.flat[first])
+    position = int(np.argmax(allowed.excludes(array)))
+    place, given = where + _index(position, array.shape, first), float(array.flat[position])
     what = "must be finite" if not math.isfinite(given) else "out of range"
     raise DescriptionError(what, where=place, value=given, allowed=str(allowed))
 
@@ -150,7 +154,7 @@ def check_shape(array: npt.NDArray[Any], shape: tuple[int, ...], *, where: str, 
         )
 
 
-def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
+def steps_array(times: FloatArray, dt: float, *, where: str, first: int = 0) -> StepArray:
     """Convert times to whole numbers of steps.
 
     Parameters
@@ -161,6 +165,8 @@ def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
         Step, ms.
     where : str
         The place named in the error, with the index of the first bad time.
+    first : int
+        Where the array's indices begin: it may be a slice of another.
 
     Returns
     -------
@@ -176,8 +182,8 @@ def steps_array(times: FloatArray, dt: float, *, where: str) -> StepArray:
         whole = np.rint(exact)
         good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
     if not good.all():
-        first = int(np.argmin(good))
-        steps(float(times.flat[first]), dt, where=where + _index(first, times.shape))
+        bad = int(np.argmin(good))
+        steps(float(times.flat[bad]), dt, where=where + _index(bad, times.shape, first))
     return whole.astype(np.int64)
 
 

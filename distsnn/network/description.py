@@ -202,10 +202,16 @@ class Network(Description):
             for one in self.projections
         )
 
-    def to_dict(self) -> tuple[dict[str, Any], Arrays]:
-        """Return the description as JSON-able data and named arrays."""
+    def to_dict(self, *, fingerprints: bool = True) -> tuple[dict[str, Any], Arrays]:
+        """Return the description as JSON-able data and named arrays.
+
+        Parameters
+        ----------
+        fingerprints : bool
+            Whether size and hash of edge files are filled in, for which they are read whole.
+        """
         arrays: Arrays = {}
-        return {"format": FORMAT, "network": encode(self, "", arrays)}, arrays
+        return {"format": FORMAT, "network": encode(self, "", arrays, fingerprints)}, arrays
 
     @classmethod
     def from_dict(

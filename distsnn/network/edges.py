@@ -73,7 +73,10 @@ class ExplicitFile(Rule):
 
     Notes
     -----
-    The values in the file are checked by the engine while it reads them.
+    The values in the file are checked while it is read. Every rank reads its share of it, and sends
+    the edges on to the ranks that own their targets. Of a Zarr array only the chunks that are asked
+    for are read: chunks of about a million edges do well. A compressed ``.npz`` array can only be
+    read from its beginning, so every rank decompresses it all: for small files.
     """
 
     path: str

@@ -149,7 +149,7 @@ class Projection(Description):
 
 
 def delay_steps(
-    delay: float | npt.NDArray[np.float64], dt: float, *, where: str = "delay"
+    delay: float | npt.NDArray[np.float64], dt: float, *, where: str = "delay", first: int = 0
 ) -> npt.NDArray[np.int32]:
     """Return given delays in steps.
 
@@ -161,6 +161,8 @@ def delay_steps(
         Step, ms.
     where : str
         The place named in an error.
+    first : int
+        Where the array's indices begin: it may be a slice of another.
 
     Returns
     -------
@@ -172,8 +174,8 @@ def delay_steps(
         If one is not finite, zero, negative or off the grid.
     """
     array = np.asarray(delay, np.float64)
-    check_range(array, _allowed(dt), where=where)
-    return steps_array(array, dt, where=where).astype(np.int32)
+    check_range(array, _allowed(dt), where=where, first=first)
+    return steps_array(array, dt, where=where, first=first).astype(np.int32)
 
 
 def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int, int]:

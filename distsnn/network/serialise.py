@@ -21,7 +21,7 @@ _CLASS, _MODEL, _FIELDS = "is", "model", "fields"
 _ARRAY, _FLOAT, _MAP = "array", "float", "map"
 
 
-def encode(value: object, path: str, arrays: Arrays) -> Any:
+def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) -> Any:
     """Return JSON-able data for a description or one of its values.
 
     Parameters
@@ -32,6 +32,8 @@ def encode(value: object, path: str, arrays: Arrays) -> Any:
         Path of the value, under which an array is filed.
     arrays : dict
         Gets the arrays.
+    fingerprints : bool
+        Whether size and hash of the files that it names are filled in.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -41,15 +43,23 @@ def encode(value: object, path: str, arrays: Arrays) -> Any:
         arrays[path] = value
         return {_ARRAY: path}
     if isinstance(value, tuple):
-        return [encode(item, f"{path}/{index}", arrays) for index, item in enumerate(value)]
+        return [
+            encode(item, f"{path}/{index}", arrays, fingerprints)
+            for index, item in enumerate(value)
+        ]
     if isinstance(value, FrozenMapping):
-        return {_MAP: {key: encode(item, f"{path}/{key}", arrays) for key, item in value.items()}}
+        return {
+            _MAP: {
+                key: encode(item, f"{path}/{key}", arrays, fingerprints)
+                for key, item in value.items()
+            }
+        }
     if isinstance(value, Description):
-        value = value.stored()
+        value = value.stored() if fingerprints else value
         items = {}
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
-            items[field.name] = encode(getattr(value, field.name), place, arrays)
+            items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
         if isinstance(value, NeuronModel):
             return {_MODEL: value.name, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}

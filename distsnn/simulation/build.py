@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from distsnn.comm import Communicator, first_on_node, together
-from distsnn.engine import edges, wiring
+from distsnn.engine import wiring
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
@@ -30,6 +30,7 @@ from distsnn.network.blocks import blocks
 from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
 from distsnn.simulation.clock import available_bytes
+from distsnn.simulation.edge_routing import route_files
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
@@ -130,11 +131,8 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         table = blocks(network)
         assignment = assign(table, communicator.size, settings.partition)
         layout = Layout(network, table, assignment, communicator.rank)
-        files = {
-            index: edges.summary(one)
-            for index, one in enumerate(network.projections)
-            if isinstance(one.rule, ExplicitFile)
-        }
+    given, files = route_files(layout, communicator)
+    with together(communicator, "describing the network"):
         scales = quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
     scales = Quanta.from_dict(communicator.bcast(scales.to_dict()))
@@ -146,6 +144,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             delivery=settings.delivery,
             storage=settings.storage,
             memory_bytes=_MEMORY_SHARE * available_bytes() / communicator.node_size,
+            given=given,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
     mine = wired.smallest_delay or _LONGEST_EPOCH
@@ -170,8 +169,13 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
     """
     if communicator.size == 1:
         return
-    description, arrays = network.to_dict()
-    digest = hashlib.sha256(json.dumps([description, settings.to_dict()], sort_keys=True).encode())
+    # A file's hash would cost every rank a reading: it must do that it has the same length.
+    description, arrays = network.to_dict(fingerprints=False)
+    lengths = [
+        one.rule.n_edges for one in network.projections if isinstance(one.rule, ExplicitFile)
+    ]
+    data = [description, lengths, settings.to_dict()]
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode())
     if isinstance(settings.partition, Assignment):
         digest.update(settings.partition.owner.tobytes())
     for name in sorted(arrays):

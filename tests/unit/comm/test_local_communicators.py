@@ -19,6 +19,11 @@ def test_collectives_return_at_once(ranks: Communicator) -> None:
     reduced = ranks.allreduce_max(array)
     np.testing.assert_array_equal(reduced, array)
     assert reduced is not array
+    parts = [np.full(rank, rank) for rank in range(ranks.size)]
+    received = ranks.alltoall(parts)
+    assert len(received) == ranks.size
+    for part in received:
+        np.testing.assert_array_equal(part, parts[ranks.rank])
     ranks.barrier()
     ranks.node_barrier()
     assert ranks.settle(4, 0.0) == (4,) * ranks.size

@@ -13,12 +13,13 @@ from decoded import (
     WEIGHT,
     Ints,
     canonical,
+    file_edges,
     layouts,
     scales,
     synapses,
 )
 
-from distsnn.engine import edges, wiring
+from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -33,7 +34,8 @@ from distsnn.network import (
     Projection,
     Rule,
 )
-from distsnn.network.quanta import quanta, to_integers
+from distsnn.network.claims import EdgeSummary
+from distsnn.network.quanta import to_integers
 
 E = Population("E", 200, IafPscExp())
 D = Population("D", 70, IafPscDelta())
@@ -87,9 +89,8 @@ def test_edges_of_a_file_are_those_in_it(
     network = _network(rule)
     for ranks in (1, 3):
         np.testing.assert_array_equal(synapses(network, ranks), _expected(network))
-    assert edges.summary(network.projections[0]) == edges.EdgeSummary(
-        int(np.bincount(TARGETS).max()), WEIGHTS.min(), WEIGHTS.max()
-    )
+    whole = edges.summary(network.projections[0], file_edges(network)[0])
+    assert whole == EdgeSummary(int(np.bincount(TARGETS).max()), WEIGHTS.min(), WEIGHTS.max())
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
@@ -206,37 +207,57 @@ def test_weights_beyond_a_word_are_refused_not_cut() -> None:
     assert caught.value.allowed == "pull or auto"
 
 
+@pytest.mark.parametrize("piece", [1 << 20, 300])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pre": SOURCES + 1}, "out of range"),
-        ({"post": np.where(np.arange(N) == 777, -1, TARGETS)}, "out of range"),
-        ({"w": np.where(np.arange(N) == 777, np.nan, WEIGHTS)}, "finite"),
-        ({"d": np.where(np.arange(N) == 777, 0.25, DELAYS)}, "grid"),
-        ({"d": np.where(np.arange(N) == 777, 0.05, DELAYS)}, "range"),
-        ({"d": np.where(np.arange(N) == 777, 0.0, DELAYS)}, "range"),
-        ({"d": np.where(np.arange(N) == 777, np.inf, DELAYS)}, "finite"),
+        ({"pre": np.where(np.arange(N) == 777, 170, SOURCES)}, "'pre'[777]: index out of range"),
+        ({"post": np.where(np.arange(N) == 777, -1, TARGETS)}, "'post'[777]: index out of range"),
+        ({"w": np.where(np.arange(N) == 777, np.nan, WEIGHTS)}, "'w'[777]: must be finite"),
+        ({"d": np.where(np.arange(N) == 777, 0.25, DELAYS)}, "'d'[777]: time is not on the grid"),
+        ({"d": np.where(np.arange(N) == 777, 0.05, DELAYS)}, "'d'[777]: out of range"),
+        ({"d": np.where(np.arange(N) == 777, 0.0, DELAYS)}, "'d'[777]: out of range"),
+        ({"d": np.where(np.arange(N) == 777, np.inf, DELAYS)}, "'d'[777]: must be finite"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(
-    change: dict[str, np.ndarray], message: str, tmp_path: Path
+    change: dict[str, np.ndarray],
+    message: str,
+    piece: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(edges, "SLICE", piece)
     arrays = {"pre": SOURCES, "post": TARGETS, "w": WEIGHTS, "d": DELAYS} | change
     np.savez(tmp_path / "edges.npz", **arrays)
     rule = ExplicitFile(tmp_path / "edges.npz", "pre", "post", weights="w", delays="d")
-    # every rank says so, also one that does not own the edge
-    network = _network(rule)
-    fine = quanta(network, {0: edges.EdgeSummary(100, -9.0, 9.0)})
-    for layout in layouts(network, 7):
-        with pytest.raises(DescriptionError, match=message):
-            wiring.build(layout, fine, 1)
+    with pytest.raises(DescriptionError) as caught:
+        file_edges(_network(rule))
+    assert f"file {tmp_path}/edges.npz, array {message}" in str(caught.value)
 
 
-def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:
-    path = _files(tmp_path, "npz")
-    stored = ExplicitFile(path, "pre", "post", weights="w", delays="d").stored()
-    network = _network(stored)
-    np.testing.assert_array_equal(synapses(network), _expected(network))
-    _files(tmp_path, "compressed")
-    with pytest.raises(DescriptionError, match="changed"):
-        synapses(network)
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = _files(tmp_path, "compressed")
+    network = _network(ExplicitFile(path, "pre", "post", weights="w", delays="d"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DescriptionError, match=r"cannot be read.*|out of range|finite"):
+        file_edges(network)
+
+
+@pytest.mark.parametrize("ranks", [1, 3, 7])
+def test_every_record_goes_to_the_owner_of_its_target(ranks: int, tmp_path: Path) -> None:
+    rule = ExplicitFile(_files(tmp_path, "npz"), "pre", "post", weights="w")
+    network = _network(rule, delay=Normal(3.0, 1.0))
+    (records,) = file_edges(network)[0]
+    one = network.projections[0]
+    for layout in layouts(network, ranks):
+        parts = edges.split(layout, one, records)
+        assert len(parts) == ranks
+        own = parts[layout.rank]
+        assert np.all(layout.local(1, own["target"] + np.int64(9)) >= 0)
+        # in the order of the file, and none is missing
+        assert np.all(np.diff(own["number"]) > 0)
+        every = np.sort(np.concatenate([part["number"] for part in parts]))
+        np.testing.assert_array_equal(every, np.arange(N))

@@ -129,8 +129,10 @@ def test_a_network_with_a_file(file):
     network = Network([neurons], [Projection(neurons, neurons, rule)])
     data, arrays = network.to_dict()
     assert not arrays
+    assert network.to_dict(fingerprints=False)[0] != data
     back = Network.from_dict(data, arrays)
     assert back == network
+    assert back.to_dict(fingerprints=False)[0] == data
     assert back.projections[0].rule.sha256 == fingerprint(str(file))[1]
     with pytest.raises(DescriptionError, match="summary"):
         quanta(network)

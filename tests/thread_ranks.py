@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -64,6 +64,9 @@ class ThreadRank:
     def allreduce_max(self, value: Any) -> Any:
         values = self.allgather(value)
         return np.max(values, axis=0) if isinstance(value, np.ndarray) else max(values)
+
+    def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [sent[self.rank] for sent in self.allgather(list(parts))]
 
     def barrier(self) -> None:
         self.shared.pass_gate()

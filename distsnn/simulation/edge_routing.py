@@ -1,0 +1,76 @@
+"""Edge files: each rank reads its share of the slices and sends the edges to their owners."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from distsnn.comm import Communicator, together
+from distsnn.engine import edges
+from distsnn.engine.edges import Records
+from distsnn.engine.layout import Layout
+from distsnn.network import ExplicitFile, Projection
+from distsnn.network.claims import EdgeSummary
+
+
+def shared_slices(n_edges: int, rank: int, ranks: int) -> Iterator[tuple[int, int]]:
+    """Yield first edge and end of a rank's slices: one in every round, of some equally long.
+
+    Round by round and rank by rank they follow each other, so that edges which arrive in the
+    order of rounds and ranks are in the order of the file. At its end slices may be empty.
+    """
+    length = min(edges.SLICE, -(-n_edges // ranks))
+    for begin in range(0, n_edges, max(1, length * ranks)):
+        first = min(begin + rank * length, n_edges)
+        yield first, min(first + length, n_edges)
+
+
+def route_files(
+    layout: Layout, communicator: Communicator
+) -> tuple[dict[int, list[Records]], dict[int, EdgeSummary]]:
+    """Read the edge files of all projections, each slice on one rank. Collective.
+
+    Parameters
+    ----------
+    layout : Layout
+        This rank's neurons.
+    communicator : Communicator
+        The ranks.
+
+    Returns
+    -------
+    own : dict of int to list of ndarray
+        By index of the projection, the records of the edges onto this rank's neurons, in the
+        order of the file.
+    summaries : dict of int to EdgeSummary
+        By index of the projection, what its whole file holds.
+
+    Raises
+    ------
+    DescriptionError
+        If a file has changed since the description was stored, or its values are not valid.
+    RankError
+        If another rank found that.
+    """
+    own: dict[int, list[Records]] = {}
+    summaries: dict[int, EdgeSummary] = {}
+    for index, one in enumerate(layout.network.projections):
+        if isinstance(one.rule, ExplicitFile):
+            with together(communicator, "reading edge files"):
+                if communicator.rank == 0:
+                    one.rule.verify()
+            own[index] = list(_routed(layout, one, one.rule.n_edges, communicator))
+            found = communicator.allgather(edges.summary(one, own[index]))
+            summaries[index] = edges.merged(found)
+    return own, summaries
+
+
+def _routed(
+    layout: Layout, one: Projection, n_edges: int, communicator: Communicator
+) -> Iterator[Records]:
+    mine = shared_slices(n_edges, communicator.rank, communicator.size)
+    pieces = edges.file_records(one, layout.network.dt, mine)
+    for _ in shared_slices(n_edges, communicator.rank, communicator.size):
+        # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
+        with together(communicator, "reading edge files"):
+            parts = edges.split(layout, one, next(pieces))
+        yield np.concatenate(communicator.alltoall(parts))
