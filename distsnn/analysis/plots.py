@@ -33,6 +33,7 @@ from distsnn.analysis.run import Run
 # More lines or rows than this cannot be told apart.
 MAX_LINES = 12
 MAX_ROWS = 60
+MOST_HIGH_PANELS = 4
 PHASES = ("build", "update", "deliver", "exchange", "wait", "record")
 
 
@@ -89,9 +90,10 @@ def summary(run: Run, *, style: Style | None = None) -> Figure:
     """
     style = style or Style()
     data = summary_data(run)
-    figure = new_figure(11.0, 11.0, style)
+    heights = [4.5, max(3.0, 0.9 + 0.33 * rate_rows(data)), 3.6]
+    figure = new_figure(11.0, sum(heights), style)
     # Rows with layouts of their own: long names in one do not squeeze the others.
-    parts = figure.subfigures(3, 1, height_ratios=[1.5, 1.0, 1.2], squeeze=False)[:, 0]
+    parts = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
     top, middle, bottom = parts
     dots = raster_data(run.select(None, *last_stretch(run)))
     draw_raster(top.add_subplot(), dots, style)
@@ -149,9 +151,12 @@ def draw_rate(panels: Sequence[Axes], rate: xr.DataArray, style: Style) -> None:
         first, last = index == 0, index == len(panels) - 1
         title = f"Population rates (spikes/s), bins of {rate.attrs['bin_ms']:g} ms"
         dress(ax, style, x="time (ms)" if last else "", title=title if first else "")
-        ax.set_ylim(0.0, max(float(own.max(initial=0.0)) * 1.05, 1e-3))
+        top = max(float(own.max(initial=0.0)) * 1.05, 1e-3)
+        ax.set_ylim(0.0, top)
         ax.set_xlim(0.0 if not len(time) else time[0], 1.0 if not len(time) else time[-1])
-        ax.yaxis.set_major_locator(MaxNLocator(2))
+        # Low panels have room for one number; that they begin at 0 goes without saying.
+        highest = [tick for tick in MaxNLocator(2).tick_values(0.0, top) if tick <= top][-1]
+        ax.set_yticks([0.0, highest] if len(panels) <= MOST_HIGH_PANELS else [highest])
         ax.tick_params(labelbottom=last)
         text = ax.text(
             1.005,
@@ -288,6 +293,7 @@ def _box(ax: Axes, row: int, values: NDArray[np.float64], style: Style) -> None:
     low, first, median, third, high = np.percentile(values, [5, 25, 50, 75, 95])
     ax.plot([low, high], [row, row], color=colour(row), linewidth=1.2)
     ax.barh(row, third - first, left=first, height=0.6, color=colour(row), alpha=0.55)
+    ax.use_sticky_edges = False  # a bar's edge is not the plot's
     ax.plot([median, median], [row - 0.3, row + 0.3], color=colour(row), linewidth=2.0)
     ax.plot(values.mean(), row, "o", color=style.ink, markersize=3.0)
 

@@ -70,6 +70,32 @@ def test_the_summary_has_all_its_parts(run):
     assert pixels(figure).std() > 5
 
 
+@pytest.mark.parametrize("populations", [2, 4, 5, 8, 12, 20])
+def test_labels_of_ticks_do_not_overlap(tmp_path, populations):
+    sizes = {f"L{i}E": 20 for i in range(populations)}
+    run = open_run(write_run(tmp_path / "r.zarr", sizes=sizes, recorded_states=[]).path)
+    figure = summary(run)
+    pixels(figure)
+    boxes = []
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            shown = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            boxes += [
+                tick.label1.get_window_extent()
+                for tick in shown
+                if tick.label1.get_visible() and tick.label1.get_text()
+            ]
+    assert len(boxes) > 20
+    overlapping = [
+        (one, other)
+        for index, one in enumerate(boxes)
+        for other in boxes[:index]
+        if one.overlaps(other)
+    ]
+    assert not overlapping
+
+
 def test_the_numbers_of_the_summary(run, written):
     data = summary_data(run)
     np.testing.assert_array_equal(data.counts, np.bincount(written.gid, minlength=100))
