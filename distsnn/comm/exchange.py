@@ -44,7 +44,6 @@ from distsnn.comm.exchange_entries import (
     WAIT,
     WINDOW,
     WINDOW_LEFT,
-    yielding,
 )
 from distsnn.errors import DescriptionError
 
@@ -202,11 +201,6 @@ class Exchange:
     def address(self) -> int:
         """Address of the entry (compiles it when first asked for)."""
         return self._entry.address
-
-    @property
-    def yields(self) -> bool:
-        """Whether waiting gives the core away."""
-        return self._entry is yielding
 
     @property
     def counters(self) -> ExchangeCounters:

@@ -172,67 +172,56 @@ def _wait(table: Any) -> Any:
         _sched_yield()
 
 
-@jit.entry
-def blocking(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); waits spinning, as MPI does."""
-    kind, stride = table[DATATYPE], table[STRIDE]
-    communicator = table[COMMUNICATOR]
-    status = _allgather(table[OUTBOX], stride, kind, table[INBOX], stride, kind, communicator)
+# `yields` is a constant where these are called: machine code knows one branch only.
+@jit.inline
+def _gather(table: Any, yields: bool) -> Any:
+    kind, stride, communicator = table[DATATYPE], table[STRIDE], table[COMMUNICATOR]
+    outbox, inbox = table[OUTBOX], table[INBOX]
+    if not yields:
+        return _allgather(outbox, stride, kind, inbox, stride, kind, communicator)
+    status = _iallgather(outbox, stride, kind, inbox, stride, kind, communicator, table[WAIT])
+    return _wait(table) if status == 0 else status
+
+
+@jit.inline
+def _gather_rests(table: Any, yields: bool) -> Any:
+    kind, communicator = table[DATATYPE], table[COMMUNICATOR]
+    address, words = _rest_address(table), _rest_words(table)
+    lengths = table[LAYOUT]
+    places = lengths + 4 * table[SIZE]
+    if not yields:
+        return _allgatherv(address, words, kind, table[REST], lengths, places, kind, communicator)
+    status = _iallgatherv(
+        address, words, kind, table[REST], lengths, places, kind, communicator, table[WAIT]
+    )
+    return _wait(table) if status == 0 else status
+
+
+@jit.inline
+def _exchange(table: Any, first: int, last: int, yields: bool) -> Any:
+    status = _gather(table, yields)
     if status != 0:
         return status
     longest = _plan(table)
-    if longest > stride:
-        lengths = table[LAYOUT]
-        status = _allgatherv(
-            _rest_address(table),
-            _rest_words(table),
-            kind,
-            table[REST],
-            lengths,
-            lengths + 4 * table[SIZE],
-            kind,
-            communicator,
-        )
+    if longest > table[STRIDE]:
+        status = _gather_rests(table, yields)
         if status != 0:
             return status
     _decode(table, first, last)
     _adapt(table, longest)
-    return 0
+    return status
+
+
+@jit.entry
+def blocking(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last); waits spinning, as MPI does."""
+    return _exchange(table, first, last, False)
 
 
 @jit.entry
 def yielding(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last); gives the core to other ranks while it waits."""
-    kind, stride = table[DATATYPE], table[STRIDE]
-    communicator, request = table[COMMUNICATOR], table[WAIT]
-    status = _iallgather(
-        table[OUTBOX], stride, kind, table[INBOX], stride, kind, communicator, request
-    )
-    if status == 0:
-        status = _wait(table)
-    if status != 0:
-        return status
-    longest = _plan(table)
-    if longest > stride:
-        lengths = table[LAYOUT]
-        status = _iallgatherv(
-            _rest_address(table),
-            _rest_words(table),
-            kind,
-            table[REST],
-            lengths,
-            lengths + 4 * table[SIZE],
-            kind,
-            communicator,
-            request,
-        )
-        if status == 0:
-            status = _wait(table)
-        if status != 0:
-            return status
-    _decode(table, first, last)
-    _adapt(table, longest)
-    return 0
+    return _exchange(table, first, last, True)
 
 
 @jit.entry

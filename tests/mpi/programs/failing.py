@@ -104,7 +104,7 @@ def main(ranks: Communicator) -> int | None:
     if case in (outside, two, killed):
         exchange = ranks.exchange(5, 5 * ranks.size, 1, yielding="yielding" in sys.argv)
         assert exchange is not None
-        print(f"{exchange.yields=} {exchange.address=}")
+        print(f"{exchange.address=}")
         ranks.exchange_made = exchange  # type: ignore[attr-defined]
     return case(ranks)
 
