@@ -72,6 +72,7 @@ class PoissonCall:
             self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
             self.call.point(poisson.MEANS, means)
+            self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""

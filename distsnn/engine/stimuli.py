@@ -194,6 +194,7 @@ def _poisson(
         else:
             means = np.where(index >= 0, np.broadcast_to(mean, one.target.size)[index], 0.0)
             call.point(poisson.MEANS, means, neurons.first)
+            call.point(poisson.CONSTANTS, poisson.own_constants(means), neurons.first)
         if common and everywhere:
             call.point(poisson.WEIGHTS, np.array([weight], kind))
         else:

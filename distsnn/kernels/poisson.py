@@ -22,17 +22,18 @@ from numba import int16, uint16, uint32, uint64
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
 from distsnn.jit import Entry, array, entry, inline, kernel
-from distsnn.kernels.functions import exp, exp_array, log
+from distsnn.kernels.functions import exp_array, log, log_array
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import log_factorial
 
 # Table: the row (kernels.rows), then
 COUNTERS, THRESHOLDS, N_THRESHOLDS, WEIGHTS, STIMULUS_ID, SEED_LOW, SEED_HIGH, MEANS = range(3, 11)
-SCRATCH, GUIDE = 11, 12
-TABLE_SIZE = 13
+SCRATCH, GUIDE, CONSTANTS = 11, 12, 13
+TABLE_SIZE = 14
 
 COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
 COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
+INVERTED_BELOW = 10.0  # mean of an own rate
 LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
 _GUIDE = 256
 _CHUNK = 1024
@@ -77,6 +78,15 @@ def guide(
     """Return, for each upper byte of a 32-bit uniform, the smallest count it can mean."""
     starts = np.arange(_GUIDE, dtype=np.uint64) << np.uint64(24)
     return np.searchsorted(exact, starts, side="right").astype(np.int64)
+
+
+def own_constants(
+    means: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Return what every step needs of own rates' means: e^-mean to invert, log(mean) to reject."""
+    return np.where(
+        means < INVERTED_BELOW, exp_array(-means), log_array(np.maximum(means, INVERTED_BELOW))
+    )
 
 
 @inline
@@ -212,10 +222,10 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
 
 
 @inline
-def _invert(mean, u):
-    # below a mean of 10, terms under 1e-18 are all in the tail: what u is left with is rounding
+def _invert(mean, p, u):
+    # p is e^-mean; below a mean of 10, terms under 1e-18 are all in the tail: what u is left with
+    # is rounding
     k = 0
-    p = exp(-mean)
     while u > p and p > 1e-18:
         u -= p
         k += 1
@@ -224,19 +234,18 @@ def _invert(mean, u):
 
 
 @inline
-def _inversion(mean, key0, key1, counter, step, stimulus):
+def _inversion(mean, p, key0, key1, counter, step, stimulus):
     a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
-    return _invert(mean, unit((uint64(a) << uint64(32)) | uint64(b)))
+    return _invert(mean, p, unit((uint64(a) << uint64(32)) | uint64(b)))
 
 
 @inline
-def _rejection(mean, key0, key1, counter, step, stimulus):
+def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
     root = np.sqrt(mean)
     b = 0.931 + 2.53 * root
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     v_r = 0.9277 - 3.6224 / (b - 2.0)
-    log_mean = log(mean)
     attempt = uint32(0)
     while True:
         w0, w1, w2, w3 = philox(
@@ -258,7 +267,7 @@ def _rejection(mean, key0, key1, counter, step, stimulus):
 
 @cache
 def own_rates(row_bits: int) -> Entry:
-    """Return the entry for one rate per neuron (means in steps: the table's MEANS)."""
+    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS)."""
     integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):
@@ -268,16 +277,17 @@ def own_rates(row_bits: int) -> Entry:
         n = last - first
         weights = array(table[WEIGHTS] + width * first, n, integer)
         means = array(table[MEANS] + first * 8, n, np.float64)
+        constants = array(table[CONSTANTS] + first * 8, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
         for i in range(n):
             mean = means[i]
             if mean <= 0.0:
                 continue
             counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
-            if mean < 10.0:
-                k = _inversion(mean, low, high, counter, now, stimulus)
+            if mean < INVERTED_BELOW:
+                k = _inversion(mean, constants[i], low, high, counter, now, stimulus)
             else:
-                k = _rejection(mean, low, high, counter, now, stimulus)
+                k = _rejection(mean, constants[i], low, high, counter, now, stimulus)
             row[i] += integer(integer(k) * weights[i])
         return 0
 

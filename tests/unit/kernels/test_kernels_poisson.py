@@ -12,6 +12,7 @@ from scipy import stats
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
 from distsnn.jit import kernel
 from distsnn.kernels import poisson
+from distsnn.kernels.functions import exp, log
 
 N = 2112  # two chunks and a ragged third
 
@@ -140,8 +141,35 @@ def test_seeds_stimuli_and_steps_give_other_counts(kind: str) -> None:
 def _inversion(mean, words):
     out = np.empty(words.size, np.int64)
     for i in range(words.size):
-        out[i] = poisson._invert(mean, unit(words[i]))
+        out[i] = poisson._invert(mean, exp(-mean), unit(words[i]))
     return out
+
+
+@kernel
+def _exp_and_log(means):
+    out = np.empty((2, means.size))
+    for i in range(means.size):
+        out[0, i], out[1, i] = exp(-means[i]), log(means[i])
+    return out
+
+
+def test_constants_of_own_rates_have_the_bits_of_the_kernels_functions() -> None:
+    means = np.concatenate([np.linspace(1e-9, 40.0, 5001), 10.0 ** np.arange(-12.0, 6.0)])
+    exps, logs = _exp_and_log(means)
+    found = poisson.own_constants(means)
+    low = means < 10.0
+    assert 0 < np.count_nonzero(low) < means.size
+    np.testing.assert_array_equal(found.view(np.int64), np.where(low, exps, logs).view(np.int64))
+    np.testing.assert_array_equal(poisson.own_constants(np.zeros(1)), [1.0])
+    # and inversion uses it: what a neuron gets is what its own uniform says
+    means = np.random.default_rng(2).uniform(0.01, 9.99, N)
+    counter = np.arange(N)
+    for step in range(20):
+        words = _words(counter, step, 0, NOISE, 3).astype(np.uint64)
+        uniform = (words[:, 0] << np.uint64(32)) | words[:, 1]
+        one = PoissonCall(means, N, seed=3).counts(step)
+        for i in range(0, N, 61):
+            assert one[i] == _inversion(means[i], uniform[i : i + 1])[0]
 
 
 def test_the_largest_uniform_gives_a_likely_count() -> None:
