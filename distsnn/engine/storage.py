@@ -155,10 +155,13 @@ def _plan(
     stored_shift: int,
     weight: int | None,
     longest: int,
+    most_field_bits: int = 62,
 ) -> RowSetPlan:
     target_bits = layout.target_bits
     delay_bits = 0 if pull or delay is not None else max(1, word_delay.bit_length())
-    field_bits = 0 if weight is not None else min(62, word_bits - target_bits - delay_bits)
+    field_bits = min(most_field_bits, word_bits - target_bits - delay_bits)
+    if weight is not None:
+        field_bits = 0
     if weight is None and word_bits == 64 and field_bits < 32:
         raise DescriptionError(
             "a pushed word cannot hold target, delay and weight",
@@ -355,9 +358,20 @@ class _Chooser:
         delay, in_words, longest = self._delays(members)
         pull = self._pull(members, longest)
         delay_bits = 0 if pull or delay is not None else max(1, in_words.bit_length())
-        free = 32 - self.layout.target_bits - delay_bits
-        if needed > free or shift > 32 - free:
+        # delivery makes a field's weight within 32 bits: field and shift must not exceed them
+        most = min(32 - self.layout.target_bits - delay_bits, 32 - shift)
+        if needed > most:
             return None
         return _plan(
-            self.layout, tuple(members), plane, pull, 32, in_words, delay, shift, None, longest
+            self.layout,
+            tuple(members),
+            plane,
+            pull,
+            32,
+            in_words,
+            delay,
+            shift,
+            None,
+            longest,
+            most,
         )

@@ -146,6 +146,17 @@ def without_autapses(folder: Path) -> tuple[Network, float]:
 
 
 @case
+def weights_of_very_different_scales(folder: Path) -> tuple[Network, float]:
+    # the coarse ones are multiples of so many quanta that their words' fields are cut short
+    return driven(
+        lambda e, i: [
+            Projection(e, e, FixedIndegree(20), weight=Normal(0.002, 0.0005), delay=1.5),
+            Projection(e, e, FixedTotalNumber(5000), weight=Normal(30.0, 8.0), delay=1.5),
+        ]
+    )
+
+
+@case
 def given_arrays(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(3)
     n = 1500

@@ -1,7 +1,8 @@
 """How synapses are stored: word layouts, sets of constants, pull or push."""
 
+import numpy as np
 import pytest
-from decoded import layouts, scales
+from decoded import layouts, scales, synapses
 
 from distsnn.engine import storage
 from distsnn.engine.storage import RowSetPlan, choose
@@ -90,6 +91,28 @@ def test_a_common_shift_is_not_stored() -> None:
     assert {plan.word_bits for plan in plans} == {32}
     assert min(plan.stored_shift for plan in plans) == 0
     assert max(plan.stored_shift for plan in plans) == 11
+
+
+@pytest.mark.parametrize("delivery", ["pull", "push"])
+def test_a_large_shift_takes_bits_from_the_field_not_from_the_weight(delivery: str) -> None:
+    # field and shift make a weight of 32 bits: beyond a shift of 11 there is room for targets that
+    # the field has no use for
+    coarse = (_dense(Normal(1.0, 0.1), 1.5), _dense(Normal(2.0**16, 2.0**13), 1.5, pre=I))
+    plans = _plans(*coarse, delivery=delivery)
+    assert [plan.word_bits for plan in plans] == [32, 32]
+    (far,) = (plan for plan in plans if plan.stored_shift)
+    assert far.stored_shift > far.target_bits + far.delay_bits
+    assert far.field_bits == 32 - far.stored_shift
+    needed = scales(Network([E, I], coarse)).field_bits[1]
+    assert needed <= far.field_bits
+    # the weights are those of the explicit rows, every one
+    network = Network([E, I], coarse)
+    packed = synapses(network, 2, delivery=delivery, storage="packed")
+    explicit = synapses(network, 2, delivery=delivery, storage="explicit")
+    np.testing.assert_array_equal(packed, explicit)
+    # without bits for the field there is no word of 32
+    farther = (coarse[0], _dense(Normal(2.0**24, 2.0**21), 1.5, pre=I))
+    assert sorted(plan.word_bits for plan in _plans(*farther, delivery=delivery)) == [32, 64]
 
 
 def test_forced_storages() -> None:
