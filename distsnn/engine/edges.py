@@ -61,6 +61,16 @@ def array_records(one: Projection, dt: float) -> Iterator[Records]:
         yield records
 
 
+def grain(one: Projection) -> int:
+    """Return how many edges of a projection's file are best read together: a Zarr chunk."""
+    assert isinstance(one.rule, ExplicitFile)
+    path = Path(one.rule.path)
+    if not path.is_dir():
+        return 1
+    array = zarr.open_array(str(path / one.rule.sources), mode="r")
+    return int((array.shards or array.chunks)[0])
+
+
 def file_records(
     one: Projection, dt: float, slices: Iterable[tuple[int, int]]
 ) -> Iterator[Records]:

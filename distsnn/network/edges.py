@@ -74,8 +74,8 @@ class ExplicitFile(Rule):
     Notes
     -----
     The values in the file are checked while it is read. Every rank reads its share of it, and sends
-    the edges on to the ranks that own their targets. Of a Zarr array only the chunks that are asked
-    for are read: chunks of about a million edges do well. A compressed ``.npz`` array can only be
+    the edges on to the ranks that own their targets. Zarr arrays (chunked alike, by about a million
+    edges) are read chunk by chunk, each by one rank. A compressed ``.npz`` array can only be
     read from its beginning, so every rank decompresses it all: for small files.
     """
 

@@ -12,13 +12,14 @@ from distsnn.network import ExplicitFile, Projection
 from distsnn.network.claims import EdgeSummary
 
 
-def shared_slices(n_edges: int, rank: int, ranks: int) -> Iterator[tuple[int, int]]:
-    """Yield first edge and end of a rank's slices: one in every round, of some equally long.
+def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[tuple[int, int]]:
+    """Yield first edge and end of a rank's slices: one in every round, all of whole grains.
 
     Round by round and rank by rank they follow each other, so that edges which arrive in the
     order of rounds and ranks are in the order of the file. At its end slices may be empty.
     """
     length = min(edges.SLICE, -(-n_edges // ranks))
+    length += -length % grain
     for begin in range(0, n_edges, max(1, length * ranks)):
         first = min(begin + rank * length, n_edges)
         yield first, min(first + length, n_edges)
@@ -58,18 +59,19 @@ def route_files(
             with together(communicator, "reading edge files"):
                 if communicator.rank == 0:
                     one.rule.verify()
-            own[index] = list(_routed(layout, one, one.rule.n_edges, communicator))
+                sizes = one.rule.n_edges, edges.grain(one)
+            own[index] = list(_routed(layout, one, sizes, communicator))
             found = communicator.allgather(edges.summary(one, own[index]))
             summaries[index] = edges.merged(found)
     return own, summaries
 
 
 def _routed(
-    layout: Layout, one: Projection, n_edges: int, communicator: Communicator
+    layout: Layout, one: Projection, sizes: tuple[int, int], communicator: Communicator
 ) -> Iterator[Records]:
-    mine = shared_slices(n_edges, communicator.rank, communicator.size)
-    pieces = edges.file_records(one, layout.network.dt, mine)
-    for _ in shared_slices(n_edges, communicator.rank, communicator.size):
+    slices = list(shared_slices(*sizes, communicator.rank, communicator.size))
+    pieces = edges.file_records(one, layout.network.dt, slices)
+    for _ in slices:
         # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
         with together(communicator, "reading edge files"):
             parts = edges.split(layout, one, next(pieces))

@@ -148,18 +148,29 @@ def test_each_rank_reads_its_share(
     assert max(shares) - min(shares) <= 400
 
 
+def test_no_chunk_is_read_by_two_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (layout,) = layouts(_network(_file(tmp_path, "zarr")), 1)
+    assert [edges.grain(one) for one in layout.network.projections] == [100, 100]
+    monkeypatch.setattr(edges, "SLICE", 333)
+    for ranks in (1, 3, 7, 64):
+        for rank in range(ranks):
+            for first, last in shared_slices(N, 100, rank, ranks):
+                assert first % 100 == last % 100 == 0
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 999, 1000, 5000])
+@pytest.mark.parametrize("grain", [1, 7, 100, 250])
 def test_slices_cover_a_file_round_by_round(
-    n: int, ranks: int, monkeypatch: pytest.MonkeyPatch
+    n: int, grain: int, ranks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edges, "SLICE", 100)
-    shares = [list(shared_slices(n, rank, ranks)) for rank in range(ranks)]
+    shares = [list(shared_slices(n, grain, rank, ranks)) for rank in range(ranks)]
     at = 0
     for one_round in zip(*shares, strict=True):
         for first, last in one_round:
             assert first == at
-            assert first <= last <= first + 100
+            assert first <= last <= first + 100 + grain
             at = last
     assert at == n
 
