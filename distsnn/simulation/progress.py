@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 _BAR = 24
@@ -10,6 +11,30 @@ _TERMINAL_EVERY = 0.2  # s of wall time between updates of the bar
 _LOG_FIRST, _LOG_LONGEST = 10.0, 600.0  # s between log lines, which grow sparser
 # Set by whoever starts ranks through a pipe, if there is a terminal at its end.
 TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
+# Processes between a rank and the shell where a person started mpiexec: names as Linux cuts them.
+_LAUNCHERS = {"mpiexec", "mpiexec.hydra", "hydra_pmi_proxy", "mpirun", "orterun", "prterun"}
+
+
+def launcher_has_terminal(processes: Path = Path("/proc")) -> bool:
+    """Return whether this rank's MPI launcher passes its standard error on to a terminal.
+
+    Parameters
+    ----------
+    processes : Path
+        Where the system tells of its processes; on systems without it the answer is no.
+    """
+    try:
+        process = os.getppid()
+        while True:
+            name, _, fields = (processes / f"{process}/stat").read_text().rpartition(")")
+            if name.partition("(")[2] not in _LAUNCHERS:
+                return False
+            stream = str((processes / f"{process}/fd/2").readlink())
+            if stream.startswith(("/dev/pts/", "/dev/tty")):
+                return True
+            process = int(fields.split()[1])
+    except OSError:
+        return False
 
 
 def clock(seconds: float) -> str:
@@ -34,13 +59,16 @@ class Progress:
         Where to write; standard error by default.
     terminal : bool, optional
         Whether a terminal shows the stream; by default what the stream says, or the environment
-        variable DISTSNN_TERMINAL.
+        variable DISTSNN_TERMINAL, or what the MPI launcher's own standard error is.
     """
 
     def __init__(self, stream: TextIO | None = None, terminal: bool | None = None) -> None:
         self._stream = stream or sys.stderr
         if terminal is None:
-            terminal = self._stream.isatty() or os.environ.get(TERMINAL_VARIABLE) == "1"
+            told = os.environ.get(TERMINAL_VARIABLE)
+            terminal = self._stream.isatty() or told == "1"
+            if not terminal and told is None and self._stream is sys.stderr:
+                terminal = launcher_has_terminal()
         self._terminal = terminal
         self._shown = 0.0
         self._gone = False

@@ -79,10 +79,16 @@ def terminals() -> Iterator[list[Terminal]]:
         one.kill()
 
 
-@pytest.mark.parametrize("ranks", ["1", "2"])
-def test_bar_on_a_terminal(small: Path, terminals: list[Terminal], ranks: str) -> None:
+@pytest.mark.parametrize(
+    ("more", "ranks"),
+    [(("--ranks", "1"), None), (("--ranks", "2"), None), ((), 2)],
+    ids=["one rank", "own ranks", "mpiexec"],
+)
+def test_bar_on_a_terminal(
+    small: Path, terminals: list[Terminal], more: tuple[str, ...], ranks: int | None
+) -> None:
     # 20 s of biological time, about a second of wall time
-    terminal = Terminal(command("run", small, "--time", "20000", "--ranks", ranks))
+    terminal = Terminal(command("run", small, "--time", "20000", *more, ranks=ranks))
     terminals.append(terminal)
     terminal.read()
     assert terminal.code() == 0
@@ -110,7 +116,7 @@ def test_ctrl_c_stops_all_ranks_in_good_order(
     terminal = Terminal(words)
     terminals.append(terminal)
     # the bar's second look, or what a log would not show for ten seconds
-    terminal.read("of 10000000 ms.*left" if ranks is None else "building")
+    terminal.read("of 10000000 ms.*left")
     while not out.exists():
         time.sleep(0.1)
     time.sleep(1.0)

@@ -1,12 +1,19 @@
 """What is shown of a run: a bar on a terminal, sparse lines in a log."""
 
 import io
+import os
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from distsnn.simulation import progress
-from distsnn.simulation.progress import TERMINAL_VARIABLE, Progress, clock
+from distsnn.simulation.progress import (
+    TERMINAL_VARIABLE,
+    Progress,
+    clock,
+    launcher_has_terminal,
+)
 
 
 class Terminal(io.StringIO):
@@ -126,6 +133,39 @@ def test_ranks_behind_a_pipe_are_told_of_the_terminal(
     shown.finish(10.0)
     assert ("█" in made.getvalue()) == bar
     assert ("distsnn: " in made.getvalue()) != bar
+
+
+def _processes(folder: Path, *chain: tuple[int, str, str]) -> Path:
+    """Write what Linux tells of processes (number, name, standard error), each the next's child."""
+    parents = [number for number, _, _ in chain[1:]] + [1]
+    for (number, name, stream), parent in zip(chain, parents, strict=True):
+        (folder / str(number) / "fd").mkdir(parents=True)
+        (folder / str(number) / "stat").write_text(f"{number} ({name}) S {parent} 5 5 0 -1")
+        (folder / str(number) / "fd" / "2").symlink_to(stream)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("chain", "terminal"),
+    [
+        (
+            [("hydra_pmi_proxy", "pipe:[1]"), ("mpiexec", "/dev/pts/3"), ("bash", "/dev/pts/3")],
+            True,
+        ),
+        ([("mpirun", "/dev/tty1")], True),
+        ([("mpiexec", "/tmp/job.err"), ("bash", "/dev/pts/3")], False),
+        ([("bash", "/dev/pts/3")], False),  # no launcher: our own stream has the say
+        ([("hydra_pmi_proxy", "pipe:[1]"), ("a (b) c", "/dev/pts/3")], False),
+        ([("mpiexec", "pipe:[1]")], False),
+    ],
+)
+def test_a_launcher_at_a_terminal_is_seen(
+    chain: list[tuple[str, str]], terminal: bool, tmp_path: Path
+) -> None:
+    numbers = [os.getppid(), *range(10**8, 10**8 + 5)]
+    made = [(number, *one) for number, one in zip(numbers, chain, strict=False)]
+    assert launcher_has_terminal(_processes(tmp_path, *made)) == terminal
+    assert not launcher_has_terminal(tmp_path / "none")
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, ValueError("closed file")])
