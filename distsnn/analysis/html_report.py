@@ -360,7 +360,7 @@ def _seconds(value: float) -> str:
 
 
 def _fixed(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "–"
+    return f"{round(value, 4) + 0.0:.4f}" if math.isfinite(value) else "–"  # + 0.0: never -0.0000
 
 
 def _with_unit(value: Any, unit: str) -> str:

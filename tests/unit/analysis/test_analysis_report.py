@@ -9,7 +9,7 @@ import pytest
 import zarr
 from synthetic_run import SIZES, metadata, random_spikes, write_rank, write_run
 
-from distsnn.analysis import open_run, report
+from distsnn.analysis import html_report, open_run, report
 from distsnn.analysis.html_report import render
 from distsnn.errors import StoreError
 from distsnn.io.run_writer import RunWriter
@@ -198,3 +198,11 @@ def test_a_page_that_cannot_be_written(tmp_path, written, monkeypatch):
     with pytest.raises(StoreError, match=r"page\.html: cannot be written: No space left"):
         report(written.path, tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-1e-6, "0.0000"), (-6e-5, "-0.0001"), (0.12344, "0.1234"), (float("nan"), "–")],
+)
+def test_numbers_of_four_places(value, text):
+    assert html_report._fixed(value) == text
