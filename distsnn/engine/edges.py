@@ -170,6 +170,13 @@ def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader
     return read
 
 
+def emptied(pieces: list[Records]) -> Iterator[Records]:
+    """Yield the pieces of a list, which lets go of each."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
+
+
 def split(layout: Layout, one: Projection, records: Records) -> list[Records]:
     """Return the records for each rank, the owner of their targets, in the order given."""
     table, owner = layout.table, layout.assignment.owner

@@ -6,7 +6,7 @@ edges, are collected and become the last row sets, with 8-byte words.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ def build(
     delivery: str = "auto",
     storage: str = "auto",
     memory_bytes: float = math.inf,
-    given: Mapping[int, Sequence[edges.Records]] | None = None,
+    given: Mapping[int, list[edges.Records]] | None = None,
 ) -> Wiring:
     """Build the synapses onto a rank's neurons.
 
@@ -101,9 +101,9 @@ def build(
         The run's seed.
     delivery, storage, memory_bytes
         See `storage.choose`.
-    given : mapping of int to sequence of ndarray, optional
+    given : mapping of int to list of ndarray, optional
         By index of the projection, records of the edges in its file that end on this rank's
-        neurons, in the file's order.
+        neurons, in the file's order. The lists are emptied, to free the memory for synapses.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def build(
             builder.give(index, one, edges.array_records(one, network.dt))
         elif isinstance(one.rule, ExplicitFile):
             assert given is not None
-            builder.give(index, one, given[index])
+            builder.give(index, one, edges.emptied(given[index]))
     left = np.concatenate(builder.spilled) if builder.spilled else _NO_EDGES
     builder.spilled = []
     for plane in np.unique(left[:, 4]).tolist():

@@ -76,6 +76,7 @@ def _synapses(network: Network, ranks: int) -> np.ndarray:
     for layout, (own, files) in zip(layouts(network, ranks), _routed(network, ranks), strict=True):
         made = wiring.build(layout, quanta(network, files), 1, given=own, delivery="pull")
         found.append(of_wiring(layout, made))
+        assert own == {0: [], 1: []}
     return canonical(found)
 
 
