@@ -61,7 +61,7 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
         parser.print_help()
         raise SystemExit(2)
     options, extra = parser.parse_known_args(words)
-    if options.command == "run":
+    if options.command in ("run", "submit"):
         # `--set a=1 b=2` as well as `--set a=1 --set b=2`
         options.set += [word for word in extra if _is_setting(word)]
         extra = [word for word in extra if not _is_setting(word)]
@@ -96,6 +96,7 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
     report.add_argument(
         "--out", metavar="FILE", help="the page (default: RUN with the ending .html)"
     )
+    _add_submit(add("submit", "run a model as a batch job of SLURM"))
     add("examples", "list the models that come with distsnn")
     # What `simulate(..., ranks=N)` starts the ranks with.
     add("worker", None).add_argument("folder", metavar="FOLDER")
@@ -142,6 +143,85 @@ def _add_run(run: _Parser) -> None:
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 
 
+def _add_submit(submit: _Parser) -> None:
+    submit.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
+    submit.add_argument("--out", metavar="RUN", help="where to record the run")
+    submit.add_argument("--time-ms", metavar="MS", type=_time, help="biological time, ms")
+    submit.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter of the model; may be repeated",
+    )
+    submit.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
+    submit.add_argument(
+        "--array",
+        metavar="SEEDS",
+        help="a job for each seed, such as 1-10 or 1-100%%8; seed 7 makes RUN-seed7.zarr",
+    )
+    submit.add_argument(
+        "--run",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a further option of distsnn run, such as delivery=push; may be repeated",
+    )
+    submit.add_argument(
+        "--analyse",
+        metavar="WHAT",
+        help="once all is complete: report, or a Python file that gets the runs as arguments",
+    )
+    submit.add_argument("--dry-run", action="store_true", help="print the script, submit nothing")
+    submit.add_argument(
+        "--template",
+        metavar="NAME",
+        help="print a file to copy and edit, and nothing else: scaling, seeds, dask-analysis",
+    )
+    _add_slurm(submit.add_argument_group("SLURM"))
+
+
+def _add_slurm(group: Any) -> None:
+    group.add_argument(
+        "--time", metavar="LIMIT", help="wall time of one start: minutes, H:M:S or D-H:M"
+    )
+    group.add_argument(
+        "--ntasks", metavar="N", type=_ranks, default=1, help="MPI ranks (default: %(default)s)"
+    )
+    group.add_argument("--nodes", metavar="N", type=_nodes, help="nodes to spread them over")
+    for name in ("partition", "account", "qos", "mem"):
+        group.add_argument(f"--{name}", metavar=name.upper(), help=f"sbatch's --{name}")
+    group.add_argument(
+        "--sbatch",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any other option of sbatch, such as constraint=ib; may be repeated",
+    )
+    group.add_argument(
+        "--prologue",
+        metavar="LINE",
+        action="append",
+        default=[],
+        help="a shell command that comes first, such as 'module load mpich'; may be repeated",
+    )
+    group.add_argument(
+        "--mpi", metavar="NAME", help="srun's --mpi (default: what the MPI of mpi4py needs)"
+    )
+    group.add_argument(
+        "--checkpoint-wall",
+        metavar="TIME",
+        default="5min",
+        help="wall time between checkpoints (default: %(default)s)",
+    )
+    group.add_argument(
+        "--signal-lead",
+        metavar="S",
+        type=_seconds,
+        help="seconds before the limit at which to save (120, or a quarter of a short limit)",
+    )
+
+
 def _number(text: str, what: str) -> float:
     try:
         return float(text)
@@ -168,6 +248,14 @@ def _ranks(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value}: must be 1 or more")
     return value
+
+
+def _nodes(text: str) -> int:
+    return _whole(text, "number of nodes")
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, "number of seconds")
 
 
 def _seed(text: str) -> int:

@@ -1,0 +1,133 @@
+"""``distsnn submit``: a model as a batch job of SLURM."""
+
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from distsnn.cli.models import load_model
+from distsnn.comm import Communicator
+from distsnn.errors import DescriptionError
+from distsnn.slurm import BatchJob, analysis_script, job_script, known_flags, mpi_flag, submit
+from distsnn.slurm.script import log_of
+from distsnn.slurm.templates import template
+from distsnn.units import steps
+
+# Loading an MPI library may kill the process that tries, or leave it initialised.
+_LIBRARY = "from distsnn.comm.mpi import library; print(library())"
+_PATIENCE = 120  # s
+# Words of a run that a job says for itself; --run gives the others.
+_OWN = {"time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite"}
+
+
+def execute(options: Namespace, communicator: Communicator) -> int:
+    """Run the command (on the first rank)."""
+    if communicator.rank == 0:
+        if options.template is not None:
+            print(template(options.template), end="")
+        else:
+            _submit(options)
+    return 0
+
+
+def _submit(options: Namespace) -> None:
+    job = _job(options)
+    if options.analyse not in (None, "report") and not Path(options.analyse).is_file():
+        raise DescriptionError(
+            "no such file", where="--analyse", value=options.analyse, allowed="report, or a file"
+        )
+    script = job_script(job)
+    if options.dry_run:
+        print(script, end="")
+        if options.analyse is not None:
+            print("\n# ---- then, with the number of the job above ----\n")
+            print(analysis_script(job, options.analyse, "NUMBER"), end="")
+        return
+    # where log and status will be: SLURM makes no folders
+    Path(job.out).parent.mkdir(parents=True, exist_ok=True)
+    number = submit(script)
+    print(f"job {number} makes {_runs(job)}; its log is {log_of(job, number)}")
+    if options.analyse is not None:
+        then = submit(analysis_script(job, options.analyse, number))
+        print(f"job {then} analyses it after that")
+
+
+def _job(options: Namespace) -> BatchJob:
+    for name in ("model", "out", "time"):
+        if getattr(options, name) is None:
+            place = "MODEL" if name == "model" else f"--{name}"
+            raise DescriptionError(f"{place} is missing", where="distsnn submit")
+    # Better told now than after hours in the queue.
+    model = load_model(options.model, options.set)
+    time_ms = model.time_ms if options.time_ms is None else options.time_ms
+    if time_ms is None:
+        raise DescriptionError(
+            "how much biological time? --time-ms MS is missing (--time is SLURM's limit)",
+            where="distsnn submit",
+        )
+    steps(time_ms, model.network.dt, where="--time-ms")
+    return BatchJob(
+        model=options.model,
+        out=options.out,
+        time_limit=options.time,
+        ntasks=options.ntasks,
+        nodes=options.nodes,
+        partition=options.partition,
+        account=options.account,
+        qos=options.qos,
+        mem=options.mem,
+        settings=tuple(options.set),
+        time_ms=time_ms,
+        seed=options.seed,
+        array=options.array,
+        checkpoint_wall=options.checkpoint_wall,
+        run_options=_run_options(options.run),
+        signal_lead=options.signal_lead,
+        mpi=_flag(options.ntasks) if options.mpi is None else options.mpi,
+        sbatch=tuple(_pair(text) for text in options.sbatch),
+        prologue=tuple(options.prologue),
+        folder=str(Path.cwd()),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip().removeprefix("--"), value.strip()
+
+
+def _run_options(texts: list[str]) -> tuple[str, ...]:
+    words: list[str] = []
+    for name, value in map(_pair, texts):
+        if name in _OWN:
+            raise DescriptionError(
+                "is given as an option of distsnn submit, or by the job itself",
+                where="--run",
+                value=name,
+            )
+        words += [f"--{name}", value] if value else [f"--{name}"]
+    return tuple(words)
+
+
+def _flag(ntasks: int) -> str:
+    return mpi_flag(_mpi_library(), ntasks, _known_flags())
+
+
+def _mpi_library() -> str | None:
+    command = [sys.executable, "-c", _LIBRARY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _known_flags() -> frozenset[str] | None:
+    # None where srun is missing or does not say: a script is written all the same.
+    srun = shutil.which("srun")
+    if srun is None:
+        return None
+    done = subprocess.run([srun, "--mpi=list"], capture_output=True, text=True, timeout=_PATIENCE)
+    return known_flags(done.stdout + done.stderr) or None
+
+
+def _runs(job: BatchJob) -> str:
+    runs = job.runs
+    return runs[0] if len(runs) == 1 else f"{runs[0]} to {runs[-1]} ({len(runs)} runs)"

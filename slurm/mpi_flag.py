@@ -1,0 +1,62 @@
+"""Which ``srun --mpi`` starts the ranks of an MPI library."""
+
+import re
+from collections.abc import Collection
+
+from distsnn.errors import DescriptionError
+
+# Found in the text that a library gives as its version; the first that fits counts. MPICH's wheel
+# comes with PMI-1 and 2 alone: under pmix or none each process would be a world of its own.
+_FLAGS = (
+    ("CRAY MPICH", ("cray_shasta", "pmi2")),
+    ("Open MPI", ("pmix",)),
+    ("MPICH", ("pmi2",)),
+    ("Intel(R) MPI", ("pmi2",)),
+    ("MVAPICH", ("pmi2",)),
+)
+
+
+def mpi_flag(library: str | None, ntasks: int, known: Collection[str] | None = None) -> str:
+    """Return what ``srun --mpi`` must get.
+
+    Parameters
+    ----------
+    library : str or None
+        The MPI library's name and version; None where mpi4py has none.
+    ntasks : int
+        Number of ranks.
+    known : collection of str, optional
+        What this SLURM knows (`known_flags`); by default everything.
+
+    Raises
+    ------
+    DescriptionError
+        If several ranks need MPI and there is none, the library is unknown, or this SLURM cannot
+        start its ranks.
+    """
+    if library is None:
+        if ntasks == 1:
+            return "none"
+        raise DescriptionError(
+            f"{ntasks} ranks need MPI, and mpi4py is not installed or finds no library",
+            where="--ntasks",
+            value=ntasks,
+            allowed="1, or pip install 'distsnn[mpi]'",
+        )
+    wanted = next((flags for name, flags in _FLAGS if name in library), ())
+    for flag in wanted:
+        if known is None or flag in known:
+            return flag
+    which = f"srun --mpi={wanted[-1]}" if wanted else "an unknown way"
+    raise DescriptionError(
+        f"ranks of {library} start by {which}, which is not known here",
+        where="--mpi",
+        allowed=", ".join(sorted(known)) if known else "what srun --mpi=list prints",
+    )
+
+
+def known_flags(listing: str) -> frozenset[str]:
+    """Return the names in what ``srun --mpi=list`` prints."""
+    names = re.findall(r"^\s+(\w+)\s*$", listing, flags=re.MULTILINE)
+    versions = re.search(r"versions available:(.*)", listing)
+    return frozenset(names) | frozenset(versions[1].replace(",", " ").split() if versions else ())

@@ -1,0 +1,264 @@
+"""Batch scripts as text: pure functions of a job, readable, and clean to shellcheck.
+
+What the script has to know of SLURM (24.11, each point is tested on a real one):
+
+- Before the time limit, and where a job is preempted, SLURM sends SIGUSR1 to the batch shell alone
+  (``--signal=B:``). The shell passes it to srun, and srun to the ranks, which save and exit
+  with 85.
+- srun may lose an exit code on its way from another node, and shows the highest of several: ranks
+  that were killed because one had ended hide that one's code. So the first rank to fail leaves its
+  code in a file.
+- ``scontrol requeue`` queues a job again whatever its state, also when the user has cancelled it:
+  only a running job may. A preempted job is queued again by SLURM, once it has ended.
+- Without ``--kill-on-bad-exit`` a dead rank leaves the others waiting until the time limit.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from distsnn.slurm.directives import directive
+from distsnn.slurm.job import BatchJob
+
+_RANKS_ONLY = {"cpus-per-task", "distribution", "exclusive", "job-name"}
+_SEED = "$SLURM_ARRAY_TASK_ID"
+
+_THREADS = """\
+# A rank has one core: no library may start threads of its own.
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 BLIS_NUM_THREADS=1
+"""
+
+_STATUS = """\
+# Starts and ends of this job, and the exit code of the first rank that failed.
+status=@STEM@-$SLURM_JOB_ID.status
+export DISTSNN_FAILED=$status.failed
+say() { echo "$(date +%FT%T) start ${SLURM_RESTART_COUNT:-0}: $1" | tee -a "$status"; }
+"""
+
+_RANK = """\
+# One rank, on any node.
+# shellcheck disable=SC2317 # srun calls it
+rank() {
+  # SLURM's signals reach this shell too; they are for the simulation to answer.
+  trap '' USR1 TERM
+  # Compiled kernels belong on the node's own disk, where nobody else can write.
+  if [[ -z ${DISTSNN_CACHE_DIR:-} ]]; then
+    export DISTSNN_CACHE_DIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/distsnn-$UID
+    mkdir -m 700 "$DISTSNN_CACHE_DIR" 2>/dev/null
+    if [[ ! -O $DISTSNN_CACHE_DIR || -L $DISTSNN_CACHE_DIR ]]; then
+      echo "distsnn: $DISTSNN_CACHE_DIR is not ours; set DISTSNN_CACHE_DIR" >&2
+      exit 1
+    fi
+  fi
+  "$@"
+  local code=$?
+  if ((code)); then
+    (set -o noclobber; echo "$code rank $SLURM_PROCID on $SLURMD_NODENAME" >"$DISTSNN_FAILED")
+  fi 2>/dev/null
+  exit "$code"
+}
+export -f rank
+"""
+
+_STEP = """\
+say "on $SLURM_JOB_NODELIST"
+rm -f "$DISTSNN_FAILED"
+srun --mpi=@MPI@ --kill-on-bad-exit=1 bash -c 'rank "$@"' rank "${command[@]}" &
+step=$!
+
+# Asked to save: pass it on, and again for ranks that were not yet listening.
+reminder=
+# shellcheck disable=SC2317 # the trap calls it
+ask() {
+  kill -USR1 "$step" 2>/dev/null || return
+  if [[ -z $reminder ]]; then
+    while sleep 10 && kill -USR1 "$step" 2>/dev/null; do :; done &
+    reminder=$!
+  fi
+}
+trap ask USR1 TERM
+
+# A signal interrupts wait: the step is over when it is gone.
+while wait "$step"; code=$?; kill -0 "$step" 2>/dev/null; do :; done
+[[ -z $reminder ]] || kill "$reminder" 2>/dev/null
+
+who=
+if [[ -s $DISTSNN_FAILED ]]; then
+  read -r code who <"$DISTSNN_FAILED"
+  rm -f "$DISTSNN_FAILED"
+fi
+"""
+
+_END = """\
+# 85: saved, and can go on from there. Only a job that still runs may be queued again: a cancelled
+# one is to stay so, and SLURM itself queues a preempted one again.
+requeue() {
+  local job
+  for _ in 1 2 3 4 5; do
+    if job=$(scontrol show job "$SLURM_JOB_ID"); then
+      if [[ $job != *JobState=RUNNING* ]]; then
+        say "stopped and saved; the job is over, so it is not queued again"
+        return
+      elif [[ $job == *" PreemptTime="[0-9]* ]]; then
+        say "preempted and saved; SLURM queues it again"
+        return
+      elif scontrol requeue "$SLURM_JOB_ID"; then
+        say "stopped and saved; queued again"
+        return
+      fi
+    fi
+    sleep 2
+  done
+  say "stopped and saved, but not queued again, for scontrol fails: submit it once more"
+}
+
+case $code in
+  0) say "done" ;;
+  85) requeue ;;
+  *) say "failed with exit code $code${who:+ ($who)}" ;;
+esac
+exit "$code"
+"""
+
+
+def job_script(job: BatchJob) -> str:
+    """Return the batch script of a job.
+
+    Parameters
+    ----------
+    job : BatchJob
+        The job.
+
+    Raises
+    ------
+    DescriptionError
+        If an option of sbatch cannot be written.
+    """
+    log = f"{job.stem}-%A_%a.log" if job.array is not None else f"{job.stem}-%j.log"
+    head = _directives(
+        job,
+        {
+            "job-name": job.name,
+            "nodes": None if job.nodes is None else str(job.nodes),
+            "ntasks": str(job.ntasks),
+            "cpus-per-task": "1",
+            "array": job.array,
+            "output": log,
+            "open-mode": "append",
+            "signal": f"B:USR1@{job.lead_s}",
+        },
+    )
+    what = "A run of distsnn. Each start goes on from the last checkpoint: submit it, or let SLURM"
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            *head,
+            "#SBATCH --requeue",
+            "",
+            f"# {what}\n# queue it again, any number of times.",
+            "set -u",
+            *job.prologue,
+            "",
+            _command(job),
+            _THREADS,
+            _STATUS.replace("@STEM@", shlex.quote(job.stem)),
+            _RANK,
+            _STEP.replace("@MPI@", job.mpi),
+            _END,
+        ]
+    )
+
+
+def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
+    """Return the script of the job that analyses a job's runs once all of them are complete.
+
+    Parameters
+    ----------
+    job : BatchJob
+        The simulation.
+    analysis : str
+        ``"report"``, or a Python file, which gets the runs as arguments.
+    after : str
+        The simulation's job id.
+
+    Raises
+    ------
+    DescriptionError
+        If an option of sbatch cannot be written.
+    """
+    head = _directives(
+        job,
+        {
+            "job-name": f"{job.name}-analysis",
+            "ntasks": "1",
+            "output": f"{job.stem}-analysis-%j.log",
+            "dependency": f"afterok:{after}",
+            "kill-on-invalid-dep": "yes",
+        },
+        ranks=False,
+    )
+    runs = [shlex.quote(run) for run in job.runs]
+    if analysis == "report":
+        program = shlex.join([*job.program, "report"])
+        work = ["for run in \\", *_lines(runs), "do", f'  {program} "$run" || exit', "done"]
+    else:
+        program = shlex.join([job.program[0], analysis])
+        work = [f"{program} \\", *_lines(runs)]
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            *head,
+            "",
+            "# What is to be done with the runs once all of them are complete.",
+            "set -u",
+            *job.prologue,
+            *work,
+            "",
+        ]
+    )
+
+
+def _directives(job: BatchJob, own: dict[str, str | None], *, ranks: bool = True) -> list[str]:
+    # What the user gave by name overrides what only has a default here. What lays out ranks is not
+    # for a job of one process.
+    options: dict[str, str | None] = {
+        **own,
+        "time": job.time_limit,
+        "partition": job.partition,
+        "account": job.account,
+        "qos": job.qos,
+        "mem": job.mem,
+        "chdir": job.folder,
+    }
+    options |= {
+        name: value
+        for name, value in job.sbatch
+        if ranks or not (name.startswith("ntasks-per") or name in _RANKS_ONLY)
+    }
+    return [directive(name, value) for name, value in options.items() if value is not None]
+
+
+def _command(job: BatchJob) -> str:
+    run, seed = shlex.quote(job.out), "" if job.seed is None else str(job.seed)
+    if job.array is not None:
+        seed = f'"{_SEED}"'
+        run = shlex.quote(f"{job.stem}-seed") + seed + job.ending
+    lines = [f"{shlex.join(job.program)} run {shlex.quote(job.model)}"]
+    lines += [f"--set {shlex.quote(setting)}" for setting in job.settings]
+    if job.time_ms is not None:
+        lines.append(f"--time {job.time_ms!r}")
+    if seed:
+        lines.append(f"--seed {seed}")
+    if job.run_options:
+        lines.append(shlex.join(job.run_options))
+    lines += [f"--out {run}", f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
+    return "\n".join(["command=(", *(f"  {line}" for line in [*lines, "--resume auto"]), ")", ""])
+
+
+def _lines(words: Sequence[str]) -> list[str]:
+    return [f"  {word} \\" for word in words[:-1]] + [f"  {words[-1]}"]
+
+
+def log_of(job: BatchJob, number: str) -> str:
+    """Return where the log of a submitted job is; of an array, a pattern for all of them."""
+    return str(PurePath(f"{job.stem}-{number}{'_*' if job.array is not None else ''}.log"))
