@@ -109,12 +109,12 @@ class BatchJob:
                 "more nodes than tasks", where="--nodes", value=self.nodes, allowed=self._at_most()
             )
         limit = time_limit_s(self.time_limit)
-        if not 1 <= self.lead_s <= limit // 2:
+        if not 1 <= self.lead_s < limit:
             raise DescriptionError(
-                "the run would be asked to save before it got anywhere",
+                "the run would be asked to save before it begins, or never",
                 where="--signal-lead",
                 value=self.lead_s,
-                allowed=f"1 to {limit // 2} s, half of the time limit",
+                allowed=f"1 to {limit - 1} s, less than the time limit",
             )
         if self.array is not None:
             seeds_of(self.array)

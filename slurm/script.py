@@ -8,8 +8,8 @@ What the script has to know of SLURM (24.11, each point is tested on a real one)
 - srun may lose an exit code on its way from another node, and shows the highest of several: ranks
   that were killed because one had ended hide that one's code. So the first rank to fail leaves its
   code in a file.
-- ``scontrol requeue`` queues a job again whatever its state, also when the user has cancelled it:
-  only a running job may. A preempted job is queued again by SLURM, once it has ended.
+- ``scontrol requeue`` queues a job again whatever its state, also when the user has cancelled it.
+  A preempted job is queued again by SLURM, once it has ended: it must not be queued twice.
 - Without ``--kill-on-bad-exit`` a dead rank leaves the others waiting until the time limit.
 """
 
@@ -90,33 +90,40 @@ fi
 """
 
 _END = """\
-# 85: saved, and can go on from there. Only a job that still runs may be queued again: a cancelled
-# one is to stay so, and SLURM itself queues a preempted one again.
-requeue() {
+# A cancelled job is to stay so, and a preempted one SLURM queues again by itself.
+again() {
   local job
+  say "$1"
   for _ in 1 2 3 4 5; do
     if job=$(scontrol show job "$SLURM_JOB_ID"); then
-      if [[ $job != *JobState=RUNNING* ]]; then
-        say "stopped and saved; the job is over, so it is not queued again"
+      if [[ $job != *JobState=@(RUNNING|TIMEOUT)* ]]; then
+        say "the job is over: not queued again"
         return
       elif [[ $job == *" PreemptTime="[0-9]* ]]; then
-        say "preempted and saved; SLURM queues it again"
+        say "preempted: SLURM queues it again"
         return
       elif scontrol requeue "$SLURM_JOB_ID"; then
-        say "stopped and saved; queued again"
         return
       fi
     fi
     sleep 2
   done
-  say "stopped and saved, but not queued again, for scontrol fails: submit it once more"
+  say "scontrol does not queue it again: submit it once more"
 }
 
-case $code in
-  0) say "done" ;;
-  85) requeue ;;
-  *) say "failed with exit code $code${who:+ ($who)}" ;;
-esac
+failures=$(grep -c "nodes failed" "$status")
+if ((code == 0)); then
+  say "done"
+elif ((code == 85)); then
+  again "stopped and saved"
+elif [[ -z $who ]] && ((failures < 10)); then
+  # Not a rank's fault. SLURM notices a dead node after minutes and then ends this script and
+  # queues the job again; until then jobs that start on the node fail.
+  sleep $((5 + 5 * failures))
+  again "nodes failed: srun ended with $code and no rank said why"
+else
+  say "failed with exit code $code${who:+ ($who)}"
+fi
 exit "$code"
 """
 

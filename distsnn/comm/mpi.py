@@ -43,6 +43,11 @@ def library() -> str:
     return " ".join(version.split())
 
 
+def is_wheel() -> bool:
+    """Return whether the library is that of PyPI's package mpich."""
+    return "pypi.org/p/mpich" in MPI.Get_library_version()
+
+
 class MPICommunicator:
     """The communicator of all ranks that an MPI launcher started.
 
@@ -54,6 +59,10 @@ class MPICommunicator:
 
     def __init__(self) -> None:
         if not MPI.Is_initialized():
+            if is_wheel() and "SLURM_STEP_ID" in os.environ:
+                # Over several nodes of SLURM its UCX swaps addresses that are cut off, one start in
+                # three: a crash or a hang in MPI_Init (MPICH 5.0.2, SLURM 24.11).
+                os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
             # Only the main thread calls MPI; a higher level costs a lock in every call.
             MPI.Init_thread(MPI.THREAD_FUNNELED)
         # Own communicators: a user's messages on COMM_WORLD cannot be taken for ours, and the

@@ -2,7 +2,9 @@
 
 import importlib
 import importlib.util
+import os
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 
@@ -12,6 +14,8 @@ from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import DescriptionError
+
+_WAIT_FOR_SPEAKER = 3.0  # s
 
 
 @cache
@@ -47,10 +51,10 @@ def world() -> Communicator:
             where="MPI",
             allowed="the MPI that mpi4py was built for, or pip install 'distsnn[mpi]'",
         ) from error
-    _check_family(launched, module.library())
+    _check_family(launched, module.library(), wheel=module.is_wheel())
     communicator: Communicator = module.MPICommunicator()
     if launched is not None and launched.size not in {None, communicator.size}:
-        raise _foreign(launched, f"{module.library()} sees {communicator.size}")
+        raise _foreign(launched, module.library(), f"sees {communicator.size}")
     if communicator.size > 1:
         install_hook(communicator)
     return communicator
@@ -76,6 +80,9 @@ def start(main: Callable[[Communicator], int | None]) -> int:
         launched = launcher()
         if launched is None or launched.rank == 0:
             write(str(error))
+        else:
+            # Launchers end all processes with the first: not before it has been said.
+            time.sleep(_WAIT_FOR_SPEAKER)
         return 2
     return guard(communicator, lambda: main(communicator))
 
@@ -87,24 +94,34 @@ def _started(launched: Launcher | None) -> str:
     return f"{launched.name} started {count} processes"
 
 
-def _check_family(launched: Launcher | None, library: str) -> None:
+def _check_family(launched: Launcher | None, library: str, *, wheel: bool) -> None:
     # Known before MPI is initialised, which can be fatal under a foreign launcher.
+    if launched is not None and launched.name == "srun" and wheel and "PMIX_RANK" in os.environ:
+        raise _foreign(launched, library, "knows no PMIx")
     if launched is None or launched.family is None:
         return
     is_mpich = any(name in library for name in ("MPICH", "Intel(R) MPI", "MVAPICH"))
     is_foreign = is_mpich if launched.family == "Open MPI" else "Open MPI" in library
     if is_foreign:
-        raise _foreign(launched, f"mpi4py has {library}")
+        raise _foreign(launched, library, "is what mpi4py has")
 
 
-def _foreign(launched: Launcher, but: str) -> DescriptionError:
+def _foreign(launched: Launcher, library: str, but: str) -> DescriptionError:
     try:
-        command = mpiexec_path()
+        path = mpiexec_path()
     except DescriptionError:
-        command = "mpiexec"
+        path = "mpiexec"
+    rest = f"-n {launched.size or 'N'} distsnn ..."
+    commands = [f"{path} {rest}", f"srun --mpi={_srun_flag(library)} {rest}"]
+    if launched.name == "srun":
+        commands.reverse()
     return DescriptionError(
-        f"{_started(launched)}, but {but}: the launcher belongs to another MPI",
+        f"{_started(launched)}, but {library} {but}: the launcher belongs to another MPI",
         where="MPI",
-        allowed=f"{command} -n {launched.size or 'N'} distsnn ..., or srun with the --mpi= that "
-        "this MPI knows (srun --mpi=list)",
+        allowed=", or ".join(commands),
     )
+
+
+def _srun_flag(library: str) -> str:
+    # MPICH and its kin speak PMI-2 with SLURM, Open MPI speaks PMIx.
+    return "pmix" if "Open MPI" in library else "pmi2"

@@ -149,14 +149,21 @@ class Cluster:
         signal_all([pid for pid in helpers if "slurmstepd" in _words(pid)], signal.SIGKILL)
         signal_all(tasks, signal.SIGKILL)
 
-    def processes(self, node: int, *words: str) -> list[int]:
-        """Return the jobs' processes on a node of which the command line has all of the words."""
-        wanted = {f"SLURM_CONF={self.environment['SLURM_CONF']}", f"SLURMD_NODENAME=n{node}"}
-        return [
-            pid
-            for pid in map(int, (path.name for path in Path("/proc").glob("[0-9]*")))
-            if wanted <= _read(pid, "environ") and set(words) <= _read(pid, "cmdline")
-        ]
+    def processes(self, node: int) -> list[int]:
+        """Return the jobs' processes on a node."""
+        return _having(f"SLURM_CONF={self.environment['SLURM_CONF']}", f"SLURMD_NODENAME=n{node}")
+
+    def ranks(self, number: str) -> list[tuple[int, int]]:
+        """Return the (node, process) of each rank of a job, in their order."""
+        conf = f"SLURM_CONF={self.environment['SLURM_CONF']}"
+        found = []
+        for pid in _having(conf, f"SLURM_JOB_ID={number}"):
+            variables = dict(word.partition("=")[::2] for word in _read(pid, "environ"))
+            # not the shell around it, nor srun
+            if "SLURM_PROCID" in variables and _read(pid, "cmdline")[0] == sys.executable:
+                rank, name = int(variables["SLURM_PROCID"]), variables["SLURMD_NODENAME"]
+                found.append((rank, int(name[1:]), pid))
+        return [(node, pid) for _, node, pid in sorted(found)]
 
     def stop(self) -> None:
         """Cancel what runs and stop all daemons."""
@@ -217,6 +224,11 @@ class Cluster:
         states = self.run("sinfo", "-h", "-N", "-p", "main", "-o", "%T", check=False).split()
         return states == ["idle"] * self.nodes
 
+    def all_up(self) -> bool:
+        """Return whether every node can take jobs."""
+        states = self.run("sinfo", "-h", "-N", "-p", "main", "-o", "%T", check=False).split()
+        return len(states) == self.nodes and set(states) <= {"idle", "mixed", "allocated"}
+
     def job(self, number: str) -> dict[str, str]:
         """Return the fields of a job, such as JobState, Restarts and ExitCode."""
         text = self.run("scontrol", "show", "job", "-o", number)
@@ -259,16 +271,21 @@ def _pid(path: Path) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _read(pid: int, name: str) -> set[str]:
-    # Empty for a process that is gone.
+def _read(pid: int, name: str) -> list[str]:
+    # One empty text for a process that is gone.
     try:
-        return set(Path(f"/proc/{pid}/{name}").read_text(errors="replace").split("\0"))
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace").split("\0")
     except OSError:
-        return set()
+        return [""]
+
+
+def _having(*variables: str) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if set(variables) <= set(_read(pid, "environ"))]
 
 
 def _words(pid: int) -> str:
-    return " ".join(_read(pid, "cmdline"))
+    return " ".join(_read(pid, "cmdline")).strip()
 
 
 def _parent(pid: int) -> int:

@@ -2,7 +2,8 @@
 
 ``standin.py run MODEL --set steps=N --out RUN ...``: each rank appends the numbers below N to
 RUN/rankR, a tenth of a second apart, beginning where an earlier start left off. On SIGUSR1 or
-SIGTERM it ends with exit code 85. ``--set late=S`` makes it listen only after S seconds;
+SIGTERM it ends with exit code 85. ``--set late=S`` makes it listen only after S seconds,
+``--set deaf=yes`` only to SIGTERM;
 ``--set code=C rank=R`` makes rank R end with code C at once.
 """
 
@@ -30,16 +31,19 @@ def main() -> int:
 
     time.sleep(float(settings.get("late", 0)))
     asked: list[int] = []
-    for number in (signal.SIGUSR1, signal.SIGTERM):
+    for number in (signal.SIGTERM,) if "deaf" in settings else (signal.SIGUSR1, signal.SIGTERM):
         signal.signal(number, lambda number, frame: asked.append(number))
 
     given.out.mkdir(exist_ok=True)
     path = given.out / f"rank{rank}"
     if settings.get("rank") == str(rank):
         return int(settings["code"])
-    print(f"rank {rank} of {os.environ['SLURM_NTASKS']} on {os.environ['SLURMD_NODENAME']},"
-          f" seed {given.seed}, cache {os.environ['DISTSNN_CACHE_DIR']},"
-          f" threads {os.environ['OMP_NUM_THREADS']}", flush=True)
+    print(
+        f"rank {rank} of {os.environ['SLURM_NTASKS']} on {os.environ['SLURMD_NODENAME']},"
+        f" seed {given.seed}, cache {os.environ['DISTSNN_CACHE_DIR']},"
+        f" threads {os.environ['OMP_NUM_THREADS']}",
+        flush=True,
+    )
     first = len(path.read_text().split()) if path.exists() else 0
     for step in range(first, int(settings["steps"])):
         if asked:
