@@ -14,7 +14,6 @@ What the script has to know of SLURM (24.11, each point is tested on a real one)
 """
 
 import shlex
-from collections.abc import Sequence
 from pathlib import PurePath
 
 from distsnn.slurm.directives import directive
@@ -41,17 +40,19 @@ _RANK = """\
 rank() {
   # SLURM's signals reach this shell too; they are for the simulation to answer.
   trap '' USR1 TERM
+  local code
   # Compiled kernels belong on the node's own disk, where nobody else can write.
   if [[ -z ${DISTSNN_CACHE_DIR:-} ]]; then
     export DISTSNN_CACHE_DIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/distsnn-$UID
     mkdir -m 700 "$DISTSNN_CACHE_DIR" 2>/dev/null
-    if [[ ! -O $DISTSNN_CACHE_DIR || -L $DISTSNN_CACHE_DIR ]]; then
-      echo "distsnn: $DISTSNN_CACHE_DIR is not ours; set DISTSNN_CACHE_DIR" >&2
-      exit 1
-    fi
   fi
-  "$@"
-  local code=$?
+  if [[ -O $DISTSNN_CACHE_DIR && ! -L $DISTSNN_CACHE_DIR || ! -e $DISTSNN_CACHE_DIR ]]; then
+    "$@"
+    code=$?
+  else
+    echo "distsnn: compiled kernels in $DISTSNN_CACHE_DIR could be anybody's" >&2
+    code=1
+  fi
   if ((code)); then
     (set -o noclobber; echo "$code rank $SLURM_PROCID on $SLURMD_NODENAME" >"$DISTSNN_FAILED")
   fi 2>/dev/null
@@ -90,19 +91,21 @@ fi
 """
 
 _END = """\
-# A cancelled job is to stay so, and a preempted one SLURM queues again by itself.
+# A cancelled job is to stay so, and a preempted one SLURM queues again by itself. One job of an
+# array may have the whole array's number: it is named by its place.
 again() {
-  local job
+  local job id=$SLURM_JOB_ID
+  [[ -z ${SLURM_ARRAY_TASK_ID:-} ]] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
   say "$1"
   for _ in 1 2 3 4 5; do
-    if job=$(scontrol show job "$SLURM_JOB_ID"); then
+    if job=$(scontrol show job "$id"); then
       if [[ $job != *JobState=@(RUNNING|TIMEOUT)* ]]; then
         say "the job is over: not queued again"
         return
       elif [[ $job == *" PreemptTime="[0-9]* ]]; then
         say "preempted: SLURM queues it again"
         return
-      elif scontrol requeue "$SLURM_JOB_ID"; then
+      elif scontrol requeue "$id"; then
         return
       fi
     fi
@@ -204,13 +207,12 @@ def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
         },
         ranks=False,
     )
-    runs = [shlex.quote(run) for run in job.runs]
+    runs = ["runs=(", *(f"  {shlex.quote(run)}" for run in job.runs), ")"]
     if analysis == "report":
         program = shlex.join([*job.program, "report"])
-        work = ["for run in \\", *_lines(runs), "do", f'  {program} "$run" || exit', "done"]
+        work = ['for run in "${runs[@]}"; do', f'  {program} "$run" || exit', "done"]
     else:
-        program = shlex.join([job.program[0], analysis])
-        work = [f"{program} \\", *_lines(runs)]
+        work = [f'{shlex.join([job.program[0], analysis])} "${{runs[@]}}"']
     return "\n".join(
         [
             "#!/usr/bin/env bash",
@@ -219,6 +221,7 @@ def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
             "# What is to be done with the runs once all of them are complete.",
             "set -u",
             *job.prologue,
+            *runs,
             *work,
             "",
         ]
@@ -260,10 +263,6 @@ def _command(job: BatchJob) -> str:
         lines.append(shlex.join(job.run_options))
     lines += [f"--out {run}", f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
     return "\n".join(["command=(", *(f"  {line}" for line in [*lines, "--resume auto"]), ")", ""])
-
-
-def _lines(words: Sequence[str]) -> list[str]:
-    return [f"  {word} \\" for word in words[:-1]] + [f"  {words[-1]}"]
 
 
 def log_of(job: BatchJob, number: str) -> str:

@@ -82,7 +82,12 @@ def test_interrupt_ends_all_ranks(starter: Starter) -> None:
 @pytest.mark.parametrize(
     ("rank", "variables", "name", "but"),
     [
-        ("OMPI_COMM_WORLD_RANK", {"OMPI_COMM_WORLD_SIZE": "2"}, "Open MPI's mpirun", "is what mpi4py has"),
+        (
+            "OMPI_COMM_WORLD_RANK",
+            {"OMPI_COMM_WORLD_SIZE": "2"},
+            "Open MPI's mpirun",
+            "is what mpi4py has",
+        ),
         ("SLURM_PROCID", {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}, "srun", "sees 1"),
     ],
 )

@@ -29,8 +29,8 @@ def limited(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[
     folder = tmp_path_factory.mktemp("limited")
     options = {"time_limit": "1", "signal_lead": 50, "nodes": 1}
     return [
-        submit(cluster, folder / "signal.zarr", "steps=250", **options),
-        submit(cluster, folder / "deaf.zarr", "steps=750", "deaf=yes", **options),
+        submit(cluster, folder / "signal.zarr", "steps=450", **options),
+        submit(cluster, folder / "deaf.zarr", "steps=1000", "deaf=yes", **options),
     ]
 
 
@@ -56,7 +56,7 @@ def test_kernels_of_somebody_else_are_not_used(cluster: Cluster, tmp_path: Path)
     own = {"DISTSNN_CACHE_DIR": "", "TMPDIR": str(tmp_path)}
     job = submit(cluster, tmp_path / "run.zarr", "steps=3", variables=own, nodes=1)
     assert job.end()["ExitCode"] == "1:0"
-    assert "is not ours; set DISTSNN_CACHE_DIR" in job.log
+    assert "could be anybody's" in job.log
 
 
 def test_array_has_a_run_for_each_seed(cluster: Cluster, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_time_limit_saves_queues_once_and_goes_on(limited: list[Job]) -> None:
     state = job.end(timeout=120)
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
     assert job.status[1] == "start 0: stopped and saved"
-    assert job.counted(0) == job.counted(1) == list(range(250))
+    assert job.counted(0) == job.counted(1) == list(range(450))
 
 
 def test_run_that_saves_only_at_the_limit_goes_on_too(limited: list[Job]) -> None:
@@ -187,4 +187,4 @@ def test_run_that_saves_only_at_the_limit_goes_on_too(limited: list[Job]) -> Non
     job = limited[1]
     state = job.end("COMPLETED", "FAILED", timeout=120)
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
-    assert job.counted(0) == job.counted(1) == list(range(750))
+    assert job.counted(0) == job.counted(1) == list(range(1000))

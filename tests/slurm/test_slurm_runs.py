@@ -1,0 +1,174 @@
+"""Simulations on a real SLURM, as `distsnn submit` and `srun` start them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster
+from slurm_jobs import Job, starts
+
+from distsnn.slurm.submission import job_number
+from distsnn.slurm.templates import template
+
+SMALL = ("tutorial", "--set", "excitatory=100", "inhibitory=100")
+SRUN = ("srun", "-n2", "--kill-on-bad-exit=1")
+RUN = (sys.executable, "-m", "distsnn", "run", "tutorial", "--quiet")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(cluster: Cluster) -> None:
+    """Have all kernels compiled: what follows has time limits."""
+    words = (sys.executable, "-m", "distsnn", "run", *SMALL, "--time", "2", "--ranks", "2")
+    done = subprocess.run(words, env=cluster.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def resuming(cluster: Cluster) -> None:
+    """Skip where runs cannot be resumed."""
+    if "--resume" not in cluster.run(sys.executable, "-m", "distsnn", "run", "--help"):
+        pytest.skip("this distsnn has no run --resume")
+
+
+def numbers(cluster: Cluster, run: Path) -> dict:
+    return dict(json.loads(cluster.distsnn("info", "--json", run, cwd=run.parent)))
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time", "20", "--out", out)
+    done = cluster.execute(*SRUN, *words)
+    assert done.returncode == 0, done.stderr
+    assert numbers(cluster, out)["ranks"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "nodes", "why"),
+    [("none", 1, "sees 1"), ("none", 2, "sees 1"), ("pmix", 2, "knows no PMIx")],
+)
+def test_wrong_mpi_is_refused_with_the_right_command(
+    cluster: Cluster, flag: str, nodes: int, why: str
+) -> None:
+    done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time", "20")
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("distsnn: ")]
+    assert len(said) == 1, done.stderr
+    assert f"srun started 2 processes, but MPICH" in said[0] and why in said[0]
+    assert "allowed: srun --mpi=pmi2 -n 2 distsnn ..." in said[0]
+
+
+def test_unknown_partition_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    words = ("submit", *SMALL, "--time-ms", "5", "--time", "5", "--out", "r.zarr")
+    done = cluster.execute(
+        sys.executable, "-m", "distsnn", *words, "--partition", "nowhere", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "sbatch refused the job: " in done.stderr
+    assert "invalid partition specified: nowhere" in done.stderr
+
+
+def submit(cluster: Cluster, folder: Path, *words: str) -> Job:
+    said = cluster.distsnn("submit", *SMALL, *words, "--out", "run.zarr", cwd=folder)
+    number = said.split()[1]
+    return Job(cluster, job_number(number), folder / "run.zarr")
+
+
+TWO_NODES = ("--ntasks", "2", "--nodes", "2")
+
+
+@pytest.mark.usefixtures("resuming")
+def test_run_and_report_on_two_nodes(cluster: Cluster, tmp_path: Path) -> None:
+    words = ("--time-ms", "100", "--time", "5", *TWO_NODES, "--analyse", "report")
+    job = submit(cluster, tmp_path, *words)
+    assert job.end()["JobState"] == "COMPLETED", job.log
+    found = numbers(cluster, job.run)
+    assert found["complete"] and found["ranks"] == 2
+    report = tmp_path / "run.html"
+    cluster.until(report.exists, "the report", 90)
+
+
+LONG = "200000"  # ms: more than a start lasts here
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, resuming: None
+) -> str:
+    """Return the hash of the spikes of the run that the others are compared with."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "run.zarr"
+    cluster.distsnn("run", *SMALL, "--time", LONG, "--quiet", "--out", out, cwd=out.parent)
+    return str(numbers(cluster, out)["spike_hash"])
+
+
+def ends_like(cluster: Cluster, job: Job, spike_hash: str) -> None:
+    cluster.until(lambda: job.state["Restarts"] == "1", "queued again", 90)
+    state = job.end(timeout=120)
+    assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
+    assert len(starts(job.log)) == 2
+    found = numbers(cluster, job.run)
+    assert found["complete"] and found["attempts"] == 2
+    assert found["spike_hash"] == spike_hash
+
+
+def stopped(cluster: Cluster, job: Job) -> None:
+    """Wait until the run is well on its way."""
+    cluster.until(lambda: job.run.exists() and "attempt000" in str(list(job.run.iterdir())), "run")
+    cluster.until(lambda: numbers(cluster, job.run)["recorded_ms"] > 0, "spikes")
+
+
+def test_signal_resumes_to_the_same_spikes(
+    cluster: Cluster, uninterrupted: str, tmp_path: Path
+) -> None:
+    job = submit(cluster, tmp_path, "--time-ms", LONG, "--time", "5", *TWO_NODES)
+    stopped(cluster, job)
+    cluster.run("scancel", "--batch", "--signal=USR1", job.number)
+    ends_like(cluster, job, uninterrupted)
+
+
+def test_preemption_resumes_to_the_same_spikes(
+    cluster: Cluster, uninterrupted: str, tmp_path: Path
+) -> None:
+    words = ("--time-ms", LONG, "--time", "5", "--ntasks", "2", "--partition", "scavenge")
+    job = submit(cluster, tmp_path, *words, "--nodes", "1")
+    stopped(cluster, job)
+    node = job.state["NodeList"]
+    words = ("--exclusive", "-N1", f"--nodelist={node}", "--output=/dev/null", "--wrap", "sleep 1")
+    cluster.run("sbatch", *words)
+    ends_like(cluster, job, uninterrupted)
+
+
+def test_death_of_a_node_resumes_to_the_same_spikes(
+    cluster: Cluster, uninterrupted: str, tmp_path: Path
+) -> None:
+    words = ("--time-ms", LONG, "--time", "5", *TWO_NODES, "--checkpoint-wall", "1s")
+    job = submit(cluster, tmp_path, *words)
+    stopped(cluster, job)
+    node = cluster.ranks(job.number)[-1][0]
+    cluster.kill_node(node)
+    try:
+        ends_like(cluster, job, uninterrupted)
+    finally:
+        cluster.start_node(node)
+        cluster.until(cluster.all_up, "the node is back")
+
+
+def test_analysis_on_a_cluster_of_dask(cluster: Cluster, tmp_path: Path) -> None:
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    run = tmp_path / "run.zarr"
+    cluster.distsnn("run", *SMALL, "--time", "200", "--quiet", "--out", run, cwd=tmp_path)
+    script = tmp_path / "dask_analysis.py"
+    script.write_text(template("dask-analysis"))
+    words = ("--jobs", "2", "--memory", "1GB", "--partition", "main", "--interface", "lo")
+    done = cluster.execute(sys.executable, script, run, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Worker" not in done.stdout
+    lines = (tmp_path / "run.csv").read_text().splitlines()
+    assert lines[0] == 'population,"rate, spikes/s",CV,synchrony'
+    rates = numbers(cluster, run)["rates"]
+    for line in lines[1:]:
+        name, rate = line.split(",")[:2]
+        assert float(rate) == pytest.approx(rates[name])
+    assert len(list(tmp_path.glob("slurm-*.out"))) >= 1, "no worker was a job"

@@ -1,0 +1,170 @@
+"""Batch scripts as text: nothing here needs a cluster."""
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.slurm import BatchJob, analysis_script, job_script
+from distsnn.slurm.templates import names, template
+
+PROGRAM = ("/venv/bin/python", "-m", "distsnn")
+
+
+def a_job(**options: Any) -> BatchJob:
+    given = {"model": "brunel", "out": "runs/b.zarr", "time_limit": "60", "program": PROGRAM}
+    return BatchJob(**(given | options))
+
+
+FULL = {
+    "ntasks": 64,
+    "nodes": 2,
+    "partition": "main",
+    "account": "a1",
+    "qos": "high",
+    "mem": "8G",
+    "settings": ("order=100", "name=it's"),
+    "time_ms": 1000.0,
+    "seed": 3,
+    "run_options": ("--delivery", "push"),
+    "sbatch": (("constraint", "ib"), ("exclusive", ""), ("comment", "two words")),
+    "prologue": ("module load mpich",),
+}
+
+
+def directives(script: str) -> dict[str, str]:
+    lines = [line for line in script.splitlines() if line.startswith("#SBATCH --")]
+    pairs = (line.removeprefix("#SBATCH --").partition("=") for line in lines)
+    return {name: value for name, _, value in pairs}
+
+
+def test_directives_of_a_job() -> None:
+    found = directives(job_script(a_job(**FULL)))
+    assert found == {
+        "job-name": "b",
+        "nodes": "2",
+        "ntasks": "64",
+        "cpus-per-task": "1",
+        "output": "runs/b-%j.log",
+        "open-mode": "append",
+        "signal": "B:USR1@120",
+        "time": "60",
+        "partition": "main",
+        "account": "a1",
+        "qos": "high",
+        "mem": "8G",
+        "chdir": ".",
+        "constraint": "ib",
+        "exclusive": "",
+        "comment": '"two words"',
+        "requeue": "",
+    }
+
+
+def test_command_of_a_job() -> None:
+    script = job_script(a_job(**FULL, mpi="pmix"))
+    command = script[script.index("command=(") :].partition("\n)\n")[0].splitlines()[1:]
+    assert [line.strip() for line in command] == [
+        "/venv/bin/python -m distsnn run brunel",
+        "--set order=100",
+        "--set 'name=it'\"'\"'s'",
+        "--time 1000.0",
+        "--seed 3",
+        "--delivery push",
+        "--out runs/b.zarr",
+        "--checkpoint-wall 5min",
+        "--resume auto",
+    ]
+    assert "srun --mpi=pmix --kill-on-bad-exit=1 " in script
+    assert script.index("module load mpich") < script.index("srun ")
+
+
+def test_array_names_run_and_seed() -> None:
+    job = a_job(array="1-3%2")
+    script = job_script(job)
+    assert directives(script)["array"] == "1-3%2"
+    assert directives(script)["output"] == "runs/b-%A_%a.log"
+    assert '--out runs/b-seed"$SLURM_ARRAY_TASK_ID".zarr' in script
+    assert '--seed "$SLURM_ARRAY_TASK_ID"' in script
+    assert job.runs == ("runs/b-seed1.zarr", "runs/b-seed2.zarr", "runs/b-seed3.zarr")
+
+
+def test_analysis_waits_for_the_job_and_gets_all_runs() -> None:
+    job = a_job(array="1-2", sbatch=(("ntasks-per-node", "2"), ("constraint", "ib")))
+    script = analysis_script(job, "my analysis.py", "17")
+    found = directives(script)
+    assert (found["dependency"], found["ntasks"]) == ("afterok:17", "1")
+    assert found["constraint"] == "ib" and "ntasks-per-node" not in found
+    assert "runs=(\n  runs/b-seed1.zarr\n  runs/b-seed2.zarr\n)\n" in script
+    assert "/venv/bin/python 'my analysis.py' \"${runs[@]}\"" in script
+    assert '/venv/bin/python -m distsnn report "$run"' in analysis_script(job, "report", "17")
+
+
+@pytest.mark.parametrize(
+    ("limit", "lead", "seconds"),
+    [("60", None, 120), ("8", None, 120), ("2", None, 30), ("60", 7, 7)],
+)
+def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) -> None:
+    assert a_job(time_limit=limit, signal_lead=lead).lead_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ntasks": 0}, "--ntasks: must be 1 or more"),
+        ({"nodes": 3, "ntasks": 2}, "--nodes: more nodes than tasks"),
+        ({"time_limit": "2", "signal_lead": 120}, "--signal-lead: .*allowed: 1 to 119 s"),
+        ({"signal_lead": 0}, "--signal-lead"),
+        ({"array": "1-3", "seed": 4}, "--seed: the array's numbers are the seeds"),
+        ({"mpi": "pmi2; rm"}, "--mpi: not a name"),
+        ({"sbatch": (("signal", "B:USR2@3"),)}, "has an option of its own, --signal-lead"),
+        ({"sbatch": (("no-requeue", ""),)}, "is needed as it is"),
+        ({"out": 'a"b.zarr'}, "--out: cannot be the name"),
+        ({"out": "/"}, "--out: cannot be the name"),
+        ({"time_limit": "2h"}, "--time: not a time limit"),
+    ],
+)
+def test_job_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        a_job(**options)
+
+
+def check(script: str) -> str:
+    program = shutil.which("shellcheck")
+    if program is None:
+        pytest.skip("shellcheck is not installed (apt-get install shellcheck)")
+    words = [program, "--shell=bash", "--enable=quote-safe-variables", "-"]
+    return subprocess.run(words, input=script, capture_output=True, text=True).stdout
+
+
+ODD = {"out": "it's; a/a run.zarr", "model": "my model.py", "prologue": ()}
+
+
+@pytest.mark.parametrize("options", [{}, FULL, FULL | ODD, {"array": "1-3"}, ODD | {"array": "1"}])
+def test_scripts_are_clean_to_shellcheck(options: dict[str, Any]) -> None:
+    assert check(job_script(a_job(**options))) == ""
+    for analysis in ("report", "my analysis.py"):
+        assert check(analysis_script(a_job(**options), analysis, "1")) == ""
+
+
+@pytest.mark.parametrize("name", names())
+def test_templates_are_clean(name: str) -> None:
+    text = template(name)
+    if text.startswith("#!/usr/bin/env bash"):
+        assert check(text) == ""
+    else:
+        compile(text, name, "exec")
+        done = subprocess.run(
+            ["ruff", "check", "--isolated", "--line-length=100", "--select=E,F,W,I,D1", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_unknown_template_is_refused() -> None:
+    with pytest.raises(DescriptionError, match="did you mean 'scaling'"):
+        template("scalling")
