@@ -99,7 +99,7 @@ again() {
   say "$1"
   for _ in 1 2 3 4 5; do
     if job=$(scontrol show job "$id"); then
-      if [[ $job != *JobState=@(RUNNING|TIMEOUT)* ]]; then
+      if [[ $job != *JobState=RUNNING* && $job != *Reason=TimeLimit* ]]; then
         say "the job is over: not queued again"
         return
       elif [[ $job == *" PreemptTime="[0-9]* ]]; then
