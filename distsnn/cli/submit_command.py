@@ -7,8 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from distsnn.cli.models import load_model
+from distsnn.cli.parser import parse
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, unknown
 from distsnn.slurm import BatchJob, analysis_script, job_script, known_flags, mpi_flag, submit
 from distsnn.slurm.script import log_of
 from distsnn.slurm.templates import template
@@ -18,7 +19,7 @@ from distsnn.units import steps
 _LIBRARY = "from distsnn.comm.mpi import library; print(library())"
 _PATIENCE = 120  # s
 # Words of a run that a job says for itself; --run gives the others.
-_OWN = {"time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite"}
+_OWN = {"time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite", "help"}
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -82,9 +83,9 @@ def _job(options: Namespace) -> BatchJob:
         seed=options.seed,
         array=options.array,
         checkpoint_wall=options.checkpoint_wall,
-        run_options=_run_options(options.run),
+        run_options=_run_options(options.model, options.run),
         signal_lead=options.signal_lead,
-        mpi=_flag(options.ntasks) if options.mpi is None else options.mpi,
+        mpi=_flag(options.mpi, options.ntasks),
         sbatch=tuple(_pair(text) for text in options.sbatch),
         prologue=tuple(options.prologue),
         folder=str(Path.cwd()),
@@ -96,7 +97,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip().removeprefix("--"), value.strip()
 
 
-def _run_options(texts: list[str]) -> tuple[str, ...]:
+def _run_options(model: str, texts: list[str]) -> tuple[str, ...]:
     words: list[str] = []
     for name, value in map(_pair, texts):
         if name in _OWN:
@@ -106,11 +107,17 @@ def _run_options(texts: list[str]) -> tuple[str, ...]:
                 value=name,
             )
         words += [f"--{name}", value] if value else [f"--{name}"]
+    parse(["run", model, *words], speaks=False)  # a mistake is told now
     return tuple(words)
 
 
-def _flag(ntasks: int) -> str:
-    return mpi_flag(_mpi_library(), ntasks, _known_flags())
+def _flag(given: str | None, ntasks: int) -> str:
+    known = _known_flags()
+    if given is None:
+        return mpi_flag(_mpi_library(), ntasks, known)
+    if known is not None and given not in known:
+        raise unknown("name", given, known, where="--mpi")
+    return given
 
 
 def _mpi_library() -> str | None:

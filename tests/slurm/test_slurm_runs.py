@@ -90,6 +90,44 @@ def test_run_and_report_on_two_nodes(cluster: Cluster, tmp_path: Path) -> None:
     cluster.until(report.exists, "the report", 90)
 
 
+@pytest.mark.usefixtures("resuming")
+@pytest.mark.parametrize("kind", ["strong", "weak"])
+def test_template_of_scaling(cluster: Cluster, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "scaling.sh").write_text(template("scaling"))
+    variables = {
+        "DISTSNN": f"{sys.executable} -m distsnn",
+        "RANKS": "1 2",
+        "GROW": "excitatory=100 inhibitory=100" if kind == "weak" else "",
+    }
+    words = ("tutorial", "--time-ms", "50", "--time", "5")
+    done = cluster.execute("bash", "scaling.sh", kind, *words, cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert cluster.wait(line.split()[1])["JobState"] == "COMPLETED"
+    done = cluster.execute("bash", "scaling.sh", kind, "table", cwd=tmp_path, **variables)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["ranks", "1", "2"], done.stdout + done.stderr
+    assert rows[1][-1] == "1.00"
+    assert numbers(cluster, tmp_path / f"{kind}-scaling" / "2.zarr")["ranks"] == 2
+
+
+@pytest.mark.usefixtures("resuming")
+def test_template_of_seeds(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "seeds.sh").write_text(template("seeds"))
+    variables = {"DISTSNN": f"{sys.executable} -m distsnn", "SEEDS": "4-5"}
+    words = (*SMALL, "--time-ms", "50", "--time", "5")
+    done = cluster.execute("bash", "seeds.sh", *words, cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    analysis = done.stdout.splitlines()[-1].split()[1]
+    assert cluster.wait(analysis, timeout=90)["JobState"] == "COMPLETED"
+    text = (tmp_path / "seeds" / f"run-analysis-{analysis}.log").read_text()
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "seeds/run-seed4.zarr",
+        "seeds/run-seed5.zarr",
+    ]
+    assert numbers(cluster, tmp_path / "seeds" / "run-seed5.zarr")["seed"] == 5
+
+
 LONG = "200000"  # ms: more than a start lasts here
 
 

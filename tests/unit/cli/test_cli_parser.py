@@ -27,7 +27,10 @@ def test_settings_may_come_before_the_model() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rnu model.py", "unknown command 'rnu'; allowed: examples, info, report, run; did you"),
+        (
+            "rnu model.py",
+            "unknown command 'rnu'; allowed: examples, info, report, run, submit; did you",
+        ),
         ("run --time 1", "the following arguments are required: MODEL (see distsnn run --help)"),
         ("run m --tim 1", "unknown option '--tim'.*did you mean '--time'"),
         ("run m --partitoin=x", "unknown option '--partitoin'.*did you mean '--partition'"),

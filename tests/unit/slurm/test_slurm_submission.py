@@ -127,6 +127,7 @@ def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
         ("--time-ms 5 --out r.zarr --set exitatory=3", "did you mean 'excitatory'"),
         ("--time-ms 5 --out r.zarr --analyse no.py", "--analyse: no such file; given 'no.py'"),
         ("--time-ms 5 --out r.zarr --run seed=3", "--run: is given as an option of distsnn submit"),
+        ("--time-ms 5 --out r.zarr --run delivry=push", "did you mean '--delivery'"),
         ("--time-ms 5 --out r.zarr --array 3-1", "--array: not an array of seeds"),
     ],
 )
@@ -135,6 +136,16 @@ def test_mistakes_are_told_before_anything_is_queued(words: str, message: str, c
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
+
+
+def test_mpi_that_srun_does_not_know_is_told(
+    program: Callable[[str, str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program("srun", f"cat <<'END'\n{LIST}END")
+    words = [*WORDS, "--time-ms", "5", "--out", "r.zarr", "--dry-run"]
+    assert main(words) == 0
+    assert main([*words, "--mpi", "pmi3"]) == 2
+    assert "--mpi: unknown name 'pmi3'; allowed: none, pmi2, pmix" in capsys.readouterr().err
 
 
 def test_template_is_printed(capsys) -> None:
