@@ -47,11 +47,12 @@ def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("flag", "nodes", "why"),
-    [("none", 1, "sees 1"), ("none", 2, "sees 1"), ("pmix", 2, "knows no PMIx")],
+    [("none", 1, "sees 1"), ("none", 2, "sees 1"), ("pmix", 1, "knows no PMIx")],
 )
 def test_wrong_mpi_is_refused_with_the_right_command(
     cluster: Cluster, flag: str, nodes: int, why: str
 ) -> None:
+    # not pmix on two nodes: on one host their helpers get in each other's way
     done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time", "20")
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("distsnn: ")]
