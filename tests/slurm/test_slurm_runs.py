@@ -129,7 +129,7 @@ def test_template_of_seeds(cluster: Cluster, tmp_path: Path) -> None:
     assert numbers(cluster, tmp_path / "seeds" / "run-seed5.zarr")["seed"] == 5
 
 
-LONG = "200000"  # ms: more than a start lasts here
+LONG = "60000"  # ms: some ten seconds on two nodes
 
 
 @pytest.fixture(scope="module")
