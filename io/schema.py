@@ -213,6 +213,23 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("variables", "list", "names of the arrays"),
         ),
     ),
+    GroupSpec(
+        "attempt{attempt}/notices",
+        "What befell ranks that could not say it themselves; not there if nothing did.",
+    ),
+    GroupSpec(
+        "attempt{attempt}/notices/rank{rank}",
+        "The end of a rank, as noted by others.",
+        (
+            Attribute("rank", "int", "the rank"),
+            Attribute("host", "str", "name of its machine"),
+            Attribute("pid", "int", "its process"),
+            Attribute("when", "str", "wall time at which it was noticed, ISO 8601"),
+            Attribute("what", "str", "what befell it, in words that follow its name"),
+            Attribute("step", "int", "the last step that it told", required=False),
+            Attribute("signal", "int", "signal that ended it, where known", required=False),
+        ),
+    ),
 )
 
 ARRAYS: tuple[ArraySpec, ...] = (
@@ -287,6 +304,11 @@ def attempt_path(attempt: int) -> str:
 def rank_path(attempt: int, rank: int) -> str:
     """Return the path of a rank's group, such as ``attempt000/rank0003``."""
     return f"{attempt_path(attempt)}/rank{rank:04d}"
+
+
+def notices_path(attempt: int) -> str:
+    """Return the path of an attempt's notices, such as ``attempt000/notices``."""
+    return f"{attempt_path(attempt)}/notices"
 
 
 def check_component(name: str, *, where: str) -> str:

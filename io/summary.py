@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from distsnn.io.notices import gone_ranks, read_notices
 from distsnn.io.reader import StoreReader
 
 
@@ -20,10 +21,12 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_ms (all ranks have
-        committed up to there), complete, status (of each rank of the last attempt), build_s,
-        run_s, real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by
-        population, of its recorded neurons over recorded_ms; None where none are recorded),
-        spike_hash. What the run did not note is None.
+        committed up to there), complete, status (of each rank of the last attempt), gone (ranks of
+        it that count as running while their process is not there, on this machine), notices (what
+        was noted of ranks that died or stalled in it, the earliest first), build_s, run_s,
+        real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by population,
+        of its recorded neurons over recorded_ms; None where none are recorded), spike_hash. What
+        the run did not note is None.
 
     Raises
     ------
@@ -34,6 +37,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     metadata = reader.metadata
     wall = metadata.get("wall", {})
     ranks = reader.attempts[-1].ranks if reader.attempts else ()
+    last, numbers = len(reader.attempts) - 1, range(len(ranks))
     return {
         "path": str(path),
         "neurons": reader.n_neurons,
@@ -46,6 +50,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "recorded_ms": reader.complete_step * reader.dt,
         "complete": reader.complete,
         "status": [rank.status for rank in ranks],
+        "gone": gone_ranks(path, last, numbers),
+        "notices": read_notices(path, last, numbers),
         "build_s": wall.get("build_s"),
         "run_s": wall.get("run_s"),
         "real_time_factor": wall.get("real_time_factor"),

@@ -26,8 +26,14 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     """Return the numbers of `distsnn.io.summary.summarise` as a table."""
     state = "complete" if numbers["complete"] else "not complete"
     memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
+    gone = set(numbers.get("gone", ()))
+    status = {
+        f"{one}, but its process is gone" if rank in gone else one
+        for rank, one in enumerate(numbers["status"])
+    }
     rows = [
-        ("state", f"{state}; ranks: {', '.join(sorted(set(numbers['status'])))}"),
+        ("state", f"{state}; ranks: {', '.join(sorted(status))}"),
+        *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
@@ -44,6 +50,13 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     ]
     width = max(len(name) for name, _ in rows)
     return [numbers["path"], *(f"  {name:{width}}  {text}" for name, text in rows)]
+
+
+def _notice(notice: dict[str, Any], dt: float) -> str:
+    step = notice.get("step")
+    at = "" if step is None else f", at {_ms(step * dt)}"
+    rank = f"rank {notice['rank']} (process {notice['pid']} on {notice['host']})"
+    return f"{rank} {notice['what']}{at}; {notice['when']}"
 
 
 def _rates(rates: dict[str, float | None]) -> str:

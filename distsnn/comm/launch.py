@@ -1,29 +1,22 @@
 """Start ranks from a plain Python process: find mpiexec, run it, never leave ranks behind."""
 
-import codecs
 import importlib.util
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import IO, TextIO
 
 from distsnn.comm.ending import write
-from distsnn.comm.launcher import PREFIXES, RANK_VARIABLES, launcher
+from distsnn.comm.launched_job import Job
+from distsnn.comm.launcher import PREFIXES, launcher
+from distsnn.comm.output import Output
 from distsnn.errors import DescriptionError
 
 _INSTALL = "pip install 'distsnn[mpi]'"
-_POLL = 0.1  # s
-_SCAN = 0.5  # s, between two looks at which ranks live
-_KILL_AFTER = 2.0  # s, from asking mpiexec to end to killing all of its processes
 
 # One rank has one core: libraries that start a thread per core would get in each other's way.
 # (numba's variable is left alone: no kernel is parallel, and it names the kernels' disk cache.)
@@ -73,8 +66,9 @@ def launch(
     """Run ``python -m distsnn ARGUMENTS`` on several ranks of this machine and wait for it.
 
     Output goes to this process's standard output and error (to ``sys.stdout`` and ``sys.stderr``
-    where these are something else, as in a notebook). SIGINT, SIGTERM and SIGHUP are passed on;
-    a third signal kills the job.
+    where these are something else, as in a notebook), but for the launcher's own words about a
+    rank that died: a message of ours names the rank and the cause instead. SIGINT, SIGTERM and
+    SIGHUP are passed on; a third signal kills the job.
 
     Parameters
     ----------
@@ -94,7 +88,8 @@ def launch(
     Returns
     -------
     int
-        The job's exit code; 1 if it had to be killed, 128 + the number if ended by a signal.
+        The job's exit code; 1 if a rank died or the job had to be killed, which has then been told;
+        128 + the number if ended by a signal.
 
     Raises
     ------
@@ -104,31 +99,33 @@ def launch(
     """
     _check(ranks)
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    outputs = [(sys.stdout, _descriptor(sys.stdout, 1)), (sys.stderr, _descriptor(sys.stderr, 2))]
     with subprocess.Popen(
         command,
         env=_environment(env),
         stdin=subprocess.DEVNULL,
-        stdout=outputs[0][1],
-        stderr=outputs[1][1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         # Ctrl-C in a terminal then reaches the ranks once, through us.
         start_new_session=True,
     ) as process:
-        pumps = [
-            _pump(pipe, stream)
-            for pipe, (stream, _) in zip((process.stdout, process.stderr), outputs, strict=True)
-            if pipe is not None
-        ]
-        job = _Job(process, max(3.0, 0.25 * ranks) if patience is None else patience)
+        assert process.stdout is not None and process.stderr is not None
+        outputs = [Output(process.stdout, sys.stdout, 1), Output(process.stderr, sys.stderr, 2)]
+        job = Job(process, ranks, max(3.0, 0.25 * ranks) if patience is None else patience)
         try:
             with job.forwarding_signals():
                 code = job.wait()
         finally:
             if process.poll() is None:
                 job.kill()
-        for pump in pumps:
-            pump.join(timeout=2.0)
-    return code
+            for output in outputs:
+                output.finish()
+        verdict = job.verdict(code, " ".join(output.banner for output in outputs))
+        crashes = _shortened("".join(output.crashes for output in outputs))
+        if verdict.message is not None:
+            write(verdict.message + _place(crashes))
+        sys.stderr.write(crashes)
+        sys.stderr.flush()
+    return verdict.code
 
 
 def _check(ranks: int) -> None:
@@ -159,158 +156,21 @@ def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
         environment[name] = "1"
     for name, value in _OVERSUBSCRIBE.items():
         environment.setdefault(name, value)
+    # A rank that crashes then says where; what it says is shown after our message.
+    environment.setdefault("PYTHONFAULTHANDLER", "1")
     environment.update(added or {})
     return environment
 
 
-def _descriptor(stream: TextIO, expected: int) -> int | None:
-    # None: inherit the descriptor; else a pipe to be copied to the stream.
-    try:
-        inherit = stream.fileno() == expected
-    except (AttributeError, OSError, ValueError):
-        inherit = False
-    if inherit:
-        stream.flush()
-    return None if inherit else subprocess.PIPE
+def _shortened(crashes: str) -> str:
+    # without the list of all compiled modules that are loaded
+    return re.sub(r"\n+Extension modules: .*", "", crashes)
 
 
-def _pump(pipe: IO[bytes], stream: TextIO) -> threading.Thread:
-    def copy() -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        while chunk := os.read(pipe.fileno(), 65536):
-            stream.write(decoder.decode(chunk))
-            stream.flush()
-
-    thread = threading.Thread(target=copy, name="distsnn-launch-output", daemon=True)
-    thread.start()
-    return thread
-
-
-class _Job:
-    # mpiexec and its ranks, watched through /proc.
-
-    def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
-        self._process = process
-        self._patience = patience
-        self._signals: list[int] = []
-        self._ranks: set[int] = set()
-        self._first_death: float | None = None
-
-    @contextmanager
-    def forwarding_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            self._signals.append(number)
-            if len(self._signals) > 2:
-                self.kill()
-            elif self._process.poll() is None:
-                self._send(number)
-
-        saved = {
-            number: signal.signal(number, forward)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in saved.items():
-                signal.signal(number, handler)
-
-    def wait(self) -> int:
-        next_scan = 0.0
-        while True:
-            try:
-                code = self._process.wait(_POLL)
-                break
-            except subprocess.TimeoutExpired:
-                pass
-            if time.monotonic() >= next_scan:
-                next_scan = time.monotonic() + _SCAN
-                if self._overdue():
-                    self.kill()
-                    write(
-                        f"a rank ended and the job did not within {self._patience:g} s: "
-                        "all its processes were ended"
-                    )
-                    return 1
-        if code != 0 and self._signals:
-            return 128 + self._signals[0]
-        return code if code >= 0 else 128 - code
-
-    def _send(self, number: int) -> None:
-        # Straight to the ranks, which stop in good order: mpiexec would add words of its own to
-        # a SIGINT, and end the ranks at once on the others.
-        ranks = _descendants(self._process.pid, ranks_only=True)
-        for pid in ranks:
-            _signal(pid, number)
-        if not ranks:
-            self._process.send_signal(number)
-
-    def kill(self) -> None:
-        # mpiexec first, which can end ranks on other machines; then whatever is left here.
-        family = _descendants(self._process.pid)
-        self._process.terminate()
-        try:
-            self._process.wait(_KILL_AFTER)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pid in family | self._ranks:
-            if _alive(pid):
-                _signal(pid, signal.SIGKILL)
-
-    def _overdue(self) -> bool:
-        self._ranks |= {pid for pid in _descendants(self._process.pid, ranks_only=True)}
-        if self._first_death is None:
-            if any(not _alive(pid) for pid in self._ranks):
-                self._first_death = time.monotonic()
-            return False
-        return time.monotonic() - self._first_death > self._patience
-
-
-def _descendants(pid: int, *, ranks_only: bool = False) -> set[int]:
-    found: set[int] = set()
-    for child in _children(pid):
-        if ranks_only and _is_rank(child):
-            found.add(child)  # what a rank starts is its own business
-            continue
-        found |= _descendants(child, ranks_only=ranks_only)
-        if not ranks_only:
-            found.add(child)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:  # gone meanwhile, or a kernel that does not tell
-        return []
-
-
-def _is_rank(pid: int) -> bool:
-    try:
-        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return any(
-        entry.partition(b"=")[0].decode(errors="replace") in RANK_VARIABLES for entry in entries
-    )
-
-
-def _alive(pid: int) -> bool:
-    # An ending process has no command line any more while its memory is being freed.
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return False
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _place(crashes: str) -> str:
+    # Where a rank crashed: the innermost line that is not the standard library's.
+    standard = sysconfig.get_path("stdlib")
+    for file, line, name in re.findall(r'^  File "(.+)", line (\d+) in (\S+)', crashes, re.M):
+        if not file.startswith(standard) or "site-packages" in file:
+            return f" in {name} ({file}, line {line})"
+    return ""

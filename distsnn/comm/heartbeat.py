@@ -1,0 +1,336 @@
+"""A thread in every rank that notices when another dies or stalls, and then ends the job.
+
+MPI does not: the ranks that are left wait for the lost one for good. Threads exchange a small
+message a second over sockets of their own, whatever the main threads are busy with: compiled code
+runs without Python's lock. A closed socket is a death, silence a stall. Who notices either tells
+the others, and each ends itself; one of them says why.
+"""
+
+import contextlib
+import math
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from distsnn.comm.agreement import summary
+from distsnn.comm.ending import write
+from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, parent_of
+from distsnn.comm.protocol import Communicator
+from distsnn.comm.witness import now, write_notice
+from distsnn.errors import DescriptionError
+
+DEFAULT_LIMIT_S = 60.0
+SHORTEST_LIMIT_S = 1.0
+_PERIOD = 1.0  # s between two messages; a quarter of a shorter limit
+# After a death the launcher ends the job, or a rank that fails says why; only then do we, s.
+_DEATH_PATIENCE = 3.0
+_FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
+_STAGGER, _MOST_STAGGER = 0.4, 1.6  # s, between ranks that may all want to speak
+_PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
+
+
+def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
+    """Return a limit on a rank's silence, s, if it is one.
+
+    Raises
+    ------
+    DescriptionError
+        If it is less than 1 s or not a number. Infinity is fine: stalls are not noticed then.
+    """
+    if math.isnan(limit_s) or limit_s < SHORTEST_LIMIT_S:
+        raise DescriptionError(
+            "out of range",
+            where=where,
+            value=limit_s,
+            allowed=f"at least {SHORTEST_LIMIT_S:g} s, or inf",
+        )
+    return float(limit_s)
+
+
+class Heartbeat:
+    """Watches over the ranks of a job from `start` to `stop`. A context manager does both.
+
+    Nothing is done for a single rank.
+
+    Parameters
+    ----------
+    communicator : Communicator
+        The ranks; starting is collective.
+    limit_s : float
+        The job is ended if a rank is not heard of for so long, s.
+    notices : Path, optional
+        The current attempt's ``notices`` in the run's store, where what befell a rank is noted.
+
+    Attributes
+    ----------
+    step : int
+        The step that this rank has reached; its owner may update it, and notices tell it.
+    unreached : tuple of int
+        Ranks that could not be connected, after `start`: they are not watched.
+
+    Raises
+    ------
+    DescriptionError
+        If the limit is out of range.
+    """
+
+    def __init__(
+        self,
+        communicator: Communicator,
+        limit_s: float = DEFAULT_LIMIT_S,
+        notices: Path | None = None,
+    ) -> None:
+        self.limit_s = check_limit(limit_s)
+        self.step = 0
+        self.unreached: tuple[int, ...] = ()
+        self._communicator = communicator
+        self._notices = None if notices is None else notices.absolute()
+        self._period = min(_PERIOD, self.limit_s / 4)
+        self._links: list[Link] = []
+        self._witness: Link | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._failed: str | None = None
+        # The thread's own clock: it stands while the whole job is suspended.
+        self._clock = 0.0
+        self._own: Place | None = None
+
+    @property
+    def notices(self) -> Path | None:
+        """Where notices are written; may be set once there is a store."""
+        return self._notices
+
+    @notices.setter
+    def notices(self, folder: Path | None) -> None:
+        self._notices = None if folder is None else folder.absolute()
+        self._wake()
+
+    def start(self) -> None:
+        """Connect the ranks and begin to watch. Collective; takes a few seconds at most."""
+        rank, size = self._communicator.rank, self._communicator.size
+        if size == 1 or self._thread is not None:
+            return
+        listeners = Listeners(
+            has_children=bool(children_of(rank, size)),
+            is_first_on_node=self._communicator.node_rank == 0,
+        )
+        try:
+            places = self._communicator.allgather(listeners.place(rank))
+            self._own = places[rank]
+            links = listeners.connect(places, rank)
+            # A connection counts where both sides have it.
+            reached = self._communicator.allgather([one.place.rank for one in links if one.place])
+            for link in links:
+                assert link.place is not None
+                if rank in reached[link.place.rank]:
+                    self._links.append(link)
+                else:
+                    link.connection.close()
+            self._witness = listeners.witness(places, rank)
+        finally:
+            listeners.close()
+        self._tell_unreached(places, reached)
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._thread = threading.Thread(target=self._watch, name="distsnn-heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self, failed: BaseException | None = None) -> None:
+        """End watching: this rank leaves in good order, or says itself why it fails.
+
+        Not collective; stopping again does nothing.
+        """
+        if self._thread is None or self._stopping.is_set():
+            return
+        self._failed = None if failed is None else summary(failed)
+        self._stopping.set()
+        self._wake()
+        self._thread.join(timeout=5.0)
+        self._waker.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop(error)
+
+    def _tell_unreached(self, places: list[Place], reached: list[list[int]]) -> None:
+        parents = ((one.rank, parent_of(one.rank)) for one in places)
+        self.unreached = tuple(
+            rank
+            for rank, parent in parents
+            if parent is not None
+            if not (rank in reached[parent] and parent in reached[rank])
+        )
+        if self.unreached and self._communicator.rank == 0:
+            ranks = ", ".join(f"{rank} on {places[rank].host}" for rank in self.unreached)
+            write(f"heartbeat: no connection to rank {ranks}: a stall there will not be noticed")
+
+    def _wake(self) -> None:
+        if self._thread is not None:
+            # full: it will wake anyway; closed: it has ended
+            with contextlib.suppress(OSError):
+                self._waker.send(b".")
+
+    # From here on: the thread.
+
+    def _watch(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            for link in self._all():
+                selector.register(link.connection, selectors.EVENT_READ, link)
+            told: Path | None = None
+            last = next_beat = time.monotonic()
+            while not self._stopping.is_set():
+                if self._notices != told and self._notices is not None:
+                    told = self._notices
+                    self._tell_witness({"notices": str(told)})
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + self._period
+                    for link in self._all():
+                        link.send({"step": self.step})
+                for key, _ in selector.select(max(0.0, next_beat - time.monotonic())):
+                    if key.data is None:
+                        self._woken.recv(4096)
+                    elif not self._hear(key.data):
+                        selector.unregister(key.fileobj)
+                # A thread that was held up itself, as when the whole job was suspended, must not
+                # take that time for the others' silence.
+                self._clock += min(time.monotonic() - last, 2 * self._period)
+                last = time.monotonic()
+                silent = [one for one in self._links if self._silence(one) > self.limit_s]
+                if silent:
+                    # those that will be next: a host's ranks fall silent together
+                    slack = self.limit_s - 2.5 * self._period
+                    self._end_silent([o for o in self._links if self._silence(o) > slack])
+            self._say_bye()
+        for link in self._all():
+            link.connection.close()
+        self._woken.close()
+
+    def _all(self) -> list[Link]:
+        return self._links if self._witness is None else [*self._links, self._witness]
+
+    def _silence(self, link: Link) -> float:
+        return self._clock - link.heard
+
+    def _tell_witness(self, message: dict[str, Any]) -> None:
+        if self._witness is not None:
+            self._witness.send(message)
+
+    def _say_bye(self) -> None:
+        failed = {} if self._failed is None else {"failing": True}
+        for link in self._all():
+            link.send({**failed, "bye": True})
+
+    def _hear(self, link: Link) -> bool:
+        # False once there is nothing more to be heard.
+        messages = link.receive()
+        if link.place is None:
+            if messages is None:
+                self._witness = None
+            return messages is not None
+        if messages is None:
+            self._drop(link)
+            self._end_dead(link)
+            return False
+        link.heard = self._clock
+        for message in messages:
+            link.step = message.get("step", link.step)
+            if "failing" in message:
+                self._pass_on({"failing": True}, link)
+                self._tell_witness({"failing": True})
+            if "lost" in message:
+                self._pass_on(message, link)
+                self._end(None, _FOLLOWER_PATIENCE + float(message["patience"]))
+            if "bye" in message:
+                self._drop(link)
+                return False
+        return True
+
+    def _drop(self, link: Link) -> None:
+        link.connection.close()
+        self._links.remove(link)
+
+    def _pass_on(self, message: dict[str, Any], source: Link | None = None) -> None:
+        for link in self._links:
+            if link is not source:
+                link.send(message)
+
+    def _end_dead(self, link: Link) -> None:
+        assert link.place is not None and self._own is not None
+        patience = _DEATH_PATIENCE + self._stagger([link])
+        self._pass_on({"lost": [link.place.rank], "patience": patience})
+        what = "ended without a word"
+        message = f"{_named([link])} {what}{_at([link])}: the job is ended"
+        self._end(message, patience, {"what": what}, [link])
+
+    def _end_silent(self, links: list[Link]) -> None:
+        what = f"was not heard of for {self.limit_s:g} s"
+        patience = self._stagger(links)
+        self._note({"what": what}, links)  # at once: the launcher kills whoever is left
+        self._pass_on({"lost": [o.place.rank for o in links if o.place], "patience": patience})
+        why = "stopped, or its machine or network down"
+        message = f"{_named(links)} {what}{_at(links)} ({why}): the job is ended"
+        self._end(message, patience)
+
+    def _stagger(self, links: Iterable[Link]) -> float:
+        # The children of a lost rank do not hear of each other: they speak one after the other,
+        # and the first to end takes the launcher, and so the rest, with it.
+        assert self._own is not None
+        rank, size = self._communicator.rank, self._communicator.size
+        orphaned = any(one.place is not None and one.place.rank < rank for one in links)
+        return min(_STAGGER, _MOST_STAGGER / size) * rank if orphaned else 0.0
+
+    def _note(self, about: dict[str, Any], links: Iterable[Link]) -> None:
+        for link in links:
+            if self._notices is None or link.place is None:
+                continue
+            place = link.place
+            notice: dict[str, Any] = {"rank": place.rank, "host": place.host, "pid": place.pid}
+            if link.step is not None:
+                notice["step"] = link.step
+            # Nothing can be done about a full disk now; the message on the screen stays.
+            with contextlib.suppress(OSError):
+                write_notice(self._notices, notice | {"when": now()} | about)
+
+    def _end(
+        self,
+        message: str | None,
+        patience: float,
+        about: dict[str, Any] | None = None,
+        links: Iterable[Link] = (),
+    ) -> None:
+        # Unless the main thread ends in order meanwhile, end this process: nothing else can be
+        # done for a main thread that waits inside MPI.
+        if self._stopping.wait(patience):
+            return
+        if about is not None:
+            self._note(about, links)
+        if message is not None:
+            write(message)
+            time.sleep(_PIPE_DELAY)
+        self._tell_witness({"failing": True, "bye": True})
+        os._exit(1)
+
+
+def _named(links: list[Link]) -> str:
+    places = [one.place for one in links if one.place is not None]
+    return " and ".join(f"rank {p.rank} (process {p.pid} on {p.host})" for p in places)
+
+
+def _at(links: list[Link]) -> str:
+    steps = [one.step for one in links if one.step]
+    return f", at step {min(steps)}" if steps else ""

@@ -1,0 +1,93 @@
+"""What befell ranks that could not say it themselves: a killed process, a machine that went down.
+
+`distsnn.comm.witness` writes a notice when a rank dies or stalls. A rank that still counts as
+running while its process is gone had no witness, or was ended with a job that failed.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from distsnn.io.nodes import open_group, open_root, read_attributes
+from distsnn.io.schema import notices_path, rank_path
+
+
+def notices_folder(path: str | os.PathLike[str], attempt: int) -> Path:
+    """Return where the notices of an attempt are written, in the run's store at `path`."""
+    return Path(path).absolute() / notices_path(attempt)
+
+
+def read_notices(
+    path: str | os.PathLike[str], attempt: int, ranks: Iterable[int]
+) -> list[dict[str, Any]]:
+    """Return the notices of an attempt, the earliest first.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The run's store.
+    attempt : int
+        The attempt.
+    ranks : iterable of int
+        Its ranks.
+
+    Returns
+    -------
+    list of dict
+        rank, host, pid, when, what; step and signal where known.
+
+    Raises
+    ------
+    StoreError
+        If a notice is damaged.
+    """
+    root = open_root(Path(path))
+    if open_group(root, notices_path(attempt)) is None:
+        return []
+    groups = (open_group(root, f"{notices_path(attempt)}/rank{rank:04d}") for rank in ranks)
+    found = [read_attributes(group) for group in groups if group is not None]
+    return sorted(found, key=lambda notice: str(notice["when"]))
+
+
+def gone_ranks(path: str | os.PathLike[str], attempt: int, ranks: Iterable[int]) -> list[int]:
+    """Return the ranks of an attempt that count as running while their process is gone.
+
+    Only those of this machine: of others nothing can be said.
+    """
+    folder = Path(path)
+    root = open_root(folder)
+    paths = ((rank, rank_path(attempt, rank)) for rank in ranks)
+    return [rank for rank, own in paths if _is_gone(open_group(root, own), folder / own)]
+
+
+def _is_gone(group: zarr.Group | None, folder: Path) -> bool:
+    if group is None:
+        return False
+    attributes = read_attributes(group)
+    if attributes["status"] != "running" or attributes.get("host") != socket.gethostname():
+        return False
+    pid = attributes.get("pid")
+    if pid is None:
+        return False
+    written = (folder / "zarr.json").stat().st_mtime
+    started = _started(pid)
+    # A process that is younger than what it should have written only has the number.
+    return started is None or started > written + 1.0
+
+
+def _started(pid: int) -> float | None:
+    # When a process started, s since 1970; None if there is none, or only its remains.
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return None
+    if fields[0] in "ZX":
+        return None
+    age = uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
