@@ -3,6 +3,7 @@
 from distsnn.comm.agreement import agree, first_on_node, together
 from distsnn.comm.ending import guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
+from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import DryRun, SingleProcess
@@ -14,6 +15,7 @@ __all__ = [
     "DryRun",
     "Exchange",
     "ExchangeCounters",
+    "Heartbeat",
     "Launcher",
     "SingleProcess",
     "agree",

@@ -63,6 +63,8 @@ class ProcessExit:
                 found = _seen(self.pid)
             if found is not None or time.monotonic() > limit:
                 return found
+            if not Path(f"/proc/{self.pid}").exists():
+                return self._told()  # its parent has looked: there is nothing more to come
             time.sleep(_LOOK_EVERY)
 
     def ended(self, patience: float = 0.0) -> bool:

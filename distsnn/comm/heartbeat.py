@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +32,7 @@ _PERIOD = 1.0  # s between two messages; a quarter of a shorter limit
 _DEATH_PATIENCE = 3.0
 _FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
 _STAGGER, _MOST_STAGGER = 0.4, 1.6  # s, between ranks that may all want to speak
+_WRITING = 2.0  # s, at most, for a notice or the message
 _PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
 
 
@@ -278,12 +279,13 @@ class Heartbeat:
         self._end(message, patience, {"what": what}, [link])
 
     def _end_silent(self, links: list[Link]) -> None:
-        what = f"was not heard of for {self.limit_s:g} s"
+        what = f"not heard of for {self.limit_s:g} s"
         patience = self._stagger(links)
-        self._note({"what": what}, links)  # at once: the launcher kills whoever is left
+        self._note({"what": f"was {what}"}, links)  # at once: the launcher kills whoever is left
         self._pass_on({"lost": [o.place.rank for o in links if o.place], "patience": patience})
         why = "stopped, or its machine or network down"
-        message = f"{_named(links)} {what}{_at(links)} ({why}): the job is ended"
+        verb = "was" if len(links) == 1 else "were"
+        message = f"{_named(links)} {verb} {what}{_at(links)} ({why}): the job is ended"
         self._end(message, patience)
 
     def _stagger(self, links: Iterable[Link]) -> float:
@@ -295,16 +297,22 @@ class Heartbeat:
         return min(_STAGGER, _MOST_STAGGER / size) * rank if orphaned else 0.0
 
     def _note(self, about: dict[str, Any], links: Iterable[Link]) -> None:
-        for link in links:
-            if self._notices is None or link.place is None:
-                continue
-            place = link.place
-            notice: dict[str, Any] = {"rank": place.rank, "host": place.host, "pid": place.pid}
-            if link.step is not None:
-                notice["step"] = link.step
+        folder = self._notices
+        if folder is None:
+            return
+        notices = []
+        for place, step in ((one.place, one.step) for one in links):
+            assert place is not None
+            notice = {"rank": place.rank, "host": place.host, "pid": place.pid, "when": now()}
+            notices.append(notice | about | ({} if step is None else {"step": step}))
+
+        def write_all() -> None:
             # Nothing can be done about a full disk now; the message on the screen stays.
             with contextlib.suppress(OSError):
-                write_notice(self._notices, notice | {"when": now()} | about)
+                for notice in notices:
+                    write_notice(folder, notice)
+
+        _within(_WRITING, write_all)
 
     def _end(
         self,
@@ -320,14 +328,21 @@ class Heartbeat:
         if about is not None:
             self._note(about, links)
         if message is not None:
-            write(message)
+            _within(_WRITING, lambda: write(message))
             time.sleep(_PIPE_DELAY)
         self._tell_witness({"failing": True, "bye": True})
         os._exit(1)
 
 
+def _within(limit_s: float, action: Callable[[], None]) -> None:
+    # Files and pipes may be beyond the network that is down, and a write to them never return.
+    thread = threading.Thread(target=action, name="distsnn-heartbeat-writing", daemon=True)
+    thread.start()
+    thread.join(timeout=limit_s)
+
+
 def _named(links: list[Link]) -> str:
-    places = [one.place for one in links if one.place is not None]
+    places = sorted((one.place for one in links if one.place), key=lambda place: place.rank)
     return " and ".join(f"rank {p.rank} (process {p.pid} on {p.host})" for p in places)
 
 

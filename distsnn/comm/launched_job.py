@@ -44,6 +44,42 @@ class Death:
     status: int | None
 
 
+def judge(code: int, first: Death | None, banner: str, *, memory: bool = False) -> Verdict:
+    """Return how a job ended that nobody interrupted.
+
+    Parameters
+    ----------
+    code : int
+        mpiexec's code, which may be that of any rank.
+    first : Death or None
+        The first rank that did not end well, if it was seen.
+    banner : str
+        What mpiexec said about it. MPICH's names a process, but not always the right one.
+    memory : bool
+        Whether this machine has killed a process for lack of memory meanwhile.
+    """
+    number = None if first is None else signal_of(first.status)
+    if code in _SAID and (number is None or number in _LAUNCHER_KILLS):
+        return Verdict(code)
+    if first is None:
+        # nothing was seen: as before the first look, or where the ranks are on other machines
+        return Verdict(code if code >= 0 else 128 - code)
+    if first.status is not None and number is None and first.status >> 8 in _SAID:
+        return Verdict(first.status >> 8)
+    return Verdict(1, told(first, banner, memory=memory))
+
+
+def told(death: Death, banner: str, *, memory: bool = False) -> str:
+    """Return a death in words: which rank, which process, and how."""
+    status = death.status
+    if status is None:
+        # mpiexec tells some rank's: the first one's unless it is what it ended the others with
+        found = re.search(r"EXIT CODE: (\d+)", banner)
+        if found and (number := int(found[1]) & 0x7F) not in (0, *_LAUNCHER_KILLS):
+            status = number
+    return f"rank {death.rank} (process {death.pid}) {words(status, memory=memory)}"
+
+
 class Job:
     """A running job.
 
@@ -128,23 +164,16 @@ class Job:
         banner : str
             What mpiexec said about a rank that died.
         """
+        memory = memory_kills() > self._memory_kills
         first = next((one for one in self._deaths if one.status != 0), None)
         if self._killed:
             what = f"a rank ended and the job did not within {self._patience:g} s"
             if first is not None:
-                what = f"{self._told(first, banner)}, and the job did not end"
+                what = f"{told(first, banner, memory=memory)}, and the others did not"
             return Verdict(1, f"{what}: all its processes were ended")
         if code != 0 and self._signals:
             return Verdict(128 + self._signals[0])
-        number = None if first is None else signal_of(first.status)
-        if code in _SAID and (number is None or number in _LAUNCHER_KILLS):
-            return Verdict(code)
-        if first is None:
-            # nothing was seen: as before the first look, or where the ranks are on other machines
-            return Verdict(code if code >= 0 else 128 - code)
-        if first.status is not None and number is None and first.status >> 8 in _SAID:
-            return Verdict(first.status >> 8)
-        return Verdict(1, self._told(first, banner))
+        return judge(code, first, banner, memory=memory)
 
     def kill(self) -> None:
         """End all processes of the job."""
@@ -190,17 +219,6 @@ class Job:
                 self._first_missing = time.monotonic()
             return False
         return time.monotonic() - self._first_missing > self._patience
-
-    def _told(self, death: Death, banner: str) -> str:
-        status = death.status
-        if status is None:
-            # Told by mpiexec, but not of which rank: unless it is what mpiexec ends the others with
-            found = re.search(r"EXIT CODE: (\d+)", banner)
-            if found and (number := int(found[1]) & 0x7F) not in (0, *_LAUNCHER_KILLS):
-                status = number
-        memory = memory_kills() > self._memory_kills
-        how = words(status, memory=memory)
-        return f"rank {death.rank} (process {death.pid}) {how}"
 
 
 def _descendants(pid: int) -> set[int]:

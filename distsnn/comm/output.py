@@ -50,10 +50,11 @@ class Sieve:
             else:
                 first = re.search(re.escape(_BANNER) + b"|" + re.escape(_CRASH), self._held)
                 if first is None:
-                    keep = len(self._held) - max(
-                        _overlap(self._held, _BANNER), _overlap(self._held, _CRASH)
-                    )
-                    shown += self._take(keep)
+                    banner, crash = (_overlap(self._held, one) for one in (_BANNER, _CRASH))
+                    keep = len(self._held) - max(banner, crash)
+                    if banner and self._after_blank_line(shown + self._held[:keep]):
+                        keep -= 1
+                    shown += self._take(max(keep, 0))
                     break
                 shown += self._take(first.start())
                 self._within = first.group()
@@ -136,8 +137,9 @@ class Output:
             while chunk := os.read(self._pipe.fileno(), 65536):
                 self._show(self._sieve.feed(chunk))
             self._show(self._sieve.finish())
-        except BrokenPipeError:
-            # Whoever read our output has left: the job is told in the same way.
+        except (OSError, ValueError):
+            # Whoever read our output has left, the disk that it went to is full, or the stream was
+            # closed: the job is told in the same way, and never waits for a pipe nobody reads.
             self._pipe.close()
 
     def _show(self, data: bytes) -> None:

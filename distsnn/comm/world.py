@@ -1,5 +1,7 @@
 """The communicator of this process: MPI under a launcher, one process otherwise."""
 
+import contextlib
+import faulthandler
 import importlib
 import importlib.util
 import os
@@ -73,6 +75,7 @@ def start(main: Callable[[Communicator], int | None]) -> int:
     int
         Exit code, the same on all ranks.
     """
+    _show_crashes()
     try:
         communicator = world()
     except DescriptionError as error:
@@ -85,6 +88,13 @@ def start(main: Callable[[Communicator], int | None]) -> int:
             time.sleep(_WAIT_FOR_SPEAKER)
         return 2
     return guard(communicator, lambda: main(communicator))
+
+
+def _show_crashes() -> None:
+    # A segmentation fault then tells its place on standard error; it costs nothing before.
+    if not faulthandler.is_enabled():
+        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+            faulthandler.enable()  # not where standard error is no file
 
 
 def _started(launched: Launcher | None) -> str:

@@ -42,7 +42,7 @@ def test_ranks_started_by_the_command_end_as_well(small: Path) -> None:
 
 def test_rank_that_is_killed_ends_the_job(small: Path) -> None:
     ended = run("run", small, "--set", "fault=kill", "rank=1", "--time", "100", "--ranks", "2")
-    one_message(ended, "a rank was killed or crashed")
+    one_message(ended, r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory")
     assert ended.code == 1
     assert ended.since_error < SOON
 

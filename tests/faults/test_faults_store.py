@@ -161,7 +161,7 @@ def test_killed_rank_loses_nothing_that_was_committed(small: Path, tmp_path: Pat
         os.kill(victim, signal.SIGKILL)
         killed = time.time()
         ended = job.end(timeout=60)
-    one_message(ended, "a rank was killed or crashed")
+    one_message(ended, r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory")
     assert ended.code == 1
     assert ended.at - killed < SOON
     assert readable(out) >= committed.n_spikes > 0

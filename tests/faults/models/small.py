@@ -1,5 +1,6 @@
 """A small network that spikes, and does as its parameters say on one of the ranks."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -50,6 +51,10 @@ def fail(fault):
             sys.exit(3)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            ctypes.string_at(0)
+        case "leave":
+            os._exit(7)
         case "memory":
             raise MemoryError
         case "refuse":

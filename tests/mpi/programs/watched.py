@@ -1,7 +1,7 @@
 """Run on N ranks under a heartbeat: something befalls one rank, as the arguments say.
 
-watched.py FATE RANK LIMIT_S NOTICES: all others then wait inside MPI (FATE ``... busy``: hold
-Python's lock instead), so that only their heartbeats can act.
+watched.py FATE RANK LIMIT_S NOTICES [busy | idle SECONDS]: all others then wait inside MPI, so that
+only their heartbeats can act; or first for some seconds, busy with Python's lock held or idle.
 """
 
 import ctypes
@@ -31,21 +31,20 @@ def befall(fate: str) -> None:
 
 
 def main(ranks: Communicator) -> int:
-    fate, victim, limit, notices = sys.argv[1:5]
+    fate, victim, limit, notices, *how = sys.argv[1:]
     # such as a handler of Simulation: a launcher's TERM alone ends no rank
     signal.signal(signal.SIGTERM, lambda *_: None)
     with Heartbeat(ranks, float(limit), Path(notices) if notices else None) as heartbeat:
         heartbeat.step = 100 + ranks.rank
         print(f"rank {ranks.rank} is {os.getpid()}", flush=True)
         # a beat or two, so that the step is known
-        time.sleep(1.2 if fate != "none" else 0.1)
+        time.sleep(0.1 if fate == "none" else 1.2)
         ranks.barrier()
         if ranks.rank == int(victim):
             befall(fate)
-        if "busy" in sys.argv:
-            limit_s = time.monotonic() + 30.0
-            while time.monotonic() < limit_s:
-                sum(range(1000))
+        end = time.monotonic() + (float(how[1]) if how else 0.0)
+        while time.monotonic() < end:
+            sum(range(1000)) if how[0] == "busy" else time.sleep(0.1)
         ranks.barrier()
     return 0
 

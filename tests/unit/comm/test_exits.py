@@ -1,0 +1,66 @@
+"""How processes ended, asked from outside, and in which words."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from distsnn.comm.exits import ProcessExit, alive, signal_of, words
+
+
+def child(script: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(["sh", "-c", f"sleep 0.1; {script}"])
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("kill -SEGV $$", signal.SIGSEGV), ("exit 7", 7 << 8), ("exit 0", 0)]
+)
+def test_status_of_a_process_that_nobody_has_reaped(script: str, status: int) -> None:
+    with child(script) as process:
+        watched = ProcessExit(process.pid)
+        assert not watched.ended()
+        assert watched.ended(5.0)
+        assert watched.status() == status
+        watched.close()
+
+
+def test_status_of_a_process_that_was_reaped_is_told_or_unknown_at_once() -> None:
+    with child("kill -SEGV $$") as process:
+        watched = ProcessExit(process.pid)
+        process.wait()
+    begin = time.monotonic()
+    # known from Linux 6.15 on
+    assert watched.status(patience=5.0) in {signal.SIGSEGV, None}
+    assert time.monotonic() - begin < 1.0
+    watched.close()
+
+
+def test_a_process_that_runs_has_no_status() -> None:
+    with child("sleep 5") as process:
+        watched = ProcessExit(process.pid)
+        assert watched.status(patience=0.05) is None
+        assert alive(process.pid)
+        process.kill()
+        assert watched.ended(5.0)
+        watched.close()
+    assert not alive(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("status", "memory", "text"),
+    [
+        (9, False, "was ended by signal 9 (SIGKILL), as when memory runs out"),
+        (9, True, "was ended by signal 9 (SIGKILL): the machine ran out of memory"),
+        (11 | 0x80, True, "was ended by signal 11 (SIGSEGV)"),  # with a core dump
+        (7 << 8, False, "ended by itself with exit code 7"),
+        (None, False, "ended without a word"),
+        (63, False, "was ended by signal 63"),
+    ],
+)
+def test_words(status: int | None, memory: bool, text: str) -> None:
+    assert words(status, memory=memory) == text
+
+
+def test_signal_of_a_status() -> None:
+    assert [signal_of(one) for one in (None, 0, 7 << 8, 9, 11 | 0x80)] == [None] * 3 + [9, 11]

@@ -1,0 +1,149 @@
+"""Heartbeats among ranks that are threads: the tree, the setup, and what a notice is."""
+
+import json
+import math
+import socket
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import zarr
+from thread_ranks import run
+
+from distsnn.comm import Communicator, SingleProcess, heartbeat_links
+from distsnn.comm.heartbeat import Heartbeat, check_limit
+from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
+from distsnn.comm.witness import MOST_LINE, Lines, write_notice
+from distsnn.errors import DescriptionError
+
+NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended without a word"}
+
+
+@pytest.mark.parametrize("size", [1, 2, FAN_OUT + 1, FAN_OUT + 2, 1000])
+def test_ranks_form_one_tree(size: int) -> None:
+    found = [(child, rank) for rank in range(size) for child in children_of(rank, size)]
+    assert sorted(child for child, _ in found) == list(range(1, size))
+    assert all(parent_of(child) == rank < child for child, rank in found)
+    assert parent_of(0) is None
+    assert max(len(children_of(rank, size)) for rank in range(size)) <= FAN_OUT
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, 0.99, math.nan])
+def test_limit_out_of_range_is_refused(limit: float) -> None:
+    with pytest.raises(DescriptionError, match=r"heartbeat: out of range.*at least 1 s, or inf"):
+        check_limit(limit)
+
+
+def test_limits() -> None:
+    assert check_limit(1) == 1.0
+    assert check_limit(math.inf) == math.inf
+
+
+def test_single_rank_is_left_alone() -> None:
+    threads = threading.active_count()
+    with Heartbeat(SingleProcess()) as heartbeat:
+        assert threading.active_count() == threads
+    assert heartbeat.unreached == ()
+
+
+def test_all_ranks_are_reached_and_leave_in_order() -> None:
+    def main(ranks: Communicator) -> tuple[int, ...]:
+        with Heartbeat(ranks, 5.0) as heartbeat:
+            heartbeat.step = 7
+            ranks.barrier()
+        heartbeat.stop()  # again does nothing
+        return heartbeat.unreached
+
+    results, aborted = run(4, main)
+    assert results == [()] * 4
+    assert aborted is None
+    assert not [one for one in threading.enumerate() if "heartbeat" in one.name]
+
+
+def test_rank_out_of_reach_delays_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect = socket.create_connection
+
+    def blocked(address: tuple[str, int], timeout: float) -> socket.socket:
+        if threading.current_thread() in victims:
+            time.sleep(timeout)
+            raise TimeoutError("timed out")
+        return connect(address, timeout=timeout)
+
+    victims: list[threading.Thread] = []
+    monkeypatch.setattr(heartbeat_links, "_SETUP", 0.5)
+    monkeypatch.setattr(socket, "create_connection", blocked)
+
+    def main(ranks: Communicator) -> tuple[int, ...]:
+        if ranks.rank == 2:
+            victims.append(threading.current_thread())
+        with Heartbeat(ranks, 5.0) as heartbeat:
+            ranks.barrier()
+        return heartbeat.unreached
+
+    begin = time.monotonic()
+    results, _ = run(3, main)
+    assert results == [(2,)] * 3
+    assert time.monotonic() - begin < 5.0
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("distsnn: heartbeat: no connection to rank 2 on ")
+
+
+def test_stranger_is_not_taken_for_a_rank() -> None:
+    listeners = [Listeners(has_children=rank == 0, is_first_on_node=False) for rank in range(2)]
+    places = [one.place(rank) for rank, one in enumerate(listeners)]
+    port = places[0].port
+    assert port is not None
+    silent = socket.create_connection(("127.0.0.1", port))
+    wrong = socket.create_connection(("127.0.0.1", port))
+    wrong.sendall(json.dumps({"token": "guess", "rank": 1}).encode() + b"\n")
+    links: dict[int, list[heartbeat_links.Link]] = {}
+
+    def connect(rank: int) -> None:
+        links[rank] = listeners[rank].connect(places, rank)
+
+    threads = [threading.Thread(target=connect, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (accepted,), (made,) = links[0], links[1]
+    assert accepted.place == places[1] and made.place == places[0]
+    made.send({"step": 3})
+    limit = time.monotonic() + 5.0
+    while not (messages := accepted.receive()):
+        assert time.monotonic() < limit
+    assert messages == [{"step": 3}]
+    made.connection.close()
+    while accepted.receive() == []:
+        assert time.monotonic() < limit
+    assert accepted.receive() is None
+    accepted.connection.close()
+    for one in (silent, wrong, *listeners):
+        one.close()
+
+
+def test_lines_are_objects_of_bounded_length() -> None:
+    lines = Lines()
+    assert lines.feed(b'{"a": 1}\n{"b"') == [{"a": 1}]
+    assert lines.feed(b": 2}\n") == [{"b": 2}]
+    for wrong in (b"1\n", b"nonsense\n", b"x" * (MOST_LINE + 1)):
+        with pytest.raises(ValueError, match=r"."):
+            Lines().feed(wrong)
+
+
+def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
+    store = tmp_path / "run.zarr"
+    zarr.create_group(store).create_group("attempt000")
+    folder = store / "attempt000" / "notices"
+    assert write_notice(folder, NOTICE)
+    assert not write_notice(folder, NOTICE | {"what": "another"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        members = dict(zarr.open_group(store, mode="r").members(max_depth=None))
+    assert set(members) == {"attempt000", "attempt000/notices", "attempt000/notices/rank0003"}
+    assert members["attempt000/notices/rank0003"].attrs.asdict() == NOTICE
+    assert [one.name for one in folder.rglob("*.partial")] == []

@@ -1,0 +1,91 @@
+"""What launched ranks print passes at once; banners and reports of crashes are kept apart."""
+
+import io
+import itertools
+import os
+
+import pytest
+
+from distsnn.comm.output import Output, Sieve
+
+LINE = "=" * 83
+BANNER = f"""
+{LINE}
+=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES
+=   PID 6039 RUNNING AT vm
+=   EXIT CODE: 9
+=   CLEANING UP REMAINING PROCESSES
+=   YOU CAN IGNORE THE BELOW CLEANUP MESSAGES
+{LINE}
+YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
+This typically refers to a problem with your application.
+Please see the FAQ page for debugging suggestions
+"""
+CRASH = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "m.py", line 4 in f\n'
+
+
+def sieved(text: str, *cuts: int) -> tuple[str, Sieve]:
+    sieve = Sieve()
+    data, edges = text.encode(), [0, *cuts, None]
+    shown = b"".join(sieve.feed(data[a:b]) for a, b in itertools.pairwise(edges))
+    return (shown + sieve.finish()).decode(), sieve
+
+
+BEFORE = "a\n\nb\n"
+
+
+@pytest.mark.parametrize("first", [0, 3, len(BEFORE)])
+@pytest.mark.parametrize("second", [len(BEFORE) + 1, 20, 100, 200, len(BEFORE + BANNER) - 3])
+def test_banner_is_held_back_however_it_arrives(first: int, second: int) -> None:
+    shown, sieve = sieved(BEFORE + BANNER + "c\n", first, second)
+    # mpiexec's blank line goes too, unless it had to be shown before more was known
+    assert shown == BEFORE + "\n" * (second == len(BEFORE) + 1) + "c\n"
+    assert b"EXIT CODE: 9" in sieve.banner
+
+
+@pytest.mark.parametrize("cut", [7, 12, 40])
+def test_crash_is_kept_to_the_end(cut: int) -> None:
+    shown, sieve = sieved("left\x1b[K" + CRASH, cut)
+    assert shown == "left\x1b[K"
+    assert sieve.crashes.decode() == CRASH
+
+
+def test_ordinary_output_never_waits() -> None:
+    sieve = Sieve()
+    for text in (b"\r|##| 3 of 9 ms", b"no newline: F", b"===\n", b"=" * 82 + b"\n", b"\n", b"Fat"):
+        assert sieve.feed(text) == text
+
+
+def test_beginning_of_a_banner_that_is_none_is_shown() -> None:
+    shown, sieve = sieved(f"{LINE}\n=   ALL IS WELL\n{LINE}", 10, 90)
+    assert shown == f"{LINE}\n=   ALL IS WELL\n{LINE}"
+    assert sieve.banner == b""
+
+
+def test_banner_without_its_end_is_kept_at_the_end_of_the_stream() -> None:
+    shown, sieve = sieved(BANNER[:300], 64, 200)
+    assert "BAD" not in shown
+    assert b"EXIT CODE: 9" in sieve.banner
+
+
+def test_output_goes_to_a_replaced_stream_and_the_pipe_is_closed_if_it_fails() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            if "two" in text:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    read, write = os.pipe()
+    stream = Full()
+    with os.fdopen(read, "rb") as pipe:
+        output = Output(pipe, stream, 1)
+        os.write(write, "eins ä\n".encode())
+        while "eins" not in stream.getvalue():
+            pass
+        os.write(write, b"two\n")
+        output.finish()
+        # the writer is told, instead of waiting for a reader that is no more
+        with pytest.raises(BrokenPipeError):
+            os.write(write, b"three\n")
+    os.close(write)
+    assert stream.getvalue() == "eins ä\n"
