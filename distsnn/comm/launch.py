@@ -8,11 +8,13 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from distsnn.comm.ending import write
 from distsnn.comm.launched_job import Job
 from distsnn.comm.launcher import PREFIXES, launcher
+from distsnn.comm.lifeline import VARIABLE, Lifelines
 from distsnn.comm.output import Output
 from distsnn.errors import DescriptionError
 
@@ -99,18 +101,23 @@ def launch(
     """
     _check(ranks)
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    with subprocess.Popen(
-        command,
-        env=_environment(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # Ctrl-C in a terminal then reaches the ranks once, through us.
-        start_new_session=True,
-    ) as process:
+    lifelines = Lifelines()
+    with (
+        closing(lifelines),
+        subprocess.Popen(
+            command,
+            env=_environment({**(env or {}), VARIABLE: lifelines.name}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C in a terminal then reaches the ranks once, through us.
+            start_new_session=True,
+        ) as process,
+    ):
         assert process.stdout is not None and process.stderr is not None
         outputs = [Output(process.stdout, sys.stdout, 1), Output(process.stderr, sys.stderr, 2)]
-        job = Job(process, ranks, max(3.0, 0.25 * ranks) if patience is None else patience)
+        patience = max(3.0, 0.25 * ranks) if patience is None else patience
+        job = Job(process, ranks, patience, lifelines)
         try:
             with job.forwarding_signals():
                 code = job.wait()
@@ -149,7 +156,7 @@ def _check(ranks: int) -> None:
         )
 
 
-def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
     # What an outer launcher told this process would mislead the ranks.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES)}
     for name in _ONE_THREAD:
@@ -158,7 +165,7 @@ def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
         environment.setdefault(name, value)
     # A rank that crashes then says where; what it says is shown after our message.
     environment.setdefault("PYTHONFAULTHANDLER", "1")
-    environment.update(added or {})
+    environment.update(added)
     return environment
 
 

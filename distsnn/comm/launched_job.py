@@ -15,6 +15,7 @@ from types import FrameType
 
 from distsnn.comm.exits import ProcessExit, alive, memory_kills, signal_of, words
 from distsnn.comm.launcher import launcher
+from distsnn.comm.lifeline import Lifelines
 
 _POLL = 0.1  # s
 _SCAN = 0.5  # s, between two looks at which ranks live
@@ -91,13 +92,25 @@ class Job:
         Number of ranks.
     patience : float
         Seconds that the job may outlive one of its ranks before it is killed.
+    lifelines : Lifelines
+        To which the ranks connect.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], size: int, patience: float) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        size: int,
+        patience: float,
+        lifelines: Lifelines,
+    ) -> None:
         self._process, self._size, self._patience = process, size, patience
         self._signals: list[int] = []
         self._ranks: dict[int, int] = {}  # by process
-        self._exits: dict[int, ProcessExit] = {}  # by descriptor
+        self._watched: dict[int, ProcessExit] = {}  # by process
+        self._exits: dict[int, ProcessExit] = {}  # by descriptor, those that have not ended
+        self._buried: set[int] = set()
+        self._lifelines = lifelines
+        self._lines: dict[int, int] = {}  # processes, by descriptor
         self._poll = select.epoll()
         self._deaths: list[Death] = []
         self._first_missing: float | None = None
@@ -133,12 +146,15 @@ class Job:
         watched = ProcessExit(self._process.pid)
         if watched.descriptor is not None:
             self._poll.register(watched.descriptor, select.EPOLLIN)
+        self._poll.register(self._lifelines, select.EPOLLIN)
         next_scan = 0.0
         try:
             while True:
                 # In the order in which they happened: the first death brings about the others.
                 for descriptor, _ in self._poll.poll(_POLL):
-                    if descriptor != watched.descriptor:
+                    if descriptor == self._lifelines.fileno():
+                        self._connect()
+                    elif descriptor != watched.descriptor:
                         self._bury(descriptor)
                 if (code := self._process.poll()) is not None:
                     return code
@@ -151,7 +167,7 @@ class Job:
                         return 1
         finally:
             self._poll.close()
-            for one in (watched, *self._exits.values()):
+            for one in (watched, *self._watched.values()):
                 one.close()
 
     def verdict(self, code: int, banner: str) -> Verdict:
@@ -167,9 +183,8 @@ class Job:
         memory = memory_kills() > self._memory_kills
         first = next((one for one in self._deaths if one.status != 0), None)
         if self._killed:
-            what = f"a rank ended and the job did not within {self._patience:g} s"
-            if first is not None:
-                what = f"{told(first, banner, memory=memory)}, and the others did not"
+            what = "a rank ended" if first is None else told(first, banner, memory=memory)
+            what += f", and the others did not within {self._patience:g} s"
             return Verdict(1, f"{what}: all its processes were ended")
         if code != 0 and self._signals:
             return Verdict(128 + self._signals[0])
@@ -202,16 +217,35 @@ class Job:
         for pid, rank in _ranks_below(self._process.pid).items():
             if pid not in self._ranks:
                 self._ranks[pid] = rank
-                watched = ProcessExit(pid)
+                watched = self._watched[pid] = ProcessExit(pid)
                 if watched.descriptor is not None:
                     self._exits[watched.descriptor] = watched
                     self._poll.register(watched.descriptor, select.EPOLLIN)
 
+    def _connect(self) -> None:
+        accepted = self._lifelines.accept()
+        if accepted is None:
+            return
+        descriptor, pid = accepted
+        if pid not in self._ranks:
+            self._scan()
+        if pid in self._ranks:
+            self._lines[descriptor] = pid
+            self._poll.register(descriptor, select.EPOLLIN)
+        else:
+            self._lifelines.drop(descriptor)
+
     def _bury(self, descriptor: int) -> None:
-        watched = self._exits.pop(descriptor)
+        # A broken lifeline comes first; without one the end of the process is all there is.
         self._poll.unregister(descriptor)
-        self._deaths.append(Death(self._ranks[watched.pid], watched.pid, watched.status()))
-        watched.close()
+        if descriptor in self._lines:
+            pid = self._lines.pop(descriptor)
+            self._lifelines.drop(descriptor)
+        else:
+            pid = self._exits.pop(descriptor).pid
+        if pid not in self._buried:
+            self._buried.add(pid)
+            self._deaths.append(Death(self._ranks[pid], pid, self._watched[pid].status()))
 
     def _overdue(self) -> bool:
         if self._first_missing is None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
+from distsnn.comm import lifeline
 from distsnn.comm.ending import guard, install_hook, write
 from distsnn.comm.launch import mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
@@ -75,6 +76,7 @@ def start(main: Callable[[Communicator], int | None]) -> int:
     int
         Exit code, the same on all ranks.
     """
+    lifeline.hold()
     _show_crashes()
     try:
         communicator = world()

@@ -66,7 +66,9 @@ def test_job_that_outlives_a_rank_is_ended(starter: Starter) -> None:
     ended = starter.python(*launching(2, "failing.py", "early")).end()
     assert ended.out.splitlines()[-1] == "code 1"
     assert len(ended.messages) == 1
-    assert "a rank ended and the job did not within 2 s" in ended.messages[0]
+    assert (
+        "ended by itself with exit code 1, and the others did not within 2 s" in ended.messages[0]
+    )
     assert ended.at - begin < 10.0
     assert processes_of("failing.py") == []
 

@@ -1,0 +1,75 @@
+"""A socket from each rank to the process that launched it, closed by nothing but the rank's end.
+
+The kernel closes it the moment that a rank begins to end, before the launcher itself can know and
+end the others. So the order in which lifelines break tells who was first.
+"""
+
+import os
+import secrets
+import socket
+import struct
+
+VARIABLE = "DISTSNN_LIFELINE"
+_CREDENTIALS = struct.Struct("3i")
+
+
+def hold() -> None:
+    """Connect this rank to the process that launched it, if it asks for that; once."""
+    name = os.environ.pop(VARIABLE, None)  # what a rank starts is no rank
+    if name is None:
+        return
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(f"\0{name}")
+    except OSError:
+        # on another machine, or nobody listens any more: the rank is watched less closely
+        line.close()
+        return
+    line.detach()  # for the kernel to close
+
+
+class Lifelines:
+    """The launching process's ends.
+
+    Attributes
+    ----------
+    name : str
+        What ranks find in the environment variable DISTSNN_LIFELINE.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"distsnn-{secrets.token_hex(16)}"
+        self._listener = socket.socket(socket.AF_UNIX)
+        # an abstract name: no file is left behind
+        self._listener.bind(f"\0{self.name}")
+        self._listener.listen(4096)
+        self._listener.setblocking(False)
+        self._held: dict[int, socket.socket] = {}
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when a rank connects."""
+        return self._listener.fileno()
+
+    def accept(self) -> tuple[int, int] | None:
+        """Return a new line's descriptor, readable when it breaks, and the process behind it."""
+        try:
+            line = self._listener.accept()[0]
+        except OSError:
+            return None
+        told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, user, _ = _CREDENTIALS.unpack(told)
+        if user != os.getuid():
+            line.close()
+            return None
+        self._held[line.fileno()] = line
+        return line.fileno(), pid
+
+    def drop(self, descriptor: int) -> None:
+        """Close a line."""
+        self._held.pop(descriptor).close()
+
+    def close(self) -> None:
+        """Close all."""
+        self._listener.close()
+        for line in self._held.values():
+            line.close()

@@ -1,0 +1,169 @@
+"""A rank that dies is noted, one that stalls ends the job, and nothing else is taken for either."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mpi_jobs import PROGRAMS, Ended, Job, Starter
+
+import distsnn.comm
+
+LIMIT = 2.0  # s of silence
+LAUNCH = """
+import sys
+from distsnn.comm import launch
+ranks, program, *arguments = sys.argv[1:]
+print("code", launch(int(ranks), arguments, program=[program]))
+"""
+# Hides a rank's death by a signal from the launcher, as some launchers do not look for it.
+HIDING = '"$@"; code=$?; [ $code -le 128 ] || sleep 30; exit $code'
+
+
+def notices(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the notices by rank, once the witness has had time to write."""
+    limit = time.monotonic() + 5.0
+    while not list(folder.glob("rank*/zarr.json")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(0.2)
+    found = [json.loads(one.read_text())["attributes"] for one in folder.glob("rank*/zarr.json")]
+    return {one["rank"]: one for one in found}
+
+
+def pid_of(ended: Ended, rank: int) -> int:
+    found = re.search(rf"rank {rank} is (\d+)", ended.out)
+    assert found
+    return int(found[1])
+
+
+def left_behind(starter: Starter) -> list[str]:
+    """Return the command lines of processes with the tests' environment, once all had time."""
+    mark = f"DISTSNN_CACHE_DIR={starter.environment['DISTSNN_CACHE_DIR']}".encode()
+    limit = time.monotonic() + 5.0
+    while True:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_bytes().decode())
+            except OSError:
+                continue
+        if not found or time.monotonic() > limit:
+            return found
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "victim", "fate", "what"),
+    [
+        (2, 1, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
+        (4, 0, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
+        (3, 1, "segfault", "was ended by signal 11 (SIGSEGV)"),
+        (3, 2, "exit", "ended by itself with exit code 7"),
+    ],
+)
+def test_death_is_noted_though_the_launcher_kills_all_at_once(
+    starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, what: str
+) -> None:
+    folder = tmp_path / "notices"
+    # The others hold Python's lock: none of them would come to write anything.
+    words = (fate, str(victim), "30", str(folder), "busy", "30")
+    ended = starter.mpiexec(ranks, "watched.py", *words).end()
+    assert ended.code != 0
+    assert ended.since_error < 5.0
+    (notice,) = notices(folder).values()
+    assert notice["rank"] == victim
+    assert notice["pid"] == pid_of(ended, victim)
+    assert notice["step"] == 100 + victim
+    # before Linux 6.15 the status is not known for certain
+    assert notice["what"] in {what, "ended without a word"}
+    assert left_behind(starter) == []
+
+
+@pytest.mark.parametrize(("ranks", "victim"), [(2, 1), (4, 1), (3, 0)])
+def test_rank_that_stalls_ends_the_job(
+    starter: Starter, tmp_path: Path, ranks: int, victim: int
+) -> None:
+    folder = tmp_path / "notices"
+    ended = starter.mpiexec(ranks, "watched.py", "stop", str(victim), str(LIMIT), str(folder)).end()
+    assert ended.code != 0
+    (message,) = ended.messages
+    about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
+    assert re.match(rf"distsnn: {about}, at step {100 + victim} \(stopped", message)
+    assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
+    assert {rank: one["what"] for rank, one in notices(folder).items()} == {
+        victim: "was not heard of for 2 s"
+    }
+    assert left_behind(starter) == []
+
+
+def test_death_that_the_launcher_does_not_see_ends_the_job(
+    starter: Starter, tmp_path: Path
+) -> None:
+    folder = tmp_path / "notices"
+    command = [distsnn.comm.mpiexec_path(), "-n", "3", "sh", "-c", HIDING, "sh"]
+    command += [sys.executable, str(PROGRAMS / "watched.py"), "kill", "1", "30", str(folder)]
+    starter.jobs.append(Job(command, starter.environment))
+    ended = starter.jobs[-1].end()
+    (message,) = ended.messages
+    assert re.match(r"distsnn: rank 1 \(process \d+ on \S+\) ended without a word, at", message)
+    assert ended.since_error < 10.0
+    assert list(notices(folder)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("fate", "message"),
+    [
+        ("kill", r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory"),
+        ("stop", r"rank 1 \(process \d+ on \S+\) was not heard of for 2 s"),
+        ("raise", r"rank 1: unexpected ValueError: a user's mistake"),
+        ("exit", r"rank 1 \(process \d+\) ended by itself with exit code 7$"),
+    ],
+)
+def test_launched_job_tells_once_what_befell_a_rank(
+    starter: Starter, fate: str, message: str
+) -> None:
+    words = ["3", str(PROGRAMS / "watched.py"), fate, "1", str(LIMIT), ""]
+    ended = starter.python("-c", LAUNCH, *words).end()
+    assert ended.out.splitlines()[-1] == "code 1"
+    assert len(ended.messages) == 1
+    assert re.match(f"distsnn: {message}", ended.messages[0])
+    assert "BAD TERMINATION" not in ended.out
+    assert ended.since_error < LIMIT + 5.0
+
+
+def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: Path) -> None:
+    folder = tmp_path / "notices"
+    ended = starter.mpiexec(3, "watched.py", "raise", "1", str(LIMIT), str(folder)).end()
+    assert ended.code == 1
+    assert len(ended.messages) == 1
+    assert left_behind(starter) == []
+    assert not folder.exists()
+
+
+def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> None:
+    folder = tmp_path / "notices"
+    # more ranks than cores, all with Python's lock held for longer than the limit
+    ended = starter.mpiexec(4, "watched.py", "none", "0", "1", str(folder), "busy", "3").end()
+    assert (ended.code, ended.messages) == (0, [])
+    assert left_behind(starter) == []
+    assert not folder.exists()
+
+
+def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Path) -> None:
+    job = starter.mpiexec(2, "watched.py", "none", "0", "1", str(tmp_path / "n"), "idle", "2")
+    job.wait_for(" is ", times=2)
+    pids = [int(one) for one in re.findall(r"rank \d is (\d+)", job.read)]
+    time.sleep(0.5)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3.0)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    ended = job.end()
+    assert (ended.code, ended.messages) == (0, [])
