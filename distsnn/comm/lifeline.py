@@ -4,12 +4,15 @@ The kernel closes it the moment that a rank begins to end, before the launcher i
 end the others. So the order in which lifelines break tells who was first.
 """
 
+import fcntl
 import os
+import resource
 import secrets
 import socket
 import struct
 
 VARIABLE = "DISTSNN_LIFELINE"
+_HIGH = 1024
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -25,7 +28,12 @@ def hold() -> None:
         # on another machine, or nobody listens any more: the rank is watched less closely
         line.close()
         return
-    line.detach()  # for the kernel to close
+    # The kernel closes files from the highest number down, among them those that tell mpiexec: so
+    # this one gets a high number. It stays open to the very end.
+    soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    highest = (soft_limit if 0 < soft_limit < _HIGH else _HIGH) - 8
+    fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, highest)
+    line.close()
 
 
 class Lifelines:

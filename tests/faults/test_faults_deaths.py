@@ -1,0 +1,124 @@
+"""However a rank dies, one message says which and how, and `distsnn info` does afterwards."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import zarr
+from command_jobs import ROOT, Ended, Job, run, running
+
+from distsnn.comm import mpiexec_path
+from distsnn.io.notices import notices_folder
+from distsnn.io.summary import summarise
+
+SOON = 10.0  # s
+WATCHED = ROOT / "tests" / "mpi" / "programs" / "watched.py"
+
+
+def the_message(ended: Ended) -> str:
+    assert len(ended.messages) == 1, ended.err
+    assert "BAD TERMINATION" not in ended.out + ended.err
+    return ended.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ranks", "how"),
+    [
+        ("kill", 3, r"was ended by signal 9 \(SIGKILL\), as when memory runs out$"),
+        ("segfault", 2, r"was ended by signal 11 \(SIGSEGV\) in fail \(.*small.py, line \d+\)$"),
+        ("leave", 4, "ended by itself with exit code 7$"),
+    ],
+)
+def test_rank_that_dies_in_its_model_is_named(
+    small: Path, fault: str, ranks: int, how: str
+) -> None:
+    words = ("--set", f"fault={fault}", "rank=1", "--time", "100", "--ranks", str(ranks))
+    ended = run("run", small, *words)
+    assert re.match(rf"distsnn: rank 1 \(process \d+\) {how}", the_message(ended))
+    assert ended.code == 1
+    assert ended.since_error < SOON
+    # the place in full comes after the message
+    assert ("Fatal Python error" in ended.err) == (fault == "segfault")
+    assert "Extension modules" not in ended.err
+
+
+def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
+    words = ("--set", "fault=segfault", "rank=1", "--time", "100")
+    ended = run("run", small, *words, ranks=2)
+    assert ended.code != 0
+    assert ended.since_error < SOON
+    assert re.search(r'Fatal Python error: Seg(.*\n)+.*small.py", line \d+ in fail', ended.err)
+
+
+def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
+    """Return the processes of a run's ranks, once all of them have begun to record."""
+    limit = time.monotonic() + 60.0
+    groups = [out / "attempt000" / f"rank{rank:04d}" for rank in range(ranks)]
+    while not all((one / "spikes" / "gid" / "zarr.json").exists() for one in groups):
+        assert job.process.poll() is None, job.end().err
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    texts = [(one / "zarr.json").read_text() for one in groups]
+    return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
+
+
+def test_rank_killed_in_mid_run_under_mpiexec_is_missed_by_info(
+    small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    with running("run", small, "--time", "1e6", "--out", out, ranks=3) as job:
+        pids = wait_for_ranks(job, out, 3)
+        assert summarise(out)["gone"] == []
+        os.kill(pids[2], signal.SIGKILL)
+        killed = time.time()
+        ended = job.end(timeout=60)
+    assert ended.code != 0
+    assert ended.at - killed < SOON
+    told = run("info", out, "--json")
+    assert json.loads(told.out)["gone"] == [0, 1, 2]
+    assert "ranks: running, but its process is gone\n" in run("info", out).out
+
+
+def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    assert run("run", small, "--time", "5", "--out", out).code == 0
+    numbers = summarise(out)
+    assert (numbers["gone"], numbers["notices"]) == ([], [])
+    assert "lost" not in run("info", out).out
+    # The process's number may have gone to another: to this one, which began long before, or to
+    # one that began after the rank had written.
+    group = out / "attempt000" / "rank0000" / "zarr.json"
+    attributes = json.loads(group.read_text())
+    attributes["attributes"] |= {"status": "running", "pid": os.getpid()}
+    group.write_text(json.dumps(attributes))
+    assert summarise(out)["gone"] == []
+    os.utime(group, (1e9, 1e9))
+    assert summarise(out)["gone"] == [0]
+
+
+def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    assert run("run", small, "--time", "5", "--out", out, "--ranks", "2").code == 0
+    words = [sys.executable, WATCHED, "kill", "1", "30", notices_folder(out, 0)]
+    job = Job([mpiexec_path(), "-n", "2", *map(str, words)], None)
+    ended = job.end(timeout=60)
+    assert ended.code != 0
+    limit = time.monotonic() + 5.0
+    while not summarise(out)["notices"]:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    (notice,) = json.loads(run("info", out, "--json").out)["notices"]
+    assert notice["rank"] == 1
+    assert notice["step"] == 101
+    (line,) = [one for one in run("info", out).out.splitlines() if one.startswith("  lost ")]
+    how = r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended without a word)"
+    assert re.search(rf"rank 1 \(process {notice['pid']} on \S+\) {how}, at 10.1 ms; 2", line)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "attempt000/notices/rank0001" in dict(zarr.open_group(out).members(None))
