@@ -6,6 +6,7 @@ runs without Python's lock. A closed socket is a death, silence a stall. Who not
 the others, and each ends itself; one of them says why.
 """
 
+import atexit
 import contextlib
 import math
 import os
@@ -21,6 +22,7 @@ from typing import Any, Self
 from distsnn.comm.agreement import summary
 from distsnn.comm.ending import write
 from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, parent_of
+from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.comm.witness import now, write_notice
 from distsnn.errors import DescriptionError
@@ -115,7 +117,8 @@ class Heartbeat:
     def start(self) -> None:
         """Connect the ranks and begin to watch. Collective; takes a few seconds at most."""
         rank, size = self._communicator.rank, self._communicator.size
-        if size == 1 or self._thread is not None:
+        # nor for ranks that are only imitated
+        if size == 1 or isinstance(self._communicator, SingleProcess) or self._thread is not None:
             return
         listeners = Listeners(
             has_children=bool(children_of(rank, size)),
@@ -141,6 +144,8 @@ class Heartbeat:
         self._waker.setblocking(False)
         self._thread = threading.Thread(target=self._watch, name="distsnn-heartbeat", daemon=True)
         self._thread.start()
+        # an owner that forgets to stop leaves in good order too
+        atexit.register(self.stop)
 
     def stop(self, failed: BaseException | None = None) -> None:
         """End watching: this rank leaves in good order, or says itself why it fails.
@@ -154,6 +159,7 @@ class Heartbeat:
         self._wake()
         self._thread.join(timeout=5.0)
         self._waker.close()
+        atexit.unregister(self.stop)
 
     def __enter__(self) -> Self:
         self.start()

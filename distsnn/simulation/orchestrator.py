@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, agree, together, world
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.notices import notices_folder
 from distsnn.io.run_writer import check_target
 from distsnn.jit import any_compiled
 from distsnn.network import Network
@@ -97,6 +99,8 @@ class Simulation:
         Whether and how progress is shown (by rank 0).
     communicator : Communicator, optional
         The ranks; by default all that the launcher started.
+    heartbeat : float
+        The job is ended if a rank is not heard of for so long, s; inf: never.
     model : dict, optional
         Where the network came from, for the run's metadata.
 
@@ -126,6 +130,7 @@ class Simulation:
         storage: str = "auto",
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
+        heartbeat: float = DEFAULT_LIMIT_S,
         model: dict[str, Any] | None = None,
     ) -> None:
         begin = time.perf_counter()
@@ -139,6 +144,7 @@ class Simulation:
             self._progress = None
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
+            self._heartbeat = Heartbeat(self._communicator, heartbeat)
             if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite)
@@ -147,25 +153,32 @@ class Simulation:
             first = "" if any_compiled() else "; compiling kernels first, once for this version"
             self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
         self._interrupts = Interrupts()
+        self._heartbeat.start()
         try:
             with self._interrupts.acting():
                 self._built = build(network, self.settings, self._communicator)
-        except BaseException:
+        except BaseException as error:
             if self._progress is not None:
                 self._progress.drop()
+            self._heartbeat.stop(error)
             raise
         self._engine = self._built.engine
         self._recorder: Recorder | None = None
         if out is not None:
-            self._recorder = Recorder(
-                out,
-                overwrite=overwrite,
-                network=network,
-                settings=self.settings,
-                built=self._built,
-                communicator=self._communicator,
-                model=model,
-            )
+            try:
+                self._recorder = Recorder(
+                    out,
+                    overwrite=overwrite,
+                    network=network,
+                    settings=self.settings,
+                    built=self._built,
+                    communicator=self._communicator,
+                    model=model,
+                )
+            except BaseException as error:
+                self._heartbeat.stop(error)
+                raise
+            self._heartbeat.notices = notices_folder(out, 0)
         self._counts = np.zeros(len(network.populations), np.int64)
         self._first_gids = np.array([*network.first_gid.values()], np.uint32)
         self._clock = TickClock()
@@ -251,6 +264,7 @@ class Simulation:
         """
         begin = time.perf_counter()
         self._engine.run(n_steps, self._take)
+        self._heartbeat.step = self._engine.step
         failure: Exception | None = None
         if self._recorder is not None:
             now = time.perf_counter()
@@ -301,10 +315,13 @@ class Simulation:
             # only now is it known that every rank's recordings are whole
             with together(self._communicator, "closing the store"):
                 self._update(complete=True)
-        return self._summary()
+        summary = self._summary()
+        self._heartbeat.stop()
+        return summary
 
     def _stop(self, error: BaseException) -> None:
         """Close the store after a failure or interruption; nothing here may wait for others."""
+        self._heartbeat.stop(error)
         if self._closed:
             return
         self._closed = True

@@ -68,9 +68,7 @@ def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
     return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
 
 
-def test_rank_killed_in_mid_run_under_mpiexec_is_missed_by_info(
-    small: Path, tmp_path: Path
-) -> None:
+def test_info_tells_of_a_rank_killed_in_mid_run_under_mpiexec(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with running("run", small, "--time", "1e6", "--out", out, ranks=3) as job:
         pids = wait_for_ranks(job, out, 3)
@@ -80,9 +78,49 @@ def test_rank_killed_in_mid_run_under_mpiexec_is_missed_by_info(
         ended = job.end(timeout=60)
     assert ended.code != 0
     assert ended.at - killed < SOON
-    told = run("info", out, "--json")
-    assert json.loads(told.out)["gone"] == [0, 1, 2]
+    wait_for_notice(out)
+    told = json.loads(run("info", out, "--json").out)
+    assert told["gone"] == [0, 1, 2]
+    (notice,) = told["notices"]
+    assert (notice["rank"], notice["pid"]) == (2, pids[2])
     assert "ranks: running, but its process is gone\n" in run("info", out).out
+
+
+def wait_for_notice(out: Path) -> None:
+    """Wait until a run's store has a notice, which its job may not have waited for."""
+    limit = time.monotonic() + 5.0
+    while not summarise(out)["notices"]:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
+def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> None:
+    out, model = tmp_path / "run.zarr", tmp_path / "stalls.py"
+    # a limit of 2 s, as of --heartbeat 2
+    model.write_text(
+        "import sys\n"
+        "from distsnn.comm import start\n"
+        "from distsnn.simulation import Simulation\n"
+        f"sys.path.insert(0, {str(small.parent)!r})\n"
+        "from small import build\n"
+        "def main(ranks):\n"
+        f"    with Simulation(build(), out={str(out)!r}, heartbeat=2.0, communicator=ranks) as one:\n"
+        "        one.run(1e6)\n"
+        "sys.exit(start(main))\n"
+    )
+    job = Job([mpiexec_path(), "-n", "2", sys.executable, str(model)], None)
+    try:
+        pids = wait_for_ranks(job, out, 2)
+        os.kill(pids[1], signal.SIGSTOP)
+        stopped = time.time()
+        ended = job.end(timeout=60)
+    finally:
+        job.kill()
+    assert ended.code != 0
+    assert ended.at - stopped < SOON
+    assert re.match(rf"distsnn: rank 1 \(process {pids[1]} on \S+\) was not", ended.messages[0])
+    assert len(ended.messages) == 1
+    assert [one["rank"] for one in summarise(out)["notices"]] == [1]
 
 
 def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> None:
@@ -109,10 +147,7 @@ def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> N
     job = Job([mpiexec_path(), "-n", "2", *map(str, words)], None)
     ended = job.end(timeout=60)
     assert ended.code != 0
-    limit = time.monotonic() + 5.0
-    while not summarise(out)["notices"]:
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+    wait_for_notice(out)
     (notice,) = json.loads(run("info", out, "--json").out)["notices"]
     assert notice["rank"] == 1
     assert notice["step"] == 101

@@ -12,7 +12,7 @@ import pytest
 import zarr
 from thread_ranks import run
 
-from distsnn.comm import Communicator, SingleProcess, heartbeat_links
+from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
 from distsnn.comm.heartbeat import Heartbeat, check_limit
 from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
 from distsnn.comm.witness import MOST_LINE, Lines, write_notice
@@ -41,9 +41,10 @@ def test_limits() -> None:
     assert check_limit(math.inf) == math.inf
 
 
-def test_single_rank_is_left_alone() -> None:
+@pytest.mark.parametrize("ranks", [SingleProcess(), DryRun(1, 3)])
+def test_ranks_of_one_process_are_left_alone(ranks: Communicator) -> None:
     threads = threading.active_count()
-    with Heartbeat(SingleProcess()) as heartbeat:
+    with Heartbeat(ranks) as heartbeat:
         assert threading.active_count() == threads
     assert heartbeat.unreached == ()
 
