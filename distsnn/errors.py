@@ -76,15 +76,42 @@ class Stopped(DistsnnError):
     at_ms : float
         Biological time reached, ms.
     store : str or None
-        The run that can be resumed from there; None where nothing was saved.
+        The run that was saved; None where it is not recorded.
+
+    Attributes
+    ----------
+    resumable : bool
+        Whether nothing is lost if the same command is started again.
     """
 
     def __init__(self, reason: str, *, at_ms: float, store: str | None) -> None:
         self.reason, self.at_ms, self.store = reason, at_ms, store
+        self.resumable = store is not None or at_ms == 0.0
         text = f"stopped by {reason} at {at_ms:g} ms"
         if store is not None:
             text += f"; saved, go on with: distsnn run --resume {store}"
         super().__init__(text)
+
+
+class RunawayError(DistsnnError):
+    """A population whose mean rate went over the ceiling that was set.
+
+    Parameters
+    ----------
+    population : str
+        The population.
+    rate, ceiling : float
+        Its mean rate over the last window, and the ceiling, spikes/s.
+    at_ms : float
+        When it was found, ms.
+    """
+
+    def __init__(self, population: str, rate: float, ceiling: float, *, at_ms: float) -> None:
+        self.population, self.rate, self.ceiling, self.at_ms = population, rate, ceiling, at_ms
+        super().__init__(
+            f"population {population!r}: {rate:.4g} spikes/s at {at_ms:g} ms, "
+            f"over the ceiling of {ceiling:g} spikes/s"
+        )
 
 
 class RankError(DistsnnError):

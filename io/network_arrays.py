@@ -1,4 +1,4 @@
-"""The large arrays of a network's description (and of its tables), kept beside its JSON."""
+"""The large arrays of a network's description , kept beside its JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,6 @@ from distsnn.io.nodes import create_array, create_group, location, open_array, s
 from distsnn.io.schema import check_component
 
 NETWORK = "network/arrays"
-TABLES = "tables"
 
 # Elements per chunk: 8 MiB of float64.
 _CHUNK = 2**20
@@ -29,7 +28,7 @@ def store_arrays(
     arrays : mapping of str to ndarray
         Arrays of numbers or booleans; a name may hold slashes ("projections/3/weight").
     under : str
-        The group, ``network/arrays`` or ``tables``; created with its parents.
+        The group, created with its parents.
 
     Raises
     ------

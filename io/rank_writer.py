@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown
+from distsnn.io.checkpoint_files import sync_newer
 from distsnn.io.nodes import (
     create_array,
     create_group,
@@ -169,6 +171,7 @@ class RankWriter:
         streams: list[RowStream] = [self._spikes, *self._states.values()]
         self._thread = StreamThread(streams, flush_seconds=flush_seconds, name=f"writer of {own}")
         self._closed = False
+        self._secured = 0.0
 
     def append_spikes(self, step: ArrayLike, gid: ArrayLike) -> None:
         """Append spikes, in the order of (step, gid) within a call and from call to call.
@@ -236,9 +239,15 @@ class RankWriter:
         """Return when everything appended is committed (StoreError if that fails)."""
         self._thread.flush()
 
-    def annotate(self, **attributes: Any) -> None:
-        """Set attributes of the rank's group (``timing``, ``memory``) in one write."""
-        write_attributes(self._group, attributes)
+    def secure(self) -> None:
+        """Return when everything appended is committed and on the disk, should the power fail."""
+        self.flush()
+        begin = time.time()
+        folder = self.path / self._group.path
+        with store_errors(folder, "cannot be written to the disk"):
+            # A file's time may be a little behind the clock; nothing is lost by syncing it twice.
+            sync_newer(folder, self._secured - 1.0)
+        self._secured = begin
 
     def close(self, status: str = "complete", **attributes: Any) -> None:
         """Commit everything, end the thread, and set the status with other attributes.

@@ -18,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.network_arrays import NETWORK, TABLES, load_arrays
+from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
@@ -181,7 +181,7 @@ class StoreReader:
     @property
     def complete_step(self) -> int:
         """The last step up to which every rank has committed everything."""
-        step = 0
+        step = min((attempt.first_step for attempt in self.attempts), default=0)
         for attempt in self.attempts:
             # A gap between attempts ends what is complete.
             if attempt.first_step <= step:
@@ -205,10 +205,6 @@ class StoreReader:
     def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the network's description: its JSON and its arrays."""
         return self.metadata["network"], load_arrays(self._root, under=NETWORK)
-
-    def tables(self) -> dict[str, NDArray[Any]]:
-        """Return the kernels' tables."""
-        return load_arrays(self._root, under=TABLES)
 
     def windows(
         self,

@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.network_arrays import NETWORK, TABLES, store_arrays
+from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
     create_group,
     new_root,
@@ -57,8 +57,8 @@ class RunWriter:
         ranks: int,
         *,
         overwrite: bool = False,
+        first_step: int = 0,
         assignment: Mapping[str, Any] | None = None,
-        tables: Mapping[str, NDArray[Any]] | None = None,
     ) -> Self:
         """Create a store with its first attempt; it appears at `path` whole or not at all.
 
@@ -75,10 +75,10 @@ class RunWriter:
             Number of ranks of the first attempt.
         overwrite : bool
             Replace the run that is there.
+        first_step : int
+            The step after which it begins.
         assignment : mapping, optional
             Which rank simulates what.
-        tables : mapping of str to ndarray, optional
-            Propagators and other tables of the kernels.
 
         Raises
         ------
@@ -108,8 +108,7 @@ class RunWriter:
                 },
             )
             store_arrays(root, network[1], under=NETWORK)
-            store_arrays(root, tables or {}, under=TABLES)
-            _create_attempt(root, 0, ranks, first_step=0, assignment=assignment)
+            _create_attempt(root, 0, ranks, first_step=first_step, assignment=assignment)
             _move(build, target, overwrite=overwrite)
         except BaseException as error:
             if build.exists():

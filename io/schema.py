@@ -15,12 +15,16 @@ from distsnn.errors import DescriptionError, StoreError, nearest
 
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 1
+CHECKPOINT_FORMAT = "distsnn-checkpoint"
+CHECKPOINT_VERSION = 1
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.
 _PLACEHOLDERS = {
     "attempt": r"\d{3,}",
     "rank": r"\d{4,}",
+    "generation": r"\d{6,}(\.partial)?",
+    "population": r"[^/]+",
     "name": r"[^/]+",
     "variable": r"[^/]+",
     "path": r".+",
@@ -152,11 +156,51 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("settings", "dict", "ranks, strategies and other options", required=False),
         ),
     ),
+    GroupSpec("checkpoint", "What the run can be resumed from: two generations at most."),
+    GroupSpec(
+        "checkpoint/generation{generation}",
+        "The state of the whole network after one step.",
+        (
+            Attribute("format", "str", f"always {CHECKPOINT_FORMAT!r}"),
+            Attribute("format_version", "int", f"{CHECKPOINT_VERSION}; other versions are refused"),
+            Attribute("step", "int", "steps done"),
+            Attribute("dt", "float", "time step, ms"),
+            Attribute("seed", "int", "seed of all random numbers"),
+            Attribute("network", "str", "SHA-256 of the network's description"),
+            Attribute("ranks", "int", "number of ranks that wrote it"),
+            Attribute("reach", "int", "steps for which spikes are in flight: the longest delay"),
+            Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
+            Attribute("run_s", "float", "wall time of running so far, s"),
+            Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
+            Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
+            Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
+            # The last to be written.
+            Attribute("files", "dict", "SHA-256 of files: of blocks, each rank's zarr.json", False),
+            Attribute("seal", "str", "SHA-256 of the other attributes as sorted JSON", False),
+        ),
+    ),
+    GroupSpec(
+        "checkpoint/generation{generation}/blocks", "Index: where each block of neurons is kept."
+    ),
+    GroupSpec(
+        "checkpoint/generation{generation}/rank{rank}",
+        "What one rank saved.",
+        (Attribute("files", "dict", "SHA-256 of every other file below this group"),),
+    ),
+    GroupSpec(
+        "checkpoint/generation{generation}/rank{rank}/spikes",
+        "Spikes in flight of this rank's neurons, in the order of (step, gid).",
+    ),
+    GroupSpec(
+        "checkpoint/generation{generation}/rank{rank}/state", "States of this rank's neurons."
+    ),
+    GroupSpec(
+        "checkpoint/generation{generation}/rank{rank}/state/{population}",
+        "States of one population.",
+    ),
     GroupSpec("network", "Large parts of the network's description."),
     GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),
     GroupSpec("network/arrays/{path}", "Groups of such arrays."),
-    GroupSpec("tables", "Propagators and other tables, as computed on rank 0."),
-    GroupSpec("tables/{path}", "Groups of tables."),
     GroupSpec(
         "attempt{attempt}",
         "One start of the run; resuming adds the next.",
@@ -265,8 +309,63 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "recorded variable, in absolute units (a variable cannot be called gid)",
         _NAN,
     ),
+    ArraySpec(
+        "checkpoint/generation{generation}/blocks/rank",
+        ("int32",),
+        ("block",),
+        "1",
+        "rank that saved the block",
+        {"int32": -1},
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/blocks/offset",
+        ("int64",),
+        ("block",),
+        "1",
+        "the block's first neuron in that rank's arrays of its population",
+        {"int64": -1},
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/blocks/digest",
+        ("uint8",),
+        ("block", "byte"),
+        "1",
+        "SHA-256 of the block's states and spikes in flight",
+        _ZERO,
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/blocks/wiring",
+        ("uint64",),
+        ("block",),
+        "1",
+        "digest of the synapses onto the block, which are not saved",
+        _ZERO,
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/rank{rank}/spikes/step",
+        ("int32",),
+        ("spike",),
+        "dt",
+        "stamp of the spike",
+        {"int32": -1},
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/rank{rank}/spikes/gid",
+        ("uint32",),
+        ("spike",),
+        "1",
+        "neuron",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/rank{rank}/state/{population}/{variable}",
+        ("float32", "float64", "int32"),
+        ("neuron",),
+        "",
+        "state as the kernel holds it, neurons in the order of the rank's blocks",
+        _NAN,
+    ),
     ArraySpec("network/arrays/{path}", _NUMBERS, (), "", "array of the description", _ZERO),
-    ArraySpec("tables/{path}", _NUMBERS, (), "", "table used by the kernels", _ZERO),
 )
 
 

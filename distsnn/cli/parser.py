@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -9,7 +10,8 @@ from typing import Any, NoReturn
 from distsnn.errors import DescriptionError, unknown
 
 _EPILOG = """\
-exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted
+exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted, 85 stopped by SIGTERM, SIGUSR1
+or --wall-limit (start it again with --resume)
 """
 _MODEL = (
     "an example's name, a Python file that defines build(**parameters) -> Network, a run's store "
@@ -104,7 +106,7 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
 
 
 def _add_run(run: _Parser) -> None:
-    run.add_argument("model", metavar="MODEL", help=_MODEL)
+    run.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
     run.add_argument(
         "--set",
         metavar="NAME=VALUE",
@@ -139,6 +141,36 @@ def _add_run(run: _Parser) -> None:
         metavar="NAME",
         default="auto",
         help="how synapses are stored: auto, packed, explicit, procedural (default: %(default)s)",
+    )
+    run.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run from its newest checkpoint, on any number of ranks; `auto`: with "
+        "the one at --out if there is any, else start it, and do nothing if it is complete",
+    )
+    run.add_argument(
+        "--checkpoint-every",
+        metavar="TIME",
+        type=_biological,
+        help="biological time between two checkpoints, such as 500ms or 10s",
+    )
+    run.add_argument(
+        "--checkpoint-wall",
+        metavar="TIME",
+        type=_wall,
+        help="wall time between two checkpoints, such as 90s, 5min or 1h",
+    )
+    run.add_argument(
+        "--wall-limit",
+        metavar="TIME",
+        type=_wall,
+        help="save and stop in time to have ended after this wall time",
+    )
+    run.add_argument(
+        "--max-rate",
+        metavar="HZ",
+        type=_rate,
+        help="fail if a population's mean rate goes over this, spikes/s",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 
@@ -233,6 +265,35 @@ def _time(text: str) -> float:
     value = _number(text, "time in ms")
     if not math.isfinite(value) or value < 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be finite and not negative, ms")
+    return value
+
+
+_UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(text: str, unit: str) -> float:
+    match = re.fullmatch(r"([0-9.eE+-]+)\s*([a-z]*)", text.strip())
+    if match is None or (match[2] or unit) not in _UNITS:
+        units = ", ".join(_UNITS)
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: a number and one of {units}")
+    value = _number(match[1], "time") * _UNITS[match[2] or unit]
+    if not math.isfinite(value) or value <= 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be positive")
+    return value
+
+
+def _wall(text: str) -> float:
+    return _seconds(text, "s")
+
+
+def _biological(text: str) -> float:
+    return round(1e3 * _seconds(text, "ms"), 9)
+
+
+def _rate(text: str) -> float:
+    value = _number(text, "rate in spikes/s")
+    if not math.isfinite(value) or value <= 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be positive, spikes/s")
     return value
 
 

@@ -2,12 +2,16 @@
 
 import sys
 from argparse import Namespace
+from pathlib import Path
+from typing import Any
 
 from distsnn.cli.models import load_model
 from distsnn.cli.tables import run_lines
-from distsnn.comm import Communicator, launch, launcher, together
+from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
-from distsnn.simulation import Simulation
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.reader import StoreReader
+from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import steps
 
@@ -30,34 +34,118 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 
 def _verdict(code: int) -> int:
     # Ranks that end by themselves return one of these, and have said why.
-    if code in (0, 1, 2, 130, 143):
+    if code in (0, 1, 2, RESUMABLE, 130, 143):
         return code
     raise DistsnnError(f"a rank was killed or crashed; the job ended with exit code {code}")
 
 
 def _simulate(options: Namespace, communicator: Communicator) -> int:
+    policy = Policy(
+        options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate
+    )
+    store = None
+    with together(communicator, "looking for a run"):
+        if communicator.rank == 0:
+            store = _to_resume(options)
+    store = communicator.bcast(store)
+    common: dict[str, Any] = {
+        "partition": options.partition,
+        "delivery": options.delivery,
+        "storage": options.storage,
+        "progress": not options.quiet,
+        "communicator": communicator,
+        "policy": policy,
+    }
+    if store is not None:
+        return _resume(store, options, communicator, common)
     with together(communicator, "making the network"):
+        if options.model is None:
+            raise DescriptionError("MODEL is missing", where="distsnn run")
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
             raise DescriptionError("how long? --time MS is missing", where="distsnn run")
         # a mistake in the time is better told before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
-    with Simulation(
+    simulation = Simulation(
         model.network,
         seed=model.seed if options.seed is None else options.seed,
         out=options.out,
         overwrite=options.overwrite,
-        partition=options.partition,
-        delivery=options.delivery,
-        storage=options.storage,
-        progress=not options.quiet,
-        communicator=communicator,
         model=model.about,
-    ) as simulation:
+        **common,
+    )
+    title = str(model.about.get("name", options.model))
+    return _run(simulation, time_ms, title, options, communicator)
+
+
+def _to_resume(options: Namespace) -> str | None:
+    """Return the run to go on with, or None to start one (on rank 0)."""
+    if options.resume is None:
+        return None
+    if options.overwrite:
+        raise DescriptionError("either go on or --overwrite", where="--resume")
+    if options.resume != "auto":
+        if (
+            options.out is not None
+            and Path(options.out).resolve() != Path(options.resume).resolve()
+        ):
+            raise DescriptionError(
+                "a resumed run is recorded where it was", where="--out", value=options.out
+            )
+        return str(options.resume)
+    if options.out is None:
+        raise DescriptionError("needs --out, the run to look for", where="--resume auto")
+    if not Path(options.out).exists():
+        return None
+    reader = StoreReader(options.out)
+    if not reader.complete and not generations(reader.path):
+        # it was stopped before anything was saved: it starts anew in the same place
+        options.overwrite = True
+        return None
+    return str(options.out)
+
+
+def _resume(
+    store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
+) -> int:
+    with together(communicator, "opening the run"):
+        reader = StoreReader(store)
+        about = reader.metadata
+        dt, asked = reader.dt, int(about["n_steps"])
+        if options.time is not None:
+            asked = steps(options.time, dt, where="--time")
+        done = reader.complete and asked <= reader.complete_step
+        if options.seed not in (None, int(about["seed"])):
+            raise DescriptionError(
+                "a resumed run keeps its seed",
+                where="--seed",
+                value=options.seed,
+                allowed=str(about["seed"]),
+            )
+        network = None
+        if options.model is not None:
+            network = load_model(options.model, options.set).network
+    if done:
+        if communicator.rank == 0 and not options.quiet:
+            print(f"{store} is complete: {asked * dt:g} ms")
+        return 0
+    simulation = Simulation.restore(store, network=network, out=store, **common)
+    left = asked * dt - simulation.time_ms
+    title = str(about.get("model", {}).get("name", store))
+    return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)
+
+
+def _run(
+    simulation: Simulation,
+    time_ms: float,
+    title: str,
+    options: Namespace,
+    communicator: Communicator,
+) -> int:
+    with simulation:
         simulation.run(time_ms)
         summary = simulation.close()
     if communicator.rank == 0 and not options.quiet:
-        title = str(model.about.get("name", options.model))
         print("\n".join(run_lines(title, summary)))
     return 0

@@ -1,7 +1,7 @@
 """Between ranks: communicators, the compiled exchange of spikes, agreement on errors, launching."""
 
 from distsnn.comm.agreement import agree, first_on_node, together
-from distsnn.comm.ending import guard
+from distsnn.comm.ending import RESUMABLE, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
@@ -11,6 +11,7 @@ from distsnn.comm.protocol import Communicator
 from distsnn.comm.world import start, world
 
 __all__ = [
+    "RESUMABLE",
     "Communicator",
     "DryRun",
     "Exchange",

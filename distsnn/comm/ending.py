@@ -48,8 +48,8 @@ def guard(communicator: Communicator, main: Callable[[], int | None]) -> int:
     Returns
     -------
     int
-        0 done; 85 Stopped, and can be resumed; 2 DescriptionError or StoreError, but for RecordingError; 130 interrupted; 1 any
-        other exception; else what `main` returned, or the code of SystemExit.
+        0 done; 85 Stopped; 2 DescriptionError or StoreError, but for RecordingError; 130
+        interrupted; 1 any other exception; else what `main` returned, or the code of SystemExit.
     """
     try:
         code = _run(main)
@@ -122,7 +122,7 @@ def _code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     if isinstance(error, Stopped):
-        return RESUMABLE if error.store is not None else 1
+        return RESUMABLE if error.resumable else 1
     if isinstance(error, RecordingError):
         return 1  # nothing was wrong with what the user asked for
     return 2 if isinstance(error, DescriptionError | StoreError) else 1

@@ -69,8 +69,8 @@ def launch(
 
     Output goes to this process's standard output and error (to ``sys.stdout`` and ``sys.stderr``
     where these are something else, as in a notebook), but for the launcher's own words about a
-    rank that died: a message of ours names the rank and the cause instead. SIGINT, SIGTERM and
-    SIGHUP are passed on; a third signal kills the job.
+    rank that died: a message of ours names the rank and the cause instead. SIGINT, SIGTERM,
+    SIGHUP and SIGUSR1 are passed on; a third signal kills the job.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from distsnn.comm.ending import RESUMABLE
 from distsnn.comm.exits import ProcessExit, alive, memory_kills, signal_of, words
 from distsnn.comm.launcher import launcher
 from distsnn.comm.lifeline import Lifelines
@@ -23,7 +24,7 @@ _KILL_AFTER = 2.0  # s, from asking mpiexec to end to killing all of its process
 
 # Exit codes of ranks that end by themselves and have said why: done, failed, bad usage, saved and
 # resumable, interrupted, terminated.
-_SAID = (0, 1, 2, 85, 130, 143)
+_SAID = (0, 1, 2, RESUMABLE, 130, 143)
 # What a launcher ends the other ranks with.
 _LAUNCHER_KILLS = (signal.SIGKILL, signal.SIGTERM)
 
@@ -133,7 +134,7 @@ class Job:
 
         saved = {
             number: signal.signal(number, forward)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         }
         try:
             yield
@@ -186,7 +187,7 @@ class Job:
             what = "a rank ended" if first is None else told(first, banner, memory=memory)
             what += f", and the others did not within {self._patience:g} s"
             return Verdict(1, f"{what}: all its processes were ended")
-        if code != 0 and self._signals:
+        if code not in (0, RESUMABLE) and self._signals:
             return Verdict(128 + self._signals[0])
         return judge(code, first, banner, memory=memory)
 

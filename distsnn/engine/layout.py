@@ -115,6 +115,10 @@ class Layout:
         counters = 8 * self.group_number[:, None] + np.arange(8)
         return counters.astype(np.uint32).reshape(-1)
 
+    def is_local(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Return which neurons are this rank's."""
+        return np.asarray(self.block_local[self.table.of_gid(gid)] >= 0)
+
     def in_population(self, index: int) -> npt.NDArray[np.int64]:
         """Return each local slot's neuron within population `index`, -1 for padding."""
         first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP

@@ -1,12 +1,13 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
+from distsnn.engine.history import History, Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons, make_neurons, update_call
 from distsnn.engine.probes import Probe, most_steps, probes
@@ -14,10 +15,11 @@ from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
 from distsnn.kernels import emission, loop
-from distsnn.network import RecordSpikes
 from distsnn.network.quanta import Quanta
 
-Spikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
+TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
+
+Table = npt.NDArray[np.int64]
 
 _LEAST_BUFFER = 1 << 16
 
@@ -96,13 +98,11 @@ class RankEngine:
         self.ring = self._make_ring()
         self._state = np.zeros(loop.STATE_SIZE, np.int64)
         self._spent = np.zeros(loop.TICKS_SIZE, np.int64)
-        self._recorded = self._recorded_bitmap()
         size = max(_LEAST_BUFFER, 2 * layout.n_local)
-        self._record_step = np.empty(size, np.int32)
-        self._record_gid = np.empty(size, np.uint32)
+        self._spike_step = np.empty(size, np.int32)
+        self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
         self.probes: list[Probe] = probes(layout, self.neurons)
-        self._connected = False
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
@@ -115,24 +115,7 @@ class RankEngine:
         shape = (most.size, rows, 1 << layout.target_bits)
         return InputRing(np.zeros(shape, kind))
 
-    def _recorded_bitmap(self) -> npt.NDArray[np.uint64]:
-        network = self.layout.network
-        bits = np.zeros((network.n_neurons // 64 + 1) * 64, np.bool_)
-        for one in network.recordings:
-            if isinstance(one, RecordSpikes):
-                gid = network.first_gid[one.target.population]
-                bits[gid + one.target.start : gid + one.target.stop] = True
-        return np.packbits(bits, bitorder="little").view(np.uint64).copy()
-
-    def recorded_neurons(self) -> dict[str, int]:
-        """Return how many neurons of each population (on all ranks) are recorded."""
-        counts = dict.fromkeys(self.neurons, 0)
-        for one in self.layout.network.recordings:
-            if isinstance(one, RecordSpikes):
-                counts[one.target.population] += one.target.size
-        return counts
-
-    def connect(self, exchange: Exchange | None, epoch_steps: int) -> None:
+    def connect(self, exchange: Exchange | None, epoch_steps: int, reach: int) -> None:
         """Set how spikes are exchanged, and compile (or load) every kernel that is used.
 
         Parameters
@@ -141,7 +124,10 @@ class RankEngine:
             The exchange; None on a single rank.
         epoch_steps : int
             Most loops between exchanges; at most the smallest delay between ranks.
+        reach : int
+            The longest delay of the whole network, steps.
         """
+        self.history = History(reach)
         layout = self.layout
         self._exchange = exchange or _Alone(layout.n_local, epoch_steps)
         swap = self._exchange
@@ -174,7 +160,7 @@ class RankEngine:
         self._exchange_call = np.array(
             [swap.address, address(swap.table), address(swap.scalars)], np.int64
         )
-        self._connected = True
+        self._events_before = 0
         self.run(0, lambda step, gid: None)
 
     @property
@@ -187,7 +173,7 @@ class RankEngine:
         """Loops done."""
         return int(self._state[loop.K])
 
-    def run(self, steps: int, spikes: Spikes) -> None:
+    def run(self, steps: int, spikes: TakeSpikes) -> None:
         """Run some loops.
 
         Parameters
@@ -195,7 +181,7 @@ class RankEngine:
         steps : int
             Loops to run; at most `most_steps`.
         spikes : callable
-            Takes recorded spikes, ``(step, gid)`` in that order; the arrays are reused.
+            Takes this rank's spikes, ``(step, gid)`` in that order; the arrays are reused.
 
         Raises
         ------
@@ -208,41 +194,89 @@ class RankEngine:
         for one in self.probes:
             one.check_room(self.step, self.step + steps)
         state[loop.STOP] = state[loop.K] + steps
-        swap = self._exchange
+        while True:
+            status = self._loop(self._tables, self._exchange_call)
+            n = int(state[loop.N_SPIKES])
+            if n:
+                step, gid = self._spike_step[:n], self._spike_gid[:n]
+                self.history.append(step, gid)
+                spikes(step, gid)
+                state[loop.N_SPIKES] = 0
+            if status == loop.DONE:
+                return
+
+    def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
+        """Enter the compiled loop until it is done, or has spikes that must be taken."""
+        state, swap = self._state, self._exchange
         while True:
             status = loop.run(
                 state,
                 self._spent,
-                self._tables["collects"],
-                self._tables["stimuli"],
-                self._tables["updates"],
-                self._tables["probes"],
-                self._tables["delivers"],
-                self._exchange_call,
+                tables["collects"],
+                tables["stimuli"],
+                tables["updates"],
+                tables["probes"],
+                tables["delivers"],
+                exchange,
                 swap.outbox,
                 swap.arrivals,
                 swap.arrival_gid,
                 swap.arrival_step,
-                self._recorded,
-                self._record_step,
-                self._record_gid,
+                self._spike_step,
+                self._spike_gid,
             )
             if status == loop.FAILED:
                 raise EngineError(swap.explain(int(state[loop.ERROR])))
-            if status == loop.GROW:
-                self.deliveries[int(state[loop.PENDING_AT])].grow()
-                continue
-            n = int(state[loop.N_RECORDED])
-            if n:
-                spikes(self._record_step[:n], self._record_gid[:n])
-                state[loop.N_RECORDED] = 0
-            if status == loop.DONE:
-                return
+            if status != loop.GROW:
+                return int(status)
+            self.deliveries[int(state[loop.PENDING_AT])].grow()
+
+    def resume(self, step: int, flying: Spikes) -> None:
+        """Go on from a step: what earlier spikes still have to deliver enters the rings again.
+
+        The states are the caller's to set. The loops that the spikes were emitted in are run once
+        more without neurons: a row that these would have consumed is cleared instead.
+
+        Parameters
+        ----------
+        step : int
+            Loops done.
+        flying : (ndarray of int32, ndarray of uint32)
+            The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
+        """
+        state, swap, rows = self._state, self._exchange, self.ring.rows
+        steps, gids = flying
+        silent = dict.fromkeys(self._tables, call_table([]))
+        silent |= {"collects": self._tables["collects"], "delivers": self._tables["delivers"]}
+        nothing = np.zeros_like(self._exchange_call)
+        first = int(steps[0]) - 1 if steps.size else step
+        bounds = np.searchsorted(steps, np.arange(first + 1, step + 2))
+        for k in range(first, step):
+            self._at(k, stop=k + 1)
+            self._loop(silent, nothing)
+            rows[:, k & (rows.shape[1] - 1)] = 0
+            begin, end = int(bounds[k - first]), int(bounds[k - first + 1])
+            if begin < end and self.deliveries:
+                swap.arrival_gid[: end - begin] = gids[begin:end]
+                swap.arrival_step[: end - begin] = k
+                state[loop.PENDING] = end - begin
+                self._loop(silent, nothing)
+        self._at(step, stop=step)
+        state[loop.EPOCHS] = 0
+        self._events_before = sum(one.events for one in self.deliveries)
+        mine = self.layout.is_local(gids)
+        if mine.any():
+            self.history.append(steps[mine], gids[mine])
+
+    def _at(self, k: int, *, stop: int) -> None:
+        state = self._state
+        state[loop.K] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = k
+        state[loop.STOP] = stop
 
     @property
     def events(self) -> int:
         """Synaptic events delivered so far."""
-        return sum(one.events for one in self.deliveries)
+        return sum(one.events for one in self.deliveries) - self._events_before
 
     @property
     def epochs(self) -> int:

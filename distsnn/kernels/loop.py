@@ -17,8 +17,8 @@ in their own loop and have delays >= 1; other ranks' spikes of the epoch are del
 and have delays >= e' - e, the most that EPOCH_STEPS allows. So an epoch may be cut short anywhere
 and nothing but the number of exchanges changes.
 
-The loop returns to Python when it is DONE (at STOP), when the record buffer might not hold another
-loop (FLUSH), when a calendar's pool must grow (GROW, resumed where it stopped), or with an
+The loop returns to Python when it is DONE (at STOP), when the buffer of spikes might not hold
+another loop (FLUSH), when a calendar's pool must grow (GROW, resumed where it stopped), or with an
 exchange's error (FAILED).
 """
 
@@ -44,7 +44,7 @@ CALL_SIZE = 9
     N_EMITTED,  # this rank's spikes of the epoch so far
     PENDING,  # spikes in the arrival lists that are not delivered to all row sets
     PENDING_AT,  # next row set to deliver them to
-    N_RECORDED,  # spikes in the record buffer
+    N_SPIKES,  # spikes in the buffer for Python
     LARGEST_STEP,  # most spikes this rank can emit in one loop
     ERROR,  # the exchange's error code
     EPOCHS,
@@ -78,9 +78,8 @@ def run(
     arrivals,
     arrival_gid,
     arrival_step,
-    recorded,
-    record_step,
-    record_gid,
+    spike_step,
+    spike_gid,
 ):
     """Run from loop K to STOP.
 
@@ -98,10 +97,8 @@ def run(
         Number of other ranks' spikes, set by the exchange.
     arrival_gid, arrival_step : ndarray of uint32, int64
         Spikes and the loops that emitted them.
-    recorded : ndarray of uint64
-        Bit g is set where gid g is recorded.
-    record_step, record_gid : ndarray of int32, uint32
-        Recorded spikes: step (loop + 1) and gid.
+    spike_step, spike_gid : ndarray of int32, uint32
+        This rank's spikes: step (loop + 1) and gid.
 
     Returns
     -------
@@ -142,7 +139,7 @@ def run(
             if k == state[STOP]:
                 return DONE
             state[EPOCH_END] = min(k + state[EPOCH_STEPS], state[STOP])
-        if state[N_RECORDED] + state[LARGEST_STEP] > record_step.size:
+        if state[N_SPIKES] + state[LARGEST_STEP] > spike_step.size:
             return FLUSH
 
         now = ticks()
@@ -162,16 +159,14 @@ def run(
         spent[PROBES] += now - then
 
         outbox[1 + k - state[EPOCH_START]] = n
-        at = state[N_RECORDED]
+        at = state[N_SPIKES]
         for i in range(n):
             gid = np.uint32(outbox[header + before + i])
             arrival_gid[i] = gid
             arrival_step[i] = k
-            if (recorded[gid >> 6] >> np.uint64(gid & 63)) & np.uint64(1) != 0:
-                record_step[at] = k + 1
-                record_gid[at] = gid
-                at += 1
-        state[N_RECORDED] = at
+            spike_step[at + i] = k + 1
+            spike_gid[at + i] = gid
+        state[N_SPIKES] = at + n
         if delivers.shape[0] > 0:
             state[PENDING] = n
         state[K] = k + 1

@@ -149,12 +149,13 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         engine = RankEngine(layout, scales, wired, settings.seed)
     mine = wired.smallest_delay or _LONGEST_EPOCH
     smallest = -communicator.allreduce_max(-mine)
+    reach = communicator.allreduce_max(wired.largest_delay)
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     room = _MOST_SPIKES // (network.n_neurons + communicator.size)
     epoch_steps = max(1, min(smallest, _LONGEST_EPOCH, room))
     exchange = communicator.exchange(layout.n_neurons, network.n_neurons, epoch_steps)
     with together(communicator, "compiling"), first_on_node(communicator):
-        engine.connect(exchange, epoch_steps)
+        engine.connect(exchange, epoch_steps, reach)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epoch_steps, synapses)
 
@@ -170,18 +171,13 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
     if communicator.size == 1:
         return
     # A file's hash would cost every rank a reading: it must do that it has the same length.
-    description, arrays = network.to_dict(fingerprints=False)
     lengths = [
         one.rule.n_edges for one in network.projections if isinstance(one.rule, ExplicitFile)
     ]
-    data = [description, lengths, settings.to_dict()]
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode())
+    rest = json.dumps([lengths, settings.to_dict()], sort_keys=True)
+    digest = hashlib.sha256((network_digest(network, fingerprints=False) + rest).encode())
     if isinstance(settings.partition, Assignment):
         digest.update(settings.partition.owner.tobytes())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.data)
     digests = communicator.allgather(digest.digest())
     for rank, other in enumerate(digests):
         if other != digests[0]:
@@ -190,6 +186,25 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
                 where="network",
                 allowed="the same on all ranks: what draws random numbers must seed them",
             )
+
+
+def network_digest(network: Network, *, fingerprints: bool = True) -> str:
+    """Return the SHA-256 of a network's description, arrays included.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    fingerprints : bool
+        Whether edge files count with their contents, which then are read.
+    """
+    description, arrays = network.to_dict(fingerprints=fingerprints)
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 @cache

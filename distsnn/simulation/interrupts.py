@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once while a network is built, at the end of a piece while it runs."""
+"""Signals that end a run: at once while a network is built, at the end of a piece while it runs."""
 
 import signal
 import sys
@@ -8,54 +8,81 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from distsnn.errors import Stopped
+
 Handler = Callable[[int, FrameType | None], None]
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupts:
     """What the user's and the system's wishes to stop have come to.
 
+    Ctrl-C is the user's, who is to see that the job was interrupted. SIGTERM and SIGUSR1 are a
+    batch system's, which is to know whether the job can be started again.
+
+    Parameters
+    ----------
+    at_ms : float
+        Biological time at which the run begins.
+    store : str or None
+        The run, if it can be resumed from there.
+
     Attributes
     ----------
-    wished : bool
-        Whether there was one.
+    number : int
+        The signal; 0 where there was none.
     """
 
-    def __init__(self) -> None:
-        self.wished = False
+    def __init__(self, at_ms: float = 0.0, store: str | None = None) -> None:
+        self.number = 0
+        self._at_ms, self._store = at_ms, store
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Only take note of the first one, so that ranks can stop together; the second acts."""
+        """Only take note of the first one, so that ranks can stop together; a second Ctrl-C acts.
+
+        The batch system's signals come again and again (to the whole job, then to each step).
+        """
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.wished:
+            if self.number and number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.wished = True
+            self.number = self.number or number
 
         with _handling(note):
             yield
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at once, whatever the body makes of it.
+        """Raise KeyboardInterrupt or Stopped at once, whatever the body makes of it.
 
         A compiler that is interrupted in a callback loses the exception and fails later in words
         of its own, or not at all.
         """
 
         def act(number: int, frame: FrameType | None) -> None:
-            self.wished = True
+            self.number = number
             raise KeyboardInterrupt
 
         with _handling(act), _lost_interrupts_silent():
             try:
                 yield
-            except Exception as error:
-                if self.wished:
-                    raise KeyboardInterrupt from error
+            except (Exception, KeyboardInterrupt) as error:
+                if self.number:
+                    raise self._error() from error
                 raise
-        if self.wished:
-            raise KeyboardInterrupt
+        if self.number:
+            raise self._error()
+
+    def _error(self) -> BaseException:
+        return stopping(self.number, at_ms=self._at_ms, store=self._store)
+
+
+def stopping(number: int, *, at_ms: float, store: str | None) -> BaseException:
+    """Return what a signal makes a run end with."""
+    if number == signal.SIGINT:
+        return KeyboardInterrupt()
+    return Stopped(signal.Signals(number).name, at_ms=at_ms, store=store)
 
 
 @contextmanager
@@ -63,7 +90,7 @@ def _handling(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in _NUMBERS}
     try:
         yield
     finally:

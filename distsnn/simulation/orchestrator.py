@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,67 +11,27 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, agree, together, world
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
-from distsnn.errors import DescriptionError, StoreError
+from distsnn.errors import DescriptionError, Stopped, StoreError
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
-from distsnn.io.run_writer import check_target
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter, check_target
 from distsnn.jit import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
+from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
 from distsnn.simulation.clock import TickClock, peak_rss_bytes, split_wait
-from distsnn.simulation.interrupts import Interrupts
+from distsnn.simulation.interrupts import Interrupts, stopping
+from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
+from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress
-from distsnn.simulation.recorder import Recorder
+from distsnn.simulation.recorder import Recorder, metadata, versions
+from distsnn.simulation.run_summary import Summary
+from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
 from distsnn.units import steps
 
-# Wall time between two returns to Python for recordings, progress, signals and errors: short enough
-# for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
-_LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
-_FIRST_PIECE_STEPS = 50
-
 _LAST_STEP = 2**31 - 1
-_RUNNING, _INTERRUPTED, _FAILED = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run was, in numbers.
-
-    Attributes
-    ----------
-    path : str or None
-        The run's store.
-    neurons, synapses, ranks : int
-        Sizes.
-    time_ms : float
-        Biological time, ms.
-    build_s, run_s : float
-        Wall time of building and of running, s.
-    real_time_factor : float
-        Wall time per biological time while running.
-    spikes : int
-        Spikes of recorded neurons.
-    rates : dict of str to float
-        Mean rate of each population's recorded neurons, spikes/s; None where none is recorded.
-    peak_rss_bytes : list of int
-        Largest resident memory of each rank.
-    """
-
-    path: str | None
-    neurons: int
-    synapses: int
-    ranks: int
-    time_ms: float
-    build_s: float
-    run_s: float
-    real_time_factor: float
-    spikes: int
-    rates: dict[str, float | None]
-    peak_rss_bytes: list[int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return asdict(self)
 
 
 class Simulation:
@@ -103,13 +63,18 @@ class Simulation:
         The job is ended if a rank is not heard of for so long, s; inf: never.
     model : dict, optional
         Where the network came from, for the run's metadata.
+    policy : Policy, optional
+        When the run is saved into its store, and when it stops by itself.
+    start : str or PathLike, optional
+        A store with a checkpoint of this network to go on from, written by any number of ranks.
+        If it is `out` as well, its run goes on in a new attempt.
 
     Raises
     ------
     DescriptionError
-        If a setting is not valid or the network cannot be built.
+        If a setting is not valid, the network cannot be built, or `start` is of another one.
     StoreError
-        If `out` exists or cannot be written.
+        If `out` exists or cannot be written, or `start` has no whole checkpoint.
 
     Examples
     --------
@@ -132,6 +97,8 @@ class Simulation:
         communicator: Communicator | None = None,
         heartbeat: float = DEFAULT_LIMIT_S,
         model: dict[str, Any] | None = None,
+        policy: Policy | None = None,
+        start: str | os.PathLike[str] | None = None,
     ) -> None:
         begin = time.perf_counter()
         self.network = network
@@ -142,30 +109,23 @@ class Simulation:
             self._progress = Progress()
         if rank != 0:
             self._progress = None
+        again = _same_path(out, start)
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
-            if out is not None and rank == 0:
+            policy = policy or Policy()
+            policy.checkpoint_steps(network.dt)
+            if out is not None and rank == 0 and not again:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite)
-        if self._progress is not None:
-            ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
-            first = "" if any_compiled() else "; compiling kernels first, once for this version"
-            self._progress.note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
-        self._interrupts = Interrupts()
+        self._model = model
+        self._counts, self._recorded = SpikeCounts(network), Recorded(network)
+        self._run_s = 0.0
+        self._recorder: Recorder | None = None
         self._heartbeat.start()
         try:
-            with self._interrupts.acting():
-                self._built = build(network, self.settings, self._communicator)
-        except BaseException as error:
-            if self._progress is not None:
-                self._progress.drop()
-            self._heartbeat.stop(error)
-            raise
-        self._engine = self._built.engine
-        self._recorder: Recorder | None = None
-        if out is not None:
-            try:
+            self._build(start, out if again else None)
+            if out is not None:
                 self._recorder = Recorder(
                     out,
                     overwrite=overwrite,
@@ -174,20 +134,137 @@ class Simulation:
                     built=self._built,
                     communicator=self._communicator,
                     model=model,
+                    resume=again,
                 )
-            except BaseException as error:
-                self._heartbeat.stop(error)
-                raise
-            self._heartbeat.notices = notices_folder(out, 0)
-        self._counts = np.zeros(len(network.populations), np.int64)
-        self._first_gids = np.array([*network.first_gid.values()], np.uint32)
+                self._heartbeat.notices = notices_folder(out, self._recorder.attempt)
+        except BaseException as error:
+            if self._progress is not None:
+                self._progress.drop()
+            self._heartbeat.stop(error)
+            raise
         self._clock = TickClock()
         self._recording_s = 0.0
-        self._piece = min(_FIRST_PIECE_STEPS, self._engine.most_steps)
-        self._run_s = 0.0
+        self._pace = Pace(
+            policy, network.dt, self._engine.most_steps, self._communicator, out is not None
+        )
+        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator)
         self._closed = False
         # the slowest rank's, as it is what the user waits for
         self._build_s = max(self._communicator.allgather(time.perf_counter() - begin))
+
+    @classmethod
+    def restore(
+        cls,
+        store: str | os.PathLike[str],
+        *,
+        network: Network | None = None,
+        out: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Go on from a store's newest whole checkpoint, on these ranks. Collective.
+
+        Parameters
+        ----------
+        store : str or PathLike
+            A run's store, or what `save` wrote.
+        network : Network, optional
+            The network, where its models are not distsnn's own; by default the stored one.
+        out : str or PathLike, optional
+            Where to record: `store` itself, whose run then goes on, or a new one.
+        **settings
+            As in `Simulation`, without seed and start.
+
+        Raises
+        ------
+        StoreError
+            If there is no whole checkpoint, or the store cannot be read.
+        DescriptionError
+            If it is of another network.
+        """
+        reader = StoreReader(store)
+        if network is None:
+            network = Network.from_dict(*reader.network())
+        seed = int(reader.metadata["seed"])
+        return cls(network, seed=seed, out=out, start=store, **settings)
+
+    def save(self, store: str | os.PathLike[str] | None = None) -> None:
+        """Save the state, so that it can be restored on any number of ranks. Collective.
+
+        Parameters
+        ----------
+        store : str or PathLike, optional
+            By default the run's own store; else a store of this network, which is made where
+            there is none. The last two saved states are kept there.
+
+        Raises
+        ------
+        DescriptionError
+            If the simulation is closed, or there is no store to save into.
+        StoreError
+            If it cannot be written.
+        """
+        own = self._recorder.path if self._recorder is not None else None
+        target = own if store is None else os.fspath(store)
+        with together(self._communicator, "saving"):
+            if self._closed or target is None:
+                what = "the simulation is closed" if self._closed else "no store to save into"
+                raise DescriptionError(what, where="save")
+        assert target is not None
+        path = Path(target).resolve()
+        attempt = -1
+        with together(self._communicator, "saving"):
+            if own is not None and path == Path(own).resolve():
+                assert self._recorder is not None
+                self._recorder.secure()
+                attempt = self._recorder.attempt
+            elif self._communicator.rank == 0 and not path.exists():
+                about = metadata(
+                    self.network, self.settings, self._built, self._communicator, self._model
+                )
+                RunWriter.create(
+                    path, about, self.network.to_dict(), 1, first_step=self._engine.step
+                )
+        spikes = np.sum(self._communicator.allgather(self._counts.recorded), axis=0)
+        spent_s = self._checkpoints.save(path, spikes.tolist(), self._run_s, attempt)
+        self._pace.saved(spent_s)
+
+    def _build(
+        self, start: str | os.PathLike[str] | None, again: str | os.PathLike[str] | None
+    ) -> None:
+        """Build the network, and set it to what was saved, if anything was."""
+        network, seed = self.network, self.settings.seed
+        generation: Generation | None = None
+        if start is not None:
+            generation = newest(Path(start), self._communicator, self._note)
+            with together(self._communicator, "looking at the checkpoint"):
+                if self._communicator.rank == 0:  # ranks compare their networks when they build
+                    check_same(generation, network, seed)
+        ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
+        first = "" if any_compiled() else "; compiling kernels first, once for this version"
+        self._note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
+        at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
+        self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
+        with self._interrupts.acting():
+            self._built = build(network, self.settings, self._communicator)
+            self._engine = self._built.engine
+            self._checkpoints = Checkpoints(
+                network, seed, self._built, self._communicator, versions(self._communicator)
+            )
+            if generation is not None:
+                self._load(generation)
+
+    def _load(self, generation: Generation) -> None:
+        self._checkpoints.load(generation)
+        about = generation.about
+        self._run_s = float(about["run_s"])
+        if self._communicator.rank == 0:
+            self._counts.recorded += np.asarray(about["spikes"], np.int64)
+        at_ms = self.time_ms
+        self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
+
+    def _note(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.note(text)
 
     @property
     def time_ms(self) -> float:
@@ -243,9 +320,11 @@ class Simulation:
         try:
             with self._interrupts.noted():
                 while self._engine.step < end:
-                    self._advance(min(self._piece, end - self._engine.step))
+                    self._advance(self._pace.until(self._engine.step, end) - self._engine.step)
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
+                    now = time.perf_counter()
+                    self._run_s, begin = self._run_s + now - begin, now
         except BaseException as error:
             self._run_s += time.perf_counter() - begin
             if self._progress is not None:
@@ -257,7 +336,7 @@ class Simulation:
         self._run_s += time.perf_counter() - begin
 
     def _advance(self, n_steps: int) -> None:
-        """Run one piece on all ranks, and stop all together if one has to.
+        """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
 
         What `engine.run` itself raises (as when memory runs out) passes through: the other ranks
         wait in the middle of an exchange, where only the end of the job reaches them.
@@ -274,29 +353,33 @@ class Simulation:
         else:
             for probe in self._engine.probes:
                 probe.drain()
-        state = _RUNNING
-        if failure is not None:
-            state = _FAILED
-        elif self._interrupts.wished:
-            state = _INTERRUPTED
-        spent_us = round((time.perf_counter() - begin) * 1e6)
-        worst, slowest_us = self._communicator.allreduce_max(np.array([state, spent_us])).tolist()
-        if worst == _FAILED:
+        verdict, signal = self._pace.after(
+            n_steps,
+            self._engine.step,
+            time.perf_counter() - begin,
+            failed=failure is not None,
+            signal=self._interrupts.number,
+        )
+        if verdict == FAILED:
             agree(self._communicator, failure, "running")
-        if worst == _INTERRUPTED:
-            raise KeyboardInterrupt
-        # The same on all ranks, since it follows from what all of them know.
-        if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
-            self._piece = min(2 * self._piece, self._engine.most_steps)
-        elif slowest_us > _MOST_PIECE_S * 1e6:
-            self._piece = max(self._piece // 2, 1)
+        window = self._pace.rate_window
+        if window is not None and self._engine.step % window == 0:
+            self._ceiling.check(self._counts.all, window, at_ms=self.time_ms)
+        store = self._recorder.path if self._recorder is not None else None
+        if store is not None and verdict >= SAVE:
+            self.save()
+        if verdict == SIGNALLED:
+            raise stopping(signal, at_ms=self.time_ms, store=store)
+        if verdict == OUT_OF_TIME:
+            raise Stopped("the wall limit", at_ms=self.time_ms, store=store)
 
     def _take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         now = time.perf_counter()
-        population = np.searchsorted(self._first_gids, gid, side="right") - 1
-        self._counts += np.bincount(population, minlength=self._counts.size)
+        chosen = self._recorded.of(gid)
+        recorded = gid[chosen]
+        self._counts.add(gid, recorded)
         if self._recorder is not None:
-            self._recorder.spikes(step, gid)
+            self._recorder.spikes(step[chosen], recorded)
         self._recording_s += time.perf_counter() - now
 
     def close(self) -> Summary:
@@ -325,8 +408,11 @@ class Simulation:
         if self._closed:
             return
         self._closed = True
-        interrupted = isinstance(error, KeyboardInterrupt)
-        status = "stopped: interrupted" if interrupted else f"failed: {error}"
+        status = f"failed: {error}"
+        if isinstance(error, KeyboardInterrupt):
+            status = "stopped: interrupted"
+        elif isinstance(error, Stopped):
+            status = f"stopped: {error.reason}"
         try:
             self._close_recorder(status, self._own_timing())
         except StoreError as further:
@@ -371,12 +457,11 @@ class Simulation:
         return own | {"wait": wait, "exchange": own["exchange"] - wait}
 
     def _summary(self) -> Summary:
-        counts = np.sum(self._communicator.allgather(self._counts), axis=0)
+        counts = np.sum(self._communicator.allgather(self._counts.recorded), axis=0)
         seconds = self.time_ms * 1e-3
-        recorded = self._engine.recorded_neurons()
         rates: dict[str, float | None] = {}
         for one, count in zip(self.network.populations, counts.tolist(), strict=True):
-            neurons = recorded[one.name]
+            neurons = self._recorded.neurons[one.name]
             rates[one.name] = count / neurons / seconds if neurons and seconds else None
         return Summary(
             path=self._recorder.path if self._recorder is not None else None,
@@ -405,3 +490,7 @@ class Simulation:
             self.close()
         else:
             self._stop(error)
+
+
+def _same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
+    return left is not None and right is not None and Path(left).resolve() == Path(right).resolve()

@@ -111,6 +111,14 @@ class Recorder:
         The ranks; making a recorder is collective.
     model : dict, optional
         Where the network came from.
+    resume : bool
+        Go on with the run that is there, in a new attempt after the engine's step; what its
+        earlier ones recorded after that step no longer counts.
+
+    Attributes
+    ----------
+    attempt : int
+        The attempt.
     """
 
     def __init__(
@@ -123,27 +131,36 @@ class Recorder:
         built: Built,
         communicator: Communicator,
         model: dict[str, Any] | None,
+        resume: bool = False,
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
+        first_step = built.engine.step
+        assignment = {
+            "strategy": built.assignment.strategy,
+            "owner": built.assignment.owner.tolist(),
+        }
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
         with together(communicator, "creating the store"):
-            if communicator.rank == 0:
+            if communicator.rank == 0 and resume:
+                self._run = RunWriter.resume(
+                    path, communicator.size, first_step=first_step, assignment=assignment
+                )
+            elif communicator.rank == 0:
                 self._run = RunWriter.create(
                     path,
                     metadata(network, settings, built, communicator, model),
                     network.to_dict(),
                     communicator.size,
                     overwrite=overwrite,
-                    assignment={
-                        "strategy": built.assignment.strategy,
-                        "owner": built.assignment.owner.tolist(),
-                    },
+                    first_step=first_step,
+                    assignment=assignment,
                 )
+        self.attempt: int = communicator.bcast(0 if self._run is None else self._run.attempt)
         with together(communicator, "opening the store"):
             specs = state_specs(built.engine)
-            self._writer = RankWriter(path, 0, communicator.rank, state=specs)
+            self._writer = RankWriter(path, self.attempt, communicator.rank, state=specs)
         self._rows = {spec.name: 0 for spec in specs}
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
@@ -176,6 +193,11 @@ class Recorder:
             self._rows[name] += n
         with self._keeping_failure():
             self._writer.advance(self._engine.step)
+
+    def secure(self) -> None:
+        """Return when all that was appended is committed and on the disk."""
+        with self._raising():
+            self._writer.secure()
 
     def update(self, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0)."""
@@ -229,7 +251,7 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
                 population.precision,
                 probe.gids,
                 probe.every,
-                probe.every,
+                (engine.step // probe.every + 1) * probe.every,
             )
         )
     return specs

@@ -6,17 +6,20 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distsnn.comm import launch, launcher
-from distsnn.errors import DescriptionError, RankError
+from distsnn.comm import RESUMABLE, launch, launcher
+from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings
-from distsnn.simulation.orchestrator import Simulation, Summary
+from distsnn.simulation.orchestrator import Simulation
+from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import TERMINAL_VARIABLE, Progress
+from distsnn.simulation.run_summary import Summary
 
 _REQUEST, _RESULT = "request.json", "summary.json"
 
@@ -34,6 +37,7 @@ def simulate(
     storage: str = "auto",
     progress: bool | Progress = True,
     model: dict[str, Any] | None = None,
+    policy: Policy | None = None,
 ) -> Summary:
     """Simulate a network for some time.
 
@@ -63,6 +67,8 @@ def simulate(
         Whether and how progress is shown.
     model : dict, optional
         Where the network came from, for the run's metadata.
+    policy : Policy, optional
+        When the run is saved into its store, and when it stops by itself.
 
     Returns
     -------
@@ -100,6 +106,7 @@ def simulate(
             "storage": storage,
             "progress": bool(progress),
             "model": model,
+            "policy": None if policy is None else asdict(policy),
             "sources": _sources(network),
         }
         return _launch(network, ranks, request)
@@ -120,6 +127,7 @@ def simulate(
         storage=storage,
         progress=progress,
         model=model,
+        policy=policy,
     ) as simulation:
         simulation.run(time)
         return simulation.close()
@@ -133,6 +141,8 @@ def _launch(network: Network, ranks: int, request: dict[str, Any]) -> Summary:
         code = launch(ranks, ["worker", folder], env)
         if code == 130:
             raise KeyboardInterrupt
+        if code == RESUMABLE:
+            raise Stopped("a signal or the wall limit", at_ms=0.0, store=request["out"])
         result = Path(folder) / _RESULT
         if code != 0 or not result.exists():
             raise RankError(0, f"the launched ranks ended with exit code {code}")
@@ -152,6 +162,8 @@ def work(folder: str, rank: int) -> None:
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
     for name, file in request.pop("sources", {}).items():
         _load(name, file)
+    policy = request.pop("policy")
+    request["policy"] = None if policy is None else Policy(**policy)
     summary = simulate(load_network(folder), request.pop("time"), **request)
     if rank == 0:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from invariance_cases import CASES
-from invariance_ways import REFERENCE, WAYS
+from invariance_runs import Runs
+from invariance_ways import CHAIN, CHAINED, REFERENCE, WAYS
 from recorded import assert_same, recorded
 
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 
 # Compiling anew beside other work can take minutes.
@@ -70,3 +73,41 @@ def test_edges_are_the_same_from_either_kind_of_file(runs: Callable) -> None:
     runs(1)
     npz, zarr = (runs(1).path(REFERENCE, f"edges_{kind}") for kind in ("npz", "zarr"))
     assert_same(recorded(npz), recorded(zarr))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_recordings_after_being_given_up_and_resumed(
+    runs: Callable, chained: Runs, case: str
+) -> None:
+    first, path = runs(1).path(REFERENCE, case), chained.path(CHAINED, case)
+    reader = StoreReader(path)
+    assert reader.complete
+    assert [len(attempt.ranks) for attempt in reader.attempts] == [ranks for ranks, _ in CHAIN]
+    assert reader.n_committed >= reader.n_spikes
+    assert_same(reference(first), recorded(path))
+    assert reader.spike_hash() == reference_hash(first)
+
+
+def test_what_was_recorded_after_the_last_checkpoint_was_void(chained: Runs) -> None:
+    stores = [StoreReader(chained.path(CHAINED, case)) for case in CASES]
+    assert any(reader.n_committed > reader.n_spikes for reader in stores)
+
+
+def last(path: Path) -> Generation:
+    return Generation.open(path, generations(path)[0])
+
+
+@pytest.mark.parametrize("way", ["two explicit pushed", "four procedural", CHAINED])
+@pytest.mark.parametrize("case", CASES)
+def test_same_state_and_synapses_at_the_end(
+    runs: Callable, chained: Runs, case: str, way: str
+) -> None:
+    expected = last(runs(1).path(REFERENCE, case))
+    path = chained.path(way, case) if way == CHAINED else runs(RANKS[way]).path(way, case)
+    found = last(path)
+    assert found.about["reach"] == expected.about["reach"]
+    index, known = found.blocks(), expected.blocks()
+    np.testing.assert_array_equal(index["wiring"], known["wiring"])
+    np.testing.assert_array_equal(index["digest"], known["digest"])
+    assert found.about["digest"] == expected.about["digest"]
+    assert found.about["spikes"] == expected.about["spikes"]

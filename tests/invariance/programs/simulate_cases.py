@@ -1,6 +1,8 @@
 """On the ranks of this job: simulate all cases in all of this job's ways.
 
-``simulate_cases.py FOLDER WAYS``, WAYS being JSON: name -> options of `Simulation`, and ``pieces``.
+``simulate_cases.py FOLDER WAYS``, WAYS being JSON: name -> options of `Simulation`, ``pieces`` (the
+parts of the time at which they end), ``save`` (those after which the state is saved), ``resume``
+and ``give up`` (in place of closing).
 Each run becomes ``FOLDER/way/case.zarr``; what the exchange counted becomes ``FOLDER/way.json``.
 """
 
@@ -20,18 +22,27 @@ def main(ranks: Communicator) -> int:
     folder = Path(sys.argv[1])
     for way, options in json.loads(sys.argv[2]).items():
         counted = {}
-        pieces = options.pop("pieces", [1.0])
+        pieces, saves = options.pop("pieces", [1.0]), options.pop("save", [])
+        resume, give_up = options.pop("resume", False), options.pop("give up", False)
         for name, case in CASES.items():
             network, time_ms = case(folder)
             out = folder / way / f"{name}.zarr"
+            whole = {"out": out, "communicator": ranks, **options}
             try:
-                with Simulation(
-                    network, seed=12345, out=out, communicator=ranks, **options
-                ) as simulation:
-                    for end, begin in zip(pieces, [0.0, *pieces], strict=False):
-                        # pieces of the time, rounded to steps
-                        steps = [round(part * time_ms / network.dt) for part in (end, begin)]
-                        simulation.run((steps[0] - steps[1]) * network.dt)
+                if resume:
+                    simulation = Simulation.restore(out, **whole)
+                else:
+                    simulation = Simulation(network, seed=12345, **whole)
+                for end in pieces:
+                    # parts of the time, rounded to steps
+                    step = round(end * time_ms / network.dt)
+                    simulation.run(step * network.dt - simulation.time_ms)
+                    if end in saves:
+                        simulation.save()
+                if give_up:
+                    simulation._stop(RuntimeError("given up"))
+                else:
+                    simulation.close()
             except Exception as error:
                 error.add_note(f"in case {name}, {way}")
                 raise

@@ -1,0 +1,185 @@
+"""A rank's part of the simulation's state, in an order that does not depend on the ranks.
+
+States are stored population by population, a rank's blocks in ascending order; with the spikes in
+flight they are all that a run needs to go on: stimuli are functions of the step, static synapses
+of the description.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.delivery import ProceduralDelivery
+from distsnn.engine.history import Spikes
+from distsnn.engine.layout import Layout
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.row_sets import RowSet
+from distsnn.kernels import digest, procedural
+from distsnn.network.blocks import GROUP
+
+States = Mapping[tuple[str, str], npt.NDArray[Any]]
+DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What one rank saves.
+
+    Attributes
+    ----------
+    step : int
+        Loops done.
+    blocks : ndarray of int64, shape (n_owned,)
+        This rank's blocks, ascending.
+    states : mapping of (population, variable) to ndarray, shape (n_local_of_population,)
+        States as the kernels hold them, neurons in the order of the blocks; only of populations
+        that have neurons here.
+    spikes : (ndarray of int32, ndarray of uint32)
+        This rank's spikes in flight, in the order of (step, gid).
+    digests : ndarray of uint8, shape (n_owned, 32)
+        SHA-256 of each block's states and spikes in flight.
+    """
+
+    step: int
+    blocks: npt.NDArray[np.int64]
+    states: States
+    spikes: Spikes
+    digests: npt.NDArray[np.uint8]
+
+
+def take(engine: RankEngine, reach: int) -> Snapshot:
+    """Return a copy of a rank's state.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        The engine, between two runs.
+    reach : int
+        The longest delay of the whole network, steps.
+    """
+    layout = engine.layout
+    states = {}
+    for name, neurons in engine.neurons.items():
+        real = neurons.neurons >= 0
+        for variable, values in neurons.states.items() if real.any() else ():
+            states[name, variable] = values[real]
+    spikes = engine.history.since(engine.step - reach)
+    digests = block_digests(layout, states, spikes)
+    return Snapshot(engine.step, layout.owned, states, spikes, digests)
+
+
+def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
+    """Set a rank's state, and go on from there.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        A connected engine that has not run.
+    states : mapping of (population, variable) to ndarray
+        As in a snapshot, for this rank's blocks.
+    step : int
+        Loops done.
+    flying : (ndarray of int32, ndarray of uint32)
+        All ranks' spikes in flight, in the order of (step, gid).
+    """
+    for name, neurons in engine.neurons.items():
+        real = neurons.neurons >= 0
+        for variable, values in neurons.states.items() if real.any() else ():
+            values[real] = states[name, variable]
+    engine.resume(step, flying)
+
+
+def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray[np.uint8]:
+    """Return the SHA-256 of each owned block's states and spikes in flight.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    states, spikes
+        As in a snapshot.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n_owned, 32)
+    """
+    table, owned = layout.table, layout.owned
+    found = np.empty((owned.size, DIGEST_BYTES), np.uint8)
+    step, gid = spikes
+    of_block = table.of_gid(gid)
+    order = np.argsort(of_block, kind="stable")
+    bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
+    names = {index: one.name for index, one in enumerate(layout.network.populations)}
+    by_population: dict[str, list[str]] = {}
+    for population, variable in sorted(states):
+        by_population.setdefault(population, []).append(variable)
+    at = dict.fromkeys(names.values(), 0)
+    for row, block in zip(found, owned.tolist(), strict=True):
+        name, size = names[int(table.population[block])], int(table.size[block])
+        whole = hashlib.sha256()
+        for variable in by_population.get(name, []):
+            part = states[name, variable][at[name] : at[name] + size]
+            whole.update(f"{variable} {part.dtype}\n".encode())
+            whole.update(part.tobytes())
+        at[name] += size
+        mine = order[bounds[block] : bounds[block + 1]]
+        whole.update(step[mine].tobytes())
+        whole.update(gid[mine].tobytes())
+        row[:] = np.frombuffer(whole.digest(), np.uint8)
+    return found
+
+
+def wiring(engine: RankEngine) -> tuple[npt.NDArray[np.uint64], int]:
+    """Return the digest of the synapses onto each owned block, and their longest delay.
+
+    Returns
+    -------
+    (ndarray of uint64, shape (n_owned,), int)
+        See `kernels.digest`; steps.
+    """
+    layout = engine.layout
+    digests, longest = np.zeros(layout.owned.size, np.uint64), np.zeros(1, np.int64)
+    sizes = -(-layout.table.size[layout.owned] // GROUP)
+    blocks = np.repeat(np.arange(layout.owned.size, dtype=np.int64), sizes)
+    where = (layout.group_gid, blocks, digests, longest)
+    for one in engine.wiring.row_sets:
+        _add_rows(one, *where)
+    for made in engine.wiring.generators:
+        sources = (made.gid + np.arange(made.size)).astype(np.uint32)
+        steps = np.zeros(made.size, np.int64)
+        table = ProceduralDelivery(made, engine.ring, sources, steps).deliver.table
+        procedural.add_rows(table, 0, made.size, *where)
+    return digests, int(longest[0])
+
+
+def _add_rows(
+    row_set: RowSet,
+    group_gid: npt.NDArray[np.uint32],
+    group_block: npt.NDArray[np.int64],
+    digests: npt.NDArray[np.uint64],
+    longest: npt.NDArray[np.int64],
+) -> None:
+    plan = row_set.plan
+    bits = np.unpackbits(row_set.bitmap.view(np.uint8), bitorder="little")
+    digest.add_rows(
+        row_set.words,
+        row_set.rows,
+        row_set.run_rows,
+        row_set.runs,
+        np.flatnonzero(bits),
+        plan.pull,
+        plan.target_bits,
+        plan.field_bits,
+        plan.stored_shift,
+        plan.weight or 0,
+        0 if plan.delay is None or plan.pull else plan.delay,
+        plan.plane,
+        group_gid,
+        group_block,
+        digests,
+        longest,
+    )

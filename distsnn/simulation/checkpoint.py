@@ -1,0 +1,313 @@
+"""Saving a simulation, and going on from what was saved on the same or any other ranks."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator, together
+from distsnn.engine import snapshot
+from distsnn.engine.layout import Layout
+from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.reader import StoreReader
+from distsnn.network import Network
+from distsnn.simulation.build import Built, network_digest
+
+Note = Callable[[str], None]
+_MOST_DIFFERENCES = 5
+
+
+class Checkpoints:
+    """Saves a simulation, and sets it to what was saved. Every method is collective.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    seed : int
+        The run's seed.
+    built : Built
+        The engine and what goes with it.
+    communicator : Communicator
+        The ranks.
+    versions : dict
+        Versions of distsnn and of what it runs on.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        seed: int,
+        built: Built,
+        communicator: Communicator,
+        versions: dict[str, str],
+    ) -> None:
+        self._communicator, self._built = communicator, built
+        self._about: dict[str, Any] = {
+            "dt": network.dt,
+            "seed": seed,
+            "network": network_digest(network),
+            "ranks": communicator.size,
+            "versions": versions,
+        }
+        self._wiring: npt.NDArray[np.uint64] | None = None
+        self._reach = 0
+        # by store: a generation known to be whole
+        self._good: dict[Path, int] = {}
+
+    def save(self, store: Path, spikes: list[int], run_s: float, attempt: int) -> float:
+        """Write a new generation into a run's store and remove all but one before it.
+
+        Parameters
+        ----------
+        store : Path
+            The store.
+        spikes : list of int
+            Spikes of recorded neurons so far, of all ranks, by population.
+        run_s : float
+            Wall time of running so far, s.
+        attempt : int
+            The attempt that is recording into the store, or -1.
+
+        Returns
+        -------
+        float
+            Wall time it took, s.
+
+        Raises
+        ------
+        RecordingError
+            If it cannot be written; the generations before it are left as they were.
+        """
+        begin = time.perf_counter()
+        communicator, rank = self._communicator, self._communicator.rank
+        wiring = self._known_wiring()
+        with together(communicator, "saving the state"):
+            taken = snapshot.take(self._built.engine, self._reach)
+        parts = communicator.gather((taken.blocks, taken.digests, wiring))
+        number = 0
+        with together(communicator, "saving the state"), _as_recording():
+            number = 1 + max(generations(store), default=0) if rank == 0 else 0
+        number = communicator.bcast(number)
+        writer = GenerationWriter(store, number)
+        with together(communicator, "saving the state"), _as_recording():
+            if parts is not None:
+                blocks = self._index(parts)
+                digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
+                now = {"step": taken.step, "reach": self._reach, "digest": digest}
+                so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
+                writer.begin(self._about | now | so_far, blocks)
+        seal = ""
+        with together(communicator, "saving the state"), _as_recording():
+            seal = writer.write_rank(rank, taken.states, taken.spikes)
+        seals = communicator.gather(seal)
+        with together(communicator, "saving the state"), _as_recording():
+            if seals is not None:
+                writer.finish(seals)
+                writer.prune(self._good.get(store))
+        self._good[store] = number
+        return 1e-6 * communicator.allreduce_max(round(1e6 * (time.perf_counter() - begin)))
+
+    def load(self, generation: Generation) -> None:
+        """Set all ranks' states to a generation's, which must be of this network.
+
+        Raises
+        ------
+        StoreError
+            If what is read is not what was saved.
+        DescriptionError
+            If the synapses were drawn differently when it was saved.
+        """
+        communicator, engine = self._communicator, self._built.engine
+        layout, reach = engine.layout, int(generation.about["reach"])
+        with together(communicator, "reading the checkpoint"):
+            index = generation.blocks()
+            _check_index(generation, layout, index["rank"])
+            states = _states(generation, layout, index)
+            ranks = range(communicator.rank, generation.ranks, communicator.size)
+            own = [generation.spikes(one) for one in ranks]
+        everyones = [one for part in communicator.allgather(own) for one in part]
+        step = np.concatenate([one[0] for one in everyones])
+        gid = np.concatenate([one[1] for one in everyones])
+        order = np.lexsort((gid, step))
+        with together(communicator, "restoring the state"):
+            at = int(generation.about["step"])
+            snapshot.put(engine, states, at, (step[order], gid[order]))
+            again = snapshot.take(engine, reach)
+            if not np.array_equal(again.digests, index["digest"][layout.owned]):
+                raise StoreError(
+                    "damaged: states are not those that were saved", path=str(generation.folder)
+                )
+        wiring = self._known_wiring()
+        with together(communicator, "restoring the state"):
+            other = np.flatnonzero(wiring != index["wiring"][layout.owned])
+            if other.size:
+                block = int(layout.owned[other[0]])
+                name = layout.network.populations[int(layout.table.population[block])].name
+                raise DescriptionError(
+                    "synapses are not those that the checkpoint was saved with: another version "
+                    "of distsnn, or a machine on which it computes otherwise",
+                    where=f"{generation.folder}, population {name!r}, block {block}",
+                )
+        self._good[generation.store] = generation.number
+
+    def _known_wiring(self) -> npt.NDArray[np.uint64]:
+        """Return the digests of this rank's synapses, which are worked out once. Collective."""
+        if self._wiring is None:
+            longest = 0
+            with together(self._communicator, "checking the synapses"):
+                self._wiring, longest = snapshot.wiring(self._built.engine)
+            self._reach = self._communicator.allreduce_max(longest)
+        assert self._wiring is not None
+        return self._wiring
+
+    def _index(self, parts: list[Any]) -> dict[str, npt.NDArray[Any]]:
+        layout = self._built.engine.layout
+        table, owner = layout.table, layout.assignment.owner
+        digest = np.zeros((table.n_blocks, snapshot.DIGEST_BYTES), np.uint8)
+        wiring = np.zeros(table.n_blocks, np.uint64)
+        for blocks, digests, synapses in parts:
+            digest[blocks], wiring[blocks] = digests, synapses
+        offset = np.zeros(table.n_blocks, np.int64)
+        after: dict[tuple[int, int], int] = {}
+        for block in range(table.n_blocks):
+            key = int(owner[block]), int(table.population[block])
+            offset[block] = after.get(key, 0)
+            after[key] = int(offset[block] + table.size[block])
+        return {"rank": owner, "offset": offset, "digest": digest, "wiring": wiring}
+
+
+class _as_recording:
+    """Tell a store that cannot be written as what it is: nothing was wrong with the request."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, StoreError) and not isinstance(error, RecordingError):
+            raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
+
+
+def newest(store: Path, communicator: Communicator, note: Note) -> Generation:
+    """Return the newest generation that is whole, verified by all ranks together. Collective.
+
+    Parameters
+    ----------
+    store : Path
+        A run's store.
+    communicator : Communicator
+        The ranks.
+    note : callable
+        Takes a message about each generation that is damaged.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    DescriptionError
+        If it was written in another version's format.
+    """
+    with together(communicator, "looking for a checkpoint"):
+        numbers = generations(store) if communicator.rank == 0 else []
+    for number in communicator.bcast(numbers):
+        found: Generation | None = None
+        damage: str | None = None
+        with together(communicator, "verifying the checkpoint"):
+            try:
+                found = Generation.open(store, number)
+                found.verify_index()
+                for rank in range(communicator.rank, found.ranks, communicator.size):
+                    found.verify_rank(rank)
+            except StoreError as error:
+                damage = str(error)
+        damages = [one for one in communicator.allgather(damage) if one is not None]
+        if not damages:
+            assert found is not None
+            return found
+        note(f"checkpoint {number} is not used: {damages[0]}")
+    with together(communicator, "looking for a checkpoint"):
+        raise StoreError("there is no whole checkpoint to go on from", path=str(store))
+
+
+def check_same(generation: Generation, network: Network, seed: int) -> None:
+    """Check that a checkpoint is one of this network.
+
+    Raises
+    ------
+    DescriptionError
+        If not; it names the differences.
+    """
+    about, found = generation.about, []
+    if about["dt"] != network.dt:
+        found.append(f"dt is {about['dt']} ms there, {network.dt} ms here")
+    if about["seed"] != seed:
+        found.append(f"seed is {about['seed']} there, {seed} here")
+    if about["network"] != network_digest(network):
+        stored = StoreReader(generation.store).network()
+        here = network.to_dict()
+        found += list(_differences(stored[0], here[0], ""))
+        found += [
+            f"array {name!r} differs"
+            for name in sorted({*stored[1], *here[1]})
+            if not np.array_equal(stored[1].get(name, _NONE), here[1].get(name, _NONE))
+        ]
+    if found:
+        more = f" and {len(found) - _MOST_DIFFERENCES} more"
+        raise DescriptionError(
+            "the checkpoint is of another network: "
+            + "; ".join(found[:_MOST_DIFFERENCES])
+            + (more if len(found) > _MOST_DIFFERENCES else ""),
+            where=str(generation.folder),
+        )
+
+
+_NONE = np.empty(0)
+
+
+def _differences(there: Any, here: Any, path: str) -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(here, dict) and there.keys() == here.keys():
+        for name in there:
+            yield from _differences(there[name], here[name], f"{path}/{name}" if path else name)
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for index, (left, right) in enumerate(zip(there, here, strict=True)):
+            yield from _differences(left, right, f"{path}/{index}")
+    elif there != here:
+        yield f"{path} is {_short(there)} there, {_short(here)} here"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_index(generation: Generation, layout: Layout, ranks: npt.NDArray[np.int32]) -> None:
+    fits = ranks.shape == (layout.table.n_blocks,)
+    if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
+        raise StoreError("damaged: blocks of another network", path=str(generation.folder))
+
+
+def _states(
+    generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
+) -> dict[tuple[str, str], npt.NDArray[Any]]:
+    states = {}
+    table = layout.table
+    for number, population in enumerate(layout.network.populations):
+        mine = layout.owned[table.population[layout.owned] == number]
+        if not mine.size:
+            continue
+        for variable in population.model.states:
+            states[population.name, variable] = generation.states(
+                population.name,
+                variable,
+                index["rank"][mine],
+                index["offset"][mine],
+                table.size[mine].tolist(),
+            )
+    return states

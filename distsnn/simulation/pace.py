@@ -1,0 +1,106 @@
+"""How far a run goes before Python looks at it, and what is to be done then, on all ranks alike."""
+
+import time
+
+import numpy as np
+
+from distsnn.comm import Communicator
+from distsnn.simulation.policy import Policy
+
+# Wall time between two returns to Python for recordings, progress, signals and errors: short enough
+# for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
+_LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
+_FIRST_PIECE_STEPS = 50
+
+# What a rank has to say after a piece; the worst of all ranks counts.
+RUNNING, SAVE, OUT_OF_TIME, SIGNALLED, FAILED = range(5)
+
+
+class Pace:
+    """The pieces of a run.
+
+    Parameters
+    ----------
+    policy : Policy
+        When to save and to stop.
+    dt : float
+        Step, ms.
+    most_steps : int
+        Most steps of a piece.
+    communicator : Communicator
+        The ranks.
+    saves : bool
+        Whether the run is recorded, and so is saved.
+
+    Attributes
+    ----------
+    rate_window : int or None
+        Steps after which rates are looked at.
+    """
+
+    def __init__(
+        self, policy: Policy, dt: float, most_steps: int, communicator: Communicator, saves: bool
+    ) -> None:
+        self._policy, self._communicator, self._most_steps = policy, communicator, most_steps
+        every = policy.checkpoint_steps(dt)
+        self._save_every = every if saves else None
+        self._save_wall = policy.checkpoint_wall if saves else None
+        self.rate_window = policy.rate_window(dt)
+        self._piece = min(_FIRST_PIECE_STEPS, most_steps)
+        self._saved_at, self._saving_s = time.monotonic(), 0.0
+
+    def until(self, step: int, end: int) -> int:
+        """Return the step at which the piece that begins at `step` ends."""
+        end = min(end, step + self._piece)
+        for every in (self._save_every, self.rate_window):
+            if every is not None:
+                end = min(end, (step // every + 1) * every)
+        return end
+
+    def after(
+        self, n_steps: int, step: int, spent_s: float, *, failed: bool, signal: int
+    ) -> tuple[int, int]:
+        """Agree on what follows a piece. Collective.
+
+        Parameters
+        ----------
+        n_steps, step : int
+            The piece's length, and where it ended.
+        spent_s : float
+            Wall time this rank spent on it, s.
+        failed : bool
+            Whether this rank cannot go on.
+        signal : int
+            The signal that this rank got, or 0.
+
+        Returns
+        -------
+        (int, int)
+            The worst of what all ranks have to say, and a signal.
+        """
+        mine = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
+        worst, number, slowest_us = self._communicator.allreduce_max(np.array(mine)).tolist()
+        # The same on all ranks, since it follows from what all of them know.
+        if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
+            self._piece = min(2 * self._piece, self._most_steps)
+        elif slowest_us > _MOST_PIECE_S * 1e6:
+            self._piece = max(self._piece // 2, 1)
+        return worst, number
+
+    def _verdict(self, step: int, failed: bool, signal: int) -> int:
+        if failed:
+            return FAILED
+        if signal:
+            return SIGNALLED
+        if self._communicator.rank == 0:  # one clock decides
+            if self._policy.out_of_time(self._saving_s):
+                return OUT_OF_TIME
+            wall = self._save_wall
+            if wall is not None and time.monotonic() - self._saved_at >= wall:
+                return SAVE
+        due = self._save_every is not None and step % self._save_every == 0
+        return SAVE if due else RUNNING
+
+    def saved(self, spent_s: float) -> None:
+        """Take note that the run was just saved, and how long it took."""
+        self._saved_at, self._saving_s = time.monotonic(), max(self._saving_s, spent_s)

@@ -1,0 +1,80 @@
+"""When a run is saved, and when it stops by itself."""
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from distsnn.errors import DescriptionError
+from distsnn.units import steps
+
+# Ending in time takes some seconds: a piece of the run, the last chunks, the interpreter.
+_LEAST_MARGIN_S = 3.0
+# The mean rates of populations are looked at once in so many ms.
+RATE_WINDOW_MS = 100.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to save and when to stop.
+
+    Parameters
+    ----------
+    checkpoint_every : float or None
+        Biological time between two checkpoints, ms.
+    checkpoint_wall : float or None
+        Wall time between two checkpoints, s.
+    wall_limit : float or None
+        Wall time, since the process was started, within which it must have ended, s.
+    max_rate : float or None
+        Ceiling on the mean rate of every population, spikes/s.
+    """
+
+    checkpoint_every: float | None = None
+    checkpoint_wall: float | None = None
+    wall_limit: float | None = None
+    max_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is None:
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value <= 0.0:
+                raise DescriptionError(
+                    "must be positive and finite", where=name, value=value, allowed="or None"
+                )
+
+    def checkpoint_steps(self, dt: float) -> int | None:
+        """Return the steps between two checkpoints, or None.
+
+        Raises
+        ------
+        DescriptionError
+            If the time is off the grid.
+        """
+        if self.checkpoint_every is None:
+            return None
+        return steps(self.checkpoint_every, dt, where="checkpoint_every")
+
+    def rate_window(self, dt: float) -> int | None:
+        """Return the steps after which rates are looked at, or None where there is no ceiling."""
+        return None if self.max_rate is None else max(1, round(RATE_WINDOW_MS / dt))
+
+    def out_of_time(self, saving_s: float) -> bool:
+        """Return whether the run must end now, if saving it takes so long."""
+        if self.wall_limit is None:
+            return False
+        margin = _LEAST_MARGIN_S + 2.0 * saving_s
+        return process_age_s() + min(margin, 0.5 * self.wall_limit) >= self.wall_limit
+
+
+def process_age_s() -> float:
+    """Return the wall time since this process was started, s."""
+    try:
+        started = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):  # no Linux: since Python's clock was first read
+        return time.perf_counter()
+    return up - started / os.sysconf("SC_CLK_TCK")

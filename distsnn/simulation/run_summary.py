@@ -1,0 +1,45 @@
+"""What a run was, in numbers."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run was, in numbers.
+
+    Attributes
+    ----------
+    path : str or None
+        The run's store.
+    neurons, synapses, ranks : int
+        Sizes.
+    time_ms : float
+        Biological time, ms.
+    build_s, run_s : float
+        Wall time of building and of running, s.
+    real_time_factor : float
+        Wall time per biological time while running.
+    spikes : int
+        Spikes of recorded neurons.
+    rates : dict of str to float
+        Mean rate of each population's recorded neurons, spikes/s; None where none is recorded.
+    peak_rss_bytes : list of int
+        Largest resident memory of each rank.
+    """
+
+    path: str | None
+    neurons: int
+    synapses: int
+    ranks: int
+    time_ms: float
+    build_s: float
+    run_s: float
+    real_time_factor: float
+    spikes: int
+    rates: dict[str, float | None]
+    peak_rss_bytes: list[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return asdict(self)

@@ -1,0 +1,101 @@
+"""Which neurons' spikes are recorded, how many spikes there were, and whether they are too many."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator
+from distsnn.errors import RunawayError
+from distsnn.network import Network, RecordSpikes
+
+
+class Recorded:
+    """The neurons whose spikes a network records.
+
+    Attributes
+    ----------
+    neurons : dict of str to int
+        How many of each population (on all ranks).
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.neurons = {one.name: 0 for one in network.populations}
+        chosen = np.zeros((network.n_neurons // 64 + 1) * 64, np.bool_)
+        for one in network.recordings:
+            if isinstance(one, RecordSpikes):
+                first = network.first_gid[one.target.population]
+                chosen[first + one.target.start : first + one.target.stop] = True
+                self.neurons[one.target.population] += one.target.size
+        self._all = sum(self.neurons.values()) == network.n_neurons
+        self._bits = np.packbits(chosen, bitorder="little")
+
+    def of(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_] | slice:
+        """Return an index of the recorded ones among some neurons."""
+        if self._all:
+            return slice(None)
+        return np.asarray((self._bits[gid >> 3] >> (gid & 7).astype(np.uint8)) & 1, np.bool_)
+
+
+class SpikeCounts:
+    """This rank's number of spikes by population.
+
+    Attributes
+    ----------
+    all, recorded : ndarray of int64, shape (n_populations,)
+        Spikes, and those of recorded neurons.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._first_gids = np.array([*network.first_gid.values()], np.uint32)
+        self.all = np.zeros(self._first_gids.size, np.int64)
+        self.recorded = self.all.copy()
+
+    def add(self, gid: npt.NDArray[np.uint32], recorded: npt.NDArray[np.uint32]) -> None:
+        """Count some spikes, and those of them that are recorded."""
+        self.all += self._by_population(gid)
+        self.recorded += self._by_population(recorded)
+
+    def _by_population(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        population = np.searchsorted(self._first_gids, gid, side="right") - 1
+        return np.bincount(population, minlength=self.all.size)
+
+
+class RateCeiling:
+    """A ceiling on the mean rate of every population over a window.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    ceiling : float or None
+        spikes/s; None where there is no ceiling.
+    communicator : Communicator
+        The ranks.
+    """
+
+    def __init__(self, network: Network, ceiling: float | None, communicator: Communicator) -> None:
+        self._network, self._ceiling, self._communicator = network, ceiling, communicator
+        self._before = np.zeros(len(network.populations), np.int64)
+
+    def check(self, counts: npt.NDArray[np.int64], window: int, *, at_ms: float) -> None:
+        """Look at the spikes since the last call. Collective.
+
+        Parameters
+        ----------
+        counts : ndarray of int64, shape (n_populations,)
+            This rank's spikes so far.
+        window : int
+            Steps since the last call.
+        at_ms : float
+            Now, ms.
+
+        Raises
+        ------
+        RunawayError
+            On all ranks, if a population is over the ceiling.
+        """
+        new = np.sum(self._communicator.allgather(counts - self._before), axis=0)
+        self._before = counts.copy()
+        for one, count in zip(self._network.populations, new.tolist(), strict=True):
+            rate = count / one.size / (window * self._network.dt * 1e-3)
+            if self._ceiling is not None and rate > self._ceiling:
+                raise RunawayError(one.name, rate, self._ceiling, at_ms=at_ms)

@@ -1,0 +1,100 @@
+"""Files of checkpoints: names of generations, checksums, and writing that survives a power cut."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distsnn.errors import StoreError
+from distsnn.io.nodes import store_errors
+
+CHECKPOINT = "checkpoint"
+_NAME = re.compile(r"generation(\d{6,})")
+METADATA = "zarr.json"
+
+
+def generation_name(number: int) -> str:
+    """Return a generation's folder, such as ``generation000003``."""
+    return f"generation{number:06d}"
+
+
+def generations(store: Path) -> list[int]:
+    """Return the numbers of the complete generations in a store, the newest first."""
+    folder = store / CHECKPOINT
+    with store_errors(folder, "cannot be read"):
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    found = [_NAME.fullmatch(name) for name in names]
+    return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def files_below(folder: Path) -> Iterable[Path]:
+    """Yield all files below a folder but its own zarr.json, in a fixed order."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / METADATA:
+            yield path
+
+
+def checksum(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of files by their paths below a folder."""
+    with store_errors(folder, "cannot be read"):
+        return {path.relative_to(folder).as_posix(): checksum(path) for path in paths}
+
+
+def verify(folder: Path, expected: Mapping[str, Any]) -> None:
+    """Check files below a folder against their checksums.
+
+    Raises
+    ------
+    StoreError
+        If one is missing, has changed, or would lie outside the folder.
+    """
+    for name, known in expected.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise StoreError("damaged: a path leaves the checkpoint", path=str(path))
+        if not path.is_file():
+            raise StoreError("damaged: a file is missing", path=str(path))
+        with store_errors(path, "cannot be read"):
+            found = checksum(path)
+        if found != known:
+            raise StoreError("damaged: not what was written (checksum)", path=str(path))
+
+
+def seal(attributes: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of attributes (without ``seal`` itself) as sorted JSON."""
+    rest = {name: value for name, value in attributes.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def sync(folder: Path) -> None:
+    """Have the system write all files and folders below a folder to the disk (fsync)."""
+    with store_errors(folder, "cannot be written to the disk"):
+        sync_newer(folder, 0.0)
+
+
+def sync_newer(folder: Path, since: float) -> None:
+    """Have the system write what below a folder has changed since a time (of `time.time`)."""
+    for path in (folder, *folder.rglob("*")):
+        # what a writer renames or cuts off meanwhile is not of the past
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime >= since:
+                sync_one(path)
+
+
+def sync_one(path: Path) -> None:
+    """Have the system write one file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

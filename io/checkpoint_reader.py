@@ -1,0 +1,164 @@
+"""Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError
+from distsnn.io.checkpoint_files import (
+    CHECKPOINT,
+    METADATA,
+    checksums,
+    files_below,
+    generation_name,
+    seal,
+    verify,
+)
+from distsnn.io.nodes import (
+    location,
+    open_array,
+    open_group,
+    open_root,
+    read_attributes,
+    store_errors,
+)
+from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """A complete generation whose attributes and index are whole.
+
+    Attributes
+    ----------
+    store : Path
+        The run's store.
+    number : int
+        Its number.
+    about : dict
+        Its attributes, as in the schema.
+    """
+
+    store: Path
+    number: int
+    about: dict[str, Any]
+    _root: zarr.Group
+
+    @classmethod
+    def open(cls, store: Path, number: int) -> Self:
+        """Open a generation.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged, or was written in another format.
+        """
+        root = open_root(store)
+        path = f"{CHECKPOINT}/{generation_name(number)}"
+        group = open_group(root, path)
+        if group is None:
+            raise StoreError("there is no such generation", path=f"{store}/{path}")
+        raw = group.attrs.asdict()
+        version = raw.get("format_version")
+        if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
+            raise StoreError("damaged: no checkpoint", path=location(group))
+        if raw.get("seal") != seal(raw):
+            raise StoreError("damaged: attributes are not those written", path=location(group))
+        if version != CHECKPOINT_VERSION:
+            raise StoreError(
+                f"a checkpoint of format version {version}; this distsnn reads version "
+                f"{CHECKPOINT_VERSION}",
+                path=location(group),
+            )
+        return cls(store, number, read_attributes(group), root)
+
+    @property
+    def _path(self) -> str:
+        return f"{CHECKPOINT}/{generation_name(self.number)}"
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.store / self._path
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks that wrote it."""
+        return int(self.about["ranks"])
+
+    def verify_index(self) -> None:
+        """Check the index against its checksums (StoreError if it is damaged)."""
+        verify(
+            self.folder,
+            {name: known for name, known in self.about["files"].items() if name[:4] != "rank"},
+        )
+
+    def verify_rank(self, rank: int) -> None:
+        """Check all that one rank wrote against its checksums (StoreError if it is damaged)."""
+        name = f"rank{rank:04d}/{METADATA}"
+        verify(self.folder, {name: self.about["files"].get(name)})
+        folder = self.folder / f"rank{rank:04d}"
+        group = open_group(self._root, f"{self._path}/rank{rank:04d}")
+        if group is None:
+            raise StoreError("damaged: a rank's group is missing", path=str(folder))
+        known = read_attributes(group)["files"]
+        verify(folder, known)
+        more = set(checksums(folder, files_below(folder))) - set(known)
+        if more:
+            raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
+
+    def blocks(self) -> dict[str, NDArray[Any]]:
+        """Return the index: rank, offset, digest and wiring, by block."""
+        names = ("rank", "offset", "digest", "wiring")
+        return {name: self._read(f"blocks/{name}") for name in names}
+
+    def spikes(self, rank: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+        """Return the spikes in flight of one rank's neurons."""
+        path = f"rank{rank:04d}/spikes"
+        return self._read(f"{path}/step"), self._read(f"{path}/gid")
+
+    def states(
+        self,
+        population: str,
+        variable: str,
+        ranks: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        sizes: Sequence[int],
+    ) -> NDArray[Any]:
+        """Return one state of some blocks of a population, block after block.
+
+        Parameters
+        ----------
+        population, variable : str
+            Which state.
+        ranks, offsets : ndarray, shape (n_blocks,)
+            Where the blocks are, from the index.
+        sizes : sequence of int
+            Their neurons.
+        """
+        parts: list[NDArray[Any]] = [np.empty(0)] * len(sizes)
+        for rank in np.unique(ranks).tolist():
+            mine = np.flatnonzero(ranks == rank).tolist()
+            low = int(offsets[mine].min())
+            high = max(int(offsets[i]) + sizes[i] for i in mine)
+            path = f"rank{rank:04d}/state/{population}/{variable}"
+            found = self._read(path, low, high)
+            for i in mine:
+                parts[i] = found[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
+        return np.concatenate(parts)
+
+    def _read(self, path: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
+        array = open_array(self._root, f"{self._path}/{path}")
+        if high is not None and high > array.shape[0]:
+            raise StoreError(
+                f"damaged: {array.shape[0]} neurons, {high} expected", path=location(array)
+            )
+        if array.nchunks_initialized != array.nchunks and array.size:
+            raise StoreError("damaged: chunks are missing", path=location(array))
+        with store_errors(location(array), "cannot be read"):
+            return np.asarray(array[low:high])

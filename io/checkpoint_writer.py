@@ -1,0 +1,146 @@
+"""Writes a checkpoint's generation: every rank its group, then rank 0 the index and the name.
+
+A generation is written under a name that ends in ``.partial``, and renamed when all of it is on the
+disk: it is there whole or not at all.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from distsnn.errors import StoreError
+from distsnn.io.checkpoint_files import (
+    CHECKPOINT,
+    METADATA,
+    checksum,
+    checksums,
+    files_below,
+    generation_name,
+    generations,
+    seal,
+    sync,
+    sync_one,
+)
+from distsnn.io.nodes import (
+    create_array,
+    create_group,
+    open_group,
+    open_root,
+    store_errors,
+    write_attributes,
+)
+from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+
+# Neurons and spikes of a chunk: few files, and a restore may skip what it does not need.
+_CHUNK = 2**20
+
+
+class GenerationWriter:
+    """One new generation of a store's checkpoint.
+
+    Parameters
+    ----------
+    store : Path
+        The run's store.
+    number : int
+        The generation; no complete one has it.
+    """
+
+    def __init__(self, store: Path, number: int) -> None:
+        self.store, self.number = store, number
+        self._name = f"{CHECKPOINT}/{generation_name(number)}"
+        self._partial = f"{self._name}.partial"
+        self._folder = store / self._partial
+
+    def begin(self, attributes: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> None:
+        """Write attributes and index, on rank 0, before the ranks write; leftovers are swept.
+
+        Parameters
+        ----------
+        attributes : mapping
+            As in the schema, without format, format_version, files and seal.
+        blocks : mapping of str to ndarray
+            The index: rank, offset, digest and wiring, by block.
+        """
+        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
+        root = open_root(self.store, writable=True)
+        if open_group(root, CHECKPOINT) is None:
+            create_group(root, CHECKPOINT, {})
+        with store_errors(self.store / CHECKPOINT, "cannot be swept"):
+            for leftover in (self.store / CHECKPOINT).glob("*.partial"):
+                shutil.rmtree(leftover)
+        create_group(root, self._partial, about)
+        create_group(root, f"{self._partial}/blocks", {})
+        for name, values in blocks.items():
+            _write(root, f"{self._partial}/blocks/{name}", values)
+
+    def write_rank(
+        self,
+        rank: int,
+        states: Mapping[tuple[str, str], NDArray[Any]],
+        spikes: tuple[NDArray[Any], NDArray[Any]],
+    ) -> str:
+        """Write one rank's states and spikes in flight.
+
+        Returns
+        -------
+        str
+            The checksum that `finish` needs: it stands for all that the rank wrote.
+        """
+        root = open_root(self.store, writable=True)
+        own = f"{self._partial}/rank{rank:04d}"
+        group = create_group(root, own, {"files": {}})
+        for path in ("spikes", "state", *{f"state/{population}" for population, _ in states}):
+            create_group(root, f"{own}/{path}", {})
+        for name, values in zip(("step", "gid"), spikes, strict=True):
+            _write(root, f"{own}/spikes/{name}", values)
+        for (population, variable), values in states.items():
+            _write(root, f"{own}/state/{population}/{variable}", values)
+        folder = self.store / own
+        write_attributes(group, {"files": checksums(folder, files_below(folder))})
+        sync(folder)
+        with store_errors(folder, "cannot be read"):
+            return checksum(folder / METADATA)
+
+    def finish(self, ranks: list[str]) -> None:
+        """Seal the generation and give it its name (on rank 0, after all ranks).
+
+        Parameters
+        ----------
+        ranks : list of str
+            What `write_rank` returned on each rank.
+        """
+        group = open_group(open_root(self.store, writable=True), self._partial)
+        if group is None:
+            raise StoreError("has gone", path=str(self._folder))
+        files = checksums(self._folder, files_below(self._folder / "blocks"))
+        files[f"blocks/{METADATA}"] = checksum(self._folder / "blocks" / METADATA)
+        files |= {f"rank{rank:04d}/{METADATA}": known for rank, known in enumerate(ranks)}
+        whole = group.attrs.asdict() | {"files": files}
+        write_attributes(group, {"files": files, "seal": seal(whole)})
+        sync(self._folder / "blocks")
+        with store_errors(self._folder, "cannot be written"):
+            sync_one(self._folder / METADATA)
+            sync_one(self._folder)
+            self._folder.rename(self.store / self._name)
+            sync_one(self.store / CHECKPOINT)
+
+    def prune(self, keep: int | None) -> None:
+        """Remove all generations but this one and one before it (on rank 0)."""
+        with store_errors(self.store / CHECKPOINT, "cannot be swept"):
+            for number in generations(self.store):
+                if number not in (self.number, keep):
+                    shutil.rmtree(self.store / CHECKPOINT / generation_name(number))
+
+
+def _write(root: Any, path: str, values: NDArray[Any]) -> None:
+    chunks = tuple(
+        max(1, min(length, _CHUNK if axis == 0 else length))
+        for axis, length in enumerate(values.shape)
+    )
+    array = create_array(root, path, shape=values.shape, chunks=chunks, dtype=values.dtype.name)
+    with store_errors(path, "cannot be written"):
+        array[...] = values
