@@ -148,11 +148,13 @@ def wiring(engine: RankEngine) -> tuple[npt.NDArray[np.uint64], int]:
     where = (layout.group_gid, blocks, digests, longest)
     for one in engine.wiring.row_sets:
         _add_rows(one, *where)
-    for made in engine.wiring.generators:
+    # without blocks of its own a rank has nothing to draw, and the kernel would take it to deliver
+    for made in engine.wiring.generators if digests.size else ():
         sources = (made.gid + np.arange(made.size)).astype(np.uint32)
         steps = np.zeros(made.size, np.int64)
-        table = ProceduralDelivery(made, engine.ring, sources, steps).deliver.table
-        procedural.add_rows(table, 0, made.size, *where)
+        call = ProceduralDelivery(made, engine.ring, sources, steps).deliver
+        procedural.add_rows(call.table, 0, made.size, *where)
+        del call  # which keeps the arrays alive that its table points at
     return digests, int(longest[0])
 
 
