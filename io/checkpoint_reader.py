@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from distsnn.errors import StoreError
+from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     METADATA,
@@ -56,7 +56,9 @@ class Generation:
         Raises
         ------
         StoreError
-            If it is damaged, or was written in another format.
+            If it is damaged.
+        DescriptionError
+            If it was written in another version's format.
         """
         root = open_root(store)
         path = f"{CHECKPOINT}/{generation_name(number)}"
@@ -70,10 +72,10 @@ class Generation:
         if raw.get("seal") != seal(raw):
             raise StoreError("damaged: attributes are not those written", path=location(group))
         if version != CHECKPOINT_VERSION:
-            raise StoreError(
-                f"a checkpoint of format version {version}; this distsnn reads version "
-                f"{CHECKPOINT_VERSION}",
-                path=location(group),
+            raise DescriptionError(
+                f"a checkpoint of format version {version}",
+                where=location(group),
+                allowed=f"version {CHECKPOINT_VERSION}, which this distsnn reads",
             )
         return cls(store, number, read_attributes(group), root)
 

@@ -106,7 +106,7 @@ def _run(ranks: int, seed: int = 5) -> tuple[list[tuple[int, int]], dict[str, np
     for layout in layouts(NETWORK, ranks):
         fine = scales(NETWORK)
         engine = RankEngine(layout, fine, wiring.build(layout, fine, seed), seed)
-        engine.connect(None, 10)
+        engine.connect(None, 10, engine.wiring.largest_delay)
         engine.run(400, take)
         for one in engine.neurons.values():
             real = one.neurons >= 0
@@ -162,7 +162,7 @@ def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         network = Network([one], [], [events], dt=0.1)
         (layout,) = layouts(network, 1)
         engine = RankEngine(layout, scales(network), wiring.build(layout, scales(network), 1), 1)
-        engine.connect(None, 1)
+        engine.connect(None, 1, engine.wiring.largest_delay)
         engine.run(5, lambda step, gid: None)
         states = engine.neurons["n"].states
         currents.append([states["I_syn_ex"].copy(), states["I_syn_in"].copy()])

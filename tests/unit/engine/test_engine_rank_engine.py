@@ -89,7 +89,7 @@ def _engine(network: Network, epoch_steps: int = 5, **options) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
     engine = RankEngine(layout, fine, wiring.build(layout, fine, 3, **options), 3)
-    engine.connect(None, epoch_steps)
+    engine.connect(None, epoch_steps, engine.wiring.largest_delay)
     return engine
 
 
@@ -228,8 +228,8 @@ def test_pieces_make_the_same_run_and_full_buffers_are_emptied(
     monkeypatch.setattr(rank_engine, "_LEAST_BUFFER", 1)
     engine = _engine(NETWORK, 7)
     # not even twice what one loop may bring
-    engine._record_step = engine._record_step[: engine.layout.n_local + 20].copy()
-    assert engine._record_step.size < len(whole.spikes)
+    engine._spike_step = engine._spike_step[: engine.layout.n_local + 20].copy()
+    assert engine._spike_step.size < len(whole.spikes)
     found = _run(engine, 1, 2, 0, 7, 90, 13, 300, 1, STEPS - 414)
     assert found.spikes == whole.spikes
     for key, rows in whole.samples.items():
@@ -308,11 +308,7 @@ def test_a_rank_without_neurons_runs() -> None:
     for layout in layouts(NETWORK, 9):
         fine = scales(NETWORK)
         engine = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
-        engine.connect(None, 1)
+        engine.connect(None, 1, engine.wiring.largest_delay)
         _run(engine, 30)
         assert engine.step == 30
     assert layouts(NETWORK, 9)[8].n_local == 0
-
-
-def test_recorded_neurons_are_counted() -> None:
-    assert _engine(NETWORK).recorded_neurons() == {"E": 150, "D": 64, "S": 65}

@@ -43,15 +43,6 @@ def test_the_description_comes_back(tmp_path):
         assert loaded[name].dtype == array.dtype.newbyteorder("=")
     assert reader.metadata["seed"] == META["seed"]
     assert not reader.complete
-    assert reader.tables() == {}
-
-
-def test_tables_are_kept(tmp_path):
-    tables = {"E/propagators": np.linspace(0, 1, 7)}
-    writer = RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1, tables=tables)
-    np.testing.assert_array_equal(
-        StoreReader(writer.path).tables()["E/propagators"], tables["E/propagators"]
-    )
 
 
 def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path):

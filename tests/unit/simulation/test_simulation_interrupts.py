@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from distsnn.errors import Stopped
 from distsnn.simulation.interrupts import Interrupts
 
 
@@ -14,27 +15,49 @@ def send(number: int = signal.SIGINT) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_signal_is_noted_and_the_second_acts(number: int) -> None:
+NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_first_signal_is_noted(number: int) -> None:
     interrupts = Interrupts()
     before = signal.getsignal(number)
     with interrupts.noted():
-        assert not interrupts.wished
+        assert not interrupts.number
         send(number)
-        assert interrupts.wished
-        with pytest.raises(KeyboardInterrupt):
-            send(number)
+        assert interrupts.number == number
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_acts_at_once(number: int) -> None:
+@pytest.mark.parametrize("first", NUMBERS)
+def test_second_ctrl_c_acts(first: int) -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts().noted():
+        send(first)
+        send(signal.SIGINT)
+
+
+def test_batch_system_may_repeat_itself() -> None:
     interrupts = Interrupts()
+    with interrupts.noted():
+        send(signal.SIGUSR1)
+        send(signal.SIGTERM)
+    assert interrupts.number == signal.SIGUSR1
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_signal_acts_at_once(number: int) -> None:
+    interrupts = Interrupts(12.5, "run.zarr")
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), interrupts.acting():
+    expected = KeyboardInterrupt if number == signal.SIGINT else Stopped
+    with pytest.raises(expected) as caught, interrupts.acting():
         send(number)
         raise AssertionError("went on")
     assert signal.getsignal(number) is before
+    if isinstance(caught.value, Stopped):
+        assert str(caught.value) == (
+            f"stopped by {signal.Signals(number).name} at 12.5 ms; "
+            "saved, go on with: distsnn run --resume run.zarr"
+        )
 
 
 def test_compiler_that_fails_after_an_interrupt_was_interrupted() -> None:

@@ -1,0 +1,181 @@
+"""Generations of a checkpoint: there whole or not at all, and every damage is noticed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io import checkpoint_files
+from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations, seal
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.nodes import open_group, open_root, write_attributes
+from distsnn.io.run_writer import RunWriter
+
+ABOUT = {
+    "step": 70,
+    "dt": 0.1,
+    "seed": 3,
+    "network": "ab",
+    "ranks": 2,
+    "reach": 15,
+    "spikes": [4, 5],
+    "run_s": 1.5,
+    "attempt": 0,
+    "digest": "cd",
+    "versions": {"distsnn": "1"},
+}
+# Four blocks of 64, two populations; rank 0 has blocks 0 and 2, rank 1 blocks 1 and 3.
+BLOCKS: dict[str, NDArray[np.generic]] = {
+    "rank": np.array([0, 1, 0, 1], np.int32),
+    "offset": np.array([0, 0, 64, 0], np.int64),
+    "digest": np.arange(128, dtype=np.uint8).reshape(4, 32),
+    "wiring": np.arange(4, dtype=np.uint64),
+}
+V = np.arange(192, dtype=np.float32)
+W = np.arange(64, dtype=np.float64)
+
+
+def write(store: Path, number: int) -> GenerationWriter:
+    writer = GenerationWriter(store, number)
+    writer.begin(ABOUT, BLOCKS)
+    spikes = (np.array([69, 70], np.int32), np.array([1, 2], np.uint32))
+    none = (np.empty(0, np.int32), np.empty(0, np.uint32))
+    seals = [
+        writer.write_rank(0, {("E", "V_m"): np.r_[V[:64], V[128:]]}, spikes),
+        writer.write_rank(1, {("E", "V_m"): V[64:128], ("I", "w"): W}, none),
+    ]
+    assert number not in generations(store)
+    writer.finish(seals)
+    return writer
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    metadata = {
+        "dt": 0.1,
+        "seed": 3,
+        "time_ms": 0.0,
+        "n_steps": 0,
+        "populations": [
+            {"name": "E", "first_gid": 0, "size": 192, "model": "m"},
+            {"name": "I", "first_gid": 192, "size": 64, "model": "m"},
+        ],
+        "recorded_spikes": [],
+        "recorded_states": [],
+        "quanta": {},
+        "versions": {},
+    }
+    return RunWriter.create(tmp_path / "run.zarr", metadata, ({}, {}), 1).path
+
+
+def verify(store: Path, number: int) -> Generation:
+    found = Generation.open(store, number)
+    found.verify_index()
+    for rank in range(found.ranks):
+        found.verify_rank(rank)
+    return found
+
+
+def test_what_is_written_is_read_block_by_block(store: Path) -> None:
+    write(store, 1)
+    found = verify(store, 1)
+    assert {name: found.about[name] for name in ABOUT} == ABOUT
+    index = found.blocks()
+    for name, values in BLOCKS.items():
+        np.testing.assert_array_equal(index[name], values)
+    for blocks in ([0, 1, 2], [1], [0, 2], [2, 1]):
+        at = np.array(blocks)
+        read = found.states("E", "V_m", index["rank"][at], index["offset"][at], [64] * at.size)
+        np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
+    np.testing.assert_array_equal(found.states("I", "w", index["rank"][3:], [0], [64]), W)
+    step, gid = found.spikes(0)
+    assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
+    assert found.spikes(1)[0].size == 0
+
+
+def test_two_generations_stay(store: Path) -> None:
+    for number in (1, 2, 3, 4):
+        write(store, number).prune(None if number == 1 else number - 1)
+    assert generations(store) == [4, 3]
+
+
+def test_generation_known_to_be_whole_is_kept_rather_than_a_later_one(store: Path) -> None:
+    for number in (1, 2):
+        write(store, number)
+    write(store, 3).prune(1)
+    assert generations(store) == [3, 1]
+
+
+def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
+    write(store, 1)
+    GenerationWriter(store, 2).begin(ABOUT, BLOCKS)
+    assert generations(store) == [1]
+    write(store, 2)
+    assert generations(store) == [2, 1]
+    assert not list((store / CHECKPOINT).glob("*.partial"))
+
+
+def files(store: Path) -> list[Path]:
+    folder = store / CHECKPOINT / generation_name(1)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_flipped_byte_is_noticed(store: Path) -> None:
+    write(store, 1)
+    everything = files(store)
+    assert len(everything) > 20
+    for path in everything:
+        content = path.read_bytes()
+        for at in {0, len(content) // 3, len(content) // 2, len(content) - 1}:
+            # a flipped bit that makes another letter of a text, or another byte of a chunk
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            with pytest.raises(StoreError):
+                verify(store, 1)
+        path.write_bytes(content)
+    verify(store, 1)
+
+
+def test_every_missing_and_every_cut_file_is_noticed(store: Path) -> None:
+    write(store, 1)
+    for path in files(store):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(StoreError):
+            verify(store, 1)
+        path.unlink()
+        with pytest.raises(StoreError):
+            verify(store, 1)
+        path.write_bytes(content)
+    verify(store, 1)
+
+
+def test_file_that_nobody_wrote_is_noticed(store: Path) -> None:
+    write(store, 1)
+    (files(store)[-1].parent / "more").write_text("")
+    with pytest.raises(StoreError, match="not written by us"):
+        verify(store, 1)
+
+
+def test_checksums_cannot_name_files_elsewhere(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    with pytest.raises(StoreError, match="leaves the checkpoint"):
+        checkpoint_files.verify(store, {"../secret": "0"})
+
+
+def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:
+    write(store, 1)
+    group = open_group(open_root(store, writable=True), f"{CHECKPOINT}/{generation_name(1)}")
+    assert group is not None
+    changed = group.attrs.asdict() | {"format_version": 99}
+    write_attributes(group, {"format_version": 99, "seal": seal(changed)})
+    with pytest.raises(DescriptionError, match="format version 99"):
+        Generation.open(store, 1)
+
+
+def test_store_without_a_checkpoint_has_no_generation(store: Path) -> None:
+    assert generations(store) == []
+    with pytest.raises(StoreError, match="no such generation"):
+        Generation.open(store, 1)
