@@ -49,11 +49,10 @@ class Checkpoints:
         communicator: Communicator,
         versions: dict[str, str],
     ) -> None:
-        self._communicator, self._built = communicator, built
+        self._communicator, self._built, self._network = communicator, built, network
         self._about: dict[str, Any] = {
             "dt": network.dt,
             "seed": seed,
-            "network": network_digest(network),
             "ranks": communicator.size,
             "versions": versions,
         }
@@ -99,6 +98,8 @@ class Checkpoints:
         writer = GenerationWriter(store, number)
         with together(communicator, "saving the state"), _as_recording():
             if parts is not None:
+                if "network" not in self._about:
+                    self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._reach, "digest": digest}

@@ -162,8 +162,8 @@ def work(folder: str, rank: int) -> None:
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
     for name, file in request.pop("sources", {}).items():
         _load(name, file)
-    policy = request.pop("policy")
-    request["policy"] = None if policy is None else Policy(**policy)
+    if request.get("policy") is not None:
+        request["policy"] = Policy(**request["policy"])
     summary = simulate(load_network(folder), request.pop("time"), **request)
     if rank == 0:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")

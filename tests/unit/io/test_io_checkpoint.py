@@ -90,7 +90,9 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
         at = np.array(blocks)
         read = found.states("E", "V_m", index["rank"][at], index["offset"][at], [64] * at.size)
         np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
-    np.testing.assert_array_equal(found.states("I", "w", index["rank"][3:], [0], [64]), W)
+    np.testing.assert_array_equal(
+        found.states("I", "w", index["rank"][3:], index["offset"][3:], [64]), W
+    )
     step, gid = found.spikes(0)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
     assert found.spikes(1)[0].size == 0
@@ -154,7 +156,7 @@ def test_every_missing_and_every_cut_file_is_noticed(store: Path) -> None:
 
 def test_file_that_nobody_wrote_is_noticed(store: Path) -> None:
     write(store, 1)
-    (files(store)[-1].parent / "more").write_text("")
+    (store / CHECKPOINT / generation_name(1) / "rank0001" / "more").write_text("")
     with pytest.raises(StoreError, match="not written by us"):
         verify(store, 1)
 

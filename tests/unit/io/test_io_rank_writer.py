@@ -213,8 +213,8 @@ def test_the_status_tells_of_an_exception(store):
 
 def test_timing_and_memory_are_kept(store):
     with RankWriter(store, 0, 0) as writer:
-        writer.annotate(timing={"build": np.float64(0.25)})
-        writer.close("stopped: asked to", memory={"peak_rss_bytes": 5})
+        timing = {"build": np.float64(0.25)}
+        writer.close("stopped: asked to", timing=timing, memory={"peak_rss_bytes": 5})
     rank = StoreReader(store).attempts[0].ranks[0]
     assert rank.timing == {"build": 0.25}
     assert rank.memory == {"peak_rss_bytes": 5}
@@ -462,3 +462,23 @@ def test_what_was_committed_survives_sigkill(store, delay):
     complete = np.searchsorted(step, reader.complete_step, side="right")
     assert complete <= len(read[0]), "a step was called complete whose spikes are missing"
     assert reader.attempts[0].ranks[0].status == "running"
+
+
+def test_what_is_secured_is_committed_and_later_files_are_written_again(store, monkeypatch):
+    synced = []
+    monkeypatch.setattr("distsnn.io.checkpoint_files.sync_one", synced.append)
+    with RankWriter(store, 0, 0, flush_seconds=3600) as writer:
+        writer.append_spikes(*spikes_at(1))
+        assert StoreReader(store).n_spikes == 0
+        writer.secure()
+        assert StoreReader(store).n_spikes == 1
+        chunks = [path for path in synced if path.parent.name == "c"]
+        assert len(chunks) == 2
+        for path in store.rglob("*"):
+            os.utime(path, (0, 0))
+        synced.clear()
+        writer.append_spikes(*spikes_at(2))
+        writer.secure()
+        assert {path.parent.name for path in synced if path.parent.name == "c"} == {"c"}
+        assert not [path for path in synced if path.name == "gid" and path.is_file()]
+        assert StoreReader(store).n_spikes == 2

@@ -1,0 +1,191 @@
+"""Saved, restored, refused: one rank; other numbers of ranks are in tests/invariance."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import assert_same, recorded
+
+from distsnn.errors import DescriptionError, RunawayError, StoreError
+from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
+from distsnn.io.reader import StoreReader
+from distsnn.network import Network
+from distsnn.simulation import Policy, Progress, Simulation
+
+
+@pytest.fixture(scope="module")
+def whole(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run.zarr"
+    with Simulation(network, seed=4, out=out) as simulation:
+        simulation.run(40.0)
+    return out
+
+
+def saved(network: Network, out: Path, *, until: float = 21.3) -> Path:
+    """Return a run that was saved at two times, and given up some time later."""
+    simulation = Simulation(network, seed=4, out=out)
+    simulation.run(7.9)
+    simulation.save()
+    simulation.run(until - 7.9)
+    simulation.save()
+    simulation.run(5.0)
+    simulation._stop(RuntimeError("given up"))
+    return out
+
+
+def test_resumed_run_is_the_run(network: Network, whole: Path, tmp_path: Path) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    assert StoreReader(out).attempts[0].ranks[0].status == "failed: given up"
+    simulation = Simulation.restore(out, out=out)
+    assert simulation.time_ms == 21.3
+    simulation.run(40.0 - 21.3)
+    summary = simulation.close()
+    assert_same(recorded(whole), recorded(out))
+    reader = StoreReader(out)
+    assert reader.complete
+    assert reader.n_committed > reader.n_spikes
+    assert summary.spikes == reader.n_spikes == StoreReader(whole).n_spikes
+    assert summary.time_ms == 40.0
+
+
+def test_saved_elsewhere_and_recorded_anew(network: Network, whole: Path, tmp_path: Path) -> None:
+    simulation = Simulation(network, seed=4)
+    simulation.run(12.0)
+    simulation.save(tmp_path / "state.zarr")
+    simulation.save(tmp_path / "state.zarr")
+    assert generations(tmp_path / "state.zarr") == [2, 1]
+    branch = Simulation.restore(tmp_path / "state.zarr", out=tmp_path / "branch.zarr")
+    branch.run(28.0)
+    branch.close()
+    reader, full = StoreReader(tmp_path / "branch.zarr"), StoreReader(whole)
+    assert reader.complete_step == 400
+    for mine, expected in zip(reader.spikes(), full.spikes(120), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    steps = reader.state("I").steps
+    assert steps[0] == 121
+    assert_same(
+        {"v": reader.state("I").variables["V_m"].load(0, steps.size)},
+        {"v": full.state("I").variables["V_m"].load(full.state("I").steps.size - steps.size, 400)},
+    )
+
+
+class Notes(Progress):
+    """A progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize("damaged", ["zarr.json", "rank0000/zarr.json", "blocks/digest/c/0/0"])
+def test_damaged_newest_is_passed_over_with_a_message(
+    network: Network, whole: Path, tmp_path: Path, damaged: str
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    file = out / CHECKPOINT / generation_name(2) / damaged
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    notes = Notes()
+    simulation = Simulation.restore(out, out=out, progress=notes)
+    assert simulation.time_ms == 7.9
+    assert any("checkpoint 2 is not used" in note and "damaged" in note for note in notes.notes)
+    simulation.run(40.0 - 7.9)
+    # the whole one is kept until there are two later
+    simulation.save()
+    assert generations(out) == [3, 1]
+    simulation.close()
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_two_damaged_generations_are_an_error(network: Network, tmp_path: Path) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    for number in (1, 2):
+        shutil.rmtree(out / CHECKPOINT / generation_name(number) / "rank0000" / "state")
+    with pytest.raises(StoreError, match="no whole checkpoint"):
+        Simulation.restore(out, out=out)
+
+
+def test_checkpoint_of_another_network_is_refused_by_its_differences(
+    network: Network, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    first = network.projections[0]
+    other = Network(
+        network.populations,
+        [replace(first, delay=2.6), *network.projections[1:]],
+        network.stimuli,
+        network.recordings,
+    )
+    with pytest.raises(DescriptionError, match=r"fields/delay is 2\.5 there, 2\.6 here"):
+        Simulation.restore(out, network=other)
+    with pytest.raises(DescriptionError, match="seed is 4 there, 5 here"):
+        Simulation(network, seed=5, start=out)
+    finer = Network(
+        network.populations, network.projections, network.stimuli, network.recordings, dt=0.05
+    )
+    with pytest.raises(DescriptionError, match=r"dt is 0\.1 ms there, 0\.05 ms here"):
+        Simulation.restore(out, network=finer)
+
+
+def test_synapses_drawn_otherwise_are_refused(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    from distsnn.engine import snapshot
+
+    def other(engine: object) -> tuple[np.ndarray, int]:
+        digests, longest = real(engine)
+        digests[1] += np.uint64(1)
+        return digests, longest
+
+    real = snapshot.wiring
+    monkeypatch.setattr(snapshot, "wiring", other)
+    with pytest.raises(DescriptionError, match="population 'E', block 1: synapses are not those"):
+        Simulation.restore(out)
+
+
+def test_nothing_to_save_into(network: Network) -> None:
+    simulation = Simulation(network)
+    with pytest.raises(DescriptionError, match="no store to save into"):
+        simulation.save()
+
+
+def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with Simulation(network, seed=4, out=out, policy=Policy(checkpoint_every=3.0)) as simulation:
+        simulation.run(4.0)
+        simulation.run(3.5)
+    from distsnn.io.checkpoint_reader import Generation
+
+    assert [Generation.open(out, n).about["step"] for n in generations(out)] == [60, 30]
+
+
+def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with Simulation(network, seed=4, out=out, policy=Policy(checkpoint_wall=1e-6)) as simulation:
+        simulation.run(20.0)
+    assert len(generations(out)) == 2
+
+
+def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
+    simulation = Simulation(network, out=tmp_path / "run.zarr", policy=Policy(max_rate=30.0))
+    with pytest.raises(RunawayError, match=r"population '\w': .* over the ceiling of 30") as caught:
+        simulation.run(300.0)
+    assert caught.value.at_ms == 100.0
+    reader = StoreReader(tmp_path / "run.zarr")
+    assert reader.attempts[0].ranks[0].status.startswith("failed: population")
+    assert reader.complete_step == 1000
+
+
+def test_ceiling_that_is_high_enough_changes_nothing(
+    network: Network, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    with Simulation(network, seed=4, out=out, policy=Policy(max_rate=1e4)) as simulation:
+        simulation.run(40.0)
+    assert_same(recorded(whole), recorded(out))

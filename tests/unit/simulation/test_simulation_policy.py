@@ -1,0 +1,77 @@
+"""When a run is saved and stopped: settings, and the pieces that follow from them."""
+
+import math
+import time
+
+import pytest
+
+from distsnn.comm import SingleProcess
+from distsnn.errors import DescriptionError
+from distsnn.simulation import policy as policies
+from distsnn.simulation.pace import FAILED, OUT_OF_TIME, RUNNING, SAVE, SIGNALLED, Pace
+from distsnn.simulation.policy import Policy, process_age_s
+
+
+@pytest.mark.parametrize("name", ["checkpoint_every", "checkpoint_wall", "wall_limit", "max_rate"])
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, True, "1"])
+def test_settings_must_be_positive_numbers(name: str, value: object) -> None:
+    with pytest.raises(DescriptionError, match=name):
+        Policy(**{name: value})
+
+
+def test_biological_interval_must_be_on_the_grid() -> None:
+    assert Policy(checkpoint_every=0.3).checkpoint_steps(0.1) == 3
+    with pytest.raises(DescriptionError, match="checkpoint_every"):
+        Policy(checkpoint_every=0.25).checkpoint_steps(0.1)
+
+
+def test_age_counts_from_the_start_of_the_process() -> None:
+    before = process_age_s()
+    assert 0.0 < before < time.monotonic()
+    time.sleep(0.05)
+    assert 0.03 < process_age_s() - before < 5.0
+
+
+def test_a_run_ends_early_enough_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "process_age_s", lambda: 90.0)
+    assert not Policy().out_of_time(1e9)
+    assert not Policy(wall_limit=100.0).out_of_time(1.0)
+    assert Policy(wall_limit=100.0).out_of_time(4.0)
+    assert Policy(wall_limit=92.0).out_of_time(0.0)
+    # however long saving takes, half of the time is for the run
+    assert not Policy(wall_limit=200.0).out_of_time(1e9)
+
+
+def pace(policy: Policy, *, saves: bool = True) -> Pace:
+    return Pace(policy, 0.1, 1024, SingleProcess(), saves)
+
+
+def test_pieces_end_where_something_is_due() -> None:
+    one = pace(Policy(checkpoint_every=3.0, max_rate=10.0))
+    assert one.until(0, 10) == 10
+    assert one.until(0, 1000) == 30
+    assert one.until(30, 1000) == 60
+    assert one.until(59, 1000) == 60
+    assert one.until(990, 1010) == 1000  # where rates are looked at
+    assert pace(Policy(checkpoint_every=3.0), saves=False).until(0, 1000) == 50
+
+
+def test_worst_of_what_ranks_say_counts() -> None:
+    one = pace(Policy(checkpoint_every=3.0))
+    assert one.after(30, 30, 0.05, failed=False, signal=0) == (SAVE, 0)
+    assert one.after(29, 29, 0.05, failed=False, signal=0) == (RUNNING, 0)
+    assert one.after(30, 30, 0.05, failed=False, signal=10) == (SIGNALLED, 10)
+    assert one.after(30, 30, 0.05, failed=True, signal=10)[0] == FAILED
+    late = pace(Policy(wall_limit=1e-3))
+    assert late.after(30, 30, 0.05, failed=False, signal=0)[0] == OUT_OF_TIME
+
+
+def test_pieces_grow_while_they_are_short_and_shrink_when_they_are_long() -> None:
+    one = pace(Policy())
+    assert one.until(0, 10**6) == 50
+    one.after(50, 50, 0.001, failed=False, signal=0)
+    assert one.until(50, 10**6) == 150
+    one.after(30, 80, 0.001, failed=False, signal=0)  # cut short: says nothing
+    assert one.until(80, 10**6) == 180
+    one.after(100, 180, 0.5, failed=False, signal=0)
+    assert one.until(180, 10**6) == 230
