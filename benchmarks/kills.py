@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Kill runs at random moments, resume them on other ranks, and compare them with one left alone.
+
+``python benchmarks/kills.py --kills 100`` starts a run with ``--resume auto``, sends SIGKILL or
+SIGTERM to a random rank (or to the command itself) at a random moment, and starts it again on
+another number of ranks, until it is complete; then the next run. It prints one line of JSON: kills
+survived, spikes lost or duplicated, runs that differ, jobs that hung, and the seconds from a death
+to the end of its job.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from distsnn.io.reader import StoreReader
+
+MODEL = Path(__file__).with_name("kills_model.py")
+HUNG_AFTER = 10.0  # s, from a death to the end of its job
+_RANK = (b"PMI_RANK=", b"OMPI_COMM_WORLD_RANK=")
+
+
+@dataclass
+class Result:
+    """What a campaign has come to.
+
+    Attributes
+    ----------
+    kills, terminations : int
+        SIGKILLs and SIGTERMs that reached a job before its end.
+    runs, attempts : int
+        Runs completed, and starts that they took.
+    lost, duplicated, different : int
+        Spikes, spikes, and runs whose recordings differ from the one left alone.
+    hung : int
+        Jobs that did not end in time.
+    ending_s : list of float
+        From each SIGKILL to the end of its job.
+    """
+
+    kills: int = 0
+    terminations: int = 0
+    runs: int = 0
+    attempts: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    different: int = 0
+    hung: int = 0
+    ending_s: list[float] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it with the median and the maximum in place of all times."""
+        found = asdict(self)
+        times = found.pop("ending_s")
+        found["ending_median_s"] = round(statistics.median(times), 2) if times else None
+        found["ending_max_s"] = round(max(times), 2) if times else None
+        return found
+
+
+def command(out: Path, ranks: int, time_ms: float, *more: str) -> list[str]:
+    """Return the command line of one attempt."""
+    words = [sys.executable, "-m", "distsnn", "run", str(MODEL), "--time", str(time_ms)]
+    words += ["--out", str(out), "--ranks", str(ranks), "--seed", "3", "--quiet"]
+    return [*words, "--resume", "auto", *more]
+
+
+def ranks_of(pid: int) -> list[int]:
+    """Return the processes below one that are MPI ranks."""
+    found = []
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(c) for task in tasks for c in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    for child in children:
+        try:
+            variables = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(one.startswith(_RANK) for one in variables):
+            found.append(child)
+        else:
+            found += ranks_of(child)
+    return found
+
+
+def compare(out: Path, whole: Path, result: Result) -> None:
+    """Count what a run has lost, has twice, or has otherwise than the one left alone."""
+    records = []
+    for path in (out, whole):
+        step, gid = StoreReader(path).spikes()
+        records.append(step.astype(np.int64) << 32 | gid)
+    mine, expected = records
+    result.lost += int(np.setdiff1d(expected, mine).size)
+    result.duplicated += int(mine.size - np.unique(mine).size)
+    same = np.array_equal(mine, expected)
+    for name in StoreReader(whole).state_names:
+        states = [StoreReader(path).state(name) for path in (out, whole)]
+        values = [one.variables["V_m"].load(0, one.steps.size) for one in states]
+        same = same and np.array_equal(states[0].steps, states[1].steps)
+        same = same and values[0].tobytes() == values[1].tobytes()
+    result.different += not same
+
+
+def attempt(out: Path, chance: random.Random, options: argparse.Namespace, result: Result) -> bool:
+    """Start a run, send a signal at a random moment; return whether it is complete."""
+    ranks = chance.choice((2, 3, 4))
+    words = command(out, ranks, options.time, "--checkpoint-every", f"{options.every}ms")
+    log = out.parent / "attempts.log"
+    with log.open("ab") as stream:
+        job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)
+        result.attempts += 1
+        # over start-up, building or restoring, running with many checkpoints, and closing
+        moment = chance.uniform(0.0, options.longest)
+        try:
+            code: int | None = job.wait(moment)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code is None:
+            number = chance.choice((signal.SIGKILL, signal.SIGTERM))
+            victims = ranks_of(job.pid) or [job.pid]
+            victim = chance.choice(victims)
+            begin = time.monotonic()
+            try:
+                os.kill(victim, number)
+            except ProcessLookupError:
+                victim = 0
+            try:
+                # a command that is killed itself leaves its job behind: it ends with it
+                code = job.wait(options.hung_after if number == signal.SIGKILL else 60.0)
+                if victim and number == signal.SIGKILL:
+                    result.kills += 1
+                    result.ending_s.append(time.monotonic() - begin)
+                elif victim:
+                    result.terminations += 1
+            except subprocess.TimeoutExpired:
+                result.hung += 1
+        for left in (*ranks_of(job.pid), job.pid):
+            try:
+                os.kill(left, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        job.wait()
+    return code == 0
+
+
+def campaign(folder: Path, options: argparse.Namespace) -> Result:
+    """Kill and resume until there were enough kills, and the last run is complete."""
+    whole = folder / "whole.zarr"
+    begin = time.monotonic()
+    subprocess.run(command(whole, 2, options.time), check=True)
+    if options.longest is None:
+        options.longest = 1.3 * (time.monotonic() - begin)
+    chance, result = random.Random(options.seed), Result()
+    while result.kills + result.terminations < options.kills:
+        out = folder / f"run{result.runs:04d}.zarr"
+        while not attempt(out, chance, options, result):
+            if options.verbose:
+                print(json.dumps(result.to_dict()), file=sys.stderr, flush=True)
+        compare(out, whole, result)
+        result.runs += 1
+    return result
+
+
+def main() -> int:
+    """Run the command line; the exit code is 1 if anything was lost."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=100, help="signals to survive")
+    parser.add_argument("--time", type=float, default=2000.0, help="biological time, ms")
+    parser.add_argument("--every", type=float, default=50.0, help="ms between checkpoints")
+    parser.add_argument("--longest", type=float, help="latest moment of a signal, s")
+    parser.add_argument("--hung-after", type=float, default=HUNG_AFTER, help="s")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and victims")
+    parser.add_argument("--folder", type=Path, help="where the runs are left")
+    parser.add_argument("--verbose", action="store_true", help="tell after each attempt")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="distsnn-kills-") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = campaign(folder, options)
+    print(json.dumps(result.to_dict()))
+    return int(any((result.lost, result.duplicated, result.different, result.hung)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
