@@ -121,7 +121,8 @@ def attempt(out: Path, chance: random.Random, options: argparse.Namespace, resul
         job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)
         result.attempts += 1
         # over start-up, building or restoring, running with many checkpoints, and closing
-        moment = chance.uniform(0.0, options.longest)
+        enough = result.kills + result.terminations >= options.kills
+        moment = None if enough else chance.uniform(0.0, options.longest)
         try:
             code: int | None = job.wait(moment)
         except subprocess.TimeoutExpired:

@@ -140,18 +140,6 @@ def test_interrupted_run_stops_at_one_step_and_is_readable(
     assert StoreReader(tmp_path / "again.zarr").spike_hash() == reader.spike_hash()
 
 
-def test_termination_signal_stops_a_run_in_good_order(small: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run.zarr"
-    with running("run", small, "--time", "1000000", "--out", out, "--ranks", "2") as job:
-        wait_for_spikes(job, out)
-        sent = job.interrupt(signal.SIGTERM)
-        ended = job.end(timeout=60)
-    one_message(ended, "^distsnn: interrupted$")
-    assert ended.code == 128 + signal.SIGTERM
-    assert ended.at - sent < SOON
-    assert set(summarise(out)["status"]) == {"stopped: interrupted"}
-
-
 def test_killed_rank_loses_nothing_that_was_committed(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with running("run", small, "--time", "1000000", "--out", out, "--ranks", "2") as job:

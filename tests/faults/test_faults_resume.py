@@ -1,0 +1,235 @@
+"""Runs that are stopped, killed or damaged, and go on from what was saved."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_jobs import ROOT, Ended, Job, run, running
+from recorded import assert_same, recorded
+from test_faults_store import committed_pid, one_message, wait_for_building, wait_for_spikes
+
+from distsnn.comm import RESUMABLE
+from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
+from distsnn.io.reader import StoreReader
+from distsnn.io.summary import summarise
+
+SOON = 5.0  # s
+TIME = "6000"  # ms: more than a second
+
+
+@pytest.fixture(scope="session")
+def whole(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run of TIME that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run.zarr"
+    ended = run("run", small, "--time", TIME, "--out", out, "--set", "state=true", "--quiet")
+    assert ended.code == 0, ended.err
+    return out
+
+
+def wait_for_checkpoint(job: Job, out: Path) -> None:
+    """Wait until the run was saved."""
+    limit = time.monotonic() + 60.0
+    while not generations(out):
+        assert job.process.poll() is None, job.end().err
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def words(small: Path, out: Path, *more: str) -> tuple[str, ...]:
+    return ("run", str(small), "--time", TIME, "--out", str(out), "--set", "state=true", *more)
+
+
+def resumed(out: Path, whole: Path, *more: str, ranks: int | None = None) -> Ended:
+    """Resume a run to its end and compare it with the undisturbed one."""
+    ended = run("run", "--resume", out, *more, ranks=ranks)
+    assert ended.code == 0, ended.err
+    assert StoreReader(out).complete
+    assert_same(recorded(whole), recorded(out))
+    return ended
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
+def test_signal_saves_the_run_which_then_goes_on_elsewhere(
+    small: Path, whole: Path, tmp_path: Path, how: str, number: signal.Signals
+) -> None:
+    if how == "mpiexec" and number != signal.SIGINT:
+        pytest.skip("mpiexec itself decides what becomes of other signals")
+    out = tmp_path / "run.zarr"
+    more = ("--ranks", "2") if how == "ranks of the command" else ()
+    ranks = 2 if how == "mpiexec" else None
+    with running(*words(small, out, *more, "--checkpoint-wall", "0.2s"), ranks=ranks) as job:
+        wait_for_checkpoint(job, out)
+        sent = job.interrupt(number)
+        ended = job.end(timeout=60)
+    assert ended.at - sent < SOON
+    if number == signal.SIGINT:
+        one_message(ended, "^distsnn: interrupted$")
+        assert ended.code == 130
+        status = "stopped: interrupted"
+    else:
+        one_message(
+            ended, rf"stopped by {number.name} at [\d.]+ ms; saved, go on with: distsnn run"
+        )
+        assert ended.code == RESUMABLE
+        status = f"stopped: {number.name}"
+    assert set(summarise(out)["status"]) == {status}
+    reader = StoreReader(out)
+    assert not reader.complete
+    assert {rank.committed_step for rank in reader.attempts[0].ranks} == {reader.complete_step}
+    resumed(out, whole, "--ranks", "3")
+    # nothing was recorded twice: the second attempt began where the first one stopped
+    assert StoreReader(out).n_committed == StoreReader(out).n_spikes
+
+
+def test_wall_limit_stops_in_time(small: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    begin = time.monotonic()
+    ended = run(*words(small, out, "--wall-limit", "8s", "--time", "1000000"))
+    assert time.monotonic() - begin < 8.0
+    one_message(ended, "stopped by the wall limit at")
+    assert ended.code == RESUMABLE
+    assert summarise(out)["status"] == ["stopped: the wall limit"]
+    assert run("run", "--resume", out, "--wall-limit", "8s", "--ranks", "2").code == RESUMABLE
+    reader = StoreReader(out)
+    assert len(reader.attempts) == 2
+    assert reader.attempts[1].first_step > 0
+
+
+def test_killed_run_goes_on_from_its_last_checkpoint(
+    small: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, "--ranks", "2", "--checkpoint-every", "100ms")) as job:
+        wait_for_checkpoint(job, out)
+        os.kill(committed_pid(out), signal.SIGKILL)
+        assert job.end(timeout=60).code == 1
+    ended = resumed(out, whole, ranks=3)
+    assert re.search(r"going on at \d+ ms, saved by 2 ranks", ended.err)
+
+
+def test_auto_starts_goes_on_and_leaves_alone(small: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    auto = words(small, out, "--resume", "auto", "--checkpoint-wall", "0.2s")
+    with running(*auto) as job:
+        wait_for_checkpoint(job, out)
+        job.interrupt(signal.SIGUSR1)
+        assert job.end(timeout=60).code == RESUMABLE
+    ended = run(*auto, "--ranks", "2")
+    assert ended.code == 0, ended.err
+    assert len(StoreReader(out).attempts) == 2
+    assert_same(recorded(whole), recorded(out))
+    before = (out / "zarr.json").stat().st_mtime_ns
+    ended = run(*auto)
+    assert (ended.code, ended.out) == (0, f"{out} is complete: {TIME} ms\n")
+    assert (out / "zarr.json").stat().st_mtime_ns == before
+
+
+def test_auto_starts_anew_where_nothing_was_saved(small: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, "--resume", "auto", "--time", "1000000")) as job:
+        wait_for_spikes(job, out)
+        os.killpg(job.process.pid, signal.SIGKILL)
+        job.process.wait()
+    ended = run(*words(small, out, "--resume", "auto"))
+    assert ended.code == 0, ended.err
+    assert len(StoreReader(out).attempts) == 1
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None:
+    big = ("run", "microcircuit", "--set", "scale=1", "--time", "1000", "--ranks", "2")
+    with running(*big, "--out", tmp_path / "run.zarr") as job:
+        wait_for_building(job)
+        job.interrupt(signal.SIGUSR1)
+        ended = job.end(timeout=60)
+    one_message(ended, "stopped by SIGUSR1 at 0 ms")
+    assert ended.code == RESUMABLE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_checkpoint_is_told_and_the_one_before_used(
+    small: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    ended = run(*words(small, out, "--time", "300", "--checkpoint-every", "100ms"))
+    assert ended.code == 0
+    newest = generations(out)[0]
+    chunk = next((out / CHECKPOINT / generation_name(newest)).rglob("state/E/V_m/c/0"))
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(bytes(content))
+    ended = run("run", "--resume", out, "--time", TIME, "--ranks", "2")
+    assert ended.code == 0
+    assert re.search(rf"checkpoint {newest} is not used: .*V_m/c/0: damaged", ended.err)
+    assert "going on at 200 ms" in ended.err
+    assert_same(recorded(whole), recorded(out))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--seed", "9"), "--seed: a resumed run keeps its seed"),
+        (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
+        (("--overwrite",), "--resume: either go on or --overwrite"),
+        (("--checkpoint-every", "0.05ms"), "checkpoint_every: time is not on the grid"),
+        (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is no time"),
+        (("--wall-limit", "-1h"), "wall-limit"),
+        (("--max-rate", "0"), "must be positive"),
+    ],
+)
+def test_bad_requests_are_refused(tmp_path: Path, more: tuple[str, ...], message: str) -> None:
+    out = tmp_path / "run.zarr"
+    model = ("brunel", "--set", "order=10")
+    assert run("run", *model, "--time", "20", "--out", out, "--checkpoint-every", "10ms").code == 0
+    ended = run("run", "--resume", out, "--time", "40", *more)
+    one_message(ended, re.escape(message))
+    assert ended.code == 2
+
+
+def test_model_that_is_not_the_runs_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    model = ("brunel", "--set", "order=10")
+    assert run("run", *model, "--time", "20", "--out", out, "--checkpoint-every", "10ms").code == 0
+    ended = run("run", "brunel", "--set", "order=11", "--resume", out, "--time", "40", ranks=2)
+    one_message(ended, "the checkpoint is of another network: .*size is 40 there, 44 here")
+    assert ended.code == 2
+
+
+def test_nothing_to_resume(tmp_path: Path) -> None:
+    ended = run("run", "--resume", tmp_path / "none.zarr")
+    one_message(ended, "none.zarr: there is no such path")
+    assert ended.code == 2
+    out = tmp_path / "run.zarr"
+    assert run("run", "brunel", "--set", "order=10", "--time", "20", "--out", out).code == 0
+    ended = run("run", "--resume", out, "--time", "40", ranks=2)
+    one_message(ended, "there is no whole checkpoint to go on from")
+    assert ended.code == 2
+
+
+def test_runaway_network_is_stopped(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    ended = run(*words(small, out, "--max-rate", "1", "--ranks", "2"))
+    one_message(ended, "population 'E': .* spikes/s at 100 ms, over the ceiling of 1 spikes/s")
+    assert ended.code == 1
+    assert StoreReader(out).complete_step == 1000
+
+
+def test_random_kills_lose_nothing() -> None:
+    """The short form of a campaign; the long one is `benchmarks/kills.py` itself."""
+    script = ROOT / "benchmarks" / "kills.py"
+    short = ("--kills", "6", "--time", "1000", "--seed", "2")
+    done = subprocess.run(
+        [sys.executable, script, *short], capture_output=True, text=True, timeout=240, check=False
+    )
+    found = json.loads(done.stdout)
+    assert found["kills"] + found["terminations"] >= 6
+    faults = ("lost", "duplicated", "different", "hung")
+    assert {name: found[name] for name in faults} == dict.fromkeys(faults, 0)
+    assert done.returncode == 0
