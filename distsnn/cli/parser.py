@@ -172,6 +172,12 @@ def _add_run(run: _Parser) -> None:
         type=_rate,
         help="fail if a population's mean rate goes over this, spikes/s",
     )
+    run.add_argument(
+        "--heartbeat",
+        metavar="TIME",
+        type=_wall,
+        help="end the job if a rank is not heard of for so long (60s)",
+    )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 
 

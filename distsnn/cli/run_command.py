@@ -56,6 +56,8 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
         "communicator": communicator,
         "policy": policy,
     }
+    if options.heartbeat is not None:
+        common["heartbeat"] = options.heartbeat
     if store is not None:
         return _resume(store, options, communicator, common)
     with together(communicator, "making the network"):

@@ -224,8 +224,7 @@ class Simulation:
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
                 )
-        spikes = np.sum(self._communicator.allgather(self._counts.recorded), axis=0)
-        spent_s = self._checkpoints.save(path, spikes.tolist(), self._run_s, attempt)
+        spent_s = self._checkpoints.save(path, self._all_spikes(), self._run_s, attempt)
         self._pace.saved(spent_s)
 
     def _build(
@@ -456,13 +455,13 @@ class Simulation:
         wait = waits[self._communicator.rank]
         return own | {"wait": wait, "exchange": own["exchange"] - wait}
 
-    def _summary(self) -> Summary:
+    def _all_spikes(self) -> list[int]:
+        """Return the spikes of recorded neurons so far, by population. Collective."""
         counts = np.sum(self._communicator.allgather(self._counts.recorded), axis=0)
-        seconds = self.time_ms * 1e-3
-        rates: dict[str, float | None] = {}
-        for one, count in zip(self.network.populations, counts.tolist(), strict=True):
-            neurons = self._recorded.neurons[one.name]
-            rates[one.name] = count / neurons / seconds if neurons and seconds else None
+        return [int(count) for count in counts]
+
+    def _summary(self) -> Summary:
+        counts = self._all_spikes()
         return Summary(
             path=self._recorder.path if self._recorder is not None else None,
             neurons=self.network.n_neurons,
@@ -472,8 +471,8 @@ class Simulation:
             build_s=self._build_s,
             run_s=self._run_s,
             real_time_factor=self._real_time_factor(),
-            spikes=int(counts.sum()),
-            rates=rates,
+            spikes=sum(counts),
+            rates=self._recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),
         )
 

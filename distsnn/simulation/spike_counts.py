@@ -1,5 +1,7 @@
 """Which neurons' spikes are recorded, how many spikes there were, and whether they are too many."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +35,14 @@ class Recorded:
         if self._all:
             return slice(None)
         return np.asarray((self._bits[gid >> 3] >> (gid & 7).astype(np.uint8)) & 1, np.bool_)
+
+    def rates(self, spikes: Sequence[int], time_ms: float) -> dict[str, float | None]:
+        """Return the mean rate of recorded neurons, spikes/s; None where none is recorded."""
+        seconds = time_ms * 1e-3
+        return {
+            name: count / neurons / seconds if neurons and seconds else None
+            for (name, neurons), count in zip(self.neurons.items(), spikes, strict=True)
+        }
 
 
 class SpikeCounts:
