@@ -61,8 +61,6 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
     if store is not None:
         return _resume(store, options, communicator, common)
     with together(communicator, "making the network"):
-        if options.model is None:
-            raise DescriptionError("MODEL is missing", where="distsnn run")
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
