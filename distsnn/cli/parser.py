@@ -279,7 +279,7 @@ def _time(text: str) -> float:
 _UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _seconds(text: str, unit: str) -> float:
+def _duration(text: str, unit: str) -> float:
     match = re.fullmatch(r"([0-9.eE+-]+)\s*([a-z]*)", text.strip())
     if match is None or (match[2] or unit) not in _UNITS:
         units = ", ".join(_UNITS)
@@ -291,11 +291,11 @@ def _seconds(text: str, unit: str) -> float:
 
 
 def _wall(text: str) -> float:
-    return _seconds(text, "s")
+    return _duration(text, "s")
 
 
 def _biological(text: str) -> float:
-    return round(1e3 * _seconds(text, "ms"), 9)
+    return round(1e3 * _duration(text, "ms"), 9)
 
 
 def _rate(text: str) -> float:

@@ -135,8 +135,7 @@ def test_auto_starts_anew_where_nothing_was_saved(small: Path, whole: Path, tmp_
     out = tmp_path / "run.zarr"
     with running(*words(small, out, "--resume", "auto", "--time", "1000000")) as job:
         wait_for_spikes(job, out)
-        os.killpg(job.process.pid, signal.SIGKILL)
-        job.process.wait()
+        job.kill()
     ended = run(*words(small, out, "--resume", "auto"))
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 1
