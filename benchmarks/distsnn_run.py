@@ -91,20 +91,19 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     build_s = max(ranks.allgather(time.perf_counter() - begin))
     with simulation:
         simulation.run(options.warmup)
-        before = _counts(simulation)
+        before = simulation.counted()
         with measured_on(ranks) as cost:
             simulation.run(options.time)
-        after = _counts(simulation)
+        after = simulation.counted()
         begin = time.perf_counter()
         summary = simulation.close()
         close_s = max(ranks.allgather(time.perf_counter() - begin))
     spent = {
         # the ticks' length becomes better known with time: no time must not come out negative
-        phase: np.maximum(np.subtract(after["phases"][phase], before["phases"][phase]), 0.0)
-        for phase in after["phases"]
+        phase: np.maximum(np.subtract(after.phases[phase], before.phases[phase]), 0.0)
+        for phase in after.phases
         if phase not in ("build", "total")
     }
-    spikes = np.subtract(after["spikes"], before["spikes"])
     seconds = options.time * MS
     settings = "".join(f" {one}" for one in options.set)
     return {
@@ -121,30 +120,19 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "run_s": round(cost.wall_s, 4),
         "rtf": round(cost.wall_s / seconds, 5),
         "rates": {
-            one.name: round(count / one.size / seconds, 4)
-            for one, count in zip(network.populations, spikes.tolist(), strict=True)
+            one.name: round(
+                (after.spikes[one.name] - before.spikes[one.name]) / one.size / seconds, 4
+            )
+            for one in network.populations
             if store is not None
         },
         "peak_rss_bytes": sum(summary.peak_rss_bytes),
         "others_cpu": round(cost.others_cpu, 4),
         "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
         "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
-        "exchanges": after["epochs"] - before["epochs"] if summary.ranks > 1 else 0,
-        "events_per_s": round((after["events"] - before["events"]) / cost.wall_s),
+        "exchanges": after.epochs - before.epochs if summary.ranks > 1 else 0,
+        "events_per_s": round((after.events - before.events) / cost.wall_s),
         "close_s": round(close_s, 4),
-    }
-
-
-def _counts(simulation: Simulation) -> dict[str, Any]:
-    # What a run has done so far, of all ranks. A summary tells it of a whole run only, with its
-    # warm-up; so this looks behind the interface. Collective.
-    ranks, engine = simulation._communicator, simulation._engine
-    phases = ranks.allgather(simulation._timing())
-    return {
-        "phases": {phase: [one[phase] for one in phases] for phase in phases[0]},
-        "spikes": np.sum(ranks.allgather(simulation._counts), axis=0),
-        "events": sum(ranks.allgather(engine.events)),
-        "epochs": engine.epochs,
     }
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distsnn.analysis import open_run as open_run
     from distsnn.network import *  # noqa: F403
+    from distsnn.simulation import Policy as Policy
     from distsnn.simulation import Simulation as Simulation
     from distsnn.simulation import Summary as Summary
     from distsnn.simulation import simulate as simulate
 
 _HOMES = {
     "open_run": "distsnn.analysis",
+    "Policy": "distsnn.simulation",
     "Simulation": "distsnn.simulation",
     "Summary": "distsnn.simulation",
     "simulate": "distsnn.simulation",

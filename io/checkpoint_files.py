@@ -13,6 +13,8 @@ from distsnn.errors import StoreError
 from distsnn.io.nodes import store_errors
 
 CHECKPOINT = "checkpoint"
+# Neurons and spikes of a chunk: few files, and a restore may skip what it does not need.
+CHUNK = 2**20
 _NAME = re.compile(r"generation(\d{6,})")
 METADATA = "zarr.json"
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
+    CHUNK,
     METADATA,
     checksums,
     files_below,
@@ -160,7 +161,8 @@ class Generation:
             raise StoreError(
                 f"damaged: {array.shape[0]} neurons, {high} expected", path=location(array)
             )
-        if array.nchunks_initialized != array.nchunks and array.size:
-            raise StoreError("damaged: chunks are missing", path=location(array))
+        # What is claimed is compared with what is there before memory is taken for it.
+        if array.size and (array.nchunks_initialized != array.nchunks or array.chunks[0] > CHUNK):
+            raise StoreError("damaged: chunks are missing or too large", path=location(array))
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])

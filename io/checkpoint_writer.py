@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
+    CHUNK,
     METADATA,
     checksum,
     checksums,
@@ -33,9 +34,6 @@ from distsnn.io.nodes import (
     write_attributes,
 )
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
-
-# Neurons and spikes of a chunk: few files, and a restore may skip what it does not need.
-_CHUNK = 2**20
 
 
 class GenerationWriter:
@@ -138,7 +136,7 @@ class GenerationWriter:
 
 def _write(root: Any, path: str, values: NDArray[Any]) -> None:
     chunks = tuple(
-        max(1, min(length, _CHUNK if axis == 0 else length))
+        max(1, min(length, CHUNK if axis == 0 else length))
         for axis, length in enumerate(values.shape)
     )
     array = create_array(root, path, shape=values.shape, chunks=chunks, dtype=values.dtype.name)

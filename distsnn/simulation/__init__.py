@@ -4,6 +4,6 @@ from distsnn.simulation.orchestrator import Simulation
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress
 from distsnn.simulation.remote import simulate
-from distsnn.simulation.run_summary import Summary
+from distsnn.simulation.run_summary import Counted, Summary
 
-__all__ = ["Policy", "Progress", "Simulation", "Summary", "simulate"]
+__all__ = ["Counted", "Policy", "Progress", "Simulation", "Summary", "simulate"]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from distsnn.comm import Communicator
+from distsnn.engine.rank_engine import RankEngine
 from distsnn.jit import kernel, ticks
 
 
@@ -24,6 +26,41 @@ class TickClock:
         """Return ticks in seconds."""
         elapsed = int(_ticks()) - self._ticks
         return ticks * (time.perf_counter() - self._time) / max(1, elapsed)
+
+
+class Times:
+    """Wall time of a rank by phase.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        The rank's engine.
+    communicator : Communicator
+        The ranks.
+
+    Attributes
+    ----------
+    build_s, run_s, recording_s : float
+        Of building, of running, and of recording outside the engine, s.
+    """
+
+    def __init__(self, engine: RankEngine, communicator: Communicator) -> None:
+        self._engine, self._communicator = engine, communicator
+        self._clock = TickClock()
+        self.build_s = self.run_s = self.recording_s = 0.0
+
+    def own(self) -> dict[str, float]:
+        """Return seconds by phase; what was spent waiting for others is among "exchange"."""
+        spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}
+        spent["record"] += self.recording_s
+        return {"build": self.build_s, **spent, "wait": 0.0, "total": self.run_s}
+
+    def shared(self) -> dict[str, float]:
+        """Return seconds by phase, with waiting told from exchanging. Collective."""
+        own = self.own()
+        waits = split_wait(self._communicator.allgather(own["exchange"]))
+        wait = waits[self._communicator.rank]
+        return own | {"wait": wait, "exchange": own["exchange"] - wait}
 
 
 def peak_rss_bytes() -> int:

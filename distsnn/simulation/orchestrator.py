@@ -21,13 +21,13 @@ from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
-from distsnn.simulation.clock import TickClock, peak_rss_bytes, split_wait
+from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress
 from distsnn.simulation.recorder import Recorder, metadata, versions
-from distsnn.simulation.run_summary import Summary
+from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
 from distsnn.units import steps
 
@@ -120,7 +120,6 @@ class Simulation:
                 check_target(out, overwrite=overwrite)
         self._model = model
         self._counts, self._recorded = SpikeCounts(network), Recorded(network)
-        self._run_s = 0.0
         self._recorder: Recorder | None = None
         self._heartbeat.start()
         try:
@@ -142,15 +141,13 @@ class Simulation:
                 self._progress.drop()
             self._heartbeat.stop(error)
             raise
-        self._clock = TickClock()
-        self._recording_s = 0.0
         self._pace = Pace(
             policy, network.dt, self._engine.most_steps, self._communicator, out is not None
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator)
         self._closed = False
         # the slowest rank's, as it is what the user waits for
-        self._build_s = max(self._communicator.allgather(time.perf_counter() - begin))
+        self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
 
     @classmethod
     def restore(
@@ -224,7 +221,7 @@ class Simulation:
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
                 )
-        spent_s = self._checkpoints.save(path, self._all_spikes(), self._run_s, attempt)
+        spent_s = self._checkpoints.save(path, self._all_spikes(), self._times.run_s, attempt)
         self._pace.saved(spent_s)
 
     def _build(
@@ -246,6 +243,7 @@ class Simulation:
         with self._interrupts.acting():
             self._built = build(network, self.settings, self._communicator)
             self._engine = self._built.engine
+            self._times = Times(self._engine, self._communicator)
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
             )
@@ -255,7 +253,7 @@ class Simulation:
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
         about = generation.about
-        self._run_s = float(about["run_s"])
+        self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
         at_ms = self.time_ms
@@ -323,16 +321,17 @@ class Simulation:
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
                     now = time.perf_counter()
-                    self._run_s, begin = self._run_s + now - begin, now
+                    self._times.run_s += now - begin
+                    begin = now
         except BaseException as error:
-            self._run_s += time.perf_counter() - begin
+            self._times.run_s += time.perf_counter() - begin
             if self._progress is not None:
                 self._progress.stop(self.time_ms)
             self._stop(error)
             raise
         if self._progress is not None:
             self._progress.finish(self.time_ms)
-        self._run_s += time.perf_counter() - begin
+        self._times.run_s += time.perf_counter() - begin
 
     def _advance(self, n_steps: int) -> None:
         """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
@@ -347,7 +346,7 @@ class Simulation:
         if self._recorder is not None:
             now = time.perf_counter()
             self._recorder.drain()
-            self._recording_s += time.perf_counter() - now
+            self._times.recording_s += time.perf_counter() - now
             failure = self._recorder.failure
         else:
             for probe in self._engine.probes:
@@ -379,7 +378,7 @@ class Simulation:
         self._counts.add(gid, recorded)
         if self._recorder is not None:
             self._recorder.spikes(step[chosen], recorded)
-        self._recording_s += time.perf_counter() - now
+        self._times.recording_s += time.perf_counter() - now
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.
@@ -389,7 +388,7 @@ class Simulation:
         StoreError
             If something recorded could not be written.
         """
-        timing = self._timing()
+        timing = self._times.shared()
         if not self._closed:
             self._closed = True
             with together(self._communicator, "closing the store"):
@@ -413,7 +412,7 @@ class Simulation:
         elif isinstance(error, Stopped):
             status = f"stopped: {error.reason}"
         try:
-            self._close_recorder(status, self._own_timing())
+            self._close_recorder(status, self._times.own())
         except StoreError as further:
             # as on a full disk; what made the run fail is told, and what is committed stays
             error.add_note(f"and the store could not be closed: {further}")
@@ -431,8 +430,8 @@ class Simulation:
         self._recorder.close(status, timing=timing, memory=memory)
         self._update(
             wall={
-                "build_s": self._build_s,
-                "run_s": self._run_s,
+                "build_s": self._times.build_s,
+                "run_s": self._times.run_s,
                 "real_time_factor": self._real_time_factor(),
             }
         )
@@ -442,18 +441,17 @@ class Simulation:
             self._recorder.update(**attributes)
 
     def _real_time_factor(self) -> float:
-        return self._run_s / (self.time_ms * 1e-3) if self.time_ms else 0.0
+        return self._times.run_s / (self.time_ms * 1e-3) if self.time_ms else 0.0
 
-    def _own_timing(self) -> dict[str, float]:
-        spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}
-        spent["record"] += self._recording_s
-        return {"build": self._build_s, **spent, "wait": 0.0, "total": self._run_s}
-
-    def _timing(self) -> dict[str, float]:
-        own = self._own_timing()
-        waits = split_wait(self._communicator.allgather(own["exchange"]))
-        wait = waits[self._communicator.rank]
-        return own | {"wait": wait, "exchange": own["exchange"] - wait}
+    def counted(self) -> Counted:
+        """Return what was done and spent so far, between two runs. Collective."""
+        phases = self._communicator.allgather(self._times.shared())
+        return Counted(
+            phases={phase: [one[phase] for one in phases] for phase in phases[0]},
+            spikes=dict(zip(self._recorded.neurons, self._all_spikes(), strict=True)),
+            events=sum(self._communicator.allgather(self._engine.events)),
+            epochs=self._engine.epochs,
+        )
 
     def _all_spikes(self) -> list[int]:
         """Return the spikes of recorded neurons so far, by population. Collective."""
@@ -468,8 +466,8 @@ class Simulation:
             synapses=self._built.synapses,
             ranks=self.ranks,
             time_ms=self.time_ms,
-            build_s=self._build_s,
-            run_s=self._run_s,
+            build_s=self._times.build_s,
+            run_s=self._times.run_s,
             real_time_factor=self._real_time_factor(),
             spikes=sum(counts),
             rates=self._recorded.rates(counts, self.time_ms),

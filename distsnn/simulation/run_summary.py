@@ -43,3 +43,25 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a simulation has done so far.
+
+    Attributes
+    ----------
+    phases : dict of str to list of float
+        Wall time by phase, of each rank, s: build, update, deliver, exchange, wait, record, total.
+    spikes : dict of str to int
+        Spikes of recorded neurons by population, of all ranks.
+    events : int
+        Synaptic events, of all ranks, since the simulation was made.
+    epochs : int
+        Epochs, since the simulation was made.
+    """
+
+    phases: dict[str, list[float]]
+    spikes: dict[str, int]
+    events: int
+    epochs: int
