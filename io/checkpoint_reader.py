@@ -1,7 +1,7 @@
 """Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,6 +49,7 @@ class Generation:
     number: int
     about: dict[str, Any]
     _root: zarr.Group
+    _segments: dict[int, dict[tuple[str, str], Any]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, store: Path, number: int) -> Self:
@@ -149,17 +150,38 @@ class Generation:
             mine = np.flatnonzero(ranks == rank).tolist()
             low = int(offsets[mine].min())
             high = max(int(offsets[i]) + sizes[i] for i in mine)
-            path = f"rank{rank:04d}/state/{population}/{variable}"
-            found = self._read(path, low, high)
+            found = self._segment(rank, population, variable, low, high)
             for i in mine:
                 parts[i] = found[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
         return np.concatenate(parts)
+
+    def _segment(
+        self, rank: int, population: str, variable: str, low: int, high: int
+    ) -> NDArray[Any]:
+        """Return a range of what a rank saved of a state."""
+        if rank not in self._segments:
+            group = open_group(self._root, f"{self._path}/rank{rank:04d}")
+            if group is None:
+                raise StoreError("damaged: a rank's group is missing", path=str(self.folder))
+            self._segments[rank] = {
+                (str(one["population"]), str(one["variable"])): one
+                for one in read_attributes(group)["segments"]
+            }
+        segment = self._segments[rank].get((population, variable))
+        if segment is None or high > segment["size"]:
+            raise StoreError(
+                f"damaged: state {variable!r} of {population!r} is not whole",
+                path=f"{self.folder}/rank{rank:04d}",
+            )
+        first = int(segment["first"])
+        path = f"rank{rank:04d}/state/{segment['dtype']}"
+        return self._read(path, first + low, first + high)
 
     def _read(self, path: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
         array = open_array(self._root, f"{self._path}/{path}")
         if high is not None and high > array.shape[0]:
             raise StoreError(
-                f"damaged: {array.shape[0]} neurons, {high} expected", path=location(array)
+                f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
             )
         # What is claimed is compared with what is there before memory is taken for it.
         if array.size and (array.nchunks_initialized != array.nchunks or array.chunks[0] > CHUNK):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
@@ -90,13 +91,14 @@ class GenerationWriter:
         """
         root = open_root(self.store, writable=True)
         own = f"{self._partial}/rank{rank:04d}"
-        group = create_group(root, own, {"files": {}})
-        for path in ("spikes", "state", *{f"state/{population}" for population, _ in states}):
+        segments, arrays = _packed(states)
+        group = create_group(root, own, {"segments": segments, "files": {}})
+        for path in ("spikes", "state"):
             create_group(root, f"{own}/{path}", {})
         for name, values in zip(("step", "gid"), spikes, strict=True):
             _write(root, f"{own}/spikes/{name}", values)
-        for (population, variable), values in states.items():
-            _write(root, f"{own}/state/{population}/{variable}", values)
+        for dtype, values in arrays.items():
+            _write(root, f"{own}/state/{dtype}", values)
         folder = self.store / own
         write_attributes(group, {"files": checksums(folder, files_below(folder))})
         sync(folder)
@@ -132,6 +134,20 @@ class GenerationWriter:
             for number in generations(self.store):
                 if number not in (self.number, keep):
                     shutil.rmtree(self.store / CHECKPOINT / generation_name(number))
+
+
+def _packed(
+    states: Mapping[tuple[str, str], NDArray[Any]],
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
+    """Return where each state is in the arrays of its type, and these."""
+    segments, parts, sizes = [], dict[str, list[NDArray[Any]]](), dict[str, int]()
+    for (population, variable), values in states.items():
+        dtype = values.dtype.name
+        about = {"population": population, "variable": variable, "dtype": dtype}
+        segments.append(about | {"first": sizes.get(dtype, 0), "size": values.size})
+        parts.setdefault(dtype, []).append(values)
+        sizes[dtype] = sizes.get(dtype, 0) + values.size
+    return segments, {dtype: np.concatenate(arrays) for dtype, arrays in parts.items()}
 
 
 def _write(root: Any, path: str, values: NDArray[Any]) -> None:

@@ -24,7 +24,7 @@ _PLACEHOLDERS = {
     "attempt": r"\d{3,}",
     "rank": r"\d{4,}",
     "generation": r"\d{6,}(\.partial)?",
-    "population": r"[^/]+",
+    "dtype": r"[a-z0-9]+",
     "name": r"[^/]+",
     "variable": r"[^/]+",
     "path": r".+",
@@ -185,18 +185,23 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}",
         "What one rank saved.",
-        (Attribute("files", "dict", "SHA-256 of every other file below this group"),),
+        (
+            Attribute(
+                "segments",
+                "list",
+                "where states are: {population, variable, dtype, first, size}; neurons in the "
+                "order of the rank's blocks",
+            ),
+            Attribute("files", "dict", "SHA-256 of every other file below this group"),
+        ),
     ),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}/spikes",
         "Spikes in flight of this rank's neurons, in the order of (step, gid).",
     ),
     GroupSpec(
-        "checkpoint/generation{generation}/rank{rank}/state", "States of this rank's neurons."
-    ),
-    GroupSpec(
-        "checkpoint/generation{generation}/rank{rank}/state/{population}",
-        "States of one population.",
+        "checkpoint/generation{generation}/rank{rank}/state",
+        "States of this rank's neurons, one array for all of a type: few files are soon written.",
     ),
     GroupSpec("network", "Large parts of the network's description."),
     GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),
@@ -358,11 +363,11 @@ ARRAYS: tuple[ArraySpec, ...] = (
         {"uint32": 2**32 - 1},
     ),
     ArraySpec(
-        "checkpoint/generation{generation}/rank{rank}/state/{population}/{variable}",
+        "checkpoint/generation{generation}/rank{rank}/state/{dtype}",
         ("float32", "float64", "int32"),
-        ("neuron",),
-        "",
-        "state as the kernel holds it, neurons in the order of the rank's blocks",
+        ("value",),
+        "as the kernel has it",
+        "states as the kernels hold them, segment after segment",
         _NAN,
     ),
     ArraySpec("network/arrays/{path}", _NUMBERS, (), "", "array of the description", _ZERO),

@@ -160,13 +160,13 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     ended = run(*words(small, out, "--time", "300", "--checkpoint-every", "100ms"))
     assert ended.code == 0
     newest = generations(out)[0]
-    chunk = next((out / CHECKPOINT / generation_name(newest)).rglob("state/E/V_m/c/0"))
+    chunk = next((out / CHECKPOINT / generation_name(newest)).rglob("state/float32/c/0"))
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(bytes(content))
     ended = run("run", "--resume", out, "--time", TIME, "--ranks", "2")
     assert ended.code == 0
-    assert re.search(rf"checkpoint {newest} is not used: .*V_m/c/0: damaged", ended.err)
+    assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: damaged", ended.err)
     assert "going on at 200 ms" in ended.err
     assert_same(recorded(whole), recorded(out))
 
