@@ -8,6 +8,13 @@ import pytest
 from slurm_cluster import Cluster, missing
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder: they take minutes, and run when asked for (`-m slurm`)."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slurm)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     lacking = missing()
