@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
-    CHUNK,
     METADATA,
     checksums,
     files_below,
@@ -21,6 +20,7 @@ from distsnn.io.checkpoint_files import (
     verify,
 )
 from distsnn.io.nodes import (
+    check_claim,
     location,
     open_array,
     open_group,
@@ -161,8 +161,6 @@ class Generation:
             raise StoreError(
                 f"damaged: {array.shape[0]} neurons, {high} expected", path=location(array)
             )
-        # What is claimed is compared with what is there before memory is taken for it.
-        if array.size and (array.nchunks_initialized != array.nchunks or array.chunks[0] > CHUNK):
-            raise StoreError("damaged: chunks are missing or too large", path=location(array))
+        check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 import zarr
 
-from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.nodes import create_array, create_group, location, open_array, store_errors
+from distsnn.errors import DescriptionError
+from distsnn.io.nodes import (
+    check_claim,
+    create_array,
+    create_group,
+    location,
+    open_array,
+    store_errors,
+)
 from distsnn.io.schema import check_component
 
 NETWORK = "network/arrays"
@@ -81,8 +88,7 @@ def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarr
     for name in names:
         stored = open_array(root, f"{under}/{name}")
         where = location(root, f"{under}/{name}")
+        check_claim(stored)
         with store_errors(where, "cannot be read"):
-            if stored.size and stored.nchunks_initialized != stored.nchunks:
-                raise StoreError("damaged: chunks are missing", path=where)
             arrays[name] = np.asarray(stored[...])
     return arrays
