@@ -11,9 +11,10 @@ from typing import Any
 from distsnn.errors import StoreError
 from distsnn.io.schema import check_component
 from distsnn.network.populations import MAX_NEURONS
+from distsnn.network.projections import MAX_DELAY_STEPS
 
 # More than any machine has cores.
-MAX_RANKS = 2**24
+MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
 _LAST_STEP = 2**31 - 1
 
@@ -54,6 +55,14 @@ def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check an attempt's ranks and first step (StoreError if they cannot be)."""
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
+
+
+def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check a checkpoint's attributes (StoreError if they cannot be)."""
+    check_whole(attributes["step"], "step", path=path, high=_LAST_STEP)
+    check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
+    check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
+    _check_number(attributes["run_s"], "run_s", path)
 
 
 def check_state(attributes: Mapping[str, Any], *, path: str) -> None:

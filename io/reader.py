@@ -357,7 +357,9 @@ def _open_attempts(root: zarr.Group, states: Sequence[str]) -> tuple[Attempt, ..
 
 def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[str]) -> RankRecord:
     path = rank_path(attempt, rank)
-    group = open_group(root, path)
+    # the quick question first: an attempt may claim more ranks than there are
+    there = Path(location(root, path), "zarr.json").is_file()
+    group = open_group(root, path) if there else None
     if group is None:
         return RankRecord(attempt, rank, False, "not started", {}, {}, None, {})
     attributes = read_attributes(group)
