@@ -1,6 +1,7 @@
 """The large arrays of a network's description , kept beside its JSON."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,11 @@ def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarr
         are before memory is taken for it.
     """
     with store_errors(location(root, under), "cannot be read"):
-        group = root.get(under)
-        if not isinstance(group, zarr.Group):
-            return {}
-        names = [
-            name for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)
-        ]
+        # zarr's own listing passes over what it cannot read
+        folder = Path(location(root, under))
+        found = [file.parent.relative_to(folder) for file in sorted(folder.rglob("zarr.json"))]
+        names = [path.as_posix() for path in found if path.parts]
+        names = [name for name in names if isinstance(root[f"{under}/{name}"], zarr.Array)]
     arrays = {}
     for name in names:
         stored = open_array(root, f"{under}/{name}")

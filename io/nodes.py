@@ -170,20 +170,18 @@ def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> No
     StoreError
         If a chunk is missing, or larger than a chunk can be.
     """
-    where = location(array)
-    rows = range(*slice(start, stop).indices(array.shape[0])) if array.ndim else range(1)
-    if not len(rows) or not array.size:
-        return
-    if math.prod(array.chunks) * array.dtype.itemsize > _LARGEST_CHUNK:
-        raise StoreError(f"damaged: chunks of {array.chunks} elements", path=where)
-    length = array.chunks[0] if array.ndim else 1
-    axes = [range(rows[0] // length, rows[-1] // length + 1)]
-    axes += [
-        range(-(-size // chunk))
-        for size, chunk in zip(array.shape[1:], array.chunks[1:], strict=True)
-    ]
+    where, shape = location(array), array.shape
+    with store_errors(where, "damaged"):
+        chunks = array.chunks
+    nbytes = math.prod(chunks) * array.dtype.itemsize
+    if array.shards is not None or not 0 < nbytes < _LARGEST_CHUNK:
+        raise StoreError(f"damaged: chunks of {chunks} elements", path=where)
+    axes = [range(-(-size // chunk)) for size, chunk in zip(shape, chunks, strict=True)]
+    if axes:
+        low, high, _ = slice(start, stop).indices(shape[0])
+        axes[0] = range(low // chunks[0], -(-high // chunks[0])) if low < high else range(0)
     # one after the other, so that the first that is missing ends it
-    for place in _places(axes[: array.ndim]):
+    for place in _places(axes):
         path = f"{where}/{array.metadata.encode_chunk_key(place)}"
         if not Path(path).is_file():
             raise StoreError("damaged: a chunk is missing", path=path)

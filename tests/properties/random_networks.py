@@ -20,6 +20,7 @@ from distsnn.network import (
     IafPscExpShared,
     Lognormal,
     Network,
+    NeuronModel,
     NoiseCurrent,
     Normal,
     OneToOne,
@@ -116,9 +117,9 @@ def _population(choose: Chooser, name: str, step: float) -> Population:
     name = choose.one(name, f"{name} <script>", f"{name}:*?é")
     if made is SpikeSource:
         times = choose.times(step, 12)
-        count = np.size(times)
+        count = len(times) if isinstance(times, np.ndarray) and times.ndim else 1
         return Population(name, size, SpikeSource(times, choose.one(np.arange(count) % n)))
-    if isinstance(made, type) and hasattr(made, "parameters"):
+    if isinstance(made, type) and issubclass(made, NeuronModel):
         parameters = {}
         if choose.draw(st.booleans()):
             parameters["t_ref"] = choose.one(0.0, step, 10 * step)
@@ -138,7 +139,7 @@ def _target(choose: Chooser, populations: list[Population]) -> Any:
 
 
 def _size(target: Any) -> int:
-    size = getattr(target, "size", 5)
+    size: Any = getattr(target, "size", 5)
     return size if isinstance(size, int) and 0 < size <= 200 else 5
 
 
@@ -188,7 +189,7 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
     n = _size(target)
     window = (choose.one(0.0, 5 * step), choose.one(float("inf"), 12 * step))
     times = choose.times(step, 8)
-    count = np.size(times)
+    count = len(times) if isinstance(times, np.ndarray) and times.ndim else 1
     made = choose.one(
         lambda: PoissonInput(
             target,
@@ -209,3 +210,31 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
         ),
     )
     return made() if callable(made) and not isinstance(made, type) else made
+
+
+def small_network() -> Network:
+    """Return a network that has something of everything, to be stored and damaged."""
+    e = Population("E", 150, IafPscExp(), {"V_m": Normal(-60.0, 4.0)})
+    i = Population("I", 40, IafPscDelta(C_m=np.linspace(200.0, 300.0, 40)), precision="float64")
+    times = np.arange(1, 200) * 0.7
+    source = Population("S", 7, SpikeSource(times, np.arange(times.size) % 7))
+    return Network(
+        [e, i, source],
+        [
+            Projection(e, e, FixedIndegree(15), weight=Normal(60.0, 6.0), delay=Uniform(1.5, 4.0)),
+            Projection(e, i, PairwiseBernoulli(0.1), weight=0.6, delay=2.5),
+            Projection(i, e[10:60], FixedTotalNumber(500), weight=-150.0, delay=1.5),
+            Projection(source, e, Explicit([0, 1], [5, 7]), weight=200.0, delay=1.5),
+        ],
+        [
+            PoissonInput(e, 6000.0, 40.0, stop=1000.0),
+            NoiseCurrent(e[10:60], 10.0, 30.0, interval=0.7),
+            SpikeInput(i, [1.0, 2.0], [3, 4], 20.0),
+        ],
+        [
+            RecordSpikes(e),
+            RecordSpikes(i[5:20]),
+            RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], every=0.3),
+            RecordState(i, "V_m", name="all of I"),
+        ],
+    )
