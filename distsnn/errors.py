@@ -138,12 +138,13 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
-def unknown(kind: str, name: str, names: Iterable[str], *, where: str = "") -> DescriptionError:
+def unknown(kind: str, name: object, names: Iterable[str], *, where: str = "") -> DescriptionError:
     """Return the error for a name that is not among `names`, with its nearest match."""
     valid = sorted(names)
     return DescriptionError(
         f"unknown {kind} {name!r}",
         where=where,
         allowed=", ".join(valid) or "none",
-        nearest=nearest(name, valid),
+        # a stored description may hold anything in a name's place
+        nearest=nearest(name, valid) if isinstance(name, str) else None,
     )

@@ -8,6 +8,9 @@ from distsnn.errors import DescriptionError
 # decimal fractions of a millisecond, far below anything a user could mean.
 GRID_TOLERANCE = 1e-6
 
+# Beyond this not every number of steps is a float.
+MOST_STEPS = 2.0**53
+
 Steps = int
 
 
@@ -31,11 +34,15 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
     Raises
     ------
     DescriptionError
-        If the time is not finite or no multiple of `dt`.
+        If the time is not finite, too long or no multiple of `dt`.
     """
     if not math.isfinite(time_ms):
         raise DescriptionError("time must be finite", where=where, value=time_ms)
     exact = time_ms / dt
+    if not abs(exact) < MOST_STEPS:
+        raise DescriptionError(
+            "time is too long", where=where, value=time_ms, allowed=f"below {MOST_STEPS * dt:g} ms"
+        )
     whole = round(exact)
     if abs(exact - whole) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
         raise DescriptionError(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
-    CHUNK,
     METADATA,
     checksums,
     files_below,
@@ -20,7 +19,9 @@ from distsnn.io.checkpoint_files import (
     seal,
     verify,
 )
+from distsnn.io.metadata_checks import check_generation
 from distsnn.io.nodes import (
+    check_claim,
     location,
     open_array,
     open_group,
@@ -79,7 +80,9 @@ class Generation:
                 where=location(group),
                 allowed=f"version {CHECKPOINT_VERSION}, which this distsnn reads",
             )
-        return cls(store, number, read_attributes(group), root)
+        about = read_attributes(group)
+        check_generation(about, path=location(group))
+        return cls(store, number, about, root)
 
     @property
     def _path(self) -> str:
@@ -99,13 +102,13 @@ class Generation:
         """Check the index against its checksums (StoreError if it is damaged)."""
         verify(
             self.folder,
-            {name: known for name, known in self.about["files"].items() if name[:4] != "rank"},
+            {name: known for name, known in self.about.get("files", {}).items() if name[:4] != "rank"},
         )
 
     def verify_rank(self, rank: int) -> None:
         """Check all that one rank wrote against its checksums (StoreError if it is damaged)."""
         name = f"rank{rank:04d}/{METADATA}"
-        verify(self.folder, {name: self.about["files"].get(name)})
+        verify(self.folder, {name: self.about.get("files", {}).get(name)})
         folder = self.folder / f"rank{rank:04d}"
         group = open_group(self._root, f"{self._path}/rank{rank:04d}")
         if group is None:
@@ -183,8 +186,6 @@ class Generation:
             raise StoreError(
                 f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
             )
-        # What is claimed is compared with what is there before memory is taken for it.
-        if array.size and (array.nchunks_initialized != array.nchunks or array.chunks[0] > CHUNK):
-            raise StoreError("damaged: chunks are missing or too large", path=location(array))
+        check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])

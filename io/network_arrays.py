@@ -1,13 +1,21 @@
 """The large arrays of a network's description , kept beside its JSON."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.nodes import create_array, create_group, location, open_array, store_errors
+from distsnn.errors import DescriptionError
+from distsnn.io.nodes import (
+    check_claim,
+    create_array,
+    create_group,
+    location,
+    open_array,
+    store_errors,
+)
 from distsnn.io.schema import check_component
 
 NETWORK = "network/arrays"
@@ -71,18 +79,16 @@ def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarr
         are before memory is taken for it.
     """
     with store_errors(location(root, under), "cannot be read"):
-        group = root.get(under)
-        if not isinstance(group, zarr.Group):
-            return {}
-        names = [
-            name for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)
-        ]
+        # zarr's own listing passes over what it cannot read
+        folder = Path(location(root, under))
+        found = [file.parent.relative_to(folder) for file in sorted(folder.rglob("zarr.json"))]
+        names = [path.as_posix() for path in found if path.parts]
+        names = [name for name in names if isinstance(root[f"{under}/{name}"], zarr.Array)]
     arrays = {}
     for name in names:
         stored = open_array(root, f"{under}/{name}")
         where = location(root, f"{under}/{name}")
+        check_claim(stored)
         with store_errors(where, "cannot be read"):
-            if stored.size and stored.nchunks_initialized != stored.nchunks:
-                raise StoreError("damaged: chunks are missing", path=where)
             arrays[name] = np.asarray(stored[...])
     return arrays

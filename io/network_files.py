@@ -1,9 +1,12 @@
 """A network's description as a folder: ``network.json`` and ``arrays.npz``. Nothing is pickled."""
 
 import json
+import math
 import os
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -12,6 +15,12 @@ from distsnn.io.attributes import decode, encode
 from distsnn.network import Network
 
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
+# What a damaged file makes json, zipfile and numpy raise. NotImplementedError: a kind of
+# compression that does not exist; RuntimeError: a member said to be encrypted.
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, RuntimeError)
+_UNREADABLE += (zipfile.BadZipFile, zlib.error, MemoryError)
+# Deflate makes of one byte 1032 at most.
+_MOST_DEFLATED = 1040
 
 
 def save_network(path: str | os.PathLike[str], network: Network) -> None:
@@ -58,11 +67,44 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     folder = Path(path)
     try:
         description = decode(json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8")))
-        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
-            arrays = {name.removeprefix("array:"): stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
+        arrays = _load_arrays(folder / _ARRAYS)
+    except (*_UNREADABLE, RecursionError) as error:
         raise StoreError(f"holds no network: {error}", path=str(folder)) from error
     return Network.from_dict(description, arrays)
+
+
+def _load_arrays(path: Path) -> dict[str, Any]:
+    arrays = {}
+    # Opened here: numpy leaves a file open that is no archive.
+    with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        for member in archive.infolist():
+            # What is claimed is compared with what is there before memory is taken for it.
+            if member.file_size > _MOST_DEFLATED * member.compress_size:
+                raise ValueError(f"{member.filename} claims {member.file_size} bytes")
+            with archive.open(member) as content:
+                arrays[_name(member.filename)] = _load_array(content, member)
+    return arrays
+
+
+def _load_array(content: IO[bytes], member: zipfile.ZipInfo) -> Any:
+    version = np.lib.format.read_magic(content)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{member.filename} is of format {version}")
+    header = np.lib.format.read_array_header_1_0
+    shape, fortran, dtype = (header if version[0] == 1 else np.lib.format.read_array_header_2_0)(
+        content
+    )
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects")
+    size = math.prod(shape) * dtype.itemsize
+    if size != member.file_size - content.tell():
+        raise ValueError(f"{member.filename} claims {size} bytes, and has others")
+    array = np.frombuffer(content.read(), dtype)
+    return array.reshape(shape, order="F" if fortran else "C")
+
+
+def _name(member: str) -> str:
+    return member.removesuffix(".npy").removeprefix("array:")
 
 
 def is_network(path: str | os.PathLike[str]) -> bool:

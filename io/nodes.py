@@ -5,7 +5,8 @@ be a second truth about a store that grows. `LocalStore` writes a file beside th
 renames it, so a reader sees an attribute write whole or not at all.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ else:
     # Earlier versions of zarr have no parameters to their arrays.
     ZarrArray = zarr.Array
 
+# Blosc's own limit, and so that of every chunk ever written.
+_LARGEST_CHUNK = 2**31
 # A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
 _CONFIG: Any = {"write_empty_chunks": True}
 
@@ -37,7 +40,9 @@ def store_errors(path: str | Path, what: str) -> Iterator[None]:
     except OSError as error:
         # zarr's own "not found" errors are OSErrors without an errno.
         raise StoreError(f"{what}: {error.strerror or error}", path=str(path)) from error
-    except (ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
+    except MemoryError as error:
+        raise StoreError(f"{what}: too large for this machine's memory", path=str(path)) from error
+    except (ValueError, LookupError, TypeError, RuntimeError, ArithmeticError) as error:
         raise StoreError(f"{what}: {type(error).__name__}: {error}", path=str(path)) from error
 
 
@@ -153,6 +158,43 @@ def create_array(
             attributes={"units": spec.unit or units, "long_name": doc or spec.doc},
             config=_CONFIG,
         )
+
+
+def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> None:
+    """Check, before memory is taken, that the chunks of rows [start, stop) are there at all.
+
+    An array's metadata can claim any size. What is really there bounds what is allocated.
+
+    Raises
+    ------
+    StoreError
+        If a chunk is missing, or larger than a chunk can be.
+    """
+    where, shape = location(array), array.shape
+    with store_errors(where, "damaged"):
+        chunks = array.chunks
+    nbytes = math.prod(chunks) * array.dtype.itemsize
+    if array.shards is not None or not 0 < nbytes < _LARGEST_CHUNK:
+        raise StoreError(f"damaged: chunks of {chunks} elements", path=where)
+    axes = [range(-(-size // chunk)) for size, chunk in zip(shape, chunks, strict=True)]
+    if axes:
+        low, high, _ = slice(start, stop).indices(shape[0])
+        axes[0] = range(low // chunks[0], -(-high // chunks[0])) if low < high else range(0)
+    # one after the other, so that the first that is missing ends it
+    for place in _places(axes):
+        path = f"{where}/{array.metadata.encode_chunk_key(place)}"
+        if not Path(path).is_file():
+            raise StoreError("damaged: a chunk is missing", path=path)
+
+
+def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
+    # itertools.product would make lists of the ranges first
+    if not axes:
+        yield ()
+        return
+    for first in axes[0]:
+        for rest in _places(axes[1:]):
+            yield (first, *rest)
 
 
 def open_array(root: zarr.Group, path: str) -> ZarrArray:

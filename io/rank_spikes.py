@@ -8,7 +8,14 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.nodes import ZarrArray, location, open_array, read_attributes, store_errors
+from distsnn.io.nodes import (
+    ZarrArray,
+    check_claim,
+    location,
+    open_array,
+    read_attributes,
+    store_errors,
+)
 from distsnn.io.spike_index import SpikeTable
 
 Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
@@ -61,6 +68,7 @@ class CommittedArray:
 
     def load(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows [start, stop), both within the committed ones (StoreError if damaged)."""
+        check_claim(self.array, start, stop)
         with store_errors(location(self.array), "damaged or unreadable"):
             return np.asarray(self.array[start:stop])
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.nodes import open_group, open_root, read_attributes
+from distsnn.io.metadata_checks import check_attempt, check_run
+from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
 from distsnn.io.spike_index import SpikeTable, plan_windows
@@ -140,6 +141,7 @@ class StoreReader:
                 path=str(self.path),
             )
         self.metadata = read_attributes(self._root)
+        check_run(self.metadata, path=str(self.path))
         self.attempts = _open_attempts(self._root, self.state_names)
 
     @property
@@ -335,6 +337,7 @@ def _open_attempts(root: zarr.Group, states: Sequence[str]) -> tuple[Attempt, ..
     groups: list[dict[str, Any]] = []
     while (group := open_group(root, attempt_path(len(groups)))) is not None:
         groups.append(read_attributes(group))
+        check_attempt(groups[-1], path=location(group))
     attempts = []
     for index, attributes in enumerate(groups):
         later = [other["first_step"] for other in groups[index + 1 :]]
@@ -354,7 +357,9 @@ def _open_attempts(root: zarr.Group, states: Sequence[str]) -> tuple[Attempt, ..
 
 def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[str]) -> RankRecord:
     path = rank_path(attempt, rank)
-    group = open_group(root, path)
+    # the quick question first: an attempt may claim more ranks than there are
+    there = Path(location(root, path), "zarr.json").is_file()
+    group = open_group(root, path) if there else None
     if group is None:
         return RankRecord(attempt, rank, False, "not started", {}, {}, None, {})
     attributes = read_attributes(group)

@@ -9,7 +9,8 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.nodes import open_array, open_group, read_attributes
+from distsnn.io.metadata_checks import check_state
+from distsnn.io.nodes import location, open_array, open_group, read_attributes
 from distsnn.io.rank_spikes import CommittedArray
 
 
@@ -46,6 +47,7 @@ class RankState:
         if group is None:
             return None
         attributes = read_attributes(group)
+        check_state(attributes, path=location(group))
         return cls(
             root,
             path,

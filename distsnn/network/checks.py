@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import readonly
-from distsnn.units import GRID_TOLERANCE, steps
+from distsnn.units import GRID_TOLERANCE, MOST_STEPS, steps
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
@@ -63,7 +63,11 @@ def as_number(value: object, *, where: str) -> float:
         value, int | float | np.integer | np.floating
     ):
         raise DescriptionError("must be a number", where=where, value=value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        digits = len(str(abs(value)))
+        raise DescriptionError(f"a number of {digits} digits is too large", where=where) from None
 
 
 def as_integer(value: Any, *, where: str, low: int = 0, high: int = 2**62) -> int:
@@ -177,10 +181,12 @@ def steps_array(times: FloatArray, dt: float, *, where: str, first: int = 0) -> 
     DescriptionError
         If a time is not finite or no multiple of `dt`.
     """
-    with np.errstate(invalid="ignore"):  # infinite times are no multiple either
+    # infinite times are no multiple either, nor those that are too long
+    with np.errstate(invalid="ignore", over="ignore"):
         exact = times / dt
         whole = np.rint(exact)
         good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
+        good &= np.abs(exact) < MOST_STEPS
     if not good.all():
         bad = int(np.argmin(good))
         steps(float(times.flat[bad]), dt, where=where + _index(bad, times.shape, first))

@@ -228,7 +228,7 @@ class Network(Description):
             raise DescriptionError(
                 "unknown format of a stored network", value=data.get("format"), allowed=str(FORMAT)
             )
-        network = decode(data["network"], arrays, _CLASSES)
+        network = decode(data.get("network"), arrays, _CLASSES)
         if not isinstance(network, cls):
             raise DescriptionError("not a stored network", value=type(network).__name__)
         return network

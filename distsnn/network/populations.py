@@ -56,6 +56,8 @@ class View(Description):
 
     def __init__(self, population: str, start: int = 0, stop: int = TO_END) -> None:
         where = f"view of population {population!r}"
+        if not isinstance(population, str):
+            raise DescriptionError("must be a population's name", where=where, value=population)
         start = as_integer(start, where=f"{where}, field start", high=MAX_NEURONS)
         stop = as_integer(stop, where=f"{where}, field stop", low=TO_END, high=MAX_NEURONS)
         if stop != TO_END and stop <= start:

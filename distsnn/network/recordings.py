@@ -61,8 +61,12 @@ class RecordState(Description):
             as_name(name, where=f"{where}, field name")
         if every is not None:
             every = as_number(every, where=f"{where}, field every")
-        names = (variables,) if isinstance(variables, str) else tuple(variables)
-        self._fill(target=view, variables=names, every=every, name=name)
+        names = (variables,) if isinstance(variables, str) else variables
+        if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
+            raise DescriptionError(
+                "must be names of state variables", where=f"{where}, field variables", value=names
+            )
+        self._fill(target=view, variables=tuple(names), every=every, name=name)
 
     def every_steps(self, dt: float) -> int:
         """Return the interval in steps."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from inspect import isabstract, signature
 from typing import Any
 
 import numpy as np
@@ -95,21 +96,41 @@ def decode(
     if not isinstance(data, dict):
         return data
     if _FLOAT in data:
+        if data[_FLOAT] not in ("inf", "-inf", "nan"):
+            raise DescriptionError("not a stored number", where=path, value=data[_FLOAT])
         return float(data[_FLOAT])
     if _ARRAY in data:
-        if data[_ARRAY] not in arrays:
+        if not isinstance(data[_ARRAY], str) or data[_ARRAY] not in arrays:
             raise unknown("stored array", data[_ARRAY], arrays, where=path)
         return np.asarray(arrays[data[_ARRAY]])
     if _MAP in data:
-        found = data[_MAP].items()
-        return {key: decode(item, arrays, classes, f"{path}.{key}") for key, item in found}
+        return _decoded_items(data[_MAP], arrays, classes, path)
     if _FIELDS not in data:
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
-    if _MODEL in data:
-        made: type[Description] = model_named(data[_MODEL])
-    elif data.get(_CLASS) in classes:
-        made = classes[data[_CLASS]]
-    else:
-        raise unknown("kind of description", str(data.get(_CLASS)), classes, where=path)
-    found = data[_FIELDS].items()
-    return made(**{key: decode(item, arrays, classes, f"{path}.{key}") for key, item in found})
+    kind = data.get(_MODEL, data.get(_CLASS))
+    made: type[Description] | None = None
+    if isinstance(kind, str):
+        made = model_named(kind) if _MODEL in data else classes.get(kind)
+    if made is None or isabstract(made):
+        raise unknown("kind of description", kind, classes, where=path)
+    items = _decoded_items(data[_FIELDS], arrays, classes, path)
+    _check_fields(made, items, path)
+    return made(**items)
+
+
+def _decoded_items(
+    items: Any,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    classes: Mapping[str, type[Description]],
+    path: str,
+) -> dict[str, Any]:
+    if not isinstance(items, dict):
+        raise DescriptionError("not stored fields", where=path, value=items)
+    return {key: decode(item, arrays, classes, f"{path}.{key}") for key, item in items.items()}
+
+
+def _check_fields(made: type[Description], items: dict[str, Any], path: str) -> None:
+    """Raise DescriptionError if a field is missing that has no default."""
+    for name, one in signature(made).parameters.items():
+        if one.default is one.empty and name not in items and one.kind is one.POSITIONAL_OR_KEYWORD:
+            raise DescriptionError(f"field {name!r} of {made.__name__} is missing", where=path)

@@ -130,7 +130,7 @@ class Checkpoints:
         layout, reach = engine.layout, int(generation.about["reach"])
         with together(communicator, "reading the checkpoint"):
             index = generation.blocks()
-            _check_index(generation, layout, index["rank"])
+            _check_index(generation, layout, index)
             states = _states(generation, layout, index)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
             own = [generation.spikes(one) for one in ranks]
@@ -140,6 +140,7 @@ class Checkpoints:
         order = np.lexsort((gid, step))
         with together(communicator, "restoring the state"):
             at = int(generation.about["step"])
+            _check_spikes(generation, layout, step, gid)
             snapshot.put(engine, states, at, (step[order], gid[order]))
             again = snapshot.take(engine, reach)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
@@ -288,10 +289,34 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _check_index(generation: Generation, layout: Layout, ranks: npt.NDArray[np.int32]) -> None:
-    fits = ranks.shape == (layout.table.n_blocks,)
-    if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
+def _check_index(
+    generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
+) -> None:
+    n, ranks, offset = layout.table.n_blocks, index["rank"], index["offset"]
+    fits = all(len(one) == n for one in index.values())
+    fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
+    counts = generation.about["spikes"]
+    fits = fits and len(counts) == len(layout.network.populations)
+    fits = fits and all(isinstance(one, int) for one in counts)
+    if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks or offset.min() < 0:
         raise StoreError("damaged: blocks of another network", path=str(generation.folder))
+
+
+def _check_spikes(
+    generation: Generation,
+    layout: Layout,
+    step: npt.NDArray[np.int32],
+    gid: npt.NDArray[np.uint32],
+) -> None:
+    # Kernels look gids up without asking: what is no neuron must not reach them.
+    at, reach = int(generation.about["step"]), int(generation.about["reach"])
+    fits = step.shape == gid.shape
+    if fits and step.size:
+        fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
+        key = np.sort(step.astype(np.int64) << 32 | gid)
+        fits = fits and step.max() <= at and bool((np.diff(key) > 0).all())
+    if not fits:
+        raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
 
 
 def _states(

@@ -196,13 +196,13 @@ def damage_chunk(run, name: str) -> Path:
 
 def test_a_missing_chunk_is_noticed(run):
     damage_chunk(run, "step").unlink()
-    with pytest.raises(StoreError, match=r"spikes/step: damaged"):
+    with pytest.raises(StoreError, match=r"spikes/step/c/1: damaged: a chunk is missing"):
         StoreReader(run.path).spike_hash()
 
 
 def test_a_missing_chunk_of_gids_is_noticed(run):
     damage_chunk(run, "gid").unlink()
-    with pytest.raises(StoreError, match="is no neuron"):
+    with pytest.raises(StoreError, match="spikes/gid/c/1: damaged: a chunk is missing"):
         StoreReader(run.path).spike_hash()
 
 

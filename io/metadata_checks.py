@@ -1,0 +1,131 @@
+"""What a run's attributes say of themselves: tables that other parts of the reader rely on.
+
+The schema knows kinds of attributes; here is what must hold within and between them, so that a
+damaged or malicious file is told as such and nothing is allocated by what it claims.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from distsnn.errors import StoreError
+from distsnn.io.schema import check_component
+from distsnn.network.populations import MAX_NEURONS
+from distsnn.network.projections import MAX_DELAY_STEPS
+
+# More than any machine has cores.
+MAX_RANKS = 2**20
+# Steps are counted in 31 bits, and every time of a run is one.
+_LAST_STEP = 2**31 - 1
+
+
+def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
+    """Check the root's tables.
+
+    Raises
+    ------
+    StoreError
+        If one of them cannot be.
+    """
+    _check_number(metadata["dt"], "dt", path, positive=True)
+    _check_number(metadata["time_ms"], "time_ms", path)
+    check_whole(metadata["n_steps"], "n_steps", path=path, high=_LAST_STEP)
+    sizes: dict[str, int] = {}
+    expected = 0
+    for index, row in enumerate(_rows(metadata["populations"], "populations", path)):
+        place = f"populations[{index}]"
+        name = _name(row, "name", place, path)
+        size = check_whole(row.get("size"), f"{place}.size", path=path, low=1, high=MAX_NEURONS)
+        if row.get("first_gid") != expected or name in sizes:
+            raise StoreError(f"damaged: {place} does not follow from the others", path=path)
+        sizes[name], expected = size, expected + size
+    if expected > MAX_NEURONS:
+        raise StoreError(f"damaged: {expected} neurons", path=path)
+    for index, row in enumerate(_rows(metadata["recorded_spikes"], "recorded_spikes", path)):
+        _check_view(row, sizes, f"recorded_spikes[{index}]", path)
+    for index, row in enumerate(_rows(metadata["recorded_states"], "recorded_states", path)):
+        place = f"recorded_states[{index}]"
+        _check_view(row, sizes, place, path)
+        _name(row, "name", place, path)
+        check_variables(row.get("variables"), f"{place}.variables", path=path)
+        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
+
+
+def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check an attempt's ranks and first step (StoreError if they cannot be)."""
+    check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
+    check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
+
+
+def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check a checkpoint's attributes (StoreError if they cannot be)."""
+    check_whole(attributes["step"], "step", path=path, high=_LAST_STEP)
+    check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
+    check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
+    _check_number(attributes["run_s"], "run_s", path)
+
+
+def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check one rank's part of a state recording (StoreError if it cannot be)."""
+    check_whole(attributes["committed_rows"], "committed_rows", path=path, high=_LAST_STEP)
+    check_whole(
+        attributes["committed_step"], "committed_step", path=path, low=-1, high=_LAST_STEP
+    )
+    check_whole(attributes["first_step"], "first_step", path=path, high=2**32)
+    check_whole(attributes["every"], "every", path=path, low=1, high=_LAST_STEP)
+    check_variables(attributes["variables"], "variables", path=path)
+
+
+def check_whole(value: Any, name: str, *, path: str, low: int = 0, high: int) -> int:
+    """Return a whole number within [low, high] (StoreError for anything else)."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        shown = value if len(repr(value)) <= 60 else type(value).__name__
+        what = f"damaged: {name} is {shown!r}, must be a whole number, {low} to {high}"
+        raise StoreError(what, path=path)
+    return value
+
+
+def check_variables(value: Any, name: str, *, path: str) -> None:
+    """Raise StoreError unless `value` is a list of names of variables."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise StoreError(f"damaged: {name} is no list of names", path=path)
+    for one in value:
+        _component(one, name, path)
+
+
+def _rows(value: Any, name: str, path: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise StoreError(f"damaged: {name} is no table", path=path)
+    return value
+
+
+def _name(row: Mapping[str, Any], key: str, place: str, path: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise StoreError(f"damaged: {place}.{key} is no name", path=path)
+    return _component(value, f"{place}.{key}", path)
+
+
+def _component(name: str, place: str, path: str) -> str:
+    # What becomes part of a path must not lead out of its group.
+    try:
+        return check_component(name, where=place)
+    except ValueError as error:
+        raise StoreError(f"damaged: {error}", path=path) from error
+
+
+def _check_view(row: Mapping[str, Any], sizes: Mapping[str, int], place: str, path: str) -> None:
+    name = _name(row, "population", place, path)
+    if name not in sizes:
+        raise StoreError(f"damaged: {place} is of no population", path=path)
+    start = check_whole(row.get("start"), f"{place}.start", path=path, high=sizes[name])
+    check_whole(row.get("stop"), f"{place}.stop", path=path, low=start + 1, high=sizes[name])
+
+
+def _check_number(value: Any, name: str, path: str, *, positive: bool = False) -> None:
+    try:
+        good = math.isfinite(value) and (value > 0 if positive else value >= 0)
+    except (OverflowError, TypeError):  # a whole number beyond all floats; a tagged one
+        good = False
+    if not good:
+        raise StoreError(f"damaged: {name} is no {'step' if positive else 'time'}", path=path)
