@@ -70,7 +70,7 @@ class GenerationWriter:
             create_group(root, CHECKPOINT, {})
         with store_errors(self.store / CHECKPOINT, "cannot be swept"):
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
-                shutil.rmtree(leftover)
+                _remove(leftover)
         create_group(root, self._partial, about)
         create_group(root, f"{self._partial}/blocks", {})
         for name, values in blocks.items():
@@ -126,14 +126,34 @@ class GenerationWriter:
             sync_one(self._folder / METADATA)
             sync_one(self._folder)
             self._folder.rename(self.store / self._name)
-            sync_one(self.store / CHECKPOINT)
+            # and all that makes it reachable
+            attempts = [path.parent for path in self.store.glob(f"attempt*/{METADATA}")]
+            for folder in (*attempts, self.store / CHECKPOINT, self.store):
+                sync_one(folder / METADATA)
+                sync_one(folder)
 
     def prune(self, keep: int | None) -> None:
-        """Remove all generations but this one and one before it (on rank 0)."""
-        with store_errors(self.store / CHECKPOINT, "cannot be swept"):
-            for number in generations(self.store):
-                if number not in (self.number, keep):
-                    shutil.rmtree(self.store / CHECKPOINT / generation_name(number))
+        """Remove all generations but this one and one before it, `keep` or the latest (on rank 0).
+
+        What cannot be removed, as it is being read over a network, stays for the next time.
+        """
+        others = [number for number in generations(self.store) if number != self.number]
+        keep = max(others, default=None) if keep is None else keep
+        for number in others:
+            if number != keep:
+                folder = self.store / CHECKPOINT / generation_name(number)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Remove what there is of a generation that could not be written (on rank 0)."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover)
+    else:
+        leftover.unlink()
 
 
 def _packed(

@@ -18,8 +18,8 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.metadata_checks import check_attempt, check_run
+from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
@@ -101,6 +101,11 @@ class Attempt:
         steps = min((rank.committed_step for rank in self.ranks), default=-1)
         return max(self.first_step, self._bounded(steps))
 
+    @property
+    def void(self) -> bool:
+        """Whether a later attempt began where this one did, or before."""
+        return self.until_step is not None and self.until_step <= self.first_step
+
     def _bounded(self, step: int) -> int:
         return step if self.until_step is None else min(step, self.until_step)
 
@@ -178,7 +183,7 @@ class StoreReader:
     @property
     def last_step(self) -> int:
         """The last step of which anything may be committed."""
-        return max((attempt.last for attempt in self.attempts), default=0)
+        return max((attempt.last for attempt in self.attempts if not attempt.void), default=0)
 
     @property
     def complete_step(self) -> int:

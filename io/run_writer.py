@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.checkpoint_files import sync
 from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
     create_group,
@@ -109,6 +110,7 @@ class RunWriter:
             )
             store_arrays(root, network[1], under=NETWORK)
             _create_attempt(root, 0, ranks, first_step=first_step, assignment=assignment)
+            sync(build)
             _move(build, target, overwrite=overwrite)
         except BaseException as error:
             if build.exists():
@@ -183,6 +185,11 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
         raise StoreError("exists already; give another path or overwrite it", path=str(target))
     if not is_run(target):
         raise StoreError("is not a run of distsnn, and so is not overwritten", path=str(target))
+
+
+def same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
+    """Return whether two paths are given and lead to the same place."""
+    return left is not None and right is not None and Path(left).resolve() == Path(right).resolve()
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:

@@ -11,7 +11,9 @@ from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
+from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
+from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import steps
 
@@ -67,11 +69,14 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
             raise DescriptionError("how long? --time MS is missing", where="distsnn run")
         # a mistake in the time is better told before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
+        seed = model.seed if options.seed is None else options.seed
+        # rank 0 makes the store
+        again = communicator.rank == 0 and _is_left_over(options, model.network, seed)
     simulation = Simulation(
         model.network,
-        seed=model.seed if options.seed is None else options.seed,
+        seed=seed,
         out=options.out,
-        overwrite=options.overwrite,
+        overwrite=options.overwrite or again,
         model=model.about,
         **common,
     )
@@ -99,11 +104,21 @@ def _to_resume(options: Namespace) -> str | None:
     if not Path(options.out).exists():
         return None
     reader = StoreReader(options.out)
-    if not reader.complete and not generations(reader.path):
-        # it was stopped before anything was saved: it starts anew in the same place
-        options.overwrite = True
-        return None
-    return str(options.out)
+    # where nothing was saved before it was stopped, it starts anew
+    return str(options.out) if reader.complete or generations(reader.path) else None
+
+
+def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
+    """Return whether --resume auto finds a run of this network of which nothing was saved."""
+    if options.resume != "auto" or not Path(options.out).exists():
+        return False
+    if not same_run(StoreReader(options.out), network, seed):
+        raise DescriptionError(
+            "is a run of another network or seed",
+            where=f"--resume auto, {options.out}",
+            allowed="another path, or --overwrite without --resume",
+        )
+    return True
 
 
 def _resume(

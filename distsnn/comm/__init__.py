@@ -1,9 +1,10 @@
 """Between ranks: communicators, the compiled exchange of spikes, agreement on errors, launching."""
 
-from distsnn.comm.agreement import agree, first_on_node, together
+from distsnn.comm.agreement import agree, agreed, first_on_node, together
 from distsnn.comm.ending import RESUMABLE, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm.held_signals import held, hold
 from distsnn.comm.launch import launch, mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import DryRun, SingleProcess
@@ -20,8 +21,11 @@ __all__ = [
     "Launcher",
     "SingleProcess",
     "agree",
+    "agreed",
     "first_on_node",
     "guard",
+    "held",
+    "hold",
     "launch",
     "launcher",
     "mpiexec_path",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import DistsnnError, RankError
@@ -18,6 +19,15 @@ def summary(error: BaseException) -> str:
         return "interrupted"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+Error = TypeVar("Error", bound=BaseException)
+
+
+def agreed(error: Error) -> Error:
+    """Return an error after marking it as one that every rank raises now."""
+    vars(error)[AGREED] = True
+    return error
 
 
 def agree(communicator: Communicator, error: BaseException | None, phase: str = "") -> None:
@@ -45,8 +55,7 @@ def agree(communicator: Communicator, error: BaseException | None, phase: str = 
     if error is None:
         rank, message = next((r, text) for r, text in enumerate(messages) if text is not None)
         error = RankError(rank, f"{phase}: {message}" if phase else message)
-    vars(error)[AGREED] = True
-    raise error
+    raise agreed(error)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from distsnn.errors import (
 
 # How long a failed rank waits for the others before it ends the job by force, in s. Ranks that
 # have agreed to fail may have files to close; else the others most likely wait for this one.
-_PATIENCE_AGREED = 3.0
+_PATIENCE_AGREED = 8.0
 _PATIENCE = 1.5
 # Ranks that run out of patience do so one after the other, so that only the first speaks.
 _STAGGER = 1.6  # s, between the first and the last rank, and at most a quarter of it per rank

@@ -1,13 +1,16 @@
 """Start ranks from a plain Python process: find mpiexec, run it, never leave ranks behind."""
 
+import ctypes
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from distsnn.comm.lifeline import VARIABLE, Lifelines
 from distsnn.comm.output import Output
 from distsnn.errors import DescriptionError
 
+_PDEATHSIG = 1  # of prctl
 _INSTALL = "pip install 'distsnn[mpi]'"
 
 # One rank has one core: libraries that start a thread per core would get in each other's way.
@@ -112,6 +116,7 @@ def launch(
             stderr=subprocess.PIPE,
             # Ctrl-C in a terminal then reaches the ranks once, through us.
             start_new_session=True,
+            preexec_fn=_end_with_parent(),
         ) as process,
     ):
         assert process.stdout is not None and process.stderr is not None
@@ -154,6 +159,19 @@ def _check(ranks: int) -> None:
             value=ranks,
             allowed="no number of ranks under an MPI launcher",
         )
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    # mpiexec gets a SIGTERM when we are killed: ranks that nobody waits for would run on. The
+    # system takes the thread that started it for the parent.
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    control = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        control(_PDEATHSIG, int(signal.SIGTERM))
+
+    return ask
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:

@@ -187,7 +187,7 @@ class Job:
             what = "a rank ended" if first is None else told(first, banner, memory=memory)
             what += f", and the others did not within {self._patience:g} s"
             return Verdict(1, f"{what}: all its processes were ended")
-        if code not in (0, RESUMABLE) and self._signals:
+        if code not in _SAID and self._signals:
             return Verdict(128 + self._signals[0])
         return judge(code, first, banner, memory=memory)
 

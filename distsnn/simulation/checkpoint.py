@@ -67,7 +67,7 @@ class Checkpoints:
         Parameters
         ----------
         store : Path
-            The store.
+            The store, a resolved path.
         spikes : list of int
             Spikes of recorded neurons so far, of all ranks, by population.
         run_s : float
@@ -106,13 +106,19 @@ class Checkpoints:
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
-        with together(communicator, "saving the state"), _as_recording():
-            seal = writer.write_rank(rank, taken.states, taken.spikes)
-        seals = communicator.gather(seal)
-        with together(communicator, "saving the state"), _as_recording():
-            if seals is not None:
-                writer.finish(seals)
-                writer.prune(self._good.get(store))
+        try:
+            with together(communicator, "saving the state"), _as_recording():
+                seal = writer.write_rank(rank, taken.states, taken.spikes)
+            seals = communicator.gather(seal)
+            with together(communicator, "saving the state"), _as_recording():
+                if seals is not None:
+                    writer.finish(seals)
+        except Exception:
+            if rank == 0:
+                writer.abandon()
+            raise
+        if rank == 0:
+            writer.prune(self._good.get(store))
         self._good[store] = number
         return 1e-6 * communicator.allreduce_max(round(1e6 * (time.perf_counter() - begin)))
 
@@ -158,7 +164,7 @@ class Checkpoints:
                     "of distsnn, or a machine on which it computes otherwise",
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
-        self._good[generation.store] = generation.number
+        self._good[generation.store.resolve()] = generation.number
 
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
@@ -197,7 +203,9 @@ class _as_recording:
             raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
 
 
-def newest(store: Path, communicator: Communicator, note: Note) -> Generation:
+def newest(
+    store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
+) -> Generation:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
 
     Parameters
@@ -207,7 +215,9 @@ def newest(store: Path, communicator: Communicator, note: Note) -> Generation:
     communicator : Communicator
         The ranks.
     note : callable
-        Takes a message about each generation that is damaged.
+        Takes a message about each generation that is not used.
+    recorded : bool
+        Whether the store's run is to go on: all that came before must be recorded, and still count.
 
     Raises
     ------
@@ -227,6 +237,8 @@ def newest(store: Path, communicator: Communicator, note: Note) -> Generation:
                 found.verify_index()
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
+                if recorded and communicator.rank == 0:
+                    _check_recorded(found)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -236,6 +248,55 @@ def newest(store: Path, communicator: Communicator, note: Note) -> Generation:
         note(f"checkpoint {number} is not used: {damages[0]}")
     with together(communicator, "looking for a checkpoint"):
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
+
+
+def _check_recorded(generation: Generation) -> None:
+    """Raise StoreError unless the run is recorded up to a checkpoint.
+
+    It is not where a later attempt began before that step: from an older checkpoint, as this one
+    could not be read at the time.
+    """
+    recorded, step = StoreReader(generation.store).complete_step, generation.about["step"]
+    if recorded < step:
+        raise StoreError(
+            f"saved at step {step}, but recordings count up to step {recorded} only",
+            path=str(generation.folder),
+        )
+
+
+def check_store(store: Path, network: Network, seed: int) -> None:
+    """Check that a simulation's state may be saved into a store that exists.
+
+    Raises
+    ------
+    DescriptionError
+        If it is that of another network or seed, or of a run of its own.
+    """
+    reader = StoreReader(store)
+    found = list(_differences(reader.metadata["seed"], seed, "seed"))
+    found += _network_differences(reader, network)
+    if found:
+        raise DescriptionError(f"is of another network: {found[0]}", where=str(store))
+    if any(rank.started for attempt in reader.attempts for rank in attempt.ranks):
+        raise DescriptionError(
+            "holds a run of its own", where=str(store), allowed="a new path, or what `save` wrote"
+        )
+
+
+def _network_differences(reader: StoreReader, network: Network) -> list[str]:
+    stored, here = reader.network(), network.to_dict()
+    found = list(_differences(stored[0], here[0], ""))
+    found += [
+        f"array {name!r} differs"
+        for name in sorted({*stored[1], *here[1]})
+        if not np.array_equal(stored[1].get(name, _NONE), here[1].get(name, _NONE))
+    ]
+    return found
+
+
+def same_run(reader: StoreReader, network: Network, seed: int) -> bool:
+    """Return whether a store is of this network and seed."""
+    return int(reader.metadata["seed"]) == seed and not _network_differences(reader, network)
 
 
 def check_same(generation: Generation, network: Network, seed: int) -> None:
@@ -252,14 +313,9 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if about["seed"] != seed:
         found.append(f"seed is {about['seed']} there, {seed} here")
     if about["network"] != network_digest(network):
-        stored = StoreReader(generation.store).network()
-        here = network.to_dict()
-        found += list(_differences(stored[0], here[0], ""))
-        found += [
-            f"array {name!r} differs"
-            for name in sorted({*stored[1], *here[1]})
-            if not np.array_equal(stored[1].get(name, _NONE), here[1].get(name, _NONE))
-        ]
+        found += _network_differences(StoreReader(generation.store), network)
+        if not found:
+            found.append("it is not that of the store it lies in")
     if found:
         more = f" and {len(found) - _MOST_DIFFERENCES} more"
         raise DescriptionError(

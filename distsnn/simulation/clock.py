@@ -49,6 +49,10 @@ class Times:
         self._clock = TickClock()
         self.build_s = self.run_s = self.recording_s = 0.0
 
+    def factor(self, time_ms: float) -> float:
+        """Return wall time by biological time while running."""
+        return self.run_s / (time_ms * 1e-3) if time_ms else 0.0
+
     def own(self) -> dict[str, float]:
         """Return seconds by phase; what was spent waiting for others is among "exchange"."""
         spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from distsnn.comm import held
 from distsnn.errors import Stopped
 
 Handler = Callable[[int, FrameType | None], None]
@@ -34,7 +35,7 @@ class Interrupts:
     """
 
     def __init__(self, at_ms: float = 0.0, store: str | None = None) -> None:
-        self.number = 0
+        self.number = held()
         self._at_ms, self._store = at_ms, store
 
     @contextmanager
@@ -65,6 +66,8 @@ class Interrupts:
             raise KeyboardInterrupt
 
         with _handling(act), _lost_interrupts_silent():
+            if self.number:
+                raise self._error()
             try:
                 yield
             except (Exception, KeyboardInterrupt) as error:

@@ -2,6 +2,8 @@
 
 import os
 import time
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,18 +11,20 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, agree, together, world
+from distsnn.comm import Communicator, agree, agreed, together, world
+from distsnn.comm.ending import write
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
-from distsnn.io.run_writer import RunWriter, check_target
+from distsnn.io.run_lock import RunLock
+from distsnn.io.run_writer import RunWriter, check_target, same_path
 from distsnn.jit import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
+from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
@@ -104,12 +108,12 @@ class Simulation:
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
-        self._progress = progress if isinstance(progress, Progress) else None
-        if progress is True:
-            self._progress = Progress()
-        if rank != 0:
-            self._progress = None
-        again = _same_path(out, start)
+        shown = rank == 0 and progress is not False
+        self._progress = (
+            (progress if isinstance(progress, Progress) else Progress()) if shown else None
+        )
+        again = same_path(out, start)
+        self._held = ExitStack()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
@@ -118,6 +122,9 @@ class Simulation:
             if out is not None and rank == 0 and not again:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite)
+        with together(self._communicator, "locking the store"):
+            if out is not None and rank == 0:
+                self._held.callback(RunLock(out).release)
         self._model = model
         self._counts, self._recorded = SpikeCounts(network), Recorded(network)
         self._recorder: Recorder | None = None
@@ -140,6 +147,7 @@ class Simulation:
             if self._progress is not None:
                 self._progress.drop()
             self._heartbeat.stop(error)
+            self._held.close()
             raise
         self._pace = Pace(
             policy, network.dt, self._engine.most_steps, self._communicator, out is not None
@@ -214,14 +222,18 @@ class Simulation:
                 assert self._recorder is not None
                 self._recorder.secure()
                 attempt = self._recorder.attempt
-            elif self._communicator.rank == 0 and not path.exists():
+            elif self._communicator.rank == 0 and path.exists():
+                check_store(path, self.network, self.settings.seed)
+            elif self._communicator.rank == 0:
                 about = metadata(
                     self.network, self.settings, self._built, self._communicator, self._model
                 )
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
                 )
-        spent_s = self._checkpoints.save(path, self._all_spikes(), self._times.run_s, attempt)
+        spent_s = self._checkpoints.save(
+            path, self._counts.of_all(self._communicator), self._times.run_s, attempt
+        )
         self._pace.saved(spent_s)
 
     def _build(
@@ -231,7 +243,12 @@ class Simulation:
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
-            generation = newest(Path(start), self._communicator, self._note)
+            generation = newest(
+                Path(start),
+                self._communicator,
+                partial(self._note, always=True),
+                recorded=again is not None,
+            )
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
@@ -259,9 +276,12 @@ class Simulation:
         at_ms = self.time_ms
         self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, *, always: bool = False) -> None:
+        """Tell the user where progress is shown, or always (on rank 0)."""
         if self._progress is not None:
             self._progress.note(text)
+        elif always and self._communicator.rank == 0:
+            write(text)
 
     @property
     def time_ms(self) -> float:
@@ -367,9 +387,9 @@ class Simulation:
         if store is not None and verdict >= SAVE:
             self.save()
         if verdict == SIGNALLED:
-            raise stopping(signal, at_ms=self.time_ms, store=store)
+            raise agreed(stopping(signal, at_ms=self.time_ms, store=store))
         if verdict == OUT_OF_TIME:
-            raise Stopped("the wall limit", at_ms=self.time_ms, store=store)
+            raise agreed(Stopped("the wall limit", at_ms=self.time_ms, store=store))
 
     def _take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         now = time.perf_counter()
@@ -398,6 +418,7 @@ class Simulation:
                 self._update(complete=True)
         summary = self._summary()
         self._heartbeat.stop()
+        self._held.close()
         return summary
 
     def _stop(self, error: BaseException) -> None:
@@ -416,6 +437,7 @@ class Simulation:
         except StoreError as further:
             # as on a full disk; what made the run fail is told, and what is committed stays
             error.add_note(f"and the store could not be closed: {further}")
+        self._held.close()
 
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
@@ -423,16 +445,14 @@ class Simulation:
         if self._recorder.failure is not None:
             # the writer's thread is gone: what it committed stays, and the status says so
             status = f"failed: {self._recorder.failure.what}"
-        memory = {
-            "peak_rss_bytes": peak_rss_bytes(),
-            "synapse_bytes": sum(one.nbytes for one in self._engine.wiring.row_sets),
-        }
+        synapse_bytes = sum(one.nbytes for one in self._engine.wiring.row_sets)
+        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
         self._recorder.close(status, timing=timing, memory=memory)
         self._update(
             wall={
                 "build_s": self._times.build_s,
                 "run_s": self._times.run_s,
-                "real_time_factor": self._real_time_factor(),
+                "real_time_factor": self._times.factor(self.time_ms),
             }
         )
 
@@ -440,26 +460,19 @@ class Simulation:
         if self._recorder is not None:
             self._recorder.update(**attributes)
 
-    def _real_time_factor(self) -> float:
-        return self._times.run_s / (self.time_ms * 1e-3) if self.time_ms else 0.0
-
     def counted(self) -> Counted:
         """Return what was done and spent so far, between two runs. Collective."""
         phases = self._communicator.allgather(self._times.shared())
+        spikes = self._counts.of_all(self._communicator)
         return Counted(
             phases={phase: [one[phase] for one in phases] for phase in phases[0]},
-            spikes=dict(zip(self._recorded.neurons, self._all_spikes(), strict=True)),
+            spikes=dict(zip(self._recorded.neurons, spikes, strict=True)),
             events=sum(self._communicator.allgather(self._engine.events)),
             epochs=self._engine.epochs,
         )
 
-    def _all_spikes(self) -> list[int]:
-        """Return the spikes of recorded neurons so far, by population. Collective."""
-        counts = np.sum(self._communicator.allgather(self._counts.recorded), axis=0)
-        return [int(count) for count in counts]
-
     def _summary(self) -> Summary:
-        counts = self._all_spikes()
+        counts = self._counts.of_all(self._communicator)
         return Summary(
             path=self._recorder.path if self._recorder is not None else None,
             neurons=self.network.n_neurons,
@@ -468,7 +481,7 @@ class Simulation:
             time_ms=self.time_ms,
             build_s=self._times.build_s,
             run_s=self._times.run_s,
-            real_time_factor=self._real_time_factor(),
+            real_time_factor=self._times.factor(self.time_ms),
             spikes=sum(counts),
             rates=self._recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),
@@ -487,7 +500,3 @@ class Simulation:
             self.close()
         else:
             self._stop(error)
-
-
-def _same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
-    return left is not None and right is not None and Path(left).resolve() == Path(right).resolve()

@@ -11,6 +11,8 @@ from distsnn.simulation.policy import Policy
 # for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
 _LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
 _FIRST_PIECE_STEPS = 50
+# What saving is taken to last before it was done once; the first time synapses are digested too.
+_FIRST_SAVING_S = 2.0
 
 # What a rank has to say after a piece; the worst of all ranks counts.
 RUNNING, SAVE, OUT_OF_TIME, SIGNALLED, FAILED = range(5)
@@ -47,7 +49,7 @@ class Pace:
         self._save_wall = policy.checkpoint_wall if saves else None
         self.rate_window = policy.rate_window(dt)
         self._piece = min(_FIRST_PIECE_STEPS, most_steps)
-        self._saved_at, self._saving_s = time.monotonic(), 0.0
+        self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S
 
     def until(self, step: int, end: int) -> int:
         """Return the step at which the piece that begins at `step` ends."""

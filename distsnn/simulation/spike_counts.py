@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator
+from distsnn.comm import Communicator, agreed
 from distsnn.errors import RunawayError
 from distsnn.network import Network, RecordSpikes
 
@@ -64,6 +64,11 @@ class SpikeCounts:
         self.all += self._by_population(gid)
         self.recorded += self._by_population(recorded)
 
+    def of_all(self, communicator: Communicator) -> list[int]:
+        """Return the spikes of recorded neurons of all ranks, by population. Collective."""
+        counts = np.sum(communicator.allgather(self.recorded), axis=0)
+        return [int(count) for count in counts]
+
     def _by_population(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         population = np.searchsorted(self._first_gids, gid, side="right") - 1
         return np.bincount(population, minlength=self.all.size)
@@ -108,4 +113,4 @@ class RateCeiling:
         for one, count in zip(self._network.populations, new.tolist(), strict=True):
             rate = count / one.size / (window * self._network.dt * 1e-3)
             if self._ceiling is not None and rate > self._ceiling:
-                raise RunawayError(one.name, rate, self._ceiling, at_ms=at_ms)
+                raise agreed(RunawayError(one.name, rate, self._ceiling, at_ms=at_ms))

@@ -220,6 +220,73 @@ def test_runaway_network_is_stopped(small: Path, tmp_path: Path) -> None:
     assert StoreReader(out).complete_step == 1000
 
 
+@pytest.mark.parametrize("more", [(), ("--ranks", "2")])
+def test_signal_to_a_run_that_is_not_recorded(small: Path, more: tuple[str, ...]) -> None:
+    with running("run", small, "--time", "1000000", *more) as job:
+        assert job.process.stderr is not None
+        assert "building" in job.process.stderr.readline()
+        time.sleep(2.0)
+        job.interrupt(signal.SIGUSR1)
+        ended = job.end(timeout=60)
+    one_message(ended, r"stopped by SIGUSR1 at [\d.]+ ms$")
+    assert ended.code == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--ranks", "2")])
+def test_signals_may_come_again_and_again(
+    small: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, *more, "--time", "1000000")) as job:
+        wait_for_spikes(job, out)
+        for _ in range(2):
+            job.interrupt(signal.SIGTERM)
+            time.sleep(0.1)
+        ended = job.end(timeout=60)
+    one_message(ended, "stopped by SIGTERM")
+    assert ended.code == RESUMABLE
+
+
+def test_auto_leaves_the_run_of_another_network_alone(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    assert run("run", small, "--time", "10", "--out", out).code == 0
+    attributes = json.loads((out / "zarr.json").read_text())
+    attributes["attributes"]["complete"] = False
+    (out / "zarr.json").write_text(json.dumps(attributes))
+    before = StoreReader(out).spike_hash()
+    ended = run("run", small, "--time", "10", "--out", out, "--resume", "auto", "--seed", "9")
+    one_message(ended, "is a run of another network or seed")
+    assert ended.code == 2
+    assert StoreReader(out).spike_hash() == before
+
+
+def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    auto = words(small, out, "--time", "1000000", "--resume", "auto", "--checkpoint-wall", "1s")
+    with running(*auto) as job:
+        wait_for_checkpoint(job, out)
+        ended = run(*auto)
+        one_message(ended, r"run.zarr: is being written by process \d+ on")
+        assert ended.code == 2
+        job.interrupt(signal.SIGTERM)
+        assert job.end(timeout=60).code == RESUMABLE
+
+
+def test_ranks_end_when_the_command_that_started_them_is_killed(
+    small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, "--time", "1000000", "--ranks", "2")) as job:
+        wait_for_spikes(job, out)
+        victim = committed_pid(out)
+        os.kill(job.process.pid, signal.SIGKILL)
+        limit = time.monotonic() + 10.0
+        while Path(f"/proc/{victim}/cmdline").exists() and time.monotonic() < limit:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{victim}/cmdline").exists()
+        job.process.communicate()
+
+
 def test_random_kills_lose_nothing() -> None:
     """The short form of a campaign; the long one is `benchmarks/kills.py` itself."""
     script = ROOT / "benchmarks" / "kills.py"

@@ -17,7 +17,7 @@ from distsnn.comm import RESUMABLE
 EXAMPLES = 300
 DOCUMENTED = {0, 1, 2, RESUMABLE, 130}
 LIMIT_S = 20
-_MODEL = '''
+_MODEL = """
 from distsnn.network import IafPscExp, Network, PoissonInput, Population
 
 
@@ -26,13 +26,35 @@ def build(size: int = 20, rate: float = 30000.0, name: str = "E", fail: bool = F
         raise KeyError(name)
     cells = Population(name, size, IafPscExp())
     return Network([cells], [], [PoissonInput(cells, rate, 40.0)])
-'''
+"""
 VALUES = (
     *("", " ", "-", "--", "x", "0", "1", "2", "-1", "1.5", "nan", "inf", "1e3", "1e400", "9" * 400),
     *("10", "20ms", "1h", "5 parsecs", "auto", "push", "packed", "round_robin", "none", "é\udc80"),
     *("model.py", "bad.py", "net", "run.zarr", "new.zarr", "missing/new.zarr", "plain", "brunel"),
-    *("/proc/x", "/dev/null", "a\0b", "../x", "a=1", "=", "size=5", "size=0", "size=x", "fail=true"),
-    *("rate=nan", "name=<b>", "name=..", "report", "1-3", "1-3%2", "3-1", "scaling", "01:00", "0-0"),
+    *(
+        "/proc/x",
+        "/dev/null",
+        "a\0b",
+        "../x",
+        "a=1",
+        "=",
+        "size=5",
+        "size=0",
+        "size=x",
+        "fail=true",
+    ),
+    *(
+        "rate=nan",
+        "name=<b>",
+        "name=..",
+        "report",
+        "1-3",
+        "1-3%2",
+        "3-1",
+        "scaling",
+        "01:00",
+        "0-0",
+    ),
 )
 OPTIONS = (
     *("--time", "--seed", "--out", "--overwrite", "--partition", "--delivery", "--storage"),

@@ -189,3 +189,68 @@ def test_ceiling_that_is_high_enough_changes_nothing(
     with Simulation(network, seed=4, out=out, policy=Policy(max_rate=1e4)) as simulation:
         simulation.run(40.0)
     assert_same(recorded(whole), recorded(out))
+
+
+def test_generation_whose_recordings_no_longer_count_is_not_used(
+    network: Network, whole: Path, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    hidden = out / CHECKPOINT / generation_name(2) / "zarr.json"
+    content = hidden.read_bytes()
+    hidden.unlink()
+    # begins after the older one, and so makes void what was recorded later
+    Simulation.restore(out, out=out)._stop(RuntimeError("given up"))
+    hidden.write_bytes(content)
+    notes = Notes()
+    simulation = Simulation.restore(out, out=out, progress=notes)
+    assert simulation.time_ms == 7.9
+    assert any("recordings count up to step 79 only" in note for note in notes.notes)
+    simulation.run(40.0 - 7.9)
+    simulation.close()
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(network, tmp_path / "run.zarr")
+    monkeypatch.chdir(tmp_path)
+    simulation = Simulation.restore("run.zarr", out="run.zarr")
+    simulation.save()
+    assert generations(tmp_path / "run.zarr") == [3, 2]
+    simulation.close()
+
+
+def test_state_is_not_saved_into_the_store_of_another_run(network: Network, tmp_path: Path) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    simulation = Simulation(network, seed=4)
+    with pytest.raises(DescriptionError, match="holds a run of its own"):
+        simulation.save(out)
+    other = Simulation(network, seed=5)
+    other.save(tmp_path / "other.zarr")
+    with pytest.raises(DescriptionError, match="of another network: seed is 5 there, 4 here"):
+        simulation.save(tmp_path / "other.zarr")
+    assert generations(out) == [2, 1]
+    assert generations(tmp_path / "other.zarr") == [1]
+
+
+def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    first = Simulation(network, seed=4, out=out)
+    first.run(5.0)
+    first.save()
+    for more in ({"overwrite": True}, {"start": out}):
+        with pytest.raises(StoreError, match=r"is being written by process \d+ on"):
+            Simulation(network, seed=4, out=out, **more)
+    first.close()
+    Simulation(network, seed=4, out=out, overwrite=True).close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
+
+
+def test_damage_is_told_where_no_progress_is_shown(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    (out / CHECKPOINT / generation_name(2) / "zarr.json").unlink()
+    Simulation.restore(out)
+    assert "distsnn: checkpoint 2 is not used" in capsys.readouterr().err

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from distsnn.comm import held, hold
+from distsnn.comm.held_signals import HELD
 from distsnn.errors import Stopped
 from distsnn.simulation.interrupts import Interrupts
 
@@ -110,3 +112,19 @@ def test_other_threads_have_no_signals() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_signal_that_came_before_is_acted_upon(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in HELD}
+    try:
+        hold()
+        assert held() == 0
+        send(signal.SIGUSR1)
+        send(signal.SIGTERM)
+        assert held() == signal.SIGUSR1
+        with pytest.raises(Stopped, match="SIGUSR1"), Interrupts().acting():
+            raise AssertionError("went on")
+        send(signal.SIGTERM)  # and one that comes later changes nothing
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

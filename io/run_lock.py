@@ -1,0 +1,72 @@
+"""One writer for a run's store: a lock that its process holds and that its death gives back."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from distsnn.errors import StoreError
+from distsnn.io.nodes import store_errors
+
+# File systems without locks, and folders in which none can be made: nothing is known of other
+# writers there.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class RunLock:
+    """A lock on the path of a store, held until it is released or its process ends.
+
+    It is a hidden file beside the store, as the store itself may be replaced; missing parent
+    folders are made.
+
+    Parameters
+    ----------
+    store : str or PathLike
+        The store; it need not exist.
+
+    Raises
+    ------
+    StoreError
+        If another process holds it; it is named.
+    """
+
+    def __init__(self, store: str | os.PathLike[str]) -> None:
+        target = Path(store).resolve()
+        self._path = target.with_name(f".{target.name}.lock")
+        self._descriptor = -1
+        with store_errors(target, "cannot be locked"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as error:
+                if error.errno in _NO_FILE:
+                    return
+                raise
+            self._descriptor = descriptor
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.pread(self._descriptor, 200, 0).decode(errors="replace")
+                os.close(descriptor)
+                self._descriptor = -1
+                raise StoreError(
+                    f"is being written by {owner or 'another process'}", path=str(target)
+                ) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    os.close(descriptor)
+                    self._descriptor = -1
+                    raise
+            os.ftruncate(self._descriptor, 0)
+            owner = f"process {os.getpid()} on {socket.gethostname()}"
+            os.pwrite(self._descriptor, owner.encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back; doing so again does nothing."""
+        if self._descriptor >= 0:
+            # unlinked while it is held: whoever opens the old file now finds it locked or gone
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = -1
