@@ -29,7 +29,7 @@ from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
 from distsnn.simulation.policy import Policy
-from distsnn.simulation.progress import Progress
+from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
@@ -108,10 +108,7 @@ class Simulation:
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
-        shown = rank == 0 and progress is not False
-        self._progress = (
-            (progress if isinstance(progress, Progress) else Progress()) if shown else None
-        )
+        self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start)
         self._held = ExitStack()
         with together(self._communicator, "checking the settings"):

@@ -132,3 +132,10 @@ class Progress:
         except (OSError, ValueError):
             # The terminal or pipe has gone, as after a logout; the simulation has not.
             self._gone = True
+
+
+def shown(progress: bool | Progress) -> Progress | None:
+    """Return the progress to show, if any: True stands for the usual one."""
+    if isinstance(progress, Progress):
+        return progress
+    return Progress() if progress else None
