@@ -21,6 +21,7 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
+from distsnn.io.run_lock import RunLock
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # The files that zarr writes before it renames them.
@@ -40,8 +41,8 @@ class RunWriter:
         The current attempt, which `RankWriter` needs.
     """
 
-    def __init__(self, path: Path, root: zarr.Group, attempt: int) -> None:
-        self.path, self.attempt = path, attempt
+    def __init__(self, path: Path, root: zarr.Group, attempt: int, lock: RunLock) -> None:
+        self.path, self.attempt, self._lock = path, attempt, lock
         self._root = root
         group = open_group(root, attempt_path(attempt))
         if group is None:
@@ -118,7 +119,7 @@ class RunWriter:
                 shown = error.path.replace(str(build), str(target))
                 raise StoreError(error.what, path=shown) from error
             raise
-        return cls(target, open_root(target, writable=True), 0)
+        return cls(target, open_root(target, writable=True), 0, RunLock(target))
 
     @classmethod
     def resume(
@@ -136,11 +137,12 @@ class RunWriter:
         Raises
         ------
         StoreError
-            If there is no run, or it cannot be written.
+            If there is no run, it cannot be written, or another process is recording it.
         """
         target = Path(path).resolve()
         root = open_root(target, writable=True)
         read_attributes(root)
+        lock = RunLock(target)
         with store_errors(target, "cannot be swept"):
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
@@ -150,7 +152,11 @@ class RunWriter:
             attempt += 1
         _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
         write_attributes(root, {"complete": False})
-        return cls(target, root, attempt)
+        return cls(target, root, attempt, lock)
+
+    def release(self) -> None:
+        """Let others resume the run."""
+        self._lock.release()
 
     def update(self, **attributes: Any) -> None:
         """Change attributes of the root (``complete``, ``wall``, ``time_ms``, ...) in one write."""

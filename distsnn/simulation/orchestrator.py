@@ -15,6 +15,7 @@ from distsnn.errors import DescriptionError, Stopped, StoreError
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_lock import check_free
 from distsnn.io.run_writer import RunWriter, check_target
 from distsnn.jit import any_compiled
 from distsnn.network import Network
@@ -118,6 +119,8 @@ class Simulation:
             if out is not None and rank == 0 and not again:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite)
+            if out is not None and rank == 0 and again:
+                check_free(out)
         self._model = model
         self._counts, self._recorded = SpikeCounts(network), Recorded(network)
         self._recorder: Recorder | None = None
@@ -220,7 +223,7 @@ class Simulation:
                 )
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
-                )
+                ).release()
         spent_s = self._checkpoints.save(path, self._all_spikes(), self._times.run_s, attempt)
         self._pace.saved(spent_s)
 
@@ -396,6 +399,8 @@ class Simulation:
             # only now is it known that every rank's recordings are whole
             with together(self._communicator, "closing the store"):
                 self._update(complete=True)
+            if self._recorder is not None:
+                self._recorder.release()
         summary = self._summary()
         self._heartbeat.stop()
         return summary
@@ -416,6 +421,8 @@ class Simulation:
         except StoreError as further:
             # as on a full disk; what made the run fail is told, and what is committed stays
             error.add_note(f"and the store could not be closed: {further}")
+        if self._recorder is not None:
+            self._recorder.release()
 
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:

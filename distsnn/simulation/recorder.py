@@ -218,6 +218,11 @@ class Recorder:
             if self._run is not None:
                 self._run.update_attempt(last_step=self._engine.step)
 
+    def release(self) -> None:
+        """Let other jobs resume the run."""
+        if self._run is not None:
+            self._run.release()
+
     @contextmanager
     def _raising(self) -> Iterator[None]:
         try:
