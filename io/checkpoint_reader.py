@@ -101,7 +101,11 @@ class Generation:
         """Check the index against its checksums (StoreError if it is damaged)."""
         verify(
             self.folder,
-            {name: known for name, known in self.about.get("files", {}).items() if name[:4] != "rank"},
+            {
+                name: known
+                for name, known in self.about.get("files", {}).items()
+                if name[:4] != "rank"
+            },
         )
 
     def verify_rank(self, rank: int) -> None:

@@ -68,9 +68,7 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
 def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check one rank's part of a state recording (StoreError if it cannot be)."""
     check_whole(attributes["committed_rows"], "committed_rows", path=path, high=_LAST_STEP)
-    check_whole(
-        attributes["committed_step"], "committed_step", path=path, low=-1, high=_LAST_STEP
-    )
+    check_whole(attributes["committed_step"], "committed_step", path=path, low=-1, high=_LAST_STEP)
     check_whole(attributes["first_step"], "first_step", path=path, high=2**32)
     check_whole(attributes["every"], "every", path=path, low=1, high=_LAST_STEP)
     check_variables(attributes["variables"], "variables", path=path)

@@ -107,8 +107,7 @@ def kill_when(job: Job, happens: Path | str, out: Path) -> bool:
     while job.process.poll() is None and time.monotonic() < limit:
         with contextlib.suppress(OSError):
             if any((out / CHECKPOINT).glob(str(happens))):
-                os.killpg(job.process.pid, signal.SIGKILL)
-                job.process.wait()
+                job.kill()
                 return True
     return False
 

@@ -45,7 +45,17 @@ WRONG: tuple[Any, ...] = (
     *([], [1.0], [[1.0], [2.0]], [[1.0], [2.0, 3.0]], ["x"], [None], {}, {"V_m": 1.0}),
     *(np.nan, np.array(1.0), np.array([[1.0]]), np.array(["x"]), np.array([None]), np.float32(1)),
     *(Normal, Normal(0.0, 1.0), Normal(1e308, 1e308), Lognormal(0.0, 1.0), Exponential(1e308)),
-    *(OneToOne(), OneToOne, IafPscExp(), IafPscExp, "E", "ex", "delta", "V_m", np.datetime64("NaT")),
+    *(
+        OneToOne(),
+        OneToOne,
+        IafPscExp(),
+        IafPscExp,
+        "E",
+        "ex",
+        "delta",
+        "V_m",
+        np.datetime64("NaT"),
+    ),
 )
 
 
@@ -90,7 +100,9 @@ def network(choose: Chooser) -> Network:
     """Return a random network (DescriptionError where something in it is wrong)."""
     dt = choose.one(0.1, 0.1, 0.05, 0.125, 1.0)
     step = dt if isinstance(dt, float) and 0.01 < dt < 10.0 else 0.1
-    populations = [_population(choose, f"P{i}", step) for i in range(choose.draw(st.integers(1, 3)))]
+    populations = [
+        _population(choose, f"P{i}", step) for i in range(choose.draw(st.integers(1, 3)))
+    ]
     receiving = [one for one in populations if one.model.receptors]
     projections: list[Any] = []
     stimuli: list[Any] = []

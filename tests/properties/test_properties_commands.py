@@ -17,7 +17,7 @@ from distsnn.comm import RESUMABLE
 EXAMPLES = 500
 DOCUMENTED = {0, 1, 2, RESUMABLE, 130}
 LIMIT_S = 20
-_MODEL = '''
+_MODEL = """
 from distsnn.network import IafPscExp, Network, PoissonInput, Population
 
 
@@ -26,13 +26,35 @@ def build(size: int = 20, rate: float = 30000.0, name: str = "E", fail: bool = F
         raise KeyError(name)
     cells = Population(name, size, IafPscExp())
     return Network([cells], [], [PoissonInput(cells, rate, 40.0)])
-'''
+"""
 VALUES = (
     *("", " ", "-", "--", "x", "0", "1", "2", "-1", "1.5", "nan", "inf", "1e3", "1e400", "9" * 400),
     *("10", "20ms", "1h", "5 parsecs", "auto", "push", "packed", "round_robin", "none", "é\udc80"),
     *("model.py", "bad.py", "net", "run.zarr", "new.zarr", "missing/new.zarr", "plain", "brunel"),
-    *("/proc/x", "/dev/null", "a\0b", "../x", "a=1", "=", "size=5", "size=0", "size=x", "fail=true"),
-    *("rate=nan", "name=<b>", "name=..", "report", "1-3", "1-3%2", "3-1", "scaling", "01:00", "0-0"),
+    *(
+        "/proc/x",
+        "/dev/null",
+        "a\0b",
+        "../x",
+        "a=1",
+        "=",
+        "size=5",
+        "size=0",
+        "size=x",
+        "fail=true",
+    ),
+    *(
+        "rate=nan",
+        "name=<b>",
+        "name=..",
+        "report",
+        "1-3",
+        "1-3%2",
+        "3-1",
+        "scaling",
+        "01:00",
+        "0-0",
+    ),
 )
 OPTIONS = (
     *("--time", "--seed", "--out", "--overwrite", "--partition", "--delivery", "--storage"),
@@ -44,12 +66,16 @@ OPTIONS = (
 COMMANDS = ("run", "run", "run", "info", "report", "submit", "examples", "worker", "", "ran")
 
 
+def _joined(parts: list[list[str]]) -> list[str]:
+    return [word for part in parts for word in part]
+
+
 def line() -> st.SearchStrategy[list[str]]:
     """Return random command lines; some of those that make sense are among them."""
     option = st.tuples(st.sampled_from(OPTIONS), st.sampled_from(VALUES)).map(list)
     joined = option.map(lambda pair: ["=".join(pair)])
     alone = st.sampled_from((*OPTIONS, *VALUES)).map(lambda word: [word])
-    words = st.lists(st.one_of(option, joined, alone), max_size=5).map(lambda parts: sum(parts, []))
+    words = st.lists(st.one_of(option, joined, alone), max_size=5).map(_joined)
     nonsense = st.builds(lambda first, rest: [first, *rest], st.sampled_from(COMMANDS), words)
     good = {
         "--time": ("0", "0.1", "2", "2.05"),
@@ -64,7 +90,7 @@ def line() -> st.SearchStrategy[list[str]]:
         "--max-rate": ("1", "1000"),
     }
     pairs = [[name, value] if value else [name] for name, many in good.items() for value in many]
-    chosen = st.lists(st.sampled_from(pairs), max_size=4).map(lambda parts: sum(parts, []))
+    chosen = st.lists(st.sampled_from(pairs), max_size=4).map(_joined)
     models = st.sampled_from(("model.py", "model.py", "run.zarr", "net"))
     sensible = st.builds(lambda model, rest: ["run", model, *rest], models, chosen)
     reading = st.builds(
