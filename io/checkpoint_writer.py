@@ -27,6 +27,7 @@ from distsnn.io.checkpoint_files import (
     sync_one,
 )
 from distsnn.io.nodes import (
+    check_inside,
     create_array,
     create_group,
     open_group,
@@ -66,6 +67,7 @@ class GenerationWriter:
         """
         about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
         root = open_root(self.store, writable=True)
+        check_inside(root, CHECKPOINT)  # leftovers are removed there
         if open_group(root, CHECKPOINT) is None:
             create_group(root, CHECKPOINT, {})
         with store_errors(self.store / CHECKPOINT, "cannot be swept"):

@@ -10,9 +10,10 @@ from typing import Any
 
 from distsnn.errors import StoreError
 from distsnn.io.schema import check_component
-from distsnn.network.populations import MAX_NEURONS
-from distsnn.network.projections import MAX_DELAY_STEPS
 
+# The limits of `distsnn.network`, which readers of stores do without.
+MAX_NEURONS = 2**31
+MAX_DELAY_STEPS = 65535
 # More than any machine has cores.
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.

@@ -6,6 +6,7 @@ renames it, so a reader sees an attribute write whole or not at all.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ _CONFIG: Any = {"write_empty_chunks": True}
 
 
 @contextmanager
-def store_errors(path: str | Path, what: str) -> Iterator[None]:
+def store_errors(path: str | os.PathLike[str], what: str) -> Iterator[None]:
     """Turn what the file system and zarr raise into a StoreError that names the path."""
     try:
         yield
@@ -54,10 +55,28 @@ def location(group: zarr.Group | ZarrArray, path: str = "") -> str:
     return "/".join([root, *parts])
 
 
+def check_inside(group: zarr.Group, path: str = "") -> None:
+    """Check that what is written at a path lands inside the store, whatever links there are.
+
+    Raises
+    ------
+    StoreError
+        If a link leads out of the store.
+    """
+    where = location(group, path)
+    root = Path(where.removesuffix("/".join(part for part in (group.path, path) if part)))
+    with store_errors(where, "cannot be read"):
+        inside = Path(where).resolve().is_relative_to(root.resolve())
+    if not inside:
+        raise StoreError("a link leads out of the store: nothing is written there", path=where)
+
+
 def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
     """Open the root group of the store in the folder `path` (StoreError if there is none)."""
-    if not (path / "zarr.json").is_file():
-        missing = "there is no such path" if not path.exists() else "not a Zarr store"
+    with store_errors(path, "cannot be opened"):
+        exists, good = path.exists(), (path / "zarr.json").is_file()
+    if not good:
+        missing = "not a Zarr store" if exists else "there is no such path"
         raise StoreError(missing, path=str(path))
     with store_errors(path, "cannot be opened"):
         store = LocalStore(path, read_only=not writable)
@@ -77,6 +96,7 @@ def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> 
     """Create a group with all its attributes in one write (StoreError if it exists)."""
     encoded = encode(attributes, where=path)
     group_spec(path).check(encoded, path=location(root, path), writing=True)
+    check_inside(root, path)
     with store_errors(location(root, path), "cannot be created"):
         return root.create_group(path, attributes=encoded)
 
@@ -99,6 +119,7 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
     encoded = encode(attributes, where=group.path)
     merged = {**group.attrs.asdict(), **encoded}
     group_spec(group.path).check(merged, path=location(group), writing=True)
+    check_inside(group)
     with store_errors(location(group), "cannot be written"):
         group.update_attributes(encoded)
 
@@ -144,6 +165,7 @@ def create_array(
     spec = array_spec(path)
     where = location(root, path)
     spec.check(dtype, len(shape), path=where)
+    check_inside(root, path)
     itemsize = np.dtype(dtype).itemsize
     blosc = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=itemsize)
     with store_errors(where, "cannot be created"):

@@ -172,8 +172,10 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
         If something exists there (with `overwrite`: something that is not a run), or no folder can
         be made there.
     """
-    target = Path(path).resolve()
-    if not target.exists():
+    with store_errors(path, "cannot be created"):
+        target = Path(path).resolve()
+        exists = target.exists()
+    if not exists:
         parent = next(folder for folder in target.parents if folder.exists())
         if not parent.is_dir():
             what = f"cannot be created: {parent} exists and is no folder"

@@ -62,6 +62,12 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
     if name in examples.names():
         return _example(name, settings)
     path = Path(name)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise _unknown(name, path) from None
+    except (OSError, ValueError) as error:  # a name too long, say, or one with a NUL
+        raise DescriptionError(f"cannot be a path: {error}", where="MODEL", value=name) from error
     if path.is_file():
         return _file(path.resolve(), settings)
     if path.is_dir() and (is_run(path) or is_network(path)):

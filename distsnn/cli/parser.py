@@ -67,8 +67,8 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
         # `--set a=1 b=2` as well as `--set a=1 --set b=2`
         options.set += [word for word in extra if _is_setting(word)]
         extra = [word for word in extra if not _is_setting(word)]
-        if options.model is None and options.resume in (None, "auto"):
-            commands["run"].error("the following arguments are required: MODEL")
+    if options.command == "run" and options.model is None and options.resume in (None, "auto"):
+        commands["run"].error("the following arguments are required: MODEL")
     if extra:
         raise _refused(extra[0], commands[options.command])
     options.words = list(words)

@@ -10,6 +10,7 @@ from distsnn.cli.tables import run_lines
 from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
+from distsnn.io.nodes import store_errors
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
@@ -101,7 +102,9 @@ def _to_resume(options: Namespace) -> str | None:
         return str(options.resume)
     if options.out is None:
         raise DescriptionError("needs --out, the run to look for", where="--resume auto")
-    if not Path(options.out).exists():
+    with store_errors(options.out, "cannot be read"):
+        exists = Path(options.out).exists()
+    if not exists:
         return None
     reader = StoreReader(options.out)
     # where nothing was saved before it was stopped, it starts anew

@@ -3,10 +3,13 @@
 from argparse import Namespace
 
 from distsnn.comm import Communicator
-from distsnn.simulation.remote import work
+from distsnn.errors import DescriptionError
+from distsnn.simulation.remote import is_request, work
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Do, as one of the ranks, what was written into the folder. Collective."""
+    if not is_request(options.folder):
+        raise DescriptionError("no folder of a request", where="FOLDER", value=options.folder)
     work(options.folder, communicator.rank)
     return 0

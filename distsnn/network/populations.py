@@ -18,6 +18,8 @@ Precision: TypeAlias = Literal["float32", "float64"]
 MAX_NEURONS = 2**31
 # Stop of a view that was given by a population's name only; the network fills it in.
 TO_END = -1
+# A file system takes 255 bytes; a recording's name may have a view's bounds appended.
+_LONGEST_NAME = 170
 
 
 def as_name(name: object, *, where: str) -> str:
@@ -28,12 +30,15 @@ def as_name(name: object, *, where: str) -> str:
         or name != name.strip()
         or name[:1] in ("", ".")
         or set(name) & set("/\\")
+        or len(name.encode()) > _LONGEST_NAME
+        or name == "zarr.json"
     ):
         raise DescriptionError(
             "not a usable name",
             where=where,
             value=name,
-            allowed="printable, without / and \\, not starting with a dot or a space",
+            allowed=f"up to {_LONGEST_NAME} printable bytes without / and \\, not starting with a dot "
+            "or a space, not zarr.json",
         )
     return name
 

@@ -149,6 +149,11 @@ def _launch(network: Network, ranks: int, request: dict[str, Any]) -> Summary:
         return Summary(**json.loads(result.read_text(encoding="utf-8")))
 
 
+def is_request(folder: str) -> bool:
+    """Return whether a folder holds what `work` reads."""
+    return (Path(folder) / _REQUEST).is_file()
+
+
 def work(folder: str, rank: int) -> None:
     """Do, as one of the launched ranks, what `simulate` wrote into a folder. Collective.
 

@@ -1,0 +1,238 @@
+"""What files claim to hold is refused before memory is taken for it, and no path leads outside."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_run import ROOT, Written, write_run
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.network_files import load_network, save_network
+from distsnn.io.nodes import create_array, create_group, open_group, open_root, write_attributes
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
+from distsnn.network import (
+    Explicit,
+    ExplicitFile,
+    IafPscExp,
+    Network,
+    Population,
+    Projection,
+    RecordState,
+    View,
+)
+
+HUGE = 10**12
+# In a process that cannot have more than 2 GiB beyond what Python itself took.
+LIMITED = """
+import resource, sys
+import numpy as np
+from distsnn.errors import DistsnnError
+from distsnn.io.network_files import load_network
+from distsnn.io.reader import StoreReader
+from distsnn.io.summary import summarise
+from distsnn.network import Network
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 2 * 2**30, taken + 2 * 2**30))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    if sys.argv[1] == "net":
+        load_network(sys.argv[2])
+    else:
+        reader = StoreReader(sys.argv[2])
+        reader.network()
+        reader.spikes()
+        for name in reader.state_names:
+            for array in reader.state(name).variables.values():
+                array.load(0, array.shape[0])
+        summarise(sys.argv[2])
+except DistsnnError as error:
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{grown} {type(error).__name__}: {error}")
+"""
+
+
+def refused(kind: str, path: Path) -> str:
+    """Return what a limited process says that reads a file which claims too much."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, kind, str(path)],
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    grown, _, message = done.stdout.partition(" ")
+    assert int(grown) < 200 * 2**10, f"{grown} KiB were taken"
+    return message
+
+
+def change(path: Path, **values: object) -> None:
+    """Set values of a zarr.json, at dotted paths written with two underscores."""
+    content = json.loads(path.read_text())
+    for name, value in values.items():
+        *parents, last = name.split("__")
+        node = content
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    path.write_text(json.dumps(content))
+
+
+GRID = "chunk_grid__configuration__chunk_shape"
+
+
+@pytest.mark.parametrize("chunk", [None, HUGE])
+@pytest.mark.parametrize("array", ["spikes/step", "state/V/gid"])
+def test_array_that_claims_a_terabyte(run: Written, array: str, chunk: int | None) -> None:
+    group = run.path / "attempt000" / "rank0000"
+    more = {} if chunk is None else {GRID: [chunk]}
+    change(group / array / "zarr.json", shape=[HUGE], **more)
+    if array == "spikes/step":
+        change(group / "spikes" / "zarr.json", attributes__committed=HUGE)
+        change(group / "spikes" / "zarr.json", attributes__index_stride=HUGE)
+        change(group / "spikes" / "zarr.json", attributes__index_step=[0])
+    assert f"{group}/{array}" in refused("run", run.path)
+
+
+def test_array_of_the_description_that_claims_a_terabyte(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run.zarr").path
+    root = open_root(path, writable=True)
+    array = create_array(root, "network/arrays/w", shape=(5,), chunks=(5,), dtype="float64")
+    array[...] = 1.0
+    change(path / "network/arrays/w/zarr.json", shape=[HUGE], **{GRID: [HUGE]})
+    assert "arrays/w: damaged: chunks of" in refused("run", path)
+    change(path / "network/arrays/w/zarr.json", **{GRID: [5]})
+    assert "arrays/w/c/1: damaged: a chunk is missing" in refused("run", path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"attributes__populations": [dict(name="E", first_gid=0, size=HUGE)]}, r"\.size is"),
+        ({"attributes__n_steps": HUGE}, "n_steps is"),
+    ],
+)
+def test_run_that_claims_too_much(run: Written, values: dict, message: str) -> None:
+    change(run.path / "zarr.json", **values)
+    with pytest.raises(StoreError, match=message):
+        StoreReader(run.path)
+
+
+def test_attempt_that_claims_too_many_ranks(run: Written) -> None:
+    change(run.path / "attempt000" / "zarr.json", attributes__ranks=HUGE)
+    assert "ranks is 1000000000000" in refused("run", run.path)
+
+
+def archive(path: Path, header: dict[str, object], size: int | None) -> None:
+    """Write an archive of one array with a header of its own; its directory claims `size`."""
+    with zipfile.ZipFile(path, "w") as made, made.open("array:w.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        member.write(bytes(40))
+    if size is not None:
+        content = path.read_bytes()
+        with zipfile.ZipFile(path) as made:
+            true = made.infolist()[0].file_size.to_bytes(4, "little")
+        path.write_bytes(content.replace(true, size.to_bytes(4, "little")))
+
+
+@pytest.mark.parametrize("size", [None, 2**32 - 2])
+def test_archive_that_claims_a_terabyte(tmp_path: Path, size: int | None) -> None:
+    save_network(tmp_path, Network([Population("E", 2, IafPscExp())]))
+    header = {"descr": "<f8", "fortran_order": False, "shape": (HUGE,)}
+    archive(tmp_path / "arrays.npz", header, size)
+    assert "claims" in refused("net", tmp_path)
+
+
+class Trap:
+    """Pickled, it would write a file on being read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    trap = np.array([Trap(tmp_path / "sprung"), None], dtype=object)
+    net = Network([Population("E", 2, IafPscExp())])
+    save_network(tmp_path / "net", net)
+    np.savez(tmp_path / "net" / "arrays.npz", **{"array:w": trap})
+    with pytest.raises(StoreError, match="Python objects"):
+        load_network(tmp_path / "net")
+    np.savez(tmp_path / "edges.npz", sources=trap, targets=np.arange(2))
+    e = Population("E", 2, IafPscExp())
+    rule = ExplicitFile(tmp_path / "edges.npz")
+    with pytest.raises(DescriptionError, match=r"edges\.npz.*"):
+        Network([e], [Projection(e, e, rule, weight=1.0, delay=1.0)])
+    assert not (tmp_path / "sprung").exists()
+    np.load(tmp_path / "edges.npz", allow_pickle=True)["sources"]
+    assert (tmp_path / "sprung").exists()  # the trap works
+
+
+OUTSIDE = ["zarr.json", "../x", "..", ".", "/etc/x", "a/b", "a\\b", "", "x\0", "\n", ".hidden"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_names_cannot_lead_out_of_a_store(run: Written, name: str) -> None:
+    with pytest.raises(DescriptionError, match="not a usable name"):
+        Population(name, 2, IafPscExp())
+    with pytest.raises(DescriptionError, match="not a usable name"):
+        RecordState(View("E"), "V_m", name=name or " ")
+    states = json.loads((run.path / "zarr.json").read_text())["attributes"]["recorded_states"]
+    for changed in ({"name": name}, {"variables": [name]}):
+        change(run.path / "zarr.json", attributes__recorded_states=[states[0] | changed])
+        with pytest.raises(StoreError, match="name cannot be stored"):
+            StoreReader(run.path)
+
+
+def test_name_that_is_too_long_for_a_file_is_refused_before_the_build() -> None:
+    with pytest.raises(DescriptionError, match="not a usable name"):
+        Population("é" * 120, 2, IafPscExp())
+
+
+def test_arrays_of_a_description_cannot_leave_the_store(tmp_path: Path) -> None:
+    root = open_root(write_run(tmp_path / "run.zarr").path, writable=True)
+    for path in ("network/arrays/../../../x", "network/arrays/a/../../../../x"):
+        with pytest.raises(StoreError):
+            create_group(root, path, {})
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["run.zarr"]
+
+
+@pytest.mark.parametrize("link", ["checkpoint", "attempt001", "attempt000/rank0000"])
+def test_links_out_of_a_store_are_not_followed_for_writing(
+    run: Written, tmp_path: Path, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "generation000001.partial").mkdir()
+    (outside / "mine.txt").write_text("mine")
+    place = run.path / link
+    if place.exists():
+        place.rename(outside / "moved")
+        place.symlink_to(outside / "moved")
+    else:
+        place.symlink_to(outside)
+    before = sorted((one, one.stat().st_mtime_ns) for one in outside.rglob("*"))
+    root = open_root(run.path, writable=True)
+    with pytest.raises(StoreError, match="a link leads out of the store"):
+        if link == "checkpoint":
+            GenerationWriter(run.path, 1).begin({}, {})
+        elif link == "attempt001":
+            RunWriter.resume(run.path, 2, first_step=5)
+        else:
+            group = open_group(root, link)
+            assert group is not None
+            write_attributes(group, {"status": "changed"})
+    assert sorted((one, one.stat().st_mtime_ns) for one in outside.rglob("*")) == before
+
+
+def test_explicit_edges_take_no_objects() -> None:
+    with pytest.raises(DescriptionError, match="whole numbers"):
+        Explicit(np.array([Trap(Path("/x"))], dtype=object), [1])
