@@ -17,8 +17,10 @@ from distsnn.network import Network
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
 # What a damaged file makes json, zipfile and numpy raise. NotImplementedError: a kind of
 # compression that does not exist; RuntimeError: a member said to be encrypted.
-_UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, LookupError)
-_UNREADABLE += (RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError)
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, MemoryError),
+)
 # Deflate makes of one byte 1032 at most.
 _MOST_DEFLATED = 1040
 
