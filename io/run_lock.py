@@ -36,8 +36,9 @@ class RunLock:
         target = Path(store).resolve()
         self._path = target.with_name(f".{target.name}.lock")
         self._descriptor = -1
-        with store_errors(target, "cannot be locked"):
+        with store_errors(target, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
+        with store_errors(target, "cannot be locked"):
             try:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError as error:
