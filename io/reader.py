@@ -18,8 +18,8 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.metadata_checks import check_attempt, check_run
+from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path

@@ -37,8 +37,8 @@ def as_name(name: object, *, where: str) -> str:
             "not a usable name",
             where=where,
             value=name,
-            allowed=f"up to {_LONGEST_NAME} printable bytes without / and \\, not starting with a dot "
-            "or a space, not zarr.json",
+            allowed=f"up to {_LONGEST_NAME} printable bytes without / and \\, not starting with a "
+            "dot or a space, not zarr.json",
         )
     return name
 

@@ -154,7 +154,7 @@ def test_run_that_is_going_on_is_not_resumed_by_another(
             time.sleep(0.02)
         for more in (("--ranks", "2"), ("--ranks", "1")):
             ended = run("run", "--resume", out, "--time", TIME, *more)
-            one_message(ended, rf"run\.zarr: process \d+ on .* is recording it")
+            one_message(ended, r"run\.zarr: process \d+ on .* is recording it")
             assert ended.code == 2
         assert len(StoreReader(out).attempts) == 1
         job.interrupt(signal.SIGTERM)
