@@ -70,7 +70,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     try:
         description = decode(json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8")))
         arrays = _load_arrays(folder / _ARRAYS)
-    except (*_UNREADABLE, RecursionError) as error:
+    except _UNREADABLE as error:
         raise StoreError(f"holds no network: {error}", path=str(folder)) from error
     return Network.from_dict(description, arrays)
 
