@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_jobs import ROOT, Ended, Job, run, running
 from recorded import assert_same, recorded
@@ -299,3 +300,27 @@ def test_random_kills_lose_nothing() -> None:
     faults = ("lost", "duplicated", "different", "hung")
     assert {name: found[name] for name in faults} == dict.fromkeys(faults, 0)
     assert done.returncode == 0
+
+
+def test_resumed_run_reads_as_one_while_it_goes_on(
+    small: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, "--checkpoint-wall", "0.2s", "--time", "1000000")) as job:
+        wait_for_spikes(job, out)
+        job.kill()
+    first = StoreReader(out).complete_step
+    with running("run", "--resume", out, "--ranks", "2") as job:
+        limit = time.monotonic() + 60.0
+        while StoreReader(out).complete_step <= first:
+            assert job.process.poll() is None, job.end().err
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        reader = StoreReader(out)
+        last = min(reader.complete_step, StoreReader(whole).complete_step)
+        found = reader.spikes(0, last)
+        job.interrupt(signal.SIGTERM)
+        assert job.end(timeout=60).code == RESUMABLE
+    assert len(reader.attempts) == 2
+    for mine, expected in zip(found, StoreReader(whole).spikes(0, last), strict=True):
+        np.testing.assert_array_equal(mine, expected)
