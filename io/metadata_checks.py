@@ -10,9 +10,10 @@ from typing import Any
 
 from distsnn.errors import StoreError
 from distsnn.io.schema import check_component
-from distsnn.network.populations import MAX_NEURONS
-from distsnn.network.projections import MAX_DELAY_STEPS
 
+# As in descriptions; readers do not load these.
+MAX_NEURONS = 2**31
+MAX_DELAY_STEPS = 2**16 - 1
 # More than any machine has cores.
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
