@@ -30,6 +30,7 @@ from distsnn.io.nodes import (
     check_inside,
     create_array,
     create_group,
+    location,
     open_group,
     open_root,
     store_errors,
@@ -178,5 +179,5 @@ def _write(root: Any, path: str, values: NDArray[Any]) -> None:
         for axis, length in enumerate(values.shape)
     )
     array = create_array(root, path, shape=values.shape, chunks=chunks, dtype=values.dtype.name)
-    with store_errors(path, "cannot be written"):
+    with store_errors(location(root, path), "cannot be written"):
         array[...] = values

@@ -39,6 +39,8 @@ STORAGES = ("auto", "packed", "explicit", "procedural")
 _PROCEDURAL = (OneToOne, AllToAll, FixedOutdegree, FixedTotalNumber, PairwiseBernoulli)
 # Bytes of a stored synapse, for the choice between storing and drawing again.
 _STORED_BYTES = 4.5
+# The least that one takes, and more than a rank could draw in a day.
+_LEAST_BYTES, _MOST_SYNAPSES = 2.0, 2.0**42
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,32 @@ def choose(
         raise unknown("storage", storage, STORAGES, where="storage")
     if storage == "auto" and _stored_bytes(layout) > memory_bytes:
         storage = "procedural"
+    _check_size(layout, storage, memory_bytes)
     chooser = _Chooser(layout, quanta, delivery, storage)
     return chooser.plans()
+
+
+def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
+    """Raise DescriptionError if the expected synapses cannot be held, before any is drawn."""
+    network = layout.network
+    share = layout.n_neurons / network.n_neurons
+    stored, drawn, largest = 0.0, 0.0, ("", 0.0)
+    for one in network.projections:
+        expected = share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        drawn += expected
+        if storage != "procedural" or not isinstance(one.rule, _PROCEDURAL):
+            stored += expected
+        if expected > largest[1]:
+            largest = (one.name or "", expected)
+    needed = _LEAST_BYTES * stored
+    if needed > memory_bytes or drawn > _MOST_SYNAPSES:
+        free = f"{memory_bytes / 2**30:.3g} GiB of memory" if needed > memory_bytes else ""
+        raise DescriptionError(
+            "more synapses than a rank can hold",
+            where=f"projection {largest[0]!r}",
+            value=f"{largest[1]:.3g} on this rank, {needed / 2**30:.3g} GiB at least in all",
+            allowed=free or f"{_MOST_SYNAPSES:.3g} synapses on a rank",
+        )
 
 
 def _stored_bytes(layout: Layout) -> float:

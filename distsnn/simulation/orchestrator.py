@@ -271,8 +271,7 @@ class Simulation:
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
         at_ms = self.time_ms
-        ranks = f"{generation.ranks} rank" + "s" * (generation.ranks > 1)
-        self._note(f"going on at {at_ms:g} ms, saved by {ranks}")
+        self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
 
     def _note(self, text: str, *, always: bool = False) -> None:
         """Tell the user where progress is shown, or always (on rank 0)."""

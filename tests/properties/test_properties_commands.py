@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from distsnn.cli import main
 from distsnn.comm import RESUMABLE
 
-EXAMPLES = 500
+EXAMPLES = 300
 DOCUMENTED = {0, 1, 2, RESUMABLE, 130}
 LIMIT_S = 20
 _MODEL = """

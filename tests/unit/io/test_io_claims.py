@@ -11,6 +11,7 @@ import pytest
 from synthetic_run import ROOT, Written, write_run
 
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io import metadata_checks
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.network_files import load_network, save_network
 from distsnn.io.nodes import create_array, create_group, open_group, open_root, write_attributes
@@ -26,6 +27,8 @@ from distsnn.network import (
     RecordState,
     View,
 )
+from distsnn.network.populations import MAX_NEURONS
+from distsnn.network.projections import MAX_DELAY_STEPS
 
 HUGE = 10**12
 # In a process that cannot have more than 2 GiB beyond what Python itself took.
@@ -190,6 +193,11 @@ def test_names_cannot_lead_out_of_a_store(run: Written, name: str) -> None:
         change(run.path / "zarr.json", attributes__recorded_states=[states[0] | changed])
         with pytest.raises(StoreError, match="name cannot be stored"):
             StoreReader(run.path)
+
+
+def test_limits_are_those_of_descriptions() -> None:
+    assert metadata_checks.MAX_NEURONS == MAX_NEURONS
+    assert metadata_checks.MAX_DELAY_STEPS == MAX_DELAY_STEPS
 
 
 def test_name_that_is_too_long_for_a_file_is_refused_before_the_build() -> None:
