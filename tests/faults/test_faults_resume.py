@@ -21,6 +21,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 
 SOON = 5.0  # s
+NUMBERS = [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
 TIME = "6000"  # ms: more than a second
 
 
@@ -55,13 +56,18 @@ def resumed(out: Path, whole: Path, *more: str, ranks: int | None = None) -> End
     return ended
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
+# mpiexec itself decides what becomes of signals other than Ctrl-C
+@pytest.mark.parametrize(
+    ("how", "number"),
+    [
+        *(("one process", number) for number in NUMBERS),
+        *(("ranks of the command", number) for number in NUMBERS),
+        ("mpiexec", signal.SIGINT),
+    ],
+)
 def test_signal_saves_the_run_which_then_goes_on_elsewhere(
     small: Path, whole: Path, tmp_path: Path, how: str, number: signal.Signals
 ) -> None:
-    if how == "mpiexec" and number != signal.SIGINT:
-        pytest.skip("mpiexec itself decides what becomes of other signals")
     out = tmp_path / "run.zarr"
     more = ("--ranks", "2") if how == "ranks of the command" else ()
     ranks = 2 if how == "mpiexec" else None

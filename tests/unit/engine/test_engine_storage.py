@@ -172,3 +172,23 @@ def test_planes_are_the_models_receptors() -> None:
     (layout,) = layouts(network, 1)
     found = [storage.planes(layout, one) for one in network.projections]
     assert found == [(0, 0), (0, 1), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "memory", "message"),
+    [
+        (FixedIndegree(10**6), 1e9, "1e\\+09 on this rank, 1.86 GiB at least.*0.931 GiB of memory"),
+        (FixedTotalNumber(10**15), float("inf"), "1e\\+15 on this rank.*4.4e\\+12 synapses"),
+    ],
+)
+def test_more_synapses_than_fit_are_refused_before_any_is_drawn(
+    rule: object, memory: float, message: str
+) -> None:
+    one = Projection(E, E, rule, weight=1.0, delay=1.0, name="too many")
+    with pytest.raises(DescriptionError, match=f"'too many'.*{message}"):
+        _plans(one, memory_bytes=memory)
+
+
+def test_what_can_be_drawn_again_needs_no_memory() -> None:
+    one = Projection(E, E, FixedTotalNumber(10**9), weight=1.0, delay=1.0)
+    assert all(plan.procedural for plan in _plans(one, memory_bytes=1e8))
