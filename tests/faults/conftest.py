@@ -8,6 +8,13 @@ from command_jobs import run
 SMALL = Path(__file__).parent / "models" / "small.py"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder: they take minutes, and run when asked for (`-m faults`)."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.faults)
+
+
 @pytest.fixture(scope="session")
 def small() -> Path:
     """Return the model's file once all that it needs is compiled: what follows is timed."""
