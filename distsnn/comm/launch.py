@@ -1,16 +1,14 @@
 """Start ranks from a plain Python process: find mpiexec, run it, never leave ranks behind."""
 
-import ctypes
 import importlib.util
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +19,12 @@ from distsnn.comm.lifeline import VARIABLE, Lifelines
 from distsnn.comm.output import Output
 from distsnn.errors import DescriptionError
 
-_PDEATHSIG = 1  # of prctl
+_ASK_AND_START = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 _INSTALL = "pip install 'distsnn[mpi]'"
 
 # One rank has one core: libraries that start a thread per core would get in each other's way.
@@ -109,14 +112,13 @@ def launch(
     with (
         closing(lifelines),
         subprocess.Popen(
-            command,
+            _ending_with_us(command),
             env=_environment({**(env or {}), VARIABLE: lifelines.name}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # Ctrl-C in a terminal then reaches the ranks once, through us.
             start_new_session=True,
-            preexec_fn=_end_with_parent(),
         ) as process,
     ):
         assert process.stdout is not None and process.stderr is not None
@@ -161,17 +163,13 @@ def _check(ranks: int) -> None:
         )
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    # mpiexec gets a SIGTERM when we are killed: ranks that nobody waits for would run on. The
+def _ending_with_us(command: list[str]) -> list[str]:
+    # The command gets a SIGTERM when we are killed: ranks that nobody waits for would run on. The
     # system takes the thread that started it for the parent.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return None
-    control = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        control(_PDEATHSIG, int(signal.SIGTERM))
-
-    return ask
+        return command
+    # not by preexec_fn, which is unsafe where there are other threads
+    return [sys.executable, "-I", "-S", "-c", _ASK_AND_START, *command]
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:
