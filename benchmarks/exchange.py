@@ -171,7 +171,6 @@ def measure(
         "benchmark": "exchange",
         "ranks": ranks.size,
         "library": ranks.library,
-        "yields": exchange.yields,
         "steps": steps,
         "spikes": spikes,
         "compiled_us": round(adapting, 3),

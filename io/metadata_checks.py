@@ -47,7 +47,7 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
     for index, row in enumerate(_rows(metadata["recorded_states"], "recorded_states", path)):
         place = f"recorded_states[{index}]"
         _check_view(row, sizes, place, path)
-        _name(row, "name", place, path)
+        _component(_name(row, "name", place, path), f"{place}.name", path)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
         check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
 
@@ -102,7 +102,7 @@ def _name(row: Mapping[str, Any], key: str, place: str, path: str) -> str:
     value = row.get(key)
     if not isinstance(value, str):
         raise StoreError(f"damaged: {place}.{key} is no name", path=path)
-    return _component(value, f"{place}.{key}", path)
+    return value
 
 
 def _component(name: str, place: str, path: str) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -157,7 +158,16 @@ def test_templates_are_clean(name: str) -> None:
     else:
         compile(text, name, "exec")
         done = subprocess.run(
-            ["ruff", "check", "--isolated", "--line-length=100", "--select=E,F,W,I,D1", "-"],
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                "check",
+                "--isolated",
+                "--line-length=100",
+                "--select=E,F,W,I,D1",
+                "-",
+            ],
             input=text,
             capture_output=True,
             text=True,
