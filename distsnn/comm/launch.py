@@ -169,7 +169,8 @@ def _ending_with_us(command: list[str]) -> list[str]:
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return command
     # not by preexec_fn, which is unsafe where there are other threads
-    return [sys.executable, "-I", "-S", "-c", _ASK_AND_START, *command]
+    # (the interpreter itself: nothing of an environment is needed)
+    return [os.readlink("/proc/self/exe"), "-I", "-S", "-c", _ASK_AND_START, *command]
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:
