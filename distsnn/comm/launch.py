@@ -170,7 +170,7 @@ def _ending_with_us(command: list[str]) -> list[str]:
         return command
     # not by preexec_fn, which is unsafe where there are other threads
     # (the interpreter itself: nothing of an environment is needed)
-    return [os.readlink("/proc/self/exe"), "-I", "-S", "-c", _ASK_AND_START, *command]
+    return [str(Path("/proc/self/exe").readlink()), "-I", "-S", "-c", _ASK_AND_START, *command]
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:
