@@ -68,8 +68,9 @@ def saving(network: Network, out: Path, ranks: Communicator) -> dict[str, float]
     del simulation
     ranks.barrier()
     begin = time.perf_counter()
-    Simulation.restore(out, out=out, communicator=ranks)
+    simulation = Simulation.restore(out, out=out, communicator=ranks)
     restore_s = max(ranks.allgather(time.perf_counter() - begin))
+    simulation.close()
     folder = out / CHECKPOINT / generation_name(generations(out)[0])
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
