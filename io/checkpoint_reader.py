@@ -13,7 +13,6 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     METADATA,
-    checksums,
     files_below,
     generation_name,
     seal,
@@ -114,12 +113,10 @@ class Generation:
         name = f"rank{rank:04d}/{METADATA}"
         verify(self.folder, {name: self.about.get("files", {}).get(name)})
         folder = self.folder / f"rank{rank:04d}"
-        group = open_group(self._root, f"{self._path}/rank{rank:04d}")
-        if group is None:
-            raise StoreError("damaged: a rank's group is missing", path=str(folder))
-        known = read_attributes(group)["files"]
+        known = self._rank(rank)["files"]
         verify(folder, known)
-        more = set(checksums(folder, files_below(folder))) - set(known)
+        names = (path.relative_to(folder).as_posix() for path in files_below(folder))
+        more = set(names) - set(known)
         if more:
             raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
 
@@ -162,17 +159,22 @@ class Generation:
                 parts[i] = found[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
         return np.concatenate(parts)
 
+    def _rank(self, rank: int) -> dict[str, Any]:
+        """Return the attributes of a rank's group."""
+        group = open_group(self._root, f"{self._path}/rank{rank:04d}")
+        if group is None:
+            path = f"{self.folder}/rank{rank:04d}"
+            raise StoreError("damaged: a rank's group is missing", path=path)
+        return read_attributes(group)
+
     def _segment(
         self, rank: int, population: str, variable: str, low: int, high: int
     ) -> NDArray[Any]:
         """Return a range of what a rank saved of a state."""
         if rank not in self._segments:
-            group = open_group(self._root, f"{self._path}/rank{rank:04d}")
-            if group is None:
-                raise StoreError("damaged: a rank's group is missing", path=str(self.folder))
             self._segments[rank] = {
                 (str(one["population"]), str(one["variable"])): one
-                for one in read_attributes(group)["segments"]
+                for one in self._rank(rank)["segments"]
             }
         segment = self._segments[rank].get((population, variable))
         if segment is None or high > segment["size"]:

@@ -12,6 +12,7 @@ from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.nodes import store_errors
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import same_path
 from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
@@ -92,10 +93,7 @@ def _to_resume(options: Namespace) -> str | None:
     if options.overwrite:
         raise DescriptionError("either go on or --overwrite", where="--resume")
     if options.resume != "auto":
-        if (
-            options.out is not None
-            and Path(options.out).resolve() != Path(options.resume).resolve()
-        ):
+        if options.out is not None and not same_path(options.out, options.resume):
             raise DescriptionError(
                 "a resumed run is recorded where it was", where="--out", value=options.out
             )

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -192,15 +193,15 @@ class Checkpoints:
         return {"rank": owner, "offset": offset, "digest": digest, "wiring": wiring}
 
 
-class _as_recording:
+@contextmanager
+def _as_recording() -> Iterator[None]:
     """Tell a store that cannot be written as what it is: nothing was wrong with the request."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, StoreError) and not isinstance(error, RecordingError):
-            raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
+    try:
+        yield
+    except RecordingError:
+        raise
+    except StoreError as error:
+        raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
 
 
 def newest(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_jobs import Job, run, running
 from recorded import assert_same, recorded
+from small_disks import mounted
 from test_faults_store import one_message
 
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
@@ -53,13 +54,8 @@ def goes_on(out: Path, whole: Path, *more: str) -> str:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 2 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "distsnn-test", str(place)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("this user may not mount a disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "2m") as place:
+        yield place
 
 
 def fill(place: Path, leave: int) -> Path:

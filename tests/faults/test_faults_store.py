@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_jobs import Ended, Job, run, running
+from small_disks import mounted
 
 from distsnn.errors import StoreError
 from distsnn.io.reader import StoreReader
@@ -102,13 +103,8 @@ def test_disk_without_any_space_left(small: Path, disk: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 256 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "distsnn-test", str(place)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("this user may not mount a disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "256k") as place:
+        yield place
 
 
 @pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])

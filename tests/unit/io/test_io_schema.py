@@ -172,11 +172,3 @@ def test_attributes_survive_json():
 def test_what_is_not_json_is_refused(value):
     with pytest.raises(DescriptionError):
         encode(value, where="x")
-
-
-def test_limits_are_those_of_descriptions():
-    from distsnn.io import metadata_checks
-    from distsnn.network import populations, projections
-
-    assert metadata_checks.MAX_NEURONS == populations.MAX_NEURONS
-    assert metadata_checks.MAX_DELAY_STEPS == projections.MAX_DELAY_STEPS
