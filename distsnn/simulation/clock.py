@@ -48,6 +48,17 @@ class Times:
         self._engine, self._communicator = engine, communicator
         self._clock = TickClock()
         self.build_s = self.run_s = self.recording_s = 0.0
+        self._since = 0.0
+
+    def start(self) -> None:
+        """Take note that a run begins."""
+        self._since = time.perf_counter()
+
+    def lap(self) -> None:
+        """Count the time since the last lap, or the start, as running."""
+        now = time.perf_counter()
+        self.run_s += now - self._since
+        self._since = now
 
     def factor(self, time_ms: float) -> float:
         """Return wall time by biological time while running."""

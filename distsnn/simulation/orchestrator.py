@@ -21,21 +21,19 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import RunWriter, check_target, same_path
 from distsnn.jit import any_compiled
-from distsnn.network import Network
+from distsnn.network import Network, Target
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
-from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
+from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
-from distsnn.units import steps
-
-_LAST_STEP = 2**31 - 1
+from distsnn.simulation.state_access import NeuronStates
 
 
 class Simulation:
@@ -84,7 +82,8 @@ class Simulation:
     --------
     >>> with Simulation(network, seed=7, out="run.zarr") as simulation:  # doctest: +SKIP
     ...     simulation.run(500.0)
-    ...     simulation.run(500.0)  # the same as one run of 1000 ms
+    ...     simulation.state("E")["V_m"] = -60.0
+    ...     simulation.run(500.0)
     """
 
     def __init__(
@@ -270,8 +269,7 @@ class Simulation:
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
-        at_ms = self.time_ms
-        self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
+        self._note(f"going on at {self.time_ms:g} ms, saved by {generation.ranks} ranks")
 
     def _note(self, text: str, *, always: bool = False) -> None:
         """Tell the user where progress is shown, or always (on rank 0)."""
@@ -289,6 +287,21 @@ class Simulation:
     def ranks(self) -> int:
         """Number of ranks."""
         return self._communicator.size
+
+    def state(self, target: Target) -> NeuronStates:
+        """Return the states of some neurons, to be read and set between two runs. Collective.
+
+        Parameters
+        ----------
+        target : Population, View or str
+            The neurons.
+
+        Raises
+        ------
+        DescriptionError
+            If there are no such neurons, or ranks name different ones.
+        """
+        return NeuronStates(self._engine, self._communicator, target)
 
     def run(self, time_ms: float) -> None:
         """Simulate some more time. Collective.
@@ -311,22 +324,13 @@ class Simulation:
         with together(self._communicator, "checking the time"):
             if self._closed:
                 raise DescriptionError("the simulation is closed", where="run")
-            n_steps = steps(time_ms, self.network.dt, where="run, time")
-            if n_steps < 0:
-                raise DescriptionError("time must not be negative", where="run", value=time_ms)
-        extremes = self._communicator.allreduce_max(np.array([n_steps, -n_steps]))
-        begin, end = time.perf_counter(), self._engine.step + n_steps
+            end = last_step(self._engine.step, time_ms, self.network.dt)
+        extremes = self._communicator.allreduce_max(np.array([end, -end]))
+        self._times.start()
         with together(self._communicator, "noting the time"):
             if extremes[0] != -extremes[1]:
                 raise DescriptionError(
                     "ranks were asked for different times", where="run", value=time_ms
-                )
-            if end > _LAST_STEP:
-                raise DescriptionError(
-                    "steps are counted in 31 bits",
-                    where="run, time",
-                    value=time_ms,
-                    allowed=f"up to {_LAST_STEP * self.network.dt:g} ms in all",
                 )
             self._update(time_ms=end * self.network.dt, n_steps=end)
         if self._progress is not None:
@@ -337,18 +341,16 @@ class Simulation:
                     self._advance(self._pace.until(self._engine.step, end) - self._engine.step)
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
-                    now = time.perf_counter()
-                    self._times.run_s += now - begin
-                    begin = now
+                    self._times.lap()
         except BaseException as error:
-            self._times.run_s += time.perf_counter() - begin
+            self._times.lap()
             if self._progress is not None:
                 self._progress.stop(self.time_ms)
             self._stop(error)
             raise
         if self._progress is not None:
             self._progress.finish(self.time_ms)
-        self._times.run_s += time.perf_counter() - begin
+        self._times.lap()
 
     def _advance(self, n_steps: int) -> None:
         """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
@@ -439,9 +441,6 @@ class Simulation:
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
             return
-        if self._recorder.failure is not None:
-            # the writer's thread is gone: what it committed stays, and the status says so
-            status = f"failed: {self._recorder.failure.what}"
         synapse_bytes = sum(one.nbytes for one in self._engine.wiring.row_sets)
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
         self._recorder.close(status, timing=timing, memory=memory)

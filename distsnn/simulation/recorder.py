@@ -208,11 +208,15 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
+        After a failure that was kept, what its writer committed stays, and the status tells it.
+
         Raises
         ------
         RecordingError
             If something recorded could not be written and no failure has been kept.
         """
+        if self.failure is not None:
+            status = f"failed: {self.failure.what}"
         with self._raising():
             self._writer.close(status, **attributes)
             if self._run is not None:
