@@ -13,7 +13,7 @@ from distsnn.engine.tables import Call
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
-from distsnn.network import NeuronModel, Population, SpikeSource, Value, coded
+from distsnn.network import Neuron, Population, SpikeSource, Value, coded
 from distsnn.network.checks import steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta
@@ -155,7 +155,7 @@ def per_neuron(
     return np.asarray(float(value))
 
 
-def kernel_name(model: NeuronModel) -> str:
+def kernel_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
     return model.kernel or f"distsnn.kernels.neurons.{model.name}"
 

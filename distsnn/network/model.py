@@ -101,7 +101,7 @@ def parameter(
 
 
 @dataclass(frozen=True, eq=False)
-class NeuronModel(Description):
+class Neuron(Description):
     """Base class of neuron models.
 
     A model is a class decorated with `neuron_model`: fields made by `parameter` take a number, an

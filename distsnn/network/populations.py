@@ -10,7 +10,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.checks import Range, as_integer, check_shape
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import NeuronModel, State
+from distsnn.network.model import Neuron, State
 from distsnn.network.values import Value, ValueLike, as_value, check_value
 
 Precision: TypeAlias = Literal["float32", "float64"]
@@ -93,7 +93,7 @@ class Population(Description):
         Its name, unique in the network.
     size : int
         Number of neurons, >= 1.
-    model : NeuronModel
+    model : Neuron
         The model with its parameters.
     initial : mapping of str to float, array_like (size,) or Distribution, optional
         Initial values of state variables; the model's defaults for the others.
@@ -112,7 +112,7 @@ class Population(Description):
 
     name: str
     size: int
-    model: NeuronModel
+    model: Neuron
     initial: Mapping[str, Value]
     precision: Precision
 
@@ -120,14 +120,14 @@ class Population(Description):
         self,
         name: str,
         size: int,
-        model: NeuronModel,
+        model: Neuron,
         initial: Mapping[str, ValueLike] | None = None,
         precision: Precision = "float32",
     ) -> None:
         where = f"population {name!r}"
         as_name(name, where=f"{where}, field name")
         size = as_integer(size, where=f"{where}, field size", low=1, high=MAX_NEURONS)
-        if not isinstance(model, NeuronModel):
+        if not isinstance(model, Neuron):
             raise DescriptionError(
                 "must be a neuron model with its parameters",
                 where=f"{where}, field model",
@@ -162,7 +162,7 @@ class Population(Description):
 
 def _checked_initial(
     initial: Mapping[str, ValueLike],
-    model: NeuronModel,
+    model: Neuron,
     size: int,
     precision: Precision,
     *,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.model import NeuronModel, parameter
+from distsnn.network.model import Neuron, parameter
 
-M = TypeVar("M", bound=NeuronModel)
+M = TypeVar("M", bound=Neuron)
 
-_MODELS: dict[str, type[NeuronModel]] = {}
+_MODELS: dict[str, type[Neuron]] = {}
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -49,7 +49,7 @@ def neuron_model(cls: type[M]) -> type[M]:
     return made
 
 
-def model_named(name: str) -> type[NeuronModel]:
+def model_named(name: str) -> type[Neuron]:
     """Return the neuron model of a name.
 
     Raises

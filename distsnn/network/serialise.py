@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.registry import model_named
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -61,7 +61,7 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
-        if isinstance(value, NeuronModel):
+        if isinstance(value, Neuron):
             return {_MODEL: value.name, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
