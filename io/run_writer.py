@@ -1,5 +1,6 @@
 """Creates a run's store and its attempts; rank 0 alone does this, before the ranks open theirs."""
 
+import itertools
 import os
 import re
 import shutil
@@ -14,14 +15,15 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import sync
 from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
+    check_inside,
     create_group,
     new_root,
     open_group,
     open_root,
-    read_attributes,
     store_errors,
     write_attributes,
 )
+from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # The files that zarr writes before it renames them.
@@ -129,27 +131,47 @@ class RunWriter:
         ranks: int,
         *,
         first_step: int,
+        saved_by: int,
         assignment: Mapping[str, Any] | None = None,
     ) -> Self:
         """Add the next attempt to a run; what earlier ones recorded after `first_step` is void.
 
-        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept.
+        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept,
+        and attempts after `saved_by` of which a power cut has left nothing that can be read.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The run.
+        ranks : int
+            Number of ranks of the new attempt.
+        first_step : int
+            The step after which it begins.
+        saved_by : int
+            The attempt that saved what it goes on from; -1: none of this run.
+        assignment : mapping, optional
+            Which rank simulates what.
 
         Raises
         ------
         StoreError
-            If there is no run, or it cannot be written.
+            If there is no run, an attempt that is needed cannot be read, or it cannot be written.
         """
         target = Path(path).resolve()
+        reader = StoreReader(target, resuming=True)
+        attempt = len(reader.attempts)
+        if reader.damage is not None and attempt <= saved_by:
+            raise reader.damage
         root = open_root(target, writable=True)
-        read_attributes(root)
         with store_errors(target, "cannot be swept"):
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
-        attempt = 0
-        while open_group(root, attempt_path(attempt)) is not None:
-            attempt += 1
+            for name in map(attempt_path, itertools.count(attempt)):
+                if not (target / name).exists():
+                    break
+                check_inside(root, name)
+                shutil.rmtree(target / name)
         _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
         write_attributes(root, {"complete": False})
         return cls(target, root, attempt)

@@ -127,7 +127,7 @@ class Simulation:
         self._recorder: Recorder | None = None
         self._heartbeat.start()
         try:
-            self._build(start, out if again else None)
+            saved_by = self._build(start, out if again else None)
             if out is not None:
                 self._recorder = Recorder(
                     out,
@@ -137,7 +137,7 @@ class Simulation:
                     built=self._built,
                     communicator=self._communicator,
                     model=model,
-                    resume=again,
+                    saved_by=saved_by if again else None,
                 )
                 self._heartbeat.notices = notices_folder(out, self._recorder.attempt)
         except BaseException as error:
@@ -183,7 +183,7 @@ class Simulation:
         DescriptionError
             If it is of another network.
         """
-        reader = StoreReader(store)
+        reader = StoreReader(store, resuming=True)
         if network is None:
             network = Network.from_dict(*reader.network())
         seed = int(reader.metadata["seed"])
@@ -235,8 +235,8 @@ class Simulation:
 
     def _build(
         self, start: str | os.PathLike[str] | None, again: str | os.PathLike[str] | None
-    ) -> None:
-        """Build the network, and set it to what was saved, if anything was."""
+    ) -> int:
+        """Build the network, set it to what was saved, and return by which attempt (-1: none)."""
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
@@ -263,6 +263,7 @@ class Simulation:
             )
             if generation is not None:
                 self._load(generation)
+        return -1 if generation is None else int(generation.about["attempt"])
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)

@@ -166,7 +166,7 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
     leftover.write_text("half")
     kept = run.path / "notes.partial"
     kept.write_text("somebody's")
-    writer = RunWriter.resume(run.path, 3, first_step=500, assignment={"strategy": "x"})
+    writer = RunWriter.resume(run.path, 3, first_step=500, saved_by=0, assignment={"strategy": "x"})
     assert writer.attempt == 1
     assert not leftover.exists()
     assert kept.exists()
@@ -179,7 +179,7 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
 
 def test_resuming_nothing(tmp_path):
     with pytest.raises(StoreError, match="no such path"):
-        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0)
+        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0, saved_by=0)
 
 
 def test_attributes_change_in_one_write(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from recorded import assert_same, recorded
 from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network
 from distsnn.simulation import Policy, Progress, Simulation
 
@@ -208,6 +209,42 @@ def test_generation_whose_recordings_no_longer_count_is_not_used(
     simulation.run(40.0 - 7.9)
     simulation.close()
     assert_same(recorded(whole), recorded(out))
+
+
+@pytest.mark.parametrize("cut", ["zarr.json", "rank0000/zarr.json", "rank0000/spikes/zarr.json"])
+def test_attempt_that_a_power_cut_left_unreadable_is_left_out(
+    network: Network, whole: Path, tmp_path: Path, cut: str
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    lost = Simulation.restore(out, out=out)
+    lost.run(3.0)
+    lost._stop(RuntimeError("given up"))
+    (out / "attempt001" / cut).write_bytes(b"")
+    with pytest.raises(StoreError, match="attempt001"):
+        StoreReader(out)
+    notes = Notes()
+    simulation = Simulation.restore(out, out=out, progress=notes)
+    assert simulation.time_ms == 21.3
+    (note,) = [note for note in notes.notes if "attempt 1 is left out" in note]
+    assert f"attempt001/{cut}".removesuffix("/zarr.json") in note
+    simulation.run(40.0 - 21.3)
+    simulation.close()
+    assert len(StoreReader(out).attempts) == 2
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
+    network: Network, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    (out / "attempt000" / "zarr.json").write_bytes(b"")
+    notes = Notes()
+    with pytest.raises(StoreError, match="no whole checkpoint to go on from"):
+        Simulation.restore(out, out=out, progress=notes)
+    assert any("checkpoint 2 is not used" in note and "attempt000" in note for note in notes.notes)
+    with pytest.raises(StoreError, match="attempt000"):
+        RunWriter.resume(out, 1, first_step=213, saved_by=0)
+    assert (out / "attempt000" / "rank0000").is_dir()
 
 
 def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
