@@ -23,6 +23,7 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
+from distsnn.io.processes import started
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
@@ -96,6 +97,7 @@ class RunWriter:
         _check_populations(metadata.get("populations"))
         with store_errors(target.parent, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_beside(target)
         # A name beside the target, so that the rename stays within one file system.
         build = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
@@ -258,6 +260,15 @@ def _create_attempt(
         attempt_path(attempt),
         {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})},
     )
+
+
+def _sweep_beside(target: Path) -> None:
+    # What was left by starts of this run that were killed while they created or replaced it. What
+    # cannot be removed stays for the next time.
+    for path in target.parent.iterdir():
+        made_by = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)(\.old)?\.partial", path.name)
+        if made_by and (int(made_by[1]) == os.getpid() or started(int(made_by[1])) is None):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _move(build: Path, target: Path, *, overwrite: bool) -> None:

@@ -1,4 +1,6 @@
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,17 @@ def test_overwriting_spares_everything_else(tmp_path):
 def test_overwriting_nothing_is_creating(tmp_path):
     RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1, overwrite=True)
     assert is_run(tmp_path / "r.zarr")
+
+
+def test_what_killed_starts_left_beside_a_run_is_swept(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = {f".r.zarr.{os.getppid()}.partial", f".r.zarr2.{ended.pid}.partial", ".r.zarr.partial"}
+    swept = {f".r.zarr.{pid}.partial" for pid in (ended.pid, os.getpid())}
+    for name in (*kept, *swept, f".r.zarr.{ended.pid}.old.partial"):
+        (tmp_path / name / "attempt000").mkdir(parents=True)
+    RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    assert names_in(tmp_path) == {"r.zarr", *kept}
 
 
 def test_a_run_that_cannot_be_made_leaves_the_old_one(tmp_path):
