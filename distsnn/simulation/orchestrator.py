@@ -149,7 +149,7 @@ class Simulation:
         self._pace = Pace(
             policy, network.dt, self._engine.most_steps, self._communicator, out is not None
         )
-        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator)
+        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -380,7 +380,7 @@ class Simulation:
             agree(self._communicator, failure, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
-            self._ceiling.check(self._counts.all, window, at_ms=self.time_ms)
+            self._ceiling.check(self._counts.all, window, step=self._engine.step)
         store = self._recorder.path if self._recorder is not None else None
         if store is not None and verdict >= SAVE:
             self.save()

@@ -183,6 +183,18 @@ def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
     assert reader.complete_step == 1000
 
 
+def test_rate_after_a_resume_in_mid_window_is_that_of_the_time_it_was_counted_in(
+    network: Network, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr", until=60.0)
+    simulation = Simulation.restore(out, out=out, policy=Policy(max_rate=1.0))
+    with pytest.raises(RunawayError, match="population 'E'") as caught:
+        simulation.run(300.0)
+    assert caught.value.at_ms == 200.0
+    gid = StoreReader(out).spikes(600, 2000)[1]
+    assert caught.value.rate == pytest.approx((gid < 150).sum() / 150 / 0.14)
+
+
 def test_ceiling_that_is_high_enough_changes_nothing(
     network: Network, whole: Path, tmp_path: Path
 ) -> None:
