@@ -443,8 +443,10 @@ class Simulation:
         if self._recorder.failure is not None:
             # the writer's thread is gone: what it committed stays, and the status says so
             status = f"failed: {self._recorder.failure.what}"
-        synapse_bytes = sum(one.nbytes for one in self._engine.wiring.row_sets)
-        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
+        memory = {
+            "peak_rss_bytes": peak_rss_bytes(),
+            "synapse_bytes": self._engine.wiring.nbytes,
+        }
         self._recorder.close(status, timing=timing, memory=memory)
         self._update(
             wall={
