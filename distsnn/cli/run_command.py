@@ -17,7 +17,7 @@ from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
-from distsnn.units import steps
+from distsnn.units import counted, steps
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -25,7 +25,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if options.ranks is not None and options.ranks != communicator.size:
         if launcher() is not None:
             raise DescriptionError(
-                f"this job has {communicator.size} ranks",
+                f"this job has {counted(communicator.size, 'rank')}",
                 where="--ranks",
                 value=options.ranks,
                 allowed=f"{communicator.size}, or leave it out",

@@ -55,7 +55,7 @@ VALUES = {
 
 
 def test_memory_of_tables_counts() -> None:
-    delays = np.full((D.size, E.size), 1.5)
+    delays = np.full((E.size, D.size), 1.5)
     network = Network([E, D], [Projection(E, D, AllToAll(), weight=1.0, delay=delays)])
     (layout,) = layouts(network, 1)
     made = wiring.build(layout, scales(network), 1, storage="procedural")
