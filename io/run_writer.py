@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.checkpoint_files import sync
+from distsnn.io.checkpoint_files import CHECKPOINT, sync
 from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
     check_inside,
@@ -187,14 +187,16 @@ class RunWriter:
         write_attributes(self._attempt_group, attributes)
 
 
-def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Check, without writing anything, that a run could be created at a path.
+def check_target(
+    path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+) -> None:
+    """Check, without writing anything, that a run could be created at a path, or go on there.
 
     Raises
     ------
     StoreError
         If something exists there (with `overwrite`: something that is not a run), or no folder can
-        be made there.
+        be made there; with `resume`, if a folder that is there cannot be written.
     """
     with store_errors(path, "cannot be created"):
         target = Path(path).resolve()
@@ -206,6 +208,11 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
             raise StoreError(what, path=str(target))
         if not os.access(parent, os.W_OK | os.X_OK):
             raise StoreError(f"cannot be created: {parent} is not writable", path=str(target))
+        return
+    if resume:
+        for folder in (target, target / CHECKPOINT):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StoreError("is not writable", path=str(folder))
         return
     if not overwrite:
         raise StoreError("exists already; give another path or overwrite it", path=str(target))

@@ -33,7 +33,7 @@ from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
-from distsnn.units import steps
+from distsnn.units import counted, steps
 
 _LAST_STEP = 2**31 - 1
 
@@ -116,9 +116,9 @@ class Simulation:
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             policy = policy or Policy()
             policy.checkpoint_steps(network.dt)
-            if out is not None and rank == 0 and not again:
+            if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
-                check_target(out, overwrite=overwrite)
+                check_target(out, overwrite=overwrite, resume=again)
         with together(self._communicator, "locking the store"):
             if out is not None and rank == 0:
                 self._held.callback(RunLock(out).release)
@@ -249,9 +249,9 @@ class Simulation:
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-        ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
+        what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
+        self._note(f"building {what}{first}")
         at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
@@ -271,8 +271,8 @@ class Simulation:
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
-        at_ms = self.time_ms
-        self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
+        saved_by = counted(generation.ranks, "rank")
+        self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
     def _note(self, text: str, *, always: bool = False) -> None:
         """Tell the user where progress is shown, or always (on rank 0)."""
@@ -440,21 +440,10 @@ class Simulation:
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
             return
-        if self._recorder.failure is not None:
-            # the writer's thread is gone: what it committed stays, and the status says so
-            status = f"failed: {self._recorder.failure.what}"
-        memory = {
-            "peak_rss_bytes": peak_rss_bytes(),
-            "synapse_bytes": self._engine.wiring.nbytes,
-        }
+        synapse_bytes = self._engine.wiring.nbytes
+        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
         self._recorder.close(status, timing=timing, memory=memory)
-        self._update(
-            wall={
-                "build_s": self._times.build_s,
-                "run_s": self._times.run_s,
-                "real_time_factor": self._times.factor(self.time_ms),
-            }
-        )
+        self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:
         if self._recorder is not None:
@@ -479,9 +468,7 @@ class Simulation:
             synapses=self._built.synapses,
             ranks=self.ranks,
             time_ms=self.time_ms,
-            build_s=self._times.build_s,
-            run_s=self._times.run_s,
-            real_time_factor=self._times.factor(self.time_ms),
+            **self._times.wall(self.time_ms),
             spikes=sum(counts),
             rates=self._recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),

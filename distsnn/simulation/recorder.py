@@ -212,11 +212,15 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
+        After a failure the writer's thread is gone: what it committed stays, the status says why.
+
         Raises
         ------
         RecordingError
             If something recorded could not be written and no failure has been kept.
         """
+        if self.failure is not None:
+            status = f"failed: {self.failure.what}"
         with self._raising():
             self._writer.close(status, **attributes)
             if self._run is not None:

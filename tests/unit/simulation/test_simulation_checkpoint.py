@@ -95,6 +95,7 @@ def test_damaged_newest_is_passed_over_with_a_message(
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 7.9
     assert any("checkpoint 2 is not used" in note and "damaged" in note for note in notes.notes)
+    assert "going on at 7.9 ms, saved by 1 rank" in notes.notes
     simulation.run(40.0 - 7.9)
     # the whole one is kept until there are two later
     simulation.save()
@@ -294,6 +295,20 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
+
+
+@pytest.mark.parametrize("folder", [".", CHECKPOINT])
+def test_run_that_cannot_be_added_to_is_told_before_anything_is_built(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    # Root may write anywhere, so the refusal is made up.
+    monkeypatch.setattr("os.access", lambda path, mode: path != out / folder)
+    notes = Notes()
+    with pytest.raises(StoreError, match="is not writable"):
+        Simulation.restore(out, out=out, progress=notes)
+    assert notes.notes == []
+    Simulation.restore(out).close()
 
 
 def test_damage_is_told_where_no_progress_is_shown(
