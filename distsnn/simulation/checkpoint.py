@@ -239,7 +239,7 @@ def newest(
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
                 if recorded and communicator.rank == 0:
-                    _check_recorded(found)
+                    _check_recorded(found, note)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -251,13 +251,19 @@ def newest(
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation) -> None:
+def _check_recorded(generation: Generation, note: Note) -> None:
     """Raise StoreError unless the run is recorded up to a checkpoint.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time.
     """
-    recorded, step = StoreReader(generation.store).complete_step, generation.about["step"]
+    reader = StoreReader(generation.store, resuming=True)
+    attempt = len(reader.attempts)
+    if reader.damage is not None:
+        if attempt <= generation.about["attempt"]:
+            raise reader.damage
+        note(f"attempt {attempt} is left out, as nothing of it was saved: {reader.damage}")
+    recorded, step = reader.complete_step, generation.about["step"]
     if recorded < step:
         raise StoreError(
             f"saved at step {step}, but recordings count up to step {recorded} only",
@@ -314,7 +320,7 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if about["seed"] != seed:
         found.append(f"seed is {about['seed']} there, {seed} here")
     if about["network"] != network_digest(network):
-        found += _network_differences(StoreReader(generation.store), network)
+        found += _network_differences(StoreReader(generation.store, resuming=True), network)
         if not found:
             found.append("it is not that of the store it lies in")
     if found:

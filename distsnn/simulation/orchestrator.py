@@ -34,6 +34,7 @@ from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
 from distsnn.simulation.state_access import NeuronStates
+from distsnn.units import counted
 
 
 class Simulation:
@@ -115,9 +116,9 @@ class Simulation:
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             policy = policy or Policy()
             policy.checkpoint_steps(network.dt)
-            if out is not None and rank == 0 and not again:
+            if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
-                check_target(out, overwrite=overwrite)
+                check_target(out, overwrite=overwrite, resume=again)
         with together(self._communicator, "locking the store"):
             if out is not None and rank == 0:
                 self._held.callback(RunLock(out).release)
@@ -126,7 +127,7 @@ class Simulation:
         self._recorder: Recorder | None = None
         self._heartbeat.start()
         try:
-            self._build(start, out if again else None)
+            saved_by = self._build(start, out if again else None)
             if out is not None:
                 self._recorder = Recorder(
                     out,
@@ -136,7 +137,7 @@ class Simulation:
                     built=self._built,
                     communicator=self._communicator,
                     model=model,
-                    resume=again,
+                    saved_by=saved_by if again else None,
                 )
                 self._heartbeat.notices = notices_folder(out, self._recorder.attempt)
         except BaseException as error:
@@ -148,7 +149,7 @@ class Simulation:
         self._pace = Pace(
             policy, network.dt, self._engine.most_steps, self._communicator, out is not None
         )
-        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator)
+        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -182,7 +183,7 @@ class Simulation:
         DescriptionError
             If it is of another network.
         """
-        reader = StoreReader(store)
+        reader = StoreReader(store, resuming=True)
         if network is None:
             network = Network.from_dict(*reader.network())
         seed = int(reader.metadata["seed"])
@@ -234,8 +235,8 @@ class Simulation:
 
     def _build(
         self, start: str | os.PathLike[str] | None, again: str | os.PathLike[str] | None
-    ) -> None:
-        """Build the network, and set it to what was saved, if anything was."""
+    ) -> int:
+        """Build the network, set it to what was saved, and return by which attempt (-1: none)."""
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
@@ -248,9 +249,9 @@ class Simulation:
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-        ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
+        what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
+        self._note(f"building {what}{first}")
         at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
@@ -262,6 +263,7 @@ class Simulation:
             )
             if generation is not None:
                 self._load(generation)
+        return -1 if generation is None else int(generation.about["attempt"])
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
@@ -269,7 +271,8 @@ class Simulation:
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
-        self._note(f"going on at {self.time_ms:g} ms, saved by {generation.ranks} ranks")
+        saved_by = counted(generation.ranks, "rank")
+        self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
     def _note(self, text: str, *, always: bool = False) -> None:
         """Tell the user where progress is shown, or always (on rank 0)."""
@@ -381,7 +384,7 @@ class Simulation:
             agree(self._communicator, failure, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
-            self._ceiling.check(self._counts.all, window, at_ms=self.time_ms)
+            self._ceiling.check(self._counts.all, window, step=self._engine.step)
         store = self._recorder.path if self._recorder is not None else None
         if store is not None and verdict >= SAVE:
             self.save()
@@ -441,16 +444,10 @@ class Simulation:
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
             return
-        synapse_bytes = sum(one.nbytes for one in self._engine.wiring.row_sets)
+        synapse_bytes = self._engine.wiring.nbytes
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
         self._recorder.close(status, timing=timing, memory=memory)
-        self._update(
-            wall={
-                "build_s": self._times.build_s,
-                "run_s": self._times.run_s,
-                "real_time_factor": self._times.factor(self.time_ms),
-            }
-        )
+        self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:
         if self._recorder is not None:
@@ -475,9 +472,7 @@ class Simulation:
             synapses=self._built.synapses,
             ranks=self.ranks,
             time_ms=self.time_ms,
-            build_s=self._times.build_s,
-            run_s=self._times.run_s,
-            real_time_factor=self._times.factor(self.time_ms),
+            **self._times.wall(self.time_ms),
             spikes=sum(counts),
             rates=self._recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),
