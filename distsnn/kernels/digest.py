@@ -6,11 +6,11 @@ word, weight and delay are in it:
 
     word = folded(offset + factor * value),   value = weight + delay * GOLDEN.
 
-Multiplying by an odd random factor of the source's own (multiply-shift hashing: Dietzfelbinger et
-al. 1997, J. Algorithms 25) makes the sums tell which source has which value. The fold is what
-is not linear: it tells the values of parallel synapses apart, whose factor is the same. Both steps
-can be undone, so a change of one synapse always changes its neuron's sum; changes of several that
-cancel have a chance of 2^-64, or 2^-32 where they are between parallel synapses only.
+The source's own odd factor (multiply-shift hashing: Dietzfelbinger et al. 1997, J. Algorithms 25)
+ties each value to its source. The fold, which is not linear, tells apart the values of parallel
+synapses, whose factor is the same. Both steps can be undone, so one changed synapse always changes
+its neuron's sum. Several changes cancel with a chance of some 2^-64, and of 2^-32 if all of them
+are among parallel synapses.
 
 A block's digest adds up its neurons' sums, each mixed with the neuron's gid: which neuron has
 which synapses counts too. The target thus costs nothing for each synapse.

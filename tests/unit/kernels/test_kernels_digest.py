@@ -29,8 +29,8 @@ def network(rng: np.random.Generator, n: int = 400) -> Ints:
     return made
 
 
-def digests(synapses: Ints, *, pull: bool = False) -> Words:
-    """Return the digests by block, of rows that hold the synapses in the order of the list."""
+def neuron_sums(synapses: Ints, *, pull: bool = False) -> Words:
+    """Return the sums by neuron, of rows that hold the synapses in the order of the list."""
     sums = np.zeros(NEURONS, np.uint64)
     for plane in (0, 1):
         mine = synapses[synapses[:, PLANE] == plane]
@@ -48,6 +48,12 @@ def digests(synapses: Ints, *, pull: bool = False) -> Words:
             words |= mine[:, DELAY] << (FIELD_BITS + TARGET_BITS)
         layout = (pull, TARGET_BITS, FIELD_BITS, 0, 0, 0, plane)
         digest.add_rows(words.astype(np.uint64), rows, run_rows, runs, sources, *layout, sums)
+    return sums
+
+
+def digests(synapses: Ints, *, pull: bool = False) -> Words:
+    """Return the digests by block."""
+    sums = neuron_sums(synapses, pull=pull)
     found = np.zeros(NEURONS // BLOCK, np.uint64)
     digest.add_neurons(sums, GROUP_GID, GROUP_SIZE, GROUP_GID.astype(np.int64) // BLOCK, found)
     return found
@@ -188,9 +194,25 @@ def test_damage_shows_in_the_blocks_of_the_targets(name: str) -> None:
     assert real > 0.9 * TRIALS
 
 
-def touched(before: Ints, after: Ints) -> Ints:
-    """Return the blocks onto whose neurons the synapses are not the same ones."""
+def test_exchange_between_sources_shows_in_the_whole_sum() -> None:
+    """Chances of 2^-64 cannot be seen, but the upper halves of sums must differ by any number."""
+    rng = np.random.default_rng(3)
+    for _ in range(TRIALS):
+        before = network(rng)
+        after = exchanged(rng, before, WEIGHT, [TARGET, PLANE])
+        change = (neuron_sums(after) - neuron_sums(before)).view(np.int64) >> 32
+        (at,) = np.unique(touched_neurons(before, after))
+        assert abs(change[at]) > 1000
+
+
+def touched_neurons(before: Ints, after: Ints) -> Ints:
+    """Return the targets of synapses that are not in both lists as often."""
     every, at = np.unique(np.concatenate([before, after]), axis=0, return_inverse=True)
     n = len(before)
     counts = [np.bincount(one.reshape(-1), minlength=len(every)) for one in (at[:n], at[n:])]
-    return np.unique(every[counts[0] != counts[1], TARGET] // BLOCK)
+    return every[counts[0] != counts[1], TARGET]
+
+
+def touched(before: Ints, after: Ints) -> Ints:
+    """Return the blocks of those targets."""
+    return np.unique(touched_neurons(before, after) // BLOCK)
