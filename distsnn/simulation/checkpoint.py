@@ -58,7 +58,6 @@ class Checkpoints:
             "versions": versions,
         }
         self._wiring: npt.NDArray[np.uint64] | None = None
-        self._reach = 0
         # by store: a generation known to be whole
         self._good: dict[Path, int] = {}
 
@@ -90,7 +89,7 @@ class Checkpoints:
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
         with together(communicator, "saving the state"):
-            taken = snapshot.take(self._built.engine, self._reach)
+            taken = snapshot.take(self._built.engine, self._built.reach)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
         with together(communicator, "saving the state"), _as_recording():
@@ -103,7 +102,7 @@ class Checkpoints:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {"step": taken.step, "reach": self._reach, "digest": digest}
+                now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
@@ -170,10 +169,8 @@ class Checkpoints:
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
-            longest = 0
             with together(self._communicator, "checking the synapses"):
-                self._wiring, longest = snapshot.wiring(self._built.engine)
-            self._reach = self._communicator.allreduce_max(longest)
+                self._wiring = snapshot.wiring(self._built.engine)
         assert self._wiring is not None
         return self._wiring
 
