@@ -45,6 +45,11 @@ class RowSet:
         self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
 
     @property
+    def sources(self) -> Ints:
+        """Gids of the rows, ascending."""
+        return np.flatnonzero(np.unpackbits(self.bitmap.view(np.uint8), bitorder="little"))
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
