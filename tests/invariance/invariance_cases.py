@@ -374,16 +374,16 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
     )
     e, i = cells()
     source = Population("S", 40, SpikeSource(np.arange(1.0, 60.0), np.arange(59) % 7 * 6))
-    weights, delays = draw.normal(60.0, 50.0, n), draw.integers(1, 900, n) * 0.1
+    weights, delays = draw.normal(60.0, 50.0, n), draw.integers(80, 900, n) * 0.01
     return Network(
         [source, e, i],
         [
             Projection(
-                *(e, e, FixedIndegree(20), Normal(60.0, 9.0), Normal(1.5, 0.8)), synapse=depressing
+                *(e, e, FixedIndegree(20), Normal(60.0, 9.0), Uniform(0.8, 3.0)), synapse=depressing
             ),
-            # sources that begin in the middle of a block, delays of thousands of steps
+            # sources that begin in the middle of a block, delays of over a thousand steps
             Projection(
-                *(i[30:], e, FixedTotalNumber(4000), -200.0, Uniform(0.3, 300.0)),
+                *(i[30:], e, FixedTotalNumber(4000), -200.0, Uniform(0.8, 15.0)),
                 synapse=facilitating,
             ),
             # weights of both signs, and given edges beside others of the same sources
@@ -391,11 +391,13 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             Projection(e, i, edges, weight=10.0, delay=2.0),
             Projection(e, i, PairwiseBernoulli(0.1), weight=60.0, delay=0.8, synapse=Tsodyks2()),
             Projection(
-                source, e, AllToAll(), 90.0, Exponential(3.0), synapse=Tsodyks2(tau_fac=9.0)
+                source, e, AllToAll(), 90.0, Uniform(0.8, 9.0), synapse=Tsodyks2(tau_fac=9.0)
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],
-        [RecordSpikes(e), RecordSpikes(i[20:120]), RecordState(e[60:140], ["V_m", "I_syn_ex"])],
+        [RecordSpikes(e), RecordSpikes(i[20:120]), RecordState(e[60:140], "I_syn_ex", every=0.3)],
+        # most spikes have no events ahead of them when the state is saved; epochs of 80 steps
+        dt=0.01,
     ), 60.0
 
 
