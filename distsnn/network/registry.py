@@ -10,7 +10,7 @@ M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=NeuronModel)
 S = TypeVar("S", bound=SynapseModel)
 
-_NEURONS: dict[str, type[NeuronModel]] = {}
+_MODELS: dict[str, type[NeuronModel]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
 
 
@@ -27,7 +27,7 @@ def neuron_model(cls: type[N]) -> type[N]:
     for receptor in cls.signed_receptors or ():
         if receptor not in cls.receptors:
             raise unknown("receptor", receptor, cls.receptors, where=f"{where}, signed_receptors")
-    return _registered(cls, _NEURONS, where)
+    return _registered(cls, _MODELS, where)
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -76,14 +76,14 @@ def model_named(name: str) -> type[NeuronModel]:
     DescriptionError
         If there is none; it names the nearest.
     """
-    if name not in _NEURONS:
-        raise unknown("neuron model", name, _NEURONS)
-    return _NEURONS[name]
+    if name not in _MODELS:
+        raise unknown("neuron model", name, _MODELS)
+    return _MODELS[name]
 
 
 def model_names() -> list[str]:
     """Return the names of all neuron models, sorted."""
-    return sorted(_NEURONS)
+    return sorted(_MODELS)
 
 
 def synapse_named(name: str) -> type[SynapseModel]:
