@@ -3,7 +3,7 @@
 `blocks` and `quanta` derive from it how it is cut up and how weights are rounded.
 """
 
-from distsnn.network import neurons  # noqa: F401 (registers the models)
+from distsnn.network import neurons, synapses  # noqa: F401 (registers the models)
 from distsnn.network.base import Description
 from distsnn.network.currents import ConstantCurrent, NoiseCurrent, StepCurrent
 from distsnn.network.description import Network
@@ -16,7 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
-from distsnn.network.model import Neuron, Parameter, State, parameter
+from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
@@ -35,6 +35,7 @@ from distsnn.network.rules import (
     Rule,
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
@@ -72,8 +73,10 @@ __all__ = [
     "State",
     "StepCurrent",
     "Stimulus",
+    "SynapseModel",
     "Target",
     "TruncatedNormal",
+    "Tsodyks2",
     "Uniform",
     "Value",
     "View",
