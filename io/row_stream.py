@@ -130,8 +130,9 @@ class RowStream(ABC):
                     at = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
                         array[start:stop] = self.ring[name][at : at + stop - start]
-                    place = (start // self.block_rows, *[0] * (array.ndim - 1))
-                    self.files.add(chunk_file(array, place))
+                    if self.ring[name].size:  # no file where a rank records no neuron
+                        place = (start // self.block_rows, *[0] * (array.ndim - 1))
+                        self.files.add(chunk_file(array, place))
             self._rows_written(first, commit.rows)
         write_attributes(
             self._group,
