@@ -16,7 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
-from distsnn.network.model import NeuronModel, Parameter, State, SynapseModel, parameter
+from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
@@ -54,7 +54,7 @@ __all__ = [
     "IafPscExpShared",
     "Lognormal",
     "Network",
-    "NeuronModel",
+    "Neuron",
     "NoiseCurrent",
     "Normal",
     "OneToOne",

@@ -18,7 +18,7 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
-from distsnn.network.model import NeuronModel, SynapseModel
+from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.registry import synapse_classes
 from distsnn.network.rules import Rule
@@ -116,7 +116,7 @@ class Projection(Description):
         """Whether sources and targets are the same neurons."""
         return self.pre == self.post
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check the projection onto neurons of a model.
 
         Raises

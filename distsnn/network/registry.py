@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.model import Model, NeuronModel, SynapseModel, parameter
+from distsnn.network.model import Model, Neuron, SynapseModel, parameter
 
 M = TypeVar("M", bound=Model)
-N = TypeVar("N", bound=NeuronModel)
+N = TypeVar("N", bound=Neuron)
 S = TypeVar("S", bound=SynapseModel)
 
-_MODELS: dict[str, type[NeuronModel]] = {}
+_MODELS: dict[str, type[Neuron]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
 
 
@@ -68,7 +68,7 @@ def _registered(cls: type[M], models: dict[str, Any], where: str) -> type[M]:
     return made
 
 
-def model_named(name: str) -> type[NeuronModel]:
+def model_named(name: str) -> type[Neuron]:
     """Return the neuron model of a name.
 
     Raises

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.model import NeuronModel, SynapseModel
+from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.registry import model_named, synapse_named
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -61,7 +61,7 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
-        if isinstance(value, NeuronModel):
+        if isinstance(value, Neuron):
             return {_MODEL: value.name, _FIELDS: items}
         if isinstance(value, SynapseModel):
             return {_SYNAPSE: value.name, _FIELDS: items}

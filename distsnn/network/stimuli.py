@@ -27,7 +27,7 @@ from distsnn.network.checks import (
     steps_array,
 )
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.values import ValueLike, as_value
 from distsnn.units import steps
@@ -100,7 +100,7 @@ class Stimulus(Description, ABC):
         return f"{type(self).__name__} onto {self.target.population!r}, field {field}"
 
     @abstractmethod
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check the stimulus for target neurons of a model.
 
         Raises
@@ -173,7 +173,7 @@ class PoissonInput(Stimulus):
             stop=as_number(stop, where=self._place("stop")),
         )
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
         if isinstance(self.rate, Piecewise):
@@ -239,7 +239,7 @@ class SpikeInput(Stimulus):
             how.setflags(write=False)
         self._fill(times=when, neurons=who, weight=how, receptor=receptor)
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check times, neurons, weights and receptor."""
         model.check_receptor(self.receptor, where=where)
         check_range(self.times, POSITIVE, where=f"{where}, field times")

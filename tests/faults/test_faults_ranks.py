@@ -1,18 +1,10 @@
 """A fault on one rank ends all of them: soon, with one message and one exit code."""
 
-import re
 from pathlib import Path
 
 import pytest
-from command_jobs import Ended, run
-
-SOON = 5.0  # s
-
-
-def one_message(ended: Ended, pattern: str) -> None:
-    assert len(ended.messages) == 1, ended.err
-    assert re.search(pattern, ended.messages[0])
-    assert "Traceback" not in ended.err
+from command_jobs import run
+from small_runs import SOON, one_message
 
 
 @pytest.mark.parametrize(
@@ -51,6 +43,16 @@ def test_different_networks_on_two_ranks_are_refused(small: Path) -> None:
     ended = run("run", small, "--set", "fault=different", "rank=1", "--time", "10", "--ranks", "2")
     one_message(ended, "rank 1 has another network or seed than rank 0")
     assert ended.code == 2
+
+
+@pytest.mark.parametrize("neuron", [3, 399])
+def test_state_that_is_not_finite_ends_the_job(small: Path, neuron: int, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    words = ("--set", f"infinite={neuron}", "--time", "100", "--ranks", "2", "--out", out)
+    ended = run("run", small, *words)
+    one_message(ended, f"population 'E', gid {neuron}, step 42: V_m is not finite$")
+    assert ended.code == 1
+    assert "failed: population 'E'" in run("info", out).out
 
 
 def test_number_of_ranks_that_the_job_does_not_have_is_refused(small: Path) -> None:

@@ -20,7 +20,7 @@ from distsnn.network import (
     IafPscExpShared,
     Lognormal,
     Network,
-    NeuronModel,
+    Neuron,
     NoiseCurrent,
     Normal,
     OneToOne,
@@ -132,7 +132,7 @@ def _population(choose: Chooser, name: str, step: float) -> Population:
         times = choose.times(step, 12)
         count = len(times) if isinstance(times, np.ndarray) and times.ndim else 1
         return Population(name, size, SpikeSource(times, choose.one(np.arange(count) % n)))
-    if isinstance(made, type) and issubclass(made, NeuronModel):
+    if isinstance(made, type) and issubclass(made, Neuron):
         parameters = {}
         if choose.draw(st.booleans()):
             parameters["t_ref"] = choose.one(0.0, step, 10 * step)

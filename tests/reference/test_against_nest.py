@@ -17,7 +17,7 @@ from distsnn.network import (
     IafPscExp,
     IafPscExpShared,
     Network,
-    NeuronModel,
+    Neuron,
     Population,
     Projection,
     RecordSpikes,
@@ -39,7 +39,7 @@ def on_grid(weights: np.ndarray) -> np.ndarray:
 class Case:
     """A random network, as distsnn and as NEST take it."""
 
-    def __init__(self, model: type[NeuronModel], seed: int, heterogeneous: bool = False) -> None:
+    def __init__(self, model: type[Neuron], seed: int, heterogeneous: bool = False) -> None:
         random = np.random.default_rng(seed)
         delta = model is IafPscDelta
         unit = 0.1 if delta else 260.0
