@@ -17,9 +17,15 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
+from distsnn.network.neurons.gif_psc_exp import GifPscExp
+from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
+from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
+from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
+from distsnn.network.neurons.parrot_neuron import ParrotNeuron
+from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
@@ -49,10 +55,14 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GifPscExp",
+    "IafPscAlpha",
     "IafPscDelta",
     "IafPscExp",
     "IafPscExpShared",
+    "LeakyIntegrator",
     "Lognormal",
+    "Mat2PscExp",
     "Network",
     "Neuron",
     "NoiseCurrent",
@@ -60,8 +70,10 @@ __all__ = [
     "OneToOne",
     "PairwiseBernoulli",
     "Parameter",
+    "ParrotNeuron",
     "Piecewise",
     "PoissonInput",
+    "PoissonNeuron",
     "Population",
     "Projection",
     "RecordSpikes",

@@ -9,7 +9,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
-from distsnn.network.checks import Range, check_shape, steps_array
+from distsnn.network.checks import ANY, Range, check_shape, steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
 
@@ -253,6 +253,11 @@ class Neuron(Model):
                 )
         elif receptor not in cls.receptors:
             raise unknown("receptor", str(receptor), cls.receptors, where=place)
+
+    @classmethod
+    def check_weight(cls, weight: Value, *, where: str) -> None:
+        """Check given weights onto its neurons; a model may allow fewer than finite ones."""
+        check_value(weight, ANY, where=where)
 
 
 @dataclass(frozen=True, eq=False)

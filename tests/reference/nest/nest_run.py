@@ -10,9 +10,9 @@ neurons count from 0 through the populations, in both directions.
 DESCRIPTION
     ``resolution``   step, ms (0.1 if missing)
     ``steps``        how many steps to simulate
-    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's iaf_psc_exp or
-                     iaf_psc_delta; a parameter or initial value (``V_m``) is a number, or the name
-                     of an array of shape (size,)
+    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's, one of
+                     MODELS below; a parameter or initial value (``V_m``) is a number, the name
+                     of an array of shape (size,), or a list that each neuron takes whole
     ``state``        optional ``{"variables": ["V_m", ...], "every": k}``: recorded every k steps
                      from step k on, after the step's update, for the neurons in array
                      ``state_neurons``
@@ -43,7 +43,10 @@ import numpy as np
 
 os.environ.setdefault("PYNEST_QUIET", "1")
 
-MODELS = ("iaf_psc_exp", "iaf_psc_delta")
+MODELS = (
+    *("iaf_psc_exp", "iaf_psc_delta", "iaf_psc_alpha", "mat2_psc_exp", "gif_psc_exp"),
+    "parrot_neuron",
+)
 
 
 def in_steps(times, resolution):
@@ -92,11 +95,14 @@ def create_neurons(nest, populations, arrays):
         if model not in MODELS:
             raise ValueError(f"model {model!r}; allowed: {', '.join(MODELS)}")
         nodes = nest.Create(model, size)
-        values = {}
+        values, lists = {}, {}
         for name, value in population["parameters"].items():
-            values[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
-            if not np.isfinite(values[name]).all():
+            kind = lists if isinstance(value, list) else values
+            kind[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
+            if not np.isfinite(kind[name]).all():
                 raise ValueError(f"parameter {name} not finite")
+        # Beside arrays NEST would deal a list out, one element to a neuron.
+        nodes.set(lists)
         # Together, since NEST checks V_reset < V_th after each set.
         nodes.set(values)
         ids += nodes.tolist()
