@@ -127,7 +127,9 @@ class RankEngine:
         plans = [one.plan for one in wiring.row_sets] + [one.plan for one in wiring.generators]
         ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
         rows = 1 << min(ahead, wiring.largest_delay).bit_length()
-        most = wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
+        sources = {one.pre.population for one in layout.network.projections}
+        spikes = max((spikes_per_step(self.neurons[one].population) for one in sources), default=0)
+        most = spikes * wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
         kind = np.int32 if most.max() < 2**31 else np.int64
         shape = (most.size, rows, 1 << layout.target_bits)
         return InputRing(np.zeros(shape, kind))

@@ -83,3 +83,17 @@ def test_names_are_those_of_receptors(model: object) -> None:
     population = Population("p", 3, model)
     with pytest.raises(DescriptionError, match=r"takes no input|unknown receptor"):
         Network([population], stimuli=[PoissonInput(population, 1.0, 1.0, "ex")])
+
+
+def test_sums_of_many_relayed_spikes_do_not_overflow() -> None:
+    relays, cell = Population("relays", 60, ParrotNeuron()), Population("cell", 1, IafPscExp())
+    weight = 1.0 + 2.0**-19  # some 2^20 quanta; 60 * 127 of them are more than 2^32
+    network = Network(
+        [relays, cell],
+        [Projection(relays, cell, AllToAll(), weight=weight, delay=0.1)],
+        [SpikeInput(relays, np.full(60, 0.1), np.arange(60), 127.0)],
+    )
+    with Simulation(network) as simulation:
+        simulation.run(0.2)
+        current = simulation.state(cell)["I_syn_ex"]
+    np.testing.assert_allclose(current, 60 * 127 * weight, rtol=1e-6)
