@@ -22,7 +22,7 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["brette_cuba", "brunel", "microcircuit", "tutorial"])
+@pytest.mark.parametrize("name", ["brette_cuba", "brunel", "microcircuit", "synfire", "tutorial"])
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
     assert name in examples.names()
     module = examples.example(name)
