@@ -17,6 +17,10 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.model import NeuronModel, Parameter, State, parameter
+from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
+from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
@@ -38,6 +42,8 @@ from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulu
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
+    "AeifCondExp",
+    "AeifPscExp",
     "AllToAll",
     "ConstantCurrent",
     "Description",
@@ -48,6 +54,8 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "IafCondAlpha",
+    "IafCondExp",
     "IafPscDelta",
     "IafPscExp",
     "IafPscExpShared",

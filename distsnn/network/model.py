@@ -9,7 +9,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
-from distsnn.network.checks import Range, check_shape, steps_array
+from distsnn.network.checks import ANY, Range, check_shape, steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
 
@@ -115,6 +115,8 @@ class NeuronModel(Description):
         Receptors that synapses and stimuli may target.
     signed_receptors : tuple of (str, str), optional
         Receptors of weights >= 0 and < 0 where no receptor is named.
+    allowed_weights : mapping of str to Range
+        Which weights a receptor takes that takes not all, such as a conductance.
     weight_unit : str
         Unit of synaptic weights.
     accepts_current : bool
@@ -130,6 +132,7 @@ class NeuronModel(Description):
     name: ClassVar[str]
     receptors: ClassVar[tuple[str, ...]] = ()
     signed_receptors: ClassVar[tuple[str, str] | None] = None
+    allowed_weights: ClassVar[Mapping[str, Range]] = {}
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
@@ -239,3 +242,14 @@ class NeuronModel(Description):
                 )
         elif receptor not in cls.receptors:
             raise unknown("receptor", str(receptor), cls.receptors, where=place)
+
+    @classmethod
+    def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
+        """Check that weights are finite and within what their receptor takes.
+
+        Where no receptor is named the sign of each weight picks one that takes it.
+        """
+        by_sign = receptor is None and cls.signed_receptors is not None
+        name = cls.receptors[0] if receptor is None else receptor
+        allowed = ANY if by_sign else cls.allowed_weights.get(name, ANY)
+        check_value(weight, allowed, where=f"{where}, field weight")

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import (
-    ANY,
     Range,
     as_integer,
     check_range,
@@ -21,7 +20,7 @@ from distsnn.network.edges import ExplicitFile
 from distsnn.network.model import NeuronModel
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.rules import Rule
-from distsnn.network.values import TAIL, Value, ValueLike, as_value, check_value
+from distsnn.network.values import TAIL, Value, ValueLike, as_value
 
 # A pulled run keeps its delay in 16 bits.
 MAX_DELAY_STEPS = 2**16 - 1
@@ -128,7 +127,7 @@ class Projection(Description):
         for name, value in (("weight", self.weight), ("delay", self.delay)):
             self._check_source(name, value, where=f"{where}, field {name}")
         if self.weight is not None:
-            check_value(self.weight, ANY, where=f"{where}, field weight")
+            model.check_weight(self.receptor, self.weight, where=where)
         if self.delay is not None:
             delay_support(self.delay, dt, where=f"{where}, field delay")
 

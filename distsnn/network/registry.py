@@ -33,9 +33,10 @@ def neuron_model(cls: type[M]) -> type[M]:
     for one in (one for pair in made.ordered for one in pair):
         if one not in parameters:
             raise unknown("parameter", one, parameters, where=f"{where}, ordered")
-    for receptor in made.signed_receptors or ():
-        if receptor not in made.receptors:
-            raise unknown("receptor", receptor, made.receptors, where=f"{where}, signed_receptors")
+    for field in ("signed_receptors", "allowed_weights"):
+        for receptor in getattr(made, field) or ():
+            if receptor not in made.receptors:
+                raise unknown("receptor", receptor, made.receptors, where=f"{where}, {field}")
     taken = _MODELS.get(made.name)
     # A user's file that is loaded once more replaces its own models.
     ours = (made.__module__, made.__qualname__)

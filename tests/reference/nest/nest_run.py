@@ -10,8 +10,8 @@ neurons count from 0 through the populations, in both directions.
 DESCRIPTION
     ``resolution``   step, ms (0.1 if missing)
     ``steps``        how many steps to simulate
-    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's iaf_psc_exp or
-                     iaf_psc_delta; a parameter or initial value (``V_m``) is a number, or the name
+    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's, one of
+                     MODELS below; a parameter or initial value (``V_m``) is a number, or the name
                      of an array of shape (size,)
     ``state``        optional ``{"variables": ["V_m", ...], "every": k}``: recorded every k steps
                      from step k on, after the step's update, for the neurons in array
@@ -40,7 +40,16 @@ import numpy as np
 
 os.environ.setdefault("PYNEST_QUIET", "1")
 
-MODELS = ("iaf_psc_exp", "iaf_psc_delta")
+MODELS = (
+    "iaf_psc_exp",
+    "iaf_psc_delta",
+    "iaf_cond_exp",
+    "iaf_cond_alpha",
+    "aeif_cond_exp",
+    "aeif_psc_exp",
+    "izhikevich",
+    "hh_cond_exp_traub",
+)
 
 
 def in_steps(times, resolution):

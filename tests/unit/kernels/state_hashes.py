@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from kernel_calls import NeuronCall, PoissonCall, counters, invoke
+from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
 
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.values import draw_values
+from distsnn.network import model_named
+from distsnn.network.checks import ANY
 
 LENGTHS = (255, 256, 257)
 STEPS = 400
@@ -43,15 +45,18 @@ def _hash(*arrays: npt.NDArray[np.generic]) -> str:
 
 
 def _neurons(model: str, precision: str, size: int) -> str:
-    quanta = dict.fromkeys(("ex", "in", "syn", "delta"), 2.0**-7)
-    one = NeuronCall(model, PARAMETERS, size, precision=precision, quanta=quanta)
+    described = model_named(model)
+    given = {key: PARAMETERS.get(key, value) for key, value in defaults(model).items()}
+    quanta = dict.fromkeys(described.receptors, 2.0**-7)
+    one = NeuronCall(model, given, size, precision=precision, quanta=quanta)
     least = min(LENGTHS)
     rng = np.random.default_rng(3)
     one.states["V_m"][:least] = rng.uniform(-5.0, 14.0, least)
     spikes = []
     for k in range(STEPS):
-        for row in one.rows.values():
-            row[0, :least] = rng.integers(-500, 700, least)
+        for name, row in one.rows.items():
+            allowed = described.allowed_weights.get(name, ANY)
+            row[0, :least] = rng.integers(-500, 700, least).clip(allowed.low, allowed.high)
         gids = one.step(k)
         spikes.append(gids[gids < least])
     assert sum(map(len, spikes)) > least
