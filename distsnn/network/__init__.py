@@ -17,7 +17,11 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
+from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
+from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
@@ -45,6 +49,8 @@ from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
+    "AeifCondExp",
+    "AeifPscExp",
     "AllToAll",
     "ConstantCurrent",
     "Description",
@@ -56,6 +62,8 @@ __all__ = [
     "FixedOutdegree",
     "FixedTotalNumber",
     "GifPscExp",
+    "IafCondAlpha",
+    "IafCondExp",
     "IafPscAlpha",
     "IafPscDelta",
     "IafPscExp",

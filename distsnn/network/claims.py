@@ -69,7 +69,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     Raises
     ------
     DescriptionError
-        If its weights are in a file and there is no summary of it.
+        If its weights are in a file and there is no summary of it, or they are not such as the
+        receptor takes.
     """
     model, name = network.population(one.post.population).model, one.post.population
     degree = one.rule.max_indegree_bound(one.pre.size, one.post.size)
@@ -83,6 +84,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         )
     else:
         weight = np.array([summary.low, summary.high])
+        for end in (summary.low, summary.high):
+            model.check_weight(one.receptor, end, where=f"projection {one.name!r}")
     if summary is not None:
         degree = summary.max_indegree
     sums = {}

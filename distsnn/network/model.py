@@ -206,6 +206,8 @@ class Neuron(Model):
         Receptors that synapses and stimuli may target.
     signed_receptors : tuple of (str, str), optional
         Receptors of weights >= 0 and < 0 where no receptor is named.
+    allowed_weights : mapping of str to Range
+        Which weights a receptor takes that takes not all, such as a conductance.
     weight_unit : str
         Unit of synaptic weights.
     accepts_current : bool
@@ -217,6 +219,7 @@ class Neuron(Model):
     each: ClassVar[str] = "neuron"
     receptors: ClassVar[tuple[str, ...]] = ()
     signed_receptors: ClassVar[tuple[str, str] | None] = None
+    allowed_weights: ClassVar[Mapping[str, Range]] = {}
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
@@ -255,9 +258,15 @@ class Neuron(Model):
             raise unknown("receptor", str(receptor), cls.receptors, where=place)
 
     @classmethod
-    def check_weight(cls, weight: Value, *, where: str) -> None:
-        """Check given weights onto its neurons; a model may allow fewer than finite ones."""
-        check_value(weight, ANY, where=where)
+    def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
+        """Check that weights are finite and within what their receptor takes.
+
+        Where no receptor is named the sign of each weight picks one that takes it.
+        """
+        by_sign = receptor is None and cls.signed_receptors is not None
+        name = cls.receptors[0] if receptor is None else receptor
+        allowed = ANY if by_sign else cls.allowed_weights.get(name, ANY)
+        check_value(weight, allowed, where=f"{where}, field weight")
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,10 @@ def neuron_model(cls: type[N]) -> type[N]:
     for receptor in cls.signed_receptors or ():
         if receptor not in cls.receptors:
             raise unknown("receptor", receptor, cls.receptors, where=f"{where}, signed_receptors")
+    for field in ("signed_receptors", "allowed_weights"):
+        for receptor in getattr(cls, field) or ():
+            if receptor not in cls.receptors:
+                raise unknown("receptor", receptor, cls.receptors, where=f"{where}, {field}")
     return _registered(cls, _MODELS, where)
 
 

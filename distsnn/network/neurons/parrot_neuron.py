@@ -27,15 +27,15 @@ class ParrotNeuron(Neuron):
     accepts_current: ClassVar[bool] = False
 
     @classmethod
-    def check_weight(cls, weight: Value, *, where: str) -> None:
+    def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
         """Check that weights are whole numbers of spikes."""
-        super().check_weight(weight, where=where)
+        super().check_weight(receptor, weight, where=where)
         given = np.ravel([-1.0] if isinstance(weight, Distribution) else weight)
         bad = (given < 0.0) | (given != np.rint(given))
         if bad.any():
             raise DescriptionError(
                 f"a weight onto {cls.name} is the number of spikes that each spike becomes",
-                where=where,
+                where=f"{where}, field weight",
                 value=weight if isinstance(weight, Distribution) else float(given[bad][0]),
                 allowed="whole numbers >= 0",
             )

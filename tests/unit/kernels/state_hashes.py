@@ -18,6 +18,7 @@ from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.values import draw_values
 from distsnn.network import model_named
+from distsnn.network.checks import ANY
 
 LENGTHS = (255, 256, 257)
 STEPS = 400
@@ -65,7 +66,8 @@ def _neurons(model: str, precision: str, size: int) -> str:
         for name, row in one.rows.items():
             # a relay takes a few whole spikes
             low, high = (0, 4) if name == "spikes" else (-500, 700)
-            row[0, :least] = rng.integers(low, high, least)
+            allowed = described.allowed_weights.get(name, ANY)
+            row[0, :least] = rng.integers(low, high, least).clip(allowed.low, allowed.high)
         gids = one.step(k)
         spikes.append(gids[gids < least])
     assert sum(map(len, spikes)) > least or model in SILENT
