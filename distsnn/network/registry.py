@@ -24,9 +24,6 @@ def neuron_model(cls: type[N]) -> type[N]:
         If its name is taken, or if it names parameters or receptors that it does not have.
     """
     where = f"neuron model {cls.__qualname__}"
-    for receptor in cls.signed_receptors or ():
-        if receptor not in cls.receptors:
-            raise unknown("receptor", receptor, cls.receptors, where=f"{where}, signed_receptors")
     for field in ("signed_receptors", "allowed_weights"):
         for receptor in getattr(cls, field) or ():
             if receptor not in cls.receptors:
