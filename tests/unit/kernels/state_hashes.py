@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from kernel_calls import NeuronCall, PoissonCall, counters, invoke
 
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
@@ -90,7 +91,7 @@ def _noise(size: int) -> npt.NDArray[np.float64]:
 
 def _values(kind: int) -> npt.NDArray[np.float64]:
     out = np.empty(5000)
-    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), 0, 0, np.uint64(1), out)
+    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), PARAMETER, 0, 0, np.uint64(1), out)
     return out
 
 
