@@ -19,11 +19,13 @@ from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.model import NeuronModel, Parameter, State, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
+from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
+from distsnn.network.neurons.izhikevich import Izhikevich
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
@@ -54,11 +56,13 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "HhCondExpTraub",
     "IafCondAlpha",
     "IafCondExp",
     "IafPscDelta",
     "IafPscExp",
     "IafPscExpShared",
+    "Izhikevich",
     "Lognormal",
     "Network",
     "NeuronModel",
