@@ -16,7 +16,7 @@ from distsnn.errors import DescriptionError, StoreError, nearest
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 1
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.
@@ -201,7 +201,8 @@ GROUPS: tuple[GroupSpec, ...] = (
     ),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}/state",
-        "States of this rank's neurons, one array for all of a type: few files are soon written.",
+        "States of this rank's neurons, and what synapse models know of them ('x of PROJECTION'), "
+        "one array for all of a type: few files are soon written.",
     ),
     GroupSpec("network", "Large parts of the network's description."),
     GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
-from distsnn.network import NeuronModel, Population, SpikeSource, Value, coded
+from distsnn.network import Neuron, Population, SpikeSource, Value, coded
 from distsnn.network.checks import steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta
@@ -102,7 +103,7 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
 
     def values(name: str, value: Value) -> Floats:
         field = names.index(name)
-        return _per_neuron(value, neurons, index, field, seed)
+        return per_neuron(value, neurons, PARAMETER, index, field, seed)
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
     states = {}
@@ -124,23 +125,42 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
     return Neurons(population, index, first, last, neurons, states, parameters, stimulated)
 
 
-def _per_neuron(
-    value: Value, neurons: npt.NDArray[np.int64], population: int, field: int, seed: int
+def per_neuron(
+    value: Value,
+    neurons: npt.NDArray[np.int64],
+    purpose: int,
+    owner: int,
+    field: int,
+    seed: int,
 ) -> Floats:
+    """Return a value for each of some neurons, or the one for all of them.
+
+    Parameters
+    ----------
+    value : float, ndarray of float64 or Distribution
+        The value; an array has one for every neuron of the owner.
+    neurons : ndarray of int64, shape (n,)
+        The neurons, -1 for padding.
+    purpose, owner, field, seed : int
+        What draws are keyed by, with the neuron (see `draw_values`).
+
+    Returns
+    -------
+    ndarray of float64, shape () or (n,)
+    """
     if isinstance(value, np.ndarray):
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
         kind, parameters = coded(value)
         drawn = np.empty(neurons.size)
-        draw_values(
-            kind, *parameters, np.maximum(neurons, 0), population, field, np.uint64(seed), drawn
-        )
+        places = np.maximum(neurons, 0)
+        draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
         return drawn
     return np.asarray(float(value))
 
 
-def kernel_name(model: NeuronModel) -> str:
+def kernel_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
     return model.kernel or f"distsnn.kernels.neurons.{model.name}"
 

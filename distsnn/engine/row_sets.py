@@ -12,8 +12,15 @@ from distsnn.kernels import wiring_columns as columns
 Ints = npt.NDArray[np.int64]
 
 
+class _Arrays:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
+
+
 @dataclass(eq=False)
-class RowSet:
+class RowSet(_Arrays):
     """Stored synapses of one storage class.
 
     Attributes
@@ -45,14 +52,13 @@ class RowSet:
         self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
-        return sum(array.nbytes for array in arrays)
+    def sources(self) -> Ints:
+        """Gids of the rows, ascending."""
+        return np.flatnonzero(np.unpackbits(self.bitmap.view(np.uint8), bitorder="little"))
 
 
 @dataclass(eq=False)
-class Generator:
+class Generator(_Arrays):
     """What draws the synapses of one population's neurons again, whenever they spike.
 
     Attributes

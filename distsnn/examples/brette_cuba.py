@@ -11,7 +11,7 @@ from distsnn.network import (
     FixedIndegree,
     IafPscExp,
     Network,
-    NeuronModel,
+    Neuron,
     PoissonInput,
     Population,
     Projection,
@@ -63,7 +63,7 @@ def build(neurons: int = 4000, delay: float = 0.1, precision: Precision = "float
 
 def balanced(
     name: str,
-    neuron: NeuronModel,
+    neuron: Neuron,
     weights: tuple[float, float],
     neurons: int,
     delay: float,
@@ -75,7 +75,7 @@ def balanced(
     ----------
     name : str
         The example, for an error.
-    neuron : NeuronModel
+    neuron : Neuron
         All neurons; they start at E_L.
     weights : (float, float)
         Excitatory (also the kick's) and inhibitory weight.

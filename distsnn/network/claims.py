@@ -85,7 +85,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     else:
         weight = np.array([summary.low, summary.high])
         for end in (summary.low, summary.high):
-            model.check_weight(one.receptor, end, where=f"projection {one.name!r}")
+            model.check_weight(one.receptor, end, where=f"projection {one.name!r}, field weight")
     if summary is not None:
         degree = summary.max_indegree
     sums = {}
@@ -98,6 +98,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         sums[name, receptor] = _largest_sum(one.rule, side, degree)
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
     bits, least = _bits(weight)
+    if one.synapse is not None:
+        bits = FINE_BITS  # a scaled weight is rounded to the quantum itself
     if one.weight_bits is not None:
         bits = least = one.weight_bits
     return Claim(keys, sums, scale_of(weight), bits, least)

@@ -13,14 +13,14 @@ from distsnn.network.checks import (
     as_number,
     check_range,
 )
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.populations import Target
 from distsnn.network.stimuli import PerNeuron, Piecewise, Stimulus, as_per_neuron, check_window
 from distsnn.network.values import ValueLike
 from distsnn.units import steps
 
 
-def _check_current(model: NeuronModel, *, where: str) -> None:
+def _check_current(model: Neuron, *, where: str) -> None:
     if not model.accepts_current:
         raise DescriptionError(f"{model.name} takes no current", where=where)
 
@@ -60,7 +60,7 @@ class ConstantCurrent(Stimulus):
             stop=as_number(stop, where=self._place("stop")),
         )
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check amplitude and window."""
         _check_current(model, where=where)
         self._check_per_neuron("amplitude", ANY, where=where)
@@ -95,7 +95,7 @@ class StepCurrent(Stimulus):
             amplitudes=as_floats(amplitudes, where=self._place("amplitudes")),
         )
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check times and amplitudes."""
         _check_current(model, where=where)
         course = Piecewise(self.times, self.amplitudes)
@@ -152,7 +152,7 @@ class NoiseCurrent(Stimulus):
         where = self._place("interval")
         return 1 if self.interval is None else steps(self.interval, dt, where=where)
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check mean, standard deviation, interval and window."""
         _check_current(model, where=where)
         self._check_per_neuron("mean", ANY, where=where)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, nearest
 from distsnn.network.base import Description
 from distsnn.network.checks import (
     Range,
@@ -17,8 +17,9 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.registry import synapse_classes
 from distsnn.network.rules import Rule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
 
@@ -53,6 +54,8 @@ class Projection(Description):
         means 10 bits for drawn weights, 20 for given ones.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
+    synapse : SynapseModel, optional
+        What scales the weights, such as `Tsodyks2`; None: nothing does, synapses are static.
     """
 
     pre: View
@@ -63,6 +66,7 @@ class Projection(Description):
     receptor: str | None
     weight_bits: int | None
     name: str | None
+    synapse: SynapseModel | None
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Projection(Description):
         receptor: str | None = None,
         weight_bits: int | None = None,
         name: str | None = None,
+        synapse: SynapseModel | None = None,
     ) -> None:
         source = as_view(pre, where="projection, field pre")
         target = as_view(post, where="projection, field post")
@@ -87,6 +92,8 @@ class Projection(Description):
             )
         if name is not None:
             as_name(name, where=f"{where}, field name")
+        if synapse is not None and not isinstance(synapse, SynapseModel):
+            raise _no_synapse_model(synapse, where=f"{where}, field synapse")
         if weight_bits is not None:
             weight_bits = as_integer(
                 weight_bits, where=f"{where}, field weight_bits", low=2, high=30
@@ -100,6 +107,7 @@ class Projection(Description):
             receptor=receptor,
             weight_bits=weight_bits,
             name=name,
+            synapse=synapse,
         )
 
     @property
@@ -107,7 +115,7 @@ class Projection(Description):
         """Whether sources and targets are the same neurons."""
         return self.pre == self.post
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check the projection onto neurons of a model.
 
         Raises
@@ -127,9 +135,11 @@ class Projection(Description):
         for name, value in (("weight", self.weight), ("delay", self.delay)):
             self._check_source(name, value, where=f"{where}, field {name}")
         if self.weight is not None:
-            model.check_weight(self.receptor, self.weight, where=where)
+            model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         if self.delay is not None:
             delay_support(self.delay, dt, where=f"{where}, field delay")
+        if self.synapse is not None:
+            self.synapse.check(n_pre, where=f"{where}, field synapse")
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
         in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None
@@ -145,6 +155,17 @@ class Projection(Description):
                     f"{rule} takes no array", where=where, allowed="a number or a distribution"
                 )
             check_shape(value, shape, where=where, of=f"as {rule} makes synapses")
+
+
+def _no_synapse_model(given: object, *, where: str) -> DescriptionError:
+    name = given.__name__ if isinstance(given, type) else given
+    return DescriptionError(
+        "must be a synapse model",
+        where=where,
+        value=given,
+        allowed="None for static synapses, or an instance, such as Tsodyks2(U=0.5)",
+        nearest=nearest(name, synapse_classes()) if isinstance(name, str) else None,
+    )
 
 
 def delay_steps(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.units import steps
 
@@ -76,7 +76,7 @@ class RecordState(Description):
         check_range(self.every, POSITIVE, where=where)
         return steps(self.every, dt, where=where)
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check variables and interval.
 
         Raises

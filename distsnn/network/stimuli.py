@@ -26,7 +26,7 @@ from distsnn.network.checks import (
     steps_array,
 )
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.values import ValueLike, as_value
 from distsnn.units import steps
@@ -99,7 +99,7 @@ class Stimulus(Description, ABC):
         return f"{type(self).__name__} onto {self.target.population!r}, field {field}"
 
     @abstractmethod
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check the stimulus for target neurons of a model.
 
         Raises
@@ -172,14 +172,14 @@ class PoissonInput(Stimulus):
             stop=as_number(stop, where=self._place("stop")),
         )
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
         if isinstance(self.rate, Piecewise):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
-        model.check_weight(self.receptor, self.weight, where=where)
+        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         check_window(self.start, self.stop, dt, where=where)
 
     def max_rate(self) -> float:
@@ -238,10 +238,10 @@ class SpikeInput(Stimulus):
             how.setflags(write=False)
         self._fill(times=when, neurons=who, weight=how, receptor=receptor)
 
-    def check(self, model: NeuronModel, dt: float, *, where: str) -> None:
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check times, neurons, weights and receptor."""
         model.check_receptor(self.receptor, where=where)
         check_range(self.times, POSITIVE, where=f"{where}, field times")
         steps_array(self.times, dt, where=f"{where}, field times")
         check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
-        model.check_weight(self.receptor, self.weight, where=where)
+        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, together
 from distsnn.engine import snapshot
 from distsnn.engine.layout import Layout
+from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
@@ -58,7 +59,6 @@ class Checkpoints:
             "versions": versions,
         }
         self._wiring: npt.NDArray[np.uint64] | None = None
-        self._reach = 0
         # by store: a generation known to be whole
         self._good: dict[Path, int] = {}
 
@@ -90,7 +90,7 @@ class Checkpoints:
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
         with together(communicator, "saving the state"):
-            taken = snapshot.take(self._built.engine, self._reach)
+            taken = snapshot.take(self._built.engine, self._built.reach)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
         with together(communicator, "saving the state"), _as_recording():
@@ -103,7 +103,7 @@ class Checkpoints:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {"step": taken.step, "reach": self._reach, "digest": digest}
+                now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
@@ -138,7 +138,10 @@ class Checkpoints:
         with together(communicator, "reading the checkpoint"):
             index = generation.blocks()
             _check_index(generation, layout, index)
-            states = _states(generation, layout, index)
+            network, everywhere = layout.network, np.arange(layout.table.n_blocks)
+            names = [(one.name, name) for one in network.populations for name in one.model.states]
+            states = _saved(generation, layout, index, names, layout.owned)
+            sources = _saved(generation, layout, index, saved_names(network), everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
             own = [generation.spikes(one) for one in ranks]
         everyones = [one for part in communicator.allgather(own) for one in part]
@@ -148,7 +151,7 @@ class Checkpoints:
         with together(communicator, "restoring the state"):
             at = int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
-            snapshot.put(engine, states, at, (step[order], gid[order]))
+            snapshot.put(engine, states, sources, at, (step[order], gid[order]))
             again = snapshot.take(engine, reach)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
                 raise StoreError(
@@ -170,10 +173,8 @@ class Checkpoints:
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
-            longest = 0
             with together(self._communicator, "checking the synapses"):
-                self._wiring, longest = snapshot.wiring(self._built.engine)
-            self._reach = self._communicator.allreduce_max(longest)
+                self._wiring = snapshot.wiring(self._built.engine)
         assert self._wiring is not None
         return self._wiring
 
@@ -239,7 +240,7 @@ def newest(
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
                 if recorded and communicator.rank == 0:
-                    _check_recorded(found)
+                    _check_recorded(found, note)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -251,13 +252,19 @@ def newest(
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation) -> None:
+def _check_recorded(generation: Generation, note: Note) -> None:
     """Raise StoreError unless the run is recorded up to a checkpoint.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time.
     """
-    recorded, step = StoreReader(generation.store).complete_step, generation.about["step"]
+    reader = StoreReader(generation.store, resuming=True)
+    attempt = len(reader.attempts)
+    if reader.damage is not None:
+        if attempt <= generation.about["attempt"]:
+            raise reader.damage
+        note(f"attempt {attempt} is left out, as nothing of it was saved: {reader.damage}")
+    recorded, step = reader.complete_step, generation.about["step"]
     if recorded < step:
         raise StoreError(
             f"saved at step {step}, but recordings count up to step {recorded} only",
@@ -314,7 +321,7 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if about["seed"] != seed:
         found.append(f"seed is {about['seed']} there, {seed} here")
     if about["network"] != network_digest(network):
-        found += _network_differences(StoreReader(generation.store), network)
+        found += _network_differences(StoreReader(generation.store, resuming=True), network)
         if not found:
             found.append("it is not that of the store it lies in")
     if found:
@@ -370,27 +377,28 @@ def _check_spikes(
     fits = step.shape == gid.shape
     if fits and step.size:
         fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
-        key = np.sort(step.astype(np.int64) << 32 | gid)
-        fits = fits and step.max() <= at and bool((np.diff(key) > 0).all())
+        fits = fits and step.max() <= at
     if not fits:
         raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
 
 
-def _states(
-    generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
+def _saved(
+    generation: Generation,
+    layout: Layout,
+    index: dict[str, npt.NDArray[Any]],
+    names: Iterable[tuple[str, str]],
+    blocks: npt.NDArray[np.int64],
 ) -> dict[tuple[str, str], npt.NDArray[Any]]:
-    states = {}
-    table = layout.table
-    for number, population in enumerate(layout.network.populations):
-        mine = layout.owned[table.population[layout.owned] == number]
-        if not mine.size:
-            continue
-        for variable in population.model.states:
-            states[population.name, variable] = generation.states(
-                population.name,
+    """Return what was saved by some names (population, variable), of some blocks' neurons."""
+    found, table = {}, layout.table
+    for population, variable in names:
+        mine = blocks[table.population[blocks] == layout.population_index(population)]
+        if mine.size:
+            found[population, variable] = generation.states(
+                population,
                 variable,
                 index["rank"][mine],
                 index["offset"][mine],
                 table.size[mine].tolist(),
             )
-    return states
+    return found

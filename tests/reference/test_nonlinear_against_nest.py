@@ -22,7 +22,7 @@ from distsnn.network import (
     IafCondExp,
     Izhikevich,
     Network,
-    NeuronModel,
+    Neuron,
     Population,
     Projection,
     RecordSpikes,
@@ -62,7 +62,7 @@ class Case:
         Weights of the quiet neurons' input, by those of the others.
     """
 
-    model: type[NeuronModel]
+    model: type[Neuron]
     weights: tuple[float, float]
     current: tuple[float, float]
     steps: int

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import NeuronModel, State, parameter
+from distsnn.network.model import Neuron, State, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class AeifPscExp(NeuronModel):
+class AeifPscExp(Neuron):
     """Adaptive exponential integrate-and-fire neuron (NEST's aeif_psc_exp).
 
     Between spikes::

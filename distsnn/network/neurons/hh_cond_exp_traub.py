@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import NeuronModel, State, parameter
+from distsnn.network.model import Neuron, State, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class HhCondExpTraub(NeuronModel):
+class HhCondExpTraub(Neuron):
     """Hodgkin-Huxley neuron after Traub & Miles with conductances (NEST's hh_cond_exp_traub).
 
     With V = V_m - V_T in mV and rates in 1/ms::

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import NeuronModel, State, parameter
+from distsnn.network.model import Neuron, State, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class IafCondAlpha(NeuronModel):
+class IafCondAlpha(Neuron):
     """Leaky integrate-and-fire neuron with alpha-shaped conductances (NEST's iaf_cond_alpha).
 
     Between spikes, for x in (ex, in)::

@@ -17,12 +17,12 @@ from distsnn.network.checks import (
     sorted_events,
     steps_array,
 )
-from distsnn.network.model import NeuronModel
+from distsnn.network.model import Neuron
 from distsnn.network.registry import neuron_model
 
 
 @neuron_model
-class SpikeSource(NeuronModel):
+class SpikeSource(Neuron):
     """Neurons that emit given spikes; they project and are recorded like any other.
 
     Parameters

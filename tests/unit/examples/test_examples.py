@@ -31,7 +31,7 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["brette_coba", "brette_cuba", "brunel", "microcircuit", "tutorial"]
+    "name", ["brette_coba", "brette_cuba", "brunel", "microcircuit", "synfire", "tutorial"]
 )
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
     assert name in examples.names()

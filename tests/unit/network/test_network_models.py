@@ -9,7 +9,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import (
     IafPscDelta,
     IafPscExp,
-    NeuronModel,
+    Neuron,
     Normal,
     Population,
     SpikeSource,
@@ -187,7 +187,7 @@ def test_spike_sources_in_a_population():
 
 def test_a_users_model_needs_only_its_class(models):
     @neuron_model
-    class Mine(NeuronModel):
+    class Mine(Neuron):
         name: ClassVar[str] = "mine"
         receptors: ClassVar[tuple[str, ...]] = ("a", "b")
         states: ClassVar[dict[str, State]] = {"x": State("mV", "x", default="g")}
@@ -217,12 +217,12 @@ def test_a_users_model_needs_only_its_class(models):
 )
 def test_models_that_contradict_themselves_are_refused(models, attributes, what):
     with pytest.raises(DescriptionError, match=what):
-        neuron_model(type("Bad", (NeuronModel,), {"__annotations__": {}, **attributes}))
+        neuron_model(type("Bad", (Neuron,), {"__annotations__": {}, **attributes}))
 
 
 def test_loading_a_users_file_again_replaces_its_model(models):
     def load():
-        return neuron_model(type("Again", (NeuronModel,), {"name": "again", "__module__": "user"}))
+        return neuron_model(type("Again", (Neuron,), {"name": "again", "__module__": "user"}))
 
     load()
     second = load()
