@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from kernel_calls import NeuronCall, PoissonCall, counters, invoke
+from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
 
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
@@ -38,6 +38,8 @@ PARAMETERS = {
     "omega": -50.0,
     "V_T_star": -50.0,
     "rate": 100.0,
+    "E_in": -60.0,
+    "g_L": 10.0,
     **{f"q_stc_{j}": 5.0 for j in (1, 2, 3)},
     **{f"q_sfa_{j}": 0.5 for j in (1, 2, 3)},
 }
@@ -53,9 +55,8 @@ def _hash(*arrays: npt.NDArray[np.generic]) -> str:
 
 
 def _neurons(model: str, precision: str, size: int) -> str:
-    described = model_named(model)()
-    given = {name: described.value(name) for name in described.parameters()}
-    given |= {name: value for name, value in PARAMETERS.items() if name in given}
+    described = model_named(model)
+    given = {key: PARAMETERS.get(key, value) for key, value in defaults(model).items()}
     quanta = dict.fromkeys(described.receptors, 2.0**-7) | {"spikes": 1.0}
     one = NeuronCall(model, given, size, precision=precision, quanta=quanta)
     least = min(LENGTHS)
