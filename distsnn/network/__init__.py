@@ -16,6 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.model import Neuron, Parameter, State, parameter
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
@@ -42,6 +43,7 @@ __all__ = [
     "ConstantCurrent",
     "Description",
     "Distribution",
+    "EquationNeuron",
     "Explicit",
     "ExplicitFile",
     "Exponential",
@@ -54,6 +56,7 @@ __all__ = [
     "Lognormal",
     "Network",
     "Neuron",
+    "NeuronModel",
     "NoiseCurrent",
     "Normal",
     "OneToOne",

@@ -90,7 +90,12 @@ def parameter(
     """
     open_low = math.isfinite(above)
     allowed = Range(above if open_low else low, high, open_low)
-    return field(default=default, metadata={_KEY: Parameter(unit, doc, allowed, on_grid)})
+    return declared(default, Parameter(unit, doc, allowed, on_grid))
+
+
+def declared(default: object, known: Parameter) -> Any:
+    """Return the field of a parameter of which all is known."""
+    return field(default=default, metadata={_KEY: known})
 
 
 @dataclass(frozen=True, eq=False)

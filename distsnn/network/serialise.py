@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.model import Neuron
 from distsnn.network.registry import model_named
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Descriptions are written with their class's name, models with their name in the registry; what
-# JSON lacks is written as an object with one of these keys.
+# Descriptions are written with their class's name, models with their name in the registry, or with
+# their equations; what JSON lacks is written as an object with one of these keys.
 _CLASS, _MODEL, _FIELDS = "is", "model", "fields"
 _ARRAY, _FLOAT, _MAP = "array", "float", "map"
 
@@ -61,6 +62,9 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
+        if isinstance(value, EquationNeuron):
+            model = encode(value.model, f"{path}/model", arrays, fingerprints)
+            return {_MODEL: model, _FIELDS: items}
         if isinstance(value, Neuron):
             return {_MODEL: value.name, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}
@@ -109,7 +113,10 @@ def decode(
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
     kind = data.get(_MODEL, data.get(_CLASS))
     made: type[Description] | None = None
-    if isinstance(kind, str):
+    if isinstance(kind, dict):
+        model = decode(kind, arrays, classes, f"{path}.model")
+        made = model.neuron if isinstance(model, NeuronModel) else None
+    elif isinstance(kind, str):
         made = model_named(kind) if _MODEL in data else classes.get(kind)
     if made is None or isabstract(made):
         raise unknown("kind of description", kind, classes, where=path)
