@@ -99,7 +99,7 @@ class NeuronCall:
         ring_rows: int = 1,
         first_gid: int = 0,
     ) -> None:
-        name = f"distsnn.kernels.neurons.{model}"
+        name = model if "_generated_" in model else f"distsnn.kernels.neurons.{model}"
         kernel = codegen.neuron_kernel(name)
         self.size, self.n = size, -(-size // 64) * 64
         padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}

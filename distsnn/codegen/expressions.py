@@ -163,7 +163,7 @@ class Writer:
         if expression.is_Pow:
             exponent = int(expression.exp)
             if exponent < 0:
-                return f"{self(sympy.Integer(1))} / {self(expression.base ** -exponent)}"
+                return f"{self(sympy.Integer(1))} / {self(expression.base**-exponent)}"
             return " * ".join([self(expression.base)] * exponent)
         constant = [one for one in _ordered(expression) if self._is_constant(one)]
         varying = [one for one in _ordered(expression) if not self._is_constant(one)]
