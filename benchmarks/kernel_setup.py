@@ -112,7 +112,7 @@ def update_loops(population: Population) -> Loops:
     neurons = make_neurons(layout, 0, SEED, False)
     planes = max(1, len(population.model.receptors))
     ring = InputRing(np.zeros((planes, 1, 1 << layout.target_bits), np.int32))
-    count = np.zeros(1, np.int64)
+    count = np.zeros(emission.COUNTS_SIZE, np.int64)
     emitted: dict[int, np.ndarray] = {
         emission.EMITTED: np.zeros(layout.n_local, np.uint32),
         emission.N_EMITTED: count,
@@ -120,7 +120,7 @@ def update_loops(population: Population) -> Loops:
         emission.GROUP_SIZE: layout.group_size,
     }
     spiked = np.zeros(layout.n_local, np.uint8)
-    call = update_call(layout, neurons, scales, ring, emitted, spiked)
+    call = update_call(layout, neurons, scales, ring, emitted, spiked, SEED)
     return Loops([call], count, population.size)
 
 

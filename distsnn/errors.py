@@ -93,6 +93,16 @@ class Stopped(DistsnnError):
         super().__init__(text)
 
 
+class StateError(DistsnnError):
+    """A neuron whose state is no number any more, or that cannot do what its input asks for.
+
+    Parameters
+    ----------
+    what : str
+        Population, gid, step, and what is wrong.
+    """
+
+
 class RunawayError(DistsnnError):
     """A population whose mean rate went over the ceiling that was set.
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, address
-from distsnn.kernels import emission, poisson, rows
+from distsnn.kernels import emission, poisson, rows, uniforms
 
 _ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_int64,
@@ -98,19 +98,21 @@ class NeuronCall:
         quanta: Mapping[str, float] | None = None,
         ring_rows: int = 1,
         first_gid: int = 0,
+        seed: int = 1,
     ) -> None:
-        name = model if "_generated_" in model else f"distsnn.kernels.neurons.{model}"
+        own = "_kernel" in model or "_generated_" in model
+        name = model if own else f"distsnn.kernels.neurons.{model}"
         kernel = codegen.neuron_kernel(name)
         self.size, self.n = size, -(-size // 64) * 64
         padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}
         self.constants = kernel.propagators(padded, dt)
-        self.variant = codegen.Variant(
+        self.variant = codegen.Variant.of(
             name,
-            precision,
-            row_bits,
-            tuple(key for key in kernel.CONSTANTS if np.ndim(self.constants[key])),
-            ("refractory",),
-            current,
+            self.constants,
+            precision=precision,
+            row_bits=row_bits,
+            counts=("refractory",),
+            current=current,
         )
         where = codegen.layout(self.variant)
         call = Call(
@@ -127,10 +129,11 @@ class NeuronCall:
         kind = np.int32 if row_bits == 32 else np.int64
         self.rows = {key: np.zeros((ring_rows, self.n), kind) for key in kernel.RECEPTORS}
         self.current = np.zeros(self.n, precision)
-        self._emitted = np.zeros(self.n, np.uint32)
-        self._count = np.zeros(1, np.int64)
+        most = emission.MOST_SPIKES if codegen.is_relay(kernel) else 1
+        self._emitted = np.zeros(most * self.n, np.uint32)
+        self.counts = np.zeros(emission.COUNTS_SIZE, np.int64)
         call.point(emission.EMITTED, self._emitted)
-        call.point(emission.N_EMITTED, self._count)
+        call.point(emission.N_EMITTED, self.counts)
         call.point(emission.GROUP_GID, first_gid + 64 * np.arange(self.n // 64, dtype=np.uint32))
         sizes = np.minimum(64, size - 64 * np.arange(self.n // 64))
         call.point(emission.GROUP_SIZE, sizes.astype(np.int32))
@@ -149,6 +152,10 @@ class NeuronCall:
                 call.scalars[where.scalars[key]] = float(self.constants[key])
         if current:
             call.point(where.current, self.current)
+        if codegen.is_random(kernel):
+            call.point(where.uniforms + uniforms.UNIFORMS, np.zeros(self.n, precision))
+            call.point(where.uniforms + uniforms.COUNTERS, counters(self.n))
+            call.table[where.uniforms + uniforms.SEED_LOW] = seed
         self.call = call
 
     def _padded(self, value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -158,7 +165,7 @@ class NeuronCall:
 
     def step(self, loop: int, *cuts: int) -> npt.NDArray[np.uint32]:
         """Run a loop, with the range cut at given neurons, and return the gids that spiked."""
-        self._count[0] = 0
+        self.counts[emission.COUNT] = 0
         for low, high in zip((0, *cuts), (*cuts, self.n), strict=True):
             assert invoke(self.call, loop, low, high) == 0
-        return self._emitted[: int(self._count[0])].copy()
+        return self._emitted[: int(self.counts[emission.COUNT])].copy()

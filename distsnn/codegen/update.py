@@ -18,19 +18,25 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.jit import Entry, cache_directory
+from distsnn.kernels import uniforms
 from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
 
+# The constant that says in how many parts a step is integrated.
+SUB_STEPS = "substeps"
+# Neurons whose sub-steps follow each other: their states stay in the first-level cache.
+_CHUNK = 256
+
 
 class NeuronKernel(Protocol):
-    """A neuron's kernel module (see `distsnn.kernels.neurons`)."""
+    """A neuron's kernel module (see `distsnn.kernels.neurons`), without what is optional."""
 
     STATES: tuple[str, ...]
     RECEPTORS: tuple[str, ...]
@@ -38,6 +44,16 @@ class NeuronKernel(Protocol):
 
     def propagators(self, parameters: Mapping[str, Floats], dt: float) -> dict[str, Floats]:
         """Return the constants."""
+
+
+def is_random(kernel: NeuronKernel) -> bool:
+    """Return whether neurons take a random number in each step."""
+    return getattr(kernel, "RANDOM", False)
+
+
+def is_relay(kernel: NeuronKernel) -> bool:
+    """Return whether a neuron may spike several times in a step."""
+    return getattr(kernel, "RELAY", False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,8 @@ class Variant:
         State variables that are integers.
     current : bool
         Whether current stimuli reach the population.
+    sub_steps : bool
+        Whether a step is integrated in several parts.
     """
 
     kernel: str
@@ -66,6 +84,23 @@ class Variant:
     per_neuron: tuple[str, ...]
     counts: tuple[str, ...]
     current: bool
+    sub_steps: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        kernel: str,
+        constants: Mapping[str, Floats],
+        *,
+        precision: str,
+        row_bits: int,
+        counts: tuple[str, ...],
+        current: bool,
+    ) -> Self:
+        """Return the variant for a population's constants."""
+        per_neuron = tuple(name for name in neuron_kernel(kernel).CONSTANTS if constants[name].ndim)
+        several = float(constants.get(SUB_STEPS, np.ones(()))) > 1.0
+        return cls(kernel, precision, row_bits, per_neuron, counts, current, several)
 
 
 @dataclass(frozen=True)
@@ -80,6 +115,8 @@ class TableLayout:
         Positions of the addresses of receptors' rings, states and per-neuron constants.
     current : int
         Position of the address of the current (real, one per neuron); unused without.
+    uniforms : int
+        First position of what `kernels.uniforms` takes; unused without.
     scalars : mapping of str to int
         Positions of shared constants in the scalars; the receptors' quanta come first, under the
         receptors' names.
@@ -94,6 +131,7 @@ class TableLayout:
     states: Mapping[str, int]
     arrays: Mapping[str, int]
     current: int
+    uniforms: int
     scalars: Mapping[str, int]
     size: int
 
@@ -116,7 +154,10 @@ def layout(variant: Variant) -> TableLayout:
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     scalars = {name: i for i, name in enumerate([*kernel.RECEPTORS, *shared])}
     first = GROUP_SIZE + 1
-    return TableLayout(first, first + 1, first + 2, rings, states, arrays, at, scalars, at + 1)
+    size = at + 1 + uniforms.TABLE_SIZE
+    return TableLayout(
+        first, first + 1, first + 2, rings, states, arrays, at, at + 1, scalars, size
+    )
 
 
 def source(variant: Variant) -> str:
@@ -128,28 +169,26 @@ def source(variant: Variant) -> str:
         is_count = name in variant.counts or constants.get(name) == "count"
         return "np.int32" if is_count else "real"
 
-    rows = [f"in_{name}" for name in receptors]
-    quanta = [f"q_{name}" for name in receptors]
-    extra = ["current"] if variant.current else []
-    inputs = [f"q_{name} * real(in_{name}[i])" for name in receptors]
-    inputs.append("current[i]" if variant.current else "real(0.0)")
-    values = [f"{name}[i]" if name in variant.per_neuron else name for name in constants]
-    results = ", ".join(f"{name}[i]" for name in states)
+    arguments = [*map(_array, states), *(f"in_{name}" for name in receptors)]
+    arguments += ["current"] if variant.current else []
+    arguments += ["u"] if is_random(kernel) else []
+    arguments += ["spiked", *(f"q_{name}" for name in receptors), *constants]
+    imported = ["step", *(["integrate"] if hasattr(kernel, "integrate") else [])]
     lines = [
         f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
-        "from distsnn.kernels.emission import emit",
-        f"from {variant.kernel} import step",
+        "from distsnn.kernels.emission import MOST_SPIKES, NO_COUNT, NOT_FINITE, blame, emit",
+        "from distsnn.kernels.uniforms import fill",
+        f"from {variant.kernel} import {', '.join(imported)}",
         f"real = np.{variant.precision}",
+        f"whole = np.{variant.precision.replace('float', 'int')}",
+        "most, bits = np.finfo(real).max, whole(np.iinfo(whole).max)",
+        "most_bits = most.view(whole)",
+        "not_finite, miscounted = np.uint8(NOT_FINITE), np.uint8(NO_COUNT)",
         "@kernel",
-        f"def advance({', '.join([*states, *rows, *extra, 'spiked', *quanta, *constants])}):",
-        f"    for i in range({states[0]}.size):",
-        f"        {results}, flag = step(",
-        f"            {', '.join([f'{name}[i]' for name in states] + inputs + values)}",
-        "        )",
-        *[f"        {row}[i] = 0" for row in rows],
-        "        spiked[i] = flag",
+        f"def advance({', '.join(arguments)}):",
+        *_neuron_loops(variant, kernel),
         "@entry",
         "def update(table, scalars, first, last, loop):",
         "    n = last - first",
@@ -159,12 +198,21 @@ def source(variant: Variant) -> str:
     row_type, row_bytes = f"np.int{variant.row_bits}", variant.row_bits // 8
     for name, at in where.states.items():
         kind = type_of(name)
-        lines.append(f"    {name} = array(table[{at}] + {bytes_of[kind]} * first, n, {kind})")
+        address = f"table[{at}] + {bytes_of[kind]} * first"
+        lines.append(f"    {_array(name)} = array({address}, n, {kind})")
     for name, at in where.rings.items():
         lines.append(f"    in_{name} = array(table[{at}] + {row_bytes} * slot, n, {row_type})")
     if variant.current:
         address = f"table[{where.current}] + {bytes_of['real']} * first"
         lines.append(f"    current = array({address}, n, real)")
+    if is_random(kernel):
+        at, own = where.uniforms, "table[{}]".format
+        counters = f"array({own(at + uniforms.COUNTERS)} + (first >> 3) * 4, n >> 3, np.uint32)"
+        rest = (uniforms.POPULATION, uniforms.SEED_LOW, uniforms.SEED_HIGH)
+        key = ", ".join(own(at + word) for word in rest)
+        address = f"{own(at + uniforms.UNIFORMS)} + {bytes_of['real']} * first"
+        lines.append(f"    u = array({address}, n, real)")
+        lines.append(f"    fill(u, {counters}, loop, {key})")
     for name in constants:
         kind = type_of(name)
         if name in where.arrays:
@@ -176,12 +224,89 @@ def source(variant: Variant) -> str:
     flags = f"table[{where.spiked}] + first"
     lines += [
         f"    spiked = array({flags}, n, np.uint8)",
-        f"    advance({', '.join([*states, *rows, *extra, 'spiked', *quanta, *constants])})",
-        f"    emit(table, {flags}, first, last)",
-        "    return 0",
-        "",
+        f"    largest = advance({', '.join(arguments)})",
+        *_fault_check(variant, kernel),
+        f"    faulty = emit(table, {flags}, first, last, loop)",
+        "    if faulty >= 0:",
+        "        state = -1",
     ]
-    return "\n".join(lines)
+    for position, name in reversed([*enumerate(states)]):
+        if type_of(name) == "real":
+            finite = f"abs({_array(name)}[faulty]) <= most"
+            lines.append(f"        state = state if {finite} else {position}")
+    return "\n".join([*lines, "        blame(table, state)", "    return 0", ""])
+
+
+def _array(state: str) -> str:
+    """Return the name of a state's array: states may be called n or i, as variables here are."""
+    return f"x_{state}"
+
+
+def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
+    """Return the loops over neurons of a variant's `advance`."""
+    states = ", ".join(f"{_array(name)}[i]" for name in kernel.STATES)
+    given = f"{states}, " if kernel.STATES else ""
+    current = "current[i]" if variant.current else "real(0.0)"
+    constants = ", ".join(
+        f"{name}[i]" if name in variant.per_neuron else name for name in kernel.CONSTANTS
+    )
+    inputs = [f"q_{name} * real(in_{name}[i])" for name in kernel.RECEPTORS]
+    inputs += [current, *(["u[i]"] if is_random(kernel) else [])]
+    new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
+    results = new if kernel.STATES else "(flag,)"
+    step = [
+        f"{results} = step({given}{', '.join(inputs)}, {constants})",
+        *(f"{_array(name)}[i] = new_{name}" for name in kernel.STATES),
+        *(f"in_{name}[i] = 0" for name in kernel.RECEPTORS),
+    ]
+    flag = "np.uint8(flag)"
+    if is_relay(kernel):
+        flag = "(np.uint8(flag) if 0 <= flag <= MOST_SPIKES else miscounted)"
+    integrate = f"{given}flag = integrate({given}{current}, {constants})"
+    several = hasattr(kernel, "integrate")
+    if several and variant.sub_steps:
+        flag = "(spiked[i] | np.uint8(flag))"
+    elif several:
+        step = [integrate, "before = flag", *step]
+        flag = "np.uint8(before | flag)"
+    step.append(f"spiked[i] = {flag}")
+    reals = [name for name in kernel.STATES if name not in variant.counts]
+    if reals:
+        # integers, as a maximum of reals would not be vectorised; the sum is a number if all are
+        sum_ = " + ".join(f"new_{name}" for name in reals)
+        step.append(f"size = whole(real({sum_}).view(whole) & bits)")
+        step.append("largest = size if size > largest else largest")
+    begin, end = "    largest = whole(0)", "    return largest"
+    if not (several and variant.sub_steps):
+        loop = ["    for i in range(spiked.size):", *(f"        {line}" for line in step)]
+        return [begin, *loop, end]
+    return [
+        begin,
+        f"    for start in range(0, spiked.size, {_CHUNK}):",
+        f"        stop = min(start + {_CHUNK}, spiked.size)",
+        "        for i in range(start, stop):",
+        "            spiked[i] = 0",
+        f"        for _ in range({SUB_STEPS}):",
+        "            for i in range(start, stop):",
+        f"                {integrate}",
+        "                spiked[i] |= np.uint8(flag)",
+        "        for i in range(start, stop):",
+        *(f"            {line}" for line in step),
+        end,
+    ]
+
+
+def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
+    """Return the lines that flag neurons whose states are no numbers, if there are any."""
+    reals = [name for name in kernel.STATES if name not in variant.counts]
+    if not reals:
+        return []
+    return [
+        "    if largest > most_bits:",
+        "        for i in range(n):",
+        f"            if not abs({' + '.join(f'{_array(name)}[i]' for name in reals)}) <= most:",
+        "                spiked[i] = not_finite",
+    ]
 
 
 def sources_digest(name: str) -> str:

@@ -11,7 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.codegen.equations import kernel_of
 from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call
-from distsnn.kernels import emission
+from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
 from distsnn.network import EquationNeuron, Neuron, Population, SpikeSource, Value, coded
@@ -155,6 +155,7 @@ def update_call(
     ring: InputRing,
     emitted: Mapping[int, npt.NDArray[Any]],
     spiked: npt.NDArray[np.uint8],
+    seed: int,
 ) -> Call:
     """Return the update call of a population.
 
@@ -172,11 +173,13 @@ def update_call(
         Arrays for the emission words of the table.
     spiked : ndarray of uint8, shape (n_local,)
         Scratch.
+    seed : int
+        The run's seed.
     """
     if isinstance(neurons.population.model, SpikeSource):
         call = _source_call(layout, neurons)
     else:
-        call = _neuron_call(layout, neurons, quanta, ring, spiked)
+        call = _neuron_call(layout, neurons, quanta, ring, spiked, seed)
     for at, array in emitted.items():
         call.point(at, array)
     return call
@@ -209,17 +212,18 @@ def _neuron_call(
     quanta: Quanta,
     ring: InputRing,
     spiked: npt.NDArray[np.uint8],
+    seed: int,
 ) -> Call:
     population, model = neurons.population, neurons.population.model
     kernel = codegen.neuron_kernel(kernel_name(model))
     constants = kernel.propagators(neurons.parameters, layout.network.dt)
-    variant = codegen.Variant(
+    variant = codegen.Variant.of(
         kernel_name(model),
-        population.precision,
-        ring.bits,
-        tuple(name for name in kernel.CONSTANTS if constants[name].ndim),
-        tuple(name for name, state in model.states.items() if state.integer),
-        neurons.current is not None,
+        constants,
+        precision=population.precision,
+        row_bits=ring.bits,
+        counts=tuple(name for name, state in model.states.items() if state.integer),
+        current=neurons.current is not None,
     )
     where = codegen.layout(variant)
     call = Call(
@@ -244,4 +248,20 @@ def _neuron_call(
             call.scalars[where.scalars[name]] = float(constants[name])
     if neurons.current is not None:
         call.point(where.current, neurons.current, neurons.first)
+    if codegen.is_random(kernel):
+        at, size = where.uniforms, neurons.last - neurons.first
+        call.point(at + uniforms.UNIFORMS, np.zeros(size, population.precision), neurons.first)
+        call.point(at + uniforms.COUNTERS, layout.counters)
+        call.table[at + uniforms.POPULATION] = neurons.index
+        call.table[at + uniforms.SEED_LOW] = seed & 0xFFFFFFFF
+        call.table[at + uniforms.SEED_HIGH] = seed >> 32
     return call
+
+
+def spikes_per_step(population: Population) -> int:
+    """Return the most spikes of one of its neurons in a step."""
+    model = population.model
+    if isinstance(model, SpikeSource):
+        return 1
+    relay = codegen.is_relay(codegen.neuron_kernel(kernel_name(model)))
+    return emission.MOST_SPIKES if relay else 1

@@ -9,11 +9,18 @@ import numpy.typing as npt
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.layout import Layout
-from distsnn.engine.populations import InputRing, Neurons, make_neurons, update_call
+from distsnn.engine.populations import (
+    InputRing,
+    Neurons,
+    make_neurons,
+    spikes_per_step,
+    update_call,
+)
 from distsnn.engine.probes import Probe, most_steps, probes
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
+from distsnn.errors import StateError
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import Quanta
 
@@ -45,11 +52,11 @@ class Exchange(Protocol):
 class _Alone:
     """The buffers of an engine that has no other ranks."""
 
-    def __init__(self, n_local: int, epoch_steps: int) -> None:
+    def __init__(self, most_spikes: int, epoch_steps: int) -> None:
         # one loop's spikes are taken from the outbox before the next's are written over them
-        self.outbox = np.zeros(1 + epoch_steps + n_local * epoch_steps, np.int32)
-        self.arrival_gid = np.zeros(n_local + 1, np.uint32)
-        self.arrival_step = np.zeros(n_local + 1, np.int64)
+        self.outbox = np.zeros(1 + epoch_steps + most_spikes * epoch_steps, np.int32)
+        self.arrival_gid = np.zeros(most_spikes + 1, np.uint32)
+        self.arrival_step = np.zeros(most_spikes + 1, np.int64)
         self.arrivals = np.zeros(1, np.int64)
         self.table = np.zeros(1, np.int64)
         self.scalars = np.zeros(1)
@@ -83,6 +90,8 @@ class RankEngine:
         Populations by name.
     probes : list of Probe
         State recordings.
+    most_spikes : int
+        Most spikes of this rank in one step.
     step : int
         Loops done.
     """
@@ -98,7 +107,11 @@ class RankEngine:
         self.ring = self._make_ring()
         self._state = np.zeros(loop.STATE_SIZE, np.int64)
         self._spent = np.zeros(loop.TICKS_SIZE, np.int64)
-        size = max(_LEAST_BUFFER, 2 * layout.n_local)
+        self.most_spikes = sum(
+            spikes_per_step(one.population) * (one.last - one.first)
+            for one in self.neurons.values()
+        )
+        size = max(_LEAST_BUFFER, 2 * self.most_spikes)
         self._spike_step = np.empty(size, np.int32)
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
@@ -129,14 +142,14 @@ class RankEngine:
         """
         self.history = History(reach)
         layout = self.layout
-        self._exchange = exchange or _Alone(layout.n_local, epoch_steps)
+        self._exchange = exchange or _Alone(self.most_spikes, epoch_steps)
         swap = self._exchange
         state = self._state
         state[loop.EPOCH_STEPS] = epoch_steps
-        state[loop.LARGEST_STEP] = layout.n_local
+        state[loop.LARGEST_STEP] = self.most_spikes
         emitted: dict[int, npt.NDArray[Any]] = {
             emission.EMITTED: swap.outbox[1 + epoch_steps :],
-            emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + 1],
+            emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
             emission.GROUP_GID: layout.group_gid,
             emission.GROUP_SIZE: layout.group_size,
         }
@@ -149,7 +162,7 @@ class RankEngine:
             "collects": [one.collect for one in self.deliveries if one.collect is not None],
             "stimuli": stimulus_calls(layout, self.quanta, self.ring, self.neurons, self.seed),
             "updates": [
-                update_call(layout, one, self.quanta, self.ring, emitted, self._spiked)
+                update_call(layout, one, self.quanta, self.ring, emitted, self._spiked, self.seed)
                 for one in self.neurons.values()
                 if one.first < one.last
             ],
@@ -267,6 +280,22 @@ class RankEngine:
         mine = self.layout.is_local(gids)
         if mine.any():
             self.history.append(steps[mine], gids[mine])
+
+    def fault(self) -> StateError | None:
+        """Return what went wrong first with a neuron of this rank, if anything did."""
+        first = self._state[loop.N_EMITTED :]
+        if first[emission.FAULT] == 0:
+            return None
+        gid, step = int(first[emission.FAULT_GID]), int(first[emission.FAULT_LOOP]) + 1
+        network = self.layout.network
+        starts = [*network.first_gid.values()]
+        population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
+        if first[emission.FAULT] == emission.NO_COUNT:
+            what = f"it can relay 0 to {emission.MOST_SPIKES} spikes a step, its input is others"
+        else:
+            name = [*population.model.states][int(first[emission.FAULT_STATE])]
+            what = f"{name} is not finite"
+        return StateError(f"population {population.name!r}, gid {gid}, step {step}: {what}")
 
     def _at(self, k: int, *, stop: int) -> None:
         state = self._state

@@ -1,5 +1,8 @@
 """From flags of spiking neurons to a list of gids, and neurons that emit given spikes.
 
+A flag is the number of a neuron's spikes in this loop, up to MOST_SPIKES; above, it says that
+something went wrong (NOT_FINITE or NO_COUNT).
+
 Axes: g group of 64 neurons; the last group of a population may be ragged, and what its padding
 does is ignored here.
 """
@@ -10,23 +13,34 @@ from distsnn.jit import array, entry, inline
 
 # The first words of every update entry's table: where emitted gids go, and whose they are.
 EMITTED, N_EMITTED, GROUP_GID, GROUP_SIZE = 0, 1, 2, 3
+# Behind N_EMITTED's address: the number of spikes, and the first fault (0: none) with its flag,
+# gid, loop, and state variable's position (-1 where it is not known).
+COUNT, FAULT, FAULT_GID, FAULT_LOOP, FAULT_STATE = range(5)
+COUNTS_SIZE = 5
 # A spike source's table goes on with its events and the position in them.
 EVENT_STEPS, EVENT_GIDS, N_EVENTS, POSITION = 4, 5, 6, 7
 SOURCE_TABLE_SIZE = 8
+
+MOST_SPIKES = 127
+NOT_FINITE, NO_COUNT = 128, 129
 
 _MOST = 1 << 31
 
 
 @inline
-def emit(table, spiked_address, first, last):
-    """Append the gids of flagged neurons (uint8 flags at an address) in ascending order."""
+def emit(table, spiked_address, first, last, loop):
+    """Append the gids of flagged neurons (uint8 flags at an address) in ascending order.
+
+    Returns the position (from `first`) of the neuron of the rank's first fault, if it is among
+    them, or -1.
+    """
     flags = array(spiked_address, last - first, np.uint8)
     words = array(spiked_address, (last - first) >> 3, np.uint64)
     gid = array(table[GROUP_GID], last >> 6, np.uint32)
     size = array(table[GROUP_SIZE], last >> 6, np.int32)
-    count = array(table[N_EMITTED], 1, np.int64)
+    counts = array(table[N_EMITTED], COUNTS_SIZE, np.int64)
     out = array(table[EMITTED], _MOST, np.uint32)
-    n = count[0]
+    n, faulty = counts[COUNT], -1
     for g in range((last - first) >> 6):
         any_word = np.uint64(0)
         for w in range(8):
@@ -34,10 +48,25 @@ def emit(table, spiked_address, first, last):
         if any_word != 0:
             group = (first >> 6) + g
             for lane in range(size[group]):
-                if flags[64 * g + lane] != 0:
+                flag = np.int64(flags[64 * g + lane])
+                if flag > MOST_SPIKES:
+                    if counts[FAULT] == 0:
+                        counts[FAULT], counts[FAULT_LOOP] = flag, loop
+                        counts[FAULT_GID] = np.int64(gid[group]) + lane
+                        counts[FAULT_STATE] = -1
+                        faulty = 64 * g + lane
+                    flag = 0
+                for _ in range(flag):
                     out[n] = gid[group] + np.uint32(lane)
                     n += 1
-    count[0] = n
+    counts[COUNT] = n
+    return faulty
+
+
+@inline
+def blame(table, state):
+    """Set the position of the state variable of the first fault."""
+    array(table[N_EMITTED], COUNTS_SIZE, np.int64)[FAULT_STATE] = state
 
 
 @entry
@@ -45,16 +74,16 @@ def spike_source(table, scalars, first, last, step):
     """Emit the given spikes of this loop (events sorted by loop index, then gid)."""
     steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)
     gids = array(table[EVENT_GIDS], table[N_EVENTS], np.uint32)
-    count = array(table[N_EMITTED], 1, np.int64)
+    count = array(table[N_EMITTED], COUNTS_SIZE, np.int64)
     out = array(table[EMITTED], _MOST, np.uint32)
     at = table[POSITION]
     while at < steps.size and steps[at] < step:
         at += 1
-    n = count[0]
+    n = count[COUNT]
     while at < steps.size and steps[at] == step:
         out[n] = gids[at]
         n += 1
         at += 1
-    count[0] = n
+    count[COUNT] = n
     table[POSITION] = at
     return 0

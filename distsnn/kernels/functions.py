@@ -26,6 +26,13 @@ _E6, _E7, _E8, _E9 = 1 / 720, 1 / 5040, 1 / 40320, 1 / 362880
 _E10, _E11, _E12, _E13 = 1 / 3628800, 1 / 39916800, 1 / 479001600, 1 / 6227020800
 _E14 = 1 / 87178291200
 
+# The same in float32; the polynomial is (e^r - 1 - r) / r^2, fitted for the smallest largest error.
+_LEAST_32, _MOST_32 = np.float32(-87.0), np.float32(88.0)
+_LOG2_E_32, _ROUND_32, _ONE_32 = np.float32(_LOG2_E), np.float32(12582912.0), np.float32(1.0)
+_LN2_HIGH_32, _LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_F2, _F3, _F4 = np.float32(0.5), np.float32(0.16666576), np.float32(0.041666374)
+_F5, _F6 = np.float32(0.008363295), np.float32(0.001394131)
+
 
 @inline
 def _expm1_reduced(r):
@@ -44,12 +51,34 @@ def _reduced(x):
 
 
 @inline
-def exp(x):
-    """Return e^x (float64), clamped to the range of normal numbers."""
+def _exp64(x):
     n, r = _reduced(x)
     y = _expm1_reduced(r) + 1.0
     bits = np.float64(y).view(np.int64) + (np.int64(n) << np.int64(52))
     return np.int64(bits).view(np.float64)
+
+
+@inline
+def _exp32(x):
+    x = min(max(x, _LEAST_32), _MOST_32)
+    n = (x * _LOG2_E_32 + _ROUND_32) - _ROUND_32
+    r = (x - n * _LN2_HIGH_32) - n * _LN2_LOW_32
+    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
+    y = (p * (r * r) + r) + _ONE_32
+    bits = np.int32(np.float32(y).view(np.int32) + np.int32(np.int32(n) << np.int32(23)))
+    return bits.view(np.float32)
+
+
+def exp(x):
+    """Return e^x, clamped to the range of normal numbers, in x's precision (in Python float64)."""
+    return _exp64(x)
+
+
+@overload(exp, jit_options={"forceinline": True, **FLAGS})
+def _exp(x):
+    if x == types.float32:
+        return lambda x: _exp32(x)
+    return lambda x: _exp64(x)
 
 
 @inline
@@ -91,8 +120,11 @@ def log_of_complement(p):
 
 
 def flush(x):
-    """Return x, or 0 where it is so small that silent neurons would end on slow denormals."""
-    return x if abs(x) > 1e-20 else x * 0
+    """Return x, or 0 where it is so small that silent neurons would end on slow denormals.
+
+    What is no number stays none: it must be seen.
+    """
+    return x * 0 if abs(x) <= 1e-20 else x
 
 
 @overload(flush, jit_options={"forceinline": True, **FLAGS})
@@ -102,9 +134,65 @@ def _flush(x):
     least, zero = real(1e-20), real(0.0)
 
     def compiled(x):
-        return x if abs(x) > least else zero
+        return zero if abs(x) <= least else x
 
     return compiled
+
+
+@inline
+def _exprel64(x):
+    n, r = _reduced(x)
+    scale = np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)
+    grown = scale * _expm1_reduced(r) + (scale - 1.0)
+    return 1.0 if x == 0.0 else grown / x
+
+
+@inline
+def _exprel32(x):
+    one = np.float32(1.0)
+    clamped = min(max(x, _LEAST_32), _MOST_32)
+    n = (clamped * _LOG2_E_32 + _ROUND_32) - _ROUND_32
+    r = (clamped - n * _LN2_HIGH_32) - n * _LN2_LOW_32
+    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
+    bits = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
+    scale = bits.view(np.float32)
+    grown = scale * (p * (r * r) + r) + (scale - one)
+    return one if x == np.float32(0.0) else grown / x
+
+
+def exprel(x):
+    """Return (e^x - 1)/x, 1 at 0, in x's precision (in Python float64)."""
+    return _exprel64(x)
+
+
+@overload(exprel, jit_options={"forceinline": True, **FLAGS})
+def _exprel(x):
+    if x == types.float32:
+        return lambda x: _exprel32(x)
+    return lambda x: _exprel64(x)
+
+
+def checked_log(x):
+    """Return the logarithm of x in its precision; -inf at 0 and no number below."""
+    return log(x) if x > 0.0 else (-np.inf if x == 0.0 else np.nan)
+
+
+@overload(checked_log, jit_options={"forceinline": True, **FLAGS})
+def _checked_log(x):
+    real = np.float32 if x == types.float32 else np.float64
+    least, none = real(-np.inf), real(np.nan)
+
+    def compiled(x):
+        found = real(log(np.float64(x)))
+        return found if x > real(0.0) else (least if x == real(0.0) else none)
+
+    return compiled
+
+
+@inline
+def power(x, y):
+    """Return x^y of a positive x, in the arguments' precision; no number where x is negative."""
+    return exp(y * checked_log(x))
 
 
 @kernel

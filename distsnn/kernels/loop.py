@@ -42,14 +42,18 @@ CALL_SIZE = 9
     EPOCH_END,
     EPOCH_STEPS,  # most loops in an epoch
     N_EMITTED,  # this rank's spikes of the epoch so far
+    FAULT,  # these four: the first fault of a neuron (kernels.emission)
+    FAULT_GID,
+    FAULT_LOOP,
+    FAULT_STATE,
     PENDING,  # spikes in the arrival lists that are not delivered to all row sets
     PENDING_AT,  # next row set to deliver them to
     N_SPIKES,  # spikes in the buffer for Python
     LARGEST_STEP,  # most spikes this rank can emit in one loop
     ERROR,  # the exchange's error code
     EPOCHS,
-) = range(12)
-STATE_SIZE = 12
+) = range(16)
+STATE_SIZE = 16
 
 # Where the time goes, in ticks.
 COLLECT, STIMULI, UPDATE, PROBES, DELIVER, EXCHANGE, RECORD = range(7)

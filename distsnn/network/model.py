@@ -30,12 +30,15 @@ class Parameter:
         Allowed values.
     on_grid : bool
         Whether given values must be multiples of dt (draws are rounded to it).
+    integer : bool
+        Whether it is one whole number for all neurons.
     """
 
     unit: str
     doc: str
     allowed: Range
     on_grid: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def parameter(
     high: float = math.inf,
     above: float = -math.inf,
     on_grid: bool = False,
+    integer: bool = False,
 ) -> Any:
     """Declare a parameter of a neuron model: a field with its unit, meaning and range.
 
@@ -87,10 +91,12 @@ def parameter(
         Bound that values must exceed (in place of `low`).
     on_grid : bool
         Whether given values must be multiples of dt.
+    integer : bool
+        Whether it is one whole number for all neurons.
     """
     open_low = math.isfinite(above)
     allowed = Range(above if open_low else low, high, open_low)
-    return declared(default, Parameter(unit, doc, allowed, on_grid))
+    return declared(default, Parameter(unit, doc, allowed, on_grid, integer))
 
 
 def declared(default: object, known: Parameter) -> Any:
@@ -174,6 +180,10 @@ class Neuron(Description):
             value, place = self.value(name), f"{where}, field {name}"
             if isinstance(value, np.ndarray):
                 check_shape(value, (size,), where=place, of="one value per neuron")
+            if known.integer and not (isinstance(value, float) and value.is_integer()):
+                raise DescriptionError(
+                    "must be one whole number for all neurons", where=place, value=value
+                )
             check_value(value, known.allowed, where=place)
         for smaller, larger in self.ordered:
             self._check_order(smaller, larger, where=where)

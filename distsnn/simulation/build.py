@@ -151,9 +151,10 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     smallest = -communicator.allreduce_max(-mine)
     reach = communicator.allreduce_max(wired.largest_delay)
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
-    room = _MOST_SPIKES // (network.n_neurons + communicator.size)
+    most_spikes = communicator.allgather(engine.most_spikes)
+    room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
     epoch_steps = max(1, min(smallest, _LONGEST_EPOCH, room))
-    exchange = communicator.exchange(layout.n_neurons, network.n_neurons, epoch_steps)
+    exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
     synapses = sum(communicator.allgather(wired.synapses))

@@ -359,12 +359,12 @@ class Simulation:
         begin = time.perf_counter()
         self._engine.run(n_steps, self._take)
         self._heartbeat.step = self._engine.step
-        failure: Exception | None = None
+        failure: Exception | None = self._engine.fault()
         if self._recorder is not None:
             now = time.perf_counter()
             self._recorder.drain()
             self._times.recording_s += time.perf_counter() - now
-            failure = self._recorder.failure
+            failure = self._recorder.failure or failure
         else:
             for probe in self._engine.probes:
                 probe.drain()

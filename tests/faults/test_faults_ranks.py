@@ -53,6 +53,16 @@ def test_different_networks_on_two_ranks_are_refused(small: Path) -> None:
     assert ended.code == 2
 
 
+@pytest.mark.parametrize("neuron", [3, 399])
+def test_state_that_is_not_finite_ends_the_job(small: Path, neuron: int, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    words = ("--set", f"infinite={neuron}", "--time", "100", "--ranks", "2", "--out", out)
+    ended = run("run", small, *words)
+    one_message(ended, f"population 'E', gid {neuron}, step 42: V_m is not finite$")
+    assert ended.code == 1
+    assert "failed: population 'E'" in run("info", out).out
+
+
 def test_number_of_ranks_that_the_job_does_not_have_is_refused(small: Path) -> None:
     ended = run("run", small, "--time", "10", "--ranks", "3", ranks=2)
     one_message(ended, "--ranks: this job has 2 ranks; given 3")

@@ -8,6 +8,14 @@ A module defines
 - ``step(*states, *inputs, current, *constants) -> (*states, spiked)``: branch-free, in `inline`;
   inputs arrive in the receptor's unit, `current` in pA.
 
+and, where the model needs it,
+
+- ``integrate(*states, current, *constants) -> (*states, spiked)``: called before `step`, as often
+  as the constant "substeps" says, each time over dt/substeps; what of the constants depends on the
+  length of a part is `propagators`' business. The neuron spikes if any of the calls says so;
+- ``RANDOM = True``: `step` takes a random number in (0, 1) after `current`;
+- ``RELAY = True``: `step` returns the number of spikes in place of a bool.
+
 `distsnn.codegen` wraps a step into the loop over neurons, for float32 and float64, for constants
 that are shared or one per neuron.
 """

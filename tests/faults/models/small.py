@@ -20,14 +20,24 @@ from distsnn.network import (
 )
 
 
-def build(neurons: int = 400, fault: str = "", rank: int = 0, bytes: int = 0, state: bool = False):
+def build(
+    neurons: int = 400,
+    fault: str = "",
+    rank: int = 0,
+    bytes: int = 0,
+    state: bool = False,
+    infinite: int = -1,
+):
     if int(os.environ.get("PMI_RANK", "0")) == rank:
         if fault == "full":
             # No file may grow beyond this, as if the disk were full.
             resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
         elif fault:
             fail(fault)
-    e = Population("E", neurons, IafPscExp(), {"V_m": Normal(-60.0, 3.0)})
+    model = IafPscExp()
+    if infinite >= 0:  # this neuron's potential leaves all numbers in step 42
+        model = IafPscExp(C_m=1.0, I_e=[-1e38 * (i == infinite) for i in range(neurons)])
+    e = Population("E", neurons, model, {"V_m": Normal(-60.0, 3.0)})
     weight = 30.0
     if fault == "different" and int(os.environ.get("PMI_RANK", "0")) == rank:
         weight = 31.0

@@ -171,7 +171,7 @@ MODELS = {
     "coba, exponential euler": replace(COBA, method="exponential_euler", substeps=2),
     "coba, rk4": replace(COBA, method="rk4"),
 }
-DRIVE = {"own_adex": 700.0, "own_izhikevich": 10.0, "own_coba": 120.0}
+DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
 WEIGHTS = {"own_adex": 30, "own_izhikevich": 3, "own_coba": 6}
 
 

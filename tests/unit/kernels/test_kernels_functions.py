@@ -8,6 +8,7 @@ import pytest
 
 from distsnn.jit import kernel
 from distsnn.kernels.functions import (
+    exp,
     exp_array,
     expm1_array,
     flush,
@@ -116,10 +117,34 @@ def _flushed(x, out):
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 def test_flush_zeroes_what_is_too_small_and_nothing_else(real: type) -> None:
     tiny = np.finfo(real).smallest_subnormal
-    x = np.array([0.0, tiny, -tiny, 9e-21, -9e-21, 2e-20, -2e-20, 1.0, -3.5], real)
+    x = np.array([0.0, tiny, -tiny, 9e-21, -9e-21, 2e-20, 1.0, -3.5, np.inf, np.nan], real)
     out = np.empty_like(x)
     _flushed(x, out)
-    np.testing.assert_array_equal(out, np.where(np.abs(x) > 1e-20, x, 0))
-    assert [flush(value) for value in x.tolist()] == [
-        value if abs(value) > 1e-20 else 0.0 for value in x.tolist()
-    ]
+    np.testing.assert_array_equal(out, np.where(np.abs(x) <= 1e-20, 0, x))
+    np.testing.assert_array_equal(
+        [flush(value) for value in x.tolist()], np.where(np.abs(x) <= 1e-20, 0, x)
+    )
+
+
+@kernel
+def _exp_of(x, out):
+    for i in range(x.size):
+        out[i] = exp(x[i])
+
+
+def test_exp_of_float32_is_within_an_ulp_and_stays_float32() -> None:
+    x = _around(np.random.default_rng(1), -87.0, 88.0).astype(np.float32)
+    out = np.empty_like(x)
+    _exp_of(x, out)
+    exact = np.exp(x.astype(np.float64))
+    assert np.max(np.abs(out - exact) / np.spacing(exact.astype(np.float32))) < 1.1
+    _exp_of(np.array([-np.inf, -1e9, 0.0, 1e9, np.inf], np.float32), out[:5])
+    assert np.all(np.isfinite(out[:5])) and out[2] == 1.0 and out[0] == out[1]
+
+
+def test_exp_of_float64_is_that_of_arrays() -> None:
+    x = np.random.default_rng(1).uniform(-700.0, 700.0, 1000)
+    out = np.empty_like(x)
+    _exp_of(x, out)
+    np.testing.assert_array_equal(out, exp_array(x))
+    assert exp(1.5) == exp_array(1.5)

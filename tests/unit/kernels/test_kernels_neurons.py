@@ -8,6 +8,7 @@ import pytest
 from kernel_calls import NeuronCall
 
 from distsnn.codegen import update as codegen
+from distsnn.kernels import uniforms
 
 Floats = npt.NDArray[np.float64]
 
@@ -260,6 +261,7 @@ def test_variants_have_layouts_without_overlap() -> None:
                 where.mask,
                 where.stride,
                 where.current,
+                *range(where.uniforms, where.uniforms + uniforms.TABLE_SIZE),
                 *where.rings.values(),
                 *where.states.values(),
                 *where.arrays.values(),
