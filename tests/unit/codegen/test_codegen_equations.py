@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ States = dict[str, Floats]
 Slopes = Callable[[States, dict[str, Floats], Floats], States]
 
 DT = 0.1
+PIPED: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 
 
 def _adex(s: States, p: dict[str, Floats], current: Floats) -> States:
@@ -192,8 +194,10 @@ def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
     return p[relative] if relative else np.zeros(())
 
 
-@pytest.mark.parametrize("per_neuron", [False, True], ids=["shared", "own"])
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(
+    ("name", "per_neuron"),
+    [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)],
+)
 def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
     model, n = MODELS[name], 70
     rng = np.random.default_rng(3)
@@ -224,9 +228,7 @@ def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
         total += spiked.size
         for state, values in reference.states.items():
             found = one.states[state][:n] + offset[state]
-            np.testing.assert_allclose(
-                found, values, rtol=1e-11, atol=1e-10, err_msg=f"{state} {k}"
-            )
+            np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-10, err_msg=state)
             # what is left of rounding must not grow into a spike's step
             reference.states[state] = found
         if model.refractory:
@@ -234,8 +236,7 @@ def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
     assert total > n
 
 
-@pytest.mark.parametrize("per_neuron", [False, True], ids=["shared", "own"])
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("precision", "per_neuron"), [("float32", False), ("float64", True)])
 def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> None:
     n, rng = 200, np.random.default_rng(5)
     p = _parameters(LIF, n if per_neuron else None, 6)
@@ -250,10 +251,9 @@ def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> Non
         np.testing.assert_array_equal(own.step(k), gids)
         total += gids.size
     assert total > 5 * n
+    atol = 1e-3 if precision == "float32" else 1e-9
     for name, values in built_in.states.items():
-        np.testing.assert_allclose(
-            own.states[name], values, rtol=0, atol=1e-3 if precision == "float32" else 1e-9
-        )
+        np.testing.assert_allclose(own.states[name], values, rtol=0, atol=atol)
 
 
 def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
@@ -322,20 +322,19 @@ def test_functions_mean_what_they_say() -> None:
         np.testing.assert_allclose(one.states["x"], 0.9 * x, rtol=rtol)
 
 
-@pytest.mark.parametrize("model", [*MODELS.values(), LIF], ids=[*MODELS, "lif"])
+@pytest.mark.parametrize("model", [ADEX, COBA, LIF], ids=lambda model: model.name)
 def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
-    one = NeuronCall(kernel_of(model), _parameters(model, None, 0), 64, precision="float32")
-    one.step(0)
     kernel = neuron_kernel(kernel_of(model))
-    for name in ("step", "integrate")[: 1 + (model.substeps > 1)]:
-        results = getattr(kernel, name).nopython_signatures[-1].return_type
-        reals = [str(one) for one in results][: len(model.dynamics.states)]
-        signatures = {
-            tuple(str(one) for one in found.return_type)[: len(reals)]
-            for found in getattr(kernel, name).nopython_signatures
-            if "float32" in str(found.args[0])
-        }
-        assert signatures == {("float32",) * len(reals)}
+    real, states = np.float32(0.5), model.dynamics.states
+    constants = [np.int32(1) if kind == "count" else real for kind in kernel.CONSTANTS.values()]
+    for name, inputs in {"integrate": 0, "step": len(model.receptors)}.items():
+        if name == "integrate" and model.substeps == 1:
+            continue
+        function = getattr(kernel, name)
+        function(*[real] * len(states), np.int32(0), *[real] * (inputs + 1), *constants)
+        (signature,) = function.nopython_signatures
+        kinds = [str(one) for one in signature.return_type]
+        assert kinds == [*["float32"] * len(states), "int32", "bool"]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -363,18 +362,8 @@ def test_the_text_is_the_same_in_every_process() -> None:
     )
     own = "".join(map(kernel_text, (LIF, ADEX, IZHIKEVICH, COBA)))
     for seed in ("1", "2"):
-        environment = {
-            **os.environ,
-            "PYTHONHASHSEED": seed,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        made = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        paths = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        made = subprocess.run([sys.executable, "-c", code], env=os.environ | paths, **PIPED)
         assert made.stdout == own
 
 
