@@ -48,6 +48,26 @@ def _arguments(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _brette(
+    synapses: str, neurons: int, *, distsnn_ms: int, brian2_ms: int, nest_ms: int | None = None
+) -> Case:
+    """Return a benchmark of Brette et al. (2007)."""
+    peers = {
+        "brian2": Peer(
+            "brian2_brette.py",
+            _arguments(f"--synapses {synapses} --neurons {neurons} --time {brian2_ms}"),
+        )
+    }
+    if nest_ms is not None:
+        arguments = _arguments(f"--neurons {neurons} --time {nest_ms}")
+        peers["nest"] = Peer(f"nest_brette_{synapses}.py", arguments)
+    return Case(
+        f"{synapses}-{neurons // 1000}k",
+        _arguments(f"brette_{synapses} --set neurons={neurons} --time {distsnn_ms} --warmup 200"),
+        peers,
+    )
+
+
 # A simulator runs for about a second or more; slower ones for a shorter biological time.
 CASES = {
     case.name: case
@@ -70,21 +90,14 @@ CASES = {
                 "brian2": Peer("brian2_brunel.py", _arguments("--order 2500 --time 1000")),
             },
         ),
+        _brette("cuba", 40_000, distsnn_ms=5000, brian2_ms=2000, nest_ms=1000),
+        _brette("cuba", 4_000, distsnn_ms=20_000, brian2_ms=10_000, nest_ms=5000),
+        _brette("coba", 40_000, distsnn_ms=5000, brian2_ms=2000),
+        _brette("coba", 4_000, distsnn_ms=20_000, brian2_ms=10_000),
         Case(
-            "cuba-40k",
-            _arguments("brette_cuba --set neurons=40000 --time 5000 --warmup 200"),
-            {
-                "brian2": Peer("brian2_brette_cuba.py", _arguments("--neurons 40000 --time 2000")),
-                "nest": Peer("nest_brette_cuba.py", _arguments("--neurons 40000 --time 1000")),
-            },
-        ),
-        Case(
-            "cuba-4k",
-            _arguments("brette_cuba --set neurons=4000 --time 20000 --warmup 200"),
-            {
-                "brian2": Peer("brian2_brette_cuba.py", _arguments("--neurons 4000 --time 10000")),
-                "nest": Peer("nest_brette_cuba.py", _arguments("--neurons 4000 --time 5000")),
-            },
+            "izhikevich",
+            _arguments("benchmarks/networks/izhikevich.py --time 2000 --warmup 200"),
+            {"brian2": Peer("brian2_izhikevich.py", _arguments("--time 1000"))},
         ),
         Case("recording", _arguments("microcircuit --time 2000 --warmup 500")),
     )
@@ -137,5 +150,6 @@ FIGURES = (
     Figure("pd14-0.1", "rtf", 0.2, 0.1),
     Figure("cuba-40k", "rtf", 0.35, 0.15),
     Figure("brunel", "rtf", 0.9, 0.4),
+    Figure("coba-40k", "rtf", 0.62, 0.35),
     Figure("recording", "overhead", 0.05, 0.01, "all spikes against none", 100.0, " %"),
 )

@@ -11,7 +11,8 @@ from kernel_setup import SEED, Spikes, layout_of, poisson_loops, update_loops
 
 from distsnn import jit
 from distsnn.counter_rng import GOLDEN, mix
-from distsnn.engine import wiring
+from distsnn.engine import snapshot, wiring
+from distsnn.engine.rank_engine import RankEngine
 from distsnn.kernels import functions, sampling
 from distsnn.network import (
     AllToAll,
@@ -39,6 +40,7 @@ NEURONS = 4096  # their state stays in the second-level cache
 LOOPS = 100
 VALUES = 100_000
 
+Value = float | Normal
 # The equations of IafPscExp.
 OWN_LIF = NeuronModel(
     """
@@ -132,6 +134,25 @@ def test_wiring(measure: Measure, rule: Rule) -> None:
     layout, scales = layout_of(network), quanta(network)
     synapses = wiring.build(layout, scales, SEED).synapses
     measure(lambda: wiring.build(layout, scales, SEED), synapses, "synapse")
+
+
+@pytest.mark.parametrize("weight", [87.8, Normal(87.8, 8.78)], ids=["constant", "drawn"])
+@pytest.mark.parametrize("delay", [1.5, Normal(1.5, 0.75)], ids=["one_delay", "delays"])
+@pytest.mark.parametrize("storage", ["pull", "push", "explicit", "procedural"])
+def test_digest(measure: Measure, weight: Value, delay: Value, storage: str) -> None:
+    """Eight million synapses of the microcircuit's run length; procedural ones are drawn too."""
+    pre, post = (
+        Population("pre", 4000, IafPscExpShared()),
+        Population("post", 38_000, IafPscExpShared()),
+    )
+    network = Network(
+        [pre, post], [Projection(pre, post, FixedOutdegree(2000), weight=weight, delay=delay)]
+    )
+    layout, scales = layout_of(network), quanta(network)
+    stored = storage in ("explicit", "procedural")
+    options = {"storage": storage} if stored else {"delivery": storage}
+    engine = RankEngine(layout, scales, wiring.build(layout, scales, SEED, **options), SEED)
+    measure(lambda: snapshot.wiring(engine), engine.wiring.synapses, "synapse")
 
 
 @jit.kernel

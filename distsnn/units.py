@@ -1,4 +1,7 @@
-"""Milliseconds to integer steps: done once, at the description; inside, time is integer steps."""
+"""Milliseconds to integer steps, and numbers in words.
+
+Times are converted once, at the description; inside, time is integer steps.
+"""
 
 import math
 
@@ -52,3 +55,8 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
             allowed=f"multiples of dt = {dt} ms, such as {whole * dt:.10g} ms",
         )
     return whole
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number of things in words: ``1 rank``, ``1,200 ranks``; the plural is noun + s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

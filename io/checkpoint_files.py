@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +79,19 @@ def seal(attributes: Mapping[str, Any]) -> str:
 
 def sync(folder: Path) -> None:
     """Have the system write all files and folders below a folder to the disk (fsync)."""
+    sync_files(folder, folder.rglob("*"))
+
+
+def sync_files(folder: Path, paths: Iterable[Path]) -> None:
+    """Have the system write some paths below a folder, and the folders on the way to them."""
+    wanted = {folder}
     with store_errors(folder, "cannot be written to the disk"):
-        sync_newer(folder, 0.0)
-
-
-def sync_newer(folder: Path, since: float) -> None:
-    """Have the system write what below a folder has changed since a time (of `time.time`)."""
-    for path in (folder, *folder.rglob("*")):
-        # what a writer renames or cuts off meanwhile is not of the past
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime >= since:
-                sync_one(path)
+        for path in paths:
+            while path not in wanted:
+                wanted.add(path)
+                path = path.parent
+        for path in wanted:
+            sync_one(path)
 
 
 def sync_one(path: Path) -> None:

@@ -204,9 +204,14 @@ def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> No
         axes[0] = range(low // chunks[0], -(-high // chunks[0])) if low < high else range(0)
     # one after the other, so that the first that is missing ends it
     for place in _places(axes):
-        path = f"{where}/{array.metadata.encode_chunk_key(place)}"
-        if not Path(path).is_file():
-            raise StoreError("damaged: a chunk is missing", path=path)
+        path = chunk_file(array, place)
+        if not path.is_file():
+            raise StoreError("damaged: a chunk is missing", path=str(path))
+
+
+def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
+    """Return the file of a chunk, given its number along each axis."""
+    return Path(location(array), array.metadata.encode_chunk_key(place))
 
 
 def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:

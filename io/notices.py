@@ -6,7 +6,6 @@ running while its process is gone had no witness, or was ended with a job that f
 
 import os
 import socket
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import zarr
 
 from distsnn.io.nodes import open_group, open_root, read_attributes
+from distsnn.io.processes import started
 from distsnn.io.schema import notices_path, rank_path
 
 
@@ -75,19 +75,6 @@ def _is_gone(group: zarr.Group | None, folder: Path) -> bool:
     if pid is None:
         return False
     written = (folder / "zarr.json").stat().st_mtime
-    started = _started(pid)
+    since = started(pid)
     # A process that is younger than what it should have written only has the number.
-    return started is None or started > written + 1.0
-
-
-def _started(pid: int) -> float | None:
-    # When a process started, s since 1970; None if there is none, or only its remains.
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return None
-    if fields[0] in "ZX":
-        return None
-    age = uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return time.time() - age
+    return since is None or since > written + 1.0

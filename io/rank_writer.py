@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown
-from distsnn.io.checkpoint_files import sync_newer
+from distsnn.io.checkpoint_files import sync_files
 from distsnn.io.nodes import (
     create_array,
     create_group,
@@ -168,10 +167,12 @@ class RankWriter:
         if state:
             create_group(self._root, f"{own}/state", {})
         self._states = {spec.name: self._state_stream(f"{own}/state", spec) for spec in state}
-        streams: list[RowStream] = [self._spikes, *self._states.values()]
-        self._thread = StreamThread(streams, flush_seconds=flush_seconds, name=f"writer of {own}")
+        self._streams: list[RowStream] = [self._spikes, *self._states.values()]
+        self._thread = StreamThread(
+            self._streams, flush_seconds=flush_seconds, name=f"writer of {own}"
+        )
         self._closed = False
-        self._secured = 0.0
+        self._secured = False
 
     def append_spikes(self, step: ArrayLike, gid: ArrayLike) -> None:
         """Append spikes, in the order of (step, gid) within a call and from call to call.
@@ -242,12 +243,14 @@ class RankWriter:
     def secure(self) -> None:
         """Return when everything appended is committed and on the disk, should the power fail."""
         self.flush()
-        begin = time.time()
         folder = self.path / self._group.path
-        with store_errors(folder, "cannot be written to the disk"):
-            # A file's time may be a little behind the clock; nothing is lost by syncing it twice.
-            sync_newer(folder, self._secured - 1.0)
-        self._secured = begin
+        # The writer's thread does nothing meanwhile, as nothing is left to be written.
+        written = [path for stream in self._streams for path in stream.files]
+        # the first time also what was written before there was any stream
+        sync_files(folder, written if self._secured else folder.rglob("*"))
+        self._secured = True
+        for stream in self._streams:
+            stream.files.clear()
 
     def close(self, status: str = "complete", **attributes: Any) -> None:
         """Commit everything, end the thread, and set the status with other attributes.
@@ -276,7 +279,7 @@ class RankWriter:
             status = f"failed: {error}"
         try:
             if error is None:
-                for stream in (self._spikes, *self._states.values()):
+                for stream in self._streams:
                     stream.trim()
             write_attributes(self._group, {"status": status, **attributes})
         except StoreError as failure:

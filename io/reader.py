@@ -117,6 +117,9 @@ class StoreReader:
     ----------
     path : str or PathLike
         The store.
+    resuming : bool
+        Leave out the first attempt that cannot be read, and later ones, instead of raising: a power
+        cut may leave one so that had not been saved yet, and a run can go on without it.
 
     Attributes
     ----------
@@ -126,6 +129,8 @@ class StoreReader:
         Attributes of the root, as in `distsnn.io.schema`.
     attempts : tuple of Attempt
         In their order.
+    damage : StoreError or None
+        Why attempts were left out.
 
     Raises
     ------
@@ -133,7 +138,7 @@ class StoreReader:
         If it is no run, of a later format version, or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, resuming: bool = False) -> None:
         self.path = Path(path)
         self._root = open_root(self.path)
         raw = self._root.attrs.asdict()
@@ -147,7 +152,9 @@ class StoreReader:
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        self.attempts = _open_attempts(self._root, self.state_names)
+        self.attempts, self.damage = _open_attempts(self._root, self.state_names)
+        if self.damage is not None and not resuming:
+            raise self.damage
 
     @property
     def dt(self) -> float:
@@ -338,26 +345,34 @@ def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
     return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
 
 
-def _open_attempts(root: zarr.Group, states: Sequence[str]) -> tuple[Attempt, ...]:
-    groups: list[dict[str, Any]] = []
-    while (group := open_group(root, attempt_path(len(groups)))) is not None:
-        groups.append(read_attributes(group))
-        check_attempt(groups[-1], path=location(group))
+def _open_attempts(
+    root: zarr.Group, states: Sequence[str]
+) -> tuple[tuple[Attempt, ...], StoreError | None]:
+    """Return the attempts before the first that cannot be read, and why it cannot."""
+    found: list[tuple[dict[str, Any], tuple[RankRecord, ...]]] = []
+    damage = None
+    try:
+        while (group := open_group(root, attempt_path(index := len(found)))) is not None:
+            attributes = read_attributes(group)
+            check_attempt(attributes, path=location(group))
+            numbers = range(attributes["ranks"])
+            ranks = tuple(_open_rank(root, index, rank, states) for rank in numbers)
+            found.append((attributes, ranks))
+    except StoreError as error:
+        damage = error
     attempts = []
-    for index, attributes in enumerate(groups):
-        later = [other["first_step"] for other in groups[index + 1 :]]
+    for index, (attributes, ranks) in enumerate(found):
+        later = [other["first_step"] for other, _ in found[index + 1 :]]
         attempts.append(
             Attempt(
                 index=index,
-                ranks=tuple(
-                    _open_rank(root, index, rank, states) for rank in range(attributes["ranks"])
-                ),
+                ranks=ranks,
                 first_step=attributes["first_step"],
                 until_step=min(later, default=None),
                 assignment=attributes["assignment"],
             )
         )
-    return tuple(attempts)
+    return tuple(attempts), damage
 
 
 def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[str]) -> RankRecord:

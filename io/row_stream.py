@@ -15,6 +15,7 @@ writer reads rows below `appended`, the owner fills rows from it on.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.nodes import ZarrArray, location, store_errors, write_attributes
+from distsnn.io.checkpoint_files import METADATA
+from distsnn.io.nodes import ZarrArray, chunk_file, location, store_errors, write_attributes
 from distsnn.io.spike_index import SpikeIndex
 
 # Blocks in a ring: one that is being filled, two on their way, one for the writer's delay.
@@ -50,6 +52,11 @@ class RowStream(ABC):
         Rows per chunk.
     first_step : int
         The committed step at the start.
+
+    Attributes
+    ----------
+    files : set of Path
+        Files written since somebody last emptied it.
     """
 
     counter = "committed"
@@ -69,6 +76,7 @@ class RowStream(ABC):
             for name, array in arrays.items()
         }
         self._length = {name: array.shape[0] for name, array in arrays.items()}
+        self.files: set[Path] = set()
         self.appended = self.committed = self.released = 0
         self.advanced = self.committed_step = first_step
 
@@ -122,11 +130,14 @@ class RowStream(ABC):
                     at = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
                         array[start:stop] = self.ring[name][at : at + stop - start]
+                    place = (start // self.block_rows, *[0] * (array.ndim - 1))
+                    self.files.add(chunk_file(array, place))
             self._rows_written(first, commit.rows)
         write_attributes(
             self._group,
             {self.counter: commit.rows, "committed_step": commit.step, **self._more_attributes()},
         )
+        self.files.add(Path(location(self._group), METADATA))
 
     def take(self, commit: Commit) -> None:
         """Move the counters after a commit (hold the lock)."""
@@ -146,6 +157,7 @@ class RowStream(ABC):
             return length
         with store_errors(location(array), "cannot be extended"):
             array.resize((rows, *array.shape[1:]))
+        self.files.add(Path(location(array), METADATA))
         return rows
 
     def _rows_written(self, first: int, rows: int) -> None:  # noqa: B027 (a hook, may do nothing)

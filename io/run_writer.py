@@ -1,5 +1,6 @@
 """Creates a run's store and its attempts; rank 0 alone does this, before the ranks open theirs."""
 
+import itertools
 import os
 import re
 import shutil
@@ -11,17 +12,19 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.checkpoint_files import sync
+from distsnn.io.checkpoint_files import CHECKPOINT, sync
 from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
+    check_inside,
     create_group,
     new_root,
     open_group,
     open_root,
-    read_attributes,
     store_errors,
     write_attributes,
 )
+from distsnn.io.processes import started
+from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # The files that zarr writes before it renames them.
@@ -94,6 +97,7 @@ class RunWriter:
         _check_populations(metadata.get("populations"))
         with store_errors(target.parent, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_beside(target)
         # A name beside the target, so that the rename stays within one file system.
         build = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
@@ -129,27 +133,47 @@ class RunWriter:
         ranks: int,
         *,
         first_step: int,
+        saved_by: int,
         assignment: Mapping[str, Any] | None = None,
     ) -> Self:
         """Add the next attempt to a run; what earlier ones recorded after `first_step` is void.
 
-        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept.
+        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept,
+        and attempts after `saved_by` of which a power cut has left nothing that can be read.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The run.
+        ranks : int
+            Number of ranks of the new attempt.
+        first_step : int
+            The step after which it begins.
+        saved_by : int
+            The attempt that saved what it goes on from; -1: none of this run.
+        assignment : mapping, optional
+            Which rank simulates what.
 
         Raises
         ------
         StoreError
-            If there is no run, or it cannot be written.
+            If there is no run, an attempt that is needed cannot be read, or it cannot be written.
         """
         target = Path(path).resolve()
+        reader = StoreReader(target, resuming=True)
+        attempt = len(reader.attempts)
+        if reader.damage is not None and attempt <= saved_by:
+            raise reader.damage
         root = open_root(target, writable=True)
-        read_attributes(root)
         with store_errors(target, "cannot be swept"):
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
-        attempt = 0
-        while open_group(root, attempt_path(attempt)) is not None:
-            attempt += 1
+            for name in map(attempt_path, itertools.count(attempt)):
+                if not (target / name).exists():
+                    break
+                check_inside(root, name)
+                shutil.rmtree(target / name)
         _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
         write_attributes(root, {"complete": False})
         return cls(target, root, attempt)
@@ -163,14 +187,16 @@ class RunWriter:
         write_attributes(self._attempt_group, attributes)
 
 
-def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Check, without writing anything, that a run could be created at a path.
+def check_target(
+    path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+) -> None:
+    """Check, without writing anything, that a run could be created at a path, or go on there.
 
     Raises
     ------
     StoreError
         If something exists there (with `overwrite`: something that is not a run), or no folder can
-        be made there.
+        be made there; with `resume`, if a folder that is there cannot be written.
     """
     with store_errors(path, "cannot be created"):
         target = Path(path).resolve()
@@ -182,6 +208,11 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
             raise StoreError(what, path=str(target))
         if not os.access(parent, os.W_OK | os.X_OK):
             raise StoreError(f"cannot be created: {parent} is not writable", path=str(target))
+        return
+    if resume:
+        for folder in (target, target / CHECKPOINT):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StoreError("is not writable", path=str(folder))
         return
     if not overwrite:
         raise StoreError("exists already; give another path or overwrite it", path=str(target))
@@ -236,6 +267,15 @@ def _create_attempt(
         attempt_path(attempt),
         {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})},
     )
+
+
+def _sweep_beside(target: Path) -> None:
+    # What was left by starts of this run that were killed while they created or replaced it. What
+    # cannot be removed stays for the next time.
+    for path in target.parent.iterdir():
+        made_by = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)(\.old)?\.partial", path.name)
+        if made_by and (int(made_by[1]) == os.getpid() or started(int(made_by[1])) is None):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _move(build: Path, target: Path, *, overwrite: bool) -> None:

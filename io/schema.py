@@ -16,7 +16,7 @@ from distsnn.errors import DescriptionError, StoreError, nearest
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 1
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.blocks import BlockTable
+from distsnn.units import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +84,8 @@ def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignm
             raise DescriptionError(
                 "made for another job",
                 where="assignment",
-                value=f"{strategy.ranks} ranks, {strategy.owner.size} blocks",
-                allowed=f"{ranks} ranks, {table.n_blocks} blocks",
+                value=f"{counted(strategy.ranks, 'rank')}, {counted(strategy.owner.size, 'block')}",
+                allowed=f"{counted(ranks, 'rank')}, {counted(table.n_blocks, 'block')}",
             )
         return strategy
     if strategy not in STRATEGIES:

@@ -41,11 +41,11 @@ class Brunel:
         return 1e3 * self.eta * self.v_th / (self.weight_ex * self.tau_m)
 
 
-class BretteCuba:
-    """Brette et al. (2007), J. Comput. Neurosci. 23:349, benchmark 2 (current-based synapses).
+class Brette:
+    """What benchmarks 1 and 2 of Brette et al. (2007), J. Comput. Neurosci. 23:349, share.
 
     80 % excitatory; indegree 64 + 16 at any size. 1/80 of the excitatory neurons get Poisson
-    spikes for the first 50 ms, after which the activity sustains itself. E_L lies above V_th.
+    spikes for the first 50 ms, after which the activity sustains itself.
     """
 
     def __init__(self, neurons: int) -> None:
@@ -55,10 +55,9 @@ class BretteCuba:
 
     indegree_ex, indegree_in = 64, 16
     c_m, tau_m, t_ref = 200.0, 20.0, 5.0
-    e_l, v_reset, v_th = -49.0, -60.0, -50.0
+    v_reset, v_th = -60.0, -50.0
     v_start = (-60.0, -50.0)  # uniform
     tau_syn_ex, tau_syn_in = 5.0, 10.0
-    weight_ex, weight_in = 16.2, -139.5
     delay = 0.1
     stimulus_rate, stimulus_start, stimulus_stop = 300.0, 1.0, 51.0
 
@@ -70,6 +69,51 @@ class BretteCuba:
     @property
     def synapses(self) -> int:
         """All recurrent synapses."""
+        return self.neurons * (self.indegree_ex + self.indegree_in)
+
+
+class BretteCuba(Brette):
+    """Benchmark 2: current-based synapses (pA). E_L lies above V_th."""
+
+    e_l = -49.0
+    weight_ex, weight_in = 16.2, -139.5
+
+
+class BretteCoba(Brette):
+    """Benchmark 1: conductance-based synapses (nS)."""
+
+    e_l, e_ex, e_in, g_l = -60.0, 0.0, -80.0, 10.0
+    weight_ex, weight_in = 6.0, 67.0
+
+
+class Izhikevich:
+    """Neurons of Izhikevich (2003), IEEE Trans. Neural Netw. 14:1569, sparsely connected.
+
+    80 % regular spiking, 20 % fast spiking; indegree 80 + 20 at any size, for the recipe's
+    all-to-all: weights (mV, added to v) are larger by as much as there are fewer. Gaussian input
+    current, constant for 1 ms, as in the recipe. Forward Euler, dt = 0.1 ms.
+    """
+
+    def __init__(self, neurons: int) -> None:
+        self.n_ex = neurons * 4 // 5
+        self.n_in = neurons - self.n_ex
+
+    indegree_ex, indegree_in = 80, 20
+    a, b, c, d = (0.02, 0.1), 0.2, -65.0, (8.0, 2.0)  # RS, FS
+    v_start, v_th = -65.0, 30.0
+    weight_ex, weight_in = 2.5, -5.0
+    noise = (5.0, 2.0)
+    noise_interval = 1.0
+    delay = 1.0
+
+    @property
+    def neurons(self) -> int:
+        """All neurons."""
+        return self.n_ex + self.n_in
+
+    @property
+    def synapses(self) -> int:
+        """All synapses."""
         return self.neurons * (self.indegree_ex + self.indegree_in)
 
 

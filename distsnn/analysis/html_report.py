@@ -22,6 +22,7 @@ from distsnn.analysis.figure_style import Style, any_glyph, new_figure
 from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.units import counted
 
 # Ink of this colour becomes the page's own, light or dark.
 _INK = "#010203"
@@ -239,8 +240,8 @@ def _states(run: Run) -> list[Picture]:
         pictures.append(
             Picture(
                 to_svg(figure, f"Traces of {name}", 10 + number),
-                f"{name}: {neurons:,} neurons of {population}, {rows:,} rows; shown are "
-                f"{len(chosen)} neurons and the last {shown:,} rows.",
+                f"{name}: {counted(neurons, 'neuron')} of {population}, {counted(rows, 'row')}; "
+                f"shown: {counted(len(chosen), 'neuron')}, the last {counted(shown, 'row')}.",
             )
         )
     return pictures

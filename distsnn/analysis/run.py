@@ -15,6 +15,7 @@ from distsnn.analysis import correlation, isi, rates, spectrum
 from distsnn.analysis.selection import Selection, recorded_neurons
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
+from distsnn.units import counted
 
 # Bytes of a state variable that are loaded together.
 _STATE_BLOCK = 2**23
@@ -86,7 +87,7 @@ class Run:
     def __repr__(self) -> str:
         state = "complete" if self.complete else "not complete"
         return (
-            f"<Run {self.reader.path}: {self.reader.n_neurons} neurons, "
+            f"<Run {self.reader.path}: {counted(self.reader.n_neurons, 'neuron')}, "
             f"{self.time_ms:g} ms, {state}>"
         )
 

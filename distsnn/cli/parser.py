@@ -107,15 +107,20 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
     return parser, dict(subparsers.choices)
 
 
-def _add_run(run: _Parser) -> None:
-    run.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
-    run.add_argument(
+def _add_model(command: _Parser) -> None:
+    command.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
+    command.add_argument(
         "--set",
         metavar="NAME=VALUE",
         action="append",
         default=[],
         help="a parameter of the model; may be repeated",
     )
+    command.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
+
+
+def _add_run(run: _Parser) -> None:
+    _add_model(run)
     run.add_argument("--time", metavar="MS", type=_time, help="biological time, ms")
     run.add_argument(
         "--ranks",
@@ -123,7 +128,6 @@ def _add_run(run: _Parser) -> None:
         type=_ranks,
         help="MPI ranks to start on this machine (default: 1, or those that mpiexec started)",
     )
-    run.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
     run.add_argument("--out", metavar="RUN", help="where to record the run (default: nowhere)")
     run.add_argument("--overwrite", action="store_true", help="replace the run that is at --out")
     run.add_argument(
@@ -184,17 +188,9 @@ def _add_run(run: _Parser) -> None:
 
 
 def _add_submit(submit: _Parser) -> None:
-    submit.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
+    _add_model(submit)
     submit.add_argument("--out", metavar="RUN", help="where to record the run")
     submit.add_argument("--time-ms", metavar="MS", type=_time, help="biological time, ms")
-    submit.add_argument(
-        "--set",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="a parameter of the model; may be repeated",
-    )
-    submit.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
     submit.add_argument(
         "--array",
         metavar="SEEDS",

@@ -17,7 +17,7 @@ from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
-from distsnn.units import steps
+from distsnn.units import counted, steps
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -25,7 +25,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if options.ranks is not None and options.ranks != communicator.size:
         if launcher() is not None:
             raise DescriptionError(
-                f"this job has {communicator.size} ranks",
+                f"this job has {counted(communicator.size, 'rank')}",
                 where="--ranks",
                 value=options.ranks,
                 allowed=f"{communicator.size}, or leave it out",
@@ -104,7 +104,7 @@ def _to_resume(options: Namespace) -> str | None:
         exists = Path(options.out).exists()
     if not exists:
         return None
-    reader = StoreReader(options.out)
+    reader = StoreReader(options.out, resuming=True)
     # where nothing was saved before it was stopped, it starts anew
     return str(options.out) if reader.complete or generations(reader.path) else None
 
@@ -113,7 +113,7 @@ def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
     """Return whether --resume auto finds a run of this network of which nothing was saved."""
     if options.resume != "auto" or not Path(options.out).exists():
         return False
-    if not same_run(StoreReader(options.out), network, seed):
+    if not same_run(StoreReader(options.out, resuming=True), network, seed):
         raise DescriptionError(
             "is a run of another network or seed",
             where=f"--resume auto, {options.out}",
@@ -126,7 +126,7 @@ def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
     with together(communicator, "opening the run"):
-        reader = StoreReader(store)
+        reader = StoreReader(store, resuming=True)
         about = reader.metadata
         dt, asked = reader.dt, int(about["n_steps"])
         if options.time is not None:

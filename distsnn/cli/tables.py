@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from distsnn.units import counted
+
 if TYPE_CHECKING:
     # the type alone: `distsnn info` must not wait for compilers to load
     from distsnn.simulation import Summary
@@ -11,13 +13,13 @@ _MEBIBYTE = 2**20
 
 def run_lines(title: str, summary: "Summary") -> list[str]:
     """Return what a run was, in a few lines."""
-    ranks = f"{summary.ranks} rank" + ("s" if summary.ranks > 1 else "")
+    neurons, synapses = counted(summary.neurons, "neuron"), counted(summary.synapses, "synapse")
     memory = sum(summary.peak_rss_bytes) / _MEBIBYTE
     lines = [
-        f"{title}: {summary.neurons:,} neurons, {summary.synapses:,} synapses on {ranks}",
+        f"{title}: {neurons}, {synapses} on {counted(summary.ranks, 'rank')}",
         f"built in {summary.build_s:.2f} s; {_ms(summary.time_ms)} in {summary.run_s:.2f} s: "
         f"real-time factor {summary.real_time_factor:.3g}; {memory:,.0f} MiB",
-        f"{summary.spikes:,} spikes; spikes/s: {_rates(summary.rates)}",
+        f"{counted(summary.spikes, 'spike')}; spikes/s: {_rates(summary.rates)}",
     ]
     return lines if summary.path is None else [*lines, f"recorded in {summary.path}"]
 

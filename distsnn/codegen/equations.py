@@ -11,7 +11,7 @@ import sympy
 
 from distsnn.codegen.expressions import STEP, Constants, Writer
 from distsnn.codegen.update import load
-from distsnn.network.equations.analysis import Analysis, Expression, Linear, function, symbol
+from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel
 
@@ -134,7 +134,7 @@ class _Part:
             found |= method[self._analysis.method]()
         return {name.name: found[name] for name in self._analysis.derivatives}
 
-    def _row(self, name: sympy.Symbol, time: Expression) -> str:
+    def _row(self, name: sympy.Symbol, time: sympy.Expr) -> str:
         """Return an exactly integrated state's value after some time, as text."""
         free = self._propagated(name, time, frozenset())
         held = frozenset(self._held & set(self._analysis.exact))
@@ -154,7 +154,7 @@ class _Part:
         return found
 
     def _propagated(
-        self, name: sympy.Symbol, time: Expression, held: frozenset[sympy.Symbol]
+        self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol]
     ) -> str:
         exact, constants = self._analysis.exact, self._write.constants
         needed = self._needs(name, held)
@@ -218,14 +218,14 @@ class _Part:
             found[name] = f"{self._before[name]} + {sixth} * {total}"
         return found
 
-    def _moved(self, name: sympy.Symbol, time: Expression, slope: str) -> str:
+    def _moved(self, name: sympy.Symbol, time: sympy.Expr, slope: str) -> str:
         return f"{self._before[name]} + {self._write(time)} * {slope}"
 
     def _slopes(self, values: Symbols) -> dict[sympy.Symbol, str]:
         write = Writer(values, self._write.constants, self._write.lines)
         return {name: write(self._analysis.derivatives[name]) for name in self._analysis.others}
 
-    def _stage(self, slopes: Mapping[sympy.Symbol, str], time: Expression) -> Symbols:
+    def _stage(self, slopes: Mapping[sympy.Symbol, str], time: sympy.Expr) -> Symbols:
         """Return all states at a time within the part, given the slopes of those not exact."""
         values = {name: self._row(name, time) for name in self._analysis.exact}
         values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}

@@ -7,7 +7,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.analysis import Expression, function
+from distsnn.network.equations.analysis import function
 from distsnn.network.equations.syntax import COMPARISONS
 
 # The length of a step, or of its part; no user's name has a blank.
@@ -64,7 +64,7 @@ class Constants:
             self.lines.append(f"{self._names[matrix]} = {matrix}")
         return self.add(f"{self._names[matrix]}[{row}, {column}]")
 
-    def text(self, expression: Expression) -> str:
+    def text(self, expression: sympy.Expr) -> str:
         """Return the float64 code of an expression of parameters."""
         if expression == STEP:
             return "h"
@@ -87,20 +87,20 @@ class Constants:
         return f"({sign}{' * '.join(factors)}{divisors})"
 
 
-def _number(value: Expression) -> str:
+def _number(value: sympy.Expr) -> str:
     try:
         return repr(int(value.p) / int(value.q))
     except OverflowError:
         raise DescriptionError("a number is too large", where="equations") from None
 
 
-def _ordered(expression: Expression) -> list[Expression]:
+def _ordered(expression: sympy.Expr) -> list[sympy.Expr]:
     if isinstance(expression, AppliedUndef):
         return list(expression.args)
     return sorted(expression.args, key=sympy.default_sort_key)
 
 
-def _fraction(factors: list[Expression]) -> tuple[list[Expression], list[Expression]]:
+def _fraction(factors: list[sympy.Expr]) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
     """Return the factors above and below a product's line."""
     below = [one**-1 for one in factors if one.is_Pow and one.exp < 0]
     return [one for one in factors if not (one.is_Pow and one.exp < 0)], below
@@ -124,7 +124,7 @@ class Writer:
     ) -> None:
         self.constants, self.lines = constants, lines
         self._varying = set(names)
-        self._known: dict[Expression, str] = dict(names)
+        self._known: dict[sympy.Expr, str] = dict(names)
 
     def let(self, text: str) -> str:
         """Return the name of a new local variable for what a text computes."""
@@ -132,7 +132,7 @@ class Writer:
         self.lines.append(f"{name} = {text}")
         return name
 
-    def __call__(self, expression: Expression) -> str:
+    def __call__(self, expression: sympy.Expr) -> str:
         """Return the local variable or constant that holds an expression's value."""
         if expression not in self._known:
             constant = self._is_constant(expression)
@@ -143,7 +143,7 @@ class Writer:
             )
         return self._known[expression]
 
-    def _is_constant(self, expression: Expression) -> bool:
+    def _is_constant(self, expression: sympy.Expr) -> bool:
         if isinstance(expression, AppliedUndef) and expression.func != function("exp"):
             # in the kernel, where the compiler moves it out of the loop
             return False
@@ -151,7 +151,7 @@ class Writer:
             return expression not in self._varying
         return all(self._is_constant(one) for one in expression.args)
 
-    def _text(self, expression: Expression) -> str:
+    def _text(self, expression: sympy.Expr) -> str:
         if isinstance(expression, AppliedUndef):
             name, given = expression.func.__name__, expression.args
             if name in COMPARISONS:
@@ -170,13 +170,13 @@ class Writer:
         fixed = expression.func(*constant)
         return self._sum(fixed, varying) if expression.is_Add else self._product(fixed, varying)
 
-    def _sides(self, left: Expression, right: Expression) -> tuple[Expression, Expression]:
+    def _sides(self, left: sympy.Expr, right: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
         """Return what to compare: all that changes on the left, all that does not on the right."""
         terms = sympy.Add.make_args(left - right)
         fixed = sympy.Add(*(one for one in terms if self._is_constant(one)))
         return (left, right) if fixed == left - right else (left - right - fixed, -fixed)
 
-    def _sum(self, fixed: Expression, terms: list[Expression]) -> str:
+    def _sum(self, fixed: sympy.Expr, terms: list[sympy.Expr]) -> str:
         text = ""
         for term in terms:
             negative = term.as_coeff_Mul()[0] < 0
@@ -185,7 +185,7 @@ class Writer:
         text = text.removeprefix(" + ").strip()
         return text if fixed == 0 else f"{text} + {self(fixed)}"
 
-    def _product(self, fixed: Expression, factors: list[Expression]) -> str:
+    def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)
         above = [self(one) for one in factors]
         sign = "-" if fixed == -1 else ""

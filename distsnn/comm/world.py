@@ -17,6 +17,7 @@ from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import DescriptionError
+from distsnn.units import counted
 
 _WAIT_FOR_SPEAKER = 3.0  # s
 
@@ -102,8 +103,9 @@ def _show_crashes() -> None:
 def _started(launched: Launcher | None) -> str:
     if launched is None:
         return "mpi4py.MPI is imported"
-    count = "an unknown number of" if launched.size is None else str(launched.size)
-    return f"{launched.name} started {count} processes"
+    if launched.size is None:
+        return f"{launched.name} started an unknown number of processes"
+    return f"{launched.name} started {counted(launched.size, 'process', 'processes')}"
 
 
 def _check_family(launched: Launcher | None, library: str, *, wheel: bool) -> None:

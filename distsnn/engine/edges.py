@@ -96,7 +96,7 @@ def file_records(
     with ExitStack() as stack:
         path = Path(rule.path)
         if path.is_dir():
-            opened = partial(_zarr_reader, path)
+            opened = partial(_zarr_reader, path, rule.sha256 is not None)
         else:
             opened = partial(_npz_reader, stack.enter_context(zipfile.ZipFile(path)), stack)
         names = (rule.sources, rule.targets, rule.weights, rule.delays)
@@ -142,9 +142,22 @@ def _numbered(one: Projection, first: int, sources: npt.NDArray[Any]) -> Records
     return records
 
 
-def _zarr_reader(folder: Path, name: str) -> Reader:
+def _zarr_reader(folder: Path, known: bool, name: str) -> Reader:
+    # Zarr takes a missing chunk for one of fill values: only a known hash tells whether it was.
     array = zarr.open_array(str(folder / name), mode="r")
-    return lambda first, last: np.asarray(array[first:last])
+    rows = (array.shards or array.chunks)[0]
+
+    def read(first: int, last: int) -> npt.NDArray[Any]:
+        for number in () if known else range(first // rows, -(-last // rows)):
+            chunk = folder / name / array.metadata.encode_chunk_key((number,))
+            if not chunk.is_file():
+                raise ValueError(
+                    f"chunk {chunk} is missing; one that holds only fill values must be written "
+                    "too (with zarr's write_empty_chunks)"
+                )
+        return np.asarray(array[first:last])
+
+    return read
 
 
 def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader:

@@ -103,7 +103,7 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
 
     def values(name: str, value: Value) -> Floats:
         field = names.index(name)
-        return _per_neuron(value, neurons, index, field, seed)
+        return per_neuron(value, neurons, index, field, seed)
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
     states = {}
@@ -125,9 +125,24 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
     return Neurons(population, index, first, last, neurons, states, parameters, stimulated)
 
 
-def _per_neuron(
+def per_neuron(
     value: Value, neurons: npt.NDArray[np.int64], population: int, field: int, seed: int
 ) -> Floats:
+    """Return a value for each of some neurons of a population, or the one for all of them.
+
+    Parameters
+    ----------
+    value : float, ndarray of float64 (n_neurons_of_population,) or Distribution
+        The value.
+    neurons : ndarray of int64, shape (n,)
+        The neurons, -1 for padding.
+    population, field, seed : int
+        What draws are keyed by, with the neuron.
+
+    Returns
+    -------
+    ndarray of float64, shape () or (n,)
+    """
     if isinstance(value, np.ndarray):
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]

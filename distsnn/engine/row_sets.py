@@ -12,8 +12,15 @@ from distsnn.kernels import wiring_columns as columns
 Ints = npt.NDArray[np.int64]
 
 
+class _Arrays:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
+
+
 @dataclass(eq=False)
-class RowSet:
+class RowSet(_Arrays):
     """Stored synapses of one storage class.
 
     Attributes
@@ -44,15 +51,9 @@ class RowSet:
         counts = np.bitwise_count(self.bitmap).astype(np.int64)
         self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        arrays = (self.words, self.rows, self.run_rows, self.runs, self.bitmap, self.rank)
-        return sum(array.nbytes for array in arrays)
-
 
 @dataclass(eq=False)
-class Generator:
+class Generator(_Arrays):
     """What draws the synapses of one population's neurons again, whenever they spike.
 
     Attributes

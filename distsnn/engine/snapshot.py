@@ -133,38 +133,32 @@ def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray
     return found
 
 
-def wiring(engine: RankEngine) -> tuple[npt.NDArray[np.uint64], int]:
-    """Return the digest of the synapses onto each owned block, and their longest delay.
+def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
+    """Return the digest of the synapses onto each owned block (see `kernels.digest`).
 
     Returns
     -------
-    (ndarray of uint64, shape (n_owned,), int)
-        See `kernels.digest`; steps.
+    ndarray of uint64, shape (n_owned,)
     """
     layout = engine.layout
-    digests, longest = np.zeros(layout.owned.size, np.uint64), np.zeros(1, np.int64)
-    sizes = -(-layout.table.size[layout.owned] // GROUP)
-    blocks = np.repeat(np.arange(layout.owned.size, dtype=np.int64), sizes)
-    where = (layout.group_gid, blocks, digests, longest)
+    sums = np.zeros(layout.n_local, np.uint64)
     for one in engine.wiring.row_sets:
-        _add_rows(one, *where)
-    # without blocks of its own a rank has nothing to draw, and the kernel would take it to deliver
-    for made in engine.wiring.generators if digests.size else ():
+        _add_rows(one, sums)
+    # without neurons of its own a rank has nothing to draw, and the kernel would take it to deliver
+    for made in engine.wiring.generators if sums.size else ():
         sources = (made.gid + np.arange(made.size)).astype(np.uint32)
         steps = np.zeros(made.size, np.int64)
         call = ProceduralDelivery(made, engine.ring, sources, steps).deliver
-        procedural.add_rows(call.table, 0, made.size, *where)
+        procedural.add_rows(call.table, 0, made.size, sums)
         del call  # which keeps the arrays alive that its table points at
-    return digests, int(longest[0])
+    digests = np.zeros(layout.owned.size, np.uint64)
+    groups = -(-layout.table.size[layout.owned] // GROUP)
+    group_block = np.repeat(np.arange(layout.owned.size, dtype=np.int64), groups)
+    digest.add_neurons(sums, layout.group_gid, layout.group_size, group_block, digests)
+    return digests
 
 
-def _add_rows(
-    row_set: RowSet,
-    group_gid: npt.NDArray[np.uint32],
-    group_block: npt.NDArray[np.int64],
-    digests: npt.NDArray[np.uint64],
-    longest: npt.NDArray[np.int64],
-) -> None:
+def _add_rows(row_set: RowSet, sums: npt.NDArray[np.uint64]) -> None:
     plan = row_set.plan
     bits = np.unpackbits(row_set.bitmap.view(np.uint8), bitorder="little")
     digest.add_rows(
@@ -180,8 +174,5 @@ def _add_rows(
         plan.weight or 0,
         0 if plan.delay is None or plan.pull else plan.delay,
         plan.plane,
-        group_gid,
-        group_block,
-        digests,
-        longest,
+        sums,
     )

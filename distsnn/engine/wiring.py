@@ -78,6 +78,11 @@ class Wiring:
     largest_delay: int
     load: Ints
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the synapses, and of what those that are not stored are drawn from."""
+        return sum(one.nbytes for one in (*self.row_sets, *self.generators))
+
 
 def build(
     layout: Layout,

@@ -12,7 +12,7 @@ import numpy as np
 from distsnn.counter_rng import stream
 from distsnn.jit import array, entry, kernel
 from distsnn.kernels.delivery import DONE
-from distsnn.kernels.digest import synapse_word
+from distsnn.kernels.digest import folded, row_key, value
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.trees import GROUP, SOURCES_IN_GROUP, count_in_group, split_sources
 from distsnn.kernels.wiring import append_synapses
@@ -102,22 +102,16 @@ def _add(ring, base, mask, n, targets, weights, delays, stride, plane, receptors
 
 
 @kernel
-def _digest(
-    source, n, targets, weights, delays, plane, receptors, group_gid, group_block, digests, longest
-):
+def _digest(sums, source, n, targets, weights, delays, plane, receptors):
+    factor, offset = row_key(source, plane)
     for i in range(n):
         if (receptors[0] if weights[i] >= 0 else receptors[1]) == plane:
-            longest[0] = max(longest[0], delays[i])
-            group = targets[i] >> 6
-            target = np.int64(group_gid[group]) + (targets[i] & 63)
-            digests[group_block[group]] += synapse_word(
-                source, target, plane, weights[i], delays[i]
-            )
+            sums[targets[i]] += folded(offset + value(weights[i], delays[i]) * factor)
 
 
 @kernel
-def _draw(table, first, last, ring, group_gid, group_block, digests, longest_delay):
-    """Draw the rows of a range of spikes; add them to the ring or, if any, to the digests."""
+def _draw(table, first, last, ring, sums):
+    """Draw the rows of a range of spikes; add them to the ring or, if any, to the sums."""
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
     n_projections, n_cells, longest = table[N_PROJECTIONS], table[N_CELLS], table[LONGEST]
@@ -203,20 +197,8 @@ def _draw(table, first, last, ring, group_gid, group_block, digests, longest_del
                 delays[:n],
             )
             receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
-            if digests.size > 0:
-                _digest(
-                    np.int64(gids[i]),
-                    n,
-                    targets,
-                    weights,
-                    delays,
-                    table[PLANE],
-                    receptors,
-                    group_gid,
-                    group_block,
-                    digests,
-                    longest_delay,
-                )
+            if sums.size > 0:
+                _digest(sums, gids[i], n, targets, weights, delays, table[PLANE], receptors)
                 continue
             events += _add(
                 ring, base, mask, n, targets, weights, delays, stride, table[PLANE], receptors
@@ -226,16 +208,13 @@ def _draw(table, first, last, ring, group_gid, group_block, digests, longest_del
 
 @kernel
 def _deliver(table, first, last, ring):
-    no_gid, no_block = np.empty(0, np.uint32), np.empty(0, np.int64)
-    no_digest, no_delay = np.empty(0, np.uint64), np.empty(0, np.int64)
-    return _draw(table, first, last, ring, no_gid, no_block, no_digest, no_delay)
+    return _draw(table, first, last, ring, np.empty(0, np.uint64))
 
 
 @kernel
-def add_rows(table, first, last, group_gid, group_block, digests, longest):
-    """Add the synapses of the sources first to last of the list to `digests` (`kernels.digest`)."""
-    ring = np.empty(0, np.int32)
-    _draw(table, first, last, ring, group_gid, group_block, digests, longest)
+def add_rows(table, first, last, sums):
+    """Add the synapses of the sources first to last of the list to `sums` (`kernels.digest`)."""
+    _draw(table, first, last, np.empty(0, np.int32), sums)
 
 
 @entry

@@ -18,6 +18,7 @@ from distsnn.network.projections import Projection
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
+from distsnn.units import counted
 
 FORMAT = 1
 
@@ -180,7 +181,7 @@ class Network(Description):
         view = View(view.population, view.start, size if view.stop == TO_END else view.stop)
         if view.stop > size:
             raise DescriptionError(
-                f"population {view.population!r} has {size} neurons",
+                f"population {view.population!r} has {counted(size, 'neuron')}",
                 where=where,
                 value=f"{view.start}:{view.stop}",
                 allowed=f"0:{size}",

@@ -76,7 +76,8 @@ class ExplicitFile(Rule):
     The values in the file are checked while it is read. Every rank reads its share of it, and sends
     the edges on to the ranks that own their targets. Zarr arrays (chunked alike, by about a million
     edges) are read chunk by chunk, each by one rank. A compressed ``.npz`` array can only be
-    read from its beginning, so every rank decompresses it all: for small files.
+    read from its beginning, so every rank decompresses it all: for small files. A Zarr chunk that
+    is missing is an error unless the hash is known: there is no telling what it should have held.
     """
 
     path: str

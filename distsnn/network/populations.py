@@ -8,10 +8,10 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.checks import ANY, NOT_NEGATIVE, as_integer, check_shape
+from distsnn.network.checks import Range, as_integer, check_shape
 from distsnn.network.distributions import Distribution
 from distsnn.network.equations.neuron_model import NeuronModel
-from distsnn.network.model import Neuron
+from distsnn.network.model import Neuron, State
 from distsnn.network.values import Value, ValueLike, as_value, check_value
 
 Precision: TypeAlias = Literal["float32", "float64"]
@@ -19,6 +19,8 @@ Precision: TypeAlias = Literal["float32", "float64"]
 MAX_NEURONS = 2**31
 # Stop of a view that was given by a population's name only; the network fills it in.
 TO_END = -1
+# Counts are kept in 32 bits.
+COUNT = Range(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
 _LONGEST_NAME = 170
 
@@ -144,7 +146,7 @@ class Population(Description):
             name=name,
             size=size,
             model=model,
-            initial=_checked_initial(initial or {}, model, size, where=where),
+            initial=_checked_initial(initial or {}, model, size, precision, where=where),
             precision=precision,
         )
 
@@ -162,7 +164,12 @@ class Population(Description):
 
 
 def _checked_initial(
-    initial: Mapping[str, ValueLike], model: Neuron, size: int, *, where: str
+    initial: Mapping[str, ValueLike],
+    model: Neuron,
+    size: int,
+    precision: Precision,
+    *,
+    where: str,
 ) -> FrozenMapping[Value]:
     if not isinstance(initial, Mapping):
         raise DescriptionError(
@@ -173,17 +180,30 @@ def _checked_initial(
         if name not in model.states:
             raise unknown("state variable", str(name), model.states, where=f"{where}, initial")
         place = f"{where}, initial {name}"
-        value = as_value(given, where=place)
-        if isinstance(value, np.ndarray):
-            check_shape(value, (size,), where=place, of="one value per neuron")
-        count = model.states[name].integer
-        check_value(value, NOT_NEGATIVE if count else ANY, where=place)
-        if count and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
-            raise DescriptionError(
-                "counts whole steps", where=place, value=value, allowed="whole numbers >= 0"
-            )
-        checked[name] = value
+        checked[name] = state_value(given, model.states[name], size, precision, where=place)
     return FrozenMapping(checked)
+
+
+def state_value(
+    given: ValueLike, state: State, size: int, precision: Precision, *, where: str
+) -> Value:
+    """Return what is given for a state variable of `size` neurons, checked.
+
+    Raises
+    ------
+    DescriptionError
+        If it is no value, has the wrong shape, or cannot be kept in the variable's type.
+    """
+    value = as_value(given, where=where)
+    if isinstance(value, np.ndarray):
+        check_shape(value, (size,), where=where, of="one value per neuron")
+    largest = float(np.finfo(precision).max)
+    check_value(value, COUNT if state.integer else Range(-largest, largest), where=where)
+    if state.integer and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
+        raise DescriptionError(
+            "counts whole steps", where=where, value=value, allowed="whole numbers >= 0"
+        )
+    return value
 
 
 Target: TypeAlias = Population | View | str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import Range, as_integer, as_number, check_range
+from distsnn.units import counted
 
 
 def binomial_bound(trials: float, probability: float) -> int:
@@ -98,7 +99,7 @@ class OneToOne(Rule):
             raise DescriptionError(
                 "one-to-one needs as many sources as targets",
                 where=f"{where}, field rule",
-                value=f"{n_pre} sources, {n_post} targets",
+                value=f"{counted(n_pre, 'source')}, {counted(n_post, 'target')}",
             )
 
     def value_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:

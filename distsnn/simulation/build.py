@@ -94,6 +94,8 @@ class Built:
         Fixed-point scales.
     epoch_steps : int
         Most loops between two exchanges.
+    reach : int
+        The longest delay of all ranks, steps.
     synapses : int
         Of all ranks.
     """
@@ -102,6 +104,7 @@ class Built:
     assignment: Assignment
     quanta: Quanta
     epoch_steps: int
+    reach: int
     synapses: int
 
 
@@ -158,7 +161,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
     synapses = sum(communicator.allgather(wired.synapses))
-    return Built(engine, assignment, scales, epoch_steps, synapses)
+    return Built(engine, assignment, scales, epoch_steps, reach, synapses)
 
 
 def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:

@@ -58,7 +58,6 @@ class Checkpoints:
             "versions": versions,
         }
         self._wiring: npt.NDArray[np.uint64] | None = None
-        self._reach = 0
         # by store: a generation known to be whole
         self._good: dict[Path, int] = {}
 
@@ -90,7 +89,7 @@ class Checkpoints:
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
         with together(communicator, "saving the state"):
-            taken = snapshot.take(self._built.engine, self._reach)
+            taken = snapshot.take(self._built.engine, self._built.reach)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
         with together(communicator, "saving the state"), _as_recording():
@@ -103,7 +102,7 @@ class Checkpoints:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {"step": taken.step, "reach": self._reach, "digest": digest}
+                now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
@@ -170,10 +169,8 @@ class Checkpoints:
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
-            longest = 0
             with together(self._communicator, "checking the synapses"):
-                self._wiring, longest = snapshot.wiring(self._built.engine)
-            self._reach = self._communicator.allreduce_max(longest)
+                self._wiring = snapshot.wiring(self._built.engine)
         assert self._wiring is not None
         return self._wiring
 
@@ -239,7 +236,7 @@ def newest(
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
                 if recorded and communicator.rank == 0:
-                    _check_recorded(found)
+                    _check_recorded(found, note)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -251,13 +248,19 @@ def newest(
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation) -> None:
+def _check_recorded(generation: Generation, note: Note) -> None:
     """Raise StoreError unless the run is recorded up to a checkpoint.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time.
     """
-    recorded, step = StoreReader(generation.store).complete_step, generation.about["step"]
+    reader = StoreReader(generation.store, resuming=True)
+    attempt = len(reader.attempts)
+    if reader.damage is not None:
+        if attempt <= generation.about["attempt"]:
+            raise reader.damage
+        note(f"attempt {attempt} is left out, as nothing of it was saved: {reader.damage}")
+    recorded, step = reader.complete_step, generation.about["step"]
     if recorded < step:
         raise StoreError(
             f"saved at step {step}, but recordings count up to step {recorded} only",
@@ -314,7 +317,7 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if about["seed"] != seed:
         found.append(f"seed is {about['seed']} there, {seed} here")
     if about["network"] != network_digest(network):
-        found += _network_differences(StoreReader(generation.store), network)
+        found += _network_differences(StoreReader(generation.store, resuming=True), network)
         if not found:
             found.append("it is not that of the store it lies in")
     if found:

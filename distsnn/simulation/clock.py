@@ -48,10 +48,22 @@ class Times:
         self._engine, self._communicator = engine, communicator
         self._clock = TickClock()
         self.build_s = self.run_s = self.recording_s = 0.0
+        self._since = 0.0
 
-    def factor(self, time_ms: float) -> float:
-        """Return wall time by biological time while running."""
-        return self.run_s / (time_ms * 1e-3) if time_ms else 0.0
+    def start(self) -> None:
+        """Take note that a run begins."""
+        self._since = time.perf_counter()
+
+    def lap(self) -> None:
+        """Count the time since the last lap, or the start, as running."""
+        now = time.perf_counter()
+        self.run_s += now - self._since
+        self._since = now
+
+    def wall(self, time_ms: float) -> dict[str, float]:
+        """Return build_s, run_s, and real_time_factor: wall by biological time while running."""
+        factor = self.run_s / (time_ms * 1e-3) if time_ms else 0.0
+        return {"build_s": self.build_s, "run_s": self.run_s, "real_time_factor": factor}
 
     def own(self) -> dict[str, float]:
         """Return seconds by phase; what was spent waiting for others is among "exchange"."""

@@ -21,21 +21,20 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import RunWriter, check_target, same_path
 from distsnn.jit import any_compiled
-from distsnn.network import Network
+from distsnn.network import Network, Target
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
-from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace
+from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
-from distsnn.units import steps
-
-_LAST_STEP = 2**31 - 1
+from distsnn.simulation.state_access import NeuronStates
+from distsnn.units import counted
 
 
 class Simulation:
@@ -84,7 +83,8 @@ class Simulation:
     --------
     >>> with Simulation(network, seed=7, out="run.zarr") as simulation:  # doctest: +SKIP
     ...     simulation.run(500.0)
-    ...     simulation.run(500.0)  # the same as one run of 1000 ms
+    ...     simulation.state("E")["V_m"] = -60.0
+    ...     simulation.run(500.0)
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class Simulation:
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             policy = policy or Policy()
             policy.checkpoint_steps(network.dt)
-            if out is not None and rank == 0 and not again:
+            if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
-                check_target(out, overwrite=overwrite)
+                check_target(out, overwrite=overwrite, resume=again)
         with together(self._communicator, "locking the store"):
             if out is not None and rank == 0:
                 self._held.callback(RunLock(out).release)
@@ -127,7 +127,7 @@ class Simulation:
         self._recorder: Recorder | None = None
         self._heartbeat.start()
         try:
-            self._build(start, out if again else None)
+            saved_by = self._build(start, out if again else None)
             if out is not None:
                 self._recorder = Recorder(
                     out,
@@ -137,7 +137,7 @@ class Simulation:
                     built=self._built,
                     communicator=self._communicator,
                     model=model,
-                    resume=again,
+                    saved_by=saved_by if again else None,
                 )
                 self._heartbeat.notices = notices_folder(out, self._recorder.attempt)
         except BaseException as error:
@@ -149,7 +149,7 @@ class Simulation:
         self._pace = Pace(
             policy, network.dt, self._engine.most_steps, self._communicator, out is not None
         )
-        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator)
+        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -183,7 +183,7 @@ class Simulation:
         DescriptionError
             If it is of another network.
         """
-        reader = StoreReader(store)
+        reader = StoreReader(store, resuming=True)
         if network is None:
             network = Network.from_dict(*reader.network())
         seed = int(reader.metadata["seed"])
@@ -235,8 +235,8 @@ class Simulation:
 
     def _build(
         self, start: str | os.PathLike[str] | None, again: str | os.PathLike[str] | None
-    ) -> None:
-        """Build the network, and set it to what was saved, if anything was."""
+    ) -> int:
+        """Build the network, set it to what was saved, and return by which attempt (-1: none)."""
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
@@ -249,9 +249,9 @@ class Simulation:
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-        ranks = f"{self.ranks} rank" + "s" * (self.ranks > 1)
+        what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {network.n_neurons:,} neurons on {ranks}{first}")
+        self._note(f"building {what}{first}")
         at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
@@ -263,6 +263,7 @@ class Simulation:
             )
             if generation is not None:
                 self._load(generation)
+        return -1 if generation is None else int(generation.about["attempt"])
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
@@ -270,8 +271,8 @@ class Simulation:
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
             self._counts.recorded += np.asarray(about["spikes"], np.int64)
-        at_ms = self.time_ms
-        self._note(f"going on at {at_ms:g} ms, saved by {generation.ranks} ranks")
+        saved_by = counted(generation.ranks, "rank")
+        self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
     def _note(self, text: str, *, always: bool = False) -> None:
         """Tell the user where progress is shown, or always (on rank 0)."""
@@ -289,6 +290,21 @@ class Simulation:
     def ranks(self) -> int:
         """Number of ranks."""
         return self._communicator.size
+
+    def state(self, target: Target) -> NeuronStates:
+        """Return the states of some neurons, to be read and set between two runs. Collective.
+
+        Parameters
+        ----------
+        target : Population, View or str
+            The neurons.
+
+        Raises
+        ------
+        DescriptionError
+            If there are no such neurons, or ranks name different ones.
+        """
+        return NeuronStates(self._engine, self._communicator, target)
 
     def run(self, time_ms: float) -> None:
         """Simulate some more time. Collective.
@@ -311,22 +327,13 @@ class Simulation:
         with together(self._communicator, "checking the time"):
             if self._closed:
                 raise DescriptionError("the simulation is closed", where="run")
-            n_steps = steps(time_ms, self.network.dt, where="run, time")
-            if n_steps < 0:
-                raise DescriptionError("time must not be negative", where="run", value=time_ms)
-        extremes = self._communicator.allreduce_max(np.array([n_steps, -n_steps]))
-        begin, end = time.perf_counter(), self._engine.step + n_steps
+            end = last_step(self._engine.step, time_ms, self.network.dt)
+        extremes = self._communicator.allreduce_max(np.array([end, -end]))
+        self._times.start()
         with together(self._communicator, "noting the time"):
             if extremes[0] != -extremes[1]:
                 raise DescriptionError(
                     "ranks were asked for different times", where="run", value=time_ms
-                )
-            if end > _LAST_STEP:
-                raise DescriptionError(
-                    "steps are counted in 31 bits",
-                    where="run, time",
-                    value=time_ms,
-                    allowed=f"up to {_LAST_STEP * self.network.dt:g} ms in all",
                 )
             self._update(time_ms=end * self.network.dt, n_steps=end)
         if self._progress is not None:
@@ -337,18 +344,16 @@ class Simulation:
                     self._advance(self._pace.until(self._engine.step, end) - self._engine.step)
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
-                    now = time.perf_counter()
-                    self._times.run_s += now - begin
-                    begin = now
+                    self._times.lap()
         except BaseException as error:
-            self._times.run_s += time.perf_counter() - begin
+            self._times.lap()
             if self._progress is not None:
                 self._progress.stop(self.time_ms)
             self._stop(error)
             raise
         if self._progress is not None:
             self._progress.finish(self.time_ms)
-        self._times.run_s += time.perf_counter() - begin
+        self._times.lap()
 
     def _advance(self, n_steps: int) -> None:
         """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
@@ -379,7 +384,7 @@ class Simulation:
             agree(self._communicator, failure, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
-            self._ceiling.check(self._counts.all, window, at_ms=self.time_ms)
+            self._ceiling.check(self._counts.all, window, step=self._engine.step)
         store = self._recorder.path if self._recorder is not None else None
         if store is not None and verdict >= SAVE:
             self.save()
@@ -439,19 +444,10 @@ class Simulation:
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._recorder is None:
             return
-        if self._recorder.failure is not None:
-            # the writer's thread is gone: what it committed stays, and the status says so
-            status = f"failed: {self._recorder.failure.what}"
-        synapse_bytes = sum(one.nbytes for one in self._engine.wiring.row_sets)
+        synapse_bytes = self._engine.wiring.nbytes
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
         self._recorder.close(status, timing=timing, memory=memory)
-        self._update(
-            wall={
-                "build_s": self._times.build_s,
-                "run_s": self._times.run_s,
-                "real_time_factor": self._times.factor(self.time_ms),
-            }
-        )
+        self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:
         if self._recorder is not None:
@@ -476,9 +472,7 @@ class Simulation:
             synapses=self._built.synapses,
             ranks=self.ranks,
             time_ms=self.time_ms,
-            build_s=self._times.build_s,
-            run_s=self._times.run_s,
-            real_time_factor=self._times.factor(self.time_ms),
+            **self._times.wall(self.time_ms),
             spikes=sum(counts),
             rates=self._recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),

@@ -5,7 +5,11 @@ import time
 import numpy as np
 
 from distsnn.comm import Communicator
+from distsnn.errors import DescriptionError
 from distsnn.simulation.policy import Policy
+from distsnn.units import steps
+
+_LAST_STEP = 2**31 - 1
 
 # Wall time between two returns to Python for recordings, progress, signals and errors: short enough
 # for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
@@ -16,6 +20,27 @@ _FIRST_SAVING_S = 2.0
 
 # What a rank has to say after a piece; the worst of all ranks counts.
 RUNNING, SAVE, OUT_OF_TIME, SIGNALLED, FAILED = range(5)
+
+
+def last_step(step: int, time_ms: float, dt: float) -> int:
+    """Return the step at which a run of `time_ms` ends that begins at `step`.
+
+    Raises
+    ------
+    DescriptionError
+        If the time is negative or off the grid, or more steps than there can be.
+    """
+    n_steps = steps(time_ms, dt, where="run, time")
+    if n_steps < 0:
+        raise DescriptionError("time must not be negative", where="run", value=time_ms)
+    if step + n_steps > _LAST_STEP:
+        raise DescriptionError(
+            "steps are counted in 31 bits",
+            where="run, time",
+            value=time_ms,
+            allowed=f"up to {_LAST_STEP * dt:g} ms in all",
+        )
+    return step + n_steps
 
 
 class Pace:

@@ -4,9 +4,9 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from distsnn.errors import DescriptionError
+from distsnn.io.processes import started
 from distsnn.units import steps
 
 # Ending in time takes some seconds: a piece of the run, the last chunks, the interpreter.
@@ -72,9 +72,6 @@ class Policy:
 
 def process_age_s() -> float:
     """Return the wall time since this process was started, s."""
-    try:
-        started = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):  # no Linux: since Python's clock was first read
-        return time.perf_counter()
-    return up - started / os.sysconf("SC_CLK_TCK")
+    since = started(os.getpid())
+    # where the system does not tell: since Python's clock was first read
+    return time.perf_counter() if since is None else time.time() - since

@@ -111,9 +111,9 @@ class Recorder:
         The ranks; making a recorder is collective.
     model : dict, optional
         Where the network came from.
-    resume : bool
-        Go on with the run that is there, in a new attempt after the engine's step; what its
-        earlier ones recorded after that step no longer counts.
+    saved_by : int, optional
+        Go on with the run that is there, in a new attempt after the engine's step, which this
+        attempt saved; what earlier ones recorded after that step no longer counts.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class Recorder:
         built: Built,
         communicator: Communicator,
         model: dict[str, Any] | None,
-        resume: bool = False,
+        saved_by: int | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
@@ -143,9 +143,13 @@ class Recorder:
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
         with together(communicator, "creating the store"):
-            if communicator.rank == 0 and resume:
+            if communicator.rank == 0 and saved_by is not None:
                 self._run = RunWriter.resume(
-                    path, communicator.size, first_step=first_step, assignment=assignment
+                    path,
+                    communicator.size,
+                    first_step=first_step,
+                    saved_by=saved_by,
+                    assignment=assignment,
                 )
             elif communicator.rank == 0:
                 self._run = RunWriter.create(
@@ -208,11 +212,15 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
+        After a failure the writer's thread is gone: what it committed stays, the status says why.
+
         Raises
         ------
         RecordingError
             If something recorded could not be written and no failure has been kept.
         """
+        if self.failure is not None:
+            status = f"failed: {self.failure.what}"
         with self._raising():
             self._writer.close(status, **attributes)
             if self._run is not None:

@@ -20,6 +20,7 @@ from distsnn.simulation.orchestrator import Simulation
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import TERMINAL_VARIABLE, Progress
 from distsnn.simulation.run_summary import Summary
+from distsnn.units import counted
 
 _REQUEST, _RESULT = "request.json", "summary.json"
 
@@ -112,7 +113,7 @@ def simulate(
         return _launch(network, ranks, request)
     if job is not None and ranks is not None and job.size not in (None, ranks):
         raise DescriptionError(
-            f"this job has {job.size} ranks",
+            f"this job has {counted(job.size, 'rank')}",
             where="ranks",
             value=ranks,
             allowed=f"{job.size}, or leave it out",

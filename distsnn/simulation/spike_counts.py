@@ -85,32 +85,43 @@ class RateCeiling:
         spikes/s; None where there is no ceiling.
     communicator : Communicator
         The ranks.
+    step : int
+        From which on spikes are counted.
     """
 
-    def __init__(self, network: Network, ceiling: float | None, communicator: Communicator) -> None:
+    def __init__(
+        self, network: Network, ceiling: float | None, communicator: Communicator, step: int
+    ) -> None:
         self._network, self._ceiling, self._communicator = network, ceiling, communicator
-        self._before = np.zeros(len(network.populations), np.int64)
+        self._before, self._since = np.zeros(len(network.populations), np.int64), step
 
-    def check(self, counts: npt.NDArray[np.int64], window: int, *, at_ms: float) -> None:
-        """Look at the spikes since the last call. Collective.
+    def check(self, counts: npt.NDArray[np.int64], window: int, *, step: int) -> None:
+        """Look at the spikes since the last look. Collective.
+
+        What is left of a window in which a run was resumed is looked at with the next one: a rate
+        over a few steps says little.
 
         Parameters
         ----------
         counts : ndarray of int64, shape (n_populations,)
             This rank's spikes so far.
         window : int
-            Steps since the last call.
-        at_ms : float
-            Now, ms.
+            Least steps of a look.
+        step : int
+            Now.
 
         Raises
         ------
         RunawayError
             On all ranks, if a population is over the ceiling.
         """
+        span = step - self._since
+        if span < window:
+            return
         new = np.sum(self._communicator.allgather(counts - self._before), axis=0)
-        self._before = counts.copy()
+        self._before, self._since = counts.copy(), step
+        dt = self._network.dt
         for one, count in zip(self._network.populations, new.tolist(), strict=True):
-            rate = count / one.size / (window * self._network.dt * 1e-3)
+            rate = count / one.size / (span * dt * 1e-3)
             if self._ceiling is not None and rate > self._ceiling:
-                raise agreed(RunawayError(one.name, rate, self._ceiling, at_ms=at_ms))
+                raise agreed(RunawayError(one.name, rate, self._ceiling, at_ms=step * dt))

@@ -22,3 +22,14 @@ def small() -> Path:
         ended = run("run", SMALL, "--time", "1", *words)
         assert ended.code == 0, ended.err
     return SMALL
+
+
+@pytest.fixture(scope="module")
+def whole(
+    small: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """Return the run that the module's `words` ask for and that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run.zarr"
+    ended = run(*request.module.words(small, out, "--quiet"))
+    assert ended.code == 0, ended.err
+    return out

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import zarr
 from command_jobs import ROOT, Ended, Job, run, running
+from small_runs import PATIENCE, SOON, wait_until
 
 from distsnn.comm import mpiexec_path
 from distsnn.io.notices import notices_folder
 from distsnn.io.summary import summarise
 
-SOON = 10.0  # s
 WATCHED = ROOT / "tests" / "mpi" / "programs" / "watched.py"
 
 
@@ -58,12 +58,9 @@ def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
 
 def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
     """Return the processes of a run's ranks, once all of them have begun to record."""
-    limit = time.monotonic() + 60.0
     groups = [out / "attempt000" / f"rank{rank:04d}" for rank in range(ranks)]
-    while not all((one / "spikes" / "gid" / "zarr.json").exists() for one in groups):
-        assert job.process.poll() is None, job.end().err
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+    files = [one / "spikes" / "gid" / "zarr.json" for one in groups]
+    wait_until(job, lambda: all(one.exists() for one in files), "all ranks record")
     texts = [(one / "zarr.json").read_text() for one in groups]
     return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
 
@@ -88,7 +85,7 @@ def test_info_tells_of_a_rank_killed_in_mid_run_under_mpiexec(small: Path, tmp_p
 
 def wait_for_notice(out: Path) -> None:
     """Wait until a run's store has a notice, which its job may not have waited for."""
-    limit = time.monotonic() + 5.0
+    limit = time.monotonic() + PATIENCE
     while not summarise(out)["notices"]:
         assert time.monotonic() < limit
         time.sleep(0.1)

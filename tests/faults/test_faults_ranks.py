@@ -1,18 +1,10 @@
 """A fault on one rank ends all of them: soon, with one message and one exit code."""
 
-import re
 from pathlib import Path
 
 import pytest
-from command_jobs import Ended, run
-
-SOON = 5.0  # s
-
-
-def one_message(ended: Ended, pattern: str) -> None:
-    assert len(ended.messages) == 1, ended.err
-    assert re.search(pattern, ended.messages[0])
-    assert "Traceback" not in ended.err
+from command_jobs import run
+from small_runs import SOON, one_message
 
 
 @pytest.mark.parametrize(

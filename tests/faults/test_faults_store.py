@@ -1,6 +1,5 @@
 """Stores that cannot be written, and runs that end early: what was recorded stays readable."""
 
-import contextlib
 import os
 import re
 import signal
@@ -12,20 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_jobs import Ended, Job, run, running
+from command_jobs import run, running
 from small_disks import mounted
+from small_runs import (
+    SOON,
+    committed_pid,
+    one_message,
+    wait_for_building,
+    wait_for_spikes,
+)
 
-from distsnn.errors import StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
-
-SOON = 5.0  # s
-
-
-def one_message(ended: Ended, pattern: str) -> None:
-    assert len(ended.messages) == 1, ended.err
-    assert re.search(pattern, ended.messages[0])
-    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
@@ -177,33 +174,6 @@ def test_program_at_the_other_end_of_the_pipe_may_leave(small: Path, tmp_path: P
     os.close(write)
     assert done.returncode == 141
     assert summarise(tmp_path / "run.zarr")["complete"]
-
-
-def wait_for_spikes(job: Job, path: Path) -> None:
-    """Wait until every rank has committed spikes."""
-    limit = time.monotonic() + 60.0
-    while time.monotonic() < limit:
-        assert job.process.poll() is None, job.end().err
-        with contextlib.suppress(StoreError):
-            if (reader := StoreReader(path)).complete_step > 0 and reader.n_committed > 0:
-                return
-        time.sleep(0.2)
-    raise AssertionError("no spikes within a minute")
-
-
-def wait_for_building(job: Job) -> None:
-    """Wait until rank 0 has said that the network is being built."""
-    assert job.process.stderr is not None
-    assert "building" in job.process.stderr.readline()
-    time.sleep(0.5)
-
-
-def committed_pid(path: Path) -> int:
-    """Return the process of the store's second rank."""
-    text = (path / "attempt000" / "rank0001" / "zarr.json").read_text()
-    found = re.search(r'"pid": (\d+)', text)
-    assert found
-    return int(found[1])
 
 
 def readable(path: Path) -> int:

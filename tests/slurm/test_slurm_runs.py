@@ -9,6 +9,7 @@ import pytest
 from slurm_cluster import Cluster
 from slurm_jobs import Job, starts
 
+from distsnn.io.checkpoint_files import generations
 from distsnn.slurm.submission import job_number
 from distsnn.slurm.templates import template
 
@@ -173,6 +174,7 @@ def test_death_of_a_node_resumes_to_the_same_spikes(
     words = ("--time-ms", LONG, "--time", "5", *TWO_NODES, "--checkpoint-wall", "1s")
     job = submit(cluster, tmp_path, *words)
     stopped(cluster, job)
+    cluster.until(lambda: bool(generations(job.run)), "a whole checkpoint")
     node = cluster.ranks(job.number)[-1][0]
     cluster.kill_node(node)
     try:

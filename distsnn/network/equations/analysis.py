@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import sympy
 from sympy.solvers.solveset import NonlinearError
@@ -22,7 +23,6 @@ from distsnn.network.equations.syntax import Apply, Name, Node, Number
 
 METHODS = ("auto", "exact", "exponential_euler", "euler", "rk2", "rk4")
 
-Expression = sympy.Expr
 # Products of the whole powers along any path of an expression: sympy multiplies them out.
 _HIGHEST_POWER = 64
 
@@ -32,21 +32,20 @@ def symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, real=True)
 
 
-def function(name: str) -> type[sympy.Function]:
+def function(name: str) -> Any:
     """Return the function that stands for one of `syntax`, of which sympy knows nothing."""
-    found: type[sympy.Function] = sympy.Function(name)
-    return found
+    return sympy.Function(name)
 
 
 @dataclass(frozen=True)
 class Linear:
     """A right-hand side as ``sum of factors[x] x + rest``."""
 
-    factors: Mapping[sympy.Symbol, Expression]
-    rest: Expression
+    factors: Mapping[sympy.Symbol, sympy.Expr]
+    rest: sympy.Expr
 
 
-def linear(expression: Expression, symbols: Iterable[sympy.Symbol]) -> Linear | None:
+def linear(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> Linear | None:
     """Return an expression's linear form in some symbols, or None where it has none."""
     names = list(symbols)
     try:
@@ -63,27 +62,27 @@ class Analysis:
 
     Attributes
     ----------
-    derivatives : dict of Symbol to Expression
+    derivatives : dict of Symbol to sympy.Expr
         Right-hand sides, sub-expressions put in, per ms and in the state's own unit.
     exact : dict of Symbol to Linear
         Equations that are linear with constant coefficients among themselves, and are integrated
         exactly.
     method : str
         Scheme of the others.
-    growth : dict of Symbol to Expression
+    growth : dict of Symbol to sympy.Expr
         For exponential Euler: the factor of the variable in its own equation.
-    threshold : Expression or None
+    threshold : sympy.Expr or None
         Condition of a spike.
-    reset : tuple of (Symbol, Expression)
+    reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
     """
 
-    derivatives: dict[sympy.Symbol, Expression]
+    derivatives: dict[sympy.Symbol, sympy.Expr]
     exact: dict[sympy.Symbol, Linear]
     method: str
-    growth: dict[sympy.Symbol, Expression]
-    threshold: Expression | None
-    reset: tuple[tuple[sympy.Symbol, Expression], ...]
+    growth: dict[sympy.Symbol, sympy.Expr]
+    threshold: sympy.Expr | None
+    reset: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
 
     @cached_property
     def others(self) -> list[sympy.Symbol]:
@@ -139,7 +138,7 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
                 raise _unfit(dynamics, name, f"linear in {name.name}")
     if method == "auto":
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
-    changed: dict[sympy.Symbol, Expression] = {}
+    changed: dict[sympy.Symbol, sympy.Expr] = {}
     reset = []
     for name, value in dynamics.reset:
         state, offset = symbol(name), translate.offset(name)
@@ -157,7 +156,7 @@ def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
     )
 
 
-def _exact(derivatives: Mapping[sympy.Symbol, Expression]) -> dict[sympy.Symbol, Linear]:
+def _exact(derivatives: Mapping[sympy.Symbol, sympy.Expr]) -> dict[sympy.Symbol, Linear]:
     """Return the largest set of equations that are linear and need no others."""
     current = symbol(STIMULI)
     found = {}
@@ -182,18 +181,18 @@ class _Translator:
     def __init__(self, dynamics: Dynamics, relative: Mapping[str, str]) -> None:
         self._dynamics, self._relative = dynamics, relative
 
-    def __call__(self, node: Node) -> Expression:
+    def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
 
-    def scale(self, name: str) -> Expression:
+    def scale(self, name: str) -> sympy.Expr:
         """Return what one of a variable's unit is in ours."""
         return _ten_to(self._dynamics.units[name].tens)
 
-    def offset(self, name: str) -> Expression:
+    def offset(self, name: str) -> sympy.Expr:
         """Return the parameter that a state variable is kept relative to, or 0."""
         return symbol(self._relative[name]) if name in self._relative else sympy.Integer(0)
 
-    def _expression(self, node: Node, power: int) -> Expression:
+    def _expression(self, node: Node, power: int) -> sympy.Expr:
         match node:
             case Number(value=value):
                 return _rational(value)
@@ -220,14 +219,12 @@ class _Translator:
                 return arguments[0] / arguments[1]
             case "neg":
                 return -arguments[0]
-        made: Expression = function(node.function)(*arguments)
-        return made
+        return function(node.function)(*arguments)
 
-    def _power(self, node: Apply, exponent: float, power: int) -> Expression | None:
+    def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:
         """Return a small whole power or a square root; None for any other power."""
         if exponent == 0.5:
-            made: Expression = function("sqrt")(self._expression(node.arguments[0], power))
-            return made
+            return function("sqrt")(self._expression(node.arguments[0], power))
         if exponent % 1.0 or abs(exponent) > 16:
             return None
         left = power // max(1, int(abs(exponent)))
@@ -238,18 +235,18 @@ class _Translator:
             self._check_divisor(base, node)
         return base ** int(exponent)
 
-    def _check_divisor(self, divisor: Expression, node: Apply) -> None:
+    def _check_divisor(self, divisor: sympy.Expr, node: Apply) -> None:
         if divisor == 0:
             raise EquationError("divides by zero", node.at)
 
 
-def _rational(value: float) -> Expression:
+def _rational(value: float) -> sympy.Expr:
     # as it is written: 0.04 is 1/25
     fraction = Fraction(repr(value))
     return sympy.Rational(fraction.numerator, fraction.denominator)
 
 
-def _ten_to(tens: Fraction) -> Expression:
+def _ten_to(tens: Fraction) -> sympy.Expr:
     if tens.denominator != 1:
-        raise DescriptionError("has a broken power of ten", where="equations, units")
+        raise DescriptionError("has a fractional power of ten", where="equations, units")
     return sympy.Integer(10) ** int(tens)

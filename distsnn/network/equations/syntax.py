@@ -3,10 +3,12 @@
 import ast
 import keyword
 import math
+import operator
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 
@@ -27,6 +29,14 @@ LOGIC = ("and", "or", "not")
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 _COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "neg": operator.neg,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
 _REFUSED = {
     ast.Attribute: "attributes",
     ast.Lambda: "lambda",
@@ -218,16 +228,9 @@ def _folded(function: str, arguments: tuple[Node, ...], at: Span) -> Node:
     if len(values) < len(arguments):
         return Apply(function, arguments, at)
     try:
-        result = {
-            "neg": lambda x: -x,
-            "+": lambda x, y: x + y,
-            "-": lambda x, y: x - y,
-            "*": lambda x, y: x * y,
-            "/": lambda x, y: x / y,
-            "**": lambda x, y: x**y,
-        }[function](*values)
+        result = _OPERATIONS[function](*values)
     except (ZeroDivisionError, OverflowError) as error:
         raise EquationError(f"not a number: {error}", at) from None
     if isinstance(result, complex):
-        raise EquationError("a negative number to a broken power is no number", at)
+        raise EquationError("a negative number to a fractional power is no number", at)
     return _number(result, at)

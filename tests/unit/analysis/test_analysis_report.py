@@ -154,7 +154,7 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
     page = check(render(open_run(path)))
     assert "500 of 1000 ms recorded" in page.text
     assert "failed: disk full" in page.text
-    writer = RunWriter.resume(path, 1, first_step=4000)
+    writer = RunWriter.resume(path, 1, first_step=4000, saved_by=0)
     write_rank(path, writer.attempt, 0, 1, spikes, first_step=4000, last_step=10_000)
     page = check(render(open_run(path)))
     assert "2 attempts" in page.text

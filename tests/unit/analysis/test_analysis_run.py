@@ -235,7 +235,7 @@ def test_a_resumed_run_is_one_run(tmp_path):
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 2).path
     for rank in range(2):
         write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=5500)
-    writer = RunWriter.resume(path, 3, first_step=5000)
+    writer = RunWriter.resume(path, 3, first_step=5000, saved_by=0)
     for rank in range(3):
         write_rank(path, writer.attempt, rank, 3, (step, gid), first_step=5000, last_step=10_000)
     run = open_run(path, window=400)

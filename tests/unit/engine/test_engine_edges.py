@@ -1,5 +1,6 @@
 """Given edges: from arrays and files, by pieces, onto any number of ranks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,17 @@ def test_edges_of_a_file_are_those_in_it(
         np.testing.assert_array_equal(synapses(network, ranks), _expected(network))
     whole = edges.summary(network.projections[0], file_edges(network)[0])
     assert whole == EdgeSummary(int(np.bincount(TARGETS).max()), WEIGHTS.min(), WEIGHTS.max())
+
+
+def test_missing_chunk_is_no_chunk_of_zeros(tmp_path: Path) -> None:
+    path = _files(tmp_path, "zarr")
+    network = _network(ExplicitFile(path, "pre", "post", weights="w", delays="d"))
+    (path / "w" / "c" / "1").unlink()
+    where = f"file {path}, edges 0 to {N - 1}: cannot be read: chunk {path}/w/c/1 is missing"
+    with pytest.raises(DescriptionError, match=re.escape(where)):
+        synapses(network)
+    # what was missing already when the network was stored is of fill values
+    synapses(Network.from_dict(*network.to_dict()))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])

@@ -54,6 +54,15 @@ VALUES = {
 }
 
 
+def test_memory_of_tables_counts() -> None:
+    delays = np.full((E.size, D.size), 1.5)
+    network = Network([E, D], [Projection(E, D, AllToAll(), weight=1.0, delay=delays)])
+    (layout,) = layouts(network, 1)
+    made = wiring.build(layout, scales(network), 1, storage="procedural")
+    assert not made.row_sets
+    assert delays.size * np.dtype(np.int32).itemsize < made.nbytes < 2 * delays.nbytes
+
+
 def _delivered(layout: Layout, made: wiring.Wiring, gids: Ints, bits: int) -> Ints:
     """Return what spikes of some sources in loop 5 add: (planes, delay, gid), quanta."""
     rows = 1 << max(1, made.largest_delay).bit_length()

@@ -233,7 +233,7 @@ def test_links_out_of_a_store_are_not_followed_for_writing(
         if link == "checkpoint":
             GenerationWriter(run.path, 1).begin({}, {})
         elif link == "attempt001":
-            RunWriter.resume(run.path, 2, first_step=5)
+            RunWriter.resume(run.path, 2, first_step=5, saved_by=0)
         else:
             group = open_group(root, link)
             assert group is not None

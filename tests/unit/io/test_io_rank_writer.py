@@ -464,21 +464,37 @@ def test_what_was_committed_survives_sigkill(store, delay):
     assert reader.attempts[0].ranks[0].status == "running"
 
 
-def test_what_is_secured_is_committed_and_later_files_are_written_again(store, monkeypatch):
-    synced = []
-    monkeypatch.setattr("distsnn.io.checkpoint_files.sync_one", synced.append)
-    with RankWriter(store, 0, 0, flush_seconds=3600) as writer:
-        writer.append_spikes(*spikes_at(1))
+def test_what_is_secured_is_committed_and_only_later_files_are_written_again(store, monkeypatch):
+    synced: set[Path] = set()
+    monkeypatch.setattr("distsnn.io.checkpoint_files.sync_one", synced.add)
+    own = store / "attempt000" / "rank0000"
+    gids = np.arange(40, dtype=np.uint32)
+
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in own.rglob("*") if path.is_file()}
+
+    def go_on(writer: RankWriter, number: int) -> None:
+        steps = np.arange(10, 50, 10) + 40 * number
+        writer.append_spikes(*spikes_at(*steps))
+        writer.append_state("V", 4 * number, state_values(steps, gids))
+        writer.advance(int(steps[-1]))
+
+    with RankWriter(store, 0, 0, state=[state_spec(gids, 0, 4)], flush_seconds=3600) as writer:
+        go_on(writer, 0)
         assert StoreReader(store).n_spikes == 0
         writer.secure()
-        assert StoreReader(store).n_spikes == 1
-        chunks = [path for path in synced if path.parent.name == "c"]
-        assert len(chunks) == 2
-        for path in store.rglob("*"):
-            os.utime(path, (0, 0))
+        assert StoreReader(store).n_spikes == 4
+        before = times()
+        assert synced == {own, *own.rglob("*")}
         synced.clear()
-        writer.append_spikes(*spikes_at(2))
+        # all files there are would be too many to look at
+        monkeypatch.setattr(Path, "rglob", None)
+        go_on(writer, 1)
         writer.secure()
-        assert {path.parent.name for path in synced if path.parent.name == "c"} == {"c"}
-        assert not [path for path in synced if path.name == "gid" and path.is_file()]
-        assert StoreReader(store).n_spikes == 2
+        monkeypatch.undo()
+        after = times()
+        assert StoreReader(store).n_spikes == 8
+    changed = {path for path, time in after.items() if before.get(path) != time}
+    assert {path for path in synced if path.is_file()} == changed
+    assert own / "state/V/V_m/zarr.json" in changed
+    assert {own, own / "spikes", own / "spikes/gid/c"} < synced

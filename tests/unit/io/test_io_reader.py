@@ -284,7 +284,7 @@ def test_attempts_make_one_recording(tmp_path, ranks):
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 3000), ({}, {}), 2).path
     for rank in range(2):  # rank 1 got further than rank 0
         write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=1100 + 50 * rank)
-    writer = RunWriter.resume(path, 3, first_step=1000)
+    writer = RunWriter.resume(path, 3, first_step=1000, saved_by=0)
     for rank in range(3):
         # The second attempt's spikes are shifted: where it is void, they must not show.
         other = (step, np.where(step > 2000, (gid + 1) % 100, gid).astype(np.uint32))
@@ -299,7 +299,7 @@ def test_attempts_make_one_recording(tmp_path, ranks):
             last_step=2500,
             spike_chunk=64,
         )
-    writer = RunWriter.resume(path, ranks, first_step=2000)
+    writer = RunWriter.resume(path, ranks, first_step=2000, saved_by=0)
     reader = StoreReader(path)  # the third attempt has not recorded anything yet
     assert (reader.complete_step, reader.last_step) == (2000, 2000)
     np.testing.assert_array_equal(reader.spikes()[0], step[step <= 2000])

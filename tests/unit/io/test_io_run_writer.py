@@ -1,4 +1,6 @@
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,17 @@ def test_overwriting_nothing_is_creating(tmp_path):
     assert is_run(tmp_path / "r.zarr")
 
 
+def test_what_killed_starts_left_beside_a_run_is_swept(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = {f".r.zarr.{os.getppid()}.partial", f".r.zarr2.{ended.pid}.partial", ".r.zarr.partial"}
+    swept = {f".r.zarr.{pid}.partial" for pid in (ended.pid, os.getpid())}
+    for name in (*kept, *swept, f".r.zarr.{ended.pid}.old.partial"):
+        (tmp_path / name / "attempt000").mkdir(parents=True)
+    RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    assert names_in(tmp_path) == {"r.zarr", *kept}
+
+
 def test_a_run_that_cannot_be_made_leaves_the_old_one(tmp_path):
     run = write_run(tmp_path / "r.zarr")
     before = StoreReader(run.path).spike_hash()
@@ -166,7 +179,7 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
     leftover.write_text("half")
     kept = run.path / "notes.partial"
     kept.write_text("somebody's")
-    writer = RunWriter.resume(run.path, 3, first_step=500, assignment={"strategy": "x"})
+    writer = RunWriter.resume(run.path, 3, first_step=500, saved_by=0, assignment={"strategy": "x"})
     assert writer.attempt == 1
     assert not leftover.exists()
     assert kept.exists()
@@ -179,7 +192,7 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
 
 def test_resuming_nothing(tmp_path):
     with pytest.raises(StoreError, match="no such path"):
-        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0)
+        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0, saved_by=0)
 
 
 def test_attributes_change_in_one_write(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from recorded import assert_same, recorded
 from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network
 from distsnn.simulation import Policy, Progress, Simulation
 
@@ -94,6 +95,7 @@ def test_damaged_newest_is_passed_over_with_a_message(
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 7.9
     assert any("checkpoint 2 is not used" in note and "damaged" in note for note in notes.notes)
+    assert "going on at 7.9 ms, saved by 1 rank" in notes.notes
     simulation.run(40.0 - 7.9)
     # the whole one is kept until there are two later
     simulation.save()
@@ -138,10 +140,10 @@ def test_synapses_drawn_otherwise_are_refused(
     out = saved(network, tmp_path / "run.zarr")
     from distsnn.engine import snapshot
 
-    def other(engine: object) -> tuple[np.ndarray, int]:
-        digests, longest = real(engine)
+    def other(engine: object) -> np.ndarray:
+        digests = real(engine)
         digests[1] += np.uint64(1)
-        return digests, longest
+        return digests
 
     real = snapshot.wiring
     monkeypatch.setattr(snapshot, "wiring", other)
@@ -182,6 +184,18 @@ def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
     assert reader.complete_step == 1000
 
 
+def test_rate_after_a_resume_in_mid_window_is_that_of_the_time_it_was_counted_in(
+    network: Network, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr", until=60.0)
+    simulation = Simulation.restore(out, out=out, policy=Policy(max_rate=1.0))
+    with pytest.raises(RunawayError, match="population 'E'") as caught:
+        simulation.run(300.0)
+    assert caught.value.at_ms == 200.0
+    gid = StoreReader(out).spikes(600, 2000)[1]
+    assert caught.value.rate == pytest.approx((gid < 150).sum() / 150 / 0.14)
+
+
 def test_ceiling_that_is_high_enough_changes_nothing(
     network: Network, whole: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +222,42 @@ def test_generation_whose_recordings_no_longer_count_is_not_used(
     simulation.run(40.0 - 7.9)
     simulation.close()
     assert_same(recorded(whole), recorded(out))
+
+
+@pytest.mark.parametrize("cut", ["zarr.json", "rank0000/zarr.json", "rank0000/spikes/zarr.json"])
+def test_attempt_that_a_power_cut_left_unreadable_is_left_out(
+    network: Network, whole: Path, tmp_path: Path, cut: str
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    lost = Simulation.restore(out, out=out)
+    lost.run(3.0)
+    lost._stop(RuntimeError("given up"))
+    (out / "attempt001" / cut).write_bytes(b"")
+    with pytest.raises(StoreError, match="attempt001"):
+        StoreReader(out)
+    notes = Notes()
+    simulation = Simulation.restore(out, out=out, progress=notes)
+    assert simulation.time_ms == 21.3
+    (note,) = [note for note in notes.notes if "attempt 1 is left out" in note]
+    assert f"attempt001/{cut}".removesuffix("/zarr.json") in note
+    simulation.run(40.0 - 21.3)
+    simulation.close()
+    assert len(StoreReader(out).attempts) == 2
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
+    network: Network, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    (out / "attempt000" / "zarr.json").write_bytes(b"")
+    notes = Notes()
+    with pytest.raises(StoreError, match="no whole checkpoint to go on from"):
+        Simulation.restore(out, out=out, progress=notes)
+    assert any("checkpoint 2 is not used" in note and "attempt000" in note for note in notes.notes)
+    with pytest.raises(StoreError, match="attempt000"):
+        RunWriter.resume(out, 1, first_step=213, saved_by=0)
+    assert (out / "attempt000" / "rank0000").is_dir()
 
 
 def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
@@ -245,6 +295,20 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
+
+
+@pytest.mark.parametrize("folder", [".", CHECKPOINT])
+def test_run_that_cannot_be_added_to_is_told_before_anything_is_built(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    # Root may write anywhere, so the refusal is made up.
+    monkeypatch.setattr("os.access", lambda path, mode: path != out / folder)
+    notes = Notes()
+    with pytest.raises(StoreError, match="is not writable"):
+        Simulation.restore(out, out=out, progress=notes)
+    assert notes.notes == []
+    Simulation.restore(out).close()
 
 
 def test_damage_is_told_where_no_progress_is_shown(

@@ -116,8 +116,8 @@ def test_edges_stay_in_the_order_of_the_file(
 
 
 def _counting(counts: dict[str, int], made: Callable[..., edges.Reader]) -> Callable[..., Any]:
-    def reader(folder: Path, name: str) -> edges.Reader:
-        read = made(folder, name)
+    def reader(folder: Path, known: bool, name: str) -> edges.Reader:
+        read = made(folder, known, name)
 
         def counted(first: int, last: int) -> np.ndarray:
             counts[name] = counts.get(name, 0) + last - first

@@ -1,35 +1,45 @@
 #!/usr/bin/env python3
-"""Benchmark 2 of Brette et al. (2007) in Brian2; prints one line of JSON."""
+"""Benchmarks 1 and 2 of Brette et al. (2007) in Brian2; prints one line of JSON."""
 
 import brian2_standalone
 import numpy as np
 from brian2 import Hz, NeuronGroup, PoissonGroup, Synapses, ms, mV
 from measure import measured
-from parameters import BretteCuba
+from parameters import BretteCoba, BretteCuba
 
-# Currents are written as the voltage that they would reach: I tau_m / C_m.
-EQUATIONS = """
+# Currents are written as the voltage that they would reach, conductances relative to the leak.
+CURRENTS = """
 dv/dt = (e_l - v + g_ex + g_in) / tau_m : volt (unless refractory)
 dg_ex/dt = -g_ex / tau_ex : volt
 dg_in/dt = -g_in / tau_in : volt
+"""
+CONDUCTANCES = """
+dv/dt = (e_l - v + g_ex * (e_ex - v) + g_in * (e_in - v)) / tau_m : volt (unless refractory)
+dg_ex/dt = -g_ex / tau_ex : 1
+dg_in/dt = -g_in / tau_in : 1
 """
 
 
 def main() -> None:
     """Build and run it."""
     parser = brian2_standalone.parser(__doc__, warmup=200.0)
+    parser.add_argument("--synapses", choices=("coba", "cuba"), required=True)
     parser.add_argument("--neurons", type=int, default=4000)
     options = parser.parse_args()
-    net = BretteCuba(options.neurons)
+    currents = options.synapses == "cuba"
+    net = BretteCuba(options.neurons) if currents else BretteCoba(options.neurons)
+    # what a weight of 1 adds to g_ex or g_in
+    unit = net.tau_m / net.c_m * mV if isinstance(net, BretteCuba) else 1.0 / net.g_l
+    reversal = {} if currents else {"e_ex": net.e_ex * mV, "e_in": net.e_in * mV}
     folder = brian2_standalone.reset(options)
     with measured() as describing:
         neurons = NeuronGroup(
             net.neurons,
-            EQUATIONS,
+            CURRENTS if currents else CONDUCTANCES,
             threshold="v > v_th",
             reset="v = v_reset",
             refractory=net.t_ref * ms,
-            method="exact",
+            method="exact" if currents else "exponential_euler",
             namespace={
                 "e_l": net.e_l * mV,
                 "v_th": net.v_th * mV,
@@ -39,12 +49,12 @@ def main() -> None:
                 "tau_in": net.tau_syn_in * ms,
                 "low": net.v_start[0] * mV,
                 "high": net.v_start[1] * mV,
+                **reversal,
             },
         )
         neurons.v = "low + (high - low) * rand()"
         populations = {"E": neurons[: net.n_ex], "I": neurons[net.n_ex :]}
         generator = np.random.default_rng(options.seed)
-        volt_per_current = net.tau_m / net.c_m  # mV per pA
         objects = [neurons]
         for name, variable, indegree, weight in (
             ("E", "g_ex", net.indegree_ex, net.weight_ex),
@@ -55,7 +65,7 @@ def main() -> None:
                 neurons,
                 on_pre=f"{variable}_post += weight",
                 delay=net.delay * ms,
-                namespace={"weight": weight * volt_per_current * mV},
+                namespace={"weight": weight * unit},
             )
             brian2_standalone.connect_fixed_indegree(synapses, indegree, generator)
             objects.append(synapses)
@@ -74,7 +84,7 @@ def main() -> None:
                 neurons[: net.n_stimulated],
                 on_pre="g_ex_post += weight",
                 delay=net.delay * ms,
-                namespace={"weight": net.weight_ex * volt_per_current * mV},
+                namespace={"weight": net.weight_ex * unit},
             )
             kick.connect(j="i")
             objects += [stimulus, kick]
@@ -83,7 +93,7 @@ def main() -> None:
         folder,
         objects,
         populations,
-        network=f"brette_cuba neurons={net.neurons}",
+        network=f"brette_{options.synapses} neurons={net.neurons}",
         synapses=net.synapses,
         describe_s=describing.wall_s,
     )

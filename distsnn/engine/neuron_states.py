@@ -1,0 +1,66 @@
+"""A rank's state variables in the user's units: read, and set between two runs."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.populations import Neurons, per_neuron
+from distsnn.network import Distribution, Value
+
+Slots = slice | npt.NDArray[np.intp]
+
+
+def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float64 | np.int64]:
+    """Return a copy of a state variable of some of a rank's neurons.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        A population's neurons on this rank.
+    variable : str
+        The state variable.
+    slots : slice or ndarray of int, shape (n,)
+        Which of them.
+
+    Returns
+    -------
+    ndarray of float64 (int64 if it is a count), shape (n,)
+    """
+    kept = neurons.states[variable][slots]
+    if neurons.population.model.states[variable].integer:
+        return kept.astype(np.int64)
+    return kept.astype(np.float64) + _offset(neurons, variable, slots)
+
+
+def write(
+    neurons: Neurons, variable: str, slots: Slots, value: Value, *, step: int, seed: int
+) -> None:
+    """Set a state variable of some of a rank's neurons.
+
+    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they are those of
+    initial values. A value equal to what `read` returns leaves the state as it is: the sum of a
+    state near zero and what it is kept relative to may have lost bits, which the difference would
+    not bring back.
+
+    Parameters
+    ----------
+    neurons, variable, slots
+        As in `read`.
+    value : float, ndarray of float64 (n,) or Distribution
+        What can be kept in the variable's type.
+    step, seed : int
+        Loops done, and the run's seed.
+    """
+    if isinstance(value, Distribution):
+        model = neurons.population.model
+        fields = [*model.parameters(), *model.states]
+        # 32 bits: the same draws come again after hundreds of millions of steps
+        field = (fields.index(variable) + len(fields) * step) % 2**32
+        value = per_neuron(value, neurons.neurons[slots], neurons.index, field, seed)
+    kept = neurons.states[variable]
+    new = (value - _offset(neurons, variable, slots)).astype(kept.dtype)
+    kept[slots] = np.where(value == read(neurons, variable, slots), kept[slots], new)
+
+
+def _offset(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float64]:
+    offset = neurons.offset(variable)
+    return offset[slots] if offset.ndim else offset

@@ -1,0 +1,47 @@
+"""States that a user reads and sets are the same on any number of ranks, and after resuming."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from command_jobs import Job
+from recorded import assert_same, recorded
+
+sys.path.insert(0, str(Path(__file__).parent / "programs"))
+
+import set_states
+
+from distsnn.comm import mpiexec_path
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.reader import StoreReader
+from distsnn.simulation import Simulation
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def job(ranks: int, *words: str | Path) -> None:
+    program = [sys.executable, set_states.__file__, *map(str, words)]
+    one = Job([mpiexec_path(), "-n", str(ranks), *program], None)
+    try:
+        ended = one.end()
+    finally:
+        one.kill()
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"
+
+
+def digest(store: Path) -> str:
+    return str(Generation.open(store, generations(store)[0]).about["digest"])
+
+
+def test_states_set_on_three_ranks_saved_and_set_again_on_two(tmp_path: Path) -> None:
+    alone, other = tmp_path / "alone.zarr", tmp_path / "other.zarr"
+    with Simulation(set_states.network(), seed=3, out=alone) as simulation:
+        set_states.begin(simulation)
+        set_states.go_on(simulation)
+    job(3, other, "begin")
+    job(2, other, "resume")
+    assert [len(one.ranks) for one in StoreReader(other).attempts] == [3, 2]
+    assert_same(recorded(alone), recorded(other))
+    assert digest(alone) == digest(other)
+    assert StoreReader(alone).n_spikes > 200
