@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = map(str, Path(__file__).parents[1:3])
 
 from invariance_cases import CASES
 
