@@ -1,8 +1,18 @@
-"""``python -m distsnn``: the command line."""
+"""The program: ``distsnn ...``, ``python -m distsnn ...``."""
 
 import sys
 
-from distsnn.cli import main
+from distsnn.held_signals import hold
+
+
+def main() -> int:
+    """Run the command line; signals to a run are noted while what it needs is loaded."""
+    if sys.argv[1:2] in (["run"], ["worker"]):
+        hold()
+    from distsnn.cli import main as execute
+
+    return execute()
+
 
 if __name__ == "__main__":
     sys.exit(main())

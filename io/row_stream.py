@@ -130,8 +130,9 @@ class RowStream(ABC):
                     at = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
                         array[start:stop] = self.ring[name][at : at + stop - start]
-                    place = (start // self.block_rows, *[0] * (array.ndim - 1))
-                    self.files.add(chunk_file(array, place))
+                    if self.ring[name].size:  # no file where a rank records no neuron
+                        place = (start // self.block_rows, *[0] * (array.ndim - 1))
+                        self.files.add(chunk_file(array, place))
             self._rows_written(first, commit.rows)
         write_attributes(
             self._group,
@@ -184,12 +185,15 @@ class SpikeStream(RowStream):
         self._least_key = (first_step + 1) << 32
 
     def check(self, step: NDArray[np.int32], gid: NDArray[np.uint32]) -> None:
-        """Raise StoreError unless the spikes continue the order of (step, gid)."""
+        """Raise StoreError unless the spikes continue the order of (step, gid).
+
+        A relay may spike several times in a step.
+        """
         if len(step) != len(gid):
             raise StoreError(f"{len(step)} steps but {len(gid)} gids", path=location(self._group))
         key = step.astype(np.int64) << 32
         key |= gid
-        if len(key) and (key[0] < self._least_key or not bool(np.all(key[1:] > key[:-1]))):
+        if len(key) and (key[0] < self._least_key or not bool(np.all(key[1:] >= key[:-1]))):
             raise StoreError("spikes out of the order (step, gid)", path=location(self._group))
         if len(key) and int(step[0]) <= self.advanced:
             raise StoreError(
@@ -198,7 +202,7 @@ class SpikeStream(RowStream):
                 path=location(self._group),
             )
         if len(key):
-            self._least_key = int(key[-1]) + 1
+            self._least_key = int(key[-1])
 
     def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
         return int(self.ring["step"][row % self.capacity])

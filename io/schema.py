@@ -201,7 +201,8 @@ GROUPS: tuple[GroupSpec, ...] = (
     ),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}/state",
-        "States of this rank's neurons, one array for all of a type: few files are soon written.",
+        "States of this rank's neurons, and what synapse models know of them ('x of PROJECTION'), "
+        "one array for all of a type: few files are soon written.",
     ),
     GroupSpec("network", "Large parts of the network's description."),
     GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import emission, poisson, rows, uniforms
+from distsnn.network import model_named
 
 _ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_int64,
@@ -30,6 +31,12 @@ def invoke(one: Call, step: int, first: int | None = None, last: int | None = No
 def counters(n: int) -> npt.NDArray[np.uint32]:
     """Return the Philox counters of n neurons (a multiple of 64) of one population."""
     return np.arange(n // 8, dtype=np.uint32)
+
+
+def defaults(model: str, **given: float) -> dict[str, float]:
+    """Return a model's parameters, with given ones in place of defaults."""
+    described = model_named(model)(**given)
+    return {name: described.value(name) for name in described.parameters()}
 
 
 class PoissonCall:

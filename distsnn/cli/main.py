@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from distsnn.cli.parser import parse
-from distsnn.comm import Communicator, hold, start
+from distsnn.comm import Communicator, start
 
 # What a shell reports of a program that SIGPIPE ended: the reader of our output has left.
 _BROKEN_PIPE = 141
@@ -26,8 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 2 bad usage or model, 1 failed, 130 interrupted.
     """
     _open_streams()
-    if arguments is None and sys.argv[1:2] in (["run"], ["worker"]):
-        hold()
     words = list(sys.argv[1:] if arguments is None else arguments)
     return start(lambda communicator: _execute(words, communicator))
 

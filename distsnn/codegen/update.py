@@ -282,8 +282,9 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
         return [begin, *loop, end]
     return [
         begin,
-        f"    for start in range(0, spiked.size, {_CHUNK}):",
-        f"        stop = min(start + {_CHUNK}, spiked.size)",
+        f"    for chunk in range(0, spiked.size, {_CHUNK}):",
+        # unsigned: an index that might count from the end is no address the vectoriser knows
+        f"        start, stop = np.uint64(chunk), np.uint64(min(chunk + {_CHUNK}, spiked.size))",
         "        for i in range(start, stop):",
         "            spiked[i] = 0",
         f"        for _ in range({SUB_STEPS}):",

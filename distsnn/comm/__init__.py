@@ -4,7 +4,6 @@ from distsnn.comm.agreement import agree, agreed, first_on_node, together
 from distsnn.comm.ending import RESUMABLE, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.heartbeat import Heartbeat
-from distsnn.comm.held_signals import held, hold
 from distsnn.comm.launch import launch, mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import DryRun, SingleProcess
@@ -24,8 +23,6 @@ __all__ = [
     "agreed",
     "first_on_node",
     "guard",
-    "held",
-    "hold",
     "launch",
     "launcher",
     "mpiexec_path",

@@ -17,6 +17,8 @@ from distsnn.comm.ending import RESUMABLE
 from distsnn.comm.exits import ProcessExit, alive, memory_kills, signal_of, words
 from distsnn.comm.launcher import launcher
 from distsnn.comm.lifeline import Lifelines
+from distsnn.errors import Stopped
+from distsnn.held_signals import held
 
 _POLL = 0.1  # s
 _SCAN = 0.5  # s, between two looks at which ranks live
@@ -120,7 +122,13 @@ class Job:
 
     @contextmanager
     def forwarding_signals(self) -> Iterator[None]:
-        """Pass signals on to the ranks meanwhile; a third one kills the job."""
+        """Pass signals on to the ranks meanwhile; a third one kills the job.
+
+        Raises
+        ------
+        Stopped
+            If a signal was noted before: the ranks have not begun.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -132,11 +140,14 @@ class Job:
             elif self._process.poll() is None:
                 self._send(number)
 
+        noted = held()
         saved = {
             number: signal.signal(number, forward)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         }
         try:
+            if noted:
+                raise Stopped(signal.Signals(noted).name, at_ms=0.0, store=None)
             yield
         finally:
             for number, handler in saved.items():

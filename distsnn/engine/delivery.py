@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from distsnn.engine.populations import InputRing
 from distsnn.engine.row_sets import Generator, RowSet
+from distsnn.engine.source_states import SourceStates
 from distsnn.engine.tables import Call
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels import procedural, wiring_draws
@@ -26,6 +27,8 @@ class Delivery:
         Input.
     spike_gid, spike_step : ndarray of uint32, int64
         The list of spikes to deliver.
+    states : SourceStates, optional
+        Of the rows' sources, where their weights are scaled.
 
     Attributes
     ----------
@@ -41,17 +44,16 @@ class Delivery:
         ring: InputRing,
         spike_gid: npt.NDArray[np.uint32],
         spike_step: npt.NDArray[np.int64],
+        states: SourceStates | None = None,
     ) -> None:
         plan = row_set.plan
+        self.states = states
         self._table = np.zeros(kernels.TABLE_SIZE, np.int64)
-        constant = plan.weight is not None
+        kind = (plan.word_bits, ring.bits, plan.weight is not None, states is not None)
         if plan.pull:
-            deliver, collect = (
-                kernels.enqueue,
-                kernels.collect(plan.word_bits, ring.bits, constant),
-            )
+            deliver, collect = kernels.enqueue(states is not None), kernels.collect(*kind)
         else:
-            deliver, collect = kernels.push(plan.word_bits, ring.bits, constant), None
+            deliver, collect = kernels.push(*kind), None
         self.deliver = Call(deliver, self._table, 0, 0)
         self.collect = None if collect is None else Call(collect, self._table, 0, 0)
         call, table = self.deliver, self._table
@@ -69,6 +71,8 @@ class Delivery:
         table[kernels.SHIFT] = plan.stored_shift
         table[kernels.WEIGHT] = plan.weight or 0
         table[kernels.DELAY] = 0 if plan.delay is None or plan.pull else plan.delay
+        if states is not None:
+            call.point(kernels.RECORDS, states.records)
         if plan.pull:
             self._calendar(row_set)
 
@@ -82,7 +86,7 @@ class Delivery:
         call.point(kernels.NEXT, np.full(buckets, -1, np.int64))
         self._n_free = np.zeros(1, np.int64)
         call.point(kernels.N_FREE, self._n_free)
-        self._pool = np.empty(0, np.int64)
+        self._pool, self._factors = np.empty(0, np.int64), np.empty(0)
         self._free = np.empty(0, np.int64)
         self.grow(_FIRST_PAGES)
 
@@ -91,6 +95,9 @@ class Delivery:
         used = self._pool.size // kernels.PAGE
         more = pages or used
         self._pool = np.concatenate([self._pool, np.empty(more * kernels.PAGE, np.int64)])
+        if self.states is not None:
+            self._factors = np.concatenate([self._factors, np.empty(more * kernels.PAGE)])
+            self._table[kernels.FACTORS] = self._factors.ctypes.data
         free = np.empty(used + more, np.int64)
         n_free = int(self._n_free[0])
         free[:n_free] = self._free[:n_free]
@@ -125,6 +132,7 @@ class ProceduralDelivery:
     """
 
     collect: Call | None = None
+    states: SourceStates | None = None
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.populations import Neurons, per_neuron
 from distsnn.network import Distribution, Value
 
@@ -55,7 +56,7 @@ def write(
         fields = [*model.parameters(), *model.states]
         # 32 bits: the same draws come again after hundreds of millions of steps
         field = (fields.index(variable) + len(fields) * step) % 2**32
-        value = per_neuron(value, neurons.neurons[slots], neurons.index, field, seed)
+        value = per_neuron(value, neurons.neurons[slots], PARAMETER, neurons.index, field, seed)
     kept = neurons.states[variable]
     new = (value - _offset(neurons, variable, slots)).astype(kept.dtype)
     kept[slots] = np.where(value == read(neurons, variable, slots), kept[slots], new)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.codegen.equations import kernel_of
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call
 from distsnn.kernels import emission, uniforms
@@ -103,7 +104,7 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
 
     def values(name: str, value: Value) -> Floats:
         field = names.index(name)
-        return per_neuron(value, neurons, index, field, seed)
+        return per_neuron(value, neurons, PARAMETER, index, field, seed)
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
     states = {}
@@ -126,18 +127,23 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
 
 
 def per_neuron(
-    value: Value, neurons: npt.NDArray[np.int64], population: int, field: int, seed: int
+    value: Value,
+    neurons: npt.NDArray[np.int64],
+    purpose: int,
+    owner: int,
+    field: int,
+    seed: int,
 ) -> Floats:
-    """Return a value for each of some neurons of a population, or the one for all of them.
+    """Return a value for each of some neurons, or the one for all of them.
 
     Parameters
     ----------
-    value : float, ndarray of float64 (n_neurons_of_population,) or Distribution
-        The value.
+    value : float, ndarray of float64 or Distribution
+        The value; an array has one for every neuron of the owner.
     neurons : ndarray of int64, shape (n,)
         The neurons, -1 for padding.
-    population, field, seed : int
-        What draws are keyed by, with the neuron.
+    purpose, owner, field, seed : int
+        What draws are keyed by, with the neuron (see `draw_values`).
 
     Returns
     -------
@@ -149,9 +155,8 @@ def per_neuron(
     if isinstance(value, Distribution):
         kind, parameters = coded(value)
         drawn = np.empty(neurons.size)
-        draw_values(
-            kind, *parameters, np.maximum(neurons, 0), population, field, np.uint64(seed), drawn
-        )
+        places = np.maximum(neurons, 0)
+        draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
         return drawn
     return np.asarray(float(value))
 

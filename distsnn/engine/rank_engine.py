@@ -17,6 +17,7 @@ from distsnn.engine.populations import (
     update_call,
 )
 from distsnn.engine.probes import Probe, most_steps, probes
+from distsnn.engine.source_states import Named, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
@@ -92,6 +93,8 @@ class RankEngine:
         State recordings.
     most_spikes : int
         Most spikes of this rank in one step.
+    settled : list of SettledStates
+        What synapse models know of this rank's neurons.
     step : int
         Loops done.
     """
@@ -116,6 +119,7 @@ class RankEngine:
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
         self.probes: list[Probe] = probes(layout, self.neurons)
+        self.settled = settled(layout, seed)
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
@@ -123,7 +127,9 @@ class RankEngine:
         plans = [one.plan for one in wiring.row_sets] + [one.plan for one in wiring.generators]
         ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
         rows = 1 << min(ahead, wiring.largest_delay).bit_length()
-        most = wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
+        sources = {one.pre.population for one in layout.network.projections}
+        spikes = max((spikes_per_step(self.neurons[one].population) for one in sources), default=0)
+        most = spikes * wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
         kind = np.int32 if most.max() < 2**31 else np.int64
         shape = (most.size, rows, 1 << layout.target_bits)
         return InputRing(np.zeros(shape, kind))
@@ -140,7 +146,7 @@ class RankEngine:
         reach : int
             The longest delay of the whole network, steps.
         """
-        self.history = History(reach)
+        self._reach, self._history = reach, History()
         layout = self.layout
         self._exchange = exchange or _Alone(self.most_spikes, epoch_steps)
         swap = self._exchange
@@ -155,7 +161,10 @@ class RankEngine:
         }
         spikes = (swap.arrival_gid, swap.arrival_step)
         self.deliveries: list[Delivery | ProceduralDelivery] = [
-            *(Delivery(one, self.ring, *spikes) for one in self.wiring.row_sets),
+            *(
+                Delivery(one, self.ring, *spikes, of_rows(layout, one, self.seed))
+                for one in self.wiring.row_sets
+            ),
             *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
         ]
         self._calls: dict[str, list[Call]] = {
@@ -212,11 +221,23 @@ class RankEngine:
             n = int(state[loop.N_SPIKES])
             if n:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]
-                self.history.append(step, gid)
+                self._history.append(step, gid)
+                self._settle(int(step[-1]) - self._reach)
                 spikes(step, gid)
                 state[loop.N_SPIKES] = 0
             if status == loop.DONE:
                 return
+
+    def _settle(self, until: int) -> None:
+        """Let go of the spikes stamped up to a step, which have no events ahead of them."""
+        for step, gid in self._history.let_go(until):
+            for one in self.settled:
+                one.settle(step, gid)
+
+    def in_flight(self, reach: int) -> Spikes:
+        """Return this rank's spikes of the last `reach` steps, with all before them settled."""
+        self._settle(self.step - reach)
+        return self._history.kept()
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
         """Enter the compiled loop until it is done, or has spikes that must be taken."""
@@ -244,7 +265,7 @@ class RankEngine:
                 return int(status)
             self.deliveries[int(state[loop.PENDING_AT])].grow()
 
-    def resume(self, step: int, flying: Spikes) -> None:
+    def resume(self, step: int, flying: Spikes, sources: Named) -> None:
         """Go on from a step: what earlier spikes still have to deliver enters the rings again.
 
         The states are the caller's to set. The loops that the spikes were emitted in are run once
@@ -256,9 +277,15 @@ class RankEngine:
             Loops done.
         flying : (ndarray of int32, ndarray of uint32)
             The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
+        sources : mapping of (population, variable) to ndarray
+            What synapse models knew of all neurons before these spikes, which make of it what they
+            know now.
         """
         state, swap, rows = self._state, self._exchange, self.ring.rows
         steps, gids = flying
+        for known in (*self.settled, *(one.states for one in self.deliveries)):
+            if known is not None:
+                known.put(sources)
         silent = dict.fromkeys(self._tables, call_table([]))
         silent |= {"collects": self._tables["collects"], "delivers": self._tables["delivers"]}
         nothing = np.zeros_like(self._exchange_call)
@@ -279,7 +306,7 @@ class RankEngine:
         self._events_before = sum(one.events for one in self.deliveries)
         mine = self.layout.is_local(gids)
         if mine.any():
-            self.history.append(steps[mine], gids[mine])
+            self._history.append(steps[mine], gids[mine])
 
     def fault(self) -> StateError | None:
         """Return what went wrong first with a neuron of this rank, if anything did."""

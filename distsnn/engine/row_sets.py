@@ -51,6 +51,11 @@ class RowSet(_Arrays):
         counts = np.bitwise_count(self.bitmap).astype(np.int64)
         self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
 
+    @property
+    def sources(self) -> Ints:
+        """Gids of the rows, ascending."""
+        return np.flatnonzero(np.unpackbits(self.bitmap.view(np.uint8), bitorder="little"))
+
 
 @dataclass(eq=False)
 class Generator(_Arrays):

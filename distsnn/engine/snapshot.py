@@ -1,8 +1,9 @@
 """A rank's part of the simulation's state, in an order that does not depend on the ranks.
 
 States are stored population by population, a rank's blocks in ascending order; with the spikes in
-flight they are all that a run needs to go on: stimuli are functions of the step, static synapses
-of the description.
+flight they are all that a run needs to go on: stimuli are functions of the step, synapses of the
+description. What synapse models know of their sources is saved as states of these, as it was before
+the first spike in flight (see `engine.source_states`).
 """
 
 import hashlib
@@ -37,7 +38,7 @@ class Snapshot:
         This rank's blocks, ascending.
     states : mapping of (population, variable) to ndarray, shape (n_local_of_population,)
         States as the kernels hold them, neurons in the order of the blocks; only of populations
-        that have neurons here.
+        that have neurons here. Those of synapse models belong to their sources' population.
     spikes : (ndarray of int32, ndarray of uint32)
         This rank's spikes in flight, in the order of (step, gid).
     digests : ndarray of uint8, shape (n_owned, 32)
@@ -67,12 +68,14 @@ def take(engine: RankEngine, reach: int) -> Snapshot:
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             states[name, variable] = values[real]
-    spikes = engine.history.since(engine.step - reach)
+    spikes = engine.in_flight(reach)
+    for one in engine.settled:
+        states |= one.saved() if one.neurons.size else {}
     digests = block_digests(layout, states, spikes)
     return Snapshot(engine.step, layout.owned, states, spikes, digests)
 
 
-def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
+def put(engine: RankEngine, states: States, sources: States, step: int, flying: Spikes) -> None:
     """Set a rank's state, and go on from there.
 
     Parameters
@@ -80,7 +83,9 @@ def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
     engine : RankEngine
         A connected engine that has not run.
     states : mapping of (population, variable) to ndarray
-        As in a snapshot, for this rank's blocks.
+        As in a snapshot, for this rank's blocks, without those of synapse models.
+    sources : mapping of (population, variable) to ndarray, shape (n_of_population,)
+        Those of synapse models, of all neurons.
     step : int
         Loops done.
     flying : (ndarray of int32, ndarray of uint32)
@@ -90,7 +95,7 @@ def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             values[real] = states[name, variable]
-    engine.resume(step, flying)
+    engine.resume(step, flying, sources)
 
 
 def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray[np.uint8]:
@@ -160,13 +165,12 @@ def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
 
 def _add_rows(row_set: RowSet, sums: npt.NDArray[np.uint64]) -> None:
     plan = row_set.plan
-    bits = np.unpackbits(row_set.bitmap.view(np.uint8), bitorder="little")
     digest.add_rows(
         row_set.words,
         row_set.rows,
         row_set.run_rows,
         row_set.runs,
-        np.flatnonzero(bits),
+        row_set.sources,
         plan.pull,
         plan.target_bits,
         plan.field_bits,

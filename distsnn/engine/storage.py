@@ -5,7 +5,7 @@ the results: a weight is the same integer in every storage, and sums of integers
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError, unknown
@@ -69,6 +69,9 @@ class RowSetPlan:
         Largest possible delay, steps.
     procedural : bool
         Nothing is stored: a source's synapses are drawn again when its spike arrives.
+    scaled_by : int or None
+        The projection whose synapse model scales the weights with every spike; all synapses are
+        that projection's.
     """
 
     projections: tuple[int, ...]
@@ -83,6 +86,12 @@ class RowSetPlan:
     delay: int | None
     longest: int
     procedural: bool = False
+    scaled_by: int | None = None
+
+
+def scaled_by(one: Projection, index: int) -> int | None:
+    """Return what a plan of a projection's synapses is scaled by: the projection or nothing."""
+    return None if one.synapse is None else index
 
 
 def planes(layout: Layout, one: Projection) -> tuple[int, int]:
@@ -145,7 +154,7 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
     for one in network.projections:
         expected = share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
         drawn += expected
-        if storage != "procedural" or not isinstance(one.rule, _PROCEDURAL):
+        if storage != "procedural" or not _can_be_drawn_again(one):
             stored += expected
         if expected > largest[1]:
             largest = (one.name or "", expected)
@@ -160,14 +169,21 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
         )
 
 
+def _can_be_drawn_again(one: Projection) -> bool:
+    return isinstance(one.rule, _PROCEDURAL) and one.synapse is None
+
+
 def _stored_bytes(layout: Layout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
     return _STORED_BYTES * layout.network.expected_synapses() * share
 
 
-def explicit_plan(layout: Layout, plane: int, longest: int, delivery: str) -> RowSetPlan:
+def explicit_plan(
+    layout: Layout, plane: int, longest: int, delivery: str, scaled_by: int | None
+) -> RowSetPlan:
     """Return the row set of a plane's given edges and of those that fit nowhere else."""
-    return _plan(layout, (), plane, delivery != "push", 64, longest, None, 0, None, longest)
+    plan = _plan(layout, (), plane, delivery != "push", 64, longest, None, 0, None, longest)
+    return replace(plan, scaled_by=scaled_by)
 
 
 def _plan(
@@ -226,11 +242,14 @@ class _Chooser:
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}
         generated: dict[int, list[int]] = {}
+        scaled: list[RowSetPlan] = []
         for index in drawn:
             one = self.projections[index]
-            if self.storage == "procedural" and isinstance(one.rule, _PROCEDURAL):
+            if one.synapse is not None:
+                scaled += self._scaled(index)
+            elif self.storage == "procedural" and _can_be_drawn_again(one):
                 generated.setdefault(self._plane(index), []).append(index)
-            elif self.storage in ("auto", "procedural") and isinstance(one.weight, float):
+            elif self._is_constant(index):
                 constant.setdefault((self._plane(index), self._constant(index)), []).append(index)
             else:
                 words.setdefault(self._plane(index), []).append(index)
@@ -246,7 +265,20 @@ class _Chooser:
         for plane, members in words.items():
             made += self._word_sets(plane, sorted(members))
         made += [self._generated(plane, members) for plane, members in generated.items()]
-        return made
+        return made + scaled
+
+    def _is_constant(self, index: int) -> bool:
+        weight = self.projections[index].weight
+        return self.storage in ("auto", "procedural") and isinstance(weight, float)
+
+    def _scaled(self, index: int) -> list[RowSetPlan]:
+        """Return the row set of a projection with a synapse model, which it has for itself."""
+        plane = self._plane(index)
+        if self._is_constant(index):
+            plans = self._constant_sets(plane, self._constant(index), [index])
+        else:
+            plans = self._word_sets(plane, [index])
+        return [replace(plan, scaled_by=index) for plan in plans]
 
     def _generated(self, plane: int, members: list[int]) -> RowSetPlan:
         _, _, longest = self._delays(members)

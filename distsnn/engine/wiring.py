@@ -16,7 +16,7 @@ from distsnn.counter_rng import WIRING
 from distsnn.engine import edges
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
-from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes
+from distsnn.engine.storage import RowSetPlan, choose, explicit_plan, planes, scaled_by
 from distsnn.engine.value_columns import integer_weights, value_columns
 from distsnn.errors import DescriptionError
 from distsnn.kernels import trees, wiring, wiring_draws
@@ -129,13 +129,13 @@ def build(
         elif isinstance(one.rule, ExplicitFile):
             assert given is not None
             builder.give(index, one, edges.emptied(given[index]))
-    left = np.concatenate(builder.spilled) if builder.spilled else _NO_EDGES
-    builder.spilled = []
-    for plane in np.unique(left[:, 4]).tolist():
-        prepared = left[left[:, 4] == plane]
-        plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery)
-        _check_weights(plan, prepared[:, 2])
-        builder.add(plan, prepared)
+    for scaled in list(builder.spilled):
+        left = np.concatenate(builder.spilled.pop(scaled))
+        for plane in np.unique(left[:, 4]).tolist():
+            prepared = left[left[:, 4] == plane]
+            plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery, scaled)
+            _check_weights(plan, prepared[:, 2])
+            builder.add(plan, prepared)
     return builder.result()
 
 
@@ -156,7 +156,8 @@ class _Builder:
         self, layout: Layout, quanta: Quanta, keys: npt.NDArray[np.uint64], load: Ints
     ) -> None:
         self.layout, self.quanta, self.keys, self.load = layout, quanta, keys, load
-        self.spilled: list[Ints] = []
+        # what goes into explicit row sets, by what these are scaled by
+        self.spilled: dict[int | None, list[Ints]] = {}
         self.row_sets: list[RowSet] = []
         self.generators: list[Generator] = []
         self.synapses = 0
@@ -200,7 +201,7 @@ class _Builder:
             self.synapses += mine.size
             self.smallest = min(self.smallest, int(part[:, 3].min()))
             self.largest = max(self.largest, int(part[:, 3].max()))
-            self.spilled.append(part)
+            self.spilled.setdefault(scaled_by(one, index), []).append(part)
 
     def add(self, plan: RowSetPlan, prepared: Ints) -> None:
         """Build one row set from its plan's projections and prepared edges."""
@@ -219,7 +220,8 @@ class _Builder:
                 part.build(growing, gid, population.size, prepared[low:high])
                 if plan.procedural:
                     self.generators.append(part.generator(gid, population.size))
-        self.spilled += growing.spilled
+        if growing.spilled:
+            self.spilled.setdefault(plan.scaled_by, []).extend(growing.spilled)
         numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
         if numbers[columns.LARGEST]:

@@ -11,6 +11,7 @@ from distsnn.network import (
     FixedIndegree,
     IafPscExp,
     Network,
+    Neuron,
     PoissonInput,
     Population,
     Projection,
@@ -46,12 +47,6 @@ def build(neurons: int = 4000, delay: float = 0.1, precision: Precision = "float
     DescriptionError
         If a population or the kicked part would be empty.
     """
-    inhibitory_size = neurons // 5
-    kicked = KICKED_OF_4000 * neurons // 4000
-    if inhibitory_size < 1 or kicked < 1:
-        raise DescriptionError(
-            "too few neurons", where="brette_cuba, neurons", value=neurons, allowed="80 or more"
-        )
     neuron = IafPscExp(
         C_m=200.0,
         tau_m=20.0,
@@ -62,18 +57,49 @@ def build(neurons: int = 4000, delay: float = 0.1, precision: Precision = "float
         V_reset=-60.0,
         V_th=-50.0,
     )
-    initial = {"V_m": -49.0}
+    weights = EXCITATORY_WEIGHT, INHIBITORY_WEIGHT
+    return balanced("brette_cuba", neuron, weights, neurons, delay, precision)
+
+
+def balanced(
+    name: str,
+    neuron: Neuron,
+    weights: tuple[float, float],
+    neurons: int,
+    delay: float,
+    precision: Precision,
+) -> Network:
+    """Return the network that benchmarks 1 and 2 share.
+
+    Parameters
+    ----------
+    name : str
+        The example, for an error.
+    neuron : Neuron
+        All neurons; they start at E_L.
+    weights : (float, float)
+        Excitatory (also the kick's) and inhibitory weight.
+    neurons, delay, precision
+        As of `build`.
+    """
+    inhibitory_size = neurons // 5
+    kicked = KICKED_OF_4000 * neurons // 4000
+    if inhibitory_size < 1 or kicked < 1:
+        raise DescriptionError(
+            "too few neurons", where=f"{name}, neurons", value=neurons, allowed="80 or more"
+        )
+    initial = {"V_m": neuron.value("E_L")}
     excitatory = Population("E", neurons - inhibitory_size, neuron, initial, precision)
     inhibitory = Population("I", inhibitory_size, neuron, initial, precision)
     projections = [
         Projection(pre, post, FixedIndegree(indegree), weight=weight, delay=delay)
         for pre, indegree, weight in (
-            (excitatory, EXCITATORY_INDEGREE, EXCITATORY_WEIGHT),
-            (inhibitory, INHIBITORY_INDEGREE, INHIBITORY_WEIGHT),
+            (excitatory, EXCITATORY_INDEGREE, weights[0]),
+            (inhibitory, INHIBITORY_INDEGREE, weights[1]),
         )
         for post in (excitatory, inhibitory)
     ]
     kick = PoissonInput(
-        excitatory[:kicked], KICK_RATE, EXCITATORY_WEIGHT, start=KICK_START, stop=KICK_STOP
+        excitatory[:kicked], KICK_RATE, weights[0], start=KICK_START, stop=KICK_STOP
     )
     return Network([excitatory, inhibitory], projections, [kick])

@@ -12,8 +12,13 @@ row sorted by delay; a spike enters each of its runs (equal delay) into a calend
 in which a run is due it is added to that loop's input row, which stays in the cache. All sums are
 exact integer sums, so the choice never shows.
 
+Where a synapse model scales the weights, a row has the state of its source. The spike advances it
+when it is found, and all of the row's weights count times the factor that comes of it, rounded to
+whole quanta. A pulled run takes the factor with it into the calendar.
+
 The calendar: bucket b holds the runs due in the loops = b (mod n_buckets), in pages of 64 words
-from a shared pool: 63 entries ``start << 24 | length`` and, in word 63, the next page.
+from a shared pool: 63 entries ``start << 24 | length`` and, in word 63, the next page. Factors lie
+in a pool of their own, each at its entry's place.
 
 Entries take ``first`` and ``last`` as a range of the list of spikes (`deliver`) or ignore them
 (`collect`), and return DONE or GROW (the pool is too small; nothing has been changed).
@@ -25,13 +30,15 @@ import numpy as np
 
 from distsnn.jit import Entry, array, entry, inline, prefetch
 from distsnn.kernels.rows import MASK, RING
+from distsnn.kernels.synapses.tsodyks2_synapse import spike
 
 # Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
 STRIDE_BITS, WEIGHT_BITS, SHIFT, WEIGHT, DELAY, FOUND = 9, 10, 11, 12, 13, 14
 RUN_ROW, RUNS, BUCKET_MASK, HEAD, NEXT, POOL, FREE, N_FREE, CURSOR = range(15, 24)
 EVENTS = 24  # synaptic events so far
-TABLE_SIZE = 25
+RECORDS, FACTORS = 25, 26  # of rows whose weights are scaled: sources' states, the calendar's pool
+TABLE_SIZE = 27
 
 DONE, GROW = 0, 1
 
@@ -40,7 +47,7 @@ _PER_PAGE = PAGE - 1
 _LENGTH_BITS = 24
 LONGEST_RUN = 0xFFFF  # a run is delay << 16 | length in 32 bits; longer ones are several runs
 _BATCH = 1024
-FOUND_SIZE = 3 * _BATCH
+FOUND_SIZE = 4 * _BATCH
 _ROWS_AHEAD = 4
 _RUNS_AHEAD = 4
 
@@ -68,13 +75,14 @@ _MANY = 1 << 40
 
 
 @inline
-def _find(table, first, last, starts, ends, loops):
-    """Fill starts, ends (words) and loops of the rows of spikes first to last; return how many."""
+def _find(table, first, last, scaled, starts, ends, loops, factors):
+    """Fill starts, ends (words), loops and factors of spikes' rows; return how many there are."""
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
     bitmap = array(table[BITMAP], _MANY, np.uint64)
     rank = array(table[RANK], _MANY, np.uint32)
     row = array(table[ROW], _MANY, np.int64)
+    records = array(table[RECORDS], _MANY, np.float64)
     n = 0
     for i in range(first, last):
         at = _row_of(bitmap, rank, np.int64(gids[i]))
@@ -82,6 +90,8 @@ def _find(table, first, last, starts, ends, loops):
             starts[n] = row[at]
             ends[n] = row[at + 1]
             loops[n] = steps[i]
+            if scaled:
+                factors[n] = spike(records, at, steps[i] + 1)
             n += 1
     return n
 
@@ -120,8 +130,21 @@ def _add_fields(ring, words, start, end, base, mask, bits, left, right, unsigned
 
 
 @inline
+def _add_scaled_fields(
+    ring, words, start, end, base, mask, factor, bits, left, right, unsigned, signed, integer
+):
+    for i in range(np.uint64(start), np.uint64(end)):
+        x = words[i]
+        slot = (np.uint64(unsigned(x >> bits)) + base) & mask
+        weight = integer(signed(unsigned(x << left)) >> right)
+        ring[slot] += integer(np.rint(np.float64(weight) * factor))
+
+
+@inline
 def _add(
     constant,
+    scaled,
+    factor,
     ring,
     words,
     start,
@@ -137,7 +160,25 @@ def _add(
     integer,
 ):
     if constant:
+        if scaled:
+            weight = integer(np.rint(np.float64(weight) * factor))
         _add_constant(ring, words, start, end, base, mask, weight)
+    elif scaled:
+        _add_scaled_fields(
+            ring,
+            words,
+            start,
+            end,
+            base,
+            mask,
+            factor,
+            bits,
+            left,
+            right,
+            unsigned,
+            signed,
+            integer,
+        )
     else:
         _add_fields(
             ring, words, start, end, base, mask, bits, left, right, unsigned, signed, integer
@@ -145,7 +186,7 @@ def _add(
 
 
 @cache
-def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
+def push(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
     """Return the deliver entry that adds whole rows to the ring.
 
     Parameters
@@ -156,6 +197,8 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
         Width of the input rows.
     constant : bool
         Whether all synapses have the table's WEIGHT.
+    scaled : bool
+        Whether a synapse model scales the weights.
     """
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
@@ -164,6 +207,7 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
         starts = array(table[FOUND], _BATCH, np.int64)
         ends = array(table[FOUND] + 8 * _BATCH, _BATCH, np.int64)
         loops = array(table[FOUND] + 16 * _BATCH, _BATCH, np.int64)
+        factors = array(table[FOUND] + 24 * _BATCH, _BATCH, np.float64)
         words = array(table[WORDS], _MANY, unsigned)
         slots = (table[MASK] + 1) << table[STRIDE_BITS]
         ring = array(table[RING], slots, integer)
@@ -172,7 +216,8 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
         right = signed(word_bits - table[WEIGHT_BITS] - table[SHIFT])
         events = 0
         for batch in range(first, last, _BATCH):
-            n = _find(table, batch, min(batch + _BATCH, last), starts, ends, loops)
+            stop = min(batch + _BATCH, last)
+            n = _find(table, batch, stop, scaled, starts, ends, loops, factors)
             for j in range(min(n, _ROWS_AHEAD)):
                 _prefetch_words(table[WORDS], starts[j], ends[j], word_bits // 8)
             for j in range(n):
@@ -183,6 +228,8 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
                 start, end = starts[j], ends[j]
                 _add(
                     constant,
+                    scaled,
+                    factors[j] if scaled else 1.0,
                     ring,
                     words,
                     start,
@@ -206,7 +253,7 @@ def push(word_bits: int, row_bits: int, constant: bool) -> Entry:
 
 @inline
 def _append(heads, nexts, pool, free, n_free, bucket, value):
-    """Append an entry to a bucket; its page has room, or there is a free one."""
+    """Append an entry to a bucket, whose page has room or there is a free one; return its place."""
     at = nexts[bucket]
     if at & _PER_PAGE == _PER_PAGE:  # the page is full, or (at = -1) there is none
         n_free[0] -= 1
@@ -218,6 +265,7 @@ def _append(heads, nexts, pool, free, n_free, bucket, value):
         at = page * PAGE
     pool[np.uint64(at)] = value
     nexts[bucket] = at + 1
+    return np.uint64(at)
 
 
 @inline
@@ -232,59 +280,76 @@ def _calendar(table):
     )
 
 
-@entry
-def enqueue(table, scalars, first, last, step):
-    """Deliver entry of pulled rows: enter the rows' runs into the calendar.
+@cache
+def enqueue(scaled: bool) -> Entry:
+    """Return the deliver entry of pulled rows: it enters the rows' runs into the calendar.
 
-    Resumes at CURSOR after the pool was made larger.
+    The entry resumes at CURSOR after the pool was made larger.
+
+    Parameters
+    ----------
+    scaled : bool
+        Whether a synapse model scales the weights.
     """
-    gids = array(table[SPIKE_GID], last, np.uint32)
-    steps = array(table[SPIKE_STEP], last, np.int64)
-    bitmap = array(table[BITMAP], _MANY, np.uint64)
-    rank = array(table[RANK], _MANY, np.uint32)
-    row = array(table[ROW], _MANY, np.int64)
-    run_row = array(table[RUN_ROW], _MANY, np.int64)
-    runs = array(table[RUNS], _MANY, np.uint32)
-    found = array(table[FOUND], _BATCH, np.int64)
-    heads, nexts, pool, free, n_free = _calendar(table)
-    mask = table[BUCKET_MASK]
-    for batch in range(first + table[CURSOR], last, _BATCH):
-        stop = min(batch + _BATCH, last)
-        # the look-ups of a batch overlap their cache misses: bitmap, then row, then runs
-        for i in range(batch, stop):
-            prefetch(table[BITMAP] + 8 * np.int64(gids[i] >> np.uint32(6)))
-            prefetch(table[RANK] + 4 * np.int64(gids[i] >> np.uint32(6)))
-        for i in range(batch, stop):
-            at = _row_of(bitmap, rank, np.int64(gids[i]))
-            found[i - batch] = at
-            if at >= 0:
-                prefetch(table[ROW] + 8 * at)
-                prefetch(table[RUN_ROW] + 8 * at)
-        for i in range(batch, stop):
-            at = found[i - batch]
-            if at >= 0:
-                prefetch(table[RUNS] + 4 * run_row[at])
-                prefetch(table[RUNS] + 4 * run_row[at] + 64)
-        for i in range(batch, stop):
-            at = found[i - batch]
-            if at < 0:
-                continue
-            start = row[at]
-            if run_row[at + 1] - run_row[at] > n_free[0]:
-                table[CURSOR] = i - first
-                return GROW
-            for r in range(np.uint64(run_row[at]), np.uint64(run_row[at + 1])):
-                run = np.int64(runs[r])
-                length = run & LONGEST_RUN
-                bucket = np.uint64((steps[i] + (run >> 16)) & mask)
-                _append(heads, nexts, pool, free, n_free, bucket, (start << _LENGTH_BITS) | length)
-                start += length
-    table[CURSOR] = 0
-    return DONE
+
+    def deliver(table, scalars, first, last, step):
+        gids = array(table[SPIKE_GID], last, np.uint32)
+        steps = array(table[SPIKE_STEP], last, np.int64)
+        bitmap = array(table[BITMAP], _MANY, np.uint64)
+        rank = array(table[RANK], _MANY, np.uint32)
+        row = array(table[ROW], _MANY, np.int64)
+        run_row = array(table[RUN_ROW], _MANY, np.int64)
+        runs = array(table[RUNS], _MANY, np.uint32)
+        found = array(table[FOUND], _BATCH, np.int64)
+        heads, nexts, pool, free, n_free = _calendar(table)
+        records = array(table[RECORDS], _MANY, np.float64)
+        factors = array(table[FACTORS], _MANY, np.float64)
+        factor = 1.0
+        mask = table[BUCKET_MASK]
+        for batch in range(first + table[CURSOR], last, _BATCH):
+            stop = min(batch + _BATCH, last)
+            # the look-ups of a batch overlap their cache misses: bitmap, then row, then runs
+            for i in range(batch, stop):
+                prefetch(table[BITMAP] + 8 * np.int64(gids[i] >> np.uint32(6)))
+                prefetch(table[RANK] + 4 * np.int64(gids[i] >> np.uint32(6)))
+            for i in range(batch, stop):
+                at = _row_of(bitmap, rank, np.int64(gids[i]))
+                found[i - batch] = at
+                if at >= 0:
+                    prefetch(table[ROW] + 8 * at)
+                    prefetch(table[RUN_ROW] + 8 * at)
+            for i in range(batch, stop):
+                at = found[i - batch]
+                if at >= 0:
+                    prefetch(table[RUNS] + 4 * run_row[at])
+                    prefetch(table[RUNS] + 4 * run_row[at] + 64)
+            for i in range(batch, stop):
+                at = found[i - batch]
+                if at < 0:
+                    continue
+                start = row[at]
+                if run_row[at + 1] - run_row[at] > n_free[0]:
+                    table[CURSOR] = i - first
+                    return GROW
+                if scaled:
+                    factor = spike(records, at, steps[i] + 1)
+                for r in range(np.uint64(run_row[at]), np.uint64(run_row[at + 1])):
+                    run = np.int64(runs[r])
+                    length = run & LONGEST_RUN
+                    bucket = np.uint64((steps[i] + (run >> 16)) & mask)
+                    value = (start << _LENGTH_BITS) | length
+                    place = _append(heads, nexts, pool, free, n_free, bucket, value)
+                    if scaled:
+                        factors[place] = factor
+                    start += length
+        table[CURSOR] = 0
+        return DONE
+
+    return entry(deliver)
 
 
 @cache
-def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
+def collect(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
     """Return the entry that adds the runs due in a loop to that loop's row (see `push`)."""
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
@@ -296,6 +361,7 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
         if page < 0:
             return DONE
         words = array(table[WORDS], _MANY, unsigned)
+        factors = array(table[FACTORS], _MANY, np.float64)
         slots = (table[MASK] + 1) << table[STRIDE_BITS]
         ring = array(table[RING], slots, integer)
         base = (step & table[MASK]) << table[STRIDE_BITS]
@@ -309,6 +375,7 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
             is_last = page == (end_of_bucket - 1) // PAGE
             n = end_of_bucket - page * PAGE if is_last else _PER_PAGE
             entries = pool[page * PAGE : page * PAGE + n]
+            its_factors = factors[page * PAGE : page * PAGE + n]
             for j in range(min(n, _RUNS_AHEAD)):
                 start = entries[j] >> _LENGTH_BITS
                 end = start + (entries[j] & length_mask)
@@ -323,6 +390,8 @@ def collect(word_bits: int, row_bits: int, constant: bool) -> Entry:
                 end = start + (entries[j] & length_mask)
                 _add(
                     constant,
+                    scaled,
+                    its_factors[j] if scaled else 1.0,
                     ring,
                     words,
                     start,

@@ -1,27 +1,27 @@
-"""Values drawn per neuron: parameters and initial states.
+"""Values drawn per neuron: parameters and initial states, of populations and of synapse models.
 
 Axes: i neuron.
 """
 
 from numba import uint32, uint64
 
-from distsnn.counter_rng import PARAMETER, philox
+from distsnn.counter_rng import philox
 from distsnn.jit import kernel
 from distsnn.kernels.sampling import draw
 
 
 @kernel
-def draw_values(kind, a, b, low, high, neurons, population, field, seed, out):
-    """Fill out with draws of a coded distribution, keyed (seed, population, field, neuron).
+def draw_values(kind, a, b, low, high, neurons, purpose, owner, field, seed, out):
+    """Fill out with draws of a coded distribution, keyed (seed, purpose, owner, field, neuron).
 
     Parameters
     ----------
     kind, a, b, low, high
         The distribution (`sampling.draw`).
     neurons : ndarray of int64, shape (n,)
-        Neurons within the population.
-    population, field : int
-        Index of the population, number of the field.
+        Neurons within the population or the projection's sources.
+    purpose, owner, field : int
+        PARAMETER or SYNAPSE, index of the population or projection, number of the field.
     seed : uint64
         The run's seed.
     out : ndarray of float64, shape (n,)
@@ -32,8 +32,8 @@ def draw_values(kind, a, b, low, high, neurons, population, field, seed, out):
         u, v, _, _ = philox(
             uint32(neurons[i]),
             uint32(field),
-            uint32(population),
-            uint32(PARAMETER),
+            uint32(owner),
+            uint32(purpose),
             low_key,
             high_key,
         )

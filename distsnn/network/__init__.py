@@ -3,7 +3,7 @@
 `blocks` and `quanta` derive from it how it is cut up and how weights are rounded.
 """
 
-from distsnn.network import neurons  # noqa: F401 (registers the models)
+from distsnn.network import neurons, synapses  # noqa: F401 (registers the models)
 from distsnn.network.base import Description
 from distsnn.network.currents import ConstantCurrent, NoiseCurrent, StepCurrent
 from distsnn.network.description import Network
@@ -17,10 +17,20 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
-from distsnn.network.model import Neuron, Parameter, State, parameter
+from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
+from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
+from distsnn.network.neurons.gif_psc_exp import GifPscExp
+from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_exp import IafCondExp
+from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
+from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
+from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
+from distsnn.network.neurons.parrot_neuron import ParrotNeuron
+from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
@@ -36,9 +46,12 @@ from distsnn.network.rules import (
     Rule,
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
+    "AeifCondExp",
+    "AeifPscExp",
     "AllToAll",
     "ConstantCurrent",
     "Description",
@@ -50,10 +63,16 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GifPscExp",
+    "IafCondAlpha",
+    "IafCondExp",
+    "IafPscAlpha",
     "IafPscDelta",
     "IafPscExp",
     "IafPscExpShared",
+    "LeakyIntegrator",
     "Lognormal",
+    "Mat2PscExp",
     "Network",
     "Neuron",
     "NeuronModel",
@@ -62,8 +81,10 @@ __all__ = [
     "OneToOne",
     "PairwiseBernoulli",
     "Parameter",
+    "ParrotNeuron",
     "Piecewise",
     "PoissonInput",
+    "PoissonNeuron",
     "Population",
     "Projection",
     "RecordSpikes",
@@ -75,8 +96,10 @@ __all__ = [
     "State",
     "StepCurrent",
     "Stimulus",
+    "SynapseModel",
     "Target",
     "TruncatedNormal",
+    "Tsodyks2",
     "Uniform",
     "Value",
     "View",

@@ -52,7 +52,7 @@ class Range:
 
 ANY = Range()
 POSITIVE = Range(0.0, open_low=True)
-NOT_NEGATIVE = Range(0.0)
+NOT_NEGATIVE, NOT_POSITIVE = Range(0.0), Range(high=0.0)
 
 
 def as_number(value: object, *, where: str) -> float:

@@ -69,7 +69,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     Raises
     ------
     DescriptionError
-        If its weights are in a file and there is no summary of it.
+        If its weights are in a file and there is no summary of it, or they are not such as the
+        receptor takes.
     """
     model, name = network.population(one.post.population).model, one.post.population
     degree = one.rule.max_indegree_bound(one.pre.size, one.post.size)
@@ -83,6 +84,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         )
     else:
         weight = np.array([summary.low, summary.high])
+        for end in (summary.low, summary.high):
+            model.check_weight(one.receptor, end, where=f"projection {one.name!r}")
     if summary is not None:
         degree = summary.max_indegree
     sums = {}
@@ -95,6 +98,8 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         sums[name, receptor] = _largest_sum(one.rule, side, degree)
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
     bits, least = _bits(weight)
+    if one.synapse is not None:
+        bits = FINE_BITS  # a scaled weight is rounded to the quantum itself
     if one.weight_bits is not None:
         bits = least = one.weight_bits
     return Claim(keys, sums, scale_of(weight), bits, least)

@@ -1,4 +1,4 @@
-"""Neuron models as descriptions: parameters with units and ranges, receptors, state variables."""
+"""Models as descriptions: parameters with units and ranges, state variables, receptors."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
-from distsnn.network.checks import Range, check_shape, steps_array
+from distsnn.network.checks import ANY, Range, check_shape, steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
 
@@ -77,7 +77,7 @@ def parameter(
     on_grid: bool = False,
     integer: bool = False,
 ) -> Any:
-    """Declare a parameter of a neuron model: a field with its unit, meaning and range.
+    """Declare a parameter of a model: a field with its unit, meaning and range.
 
     Parameters
     ----------
@@ -105,38 +105,23 @@ def declared(default: object, known: Parameter) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Neuron(Description):
-    """Base class of neuron models.
-
-    A model is a class decorated with `neuron_model`: fields made by `parameter` take a number, an
-    array with one value per neuron, or a distribution drawn per neuron.
+class Model(Description):
+    """What neuron and synapse models share: a name, parameters and state variables.
 
     Attributes
     ----------
     name : str
         Name in the registry, NEST's where NEST has the model.
-    receptors : tuple of str
-        Receptors that synapses and stimuli may target.
-    signed_receptors : tuple of (str, str), optional
-        Receptors of weights >= 0 and < 0 where no receptor is named.
-    weight_unit : str
-        Unit of synaptic weights.
-    accepts_current : bool
-        Whether current stimuli may target it.
+    each : str
+        What may have a parameter's value of its own, such as ``"neuron"``.
     states : mapping of str to State
         State variables.
-    kernel : str
-        Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
     ordered : tuple of (str, str)
         Pairs of parameters of which the first must be smaller than the second.
     """
 
     name: ClassVar[str]
-    receptors: ClassVar[tuple[str, ...]] = ()
-    signed_receptors: ClassVar[tuple[str, str] | None] = None
-    weight_unit: ClassVar[str] = ""
-    accepts_current: ClassVar[bool] = True
-    kernel: ClassVar[str] = ""
+    each: ClassVar[str]
     states: ClassVar[Mapping[str, State]] = {}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
 
@@ -169,7 +154,7 @@ class Neuron(Description):
             self._fill(**{name: value})
 
     def check(self, size: int, *, where: str) -> None:
-        """Check shapes and ranges of all parameters for a population of `size` neurons.
+        """Check shapes and ranges of all parameters for `size` neurons, or whatever `each` is.
 
         Raises
         ------
@@ -179,7 +164,7 @@ class Neuron(Description):
         for name, known in self.parameters().items():
             value, place = self.value(name), f"{where}, field {name}"
             if isinstance(value, np.ndarray):
-                check_shape(value, (size,), where=place, of="one value per neuron")
+                check_shape(value, (size,), where=place, of=f"one value per {self.each}")
             if known.integer and not (isinstance(value, float) and value.is_integer()):
                 raise DescriptionError(
                     "must be one whole number for all neurons", where=place, value=value
@@ -210,6 +195,38 @@ class Neuron(Description):
             value = self.value(name)
             if known.on_grid and not isinstance(value, Distribution):
                 steps_array(np.atleast_1d(value), dt, where=f"{where}, field {name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(Model):
+    """Base class of neuron models.
+
+    A model is a class decorated with `neuron_model`: fields made by `parameter` take a number, an
+    array with one value per neuron, or a distribution drawn per neuron.
+
+    Attributes
+    ----------
+    receptors : tuple of str
+        Receptors that synapses and stimuli may target.
+    signed_receptors : tuple of (str, str), optional
+        Receptors of weights >= 0 and < 0 where no receptor is named.
+    allowed_weights : mapping of str to Range
+        Which weights a receptor takes that takes not all, such as a conductance.
+    weight_unit : str
+        Unit of synaptic weights.
+    accepts_current : bool
+        Whether current stimuli may target it.
+    kernel : str
+        Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
+    """
+
+    each: ClassVar[str] = "neuron"
+    receptors: ClassVar[tuple[str, ...]] = ()
+    signed_receptors: ClassVar[tuple[str, str] | None] = None
+    allowed_weights: ClassVar[Mapping[str, Range]] = {}
+    weight_unit: ClassVar[str] = ""
+    accepts_current: ClassVar[bool] = True
+    kernel: ClassVar[str] = ""
 
     @classmethod
     def reached(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:
@@ -243,3 +260,27 @@ class Neuron(Description):
                 )
         elif receptor not in cls.receptors:
             raise unknown("receptor", str(receptor), cls.receptors, where=place)
+
+    @classmethod
+    def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
+        """Check that weights are finite and within what their receptor takes.
+
+        Where no receptor is named the sign of each weight picks one that takes it.
+        """
+        by_sign = receptor is None and cls.signed_receptors is not None
+        name = cls.receptors[0] if receptor is None else receptor
+        allowed = ANY if by_sign else cls.allowed_weights.get(name, ANY)
+        check_value(weight, allowed, where=f"{where}, field weight")
+
+
+@dataclass(frozen=True, eq=False)
+class SynapseModel(Model):
+    """Base class of models of synapses that scale their weights with their source's spikes.
+
+    A model is a class decorated with `synapse_model`. Its states follow from the source's spikes
+    and the parameters alone. So they are kept for each source of the projection, and all synapses
+    of a source share them; a parameter is a number, an array with one value per source, or a
+    distribution drawn per source.
+    """
+
+    each: ClassVar[str] = "source neuron, which all of its synapses share"

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, nearest
 from distsnn.network.base import Description
 from distsnn.network.checks import (
-    ANY,
     Range,
     as_integer,
     check_range,
@@ -18,10 +17,11 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
-from distsnn.network.model import Neuron
+from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.registry import synapse_classes
 from distsnn.network.rules import Rule
-from distsnn.network.values import TAIL, Value, ValueLike, as_value, check_value
+from distsnn.network.values import TAIL, Value, ValueLike, as_value
 
 # A pulled run keeps its delay in 16 bits.
 MAX_DELAY_STEPS = 2**16 - 1
@@ -54,6 +54,8 @@ class Projection(Description):
         means 10 bits for drawn weights, 20 for given ones.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
+    synapse : SynapseModel, optional
+        What scales the weights, such as `Tsodyks2`; None: nothing does, synapses are static.
     """
 
     pre: View
@@ -64,6 +66,7 @@ class Projection(Description):
     receptor: str | None
     weight_bits: int | None
     name: str | None
+    synapse: SynapseModel | None
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Projection(Description):
         receptor: str | None = None,
         weight_bits: int | None = None,
         name: str | None = None,
+        synapse: SynapseModel | None = None,
     ) -> None:
         source = as_view(pre, where="projection, field pre")
         target = as_view(post, where="projection, field post")
@@ -88,6 +92,8 @@ class Projection(Description):
             )
         if name is not None:
             as_name(name, where=f"{where}, field name")
+        if synapse is not None and not isinstance(synapse, SynapseModel):
+            raise _no_synapse_model(synapse, where=f"{where}, field synapse")
         if weight_bits is not None:
             weight_bits = as_integer(
                 weight_bits, where=f"{where}, field weight_bits", low=2, high=30
@@ -101,6 +107,7 @@ class Projection(Description):
             receptor=receptor,
             weight_bits=weight_bits,
             name=name,
+            synapse=synapse,
         )
 
     @property
@@ -128,9 +135,11 @@ class Projection(Description):
         for name, value in (("weight", self.weight), ("delay", self.delay)):
             self._check_source(name, value, where=f"{where}, field {name}")
         if self.weight is not None:
-            check_value(self.weight, ANY, where=f"{where}, field weight")
+            model.check_weight(self.receptor, self.weight, where=where)
         if self.delay is not None:
             delay_support(self.delay, dt, where=f"{where}, field delay")
+        if self.synapse is not None:
+            self.synapse.check(n_pre, where=f"{where}, field synapse")
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
         in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None
@@ -146,6 +155,17 @@ class Projection(Description):
                     f"{rule} takes no array", where=where, allowed="a number or a distribution"
                 )
             check_shape(value, shape, where=where, of=f"as {rule} makes synapses")
+
+
+def _no_synapse_model(given: object, *, where: str) -> DescriptionError:
+    name = given.__name__ if isinstance(given, type) else given
+    return DescriptionError(
+        "must be a synapse model",
+        where=where,
+        value=given,
+        allowed="None for static synapses, or an instance, such as Tsodyks2(U=0.5)",
+        nearest=nearest(name, synapse_classes()) if isinstance(name, str) else None,
+    )
 
 
 def delay_steps(

@@ -5,11 +5,14 @@ the integer ``rint(w / (q·2^s))·2^s`` in every storage, so that sums of weight
 not depend on their order. The smaller q is, the smaller is the rounding error, the larger the sum:
 
 1. Start with the q that gives every weight a relative error of at most 2^-20 of its projection's
-   scale (drawn weights, which may be packed: 2^-10; `weight_bits`: 2^-weight_bits).
+   scale (drawn weights, which may be packed: 2^-10, unless a synapse model scales them;
+   `weight_bits`: 2^-weight_bits).
 2. While twice the estimated sum of one step's input exceeds 2^31 quanta, double q, but for no
    weight beyond an error of 2^-10 (given arrays: 2^-20; `weight_bits`: 2^-weight_bits). What is
    left over needs 64-bit rows.
 3. Drawn and given arrays of weights get the largest s that keeps to their error.
+
+A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
 
 Receptors that one projection may reach by its weights' sign share q.
 """
@@ -142,7 +145,7 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
     shift, fields = [], []
     for index, (one, claim) in enumerate(zip(network.projections, projected, strict=True)):
         k = exponent[claim.receptors[0]]
-        s = 0 if _is_plain(one) or not claim.scale else _exponent(claim.scale, claim.bits) - k
+        s = 0 if _is_plain(one) or not claim.scale else _exponent(claim.scale, claim.least_bits) - k
         shift.append(s)
         fields.append(_field_bits(one, files.get(index), k + s))
     return Quanta(

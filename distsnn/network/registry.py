@@ -1,18 +1,21 @@
-"""Neuron models by name."""
+"""Neuron and synapse models by name."""
 
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.model import Neuron, parameter
+from distsnn.network.model import Model, Neuron, SynapseModel, parameter
 
-M = TypeVar("M", bound=Neuron)
+M = TypeVar("M", bound=Model)
+N = TypeVar("N", bound=Neuron)
+S = TypeVar("S", bound=SynapseModel)
 
 _MODELS: dict[str, type[Neuron]] = {}
+_SYNAPSES: dict[str, type[SynapseModel]] = {}
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
-def neuron_model(cls: type[M]) -> type[M]:
+def neuron_model(cls: type[N]) -> type[N]:
     """Make a class a frozen dataclass and a neuron model that is found by its name.
 
     Raises
@@ -20,8 +23,28 @@ def neuron_model(cls: type[M]) -> type[M]:
     DescriptionError
         If its name is taken, or if it names parameters or receptors that it does not have.
     """
+    where = f"neuron model {cls.__qualname__}"
+    for field in ("signed_receptors", "allowed_weights"):
+        for receptor in getattr(cls, field) or ():
+            if receptor not in cls.receptors:
+                raise unknown("receptor", receptor, cls.receptors, where=f"{where}, {field}")
+    return _registered(cls, _MODELS, where)
+
+
+@dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
+def synapse_model(cls: type[S]) -> type[S]:
+    """Make a class a frozen dataclass and a synapse model that is found by its name.
+
+    Raises
+    ------
+    DescriptionError
+        If its name is taken, or if it names parameters that it does not have.
+    """
+    return _registered(cls, _SYNAPSES, f"synapse model {cls.__qualname__}")
+
+
+def _registered(cls: type[M], models: dict[str, Any], where: str) -> type[M]:
     made = dataclass(frozen=True, eq=False)(cls)
-    where = f"neuron model {made.__qualname__}"
     if not isinstance(getattr(made, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
     parameters = made.parameters()
@@ -33,10 +56,7 @@ def neuron_model(cls: type[M]) -> type[M]:
     for one in (one for pair in made.ordered for one in pair):
         if one not in parameters:
             raise unknown("parameter", one, parameters, where=f"{where}, ordered")
-    for receptor in made.signed_receptors or ():
-        if receptor not in made.receptors:
-            raise unknown("receptor", receptor, made.receptors, where=f"{where}, signed_receptors")
-    taken = _MODELS.get(made.name)
+    taken = models.get(made.name)
     # A user's file that is loaded once more replaces its own models.
     ours = (made.__module__, made.__qualname__)
     if taken is not None and (taken.__module__, taken.__qualname__) != ours:
@@ -45,7 +65,7 @@ def neuron_model(cls: type[M]) -> type[M]:
             where=where,
             value=made.name,
         )
-    _MODELS[made.name] = made
+    models[made.name] = made
     return made
 
 
@@ -65,3 +85,21 @@ def model_named(name: str) -> type[Neuron]:
 def model_names() -> list[str]:
     """Return the names of all neuron models, sorted."""
     return sorted(_MODELS)
+
+
+def synapse_named(name: str) -> type[SynapseModel]:
+    """Return the synapse model of a name.
+
+    Raises
+    ------
+    DescriptionError
+        If there is none; it names the nearest.
+    """
+    if name not in _SYNAPSES:
+        raise unknown("synapse model", name, _SYNAPSES)
+    return _SYNAPSES[name]
+
+
+def synapse_classes() -> list[str]:
+    """Return the names of the classes of all synapse models, sorted."""
+    return sorted(made.__name__ for made in _SYNAPSES.values())

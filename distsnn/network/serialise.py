@@ -12,14 +12,14 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
-from distsnn.network.model import Neuron
-from distsnn.network.registry import model_named
+from distsnn.network.model import Neuron, SynapseModel
+from distsnn.network.registry import model_named, synapse_named
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 # Descriptions are written with their class's name, models with their name in the registry, or with
 # their equations; what JSON lacks is written as an object with one of these keys.
-_CLASS, _MODEL, _FIELDS = "is", "model", "fields"
+_CLASS, _MODEL, _SYNAPSE, _FIELDS = "is", "model", "synapse", "fields"
 _ARRAY, _FLOAT, _MAP = "array", "float", "map"
 
 
@@ -67,6 +67,8 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
             return {_MODEL: model, _FIELDS: items}
         if isinstance(value, Neuron):
             return {_MODEL: value.name, _FIELDS: items}
+        if isinstance(value, SynapseModel):
+            return {_SYNAPSE: value.name, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
 
@@ -111,13 +113,15 @@ def decode(
         return _decoded_items(data[_MAP], arrays, classes, path)
     if _FIELDS not in data:
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
-    kind = data.get(_MODEL, data.get(_CLASS))
+    kind = data.get(_MODEL, data.get(_SYNAPSE, data.get(_CLASS)))
     made: type[Description] | None = None
     if isinstance(kind, dict):
         model = decode(kind, arrays, classes, f"{path}.model")
         made = model.neuron if isinstance(model, NeuronModel) else None
+    elif isinstance(kind, str) and _MODEL in data:
+        made = model_named(kind)
     elif isinstance(kind, str):
-        made = model_named(kind) if _MODEL in data else classes.get(kind)
+        made = synapse_named(kind) if _SYNAPSE in data else classes.get(kind)
     if made is None or isabstract(made):
         raise unknown("kind of description", kind, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)

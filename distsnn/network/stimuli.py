@@ -10,7 +10,6 @@ import numpy as np
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import (
-    ANY,
     NOT_NEGATIVE,
     POSITIVE,
     FloatArray,
@@ -180,7 +179,7 @@ class PoissonInput(Stimulus):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
-        check_range(self.weight, ANY, where=f"{where}, field weight")
+        model.check_weight(self.receptor, self.weight, where=where)
         check_window(self.start, self.stop, dt, where=where)
 
     def max_rate(self) -> float:
@@ -245,4 +244,4 @@ class SpikeInput(Stimulus):
         check_range(self.times, POSITIVE, where=f"{where}, field times")
         steps_array(self.times, dt, where=f"{where}, field times")
         check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
-        check_range(self.weight, ANY, where=f"{where}, field weight")
+        model.check_weight(self.receptor, self.weight, where=where)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, together
 from distsnn.engine import snapshot
 from distsnn.engine.layout import Layout
+from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
@@ -137,7 +138,10 @@ class Checkpoints:
         with together(communicator, "reading the checkpoint"):
             index = generation.blocks()
             _check_index(generation, layout, index)
-            states = _states(generation, layout, index)
+            network, everywhere = layout.network, np.arange(layout.table.n_blocks)
+            names = [(one.name, name) for one in network.populations for name in one.model.states]
+            states = _saved(generation, layout, index, names, layout.owned)
+            sources = _saved(generation, layout, index, saved_names(network), everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
             own = [generation.spikes(one) for one in ranks]
         everyones = [one for part in communicator.allgather(own) for one in part]
@@ -147,7 +151,7 @@ class Checkpoints:
         with together(communicator, "restoring the state"):
             at = int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
-            snapshot.put(engine, states, at, (step[order], gid[order]))
+            snapshot.put(engine, states, sources, at, (step[order], gid[order]))
             again = snapshot.take(engine, reach)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
                 raise StoreError(
@@ -373,27 +377,28 @@ def _check_spikes(
     fits = step.shape == gid.shape
     if fits and step.size:
         fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
-        key = np.sort(step.astype(np.int64) << 32 | gid)
-        fits = fits and step.max() <= at and bool((np.diff(key) > 0).all())
+        fits = fits and step.max() <= at
     if not fits:
         raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
 
 
-def _states(
-    generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
+def _saved(
+    generation: Generation,
+    layout: Layout,
+    index: dict[str, npt.NDArray[Any]],
+    names: Iterable[tuple[str, str]],
+    blocks: npt.NDArray[np.int64],
 ) -> dict[tuple[str, str], npt.NDArray[Any]]:
-    states = {}
-    table = layout.table
-    for number, population in enumerate(layout.network.populations):
-        mine = layout.owned[table.population[layout.owned] == number]
-        if not mine.size:
-            continue
-        for variable in population.model.states:
-            states[population.name, variable] = generation.states(
-                population.name,
+    """Return what was saved by some names (population, variable), of some blocks' neurons."""
+    found, table = {}, layout.table
+    for population, variable in names:
+        mine = blocks[table.population[blocks] == layout.population_index(population)]
+        if mine.size:
+            found[population, variable] = generation.states(
+                population,
                 variable,
                 index["rank"][mine],
                 index["offset"][mine],
                 table.size[mine].tolist(),
             )
-    return states
+    return found

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from distsnn.comm import held
 from distsnn.errors import Stopped
+from distsnn.held_signals import held
 
 Handler = Callable[[int, FrameType | None], None]
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)

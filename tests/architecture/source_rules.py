@@ -24,6 +24,7 @@ CLASSES = {
     "units": "leaves",
     "jit": "leaves",
     "counter_rng": "leaves",
+    "held_signals": "leaves",
     "kernels": "kernels",
     "network": "network",
     "codegen": "codegen",

@@ -35,6 +35,7 @@ from distsnn.network import (
     SpikeSource,
     StepCurrent,
     TruncatedNormal,
+    Tsodyks2,
     Uniform,
 )
 
@@ -194,7 +195,17 @@ def _projection(choose: Chooser, pre: Any, post: Any, step: float) -> Projection
     receptor = choose.one(None, None, None, "ex", "delta")
     bits = choose.one(None, None, None, 2, 30)
     name = choose.one(None, None, "with a name")
-    return Projection(pre, post, rule, weight, delay, receptor, bits, name)
+    own = choose.array((n_pre,), 0.0, 1.0)
+    plastic = choose.one(
+        lambda: None,
+        lambda: None,
+        lambda: Tsodyks2(
+            U=choose.one(0.0, 0.3, own, Uniform(0.0, 1.0)), tau_fac=choose.one(0.0, 50)
+        ),
+        lambda: Tsodyks2(tau_rec=choose.one(1e-3, 1e6, Exponential(100.0))),
+    )
+    synapse = plastic() if callable(plastic) and not isinstance(plastic, type) else plastic
+    return Projection(pre, post, rule, weight, delay, receptor, bits, name, synapse)
 
 
 def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
@@ -235,7 +246,9 @@ def small_network() -> Network:
         [
             Projection(e, e, FixedIndegree(15), weight=Normal(60.0, 6.0), delay=Uniform(1.5, 4.0)),
             Projection(e, i, PairwiseBernoulli(0.1), weight=0.6, delay=2.5),
-            Projection(i, e[10:60], FixedTotalNumber(500), weight=-150.0, delay=1.5),
+            Projection(
+                *(i, e[10:60], FixedTotalNumber(500)), weight=-150.0, delay=1.5, synapse=Tsodyks2()
+            ),
             Projection(source, e, Explicit([0, 1], [5, 7]), weight=200.0, delay=1.5),
         ],
         [

@@ -5,6 +5,7 @@ enough that one spike in float32 that falls on the next step does not change all
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -13,9 +14,13 @@ from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     Explicit,
+    GifPscExp,
+    IafPscAlpha,
     IafPscDelta,
     IafPscExp,
     IafPscExpShared,
+    LeakyIntegrator,
+    Mat2PscExp,
     Network,
     Neuron,
     Population,
@@ -36,20 +41,101 @@ def on_grid(weights: np.ndarray) -> np.ndarray:
     return np.rint(weights * 64.0) / 64.0
 
 
+@dataclass(frozen=True)
+class Model:
+    """A model, what it is called in NEST, and how a network of it is driven.
+
+    Parameters
+    ----------
+    model : type
+        The model.
+    input_weight, edge_weight : float
+        Mean weight of inputs and of excitatory synapses between neurons.
+    parameters : dict
+        Parameters that are not left at their defaults.
+    start : (float, float)
+        Range of the initial V_m, mV.
+    nest : str
+        NEST's model; empty: of the same name.
+    renamed : callable, optional
+        Makes NEST's parameters of ours.
+    threshold : str
+        The parameter that is a threshold, mV.
+    """
+
+    model: type[Neuron]
+    input_weight: float
+    edge_weight: float
+    parameters: dict[str, object] = field(default_factory=dict)
+    start: tuple[float, float] = (-70.0, -56.0)
+    nest: str = ""
+    renamed: Callable[[dict[str, object]], dict[str, object]] = dict
+    threshold: str = "V_th"
+
+
+def one_current(parameters: dict[str, object]) -> dict[str, object]:
+    """Return parameters of iaf_psc_exp for synapses that share one current."""
+    given = dict(parameters)
+    tau = given.pop("tau_syn")
+    return given | {"tau_syn_ex": tau, "tau_syn_in": tau}
+
+
+def no_threshold(parameters: dict[str, object]) -> dict[str, object]:
+    """Return parameters of an iaf_psc_exp that never spikes."""
+    return one_current(parameters) | {"V_th": 1e9}
+
+
+def in_lists(parameters: dict[str, object]) -> dict[str, object]:
+    """Return parameters of NEST's gif_psc_exp, whose adaptation has lists."""
+    one = GifPscExp(**parameters)
+    lists = {
+        f"{field}_{kind}": [one.value(f"{field}_{kind}_{j}") for j in (1, 2, 3)]
+        for kind in ("stc", "sfa")
+        for field in ("tau", "q")
+    }
+    return {
+        name: x for name, x in parameters.items() if name[-2:] not in {"_1", "_2", "_3"}
+    } | lists
+
+
+EXP = Model(IafPscExp, 416.0, 52.0, {"tau_syn_ex": 0.5, "tau_syn_in": 1.7})
+DELTA = Model(IafPscDelta, 0.8, 0.05)
+SHARED = Model(
+    IafPscExpShared, 416.0, 52.0, {"tau_syn": 0.5}, nest="iaf_psc_exp", renamed=one_current
+)
+ALPHA = Model(IafPscAlpha, 45.0, 1.0)
+MAT2 = Model(Mat2PscExp, 250.0, 1.0, threshold="omega")
+# so sharp a threshold that chance has no say
+GIF = Model(
+    GifPscExp,
+    150.0,
+    1.0,
+    {
+        **{"Delta_V": 1e-9, "lambda_0": 1e9, "V_T_star": -60.0, "V_reset": -66.0, "t_ref": 1.0},
+        **{"q_stc_1": 40.0, "q_stc_2": 9.0, "q_stc_3": -3.0, "tau_stc_3": 400.0},
+        **{"q_sfa_1": -1.0, "q_sfa_2": 2.0, "q_sfa_3": 0.6, "tau_sfa_1": 20.0},
+    },
+    (-70.0, -61.0),
+    renamed=in_lists,
+)
+READOUT = Model(
+    LeakyIntegrator, 416.0, 52.0, {"tau_syn": 0.5, "E_L": -70.0}, (-90.0, -40.0), "iaf_psc_exp",
+    no_threshold,
+)  # fmt: skip
+
+
 class Case:
     """A random network, as distsnn and as NEST take it."""
 
-    def __init__(self, model: type[Neuron], seed: int, heterogeneous: bool = False) -> None:
+    def __init__(self, model: Model, seed: int, heterogeneous: bool = False) -> None:
         random = np.random.default_rng(seed)
-        delta = model is IafPscDelta
-        unit = 0.1 if delta else 260.0
         rate, inputs = 0.01, 4000
         step, source = np.nonzero(random.random((STEPS, N_SOURCES)) < rate)
         self.train = (source.astype(np.int64), step.astype(np.int64) + 1)
         self.input = (
             random.integers(0, N_SOURCES, inputs),
             random.integers(0, N, inputs),
-            on_grid(unit * (8.0 if delta else 1.6) * random.uniform(0.5, 1.5, inputs)),
+            on_grid(model.input_weight * random.uniform(0.5, 1.5, inputs)),
             random.integers(1, 40, inputs),
         )
         edges = 8000
@@ -58,19 +144,16 @@ class Case:
         self.edge = (
             pre,
             random.integers(0, N, edges),
-            on_grid(unit * (0.5 if delta else 0.2) * sign * random.uniform(0.2, 1.8, edges)),
+            on_grid(model.edge_weight * sign * random.uniform(0.2, 1.8, edges)),
             random.integers(1, 60, edges),
         )
-        if delta:
-            self.input[2][:] = on_grid(self.input[2] + 1 / 64)
-        self.start = random.uniform(-70.0, -56.0, N)
-        self.parameters: dict[str, object] = {"t_ref": 2.0, "E_L": -70.0, "I_e": 0.0}
-        if model is IafPscExp:
-            self.parameters |= {"tau_syn_ex": 0.5, "tau_syn_in": 1.7}
+        self.start = random.uniform(*model.start, N)
+        self.parameters = dict(model.parameters)
         if heterogeneous:
-            self.parameters["V_th"] = random.uniform(-56.0, -53.0, N)
+            self.parameters[model.threshold] = random.uniform(-56.0, -53.0, N)
             self.parameters["I_e"] = random.uniform(0.0, 200.0, N)
-            self.parameters["C_m"] = random.uniform(200.0, 300.0, N)
+            capacitance = model.model().value("C_m")
+            self.parameters["C_m"] = capacitance * random.uniform(0.8, 1.2, N)
         self.model = model
 
     def network(self, precision: str) -> Network:
@@ -78,7 +161,7 @@ class Case:
         neurons = Population(
             "neurons",
             N,
-            self.model(**self.parameters),
+            self.model.model(**self.parameters),
             initial={"V_m": self.start},
             precision=precision,
         )
@@ -97,16 +180,13 @@ class Case:
         """Return NEST's result."""
         arrays = {"start": self.start}
         parameters: dict[str, object] = {"V_m": "start"}
-        for name, value in self.parameters.items():
+        for name, value in self.model.renamed(self.parameters).items():
             if isinstance(value, np.ndarray):
                 arrays[name] = value
                 parameters[name] = name
             else:
                 parameters[name] = value
-        model = "iaf_psc_delta" if self.model is IafPscDelta else "iaf_psc_exp"
-        if self.model is IafPscExpShared:
-            parameters |= {"tau_syn_ex": parameters["tau_syn"], "tau_syn_in": parameters["tau_syn"]}
-            del parameters["tau_syn"]
+        model = self.model.nest or self.model.model.name
         for prefix, edges in (("input", self.input), ("edge", self.edge)):
             for name, column in zip(("source", "target", "weight", "delay"), edges, strict=True):
                 arrays[f"{prefix}_{name}"] = column
@@ -136,22 +216,32 @@ def keys(step: np.ndarray, neuron: np.ndarray) -> np.ndarray:
 
 
 CASES = {
-    "iaf_psc_exp": (IafPscExp, 1, False),
-    "iaf_psc_exp, each neuron its own": (IafPscExp, 2, True),
-    "iaf_psc_delta": (IafPscDelta, 3, False),
-    "iaf_psc_delta, each neuron its own": (IafPscDelta, 4, True),
-    "iaf_psc_exp_shared": (IafPscExpShared, 5, False),
+    "iaf_psc_exp": (EXP, 1, False),
+    "iaf_psc_exp, each neuron its own": (EXP, 2, True),
+    "iaf_psc_delta": (DELTA, 3, False),
+    "iaf_psc_delta, each neuron its own": (DELTA, 4, True),
+    "iaf_psc_exp_shared": (SHARED, 5, False),
+    "iaf_psc_alpha": (ALPHA, 6, False),
+    "iaf_psc_alpha, each neuron its own": (ALPHA, 7, True),
+    "mat2_psc_exp": (MAT2, 8, False),
+    "mat2_psc_exp, each neuron its own": (MAT2, 9, True),
+    "gif_psc_exp": (GIF, 11, False),
+    "leaky_integrator": (READOUT, 10, False),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_spike_on_nests_step(name: str, run_nest: RunNest, tmp_path: object) -> None:
     case = Case(*CASES[name])
-    if case.model is IafPscExpShared:
-        case.parameters["tau_syn"] = 0.5
     expected = case.nest(run_nest)
     theirs = keys(expected["spike_step"], expected["spike_neuron"])
-    assert theirs.size > 5000
+    assert theirs.size > 5000 or case.model is READOUT
+
+    if case.model is GIF:
+        # NEST records the potential that made the spike, and resets it a step later
+        at = (expected["spike_step"] % 5 == 0) & (expected["spike_neuron"] < 20)
+        row, column = expected["spike_step"][at] // 5 - 1, expected["spike_neuron"][at]
+        expected["V_m"][row, column] = case.parameters["V_reset"]
 
     step, gid, reader = spikes_of(case.network("float64"), f"{tmp_path}/float64.zarr")
     np.testing.assert_array_equal(keys(step, gid), theirs)

@@ -39,19 +39,25 @@ def current_to_potential(tau_syn: Array, tau_m: Array, c_m: Array, dt: float) ->
     return np.asarray(exp_array(-dt / tau_m) * growth / c_m)
 
 
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L."""
+def membrane(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of potential and currents, whatever makes a spike of them."""
     p = parameters
-    p22 = exp_array(-dt / p["tau_m"])
     p20 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
     return {
-        "p22": p22,
+        "p22": exp_array(-dt / p["tau_m"]),
         "p21_ex": current_to_potential(p["tau_syn_ex"], p["tau_m"], p["C_m"], dt),
         "p21_in": current_to_potential(p["tau_syn_in"], p["tau_m"], p["C_m"], dt),
         "p20": p20,
         "p11_ex": exp_array(-dt / p["tau_syn_ex"]),
         "p11_in": exp_array(-dt / p["tau_syn_in"]),
         "drive": p20 * p["I_e"],
+    }
+
+
+def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of `step`; potentials are relative to E_L."""
+    p = parameters
+    return membrane(p, dt) | {
         "v_th": p["V_th"] - p["E_L"],
         "v_reset": p["V_reset"] - p["E_L"],
         "n_ref": np.rint(p["t_ref"] / dt),

@@ -25,8 +25,8 @@ CONSTANTS = {
 Array = npt.NDArray[np.float64]
 
 
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L."""
+def membrane(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of potential and current, whatever makes a spike of them."""
     p = parameters
     p20 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
     return {
@@ -35,6 +35,13 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "p20": p20,
         "p11": exp_array(-dt / p["tau_syn"]),
         "drive": p20 * p["I_e"],
+    }
+
+
+def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of `step`; potentials are relative to E_L."""
+    p = parameters
+    return membrane(p, dt) | {
         "v_th": p["V_th"] - p["E_L"],
         "v_reset": p["V_reset"] - p["E_L"],
         "n_ref": np.rint(p["t_ref"] / dt),

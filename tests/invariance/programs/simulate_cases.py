@@ -10,8 +10,10 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = map(str, Path(__file__).parents[1:3])
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
 
 from distsnn.comm import Communicator, start

@@ -10,12 +10,15 @@ neurons count from 0 through the populations, in both directions.
 DESCRIPTION
     ``resolution``   step, ms (0.1 if missing)
     ``steps``        how many steps to simulate
-    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's iaf_psc_exp or
-                     iaf_psc_delta; a parameter or initial value (``V_m``) is a number, or the name
-                     of an array of shape (size,)
+    ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's, one of
+                     MODELS below; a parameter or initial value (``V_m``) is a number, the name
+                     of an array of shape (size,), or a list that each neuron takes whole
     ``state``        optional ``{"variables": ["V_m", ...], "every": k}``: recorded every k steps
                      from step k on, after the step's update, for the neurons in array
                      ``state_neurons``
+    ``synapses``     optional ``{"input": {...}, "edge": {...}}``: NEST's ``synapse_model`` of these
+                     synapses and its parameters, each a number or the name of an array with a
+                     value per synapse; given spikes then come from step 2 on
     ``threads``      threads, 1 if missing
 
 ARRAYS (those that are missing are empty)
@@ -40,7 +43,20 @@ import numpy as np
 
 os.environ.setdefault("PYNEST_QUIET", "1")
 
-MODELS = ("iaf_psc_exp", "iaf_psc_delta")
+MODELS = (
+    "iaf_psc_exp",
+    "iaf_psc_delta",
+    "iaf_psc_alpha",
+    "mat2_psc_exp",
+    "gif_psc_exp",
+    "parrot_neuron",
+    "iaf_cond_exp",
+    "iaf_cond_alpha",
+    "aeif_cond_exp",
+    "aeif_psc_exp",
+    "izhikevich",
+    "hh_cond_exp_traub",
+)
 
 
 def in_steps(times, resolution):
@@ -89,36 +105,47 @@ def create_neurons(nest, populations, arrays):
         if model not in MODELS:
             raise ValueError(f"model {model!r}; allowed: {', '.join(MODELS)}")
         nodes = nest.Create(model, size)
-        values = {}
+        values, lists = {}, {}
         for name, value in population["parameters"].items():
-            values[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
-            if not np.isfinite(values[name]).all():
+            kind = lists if isinstance(value, list) else values
+            kind[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
+            if not np.isfinite(kind[name]).all():
                 raise ValueError(f"parameter {name} not finite")
+        # Beside arrays NEST would deal a list out, one element to a neuron.
+        nodes.set(lists)
         # Together, since NEST checks V_reset < V_th after each set.
         nodes.set(values)
         ids += nodes.tolist()
     return np.array(ids)
 
 
-def create_sources(nest, arrays, resolution):
-    """Create one spike generator per given train and return their ids."""
+def create_sources(nest, arrays, resolution, relayed):
+    """Create one spike generator per given train and return their ids.
+
+    NEST gives generators static synapses only: `relayed`, they emit a step before the train, and
+    the ids are those of parrots that pass their spikes on.
+    """
     source, step = arrays["train_source"], arrays["train_step"]
     if len(source) != len(step) or (len(step) and (step.min() < 1 or source.min() < 0)):
         raise ValueError("train: steps are at least 1, sources at least 0, arrays of one length")
     n_sources = int(max(source.max(initial=-1), arrays["input_source"].max(initial=-1))) + 1
     ids = []
     for index in range(n_sources):
-        times = np.sort(step[source == index]) * resolution
+        times = (np.sort(step[source == index]) - relayed) * resolution
         generator = nest.Create("spike_generator", params={"spike_times": np.round(times, 9)})
+        if relayed:
+            parrot = nest.Create("parrot_neuron")
+            nest.Connect(generator, parrot, syn_spec={"delay": resolution})
+            generator = parrot
         ids += generator.tolist()
     return np.array(ids, dtype=np.int64)
 
 
-def connect(nest, pre, post, edges, resolution):
-    """Create the given synapses."""
+def connect(nest, pre, post, edges, resolution, model):
+    """Create the given synapses, of a model with its parameters."""
     source, target, weight, delay = edges
     if len(source):
-        how = {"weight": weight, "delay": np.round(delay * resolution, 9)}
+        how = {"weight": weight, "delay": np.round(delay * resolution, 9)} | model
         nest.Connect(pre[source], post[target], "one_to_one", how)
 
 
@@ -138,11 +165,15 @@ def run(description, arrays):
     nest.local_num_threads = description.get("threads", 1)
 
     neurons = create_neurons(nest, description["populations"], arrays)
-    sources = create_sources(nest, arrays, resolution)
+    models = {
+        prefix: {name: arrays.get(value, value) for name, value in model.items()}
+        for prefix, model in description.get("synapses", {}).items()
+    }
+    sources = create_sources(nest, arrays, resolution, "input" in models)
     edges = synapses(arrays, "edge", len(neurons), len(neurons))
     inputs = synapses(arrays, "input", len(sources), len(neurons))
-    connect(nest, neurons, neurons, edges, resolution)
-    connect(nest, sources, neurons, inputs, resolution)
+    connect(nest, neurons, neurons, edges, resolution, models.get("edge", {}))
+    connect(nest, sources, neurons, inputs, resolution, models.get("input", {}))
 
     recorder = nest.Create("spike_recorder")
     nest.Connect(nest.NodeCollection(neurons), recorder)

@@ -17,6 +17,7 @@ from distsnn.network import (
     Normal,
     Population,
     Projection,
+    Tsodyks2,
     Uniform,
 )
 
@@ -128,6 +129,30 @@ def test_forced_storages() -> None:
     assert all(plan.procedural for plan in drawn)
     kept = _plans(Projection(E, E, FixedIndegree(10), weight=1.0, delay=1.0), storage="procedural")
     assert not any(plan.procedural for plan in kept)
+
+
+def test_a_projection_with_a_synapse_model_has_sets_of_its_own() -> None:
+    plastic = {"synapse": Tsodyks2()}
+    given = (
+        _dense(2.0, 1.5),
+        _dense(2.0, 1.5, pre=I, **plastic),
+        _dense(2.0, 1.5, **plastic),
+        _dense(Normal(2.0, 0.2), 1.5),
+        _dense(Normal(2.0, 0.2), 1.5, pre=I, **plastic),
+    )
+    for how in ("auto", "packed", "explicit", "procedural"):
+        plans = _plans(*given, storage=how)
+        scaled = {plan.scaled_by: plan for plan in plans if plan.scaled_by is not None}
+        assert {index: plan.projections for index, plan in scaled.items()} == {
+            index: (index,) for index in (1, 2, 4)
+        }
+        # they are stored, also where others are drawn again
+        assert not any(plan.procedural for plan in scaled.values())
+        assert (scaled[1].weight is not None) == (how in ("auto", "procedural"))
+    assert scaled[1].pull
+    assert scaled[4].word_bits == 32
+    with pytest.raises(DescriptionError, match="more synapses than a rank can hold"):
+        _plans(_dense(2.0, 1.5, n=10**9, **plastic), memory_bytes=1e8)
 
 
 def test_pull_from_long_runs_on() -> None:

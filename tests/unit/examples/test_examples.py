@@ -2,13 +2,21 @@
 
 import inspect
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from distsnn import examples
 from distsnn.errors import DescriptionError
-from distsnn.examples import brette_cuba, brunel, tutorial
-from distsnn.network import FixedIndegree, IafPscDelta, IafPscExp, Network, PoissonInput
+from distsnn.examples import brette_coba, brette_cuba, brunel, tutorial
+from distsnn.network import (
+    FixedIndegree,
+    IafCondExp,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    PoissonInput,
+)
 from distsnn.simulation import Simulation
 
 
@@ -22,7 +30,9 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["brette_cuba", "brunel", "microcircuit", "tutorial"])
+@pytest.mark.parametrize(
+    "name", ["brette_coba", "brette_cuba", "brunel", "microcircuit", "synfire", "tutorial"]
+)
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
     assert name in examples.names()
     module = examples.example(name)
@@ -103,10 +113,32 @@ def test_brettes_network_grows_with_the_same_indegrees(
         assert population.initial["V_m"] == -49.0
 
 
-def test_brettes_network_without_neurons_to_kick_is_refused() -> None:
-    with pytest.raises(DescriptionError, match=r"brette_cuba, neurons: too few neurons; given 79"):
-        brette_cuba.build(79)
-    assert brette_cuba.build(80).stimuli[0].target.size == 1
+@pytest.mark.parametrize("module", [brette_coba, brette_cuba], ids=["coba", "cuba"])
+def test_brettes_network_without_neurons_to_kick_is_refused(module: ModuleType) -> None:
+    name = module.__name__.rpartition(".")[2]
+    with pytest.raises(DescriptionError, match=rf"{name}, neurons: too few neurons; given 79"):
+        module.build(79)
+    assert module.build(80).stimuli[0].target.size == 1
+
+
+def test_brettes_network_with_conductances() -> None:
+    network, currents = brette_coba.build(8000, substeps=2), brette_cuba.build(8000)
+    assert indegrees(network) == indegrees(currents)
+    assert {(one.pre.population, one.weight, one.delay) for one in network.projections} == {
+        ("E", 6.0, 0.1),
+        ("I", -67.0, 0.1),
+    }
+    (kick,) = network.stimuli
+    assert isinstance(kick, PoissonInput)
+    assert (kick.target.size, kick.rate, kick.weight) == (100, 300.0, 6.0)
+    for population in network.populations:
+        model = population.model
+        assert isinstance(model, IafCondExp)
+        assert (model.C_m, model.g_L, model.t_ref, model.E_L) == (200.0, 10.0, 5.0, -60.0)
+        assert (model.E_ex, model.E_in) == (0.0, -80.0)
+        assert (model.tau_syn_ex, model.tau_syn_in) == (5.0, 10.0)
+        assert (model.V_reset, model.V_th, model.substeps) == (-60.0, -50.0, 2.0)
+        assert population.initial["V_m"] == -60.0
 
 
 @pytest.mark.parametrize(
@@ -114,9 +146,10 @@ def test_brettes_network_without_neurons_to_kick_is_refused() -> None:
     [
         (brunel.build(order=250), 200.0, 10.0, 120.0),
         (brette_cuba.build(1000), 200.0, 2.0, 60.0),
+        (brette_coba.build(1000), 200.0, 2.0, 60.0),
         (tutorial.build(), 300.0, 5.0, 25.0),
     ],
-    ids=["brunel", "brette_cuba", "tutorial"],
+    ids=["brunel", "brette_cuba", "brette_coba", "tutorial"],
 )
 def test_example_is_active(network: Network, time_ms: float, low: float, high: float) -> None:
     with Simulation(network) as simulation:

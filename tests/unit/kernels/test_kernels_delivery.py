@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pytest
 from kernel_calls import invoke
 
+from distsnn.engine import delivery
 from distsnn.engine.delivery import Delivery
 from distsnn.engine.populations import InputRing
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
 from distsnn.kernels import delivery as kernels
+from distsnn.kernels.synapses import tsodyks2_synapse
 
 Ints = npt.NDArray[np.int64]
 N_GIDS = 300
@@ -68,16 +70,40 @@ def _row_set(plan: RowSetPlan, given: Synapses, n_gids: int = N_GIDS) -> RowSet:
     )
 
 
+@dataclass
+class States:
+    """States of short-term plasticity, a record for every source of a row set."""
+
+    records: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, row_set: RowSet) -> "States":
+        draw = np.random.default_rng(14)
+        n = row_set.sources.size
+        start, last = np.ones(n), np.zeros(n)
+        parameters = (draw.random(n), draw.uniform(1.0, 50.0, n), draw.uniform(0.0, 20.0, n))
+        return cls(np.stack([start, last, last, *parameters], axis=1))
+
+    def factor(self, row: int, step: int) -> float:
+        """Advance a source to a spike in a loop, and return the factor of its weights."""
+        place, stamp = np.array([row]), np.array([step + 1], np.int32)
+        tsodyks2_synapse.advance(self.records, place, stamp)
+        x, u = self.records[row, :2]
+        return float(x * u)
+
+
 class Driver:
     """Delivers lists of spikes as the loop does, and hands out each loop's row."""
 
-    def __init__(self, row_set: RowSet, row_bits: int, planes: int = 1) -> None:
+    def __init__(
+        self, row_set: RowSet, row_bits: int, planes: int = 1, states: States | None = None
+    ) -> None:
         plan = row_set.plan
         rows = 1 if plan.pull else 1 << plan.longest.bit_length()
         kind = np.int32 if row_bits == 32 else np.int64
         self.ring = InputRing(np.zeros((planes, rows, 1 << plan.target_bits), kind))
         self.gid, self.step = np.zeros(LIST, np.uint32), np.zeros(LIST, np.int64)
-        self.one = Delivery(row_set, self.ring, self.gid, self.step)
+        self.one = Delivery(row_set, self.ring, self.gid, self.step, states)
         self.plane = plan.plane
         self.grown = 0
 
@@ -218,6 +244,40 @@ def test_weights_are_kept_without_their_common_factor(
     plan = RowSetPlan(**{**plan.__dict__, "field_bits": field})
     given = _random(plan, 64, 3, shortest=1)
     _compare(given, Driver(_row_set(plan, given), 64), _spikes(30, 1, 4))
+
+
+@pytest.mark.parametrize(("word_bits", "row_bits", "constant"), LAYOUTS)
+@pytest.mark.parametrize("pull", [False, True], ids=["push", "pull"])
+def test_scaled_weights_are_rounded_spike_by_spike(
+    word_bits: int, row_bits: int, constant: bool, pull: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_FIRST_PAGES", 1)  # the calendar must grow
+    weight = -(2**18) - 1 if constant else None
+    plan = _plan(word_bits, pull=pull, constant=weight, delay=None, longest=31)
+    given = _random(plan, row_bits, 1, shortest=3)
+    row_set = _row_set(plan, given)
+    driver, states = Driver(row_set, row_bits, states=States.of(row_set)), States.of(row_set)
+    expected = np.zeros((100, 1 << plan.target_bits), np.int64)
+    rng, factors = np.random.default_rng(15), []
+    for loop in range(100):
+        np.testing.assert_array_equal(driver.row(loop), expected[loop])
+        lists = [(2 * rng.choice(N_GIDS // 2, 20, replace=False), np.full(20, loop))]
+        if loop % 3 == 2:  # the other ranks' spikes, some of one source
+            far = np.sort(rng.integers(loop - 2, loop + 1, 60))
+            lists.append((2 * rng.integers(0, N_GIDS // 2, 60) + 1, far))
+        for gids, steps in lists if loop < 60 else ():
+            driver.deliver(gids, steps)
+            for gid, step in zip(gids, steps, strict=True):
+                mine = given.source == gid
+                if mine.any():
+                    row = int(np.searchsorted(row_set.sources, gid))
+                    factors.append(states.factor(row, int(step)))
+                    added = np.rint(given.weight[mine] * factors[-1]).astype(np.int64)
+                    at = (step + given.delay[mine], given.target[mine])
+                    np.add.at(expected, at, added)
+    assert len(factors) > 500
+    assert 0.0 < np.mean(factors) < 0.9
+    assert driver.grown > 0 or not pull
 
 
 def test_constants_wider_than_a_word_reach_wide_rows() -> None:

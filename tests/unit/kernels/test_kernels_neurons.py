@@ -26,6 +26,16 @@ EXP = {
 DELTA = {key: value for key, value in EXP.items() if not key.startswith("tau_syn")}
 SHARED = {**DELTA, "tau_syn": 0.5}
 MODELS = {"iaf_psc_exp": EXP, "iaf_psc_delta": DELTA, "iaf_psc_exp_shared": SHARED}
+MAT2 = {
+    **{key: value for key, value in EXP.items() if not key.startswith("V_")},
+    "omega": -50.0,
+    "alpha_1": 10.0,
+    "alpha_2": 2.0,
+    "tau_1": 10.0,
+    "tau_2": 50.0,
+}
+# their equations are tested in test_kernels_linear
+EVERY = {**MODELS, "iaf_psc_alpha": EXP, "mat2_psc_exp": MAT2}
 DT = 0.1
 
 
@@ -105,15 +115,15 @@ def test_updates_follow_the_equations(model: str, per_neuron: bool, current: boo
 
 
 @pytest.mark.parametrize(
-    ("model", "precision"), [("iaf_psc_exp", "float32"), *((model, "float64") for model in MODELS)]
+    ("model", "precision"), [("iaf_psc_exp", "float32"), *((model, "float64") for model in EVERY)]
 )
 def test_per_neuron_constants_give_the_bits_of_shared_ones(model: str, precision: str) -> None:
     n = 130
-    shared = NeuronCall(model, MODELS[model], n, precision=precision)
-    each = {key: np.full(n, value) for key, value in MODELS[model].items()}
+    shared = NeuronCall(model, EVERY[model], n, precision=precision)
+    each = {key: np.full(n, value) for key, value in EVERY[model].items()}
     # a current of 0 is no current
     own = NeuronCall(model, each, n, precision=precision, current=True)
-    assert len(own.variant.per_neuron) == len(own.constants)
+    assert set(own.variant.per_neuron) == set(codegen.neuron_kernel(own.variant.kernel).CONSTANTS)
     rng = np.random.default_rng(8)
     for k in range(300):
         for a, b in zip(shared.rows.values(), own.rows.values(), strict=True):
@@ -123,12 +133,12 @@ def test_per_neuron_constants_give_the_bits_of_shared_ones(model: str, precision
         np.testing.assert_array_equal(values[:n], own.states[name][:n])
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(EVERY))
 def test_ranges_may_be_cut_and_rows_wrap(model: str) -> None:
     n = 300
     bits = 64 if model == "iaf_psc_exp" else 32
-    whole = NeuronCall(model, MODELS[model], n, ring_rows=4, first_gid=1000, row_bits=bits)
-    pieces = NeuronCall(model, MODELS[model], n, ring_rows=4, first_gid=1000, row_bits=bits)
+    whole = NeuronCall(model, EVERY[model], n, ring_rows=4, first_gid=1000, row_bits=bits)
+    pieces = NeuronCall(model, EVERY[model], n, ring_rows=4, first_gid=1000, row_bits=bits)
     rng = np.random.default_rng(9)
     for name in whole.states:
         whole.states[name][:n] = pieces.states[name][:n] = rng.integers(0, 3, n)
@@ -148,9 +158,9 @@ def test_ranges_may_be_cut_and_rows_wrap(model: str) -> None:
         np.testing.assert_array_equal(values[:n], pieces.states[name][:n])
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(EVERY))
 def test_padding_spikes_for_nobody(model: str) -> None:
-    one = NeuronCall(model, MODELS[model], 65)
+    one = NeuronCall(model, EVERY[model], 65)
     one.states["V_m"][:] = 1e3
     np.testing.assert_array_equal(one.step(0), np.arange(65))
     assert one.states["V_m"][127] == one.states["V_m"][0]
@@ -231,9 +241,9 @@ def test_a_neuron_rests_for_its_refractory_time(model: str, t_ref: float) -> Non
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", list(EVERY))
 def test_silent_neurons_end_at_zero_not_on_denormals(model: str, precision: str) -> None:
-    given = {**MODELS[model], "I_e": 0.0}
+    given = {**EVERY[model], "I_e": 0.0}
     one = NeuronCall(model, given, 64, precision=precision)
     one.states["V_m"][:] = 3.0
     for row in one.rows.values():
@@ -250,7 +260,7 @@ def test_silent_neurons_end_at_zero_not_on_denormals(model: str, precision: str)
 
 
 def test_variants_have_layouts_without_overlap() -> None:
-    for model in MODELS:
+    for model in EVERY:
         kernel = codegen.neuron_kernel(f"distsnn.kernels.neurons.{model}")
         for per_neuron in ((), tuple(kernel.CONSTANTS), tuple(kernel.CONSTANTS)[::2]):
             variant = codegen.Variant(kernel.__name__, "float32", 32, per_neuron, (), True)

@@ -34,6 +34,7 @@ from distsnn.network import (
     SpikeSource,
     StepCurrent,
     TruncatedNormal,
+    Tsodyks2,
     Uniform,
     View,
 )
@@ -54,7 +55,11 @@ def everything():
             Projection(E, E, FixedTotalNumber(100), Normal(0.5, 0.1), Uniform(0.5, 1.0)),
             Projection("E", E, PairwiseBernoulli(0.1, autapses=False), Lognormal(0.0, 0.5), 1.0),
             Projection(E, E[0:5], AllToAll(), -0.5, TruncatedNormal(1.0, 0.5, low=0.1), "in"),
-            Projection(S, I[0:5], OneToOne(), np.arange(5.0), Exponential(1.0), weight_bits=12),
+            Projection(
+                *(S, I[0:5], OneToOne(), np.arange(5.0), Exponential(1.0)),
+                weight_bits=12,
+                synapse=Tsodyks2(U=np.full(5, 0.3), tau_rec=Uniform(50.0, 90.0)),
+            ),
             Projection(S, I, Explicit([0, 4], [3, 19]), [1.0, 2.0], [0.1, 300.0]),
         ],
         [
@@ -119,6 +124,7 @@ def test_arrays_are_filed_by_their_place():
         "populations/1/initial/V_m",
         "populations/2/model/times",
         "populations/2/model/neurons",
+        "projections/5/synapse/U",
         "projections/5/weight",
         "projections/6/rule/sources",
         "projections/6/rule/targets",
@@ -171,6 +177,7 @@ def test_stored_descriptions_that_cannot_be_read():
         ({"network": data["network"]["fields"]["populations"][0]}, "not a stored network"),
         ({"network": {"is": "Netwrok", "fields": {}}}, "did you mean 'Network'"),
         ({"network": {"model": "iaf_psc_exq", "fields": {}}}, "did you mean 'iaf_psc_exp'"),
+        ({"network": {"synapse": "tsodyks", "fields": {}}}, "did you mean 'tsodyks2_synapse'"),
         ({"network": {"some": 1}}, "not a stored description"),
     ):
         with pytest.raises(DescriptionError, match=what):

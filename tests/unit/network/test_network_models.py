@@ -23,6 +23,7 @@ from distsnn.network import (
     parameter,
     registry,
 )
+from distsnn.network.checks import Range
 
 
 @pytest.fixture
@@ -211,6 +212,7 @@ def test_a_users_model_needs_only_its_class(models):
         ({"name": "m", "states": {"x": State("mV", "x", relative_to="E")}}, "unknown parameter"),
         ({"name": "m", "ordered": (("a", "b"),)}, "unknown parameter"),
         ({"name": "m", "signed_receptors": ("ex", "in")}, "unknown receptor"),
+        ({"name": "m", "allowed_weights": {"ex": Range(0.0)}}, "unknown receptor"),
     ],
 )
 def test_models_that_contradict_themselves_are_refused(models, attributes, what):

@@ -20,6 +20,7 @@ from distsnn.network import (
     Projection,
     SpikeSource,
     TruncatedNormal,
+    Tsodyks2,
     Uniform,
     delay_steps,
     delay_support,
@@ -28,6 +29,10 @@ from distsnn.network import (
 E = Population("E", 10, IafPscExp())
 I = Population("I", 5, IafPscDelta())  # noqa: E741
 S = Population("S", 5, SpikeSource([0.1], [0]))
+
+
+def _plastic(**parameters):
+    return Projection(E, I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(**parameters))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,9 @@ def test_bad_delays(delay, what, place):
         Projection(E, E, AllToAll(autapses=False), -1.0, 0.1, receptor="ex"),
         Projection(E[0:5], E[5:10], AllToAll(autapses=False), -1.0, 0.1),
         Projection(S, E, Explicit([0, 4], [9, 9]), [1.0, -1.0], [0.1, 3.0], weight_bits=12),
+        Projection(E, I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(tau_fac=100.0)),
+        Projection(E[2:5], I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(U=[0.0, 0.5, 1.0])),
+        Projection(E, I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(tau_rec=Uniform(1.0, 9.0))),
     ],
 )
 def test_good_projections(projection):
@@ -144,6 +152,19 @@ def test_good_projections(projection):
         (lambda: Projection(E, I, FixedIndegree(1), 1.0, np.ones(5)), "delay", "takes no array"),
         (lambda: Projection(E, I, AllToAll(), 1.0, 0.0), "field delay", "out of range"),
         (lambda: Projection(E, I, AllToAll(), 1.0, 1.05), "projection 'E->I', field delay", "grid"),
+        (lambda: _plastic(U=1.5), "projection 'E->I', field synapse, field U", "<= 1"),
+        (lambda: _plastic(U=-0.1), "field synapse, field U", ">= 0"),
+        (lambda: _plastic(U=np.nan), "field synapse, field U", "finite"),
+        (lambda: _plastic(tau_rec=0.0), "field synapse, field tau_rec", "> 0"),
+        (lambda: _plastic(tau_fac=-1.0), "field synapse, field tau_fac", ">= 0"),
+        (lambda: _plastic(U=Normal(0.5, 0.2)), "field synapse, field U", "TruncatedNormal"),
+        (
+            lambda: _plastic(U=np.full((10, 5), 0.5)),
+            "field synapse, field U",
+            "one value per source neuron, which all of its synapses share",
+        ),
+        (lambda: _plastic(tau_rec=[1.0, 2.0]), "field tau_rec", "wrong shape"),
+        (lambda: _plastic(tau_rec=[*[9.0] * 9, -1.0]), "field tau_rec[9]", "out of range"),
     ],
 )
 def test_bad_projections(projection, place, what):
@@ -183,3 +204,25 @@ def test_wrong_types_are_refused_at_once(arguments, place, what):
 def test_an_unknown_argument_is_refused_with_the_nearest():
     with pytest.raises(DescriptionError, match="did you mean 'weight'"):
         Projection(E, I, OneToOne(), wieght=1.0, delay=1.0)
+
+
+@pytest.mark.parametrize(
+    ("synapse", "hint"),
+    [
+        ("tsodyks", "did you mean 'Tsodyks2'"),
+        ("tsodyks2_synapse", "did you mean 'Tsodyks2'"),
+        ("static_synapse", "None for static synapses"),
+        (Tsodyks2, "an instance, such as Tsodyks2"),
+        (0.5, "must be a synapse model; given 0.5"),
+        (IafPscExp(), "must be a synapse model"),
+    ],
+)
+def test_what_is_no_synapse_model_is_refused_at_once(synapse, hint):
+    with pytest.raises(DescriptionError, match=hint) as error:
+        Projection(E, I, OneToOne(), 1.0, 1.0, synapse=synapse)
+    assert error.value.where == "projection 'E->I', field synapse"
+
+
+def test_an_unknown_parameter_of_a_synapse_is_refused_with_the_nearest():
+    with pytest.raises(DescriptionError, match="did you mean 'tau_rec'"):
+        Tsodyks2(tau_rek=1.0)

@@ -27,6 +27,7 @@ from distsnn.network import (
     SpikeInput,
     SpikeSource,
     TruncatedNormal,
+    Tsodyks2,
 )
 from distsnn.network.quanta import Quanta, quanta, to_integers
 
@@ -64,6 +65,18 @@ def test_a_drawn_weight_has_ten_bits_and_a_finer_neighbour_a_shift():
     beside = of(drawn, Projection(E, E, OneToOne(), 87.8, 1.0))
     assert (beside.exponent[EX], beside.shift) == (-13, (10, 0))
     assert alone.field_bits[0] == beside.field_bits[0] == 12
+
+
+def test_a_scaled_weight_is_rounded_more_finely_than_it_is_stored():
+    # 2^-3 stored, as static weights are; 2^-13 for what a spike adds
+    drawn = Normal(87.8, 8.8)
+    found = of(Projection(E, E, OneToOne(), drawn, 1.0, synapse=Tsodyks2()))
+    assert (found.exponent[EX], found.shift) == (-13, (10,))
+    static = of(Projection(E, E, OneToOne(), drawn, 1.0))
+    assert found.field_bits == static.field_bits
+    # but not at the price of wider rows
+    crowded = of(Projection(E, E, FixedIndegree(30_000), drawn, 1.0, synapse=Tsodyks2()))
+    assert -13 < crowded.exponent[EX] == -3 - crowded.shift[0] <= -3
 
 
 def test_weight_bits_override():

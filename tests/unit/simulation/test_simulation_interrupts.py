@@ -7,9 +7,8 @@ import threading
 
 import pytest
 
-from distsnn.comm import held, hold
-from distsnn.comm.held_signals import HELD
 from distsnn.errors import Stopped
+from distsnn.held_signals import HELD, held, hold
 from distsnn.simulation.interrupts import Interrupts
 
 

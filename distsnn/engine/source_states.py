@@ -1,0 +1,138 @@
+"""States of synapse models: what a projection's sources have come to by their spikes.
+
+They are kept twice. Every row whose weights are scaled has the *current* state of its source, which
+delivery advances: a rank needs the spikes that arrive and nothing else, and all ranks come to the
+same bits. The owner of a source also keeps its *settled* state: that of the spikes which have no
+events ahead of them. It is what a checkpoint holds. Spikes in flight are delivered once more when a
+run goes on, and so make of the settled state the current one, and each one's factor on the way.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.counter_rng import SYNAPSE
+from distsnn.engine.layout import Layout
+from distsnn.engine.populations import per_neuron
+from distsnn.engine.row_sets import RowSet
+from distsnn.kernels.synapses import tsodyks2_synapse as kernels
+from distsnn.network import Network, Projection, Tsodyks2
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Named = Mapping[tuple[str, str], npt.NDArray[np.float64]]
+
+_STATES = {"x": kernels.X, "u": kernels.U, "last": kernels.LAST}
+
+
+class SourceStates:
+    """The states of some sources of a projection.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    index : int
+        The projection, which has a synapse model.
+    neurons : ndarray of int64, shape (n,)
+        Neurons of the population that the sources are of. Those that are no sources (and -1, for
+        padding) have a record too, which never changes.
+    seed : int
+        The run's seed.
+
+    Attributes
+    ----------
+    records : ndarray of float64, shape (n, RECORD)
+        See `kernels.synapses.tsodyks2_synapse`.
+    """
+
+    def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
+        network = layout.network
+        one = network.projections[index]
+        model = one.synapse
+        assert isinstance(model, Tsodyks2)
+        self.projection, self.neurons = one, neurons
+        sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
+
+        def values(field: int, name: str) -> Floats:
+            return per_neuron(model.value(name), sources, SYNAPSE, index, field, seed)
+
+        self.records = np.empty((neurons.size, kernels.RECORD))
+        first, tau_rec, tau_fac = (values(*item) for item in enumerate(model.parameters()))
+        self.records[:, kernels.FIRST_USE] = first
+        self.records[:, kernels.TAU_REC] = tau_rec / network.dt
+        self.records[:, kernels.TAU_FAC] = tau_fac / network.dt
+        for name, state in model.states.items():
+            self.records[:, _STATES[name]] = state.default
+
+    def put(self, saved: Named) -> None:
+        """Set all states to saved ones, those of all neurons of the population."""
+        for name, column in _STATES.items():
+            self.records[:, column] = saved[saved_name(self.projection, name)][self.neurons]
+
+
+class SettledStates(SourceStates):
+    """The settled states of a rank's own neurons, by which a projection's sources are saved.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    index : int
+        The projection, which has a synapse model.
+    seed : int
+        The run's seed.
+    """
+
+    def __init__(self, layout: Layout, index: int, seed: int) -> None:
+        self.layout = layout
+        name = layout.network.projections[index].pre.population
+        self.population = layout.population_index(name)
+        super().__init__(layout, index, layout.in_population(self.population), seed)
+
+    def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Take this rank's spikes that follow those taken before, in the order of their steps."""
+        view = self.projection.pre
+        neuron = gid.astype(np.int64) - self.layout.network.first_gid[view.population]
+        mine = (neuron >= view.start) & (neuron < view.stop)
+        slots = self.layout.local(self.population, neuron[mine])
+        kernels.advance(self.records, slots - self.layout.first[self.population], step[mine])
+
+    def saved(self) -> dict[tuple[str, str], Floats]:
+        """Return what is saved, neurons in the order of the rank's blocks."""
+        real = self.neurons >= 0
+        return {
+            saved_name(self.projection, name): self.records[real, column]
+            for name, column in _STATES.items()
+        }
+
+
+def of_rows(layout: Layout, row_set: RowSet, seed: int) -> SourceStates | None:
+    """Return the states of a row set's sources, row by row; None where weights are not scaled."""
+    index = row_set.plan.scaled_by
+    if index is None:
+        return None
+    name = layout.network.projections[index].pre.population
+    neurons = row_set.sources - layout.network.first_gid[name]
+    return SourceStates(layout, index, neurons, seed)
+
+
+def settled(layout: Layout, seed: int) -> list[SettledStates]:
+    """Return the settled states of all projections with a synapse model."""
+    return [SettledStates(layout, index, seed) for index, _ in _scaled(layout.network)]
+
+
+def saved_names(network: Network) -> list[tuple[str, str]]:
+    """Return what is saved of all synapse models: population of the sources and variable."""
+    return [saved_name(one, name) for _, one in _scaled(network) for name in _STATES]
+
+
+def saved_name(one: Projection, variable: str) -> tuple[str, str]:
+    """Return the population and name by which a variable of a projection's sources is saved."""
+    return one.pre.population, f"{variable} of {one.name}"
+
+
+def _scaled(network: Network) -> list[tuple[int, Projection]]:
+    numbered = enumerate(network.projections)
+    return [(index, one) for index, one in numbered if one.synapse is not None]

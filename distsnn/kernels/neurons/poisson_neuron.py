@@ -1,0 +1,26 @@
+"""Poisson process: a spike in a step with a given probability."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.jit import inline
+
+STATES = ()
+RECEPTORS = ()
+CONSTANTS = {"p": "real"}
+RANDOM = True
+
+Array = npt.NDArray[np.float64]
+
+
+def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the probability of a spike in a step."""
+    return {"p": parameters["rate"] * (dt * 1e-3)}
+
+
+@inline
+def step(current, u, p):
+    """Return whether the neuron spikes; u may be 1 in float32, and a p of 1 is certain."""
+    return (u <= p,)

@@ -1,0 +1,71 @@
+"""Adaptive exponential integrate-and-fire neuron with exponential synaptic currents."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class AeifPscExp(Neuron):
+    """Adaptive exponential integrate-and-fire neuron (NEST's aeif_psc_exp).
+
+    Between spikes::
+
+        C_m dV_m/dt = -g_L (V_m - E_L) + g_L Delta_T exp((V_m - V_th)/Delta_T) - w
+                      + I_syn_ex - I_syn_in + I_e
+        tau_w dw/dt = a (V_m - E_L) - w
+        dI_syn_x/dt = -I_syn_x/tau_syn_x, x in (ex, in)
+
+    A weight is added to I_syn_ex (receptor ``ex``, weights >= 0), or subtracted from I_syn_in
+    (``in``, weights < 0), which is, as in NEST, the magnitude of the inhibitory current.
+
+    A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then),
+    at the end of a part of a step. V_m is then set to V_reset, w grows by b, and V_m stays for
+    t_ref while all else goes on. With t_ref = 0 it moves on in the next part; one spike a step is
+    emitted.
+
+    Synaptic currents decay exactly. V_m and w are integrated by the classical Runge-Kutta method
+    (order 4) over each of the `substeps` parts of a step, V_m bounded by V_peak. The upstroke
+    before a spike is steeper than any step: a spike is found in the part in which it happens or the
+    next.
+
+    Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.
+    """
+
+    name: ClassVar[str] = "aeif_psc_exp"
+    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
+    signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
+    weight_unit: ClassVar[str] = "pA"
+    states: ClassVar[Mapping[str, State]] = {
+        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
+        "w": State("pA", "adaptation current"),
+        "I_syn_ex": State("pA", "excitatory synaptic current"),
+        "I_syn_in": State("pA", "inhibitory synaptic current, outward"),
+        "refractory": State("steps", "steps left of the refractory time", integer=True),
+    }
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
+
+    C_m: Value = parameter(default=281.0, unit="pF", doc="membrane capacitance", above=0.0)
+    g_L: Value = parameter(default=30.0, unit="nS", doc="leak conductance", low=0.0)
+    E_L: Value = parameter(default=-70.6, unit="mV", doc="leak reversal potential")
+    V_th: Value = parameter(default=-50.4, unit="mV", doc="where the exponential takes off")
+    Delta_T: Value = parameter(default=2.0, unit="mV", doc="slope factor of it", low=0.0)
+    V_peak: Value = parameter(default=0.0, unit="mV", doc="spike detection")
+    V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
+    a: Value = parameter(default=4.0, unit="nS", doc="adaptation below threshold")
+    b: Value = parameter(default=80.5, unit="pA", doc="adaptation by a spike")
+    tau_w: Value = parameter(default=144.0, unit="ms", doc="time constant of adaptation", above=0.0)
+    tau_syn_ex: Value = parameter(
+        default=0.2, unit="ms", doc="decay of excitatory current", above=0.0
+    )
+    tau_syn_in: Value = parameter(
+        default=2.0, unit="ms", doc="decay of inhibitory current", above=0.0
+    )
+    t_ref: Value = parameter(default=0.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
+    substeps: Value = parameter(
+        default=1.0, unit="1", doc="parts in which a step is integrated", low=1.0, integer=True
+    )

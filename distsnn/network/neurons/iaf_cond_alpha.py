@@ -1,0 +1,66 @@
+"""Leaky integrate-and-fire neuron with alpha-shaped synaptic conductances."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
+from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class IafCondAlpha(Neuron):
+    """Leaky integrate-and-fire neuron with alpha-shaped conductances (NEST's iaf_cond_alpha).
+
+    Between spikes, for x in (ex, in)::
+
+        C_m dV_m/dt = -g_L (V_m - E_L) - g_ex (V_m - E_ex) - g_in (V_m - E_in) + I_e
+        dg_x/dt     = dg_x - g_x/tau_syn_x
+        ddg_x/dt    = -dg_x/tau_syn_x
+
+    A weight is the peak of the conductance it makes, tau_syn after the spike. Its sign picks the
+    receptor: weights >= 0 (``ex``) act on g_ex, the magnitude of those < 0 (``in``) on g_in. At
+    V_m >= V_th at the end of a step the neuron spikes, V_m is set to V_reset and stays there for
+    t_ref, while the conductances go on.
+
+    Conductances are integrated exactly, the potential by exponential Euler as in iaf_cond_exp: the
+    error falls with the square of `substeps`.
+
+    Source: Meffin, Burkitt & Grayden (2004), J Comput Neurosci 16:159; Bernander, Douglas, Martin &
+    Koch (1991), PNAS 88:11569.
+    """
+
+    name: ClassVar[str] = "iaf_cond_alpha"
+    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
+    signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
+    allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
+    weight_unit: ClassVar[str] = "nS"
+    states: ClassVar[Mapping[str, State]] = {
+        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
+        "g_ex": State("nS", "excitatory conductance"),
+        "dg_ex": State("nS/ms", "drive of the excitatory conductance"),
+        "g_in": State("nS", "inhibitory conductance"),
+        "dg_in": State("nS/ms", "drive of the inhibitory conductance"),
+        "refractory": State("steps", "steps left of the refractory time", integer=True),
+    }
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+
+    C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
+    g_L: Value = parameter(default=16.6667, unit="nS", doc="leak conductance", above=0.0)
+    E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
+    E_ex: Value = parameter(default=0.0, unit="mV", doc="excitatory reversal potential")
+    E_in: Value = parameter(default=-85.0, unit="mV", doc="inhibitory reversal potential")
+    tau_syn_ex: Value = parameter(
+        default=0.2, unit="ms", doc="time to peak of excitatory conductance", above=0.0
+    )
+    tau_syn_in: Value = parameter(
+        default=2.0, unit="ms", doc="time to peak of inhibitory conductance", above=0.0
+    )
+    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
+    V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
+    I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
+    substeps: Value = parameter(
+        default=1.0, unit="1", doc="parts in which a step is integrated", low=1.0, integer=True
+    )

@@ -1,0 +1,55 @@
+"""Leaky integrate-and-fire neuron with alpha-shaped synaptic currents."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class IafPscAlpha(Neuron):
+    """Leaky integrate-and-fire neuron with alpha-shaped currents (NEST's iaf_psc_alpha).
+
+    Between spikes, with x = ex, in::
+
+        dV_m/dt      = -(V_m - E_L)/tau_m + (I_syn_ex + I_syn_in + I_e)/C_m
+        dI_syn_x/dt  = dI_syn_x - I_syn_x/tau_syn_x
+        ddI_syn_x/dt = -dI_syn_x/tau_syn_x
+
+    A spike of weight w adds w e/tau_syn_x to dI_syn_x: its current w e (t/tau) exp(-t/tau) peaks at
+    w after tau. Receptor ``ex`` takes weights >= 0, ``in`` weights < 0. Threshold, reset,
+    refractory time and integration as in iaf_psc_exp. tau_syn may equal tau_m.
+
+    Source: Rotter & Diesmann (1999), Biol Cybern 81:381; Diesmann et al. (2001), Neurocomputing
+    38:565.
+    """
+
+    name: ClassVar[str] = "iaf_psc_alpha"
+    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
+    signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
+    weight_unit: ClassVar[str] = "pA"
+    states: ClassVar[Mapping[str, State]] = {
+        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
+        "I_syn_ex": State("pA", "excitatory synaptic current"),
+        "dI_syn_ex": State("pA/ms", "rise of the excitatory current, its decay set aside"),
+        "I_syn_in": State("pA", "inhibitory synaptic current"),
+        "dI_syn_in": State("pA/ms", "rise of the inhibitory current, its decay set aside"),
+        "refractory": State("steps", "steps left of the refractory time", integer=True),
+    }
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+
+    C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
+    tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)
+    tau_syn_ex: Value = parameter(
+        default=2.0, unit="ms", doc="time to peak of excitatory current", above=0.0
+    )
+    tau_syn_in: Value = parameter(
+        default=2.0, unit="ms", doc="time to peak of inhibitory current", above=0.0
+    )
+    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
+    V_reset: Value = parameter(default=-70.0, unit="mV", doc="potential after a spike")
+    V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
+    I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")

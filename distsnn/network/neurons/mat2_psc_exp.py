@@ -1,0 +1,61 @@
+"""Leaky integrator with a threshold that adapts on two time scales and no reset."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class Mat2PscExp(Neuron):
+    """Multi-timescale adaptive threshold neuron, exponential currents (NEST's mat2_psc_exp).
+
+    The potential, with x = ex, in, and j = 1, 2::
+
+        dV_m/dt          = -(V_m - E_L)/tau_m + (I_syn_ex + I_syn_in + I_e)/C_m
+        dI_syn_x/dt      = -I_syn_x/tau_syn_x
+        dV_th_alpha_j/dt = -V_th_alpha_j/tau_j
+
+    Weights add to the currents as in iaf_psc_exp. The neuron spikes at V_m >= omega +
+    V_th_alpha_1 + V_th_alpha_2, unless it spiked within the last t_ref. A spike adds alpha_1 to
+    V_th_alpha_1 and alpha_2 to V_th_alpha_2 and leaves V_m alone: there is no reset. The equations
+    are integrated exactly on the grid; the currents of a step act on V_m from the next step on.
+    tau_syn may equal tau_m.
+
+    Source: Kobayashi, Tsubokawa & Shinomoto (2009), Front Comput Neurosci 3:9; Rotter & Diesmann
+    (1999), Biol Cybern 81:381, for the integration.
+    """
+
+    name: ClassVar[str] = "mat2_psc_exp"
+    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
+    signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
+    weight_unit: ClassVar[str] = "pA"
+    states: ClassVar[Mapping[str, State]] = {
+        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
+        "I_syn_ex": State("pA", "excitatory synaptic current"),
+        "I_syn_in": State("pA", "inhibitory synaptic current"),
+        "V_th_alpha_1": State("mV", "threshold's part that decays with tau_1"),
+        "V_th_alpha_2": State("mV", "threshold's part that decays with tau_2"),
+        "refractory": State("steps", "steps left of the refractory time", integer=True),
+    }
+
+    C_m: Value = parameter(default=100.0, unit="pF", doc="membrane capacitance", above=0.0)
+    tau_m: Value = parameter(default=5.0, unit="ms", doc="membrane time constant", above=0.0)
+    tau_syn_ex: Value = parameter(
+        default=1.0, unit="ms", doc="decay of excitatory current", above=0.0
+    )
+    tau_syn_in: Value = parameter(
+        default=3.0, unit="ms", doc="decay of inhibitory current", above=0.0
+    )
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="time without spikes after a spike", low=0.0, on_grid=True
+    )
+    E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
+    I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
+    omega: Value = parameter(default=-51.0, unit="mV", doc="threshold of a neuron at rest")
+    tau_1: Value = parameter(default=10.0, unit="ms", doc="short time constant", above=0.0)
+    tau_2: Value = parameter(default=200.0, unit="ms", doc="long time constant", above=0.0)
+    alpha_1: Value = parameter(default=37.0, unit="mV", doc="rise of the short-lived part")
+    alpha_2: Value = parameter(default=2.0, unit="mV", doc="rise of the long-lived part")

@@ -1,0 +1,41 @@
+"""Neurons that repeat the spikes they receive."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from distsnn.errors import DescriptionError
+from distsnn.network.distributions import Distribution
+from distsnn.network.model import Neuron
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value
+
+
+@neuron_model
+class ParrotNeuron(Neuron):
+    """Relay (NEST's parrot_neuron): it emits a spike for each spike that arrives, in the same step.
+
+    A spike emitted at step s that arrives with delay d is emitted again at step s + d. A weight
+    says how often: w spikes for each that arrives, w a whole number, usually 1 (NEST relays once,
+    whatever the weight). Up to 127 spikes are relayed in a step; what is more, or not a whole
+    number of spikes (of weights in a file), stops the run.
+    """
+
+    name: ClassVar[str] = "parrot_neuron"
+    receptors: ClassVar[tuple[str, ...]] = ("spikes",)
+    weight_unit: ClassVar[str] = "1"
+    accepts_current: ClassVar[bool] = False
+
+    @classmethod
+    def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
+        """Check that weights are whole numbers of spikes."""
+        super().check_weight(receptor, weight, where=where)
+        given = np.ravel([-1.0] if isinstance(weight, Distribution) else weight)
+        bad = (given < 0.0) | (given != np.rint(given))
+        if bad.any():
+            raise DescriptionError(
+                f"a weight onto {cls.name} is the number of spikes that each spike becomes",
+                where=f"{where}, field weight",
+                value=weight if isinstance(weight, Distribution) else float(given[bad][0]),
+                allowed="whole numbers >= 0",
+            )

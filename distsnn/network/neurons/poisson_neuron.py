@@ -1,0 +1,29 @@
+"""Neurons that spike by themselves, as Poisson processes."""
+
+from typing import ClassVar
+
+from distsnn.network.checks import Range
+from distsnn.network.model import Neuron, parameter
+from distsnn.network.registry import neuron_model
+from distsnn.network.values import Value, check_value
+
+
+@neuron_model
+class PoissonNeuron(Neuron):
+    """Neurons that spike at random with a given rate; they project and are recorded like any other.
+
+    In each step a neuron spikes with probability rate dt, independently of all others and of all
+    other steps: at most once a step, as in Brian2's PoissonGroup, so that the rate is exact and may
+    not exceed 1/dt. (NEST's poisson_generator through a parrot_neuron may emit several spikes in a
+    step.) To drive neurons that nobody else hears, `PoissonInput` is cheaper.
+    """
+
+    name: ClassVar[str] = "poisson_neuron"
+    accepts_current: ClassVar[bool] = False
+
+    rate: Value = parameter(default=0.0, unit="spikes/s", doc="rate", low=0.0)
+
+    def check_grid(self, dt: float, *, where: str) -> None:
+        """Check that no rate exceeds one spike per step."""
+        super().check_grid(dt, where=where)
+        check_value(self.rate, Range(0.0, 1e3 / dt), where=f"{where}, field rate")

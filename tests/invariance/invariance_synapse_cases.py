@@ -1,0 +1,63 @@
+"""Cases with synapse models, which importing this module adds to the others."""
+
+from pathlib import Path
+
+import numpy as np
+from invariance_cases import E_SIZE, I_SIZE, case, cells
+
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    FixedIndegree,
+    FixedTotalNumber,
+    Network,
+    Normal,
+    PairwiseBernoulli,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    SpikeSource,
+    TruncatedNormal,
+    Tsodyks2,
+    Uniform,
+)
+
+
+@case
+def short_term_plasticity(folder: Path) -> tuple[Network, float]:
+    draw = np.random.default_rng(9)
+    n = 3000
+    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
+    depressing = Tsodyks2(U=Uniform(0.2, 0.9), tau_rec=TruncatedNormal(100.0, 50.0, 20.0))
+    facilitating = Tsodyks2(
+        U=0.1, tau_rec=draw.uniform(10.0, 60.0, 100), tau_fac=Uniform(0.0, 300.0)
+    )
+    e, i = cells()
+    source = Population("S", 40, SpikeSource(np.arange(1.0, 60.0), np.arange(59) % 7 * 6))
+    weights, delays = draw.normal(60.0, 50.0, n), draw.integers(80, 900, n) * 0.01
+    return Network(
+        [source, e, i],
+        [
+            Projection(
+                *(e, e, FixedIndegree(20), Normal(60.0, 9.0), Uniform(0.8, 3.0)), synapse=depressing
+            ),
+            # sources that begin in the middle of a block, delays of over a thousand steps
+            Projection(
+                *(i[30:], e, FixedTotalNumber(4000), -200.0, Uniform(0.8, 15.0)),
+                synapse=facilitating,
+            ),
+            # weights of both signs, and given edges beside others of the same sources
+            Projection(e, i, edges, weights, delays, synapse=depressing),
+            Projection(e, i, edges, weight=10.0, delay=2.0),
+            Projection(e, i, PairwiseBernoulli(0.1), weight=60.0, delay=0.8, synapse=Tsodyks2()),
+            Projection(
+                source, e, AllToAll(), 90.0, Uniform(0.8, 9.0), synapse=Tsodyks2(tau_fac=9.0)
+            ),
+        ],
+        [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],
+        [RecordSpikes(e), RecordSpikes(i[20:120]), RecordState(e[60:140], "I_syn_ex", every=0.3)],
+        # most spikes have no events ahead of them when the state is saved; epochs of 80 steps
+        dt=0.01,
+    ), 60.0

@@ -1,0 +1,162 @@
+"""Nonlinear neurons beside NEST's adaptive integration: first spikes, and potentials between them.
+
+Neurons get given trains and constant currents. With fine sub-steps all differences left are those
+of NEST's own tolerance, and of where an adaptive step ends.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distsnn.comm import SingleProcess
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    Explicit,
+    IafCondAlpha,
+    IafCondExp,
+    Network,
+    Neuron,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    SpikeSource,
+)
+from distsnn.simulation import Simulation
+
+RunNest = Callable[..., dict[str, np.ndarray]]
+# the first LOUD neurons get a current that makes them spike
+LOUD, QUIET, N_SOURCES, DT = 20, 12, 40, 0.1
+N = LOUD + QUIET
+SPIKES = 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its parameters, and how it is driven.
+
+    Parameters
+    ----------
+    model : type
+        The model.
+    parameters : mapping
+        NEST's parameters that are not left at their defaults.
+    weights : (float, float)
+        Mean excitatory and inhibitory weight.
+    current : (float, float)
+        Range of I_e of the loud neurons, pA.
+    steps : int
+        Steps to simulate.
+    own : mapping
+        Parameters that NEST has not.
+    initial : mapping
+        Initial values where they are not the same by default.
+    quiet : float
+        Weights of the quiet neurons' input, by those of the others.
+    """
+
+    model: type[Neuron]
+    weights: tuple[float, float]
+    current: tuple[float, float]
+    steps: int
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, float] = field(default_factory=lambda: {"substeps": 40})
+    initial: Mapping[str, float] = field(default_factory=dict)
+    quiet: float = 0.5
+
+
+SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
+CASES = {
+    "iaf_cond_exp": Case(IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),
+    "iaf_cond_exp, t_ref = 0": Case(
+        IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, {**SYNAPSES, "t_ref": 0.0}
+    ),
+    "iaf_cond_alpha": Case(IafCondAlpha, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),
+}
+
+
+class Driven:
+    """A case's neurons and input, as distsnn and as NEST take them."""
+
+    def __init__(self, case: Case) -> None:
+        random = np.random.default_rng(1)
+        self.case = case
+        step, source = np.nonzero(random.random((case.steps, N_SOURCES)) < 0.003)
+        self.train = (source.astype(np.int64), step.astype(np.int64) + 1)
+        edges = 10 * N
+        target = random.integers(0, N, edges)
+        mean = np.where(random.random(edges) < 0.7, *case.weights)
+        weight = mean * random.uniform(0.5, 1.5, edges) * np.where(target < LOUD, 1.0, case.quiet)
+        # multiples of a power of two, so that both simulators add the same numbers
+        self.input = (
+            random.integers(0, N_SOURCES, edges),
+            target,
+            np.rint(weight * 1024.0) / 1024.0,
+            random.integers(1, 40, edges),
+        )
+        self.current = np.zeros(N)
+        self.current[:LOUD] = random.uniform(*case.current, LOUD)
+
+    def network(self) -> Network:
+        """Return it for distsnn."""
+        model = self.case.model(**self.case.parameters, **self.case.own, I_e=self.current)
+        neurons = Population("neurons", N, model, self.case.initial, precision="float64")
+        source, target, weight, delay = self.input
+        trains = Population("trains", N_SOURCES, SpikeSource(self.train[1] * DT, self.train[0]))
+        edges = Explicit(source, target)
+        return Network(
+            [neurons, trains],
+            [Projection(trains, neurons, edges, weight=weight, delay=delay * DT, weight_bits=30)],
+            recordings=[RecordSpikes(neurons), RecordState(neurons[LOUD:], "V_m", every=DT)],
+        )
+
+    def nest(self, run_nest: RunNest) -> dict[str, np.ndarray]:
+        """Return NEST's result."""
+        parameters = {**self.case.parameters, **self.case.initial, "I_e": "current"}
+        names = ("source", "target", "weight", "delay")
+        return run_nest(
+            {
+                "steps": self.case.steps,
+                "populations": [
+                    {"model": self.case.model.name, "size": N, "parameters": parameters}
+                ],
+                "state": {"variables": ["V_m"], "every": 1},
+            },
+            train_source=self.train[0],
+            train_step=self.train[1],
+            state_neurons=np.arange(LOUD, N),
+            current=self.current,
+            **{f"input_{name}": column for name, column in zip(names, self.input, strict=True)},
+        )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_first_spikes_and_potentials_are_nests(
+    name: str, run_nest: RunNest, tmp_path: Path
+) -> None:
+    driven = Driven(CASES[name])
+    expected = driven.nest(run_nest)
+    path = tmp_path / "run.zarr"
+    with Simulation(driven.network(), out=path, communicator=SingleProcess()) as simulation:
+        simulation.run(driven.case.steps * DT)
+    reader = StoreReader(path)
+    step, gid = reader.spikes(0, driven.case.steps)
+    worst = 0
+    for neuron in range(LOUD):
+        theirs = expected["spike_step"][expected["spike_neuron"] == neuron][:SPIKES]
+        ours = step[gid == neuron][:SPIKES].astype(np.int64)
+        assert theirs.size == ours.size == SPIKES
+        worst = max(worst, np.abs(ours - theirs).max())
+    assert not np.any(expected["spike_neuron"] >= LOUD)
+    traces = reader.state(f"neurons_{LOUD}_{N}")
+    np.testing.assert_array_equal(traces.steps, expected["state_step"])
+    difference = np.abs(traces.variables["V_m"][:, :] - expected["V_m"]).max()
+    spread = np.ptp(expected["V_m"], axis=0).min()
+    print(f"{name}: spikes {worst} steps, V_m {difference:.2g} mV of a range of {spread:.2g} mV")
+    assert worst <= 1
+    assert difference < 0.01
+    # the potentials move, or they would prove nothing
+    assert spread > 1.0

@@ -1,0 +1,181 @@
+"""Synapse models beside NEST's of the same name: what every spike adds, and all that follows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distsnn.comm import SingleProcess
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    Explicit,
+    IafPscExp,
+    Network,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    SpikeSource,
+    SynapseModel,
+    Tsodyks2,
+)
+from distsnn.simulation import Simulation
+
+DT, STEPS, TAU_SYN = 0.1, 20_000, 0.5
+N_SOURCES, N = 12, 30
+DECAY = np.exp(-DT / TAU_SYN)
+RunNest = Callable[..., dict[str, np.ndarray]]
+RANDOM = np.random.default_rng(12)
+# what is added is rounded to a quantum, whatever the factor: the finest that there is
+BITS = 30
+
+MODELS = {
+    "depressing": Tsodyks2(U=0.5, tau_rec=800.0, tau_fac=0.0),
+    "facilitating": Tsodyks2(U=0.05, tau_rec=50.0, tau_fac=600.0),
+    "each source its own": Tsodyks2(
+        U=RANDOM.uniform(0.05, 1.0, N_SOURCES),
+        tau_rec=RANDOM.uniform(20.0, 800.0, N_SOURCES),
+        tau_fac=np.where(RANDOM.random(N_SOURCES) < 0.3, 0.0, RANDOM.uniform(1.0, 900, N_SOURCES)),
+    ),
+}
+
+
+def trains() -> tuple[np.ndarray, np.ndarray]:
+    """Return (source, step) of regular, irregular and bursting sources; the last is silent."""
+    found = [(np.zeros(40, np.int64), np.arange(1, 41) * 500)]
+    for source in range(1, N_SOURCES - 3):
+        step = np.unique(RANDOM.integers(2, STEPS - 100, 60))
+        found.append((np.full(step.size, source), step))
+    bursts = np.concatenate([np.arange(first, first + 6) for first in (2, 4000, 4100, 19000)])
+    found.append((np.full(bursts.size, N_SOURCES - 3), bursts))
+    found.append((np.array([N_SOURCES - 2]), np.array([9000])))
+    source, step = (np.concatenate(column) for column in zip(*found, strict=True))
+    return source.astype(np.int64), step.astype(np.int64)
+
+
+def synapses(n: int, sources: int, weight: float) -> tuple[np.ndarray, ...]:
+    return (
+        RANDOM.integers(0, sources, n),
+        RANDOM.integers(0, N, n),
+        weight * RANDOM.uniform(0.5, 1.5, n),
+        RANDOM.integers(1, 3000, n),
+    )
+
+
+def projection(
+    pre: Population, post: Population, edges: tuple[np.ndarray, ...], synapse: SynapseModel | None
+) -> Projection:
+    source, target, weight, delay = edges
+    rule = Explicit(source, target)
+    return Projection(
+        pre, post, rule, weight, delay * DT, weight_bits=BITS, synapse=synapse, receptor="ex"
+    )
+
+
+def arrays(**edges: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}_{name}": column
+        for prefix, columns in edges.items()
+        for name, column in zip(("source", "target", "weight", "delay"), columns, strict=True)
+    }
+
+
+def of_each_synapse(model: Tsodyks2, source: np.ndarray) -> dict[str, np.ndarray]:
+    """Return NEST's parameters of synapses; its first spike uses u, not U."""
+    given = {name: np.asarray(model.value(name)) for name in model.parameters()} | {"u": model.U}
+    return {
+        name: np.broadcast_to(value, N_SOURCES)[source] if np.ndim(value) == 0 else value[source]
+        for name, value in given.items()
+    }
+
+
+def simulated(network: Network, path: Path) -> StoreReader:
+    with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
+        simulation.run(STEPS * DT)
+    return StoreReader(path)
+
+
+def neurons(threshold: float, **more: float) -> tuple[Population, dict[str, object]]:
+    """Return float64 neurons, for distsnn and for NEST."""
+    parameters = {"V_th": threshold, "tau_syn_ex": TAU_SYN, "E_L": -70.0, **more}
+    ours = Population("neurons", N, IafPscExp(**parameters), precision="float64")
+    return ours, {"model": "iaf_psc_exp", "size": N, "parameters": {"V_m": -70.0, **parameters}}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_spike_adds_what_it_adds_in_nest(
+    name: str, run_nest: RunNest, tmp_path: Path
+) -> None:
+    model, (source, step) = MODELS[name], trains()
+    edges = synapses(80, N_SOURCES, 100.0)
+    ours, theirs = neurons(1e6)
+    own = of_each_synapse(model, edges[0])
+    expected = run_nest(
+        {
+            "steps": STEPS,
+            "populations": [theirs],
+            "synapses": {"input": {"synapse_model": "tsodyks2_synapse"} | {n: n for n in own}},
+            "state": {"variables": ["I_syn_ex"], "every": 1},
+        },
+        train_source=source,
+        train_step=step,
+        state_neurons=np.arange(N),
+        **arrays(input=edges),
+        **own,
+    )["I_syn_ex"]
+    sources = Population("sources", N_SOURCES, SpikeSource(step * DT, source))
+    network = Network(
+        [ours, sources],
+        [projection(sources, ours, edges, model)],
+        recordings=[RecordState(ours, "I_syn_ex")],
+    )
+    found = simulated(network, tmp_path / "run.zarr").state("neurons").variables["I_syn_ex"][:, :]
+    added, theirs_added = (
+        current[1:] - DECAY * current[:-1] for current in (np.asarray(found), expected)
+    )
+    events = theirs_added > 1e-3
+    assert events.sum() > 0.8 * sum(np.sum(source == one) for one in edges[0])
+    quantum = 2.0**-BITS * edges[2].max()
+    np.testing.assert_allclose(added[events], theirs_added[events], rtol=1e-6, atol=quantum)
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=10 * quantum)
+
+
+def test_spikes_of_a_recurrent_network_are_nests(run_nest: RunNest, tmp_path: Path) -> None:
+    # given spikes drive the neurons by static synapses, and their own come back by plastic ones
+    source, step = trains()
+    drive = (*synapses(200, N_SOURCES, 6000.0)[:3], RANDOM.integers(1, 40, 200))
+    edges = (*synapses(300, N, 3000.0)[:3], RANDOM.integers(1, 90, 300))
+    model = Tsodyks2(U=0.3, tau_rec=300.0, tau_fac=200.0)
+    ours, theirs = neurons(-55.0, t_ref=2.0, V_reset=-70.0)
+    expected = run_nest(
+        {
+            "steps": STEPS,
+            "populations": [theirs],
+            "synapses": {
+                "edge": {
+                    "synapse_model": "tsodyks2_synapse",
+                    **{"U": 0.3, "u": 0.3, "tau_rec": 300.0, "tau_fac": 200.0},
+                }
+            },
+        },
+        train_source=source,
+        train_step=step,
+        **arrays(input=drive, edge=edges),
+    )
+    sources = Population("sources", N_SOURCES, SpikeSource(step * DT, source))
+    network = Network(
+        [ours, sources],
+        [projection(sources, ours, drive, None), projection(ours, ours, edges, model)],
+        recordings=[RecordSpikes(ours)],
+    )
+    mine = simulated(network, tmp_path / "run.zarr").spikes(0, STEPS)
+    assert expected["spike_step"].size > 1000
+    np.testing.assert_array_equal(mine[0], expected["spike_step"])
+    np.testing.assert_array_equal(mine[1], expected["spike_neuron"])
+    static = Network(
+        [ours, sources],
+        [projection(sources, ours, drive, None)],
+        recordings=[RecordSpikes(ours)],
+    )
+    assert simulated(static, tmp_path / "static.zarr").n_spikes < 0.95 * expected["spike_step"].size

@@ -1,0 +1,158 @@
+"""What is known of the sources of synapse models: drawn, advanced, settled, saved and put back."""
+
+import numpy as np
+import pytest
+from decoded import layouts, scales
+
+from distsnn.engine import snapshot, wiring
+from distsnn.engine.history import History
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.source_states import SettledStates, saved_names
+from distsnn.kernels.synapses import tsodyks2_synapse as kernels
+from distsnn.network import (
+    AllToAll,
+    FixedIndegree,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    Population,
+    Projection,
+    SpikeSource,
+    Tsodyks2,
+    Uniform,
+)
+
+DT, DELAY, SIZE = 0.1, 25, 200
+RNG = np.random.default_rng(4)
+KEYS = np.unique(RNG.integers(0, 300 * SIZE, 2500))
+NEURONS, STEPS = KEYS % SIZE, KEYS // SIZE + 1
+S = Population("S", SIZE, SpikeSource(STEPS * DT, NEURONS))
+N = Population("N", 3, IafPscDelta(tau_m=1e9, E_L=0.0, V_th=1e9), precision="float64")
+MODEL = Tsodyks2(U=Uniform(0.1, 0.9), tau_rec=RNG.uniform(5.0, 50.0, 120), tau_fac=Uniform(1.0, 30))
+NETWORK = Network(
+    [S, N],
+    [
+        Projection(S, N, FixedIndegree(5), weight=1.0, delay=0.1),
+        Projection(S[50:170], N, AllToAll(), weight=8.0, delay=DELAY * DT, synapse=MODEL),
+    ],
+    dt=DT,
+)
+NAMES = [("S", f"{variable} of S[50:170]->N") for variable in ("x", "u", "last")]
+
+
+def engine(network: Network = NETWORK, **options) -> RankEngine:
+    (layout,) = layouts(network, 1)
+    fine = scales(network)
+    made = RankEngine(layout, fine, wiring.build(layout, fine, 3, **options), 3)
+    made.connect(None, 7, made.wiring.largest_delay)
+    return made
+
+
+def run(made: RankEngine, *pieces: int) -> None:
+    for steps in pieces:
+        made.run(steps, lambda step, gid: None)
+
+
+def settled_at(step: int) -> dict[str, np.ndarray]:
+    """Return x, u and last of all neurons of S by their spikes up to a step, in plain numpy."""
+    (layout,) = layouts(NETWORK, 1)
+    drawn = SettledStates(layout, 1, 3).records[:SIZE]
+    x, u, last = np.ones(SIZE), np.zeros(SIZE), np.zeros(SIZE)
+    for neuron, now in zip(NEURONS, STEPS, strict=True):
+        if now <= step and 50 <= neuron < 170:
+            first, rec, fac = drawn[neuron, 3:]
+            h = now - last[neuron]
+            was, used = x[neuron], u[neuron]
+            x[neuron] = 1.0 + (was - was * used - 1.0) * np.exp(-h / rec)
+            u[neuron] = first + used * (1.0 - first) * np.exp(-h / fac)
+            last[neuron] = now
+    return {"x": x, "u": u, "last": last}
+
+
+def test_parameters_are_drawn_per_source_whatever_the_rank() -> None:
+    (whole,) = layouts(NETWORK, 1)
+    every = SettledStates(whole, 1, 3).records[:SIZE]
+    drawn = every[50:170]
+    assert np.unique(drawn[:, kernels.FIRST_USE]).size == 120
+    assert 0.1 < drawn[:, kernels.FIRST_USE].min() < 0.2
+    assert np.corrcoef(drawn[:, kernels.FIRST_USE], drawn[:, kernels.TAU_FAC])[0, 1] < 0.3
+    np.testing.assert_allclose(drawn[:, kernels.TAU_REC], MODEL.tau_rec / DT)
+    for layout in layouts(NETWORK, 3):
+        one = SettledStates(layout, 1, 3)
+        real = one.neurons >= 0
+        np.testing.assert_array_equal(one.records[real], every[one.neurons[real]])
+    assert not np.array_equal(SettledStates(whole, 1, 4).records[:SIZE], every)
+
+
+@pytest.mark.parametrize("pieces", [(230,), (1, 100, 0, 7, 122)])
+def test_what_is_saved_is_from_before_the_spikes_in_flight(pieces: tuple[int, ...]) -> None:
+    made = engine()
+    run(made, *pieces)
+    taken = snapshot.take(made, DELAY)
+    assert [name for name in taken.states if name[0] == "S"] == NAMES == saved_names(NETWORK)
+    for variable, expected in settled_at(230 - DELAY).items():
+        found = taken.states["S", f"{variable} of S[50:170]->N"]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert not found[:50].any() or variable == "x"
+    assert taken.spikes[0].min() > 230 - DELAY
+    # and once more, with nothing run in between
+    again = snapshot.take(made, DELAY)
+    np.testing.assert_array_equal(again.digests, taken.digests)
+
+
+@pytest.mark.parametrize("delivery", ["push", "pull"])
+def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
+    whole, first = engine(), engine(delivery=delivery)
+    run(whole, 280)
+    run(first, 150)
+    taken = snapshot.take(first, DELAY)
+    resumed = engine(delivery=delivery)
+    own = {key: value for key, value in taken.states.items() if key[0] == "N"}
+    sources = {key: value for key, value in taken.states.items() if key[0] == "S"}
+    snapshot.put(resumed, own, sources, 150, taken.spikes)
+    np.testing.assert_array_equal(snapshot.take(resumed, DELAY).digests, taken.digests)
+    run(resumed, 130)
+    found, expected = (snapshot.take(one, DELAY) for one in (resumed, whole))
+    np.testing.assert_array_equal(found.digests, expected.digests)
+    assert expected.states["N", "V_m"].min() > 100.0
+
+
+def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
+    made = SettledStates(layouts(NETWORK, 1)[0], 1, 3)
+    made.settle(np.array([5, 5, 5], np.int32), np.array([60, 60, 49], np.uint32))
+    first = made.records[60, kernels.FIRST_USE]
+    x, u = made.records[60, [kernels.X, kernels.U]]
+    assert x == pytest.approx(1.0 - first)
+    assert u == pytest.approx(first + first * (1.0 - first))
+    # a neuron beyond the view is no source
+    assert made.records[49, kernels.LAST] == 0.0
+
+
+def test_history_lets_go_in_the_order_of_steps() -> None:
+    history = History()
+    for step in (np.array([1, 1, 4], np.int32), np.array([5, 9], np.int32)):
+        history.append(step, step.astype(np.uint32) + 10)
+    gone = [pair for step, gid in history.let_go(4) for pair in zip(step, gid, strict=True)]
+    assert gone == [(1, 11), (1, 11), (4, 14)]
+    assert [step.tolist() for step, _ in history.let_go(7)] == [[5]]
+    assert [column.tolist() for column in history.kept()] == [[9], [19]]
+    assert list(history.let_go(8)) == []
+
+
+def test_static_projections_have_no_states() -> None:
+    network = Network([S, N], [NETWORK.projections[0]])
+    made = engine(network)
+    assert made.settled == []
+    assert all(one.states is None for one in made.deliveries)
+    assert saved_names(network) == []
+
+
+def test_ranks_without_sources_or_targets_run() -> None:
+    few = Population("F", 5, IafPscExp(I_e=500.0))
+    network = Network([few], [Projection(few, few, AllToAll(), 1.0, 1.0, synapse=Tsodyks2())])
+    for layout in layouts(network, 2):
+        fine = scales(network)
+        made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+        made.connect(None, 1, 10)
+        run(made, 300)
+        assert len(snapshot.take(made, 10).states) == (7 if layout.n_neurons else 0)

@@ -1,0 +1,99 @@
+"""What relays and neurons that spike by themselves refuse."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError, StateError
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    AllToAll,
+    ConstantCurrent,
+    ExplicitFile,
+    IafPscExp,
+    LeakyIntegrator,
+    Network,
+    Normal,
+    ParrotNeuron,
+    PoissonInput,
+    PoissonNeuron,
+    Population,
+    Projection,
+    RecordSpikes,
+    SpikeInput,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+CELLS = Population("cells", 3, IafPscExp())
+PARROTS = Population("parrots", 3, ParrotNeuron())
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.5, np.array([[1.0, 2.0, 1.5]] * 3), Normal(1.0, 0.1)])
+def test_a_relay_takes_whole_numbers_of_spikes(weight: object) -> None:
+    one = Projection(CELLS, PARROTS, AllToAll(), weight=weight, delay=1.0)
+    with pytest.raises(DescriptionError, match=r"'cells->parrots', field weight: .*whole numbers"):
+        Network([CELLS, PARROTS], [one])
+
+
+@pytest.mark.parametrize(
+    "stimulus",
+    [
+        PoissonInput(PARROTS, 10.0, -1.0),
+        SpikeInput(PARROTS, [1.0, 2.0], [0, 1], [1.0, 2.5]),
+        ConstantCurrent(PARROTS, 1.0),
+    ],
+)
+def test_a_relay_takes_no_other_stimuli(stimulus: object) -> None:
+    with pytest.raises(DescriptionError, match=r"whole numbers|current"):
+        Network([PARROTS], stimuli=[stimulus])
+
+
+def test_a_relay_emits_what_its_weights_say(tmp_path: Path) -> None:
+    events = SpikeInput(PARROTS, [0.5, 0.5, 0.7], [1, 1, 2], [1.0, 100.0, 0.0])
+    network = Network([PARROTS], stimuli=[events], recordings=[RecordSpikes(PARROTS)])
+    with Simulation(network, out=tmp_path / "run.zarr") as simulation:
+        simulation.run(1.0)
+    step, gid = StoreReader(tmp_path / "run.zarr").spikes(0, 10)
+    assert set(zip(step.tolist(), gid.tolist(), strict=True)) == {(5, 1)}
+    assert step.size == 101
+
+
+@pytest.mark.parametrize("weights", [[0.5, 1.0], [-1.0, 0.0], [127.0, 1.0]])
+def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Path) -> None:
+    file = tmp_path / "edges.npz"
+    np.savez(file, sources=[0, 0], targets=[2, 2], weights=weights)
+    source = Population("source", 1, PoissonNeuron(rate=10_000.0))
+    rule = ExplicitFile(str(file), weights="weights")
+    network = Network([source, PARROTS], [Projection(source, PARROTS, rule, delay=0.3)])
+    expected = r"^population 'parrots', gid 3, step 4: it can relay 0 to 127 spikes"
+    with Simulation(network) as simulation, pytest.raises(StateError, match=expected):
+        simulation.run(1.0)
+
+
+@pytest.mark.parametrize("rate", [-1.0, 10_001.0, np.array([1.0, 2.0, 2e4]), Uniform(0.0, 2e4)])
+def test_a_rate_is_at_most_one_spike_per_step(rate: object) -> None:
+    with pytest.raises(DescriptionError, match=r"population 'p', field rate"):
+        Network([Population("p", 3, PoissonNeuron(rate=rate))])
+
+
+@pytest.mark.parametrize("model", [PoissonNeuron(), LeakyIntegrator(), ParrotNeuron()])
+def test_names_are_those_of_receptors(model: object) -> None:
+    population = Population("p", 3, model)
+    with pytest.raises(DescriptionError, match=r"takes no input|unknown receptor"):
+        Network([population], stimuli=[PoissonInput(population, 1.0, 1.0, "ex")])
+
+
+def test_sums_of_many_relayed_spikes_do_not_overflow() -> None:
+    relays, cell = Population("relays", 60, ParrotNeuron()), Population("cell", 1, IafPscExp())
+    weight = 1.0 + 2.0**-19  # some 2^20 quanta; 60 * 127 of them are more than 2^32
+    network = Network(
+        [relays, cell],
+        [Projection(relays, cell, AllToAll(), weight=weight, delay=0.1)],
+        [SpikeInput(relays, np.full(60, 0.1), np.arange(60), 127.0)],
+    )
+    with Simulation(network) as simulation:
+        simulation.run(0.2)
+        current = simulation.state(cell)["I_syn_ex"]
+    np.testing.assert_allclose(current, 60 * 127 * weight, rtol=1e-6)
