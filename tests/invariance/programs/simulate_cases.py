@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import invariance_neuron_cases  # noqa: F401 (adds its case)

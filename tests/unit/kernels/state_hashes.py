@@ -12,13 +12,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
+from own_models import ADEX, COBA
 
+from distsnn.codegen.equations import kernel_of
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.values import draw_values
-from distsnn.network import model_named
+from distsnn.network import NeuronModel, model_named
 from distsnn.network.checks import ANY
 
 LENGTHS = (255, 256, 257)
@@ -76,6 +78,28 @@ def _neurons(model: str, precision: str, size: int) -> str:
     return _hash(*(values[:least] for values in one.states.values()), *spikes)
 
 
+def _own(model: NeuronModel, precision: str, size: int) -> str:
+    """Hash what a kernel made from equations computes, its drawn parameters own for each neuron."""
+    least, rng = min(LENGTHS), np.random.default_rng(3)
+    drawn = {}
+    for name, (value, _, _) in model.parameters.items():
+        spread = np.full(max(LENGTHS), float(value))
+        spread[:least] *= rng.uniform(0.98, 1.02, least)
+        drawn[name] = np.asarray(value) if name == model.refractory else spread[:size]
+    drawn["I_e"] = np.asarray(1500.0)
+    quanta = dict.fromkeys(model.receptors, 2.0**-6)
+    one = NeuronCall(kernel_of(model), drawn, size, precision=precision, quanta=quanta)
+    one.states["V_m"][:least] = rng.uniform(-5.0, 10.0, least)
+    count = 0
+    for k in range(STEPS):
+        for row in one.rows.values():
+            row[0, :least] = rng.integers(-40, 60, least)
+        gids = one.step(k)
+        count += np.count_nonzero(gids < least)
+    assert count > least
+    return _hash(*(values[:least] for values in one.states.values()))
+
+
 def _noise(size: int) -> npt.NDArray[np.float64]:
     n = -(-size // 64) * 64
     current = np.zeros(n)
@@ -106,6 +130,9 @@ def hashes() -> Iterator[tuple[str, str]]:
             stateless = not model_named(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
+        for own in (ADEX, COBA):
+            for precision in ("float32", "float64"):
+                yield f"{own.name} {precision} {size}", _own(own, precision, size)
         n = -(-size // 64) * 64
         for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
             one = PoissonCall(means, n)
