@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import invariance_equation_cases  # noqa: F401 (adds its cases)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 import numpy as np
 import pytest
