@@ -21,12 +21,14 @@ from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parame
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
+from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
 from distsnn.network.neurons.iaf_psc_exp_shared import IafPscExpShared
+from distsnn.network.neurons.izhikevich import Izhikevich
 from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
 from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
@@ -64,12 +66,14 @@ __all__ = [
     "FixedOutdegree",
     "FixedTotalNumber",
     "GifPscExp",
+    "HhCondExpTraub",
     "IafCondAlpha",
     "IafCondExp",
     "IafPscAlpha",
     "IafPscDelta",
     "IafPscExp",
     "IafPscExpShared",
+    "Izhikevich",
     "LeakyIntegrator",
     "Lognormal",
     "Mat2PscExp",

@@ -85,7 +85,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     else:
         weight = np.array([summary.low, summary.high])
         for end in (summary.low, summary.high):
-            model.check_weight(one.receptor, end, where=f"projection {one.name!r}")
+            model.check_weight(one.receptor, end, where=f"projection {one.name!r}, field weight")
     if summary is not None:
         degree = summary.max_indegree
     sums = {}

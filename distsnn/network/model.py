@@ -269,8 +269,7 @@ class Neuron(Model):
         """
         by_sign = receptor is None and cls.signed_receptors is not None
         name = cls.receptors[0] if receptor is None else receptor
-        allowed = ANY if by_sign else cls.allowed_weights.get(name, ANY)
-        check_value(weight, allowed, where=f"{where}, field weight")
+        check_value(weight, ANY if by_sign else cls.allowed_weights.get(name, ANY), where=where)
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,7 +135,7 @@ class Projection(Description):
         for name, value in (("weight", self.weight), ("delay", self.delay)):
             self._check_source(name, value, where=f"{where}, field {name}")
         if self.weight is not None:
-            model.check_weight(self.receptor, self.weight, where=where)
+            model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         if self.delay is not None:
             delay_support(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:

@@ -179,7 +179,7 @@ class PoissonInput(Stimulus):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
-        model.check_weight(self.receptor, self.weight, where=where)
+        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         check_window(self.start, self.stop, dt, where=where)
 
     def max_rate(self) -> float:
@@ -244,4 +244,4 @@ class SpikeInput(Stimulus):
         check_range(self.times, POSITIVE, where=f"{where}, field times")
         steps_array(self.times, dt, where=f"{where}, field times")
         check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
-        model.check_weight(self.receptor, self.weight, where=where)
+        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")

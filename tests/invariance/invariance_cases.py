@@ -21,23 +21,17 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
-    GifPscExp,
-    IafPscAlpha,
     IafPscDelta,
     IafPscExp,
     IafPscExpShared,
-    LeakyIntegrator,
     Lognormal,
-    Mat2PscExp,
     Network,
     NoiseCurrent,
     Normal,
     OneToOne,
     PairwiseBernoulli,
-    ParrotNeuron,
     Piecewise,
     PoissonInput,
-    PoissonNeuron,
     Population,
     Projection,
     RecordSpikes,
@@ -280,40 +274,6 @@ def heterogeneous_cells(folder: Path) -> tuple[Network, float]:
             PoissonInput(c, 4000.0, 0.4),
         ],
         [*map(RecordSpikes, (a, b, c)), RecordState(a, "V_m"), RecordState(c, "V_m", every=0.5)],
-    ), 60.0
-
-
-@case
-def ring_of_many_models(folder: Path) -> tuple[Network, float]:
-    n = 150
-    noise = Population("noise", n, PoissonNeuron(rate=Uniform(10.0, 200.0)))
-    # several spikes a step
-    relay = Population("relay", 100, ParrotNeuron())
-    adapting = {"q_stc_1": 5.0, "q_sfa_2": Normal(2.0, 0.2), "V_T_star": -60.0, "Delta_V": 3.0}
-    gif = Population("gif", n, GifPscExp(lambda_0=20.0, **adapting))
-    alpha = Population("alpha", n, IafPscAlpha(tau_syn_in=Normal(3.0, 0.3)))
-    mat = Population("mat", n, Mat2PscExp(alpha_1=10.0, omega=Normal(-60.0, 1.0)))
-    out = Population("out", 10, LeakyIntegrator(), precision="float64")
-    weight, delay = Normal(30.0, 8.0), Normal(1.0, 0.5)
-    return Network(
-        [noise, relay, gif, alpha, mat, out],
-        [
-            Projection(noise, relay, FixedIndegree(5), weight=1.0, delay=delay),
-            Projection(noise, relay, FixedIndegree(2), weight=3.0, delay=Uniform(0.1, 5.0)),
-            Projection(relay, gif, FixedIndegree(10), weight=weight, delay=delay),
-            Projection(gif, alpha, FixedIndegree(20), weight=weight, delay=delay),
-            Projection(alpha, mat, FixedIndegree(20), weight=80.0, delay=delay),
-            Projection(mat, gif, FixedIndegree(20), weight=-9.0, delay=Uniform(0.1, 9.0)),
-            Projection(mat, out, AllToAll(), weight=Normal(0.0, 9.0), delay=0.8),
-        ],
-        [PoissonInput(alpha, 9000.0, 12.0), NoiseCurrent(gif, 20.0, 50.0)],
-        [
-            *map(RecordSpikes, (noise, relay, gif, alpha, mat)),
-            RecordState(gif[40:90], ["V_m", "I_syn_ex", "stc_1", "sfa_2"]),
-            RecordState(alpha, ["V_m", "dI_syn_in"], every=0.5),
-            RecordState(mat[60:], ["V_m", "V_th_alpha_1", "V_th_alpha_2"]),
-            RecordState(out, "V_m"),
-        ],
     ), 60.0
 
 

@@ -14,9 +14,13 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    AeifCondExp,
+    AeifPscExp,
     Explicit,
+    HhCondExpTraub,
     IafCondAlpha,
     IafCondExp,
+    Izhikevich,
     Network,
     Neuron,
     Population,
@@ -68,6 +72,9 @@ class Case:
     quiet: float = 0.5
 
 
+GATES = {name: HhCondExpTraub.states[name].default for name in ("Act_m", "Inact_h", "Act_n")}
+# a spike is found to a part of a step, and twenty of them add up
+FINE = {"substeps": 200}
 SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
 CASES = {
     "iaf_cond_exp": Case(IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),
@@ -75,6 +82,29 @@ CASES = {
         IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, {**SYNAPSES, "t_ref": 0.0}
     ),
     "iaf_cond_alpha": Case(IafCondAlpha, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),
+    "aeif_cond_exp": Case(AeifCondExp, (2.0, -4.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
+    "aeif_cond_exp, t_ref = 2": Case(
+        AeifCondExp, (2.0, -4.0), (1000.0, 1400.0), 15000, {**SYNAPSES, "t_ref": 2.0}, FINE
+    ),
+    "aeif_cond_exp, Delta_T = 0": Case(
+        AeifCondExp,
+        (2.0, -4.0),
+        (1000.0, 1400.0),
+        15000,
+        {**SYNAPSES, "Delta_T": 0.0},
+        {"substeps": 1},
+    ),
+    "aeif_psc_exp": Case(AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
+    "aeif_psc_exp, bursting": Case(
+        AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, {**SYNAPSES, "V_reset": -47.0}, FINE
+    ),
+    "izhikevich": Case(Izhikevich, (3.0, -3.0), (5.0, 12.0), 20000, own={}),
+    "izhikevich, published step": Case(
+        Izhikevich, (9.0, -9.0), (5.0, 12.0), 20000, {"consistent_integration": 0}, {}
+    ),
+    "hh_cond_exp_traub": Case(
+        HhCondExpTraub, (4.0, -8.0), (300.0, 600.0), 8000, initial=GATES, quiet=0.1
+    ),
 }
 
 
@@ -116,6 +146,8 @@ class Driven:
     def nest(self, run_nest: RunNest) -> dict[str, np.ndarray]:
         """Return NEST's result."""
         parameters = {**self.case.parameters, **self.case.initial, "I_e": "current"}
+        if "consistent_integration" in parameters:
+            parameters["consistent_integration"] = bool(parameters["consistent_integration"])
         names = ("source", "target", "weight", "delay")
         return run_nest(
             {
@@ -148,7 +180,7 @@ def test_first_spikes_and_potentials_are_nests(
     for neuron in range(LOUD):
         theirs = expected["spike_step"][expected["spike_neuron"] == neuron][:SPIKES]
         ours = step[gid == neuron][:SPIKES].astype(np.int64)
-        assert theirs.size == ours.size == SPIKES
+        assert theirs.size == ours.size == SPIKES, (neuron, theirs, ours)
         worst = max(worst, np.abs(ours - theirs).max())
     assert not np.any(expected["spike_neuron"] >= LOUD)
     traces = reader.state(f"neurons_{LOUD}_{N}")

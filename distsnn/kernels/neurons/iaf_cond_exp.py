@@ -59,11 +59,16 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 
 
 @inline
+def drawn(v, g, i, minus_h_c):
+    """Return V_m after a part of a step, drawn by a conductance g and a current i at V_m = 0."""
+    end = i / g
+    return end + (v - end) * exp(minus_h_c * g)
+
+
+@inline
 def relaxed(v, g_ex, g_in, current, g_l, e_ex, e_in, minus_h_c):
     """Return the potential after one part of a step with given conductances and current."""
-    g = g_l + g_ex + g_in
-    end = (g_ex * e_ex + g_in * e_in + current) / g
-    return end + (v - end) * exp(minus_h_c * g)
+    return drawn(v, g_l + g_ex + g_in, g_ex * e_ex + g_in * e_in + current, minus_h_c)
 
 
 @inline

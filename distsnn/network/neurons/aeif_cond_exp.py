@@ -23,15 +23,14 @@ class AeifCondExp(Neuron):
     The sign of a weight picks the receptor: weights >= 0 (``ex``) are added to g_ex, the magnitude
     of those < 0 (``in``) to g_in, so conductances are never negative.
 
-    A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then),
-    at the end of a part of a step. V_m is then set to V_reset, w grows by b, and V_m stays for
-    t_ref while all else goes on. With t_ref = 0 it moves on in the next part; one spike a step is
-    emitted.
+    A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
+    V_m is then set to V_reset, w grows by b, and V_m stays for t_ref while all else goes on. With
+    t_ref = 0 it moves on in the next part of the step; no more than one spike is emitted in a step.
 
-    Conductances decay exactly. V_m and w are integrated by the classical Runge-Kutta method
-    (order 4) over each of the `substeps` parts of a step, V_m bounded by V_peak. The upstroke
-    before a spike is steeper than any step: a spike is found in the part in which it happens or the
-    next.
+    Conductances decay exactly. V_m and w are integrated over each of the `substeps` parts of a
+    step by the midpoint rule with one Newton step (linearly implicit, one exponential a part): the
+    error falls with the square of `substeps`. The upstroke is not followed: a neuron spikes in the
+    part in which the exponential alone would take V_m to infinity.
 
     Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.
     """

@@ -35,7 +35,7 @@ class ParrotNeuron(Neuron):
         if bad.any():
             raise DescriptionError(
                 f"a weight onto {cls.name} is the number of spikes that each spike becomes",
-                where=f"{where}, field weight",
+                where=where,
                 value=weight if isinstance(weight, Distribution) else float(given[bad][0]),
                 allowed="whole numbers >= 0",
             )

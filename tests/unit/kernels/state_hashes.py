@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from kernel_calls import NeuronCall, PoissonCall, counters, invoke
+from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
@@ -39,6 +40,8 @@ PARAMETERS = {
     "omega": -50.0,
     "V_T_star": -50.0,
     "rate": 100.0,
+    "E_in": -60.0,
+    "g_L": 10.0,
     **{f"q_stc_{j}": 5.0 for j in (1, 2, 3)},
     **{f"q_sfa_{j}": 0.5 for j in (1, 2, 3)},
 }
@@ -54,9 +57,8 @@ def _hash(*arrays: npt.NDArray[np.generic]) -> str:
 
 
 def _neurons(model: str, precision: str, size: int) -> str:
-    described = model_named(model)()
-    given = {name: described.value(name) for name in described.parameters()}
-    given |= {name: value for name, value in PARAMETERS.items() if name in given}
+    described = model_named(model)
+    given = {key: PARAMETERS.get(key, value) for key, value in defaults(model).items()}
     quanta = dict.fromkeys(described.receptors, 2.0**-7) | {"spikes": 1.0}
     one = NeuronCall(model, given, size, precision=precision, quanta=quanta)
     least = min(LENGTHS)
@@ -114,7 +116,7 @@ def _noise(size: int) -> npt.NDArray[np.float64]:
 
 def _values(kind: int) -> npt.NDArray[np.float64]:
     out = np.empty(5000)
-    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), 0, 0, np.uint64(1), out)
+    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), PARAMETER, 0, 0, np.uint64(1), out)
     return out
 
 

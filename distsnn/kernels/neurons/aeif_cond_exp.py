@@ -1,0 +1,192 @@
+"""Adaptive exponential neuron with exponential conductances: linearly implicit midpoint rule."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.jit import inline
+from distsnn.kernels.functions import exp, exp_array, flush
+
+STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
+RECEPTORS = ("ex", "in")
+CONSTANTS = {
+    "substeps": "count",
+    "half_decay_ex": "real",
+    "half_decay_in": "real",
+    "e_ex": "real",
+    "e_in": "real",
+    "g_l": "real",
+    "i_e": "real",
+    "i_spike": "real",
+    "slope": "real",
+    "v_soft": "real",
+    "h_c": "real",
+    "h_w": "real",
+    "a": "real",
+    "v_peak": "real",
+    "v_reset": "real",
+    "b": "real",
+    "n_ref": "count",
+}
+
+Array = npt.NDArray[np.float64]
+# exact in float32: they serve both precisions and promote neither
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+
+
+def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of all but the reversal potentials; potentials are relative to E_L."""
+    h = dt / p["substeps"]
+    n_ref = np.rint(p["t_ref"] / dt)
+    smooth = p["Delta_T"] > 0.0
+    return {
+        "substeps": p["substeps"],
+        "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
+        "half_decay_in": exp_array(-0.5 * h / p["tau_syn_in"]),
+        "g_l": p["g_L"],
+        "i_e": p["I_e"],
+        "i_spike": p["g_L"] * p["Delta_T"],
+        "slope": 1.0 / np.where(smooth, p["Delta_T"], np.inf),
+        "v_soft": p["V_th"] - p["E_L"],
+        "h_c": h / p["C_m"],
+        "h_w": h / p["tau_w"],
+        "a": p["a"],
+        "v_peak": np.where(smooth, p["V_peak"], p["V_th"]) - p["E_L"],
+        "v_reset": p["V_reset"] - p["E_L"],
+        "b": p["b"],
+        # counted down once more at the end of the step of the spike
+        "n_ref": n_ref + (n_ref > 0),
+    }
+
+
+def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of `integrate` and `step`."""
+    p = parameters
+    return {"e_ex": p["E_ex"] - p["E_L"], "e_in": p["E_in"] - p["E_L"], **adaptive(p, dt)}
+
+
+@inline
+def advanced(
+    v,
+    w,
+    refractory,
+    g,
+    i,
+    i_spike,
+    slope,
+    v_soft,
+    h_c,
+    h_w,
+    a,
+    v_peak,
+    v_reset,
+    b,
+    n_ref,
+):
+    """Return V_m, w, the refractory count and whether there was a spike, after a part of a step.
+
+    `g` and `i` are the conductance, and the current at V_m = E_L, in the middle of the part.
+    """
+    spike = i_spike * exp(slope * (v - v_soft))
+    w_mid = w + _HALF * (h_w * (a * v - w))
+    rise = h_c * (i + spike - w_mid - g * v)
+    # the exponential alone would take V_m to infinity within 1/growth parts
+    growth = h_c * (slope * spike - g)
+    limited = growth if growth < _ONE else _ONE
+    new = v + rise / (_ONE - _HALF * limited)
+    free = refractory == 0
+    spiked = free & ((new >= v_peak) | ((growth > _ONE) & (rise > _ZERO)))
+    moves = free & (not spiked)
+    v_mid = _HALF * (v + new) if moves else v
+    w = w + h_w * (a * v_mid - w_mid)
+    v = new if moves else v
+    return (
+        flush(v_reset if spiked else v),
+        flush(w + b if spiked else w),
+        n_ref if spiked else refractory,
+        spiked,
+    )
+
+
+@inline
+def integrate(
+    v,
+    w,
+    g_ex,
+    g_in,
+    refractory,
+    current,
+    substeps,
+    half_decay_ex,
+    half_decay_in,
+    e_ex,
+    e_in,
+    g_l,
+    i_e,
+    i_spike,
+    slope,
+    v_soft,
+    h_c,
+    h_w,
+    a,
+    v_peak,
+    v_reset,
+    b,
+    n_ref,
+):
+    """Advance one neuron by one part of a step, without input."""
+    g_ex, g_in = half_decay_ex * g_ex, half_decay_in * g_in
+    g = g_l + g_ex + g_in
+    i = i_e + current + (g_ex * e_ex + g_in * e_in)
+    v, w, refractory, spiked = advanced(
+        v,
+        w,
+        refractory,
+        g,
+        i,
+        i_spike,
+        slope,
+        v_soft,
+        h_c,
+        h_w,
+        a,
+        v_peak,
+        v_reset,
+        b,
+        n_ref,
+    )
+    return v, w, flush(half_decay_ex * g_ex), flush(half_decay_in * g_in), refractory, spiked
+
+
+@inline
+def step(
+    v,
+    w,
+    g_ex,
+    g_in,
+    refractory,
+    in_ex,
+    in_in,
+    current,
+    substeps,
+    half_decay_ex,
+    half_decay_in,
+    e_ex,
+    e_in,
+    g_l,
+    i_e,
+    i_spike,
+    slope,
+    v_soft,
+    h_c,
+    h_w,
+    a,
+    v_peak,
+    v_reset,
+    b,
+    n_ref,
+):
+    """Add a step's input; inhibitory input is negative."""
+    left = np.int32(refractory - 1 if refractory > 0 else 0)
+    return v, w, g_ex + in_ex, g_in - in_in, left, False
