@@ -160,16 +160,13 @@ class Reference:
 MODELS = {
     "adex": ADEX,
     "adex, exact and rk4": replace(ADEX, method="auto"),
-    "adex, rk2": replace(ADEX, method="rk2", substeps=10),
     "adex, refractory": replace(
         ADEX, parameters={**ADEX.parameters, "t_ref": (0.5, "ms")}, substeps=3
     ),
-    "adex, euler": replace(ADEX, method="euler", substeps=1),
     "izhikevich": IZHIKEVICH,
-    "izhikevich, rk4": replace(IZHIKEVICH, method="rk4", substeps=2),
+    "izhikevich, rk2": replace(IZHIKEVICH, method="rk2", substeps=2),
     "coba": COBA,
     "coba, exponential euler": replace(COBA, method="exponential_euler", substeps=2),
-    "coba, rk4": replace(COBA, method="rk4"),
 }
 DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
 WEIGHTS = {"own_adex": 30, "own_izhikevich": 3, "own_coba": 6}
