@@ -31,10 +31,11 @@ LIF = NeuronModel(
 # Brette & Gerstner (2005), J Neurophysiol 94:3637, with exponential conductances.
 ADEX = NeuronModel(
     equations="""
-        I = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
-        I_spike = g_L*Delta_T*exp((min(V_m, V_peak) - V_th)/Delta_T) : pA
-        dV_m/dt = (-g_L*(V_m - E_L) + I_spike + I - w + I_e + I_stim)/C_m : mV
-        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA
+        V = min(V_m, V_peak) : mV  # the upstroke overshoots: w must not see how far
+        I_syn = g_ex*(E_ex - V) + g_in*(E_in - V) : pA
+        I_spike = g_L*Delta_T*exp((V - V_th)/Delta_T) : pA
+        dV_m/dt = (-g_L*(V - E_L) + I_spike + I_syn - w + I_e + I_stim)/C_m : mV
+        dw/dt = (a*(V - E_L) - w)/tau_w : pA
         dg_ex/dt = -g_ex/tau_syn_ex : nS
         dg_in/dt = -g_in/tau_syn_in : nS
     """,

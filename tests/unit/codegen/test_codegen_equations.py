@@ -28,10 +28,8 @@ PIPED: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 
 
 def _adex(s: States, p: dict[str, Floats], current: Floats) -> States:
-    v = s["V_m"]
-    spike = (
-        p["g_L"] * p["Delta_T"] * np.exp((np.minimum(v, p["V_peak"]) - p["V_th"]) / p["Delta_T"])
-    )
+    v = np.minimum(s["V_m"], p["V_peak"])
+    spike = p["g_L"] * p["Delta_T"] * np.exp((v - p["V_th"]) / p["Delta_T"])
     synapses = s["g_ex"] * (p["E_ex"] - v) + s["g_in"] * (p["E_in"] - v)
     total = -p["g_L"] * (v - p["E_L"]) + spike + synapses - s["w"] + p["I_e"] + current
     return {
@@ -162,16 +160,13 @@ class Reference:
 MODELS = {
     "adex": ADEX,
     "adex, exact and rk4": replace(ADEX, method="auto"),
-    "adex, rk2": replace(ADEX, method="rk2", substeps=10),
     "adex, refractory": replace(
         ADEX, parameters={**ADEX.parameters, "t_ref": (0.5, "ms")}, substeps=3
     ),
-    "adex, euler": replace(ADEX, method="euler", substeps=1),
     "izhikevich": IZHIKEVICH,
-    "izhikevich, rk4": replace(IZHIKEVICH, method="rk4", substeps=2),
+    "izhikevich, rk2": replace(IZHIKEVICH, method="rk2", substeps=2),
     "coba": COBA,
     "coba, exponential euler": replace(COBA, method="exponential_euler", substeps=2),
-    "coba, rk4": replace(COBA, method="rk4"),
 }
 DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
 WEIGHTS = {"own_adex": 30, "own_izhikevich": 3, "own_coba": 6}
@@ -256,6 +251,56 @@ def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> Non
         np.testing.assert_allclose(own.states[name], values, rtol=0, atol=atol)
 
 
+def _spike_steps(one: NeuronCall, current: Floats, loops: int) -> dict[int, list[int]]:
+    """Return the steps of each neuron's spikes under a constant current."""
+    one.current[: current.size] = current
+    found: dict[int, list[int]] = {k: [] for k in range(current.size)}
+    for loop in range(loops):
+        for gid in one.step(loop):
+            found[int(gid)].append(loop)
+    return found
+
+
+def test_an_own_izhikevich_is_the_built_in_one() -> None:
+    n, rng = 200, np.random.default_rng(7)
+    p = _parameters(IZHIKEVICH, n, 8)
+    rest = {"V_min": np.asarray(-1e30), "consistent_integration": np.ones(())}
+    quanta = {"delta": 0.25}
+    built_in = NeuronCall("izhikevich", p | rest, n, current=True, quanta=quanta)
+    own = NeuronCall(kernel_of(IZHIKEVICH), p, n, current=True, quanta=quanta)
+    for one in (built_in, own):
+        one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
+    total = 0
+    for k in range(2000):
+        weights = rng.integers(-8, 12, n) * (rng.random(n) < 0.1)
+        for one in (built_in, own):
+            one.rows["delta"][0, :n] = weights
+        gids = built_in.step(k)
+        np.testing.assert_array_equal(own.step(k), gids)
+        total += gids.size
+        # what is left of rounding must not grow into a spike's step
+        for name, values in own.states.items():
+            np.testing.assert_allclose(values, built_in.states[name], rtol=1e-10, atol=1e-10)
+            values[:] = built_in.states[name]
+    assert total > 3 * n
+
+
+def test_an_own_adaptive_neuron_spikes_as_the_built_in_one() -> None:
+    # Runge-Kutta of order 4 and the built-in's implicit rule: the same where both have converged
+    current = np.linspace(600.0, 2500.0, 30)
+    shared = {name: np.asarray(float(spec[0])) for name, spec in ADEX.parameters.items()}
+    built_in = NeuronCall(
+        "aeif_cond_exp", shared | {"substeps": np.asarray(50.0)}, 64, current=True
+    )
+    model = replace(ADEX, method="auto", substeps=50)
+    own = NeuronCall(kernel_of(model), shared, 64, current=True)
+    expected, found = (_spike_steps(one, current, 2000) for one in (built_in, own))
+    assert sum(map(len, expected.values())) > 200
+    for neuron, steps in expected.items():
+        assert len(found[neuron]) == len(steps)
+        np.testing.assert_allclose(found[neuron], steps, rtol=0, atol=1)
+
+
 def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
     model = NeuronModel(
         """
@@ -332,9 +377,12 @@ def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
             continue
         function = getattr(kernel, name)
         function(*[real] * len(states), np.int32(0), *[real] * (inputs + 1), *constants)
-        (signature,) = function.nopython_signatures
-        kinds = [str(one) for one in signature.return_type]
-        assert kinds == [*["float32"] * len(states), "int32", "bool"]
+        found = {
+            tuple(map(str, one.return_type))
+            for one in function.nopython_signatures
+            if str(one.args[0]) == "float32"
+        }
+        assert found == {(*["float32"] * len(states), "int32", "bool")}
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import pickle
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,6 +104,20 @@ def test_projections_find_receptors() -> None:
     Network([e], [Projection(e, e, AllToAll(), weight=Normal(1.0, 1.0), delay=1.0)])
     with pytest.raises(DescriptionError, match="did you mean 'ex'"):
         Network([e], [Projection(e, e, AllToAll(), weight=1.0, delay=1.0, receptor="exc")])
+
+
+def test_the_documents_models_are_those_that_are_tested() -> None:
+    page = Path(__file__).parents[3] / "docs" / "own-models.md"
+    made: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, made)
+    name = made["lif"].name
+    assert made["lif"] == replace(LIF, name=name)
+    assert made["adex"] == replace(ADEX, name=name, method="auto", substeps=10)
+    assert made["izhikevich"] == replace(IZHIKEVICH, name=name)
+    assert made["I"].model.tau_m == 20.0
+    assert f"`{made['lif'].scheme}`" in page.read_text(encoding="utf-8")
+    assert f"`{made['adex'].scheme}`" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
