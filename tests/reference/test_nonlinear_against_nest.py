@@ -103,7 +103,7 @@ CASES = {
         Izhikevich, (9.0, -9.0), (5.0, 12.0), 20000, {"consistent_integration": 0}, {}
     ),
     "hh_cond_exp_traub": Case(
-        HhCondExpTraub, (4.0, -8.0), (300.0, 600.0), 8000, initial=GATES, quiet=0.1
+        HhCondExpTraub, (4.0, -8.0), (400.0, 700.0), 8000, {"E_L": -75.0}, initial=GATES, quiet=0.1
     ),
 }
 
