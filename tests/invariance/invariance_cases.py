@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from distsnn.examples import brette_cuba, brunel, microcircuit
+from distsnn.examples import brette_coba, brette_cuba, brunel, microcircuit
 from distsnn.network import (
+    AeifCondExp,
+    AeifPscExp,
     AllToAll,
     ConstantCurrent,
     Distribution,
@@ -22,10 +24,14 @@ from distsnn.network import (
     FixedOutdegree,
     FixedTotalNumber,
     GifPscExp,
+    HhCondExpTraub,
+    IafCondAlpha,
+    IafCondExp,
     IafPscAlpha,
     IafPscDelta,
     IafPscExp,
     IafPscExpShared,
+    Izhikevich,
     LeakyIntegrator,
     Lognormal,
     Mat2PscExp,
@@ -500,3 +506,38 @@ def brunels_network(folder: Path) -> tuple[Network, float]:
 @case
 def brettes_network(folder: Path) -> tuple[Network, float]:
     return brette_cuba.build(1600), 50.0
+
+
+@case
+def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
+    start = {"V_m": Normal(-62.0, 3.0)}
+    cond = Population("cond", 200, IafCondExp(g_L=Normal(16.0, 1.0), substeps=2), start)
+    alpha = Population("alpha", 70, IafCondAlpha(), start, precision="float64")
+    adex = Population("adex", 130, AeifCondExp(a=Uniform(2.0, 6.0), t_ref=0.5), start)
+    burst = Population("burst", 66, AeifPscExp(V_reset=-47.0, substeps=3), start, "float64")
+    simple = Population("simple", 150, Izhikevich(d=Uniform(2.0, 8.0)), start)
+    traub = Population("traub", 65, HhCondExpTraub(E_L=Normal(-62.0, 1.0)), start)
+    cells = [cond, alpha, adex, burst, simple, traub]
+    strength = dict(zip(cells, (2.0, 6.0, 5.0, 90.0, 2.0, 2.0), strict=True))
+    projections = [
+        Projection(
+            pre,
+            post,
+            FixedIndegree(10),
+            weight=Normal(0.3 * strength[post], strength[post]),
+            delay=Normal(1.5, 0.8),
+        )
+        for pre, post in zip(cells, [*cells[1:], cond], strict=True)
+    ]
+    drive = [PoissonInput(one, 4000.0, 0.5 * strength[one]) for one in cells]
+    currents = [ConstantCurrent(burst, 700.0), NoiseCurrent(simple, 4.0, 20.0)]
+    states = [RecordState(one, "V_m", every=0.5) for one in cells]
+    states += [RecordState(adex, ["w", "g_in"]), RecordState(traub, ["Act_n", "V_before"])]
+    return Network(
+        cells, projections, [*drive, *currents], [*map(RecordSpikes, cells), *states]
+    ), 40.0
+
+
+@case
+def brettes_network_with_conductances(folder: Path) -> tuple[Network, float]:
+    return brette_coba.build(800, substeps=2), 60.0

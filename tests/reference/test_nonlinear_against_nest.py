@@ -73,6 +73,7 @@ class Case:
 
 
 GATES = {name: HhCondExpTraub.states[name].default for name in ("Act_m", "Inact_h", "Act_n")}
+GATES["V_m"] = -75.0
 # a spike is found to a part of a step, and twenty of them add up
 FINE = {"substeps": 200}
 SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
