@@ -511,9 +511,9 @@ def brettes_network(folder: Path) -> tuple[Network, float]:
 @case
 def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     start = {"V_m": Normal(-62.0, 3.0)}
-    cond = Population("cond", 200, IafCondExp(g_L=Normal(16.0, 1.0), substeps=2), start)
+    cond = Population("cond", 200, IafCondExp(g_L=Normal(16.0, 1.0), I_e=230.0, substeps=2), start)
     alpha = Population("alpha", 70, IafCondAlpha(), start, precision="float64")
-    adex = Population("adex", 130, AeifCondExp(a=Uniform(2.0, 6.0), t_ref=0.5), start)
+    adex = Population("adex", 130, AeifCondExp(a=Uniform(2.0, 6.0), I_e=800.0, t_ref=0.5), start)
     burst = Population("burst", 66, AeifPscExp(V_reset=-47.0, substeps=3), start, "float64")
     simple = Population("simple", 150, Izhikevich(d=Uniform(2.0, 8.0)), start)
     traub = Population("traub", 65, HhCondExpTraub(E_L=Normal(-62.0, 1.0)), start)
@@ -531,8 +531,8 @@ def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     ]
     drive = [PoissonInput(one, 4000.0, 0.5 * strength[one]) for one in cells]
     currents = [ConstantCurrent(burst, 700.0), NoiseCurrent(simple, 4.0, 20.0)]
-    states = [RecordState(one, "V_m", every=0.5) for one in cells]
-    states += [RecordState(adex, ["w", "g_in"]), RecordState(traub, ["Act_n", "V_before"])]
+    states = [RecordState(one, "V_m", every=0.5) for one in (cond, alpha, burst, simple)]
+    states += [RecordState(adex, ["V_m", "w"]), RecordState(traub, ["V_m", "Act_n", "V_before"])]
     return Network(
         cells, projections, [*drive, *currents], [*map(RecordSpikes, cells), *states]
     ), 40.0
