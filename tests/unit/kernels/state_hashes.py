@@ -1,6 +1,7 @@
 """Prints hashes of what every neuron and stimulus kernel computes, for lengths around 64 k.
 
-Run in a process of its own for each CPU target: numba reads the target when it is imported.
+Run in a process of its own for each CPU target: numba reads the target when it is imported. Its
+argument says whether every model is meant, or a few: compiling takes long.
 """
 
 import hashlib
@@ -45,6 +46,8 @@ PARAMETERS = {
     **{f"q_stc_{j}": 5.0 for j in (1, 2, 3)},
     **{f"q_sfa_{j}": 0.5 for j in (1, 2, 3)},
 }
+# linear; random, with exponentials; of sub-steps, with divisions
+FEW = ("iaf_psc_exp", "gif_psc_exp", "hh_cond_exp_traub")
 # these emit nothing by themselves
 SILENT = {"leaky_integrator"}
 
@@ -122,17 +125,17 @@ def _values(kind: int) -> npt.NDArray[np.float64]:
     return out
 
 
-def hashes() -> Iterator[tuple[str, str]]:
-    """Yield the name and the hash of everything computed."""
+def hashes(every: bool) -> Iterator[tuple[str, str]]:
+    """Yield the name and the hash of everything computed, by every model or by a few."""
     least = min(LENGTHS)
-    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)]
+    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)] if every else FEW
     for size in LENGTHS:
         for model in models:
             # what has no state does the same in both
             stateless = not model_named(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
-        for own in (ADEX, COBA):
+        for own in (ADEX, COBA) if every else (COBA,):
             for precision in ("float32", "float64"):
                 yield f"{own.name} {precision} {size}", _own(own, precision, size)
         n = -(-size // 64) * 64
@@ -147,4 +150,4 @@ def hashes() -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    json.dump(dict(hashes()), sys.stdout)
+    json.dump(dict(hashes(every=sys.argv[1] == "every")), sys.stdout)
