@@ -130,9 +130,8 @@ def hashes() -> Iterator[tuple[str, str]]:
             stateless = not model_named(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
-        for own in (ADEX, COBA):
-            for precision in ("float32", "float64"):
-                yield f"{own.name} {precision} {size}", _own(own, precision, size)
+        for own, precision in ((COBA, "float32"), (COBA, "float64"), (ADEX, "float32")):
+            yield f"{own.name} {precision} {size}", _own(own, precision, size)
         n = -(-size // 64) * 64
         for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
             one = PoissonCall(means, n)
