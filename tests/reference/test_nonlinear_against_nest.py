@@ -73,6 +73,7 @@ class Case:
 
 
 GATES = {name: HhCondExpTraub.states[name].default for name in ("Act_m", "Inact_h", "Act_n")}
+GATES["V_m"] = -75.0
 # a spike is found to a part of a step, and twenty of them add up
 FINE = {"substeps": 200}
 SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
@@ -103,7 +104,7 @@ CASES = {
         Izhikevich, (9.0, -9.0), (5.0, 12.0), 20000, {"consistent_integration": 0}, {}
     ),
     "hh_cond_exp_traub": Case(
-        HhCondExpTraub, (4.0, -8.0), (300.0, 600.0), 8000, initial=GATES, quiet=0.1
+        HhCondExpTraub, (4.0, -8.0), (400.0, 700.0), 8000, {"E_L": -75.0}, initial=GATES, quiet=0.1
     ),
 }
 

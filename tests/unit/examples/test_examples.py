@@ -4,18 +4,22 @@ import inspect
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from distsnn import examples
 from distsnn.errors import DescriptionError
-from distsnn.examples import brette_coba, brette_cuba, brunel, tutorial
+from distsnn.examples import brette_coba, brette_cuba, brunel, izhikevich2003, tutorial
 from distsnn.network import (
+    AllToAll,
     FixedIndegree,
     IafCondExp,
     IafPscDelta,
     IafPscExp,
+    Izhikevich,
     Network,
     PoissonInput,
+    Uniform,
 )
 from distsnn.simulation import Simulation
 
@@ -31,7 +35,11 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["brette_coba", "brette_cuba", "brunel", "microcircuit", "synfire", "tutorial"]
+    "name",
+    [
+        *("brette_coba", "brette_cuba", "brunel", "izhikevich2003"),
+        *("microcircuit", "synfire", "tutorial"),
+    ],
 )
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
     assert name in examples.names()
@@ -148,8 +156,9 @@ def test_brettes_network_with_conductances() -> None:
         (brette_cuba.build(1000), 200.0, 2.0, 60.0),
         (brette_coba.build(1000), 200.0, 2.0, 60.0),
         (tutorial.build(), 300.0, 5.0, 25.0),
+        (izhikevich2003.build(), 1000.0, 3.0, 30.0),
     ],
-    ids=["brunel", "brette_cuba", "brette_coba", "tutorial"],
+    ids=["brunel", "brette_cuba", "brette_coba", "tutorial", "izhikevich2003"],
 )
 def test_example_is_active(network: Network, time_ms: float, low: float, high: float) -> None:
     with Simulation(network) as simulation:
@@ -157,6 +166,30 @@ def test_example_is_active(network: Network, time_ms: float, low: float, high: f
         rates = simulation.close().rates
     for rate in rates.values():
         assert rate is not None and low < rate < high
+
+
+def test_izhikevichs_network_is_the_published_one() -> None:
+    network = izhikevich2003.build()
+    e, i = network.populations
+    assert (e.size, i.size, network.dt) == (800, 200, 1.0)
+    assert isinstance(e.model, Izhikevich) and isinstance(i.model, Izhikevich)
+    # both of a neuron's parameters follow from one number in [0, 1)
+    r = np.sqrt((e.model.c + 65.0) / 15.0)
+    np.testing.assert_allclose(e.model.d, 8.0 - 6.0 * r**2)
+    assert (e.model.a, e.model.b, i.model.c, i.model.d) == (0.02, 0.2, -65.0, 2.0)
+    s = (i.model.a - 0.02) / 0.08
+    np.testing.assert_allclose(i.model.b, 0.25 - 0.05 * s)
+    for one in (r, s):
+        assert 0.0 <= one.min() < 0.05 and 0.95 < one.max() < 1.0
+        assert one.mean() == pytest.approx(0.5, abs=0.06)
+    np.testing.assert_array_equal(i.initial["U_m"], i.model.b * -65.0)
+    assert {(one.pre.population, one.weight, one.delay) for one in network.projections} == {
+        ("E", Uniform(0.0, 0.5), 1.0),
+        ("I", Uniform(-1.0, 0.0), 1.0),
+    }
+    assert all(one.rule == AllToAll() for one in network.projections)
+    assert [one.sd for one in network.stimuli] == [5.0, 2.0]
+    assert {one.model.consistent_integration for one in (e, i)} == {0.0}
 
 
 def test_tutorial_prints_rates_and_draws_a_picture(

@@ -108,6 +108,8 @@ def _noise(size: int) -> npt.NDArray[np.float64]:
     call.point(stimuli.AMPLITUDES, np.full(n, 10.0))
     call.point(stimuli.DEVIATIONS, np.full(n, 3.0))
     call.point(stimuli.COUNTERS, counters(n))
+    call.point(stimuli.HELD, np.zeros(n))
+    call.point(stimuli.DRAWN, np.full(n // 64, -1))
     call.table[stimuli.INTERVAL] = 1
     for k in range(50):
         invoke(call, k)

@@ -1,0 +1,263 @@
+"""Adaptive exponential, Izhikevich's and Traub's neurons against plain numpy and finer steps."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from kernel_calls import NeuronCall, defaults
+from numba import njit
+from scipy.linalg import expm
+
+from distsnn.kernels import emission
+from distsnn.kernels.neurons import hh_cond_exp_traub
+from distsnn.network import HhCondExpTraub
+
+DT, SIZE = 0.1, 100
+SLOW = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
+CURRENT = {"aeif_cond_exp": 900.0, "aeif_psc_exp": 900.0, "hh_cond_exp_traub": 200.0}
+# weights in units of the quantum
+WEIGHTS = {"aeif_cond_exp": 2.0, "aeif_psc_exp": 60.0, "hh_cond_exp_traub": 2.0}
+MODELS = list(CURRENT)
+Floats = npt.NDArray[np.float64]
+
+
+def _call(model: str, precision: str = "float64", size: int = SIZE, **given: float) -> NeuronCall:
+    p = {**defaults(model, **SLOW), **given}
+    one = NeuronCall(model, p, size, precision=precision, quanta={"ex": 2.0**-7, "in": 2.0**-7})
+    if model == "hh_cond_exp_traub":
+        for name in ("Act_m", "Inact_h", "Act_n"):
+            one.states[name][:] = HhCondExpTraub.states[name].default
+        one.states["V_m"][:] = one.states["V_before"][:] = p["E_L"] - p["V_T"]
+    return one
+
+
+def _arrive(one: NeuronCall, model: str, rng: np.random.Generator) -> dict[str, Floats]:
+    rows = {}
+    for name, row in one.rows.items():
+        sign, rate = (1, 0.03) if name == "ex" else (-1, 0.01)
+        mean = WEIGHTS[model] * 128
+        weights = rng.integers(int(0.5 * mean), int(1.5 * mean), one.size)
+        row[0, : one.size] = sign * weights * (rng.random(one.size) < rate)
+        rows[name] = np.abs(row[0, : one.size]) / 128
+    return rows
+
+
+def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[str, Floats]):
+    """Advance by a step as the description says, in plain numpy; V_m is absolute."""
+    psc = model == "aeif_psc_exp"
+    x, y = ("I_syn_ex", "I_syn_in") if psc else ("g_ex", "g_in")
+    h = DT / p["substeps"]
+    emitted = np.zeros(SIZE, bool)
+    n_ref = round(p["t_ref"] / DT)
+    for _ in range(int(p["substeps"])):
+        mid = {name: s[name] * np.exp(-0.5 * h / p[f"tau_syn_{name[-2:]}"]) for name in (x, y)}
+        v, w = s["V_m"], s["w"]
+        soma = p["g_L"] * (p["E_L"] - v) + p["I_e"]
+        slope = -p["g_L"]
+        if p["Delta_T"]:
+            grown = np.exp((v - p["V_th"]) / p["Delta_T"])
+            soma, slope = soma + p["g_L"] * p["Delta_T"] * grown, slope + p["g_L"] * grown
+        if psc:
+            soma = soma + mid[x] - mid[y]
+        else:
+            soma = soma + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
+            slope = slope - mid[x] - mid[y]
+        w_mid = w + 0.5 * h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
+        growth = h / p["C_m"] * slope
+        rise = h / p["C_m"] * (soma - w_mid)
+        new = v + rise / (1.0 - 0.5 * np.minimum(growth, 1.0))
+        peak = p["V_peak"] if p["Delta_T"] else p["V_th"]
+        free = s["refractory"] == 0
+        spiked = free & ((new >= peak) | ((growth > 1.0) & (rise > 0.0)))
+        v_mid = np.where(free & ~spiked, 0.5 * (v + new), v)
+        w = w + h / p["tau_w"] * (p["a"] * (v_mid - p["E_L"]) - w_mid)
+        s["V_m"] = np.where(spiked, p["V_reset"], np.where(free, new, v))
+        s["w"] = np.where(spiked, w + p["b"], w)
+        s["refractory"] = np.where(spiked, n_ref + (n_ref > 0), s["refractory"])
+        for name in (x, y):
+            s[name] = s[name] * np.exp(-h / p[f"tau_syn_{name[-2:]}"])
+        emitted |= spiked
+    s["refractory"] = np.maximum(s["refractory"] - 1, 0)
+    s[x], s[y] = s[x] + inputs["ex"], s[y] + inputs["in"]
+    return emitted
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"substeps": 3.0, "t_ref": 1.0}, {"Delta_T": 0.0}], ids=["1", "3", "0"]
+)
+@pytest.mark.parametrize("model", ["aeif_cond_exp", "aeif_psc_exp"])
+def test_adaptive_neurons_follow_the_equations(model: str, given: dict[str, float]) -> None:
+    p = {**defaults(model, **SLOW), "I_e": 900.0, **given}
+    one = _call(model, I_e=900.0, **given)
+    state = {name: np.zeros(SIZE) for name in one.states}
+    state["V_m"] = np.full(SIZE, p["E_L"])
+    rng = np.random.default_rng(3)
+    total = 0
+    for k in range(1500):
+        spiked = _aeif(model, p, state, _arrive(one, model, rng))
+        np.testing.assert_array_equal(one.step(k), np.flatnonzero(spiked))
+        total += np.count_nonzero(spiked)
+        for name in state:
+            kept = p["E_L"] if name == "V_m" else 0.0
+            ours = one.states[name][:SIZE] + kept
+            np.testing.assert_allclose(ours, state[name], rtol=1e-9, atol=1e-9)
+            # what is left of rounding must not grow into a spike's step
+            state[name] = ours
+    assert total > 3 * SIZE
+
+
+def _traces(model: str, precision: str, **given: float) -> Floats:
+    """Potentials below threshold, under the same input."""
+    one = _call(model, precision, E_L=-75.0, **given)
+    rng = np.random.default_rng(4)
+    trace = np.empty((300, SIZE))
+    for k in range(len(trace)):
+        _arrive(one, model, rng)
+        for row in one.rows.values():
+            row //= 4
+        one.step(k)
+        trace[k] = one.states["V_m"][:SIZE]
+    return trace
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_error_falls_with_the_square_of_the_sub_steps(model: str) -> None:
+    fine = _traces(model, "float64", substeps=256.0)
+    errors = [np.abs(_traces(model, "float64", substeps=n) - fine).max() for n in (2.0, 4.0, 8.0)]
+    ratios = np.array(errors[:-1]) / errors[1:]
+    assert errors[0] < 0.05  # mV
+    assert np.all((ratios > 3.5) & (ratios < 4.5)), (errors, ratios)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_float32_is_near(model: str) -> None:
+    exact, near = _traces(model, "float64"), _traces(model, "float32")
+    assert 0.0 < np.abs(near - exact).max() < 2e-3
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", MODELS)
+def test_spiking_neurons_stay_finite(model: str, precision: str) -> None:
+    one = _call(model, precision, I_e=5.0 * CURRENT[model])
+    rng = np.random.default_rng(5)
+    spikes = 0
+    for k in range(3000):
+        _arrive(one, model, rng)
+        spikes += one.step(k).size
+        assert one.counts[emission.FAULT] == 0
+    assert spikes > 5 * SIZE
+    assert all(np.isfinite(values[:SIZE]).all() for values in one.states.values())
+
+
+def test_without_exponential_potential_and_adaptation_are_linear() -> None:
+    given = {"Delta_T": 0.0, "V_th": 1e6, "V_peak": 1e6, "I_e": 300.0, "substeps": 64.0}
+    one = _call("aeif_psc_exp", size=64, **given)
+    p = {**defaults("aeif_psc_exp"), **given}
+    for k in range(400):
+        one.step(k)
+    matrix = np.array(
+        [
+            [-p["g_L"] / p["C_m"], -1.0 / p["C_m"], p["I_e"] / p["C_m"]],
+            [p["a"] / p["tau_w"], -1.0 / p["tau_w"], 0.0],
+            [0.0, 0.0, 0.0],
+        ]
+    )
+    v, w, _ = expm(matrix * 40.0) @ [0.0, 0.0, 1.0]
+    assert one.states["V_m"][0] == pytest.approx(v, rel=1e-6)
+    assert one.states["w"][0] == pytest.approx(w, rel=1e-6)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_izhikevichs_neuron_follows_the_equations(published: bool) -> None:
+    rng = np.random.default_rng(6)
+    h = 1.0 if published else DT
+    a, b = rng.uniform(0.02, 0.1, SIZE), rng.uniform(0.2, 0.25, SIZE)
+    c, d = rng.uniform(-65.0, -50.0, SIZE), rng.uniform(2.0, 8.0, SIZE)
+    given = {**defaults("izhikevich"), "a": a, "b": b, "c": c, "d": d, "I_e": 4.0, "V_min": -80.0}
+    given["consistent_integration"] = 0.0 if published else 1.0
+    one = NeuronCall("izhikevich", given, SIZE, dt=h, quanta={"delta": 0.125}, current=True)
+    one.states["V_m"][:] = v = np.full(one.n, -65.0)
+    one.states["U_m"][:] = u = np.full(one.n, -13.0)
+    v, u = v[:SIZE], u[:SIZE]
+    total = 0
+    for k in range(2000):
+        arriving = rng.integers(-60, 61, SIZE) * (rng.random(SIZE) < 0.2)
+        one.rows["delta"][0, :SIZE] = arriving
+        current = one.current[:SIZE] = rng.normal(0.0, 3.0, SIZE)
+        i = 4.0 + current
+        if published:
+            i = i + 0.125 * arriving
+            for _ in range(2):
+                v = v + 0.5 * h * (0.04 * v**2 + 5.0 * v + 140.0 - u + i)
+            u = u + h * a * (b * v - u)
+        else:
+            u, v = (
+                u + h * a * (b * v - u),
+                v + h * (0.04 * v**2 + 5.0 * v + 140.0 - u + i) + 0.125 * arriving,
+            )
+        v = np.maximum(v, -80.0)
+        spiked = v >= 30.0
+        v, u = np.where(spiked, c, v), np.where(spiked, u + d, u)
+        np.testing.assert_array_equal(one.step(k), np.flatnonzero(spiked))
+        np.testing.assert_allclose(one.states["V_m"][:SIZE], v, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(one.states["U_m"][:SIZE], u, rtol=1e-9, atol=1e-9)
+        v, u = one.states["V_m"][:SIZE].copy(), one.states["U_m"][:SIZE].copy()
+        total += np.count_nonzero(spiked)
+    assert total > SIZE
+
+
+def test_izhikevichs_neuron_rests_at_its_fixed_point() -> None:
+    given = defaults("izhikevich")
+    v = -70.0  # 0.04 v² + 5 v + 140 = b v = u
+    one = NeuronCall("izhikevich", given, 64)
+    one.states["V_m"][:], one.states["U_m"][:] = v + 2.0, 0.2 * v
+    for k in range(20_000):
+        assert one.step(k).size == 0
+    assert one.states["V_m"][0] == pytest.approx(v, abs=1e-6)
+    assert one.states["U_m"][0] == pytest.approx(0.2 * v, abs=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_rates_of_the_gates_are_the_published_ones(precision: str) -> None:
+    @njit
+    def of(x, out):
+        for k in range(x.size):
+            for i, rate in enumerate(hh_cond_exp_traub.rates(x[k])):
+                out[i, k] = rate
+
+    # among them those where a rate is 0/0
+    v = np.concatenate([np.linspace(-60.0, 140.0, 4001), 13.0 + np.linspace(-0.05, 0.05, 11)])
+    v = v.astype(precision)
+    found = np.empty((6, v.size), v.dtype)
+    of(v, found)
+    x = v.astype(np.longdouble)
+
+    def ratio(z):
+        return np.where(z == 0.0, 1.0, z / np.where(z == 0.0, 1.0, np.expm1(z)))
+
+    expected = (
+        0.32 * 4.0 * ratio((13.0 - x) / 4.0),
+        0.28 * 5.0 * ratio((x - 40.0) / 5.0),
+        0.128 * np.exp((17.0 - x) / 18.0),
+        4.0 / (1.0 + np.exp((40.0 - x) / 5.0)),
+        0.032 * 5.0 * ratio((15.0 - x) / 5.0),
+        0.5 * np.exp((10.0 - x) / 40.0),
+    )
+    bound = 3e-5 if precision == "float32" else 1e-10
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.astype(float), rtol=bound)
+
+
+def test_traubs_neuron_spikes_at_its_peak_once_in_a_refractory_time() -> None:
+    one = _call("hh_cond_exp_traub", I_e=300.0, t_ref=2.0)
+    v, spikes = [one.states["V_m"][0]], []
+    for k in range(1500):
+        spikes += [k] * (0 in one.step(k))
+        v.append(one.states["V_m"][0])
+    assert len(spikes) > 5
+    for k in spikes:
+        assert v[k + 1] >= 30.0
+        assert v[k] > v[k + 1]
+        assert v[k] > v[k - 1]
+    assert min(np.diff(spikes)) > 20
+    silent = _call("hh_cond_exp_traub", I_e=300.0, t_ref=1e3)
+    assert sum(0 in silent.step(k) for k in range(1500)) == 1
