@@ -338,6 +338,19 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
     assert spikes >= 5
 
 
+def test_states_may_have_names_that_kernels_use_themselves() -> None:
+    names = ["n", "i", "u", "h", "p", "flag", "real", "size", "current", "spiked", "table", "step"]
+    equations = "\n".join(f"d{name}/dt = -k*{name}/ms : 1" for name in names)
+    model = NeuronModel(equations, threshold="n > 2", parameters={"k": (1.0, "1")})
+    one = NeuronCall(kernel_of(model), {"k": np.asarray(1.0)}, 64)
+    for start, name in enumerate(names):
+        one.states[name][:] = start
+    one.states["n"][3] = 3.0
+    assert one.step(0).tolist() == [3]
+    for start, name in enumerate(names):
+        assert one.states[name][0] == pytest.approx(start * np.exp(-DT), rel=1e-14)
+
+
 def test_functions_mean_what_they_say() -> None:
     model = NeuronModel(
         """
