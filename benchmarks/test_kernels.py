@@ -23,6 +23,8 @@ from distsnn.network import (
     IafPscExp,
     IafPscExpShared,
     Network,
+    Neuron,
+    NeuronModel,
     Normal,
     PairwiseBernoulli,
     Population,
@@ -39,13 +41,42 @@ LOOPS = 100
 VALUES = 100_000
 
 Value = float | Normal
+# The equations of IafPscExp.
+OWN_LIF = NeuronModel(
+    """
+    dV_m/dt = -(V_m - E_L)/tau_m + (I_ex + I_in + I_e + I_stim)/C_m : mV
+    dI_ex/dt = -I_ex/tau_syn : pA
+    dI_in/dt = -I_in/tau_syn : pA
+    """,
+    threshold="V_m >= V_th",
+    reset="V_m = V_reset",
+    refractory="t_ref",
+    receptors={"ex": "I_ex", "in": "I_in"},
+    parameters={
+        "C_m": (250.0, "pF"),
+        "tau_m": (10.0, "ms"),
+        "tau_syn": (2.0, "ms"),
+        "t_ref": (2.0, "ms"),
+        "E_L": (-70.0, "mV"),
+        "V_reset": (-70.0, "mV"),
+        "V_th": (-55.0, "mV"),
+        "I_e": (0.0, "pA"),
+    },
+    initial={"V_m": "E_L"},
+    name="OwnLif",
+).neuron
+
 Measure = Callable[[Callable[[], object], int, str], None]
 
 
 @pytest.mark.parametrize("constants", ["shared", "own"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("model", [IafPscExpShared, IafPscExp, IafPscDelta])
-def test_update(measure: Measure, model: type, precision: Precision, constants: str) -> None:
+@pytest.mark.parametrize(
+    "model", [IafPscExpShared, IafPscExp, IafPscDelta, OWN_LIF], ids=lambda model: model.__name__
+)
+def test_update(
+    measure: Measure, model: type[Neuron], precision: Precision, constants: str
+) -> None:
     """Neurons that fire at some 10 spikes/s, without input."""
     tau_m = 10.0 if constants == "shared" else np.linspace(9.0, 11.0, NEURONS)
     neuron = model(tau_m=tau_m, I_e=380.0)

@@ -107,7 +107,8 @@ class NeuronCall:
         first_gid: int = 0,
         seed: int = 1,
     ) -> None:
-        name = model if "_kernel" in model else f"distsnn.kernels.neurons.{model}"
+        own = "_kernel" in model or "_generated_" in model
+        name = model if own else f"distsnn.kernels.neurons.{model}"
         kernel = codegen.neuron_kernel(name)
         self.size, self.n = size, -(-size // 64) * 64
         padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}

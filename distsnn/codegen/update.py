@@ -169,7 +169,7 @@ def source(variant: Variant) -> str:
         is_count = name in variant.counts or constants.get(name) == "count"
         return "np.int32" if is_count else "real"
 
-    arguments = [*states, *(f"in_{name}" for name in receptors)]
+    arguments = [*map(_array, states), *(f"in_{name}" for name in receptors)]
     arguments += ["current"] if variant.current else []
     arguments += ["u"] if is_random(kernel) else []
     arguments += ["spiked", *(f"q_{name}" for name in receptors), *constants]
@@ -198,7 +198,8 @@ def source(variant: Variant) -> str:
     row_type, row_bytes = f"np.int{variant.row_bits}", variant.row_bits // 8
     for name, at in where.states.items():
         kind = type_of(name)
-        lines.append(f"    {name} = array(table[{at}] + {bytes_of[kind]} * first, n, {kind})")
+        address = f"table[{at}] + {bytes_of[kind]} * first"
+        lines.append(f"    {_array(name)} = array({address}, n, {kind})")
     for name, at in where.rings.items():
         lines.append(f"    in_{name} = array(table[{at}] + {row_bytes} * slot, n, {row_type})")
     if variant.current:
@@ -231,13 +232,19 @@ def source(variant: Variant) -> str:
     ]
     for position, name in reversed([*enumerate(states)]):
         if type_of(name) == "real":
-            lines.append(f"        state = state if abs({name}[faulty]) <= most else {position}")
+            finite = f"abs({_array(name)}[faulty]) <= most"
+            lines.append(f"        state = state if {finite} else {position}")
     return "\n".join([*lines, "        blame(table, state)", "    return 0", ""])
+
+
+def _array(state: str) -> str:
+    """Return the name of a state's array: states may be called n or i, as variables here are."""
+    return f"x_{state}"
 
 
 def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     """Return the loops over neurons of a variant's `advance`."""
-    states = ", ".join(f"{name}[i]" for name in kernel.STATES)
+    states = ", ".join(f"{_array(name)}[i]" for name in kernel.STATES)
     given = f"{states}, " if kernel.STATES else ""
     current = "current[i]" if variant.current else "real(0.0)"
     constants = ", ".join(
@@ -249,7 +256,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     results = new if kernel.STATES else "(flag,)"
     step = [
         f"{results} = step({given}{', '.join(inputs)}, {constants})",
-        *(f"{name}[i] = new_{name}" for name in kernel.STATES),
+        *(f"{_array(name)}[i] = new_{name}" for name in kernel.STATES),
         *(f"in_{name}[i] = 0" for name in kernel.RECEPTORS),
     ]
     flag = "np.uint8(flag)"
@@ -298,7 +305,7 @@ def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
     return [
         "    if largest > most_bits:",
         "        for i in range(n):",
-        f"            if not abs({' + '.join(f'{name}[i]' for name in reals)}) <= most:",
+        f"            if not abs({' + '.join(f'{_array(name)}[i]' for name in reals)}) <= most:",
         "                spiked[i] = not_finite",
     ]
 

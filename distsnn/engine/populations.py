@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
+from distsnn.codegen.equations import kernel_of
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
-from distsnn.network import Neuron, Population, SpikeSource, Value, coded
+from distsnn.network import EquationNeuron, Neuron, Population, SpikeSource, Value, coded
 from distsnn.network.checks import steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta
@@ -162,6 +163,8 @@ def per_neuron(
 
 def kernel_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
+    if isinstance(model, EquationNeuron):
+        return kernel_of(model.model)
     return model.kernel or f"distsnn.kernels.neurons.{model.name}"
 
 

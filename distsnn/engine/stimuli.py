@@ -248,6 +248,9 @@ def _currents(
         call = _current_call(neurons, entry, spread(one.mean, 0.0), start, stop)
         call.point(kernels.DEVIATIONS, spread(one.sd, -1.0), neurons.first)
         call.point(kernels.COUNTERS, layout.counters)
+        size = neurons.last - neurons.first
+        call.point(kernels.HELD, np.zeros(size), neurons.first)
+        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
         call.table[kernels.STIMULUS_ID] = number
         call.table[kernels.INTERVAL] = one.interval_steps(dt)
         call.table[kernels.ORIGIN] = start

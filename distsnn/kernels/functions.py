@@ -139,6 +139,62 @@ def _flush(x):
     return compiled
 
 
+@inline
+def _exprel64(x):
+    n, r = _reduced(x)
+    scale = np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)
+    grown = scale * _expm1_reduced(r) + (scale - 1.0)
+    return 1.0 if x == 0.0 else grown / x
+
+
+@inline
+def _exprel32(x):
+    one = np.float32(1.0)
+    clamped = min(max(x, _LEAST_32), _MOST_32)
+    n = (clamped * _LOG2_E_32 + _ROUND_32) - _ROUND_32
+    r = (clamped - n * _LN2_HIGH_32) - n * _LN2_LOW_32
+    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
+    bits = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
+    scale = bits.view(np.float32)
+    grown = scale * (p * (r * r) + r) + (scale - one)
+    return one if x == np.float32(0.0) else grown / x
+
+
+def exprel(x):
+    """Return (e^x - 1)/x, 1 at 0, in x's precision (in Python float64)."""
+    return _exprel64(x)
+
+
+@overload(exprel, jit_options={"forceinline": True, **FLAGS})
+def _exprel(x):
+    if x == types.float32:
+        return lambda x: _exprel32(x)
+    return lambda x: _exprel64(x)
+
+
+def checked_log(x):
+    """Return the logarithm of x in its precision; -inf at 0 and no number below."""
+    return log(x) if x > 0.0 else (-np.inf if x == 0.0 else np.nan)
+
+
+@overload(checked_log, jit_options={"forceinline": True, **FLAGS})
+def _checked_log(x):
+    real = np.float32 if x == types.float32 else np.float64
+    least, none = real(-np.inf), real(np.nan)
+
+    def compiled(x):
+        found = real(log(np.float64(x)))
+        return found if x > real(0.0) else (least if x == real(0.0) else none)
+
+    return compiled
+
+
+@inline
+def power(x, y):
+    """Return x^y of a positive x, in the arguments' precision; no number where x is negative."""
+    return exp(y * checked_log(x))
+
+
 @kernel
 def _exp_into(x, out):
     for i in range(x.size):

@@ -20,7 +20,8 @@ SPIKES_TABLE_SIZE = 8
 # Currents and noise.
 CURRENT, AMPLITUDES, DEVIATIONS, COUNTERS = range(4)
 STIMULUS_ID, SEED_LOW, SEED_HIGH, INTERVAL, ORIGIN = range(4, 9)
-CURRENT_TABLE_SIZE = 9
+HELD, DRAWN = 9, 10  # each neuron's current of an interval; the interval of each group's
+CURRENT_TABLE_SIZE = 11
 
 # Probes.
 SOURCE, NEURONS, N_NEURONS, SAMPLES, N_ROWS = range(5)
@@ -88,7 +89,8 @@ def add_noise(precision: str) -> Entry:
 
     The normal draw of a neuron and interval comes from the Philox block (neuron, interval,
     stimulus, NOISE); AMPLITUDES hold each neuron's mean, DEVIATIONS its standard deviation, below 0
-    where it is no target.
+    where it is no target. HELD (float64) keeps the currents of the interval in DRAWN (int64, one
+    for 64 neurons; -1 at first).
     """
     real, width = _real(precision)
 
@@ -98,17 +100,27 @@ def add_noise(precision: str) -> Entry:
         means = array(table[AMPLITUDES] + 8 * first, n, np.float64)
         deviations = array(table[DEVIATIONS] + 8 * first, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
+        held = array(table[HELD] + 8 * first, n, np.float64)
+        words = array(table[HELD] + 8 * first, n, np.uint64)
+        drawn = array(table[DRAWN] + (first >> 6) * 8, n >> 6, np.int64)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
-        interval = uint32((step - table[ORIGIN]) // table[INTERVAL])
-        for i in range(n):
-            if deviations[i] < 0.0:
+        interval = (step - table[ORIGIN]) // table[INTERVAL]
+        number, purpose = uint32(table[STIMULUS_ID]), uint32(NOISE)
+        for g in range(n >> 6):
+            if drawn[g] == interval:
                 continue
-            counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
-            a, b, _, _ = philox(
-                counter, interval, uint32(table[STIMULUS_ID]), uint32(NOISE), low, high
-            )
-            z = normal((uint64(a) << uint64(32)) | uint64(b))
-            current[i] += real(means[i] + deviations[i] * z)
+            drawn[g] = interval
+            start, stop = uint64(64 * g), uint64(64 * g + 64)
+            # all random bits, in a loop that is vectorised; then what they stand for
+            for i in range(start, stop):
+                counter = uint32(counters[i >> uint64(3)] * uint32(8) + uint32(i & uint64(7)))
+                a, b, _, _ = philox(counter, uint32(interval), number, purpose, low, high)
+                words[i] = (uint64(a) << uint64(32)) | uint64(b)
+            for i in range(start, stop):
+                z = normal(words[i])
+                held[i] = means[i] + deviations[i] * z if deviations[i] >= 0.0 else 0.0
+        for i in range(n):
+            current[i] += real(held[i])
         return 0
 
     return entry(stimulate)

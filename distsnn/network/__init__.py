@@ -16,6 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
@@ -57,6 +58,7 @@ __all__ = [
     "ConstantCurrent",
     "Description",
     "Distribution",
+    "EquationNeuron",
     "Explicit",
     "ExplicitFile",
     "Exponential",
@@ -77,6 +79,7 @@ __all__ = [
     "Mat2PscExp",
     "Network",
     "Neuron",
+    "NeuronModel",
     "NoiseCurrent",
     "Normal",
     "OneToOne",

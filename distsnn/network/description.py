@@ -12,6 +12,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network import currents, distributions, edges, rules, stimuli
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
+from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
@@ -274,4 +275,7 @@ _CLASSES: dict[str, type[Description]] = {
     for module in (currents, distributions, edges, rules, stimuli)
     for name, made in vars(module).items()
     if isinstance(made, type) and issubclass(made, Description)
-} | {made.__name__: made for made in (Network, Population, Projection, RecordSpikes, RecordState)}
+} | {
+    made.__name__: made
+    for made in (Network, NeuronModel, Population, Projection, RecordSpikes, RecordState)
+}

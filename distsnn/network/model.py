@@ -96,7 +96,11 @@ def parameter(
     """
     open_low = math.isfinite(above)
     allowed = Range(above if open_low else low, high, open_low)
-    known = Parameter(unit, doc, allowed, on_grid, integer)
+    return declared(default, Parameter(unit, doc, allowed, on_grid, integer))
+
+
+def declared(default: object, known: Parameter) -> Any:
+    """Return the field of a parameter of which all is known."""
     return field(default=default, metadata={_KEY: known})
 
 

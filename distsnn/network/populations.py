@@ -10,6 +10,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.checks import Range, as_integer, check_shape
 from distsnn.network.distributions import Distribution
+from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.model import Neuron, State
 from distsnn.network.values import Value, ValueLike, as_value, check_value
 
@@ -93,7 +94,7 @@ class Population(Description):
         Its name, unique in the network.
     size : int
         Number of neurons, >= 1.
-    model : Neuron
+    model : Neuron or NeuronModel
         The model with its parameters.
     initial : mapping of str to float, array_like (size,) or Distribution, optional
         Initial values of state variables; the model's defaults for the others.
@@ -120,13 +121,15 @@ class Population(Description):
         self,
         name: str,
         size: int,
-        model: Neuron,
+        model: Neuron | NeuronModel,
         initial: Mapping[str, ValueLike] | None = None,
         precision: Precision = "float32",
     ) -> None:
         where = f"population {name!r}"
         as_name(name, where=f"{where}, field name")
         size = as_integer(size, where=f"{where}, field size", low=1, high=MAX_NEURONS)
+        if isinstance(model, NeuronModel):
+            model = model()
         if not isinstance(model, Neuron):
             raise DescriptionError(
                 "must be a neuron model with its parameters",

@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.registry import model_named, synapse_named
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Descriptions are written with their class's name, models with their name in the registry; what
-# JSON lacks is written as an object with one of these keys.
+# Descriptions are written with their class's name, models with their name in the registry, or with
+# their equations; what JSON lacks is written as an object with one of these keys.
 _CLASS, _MODEL, _SYNAPSE, _FIELDS = "is", "model", "synapse", "fields"
 _ARRAY, _FLOAT, _MAP = "array", "float", "map"
 
@@ -61,6 +62,9 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
+        if isinstance(value, EquationNeuron):
+            model = encode(value.model, f"{path}/model", arrays, fingerprints)
+            return {_MODEL: model, _FIELDS: items}
         if isinstance(value, Neuron):
             return {_MODEL: value.name, _FIELDS: items}
         if isinstance(value, SynapseModel):
@@ -111,7 +115,10 @@ def decode(
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
     kind = data.get(_MODEL, data.get(_SYNAPSE, data.get(_CLASS)))
     made: type[Description] | None = None
-    if isinstance(kind, str) and _MODEL in data:
+    if isinstance(kind, dict):
+        model = decode(kind, arrays, classes, f"{path}.model")
+        made = model.neuron if isinstance(model, NeuronModel) else None
+    elif isinstance(kind, str) and _MODEL in data:
         made = model_named(kind)
     elif isinstance(kind, str):
         made = synapse_named(kind) if _SYNAPSE in data else classes.get(kind)

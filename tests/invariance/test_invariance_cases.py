@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import invariance_equation_cases  # noqa: F401 (adds its cases)
+import invariance_neuron_cases  # noqa: F401 (adds its case)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 import numpy as np
 import pytest

@@ -10,8 +10,11 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import invariance_equation_cases  # noqa: F401 (adds its cases)
+import invariance_neuron_cases  # noqa: F401 (adds its case)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
 

@@ -29,7 +29,7 @@ def missing(target: str) -> set[str]:
     return TARGETS[target] - set(found.group(1).split() if found else ())
 
 
-def _start(target: str) -> subprocess.Popen[str]:
+def _start(target: str, models: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "NUMBA_CPU_NAME": target,
@@ -37,7 +37,7 @@ def _start(target: str) -> subprocess.Popen[str]:
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", HERE))),
     }
     return subprocess.Popen(
-        [sys.executable, str(HERE / "state_hashes.py")],
+        [sys.executable, str(HERE / "state_hashes.py"), models],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -45,11 +45,26 @@ def _start(target: str) -> subprocess.Popen[str]:
     )
 
 
+Others = dict[tuple[str, str], subprocess.Popen[str]]
+
+
 @pytest.fixture(scope="session", autouse=True)
-def others(request: pytest.FixtureRequest) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def others(request: pytest.FixtureRequest) -> Iterator[Others]:
     """Start them beside the first test: compiling takes long, and their own test comes late."""
-    wanted = any("test_kernels_targets" in item.nodeid for item in request.session.items)
-    started = {name: _start(name) for name in TARGETS if wanted and not missing(name)}
+    wanted = [
+        models
+        for models in ("few", "every")
+        if any(
+            "targets.py::" in item.nodeid and f"[{models}" in item.nodeid
+            for item in request.session.items
+        )
+    ]
+    started = {
+        (name, models): _start(name, models)
+        for name in TARGETS
+        for models in wanted
+        if not missing(name)
+    }
     yield started
     for process in started.values():
         process.kill()

@@ -1,6 +1,7 @@
 """Prints hashes of what every neuron and stimulus kernel computes, for lengths around 64 k.
 
-Run in a process of its own for each CPU target: numba reads the target when it is imported.
+Run in a process of its own for each CPU target: numba reads the target when it is imported. Its
+argument says whether every model is meant, or a few: compiling takes long.
 """
 
 import hashlib
@@ -12,12 +13,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
+from own_models import ADEX, COBA
 
+from distsnn.codegen.equations import kernel_of
+from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.values import draw_values
-from distsnn.network import model_named
+from distsnn.network import NeuronModel, model_named
 from distsnn.network.checks import ANY
 
 LENGTHS = (255, 256, 257)
@@ -37,9 +41,13 @@ PARAMETERS = {
     "omega": -50.0,
     "V_T_star": -50.0,
     "rate": 100.0,
+    "E_in": -60.0,
+    "g_L": 10.0,
     **{f"q_stc_{j}": 5.0 for j in (1, 2, 3)},
     **{f"q_sfa_{j}": 0.5 for j in (1, 2, 3)},
 }
+# linear; random, with exponentials; of sub-steps, with divisions
+FEW = ("iaf_psc_exp", "gif_psc_exp", "hh_cond_exp_traub")
 # these emit nothing by themselves
 SILENT = {"leaky_integrator"}
 
@@ -73,6 +81,28 @@ def _neurons(model: str, precision: str, size: int) -> str:
     return _hash(*(values[:least] for values in one.states.values()), *spikes)
 
 
+def _own(model: NeuronModel, precision: str, size: int) -> str:
+    """Hash what a kernel made from equations computes, its drawn parameters own for each neuron."""
+    least, rng = min(LENGTHS), np.random.default_rng(3)
+    drawn = {}
+    for name, (value, _, _) in model.parameters.items():
+        spread = np.full(max(LENGTHS), float(value))
+        spread[:least] *= rng.uniform(0.98, 1.02, least)
+        drawn[name] = np.asarray(value) if name == model.refractory else spread[:size]
+    drawn["I_e"] = np.asarray(1500.0)
+    quanta = dict.fromkeys(model.receptors, 2.0**-6)
+    one = NeuronCall(kernel_of(model), drawn, size, precision=precision, quanta=quanta)
+    one.states["V_m"][:least] = rng.uniform(-5.0, 10.0, least)
+    count = 0
+    for k in range(STEPS):
+        for row in one.rows.values():
+            row[0, :least] = rng.integers(-40, 60, least)
+        gids = one.step(k)
+        count += np.count_nonzero(gids < least)
+    assert count > least
+    return _hash(*(values[:least] for values in one.states.values()))
+
+
 def _noise(size: int) -> npt.NDArray[np.float64]:
     n = -(-size // 64) * 64
     current = np.zeros(n)
@@ -81,6 +111,8 @@ def _noise(size: int) -> npt.NDArray[np.float64]:
     call.point(stimuli.AMPLITUDES, np.full(n, 10.0))
     call.point(stimuli.DEVIATIONS, np.full(n, 3.0))
     call.point(stimuli.COUNTERS, counters(n))
+    call.point(stimuli.HELD, np.zeros(n))
+    call.point(stimuli.DRAWN, np.full(n // 64, -1))
     call.table[stimuli.INTERVAL] = 1
     for k in range(50):
         invoke(call, k)
@@ -89,20 +121,23 @@ def _noise(size: int) -> npt.NDArray[np.float64]:
 
 def _values(kind: int) -> npt.NDArray[np.float64]:
     out = np.empty(5000)
-    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), 0, 0, np.uint64(1), out)
+    draw_values(kind, 1.0, 2.0, 0.0, 3.0, np.arange(5000), PARAMETER, 0, 0, np.uint64(1), out)
     return out
 
 
-def hashes() -> Iterator[tuple[str, str]]:
-    """Yield the name and the hash of everything computed."""
+def hashes(every: bool) -> Iterator[tuple[str, str]]:
+    """Yield the name and the hash of everything computed, by every model or by a few."""
     least = min(LENGTHS)
-    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)]
+    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)] if every else FEW
     for size in LENGTHS:
         for model in models:
             # what has no state does the same in both
             stateless = not model_named(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
+        for own in (ADEX, COBA) if every else (COBA,):
+            for precision in ("float32", "float64"):
+                yield f"{own.name} {precision} {size}", _own(own, precision, size)
         n = -(-size // 64) * 64
         for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
             one = PoissonCall(means, n)
@@ -115,4 +150,4 @@ def hashes() -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    json.dump(dict(hashes()), sys.stdout)
+    json.dump(dict(hashes(every=sys.argv[1] == "every")), sys.stdout)

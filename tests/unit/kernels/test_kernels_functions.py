@@ -8,12 +8,15 @@ import pytest
 
 from distsnn.jit import kernel
 from distsnn.kernels.functions import (
+    checked_log,
     exp,
     exp_array,
     expm1_array,
+    exprel,
     flush,
     log_array,
     log_of_complement,
+    power,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -148,3 +151,39 @@ def test_exp_of_float64_is_that_of_arrays() -> None:
     _exp_of(x, out)
     np.testing.assert_array_equal(out, exp_array(x))
     assert exp(1.5) == exp_array(1.5)
+
+
+@kernel
+def _for_own_models(x, relative, logarithm, root):
+    for i in range(x.size):
+        relative[i] = exprel(x[i])
+        logarithm[i] = checked_log(x[i])
+        root[i] = power(abs(x[i]), x[i])
+
+
+@pytest.mark.parametrize(("kind", "ulps"), [(np.float64, 3.0), (np.float32, 4.0)])
+def test_functions_of_own_models_keep_to_their_precision(kind: type, ulps: float) -> None:
+    rng = np.random.default_rng(3)
+    x = np.concatenate([rng.uniform(-20, 20, 9000), rng.uniform(-1e-3, 1e-3, 999), [0.0]])
+    x = x.astype(kind)
+    relative, logarithm, root = (np.empty_like(x) for _ in range(3))
+    _for_own_models(x, relative, logarithm, root)
+    assert relative[-1] == exprel(0.0) == 1.0
+    assert logarithm[-1] == checked_log(0.0) == -np.inf
+    assert np.isnan(logarithm[x < 0]).all()
+    assert np.isnan(checked_log(-1.0))
+    exact, good = x[:-1].astype(np.longdouble), x > 0
+
+    def largest(got: npt.NDArray, expected: npt.NDArray) -> float:
+        return float(np.max(np.abs(got - expected) / np.spacing(np.abs(expected).astype(kind))))
+
+    assert largest(relative[:-1], np.expm1(exact) / exact) < ulps
+    assert largest(logarithm[good], np.log(x[good].astype(np.longdouble))) < ulps
+    # the exponent's rounding grows with it
+    expected = np.abs(exact) ** exact
+    np.testing.assert_allclose(root[:-1], expected.astype(kind), rtol=200 * np.finfo(kind).eps)
+
+
+def test_a_small_exponent_loses_nothing() -> None:
+    x = np.array([1e-300, -1e-18, 5e-8])
+    assert [exprel(one) for one in x] == pytest.approx([1.0, 1.0, 1.0 + 2.5e-8], rel=3e-16, abs=0)

@@ -71,6 +71,8 @@ def test_noise_is_normal_keyed_by_neuron_and_interval(real: str) -> None:
         amplitudes=means,
         deviations=deviations,
         counters=counters(n),
+        held=np.zeros(n),
+        drawn=np.full(n // 64, -1),
     )
     call.table[stimuli.INTERVAL], call.table[stimuli.ORIGIN] = 5, 13
     samples = []
@@ -85,6 +87,10 @@ def test_noise_is_normal_keyed_by_neuron_and_interval(real: str) -> None:
     z = ((found[:, 0] - means) / 2.0)[:, np.arange(n) % 5 != 0]
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-5
     assert abs(np.corrcoef(z[:-1].ravel(), z[1:].ravel())[0, 1]) < 5.0 / np.sqrt(z.size)
+    # the same in any order of loops, as after a resume
+    current[:] = 0.0
+    invoke(call, 20)
+    np.testing.assert_array_equal(current, found[1, 0])
     call.table[stimuli.STIMULUS_ID] = 1
     current[:] = 0.0
     invoke(call, 13)

@@ -60,16 +60,29 @@ def test_a_relay_emits_what_its_weights_say(tmp_path: Path) -> None:
     assert step.size == 101
 
 
-@pytest.mark.parametrize("weights", [[0.5, 1.0], [-1.0, 0.0], [127.0, 1.0]])
-def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Path) -> None:
-    file = tmp_path / "edges.npz"
-    np.savez(file, sources=[0, 0], targets=[2, 2], weights=weights)
+def from_file(path: Path, weights: list[float]) -> Network:
+    """Return a network in which a neuron that spikes in every step has edges to a relay."""
+    ends = np.zeros(len(weights), int)
+    np.savez(path, sources=ends, targets=ends + 2, weights=weights)
     source = Population("source", 1, PoissonNeuron(rate=10_000.0))
-    rule = ExplicitFile(str(file), weights="weights")
-    network = Network([source, PARROTS], [Projection(source, PARROTS, rule, delay=0.3)])
+    rule = ExplicitFile(str(path), weights="weights")
+    return Network([source, PARROTS], [Projection(source, PARROTS, rule, delay=0.3)])
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.5, 2.0], [127.0, 1.0]])
+def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Path) -> None:
     expected = r"^population 'parrots', gid 3, step 4: it can relay 0 to 127 spikes"
-    with Simulation(network) as simulation, pytest.raises(StateError, match=expected):
+    with (
+        Simulation(from_file(tmp_path / "edges.npz", weights)) as simulation,
+        pytest.raises(StateError, match=expected),
+    ):
         simulation.run(1.0)
+
+
+@pytest.mark.parametrize("weights", [[-1.0, 2.0], [1.0, 2.5]])
+def test_extremes_of_a_files_weights_are_checked(weights: list[float], tmp_path: Path) -> None:
+    with pytest.raises(DescriptionError, match=r"'source->parrots', field weight: .*whole numbers"):
+        Simulation(from_file(tmp_path / "edges.npz", weights))
 
 
 @pytest.mark.parametrize("rate", [-1.0, 10_001.0, np.array([1.0, 2.0, 2e4]), Uniform(0.0, 2e4)])

@@ -1,0 +1,195 @@
+"""From sympy's expressions to lines of code: float64 for constants, any precision for the rest."""
+
+from collections.abc import Mapping
+from functools import reduce
+
+import sympy
+from sympy.core.function import AppliedUndef
+
+from distsnn.errors import DescriptionError
+from distsnn.network.equations.analysis import function
+from distsnn.network.equations.syntax import COMPARISONS
+
+# The length of a step, or of its part; no user's name has a blank.
+STEP = sympy.Symbol("part of a step", real=True)
+
+_CALLS = {
+    "abs": "abs({})",
+    "sqrt": "np.sqrt({})",
+    "exp": "exp({})",
+    "exprel": "exprel({})",
+    "log": "checked_log({})",
+    "**": "power({}, {})",
+    "clip": "min(max({}, {}), {})",
+    "not": "(not {})",
+    "where": "({1} if {0} else {2})",
+} | {sign: f"({{}} {sign} {{}})" for sign in COMPARISONS}
+_FOLDED = {
+    "min": "min({}, {})",
+    "max": "max({}, {})",
+    "and": "({} & {})",
+    "or": "({} | {})",
+}
+
+
+class Constants:
+    """A kernel's constants: what does not change from step to step, computed once in float64.
+
+    Attributes
+    ----------
+    kinds : dict of str to str
+        Names with "real" or "count", in the order in which kernels take them.
+    lines : list of str
+        Code that computes them from the parameters ``p`` and the length ``h`` of a part.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, str] = {}
+        self.lines: list[str] = []
+        self._names: dict[str, str] = {}
+
+    def add(self, text: str, kind: str = "real") -> str:
+        """Return the name of the constant that a text computes."""
+        if text not in self._names:
+            name = f"k{len(self._names)}"
+            self._names[text] = name
+            self.kinds[name] = kind
+            self.lines.append(f"{name} = np.asarray({text}, dtype=np.float64)")
+        return self._names[text]
+
+    def entry(self, matrix: str, row: int, column: int) -> str:
+        """Return the name of the constant that an entry of a computed matrix is."""
+        if matrix not in self._names:
+            self._names[matrix] = f"m{len(self._names)}"
+            self.lines.append(f"{self._names[matrix]} = {matrix}")
+        return self.add(f"{self._names[matrix]}[{row}, {column}]")
+
+    def text(self, expression: sympy.Expr) -> str:
+        """Return the float64 code of an expression of parameters."""
+        if expression == STEP:
+            return "h"
+        if expression.is_Symbol:
+            return f'p["{expression.name}"]'
+        if expression.is_Rational:
+            return _number(expression)
+        if expression.is_Pow:
+            base, exponent = self.text(expression.base), int(expression.exp)
+            product = " * ".join([base] * abs(exponent))
+            return f"({product})" if exponent > 0 else f"(1.0 / ({product}))"
+        if isinstance(expression, AppliedUndef):
+            return f"exp_array({self.text(expression.args[0])})"
+        if expression.is_Add:
+            return f"({' + '.join(self.text(one) for one in _ordered(expression))})"
+        above, below = _fraction(_ordered(expression))
+        sign = "-" if sympy.Integer(-1) in above else ""
+        factors = [self.text(one) for one in above if one != -1] or ["1.0"]
+        divisors = "".join(f" / {self.text(one)}" for one in below)
+        return f"({sign}{' * '.join(factors)}{divisors})"
+
+
+def _number(value: sympy.Expr) -> str:
+    try:
+        return repr(int(value.p) / int(value.q))
+    except OverflowError:
+        raise DescriptionError("a number is too large", where="equations") from None
+
+
+def _ordered(expression: sympy.Expr) -> list[sympy.Expr]:
+    if isinstance(expression, AppliedUndef):
+        return list(expression.args)
+    return sorted(expression.args, key=sympy.default_sort_key)
+
+
+def _fraction(factors: list[sympy.Expr]) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
+    """Return the factors above and below a product's line."""
+    below = [one**-1 for one in factors if one.is_Pow and one.exp < 0]
+    return [one for one in factors if not (one.is_Pow and one.exp < 0)], below
+
+
+class Writer:
+    """Writes code for expressions of the states, each sub-expression once.
+
+    Parameters
+    ----------
+    names : mapping of Symbol to str
+        Local variables of what changes from step to step.
+    constants : Constants
+        Takes what does not.
+    lines : list of str
+        Takes the code.
+    """
+
+    def __init__(
+        self, names: Mapping[sympy.Symbol, str], constants: Constants, lines: list[str]
+    ) -> None:
+        self.constants, self.lines = constants, lines
+        self._varying = set(names)
+        self._known: dict[sympy.Expr, str] = dict(names)
+
+    def let(self, text: str) -> str:
+        """Return the name of a new local variable for what a text computes."""
+        name = f"t{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def __call__(self, expression: sympy.Expr) -> str:
+        """Return the local variable or constant that holds an expression's value."""
+        if expression not in self._known:
+            constant = self._is_constant(expression)
+            self._known[expression] = (
+                self.constants.add(self.constants.text(expression))
+                if constant
+                else self.let(self._text(expression))
+            )
+        return self._known[expression]
+
+    def _is_constant(self, expression: sympy.Expr) -> bool:
+        if isinstance(expression, AppliedUndef) and expression.func != function("exp"):
+            # in the kernel, where the compiler moves it out of the loop
+            return False
+        if expression.is_Symbol:
+            return expression not in self._varying
+        return all(self._is_constant(one) for one in expression.args)
+
+    def _text(self, expression: sympy.Expr) -> str:
+        if isinstance(expression, AppliedUndef):
+            name, given = expression.func.__name__, expression.args
+            if name in COMPARISONS:
+                given = self._sides(*given)
+            arguments = [self(one) for one in given]
+            if name in _FOLDED:
+                return reduce(_FOLDED[name].format, arguments)
+            return _CALLS[name].format(*arguments)
+        if expression.is_Pow:
+            exponent = int(expression.exp)
+            if exponent < 0:
+                return f"{self(sympy.Integer(1))} / {self(expression.base**-exponent)}"
+            return " * ".join([self(expression.base)] * exponent)
+        constant = [one for one in _ordered(expression) if self._is_constant(one)]
+        varying = [one for one in _ordered(expression) if not self._is_constant(one)]
+        fixed = expression.func(*constant)
+        return self._sum(fixed, varying) if expression.is_Add else self._product(fixed, varying)
+
+    def _sides(self, left: sympy.Expr, right: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        """Return what to compare: all that changes on the left, all that does not on the right."""
+        terms = sympy.Add.make_args(left - right)
+        fixed = sympy.Add(*(one for one in terms if self._is_constant(one)))
+        return (left, right) if fixed == left - right else (left - right - fixed, -fixed)
+
+    def _sum(self, fixed: sympy.Expr, terms: list[sympy.Expr]) -> str:
+        text = ""
+        for term in terms:
+            negative = term.as_coeff_Mul()[0] < 0
+            sign = "- " if negative else "+ "
+            text += f" {sign}{self(-term if negative else term)}"
+        text = text.removeprefix(" + ").strip()
+        return text if fixed == 0 else f"{text} + {self(fixed)}"
+
+    def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
+        factors, below = _fraction(factors)
+        above = [self(one) for one in factors]
+        sign = "-" if fixed == -1 else ""
+        if fixed not in (1, -1) or not above:
+            above = [self(-fixed if sign else fixed), *above]
+        text = sign + " * ".join(above)
+        return f"({text}) / {self(sympy.Mul(*below))}" if below else text

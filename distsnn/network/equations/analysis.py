@@ -1,0 +1,252 @@
+"""Which equations are linear, and so which scheme integrates them: with sympy.
+
+Expressions become sympy's: sums and products in its canonical order, numbers as fractions. All
+functions, comparisons and powers other than small whole ones stand for themselves, so that nothing
+is rewritten that depends on what they mean. Values are in ms, mV, pA and what these make; a state
+variable that starts at a parameter's value is the difference from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import sympy
+from sympy.solvers.solveset import NonlinearError
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.equations.dimensions import UNITS
+from distsnn.network.equations.dynamics import STIMULI, Dynamics
+from distsnn.network.equations.source import EquationError
+from distsnn.network.equations.syntax import Apply, Name, Node, Number
+
+METHODS = ("auto", "exact", "exponential_euler", "euler", "rk2", "rk4")
+
+# Products of the whole powers along any path of an expression: sympy multiplies them out.
+_HIGHEST_POWER = 64
+
+
+def symbol(name: str) -> sympy.Symbol:
+    """Return the symbol of a variable."""
+    return sympy.Symbol(name, real=True)
+
+
+def function(name: str) -> Any:
+    """Return the function that stands for one of `syntax`, of which sympy knows nothing."""
+    return sympy.Function(name)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A right-hand side as ``sum of factors[x] x + rest``."""
+
+    factors: Mapping[sympy.Symbol, sympy.Expr]
+    rest: sympy.Expr
+
+
+def linear(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> Linear | None:
+    """Return an expression's linear form in some symbols, or None where it has none."""
+    names = list(symbols)
+    try:
+        matrix, negative = sympy.linear_eq_to_matrix([expression], names)
+    except NonlinearError:
+        return None
+    factors = {name: factor for name, factor in zip(names, matrix, strict=True) if factor != 0}
+    return Linear(factors, -negative[0])
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A model's equations as sympy's expressions, and how they are integrated.
+
+    Attributes
+    ----------
+    derivatives : dict of Symbol to sympy.Expr
+        Right-hand sides, sub-expressions put in, per ms and in the state's own unit.
+    exact : dict of Symbol to Linear
+        Equations that are linear with constant coefficients among themselves, and are integrated
+        exactly.
+    method : str
+        Scheme of the others.
+    growth : dict of Symbol to sympy.Expr
+        For exponential Euler: the factor of the variable in its own equation.
+    threshold : sympy.Expr or None
+        Condition of a spike.
+    reset : tuple of (Symbol, sympy.Expr)
+        What becomes what at a spike, each with the states as those before it left them.
+    """
+
+    derivatives: dict[sympy.Symbol, sympy.Expr]
+    exact: dict[sympy.Symbol, Linear]
+    method: str
+    growth: dict[sympy.Symbol, sympy.Expr]
+    threshold: sympy.Expr | None
+    reset: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
+
+    @cached_property
+    def others(self) -> list[sympy.Symbol]:
+        """State variables that are not integrated exactly."""
+        return [name for name in self.derivatives if name not in self.exact]
+
+    @property
+    def scheme(self) -> str:
+        """What is integrated how, e.g. ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
+        parts = {"exact": list(self.exact), self.method: self.others}
+        return "; ".join(
+            f"{method}: {', '.join(name.name for name in names)}"
+            for method, names in parts.items()
+            if names
+        )
+
+
+def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Analysis:
+    """Return how a model's equations are integrated.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The equations.
+    relative : mapping of str to str
+        State variables that are kept as the difference from a parameter.
+    method : str
+        One of `METHODS`.
+
+    Raises
+    ------
+    DescriptionError
+        If the method is unknown, or cannot integrate one of the equations.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS, where="method")
+    translate = _Translator(dynamics, relative)
+    derivatives = {
+        symbol(name): translate(one.value) / translate.scale(name)
+        for name, one in dynamics.states.items()
+    }
+    exact = {} if method in METHODS[2:] else _exact(derivatives)
+    others = [name for name in derivatives if name not in exact]
+    if method == "exact" and others:
+        raise _unfit(dynamics, others[0], "linear with constant coefficients")
+    growth = {}
+    if method in ("auto", "exponential_euler"):
+        for name in others:
+            form = linear(derivatives[name], [name])
+            if form is not None:
+                growth[name] = form.factors.get(name, sympy.Integer(0))
+            elif method == "exponential_euler":
+                raise _unfit(dynamics, name, f"linear in {name.name}")
+    if method == "auto":
+        method = "exponential_euler" if len(growth) == len(others) else "rk4"
+    changed: dict[sympy.Symbol, sympy.Expr] = {}
+    reset = []
+    for name, value in dynamics.reset:
+        state, offset = symbol(name), translate.offset(name)
+        new = translate(value).xreplace(changed) / translate.scale(name) - offset
+        changed[state] = new
+        reset.append((state, new))
+    threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
+    return Analysis(derivatives, exact, method, growth, threshold, tuple(reset))
+
+
+def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
+    at = dynamics.states[name.name].value.at
+    return EquationError(
+        f"the equation of {name.name} is not {what}", at, allowed="method 'auto' or 'rk4'"
+    )
+
+
+def _exact(derivatives: Mapping[sympy.Symbol, sympy.Expr]) -> dict[sympy.Symbol, Linear]:
+    """Return the largest set of equations that are linear and need no others."""
+    current = symbol(STIMULI)
+    found = {}
+    for name, expression in derivatives.items():
+        form = linear(expression, [*derivatives, current])
+        if form is not None:
+            found[name] = form
+    while True:
+        closed = {
+            name: form
+            for name, form in found.items()
+            if all(other in found or other == current for other in form.factors)
+        }
+        if len(closed) == len(found):
+            return found
+        found = closed
+
+
+class _Translator:
+    """Turns nodes into sympy's expressions."""
+
+    def __init__(self, dynamics: Dynamics, relative: Mapping[str, str]) -> None:
+        self._dynamics, self._relative = dynamics, relative
+
+    def __call__(self, node: Node) -> sympy.Expr:
+        return self._expression(node, _HIGHEST_POWER)
+
+    def scale(self, name: str) -> sympy.Expr:
+        """Return what one of a variable's unit is in ours."""
+        return _ten_to(self._dynamics.units[name].tens)
+
+    def offset(self, name: str) -> sympy.Expr:
+        """Return the parameter that a state variable is kept relative to, or 0."""
+        return symbol(self._relative[name]) if name in self._relative else sympy.Integer(0)
+
+    def _expression(self, node: Node, power: int) -> sympy.Expr:
+        match node:
+            case Number(value=value):
+                return _rational(value)
+            case Name(name=name):
+                if name in self._dynamics.derived:
+                    return self._expression(self._dynamics.derived[name].value, power)
+                if name in self._dynamics.units:
+                    return self.scale(name) * (symbol(name) + self.offset(name))
+                return _ten_to(UNITS[name].tens)
+        if node.function == "**" and isinstance(node.arguments[1], Number):
+            found = self._power(node, node.arguments[1].value, power)
+            if found is not None:
+                return found
+        arguments = [self._expression(one, power) for one in node.arguments]
+        match node.function:
+            case "+":
+                return sympy.Add(*arguments)
+            case "-":
+                return arguments[0] - arguments[1]
+            case "*":
+                return sympy.Mul(*arguments)
+            case "/":
+                self._check_divisor(arguments[1], node)
+                return arguments[0] / arguments[1]
+            case "neg":
+                return -arguments[0]
+        return function(node.function)(*arguments)
+
+    def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:
+        """Return a small whole power or a square root; None for any other power."""
+        if exponent == 0.5:
+            return function("sqrt")(self._expression(node.arguments[0], power))
+        if exponent % 1.0 or abs(exponent) > 16:
+            return None
+        left = power // max(1, int(abs(exponent)))
+        if not left:
+            raise EquationError("powers of powers are too high", node.at)
+        base = self._expression(node.arguments[0], left)
+        if exponent < 0:
+            self._check_divisor(base, node)
+        return base ** int(exponent)
+
+    def _check_divisor(self, divisor: sympy.Expr, node: Apply) -> None:
+        if divisor == 0:
+            raise EquationError("divides by zero", node.at)
+
+
+def _rational(value: float) -> sympy.Expr:
+    # as it is written: 0.04 is 1/25
+    fraction = Fraction(repr(value))
+    return sympy.Rational(fraction.numerator, fraction.denominator)
+
+
+def _ten_to(tens: Fraction) -> sympy.Expr:
+    if tens.denominator != 1:
+        raise DescriptionError("has a fractional power of ten", where="equations, units")
+    return sympy.Integer(10) ** int(tens)

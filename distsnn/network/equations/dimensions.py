@@ -1,0 +1,230 @@
+"""Units and their dimensions: a small table, since a neuron has but time, voltage and current.
+
+Every electrical unit is a product of powers of s, V and A, and a power of ten. Inside, values are
+in ms, mV and pA and what these make: pF, nS, GOhm, 1/ms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from typing import TypeAlias
+
+from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number, parse
+
+_PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
+# Powers of s, V and A.
+_BASE = {
+    "s": (1, 0, 0),
+    "V": (0, 1, 0),
+    "A": (0, 0, 1),
+    "S": (0, -1, 1),
+    "Ohm": (0, 1, -1),
+    "ohm": (0, 1, -1),
+    "F": (1, -1, 1),
+    "C": (1, 0, 1),
+    "Hz": (-1, 0, 0),
+}
+# ms, mV and pA as powers of ten of s, V and A.
+_OURS = (-3, -3, -12)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit: powers of ms, mV and pA, times a power of ten.
+
+    Parameters
+    ----------
+    powers : tuple of Fraction
+        Powers of ms, mV and pA.
+    tens : Fraction
+        Exponent of ten.
+    """
+
+    powers: tuple[Fraction, ...] = (Fraction(0),) * 3
+    tens: Fraction = Fraction(0)
+
+    def times(self, other: "Unit", power: Fraction | int = 1) -> "Unit":
+        """Return the product with a power of another unit."""
+        powers = zip(self.powers, other.powers, strict=True)
+        return Unit(tuple(a + power * b for a, b in powers), self.tens + power * other.tens)
+
+    def fits(self, other: "Unit") -> bool:
+        """Return whether both are units of the same dimension."""
+        return self.powers == other.powers
+
+    def __str__(self) -> str:
+        # the products that occur have names of their own
+        for name in ("1", "ms", "mV", "pA", "nS", "pF", "GOhm", "mV/ms", "pA/ms", "nS/ms", "1/ms"):
+            if _NAMED[name].powers == self.powers:
+                return name
+        named = zip(("ms", "mV", "pA"), self.powers, strict=True)
+        return "*".join(f"{name}**{power}" for name, power in named if power)
+
+
+ONE = Unit()
+
+
+def _table() -> dict[str, Unit]:
+    found = {"1": ONE, "spikes": ONE}
+    for prefix, tens in _PREFIXES.items():
+        for name, powers in _BASE.items():
+            less = sum(power * ours for power, ours in zip(powers, _OURS, strict=True))
+            found[prefix + name] = Unit(tuple(map(Fraction, powers)), Fraction(tens - less))
+    return found
+
+
+UNITS = _table()
+MS = UNITS["ms"]
+_NAMED = UNITS | {f"{top}/ms": UNITS[top].times(MS, -1) for top in ("mV", "pA", "nS", "1")}
+
+
+def parse_unit(at: Span) -> Unit:
+    """Read a unit, such as ``mV``, ``1/ms``, ``nS*mV`` or ``mV/ms**2``.
+
+    Raises
+    ------
+    EquationError
+        If it is none.
+    """
+    return _unit(parse(at))
+
+
+def unit_named(text: object, name: str) -> Unit:
+    """Return the unit that a text of its own stands for; `name` says what it is the unit of."""
+    source = Source(f"unit of {name}", text if isinstance(text, str) else repr(text))
+    return parse_unit(Span(source, 0, len(source.text)))
+
+
+def _unit(node: Node) -> Unit:
+    match node:
+        case Number(value=1.0):
+            return ONE
+        case Name(name=name):
+            if name not in UNITS:
+                raise unknown_at("unit", name, common_units(), node.at)
+            return UNITS[name]
+        case Apply(function="*", arguments=(left, right)):
+            return _unit(left).times(_unit(right))
+        case Apply(function="/", arguments=(left, right)):
+            return _unit(left).times(_unit(right), -1)
+        case Apply(function="**", arguments=(base, power)):
+            return ONE.times(_unit(base), _literal(power))
+    raise EquationError("not a unit", node.at, allowed="such as mV, 1/ms, nS*mV, spikes/s")
+
+
+def common_units() -> list[str]:
+    """Return the units that errors propose."""
+    return [
+        *("ms", "s", "mV", "V", "pA", "nA", "pF", "nF", "nS", "uS", "MOhm", "GOhm", "Hz"),
+        *("spikes", "1"),
+    ]
+
+
+def _literal(node: Node) -> Fraction:
+    """Return an exponent, which must be written out where the base has a unit."""
+    if isinstance(node, Number) and abs(node.value) <= 16:
+        return Fraction(node.value).limit_denominator(16)
+    raise EquationError(
+        "the power of something with a unit must be a number", node.at, allowed="-16 to 16"
+    )
+
+
+class Other(Enum):
+    """What an expression may have in place of a unit."""
+
+    ZERO = "a written 0, which fits any unit"
+    TRUTH = "a condition"
+
+
+ZERO, TRUTH = Other.ZERO, Other.TRUTH
+Kind: TypeAlias = Unit | Other
+
+
+def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
+    """Return the unit of an expression, or that it is a condition.
+
+    Parameters
+    ----------
+    node : Node
+        The expression.
+    units : mapping of str to Unit
+        The units of all names.
+
+    Raises
+    ------
+    EquationError
+        If a name is unknown or units do not fit; at the place in the text.
+    """
+    match node:
+        case Number(value=value):
+            return ONE if value else ZERO
+        case Name(name=name):
+            if name in units:
+                return units[name]
+            if name in UNITS:
+                return UNITS[name]
+            raise unknown_at("name", name, [*units], node.at)
+    function, arguments = node.function, node.arguments
+    kinds = [kind_of(one, units) for one in arguments]
+    logic = function in LOGIC
+    for index, (one, kind) in enumerate(zip(arguments, kinds, strict=True)):
+        wanted = logic or (function == "where" and index == 0)
+        if wanted != (kind is TRUTH):
+            what = "must be a condition" if wanted else "is a condition, not a number"
+            raise EquationError(f"this {what}", one.at, allowed="such as V_m >= V_th")
+    if logic:
+        return TRUTH
+    if function in ("*", "/"):
+        left, right = kinds
+        if isinstance(left, Unit) and isinstance(right, Unit):
+            return left.times(right, 1 if function == "*" else -1)
+        return ZERO
+    if function == "**":
+        return _power(node, kinds)
+    if function in ("exp", "exprel", "log"):
+        require(kinds[0], ONE, arguments[0].at, f"the argument of {function}")
+        return ONE
+    if function == "sqrt":
+        return ONE.times(kinds[0], Fraction(1, 2)) if isinstance(kinds[0], Unit) else ZERO
+    first = 1 if function == "where" else 0
+    same = _common(node, kinds, first)
+    return TRUTH if function in COMPARISONS else same
+
+
+def _power(node: Apply, kinds: list[Kind]) -> Kind:
+    base, exponent = kinds
+    require(exponent, ONE, node.arguments[1].at, "an exponent")
+    if not isinstance(base, Unit) or base.fits(ONE):
+        return ONE
+    return ONE.times(base, _literal(node.arguments[1]))
+
+
+def _common(node: Apply, kinds: list[Kind], first: int) -> Kind:
+    """Return the unit that arguments share, from the one at `first` on."""
+    found: Kind = ZERO
+    for one, kind in zip(node.arguments[first:], kinds[first:], strict=True):
+        if kind is ZERO:
+            continue
+        if isinstance(found, Unit) and isinstance(kind, Unit) and not found.fits(kind):
+            what = {"+": "added to", "-": "subtracted from"}.get(node.function)
+            what = f"{kind} cannot be {what} {found}" if what else f"{found} and {kind} do not fit"
+            raise EquationError(what, one.at, allowed=str(found))
+        if found is ZERO:
+            found = kind
+    return found
+
+
+def require(kind: Kind, unit: Unit, at: Span, what: str) -> None:
+    """Check that an expression has a unit.
+
+    Raises
+    ------
+    EquationError
+        If it has another.
+    """
+    if kind is ZERO or (isinstance(kind, Unit) and kind.fits(unit)):
+        return
+    given = "a condition" if kind is TRUTH else f"in {kind}"
+    raise EquationError(f"{what} is {given}", at, allowed=str(unit))

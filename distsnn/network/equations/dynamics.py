@@ -1,0 +1,276 @@
+"""What the texts of a model say, put together and checked: names, units, cycles."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.equations.dimensions import (
+    MS,
+    TRUTH,
+    UNITS,
+    Unit,
+    kind_of,
+    require,
+    unit_named,
+)
+from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.statements import Definition, read_assignments, read_equations
+from distsnn.network.equations.syntax import (
+    Apply,
+    Name,
+    Node,
+    check_text,
+    is_name,
+    is_word,
+    parse,
+)
+
+# The current of stimuli in equations.
+STIMULI = "I_stim"
+# What the model counts itself.
+REFRACTORY = "refractory"
+# Nodes of all right-hand sides, with sub-expressions put in.
+_LARGEST = 5000
+
+
+@dataclass(frozen=True)
+class Receptor:
+    """Where a receptor's input goes.
+
+    Attributes
+    ----------
+    state : str
+        The state variable that it is added to.
+    negative : bool
+        Whether it is subtracted.
+    """
+
+    state: str
+    negative: bool
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """A model's equations, checked.
+
+    Attributes
+    ----------
+    states : dict of str to Definition
+        Differential equations, in the order of the text.
+    derived : dict of str to Definition
+        Sub-expressions.
+    threshold : Node or None
+        Condition of a spike.
+    reset : list of (str, Node)
+        What state variables become at a spike, in this order.
+    units : dict of str to Unit
+        Units of states, sub-expressions, parameters and the current of stimuli.
+    receptors : dict of str to Receptor
+        Receptors.
+    held : tuple of str
+        State variables that rest during the refractory time.
+    """
+
+    states: dict[str, Definition]
+    derived: dict[str, Definition]
+    threshold: Node | None
+    reset: list[tuple[str, Node]]
+    units: dict[str, Unit]
+    receptors: dict[str, Receptor]
+    held: tuple[str, ...]
+
+    def uses(self, name: str) -> bool:
+        """Return whether an equation, the threshold or the reset uses a name."""
+        nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
+        nodes += [value for _, value in self.reset]
+        nodes += [self.threshold] if self.threshold is not None else []
+        return any(name in names_in(node) for node in nodes)
+
+
+def names_in(node: Node) -> list[str]:
+    """Return the names in an expression, in the order of the text."""
+    if isinstance(node, Name):
+        return [node.name]
+    if isinstance(node, Apply):
+        return [name for one in node.arguments for name in names_in(one)]
+    return []
+
+
+def read(
+    *,
+    equations: str,
+    threshold: str,
+    reset: str,
+    refractory: str,
+    hold: tuple[str, ...],
+    receptors: Mapping[str, str],
+    parameters: Mapping[str, str],
+    reserved: Iterable[str],
+) -> Dynamics:
+    """Read and check a model's texts.
+
+    Parameters
+    ----------
+    equations, threshold, reset : str
+        The texts.
+    refractory : str
+        Parameter that is the refractory time; empty without.
+    hold : tuple of str
+        State variables that rest during it; empty: the first that the threshold names.
+    receptors : mapping of str to str
+        State variable that each receptor's input is added to, or subtracted from after ``-``.
+    parameters : mapping of str to str
+        The parameters' units.
+    reserved : iterable of str
+        Names that a parameter cannot have.
+
+    Raises
+    ------
+    DescriptionError
+        For the first thing that is wrong; what is wrong in a text is an `EquationError`.
+    """
+    definitions = read_equations(Source("equations", equations))
+    states = {one.name.name: one for one in definitions if one.derivative}
+    derived = {one.name.name: one for one in definitions if not one.derivative}
+    units = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
+    for name in parameters:
+        if not is_name(name) or name in (*reserved, STIMULI, REFRACTORY):
+            raise DescriptionError("not a usable name", where="parameters", value=name)
+    taken = {*parameters, STIMULI, REFRACTORY}
+    for one in definitions:
+        if one.name.name in taken:
+            what = f"{one.name.name!r} is taken, or defined twice"
+            raise EquationError(what, one.name.at)
+        taken.add(one.name.name)
+        units[one.name.name] = one.unit
+    if not states:
+        raise DescriptionError(
+            "no differential equation", where="equations", allowed="dV_m/dt = ... : mV"
+        )
+    units[STIMULI] = UNITS["pA"]
+    for one in definitions:
+        what = f"the derivative of {one.name.name}" if one.derivative else one.name.name
+        unit = one.unit.times(MS, -1) if one.derivative else one.unit
+        require(kind_of(one.value, units), unit, one.value.at, what)
+    _check_cycles(derived)
+    _check_size([one.value for one in definitions], derived)
+    condition = _condition(Source("threshold", threshold), units)
+    return Dynamics(
+        states,
+        derived,
+        condition,
+        _resets(Source("reset", reset), units, states, condition),
+        units,
+        _receptors(receptors, states),
+        _held(refractory, hold, units, states, parameters, condition),
+    )
+
+
+def _check_cycles(derived: Mapping[str, Definition]) -> None:
+    graph = {
+        name: [used for used in names_in(one.value) if used in derived]
+        for name, one in derived.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        names = error.args[1]
+        at = derived[names[0]].name.at
+        raise EquationError(f"defined by itself: {' <- '.join(names)}", at) from None
+
+
+def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
+    sizes: dict[str, int] = {}
+
+    def size(node: Node) -> int:
+        if isinstance(node, Apply):
+            return 1 + sum(map(size, node.arguments))
+        if isinstance(node, Name) and node.name in derived:
+            if node.name not in sizes:
+                sizes[node.name] = size(derived[node.name].value)
+            return sizes[node.name]
+        return 1
+
+    for node in nodes:
+        if size(node) > _LARGEST:
+            raise EquationError("too large once its sub-expressions are put in", node.at)
+
+
+def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:
+    check_text(source)
+    if not source.code.strip():
+        return None
+    node = parse(Span(source, 0, len(source.text)))
+    if kind_of(node, units) is not TRUTH:
+        raise EquationError("must be a condition", node.at, allowed="such as V_m >= V_th")
+    return node
+
+
+def _resets(
+    source: Source,
+    units: Mapping[str, Unit],
+    states: Mapping[str, Definition],
+    condition: Node | None,
+) -> list[tuple[str, Node]]:
+    found = []
+    for name, value in read_assignments(source):
+        if name.name not in states:
+            raise unknown_at("state variable", name.name, [*states], name.at)
+        require(kind_of(value, units), units[name.name], value.at, name.name)
+        found.append((name.name, value))
+    if found and condition is None:
+        raise DescriptionError("a reset needs a threshold", where="reset")
+    return found
+
+
+def _receptors(
+    receptors: Mapping[str, str], states: Mapping[str, Definition]
+) -> dict[str, Receptor]:
+    found = {}
+    for name, target in receptors.items():
+        where = f"receptors, {name!r}"
+        if not is_word(name):
+            raise DescriptionError("not a usable name", where=where)
+        if not isinstance(target, str):
+            raise DescriptionError("must name a state variable", where=where, value=target)
+        state = target.removeprefix("-").strip()
+        if state not in states:
+            raise unknown("state variable", state, states, where=where)
+        found[name] = Receptor(state, target.startswith("-"))
+    return found
+
+
+def _held(
+    refractory: str,
+    hold: tuple[str, ...],
+    units: Mapping[str, Unit],
+    states: Mapping[str, Definition],
+    parameters: Mapping[str, str],
+    condition: Node | None,
+) -> tuple[str, ...]:
+    for name in hold:
+        if name not in states:
+            raise unknown("state variable", name, states, where="hold")
+    if not refractory:
+        if hold:
+            raise DescriptionError("needs a refractory time", where="hold", value=", ".join(hold))
+        return ()
+    if refractory not in parameters:
+        raise unknown("parameter", refractory, parameters, where="refractory")
+    if units[refractory] != MS:
+        raise DescriptionError(
+            "must be a time in ms", where="refractory", value=parameters[refractory], allowed="ms"
+        )
+    if condition is None:
+        raise DescriptionError("a refractory time needs a threshold", where="refractory")
+    if hold:
+        return hold
+    for name in names_in(condition):
+        if name in states:
+            return (name,)
+    raise DescriptionError(
+        "the threshold names no state variable: say which rest during the refractory time",
+        where="hold",
+        allowed=", ".join(states),
+    )

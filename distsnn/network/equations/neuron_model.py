@@ -1,0 +1,299 @@
+"""Neuron models that a user writes as equations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.checks import Range, as_integer, as_number
+from distsnn.network.distributions import Distribution
+from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics, read
+from distsnn.network.model import Neuron, Parameter, State, declared
+from distsnn.network.values import Value, as_value
+
+if TYPE_CHECKING:
+    from distsnn.network.equations.analysis import Analysis
+
+# A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
+ParameterSpec = tuple[float | Distribution, str, str]
+
+
+class EquationNeuron(Neuron):
+    """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values.
+
+    Attributes
+    ----------
+    model : NeuronModel
+        The equations.
+    """
+
+    model: ClassVar["NeuronModel"]
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple["NeuronModel", dict[str, Value]]]:
+        # the class is made at run time, where pickle finds none
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return _called, (self.model, values)
+
+
+def _called(model: "NeuronModel", values: dict[str, Value]) -> Any:
+    return model(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronModel(Description):
+    """A neuron model written as equations.
+
+    It stands wherever a built-in model does. Called, it gives neurons with other values of its
+    parameters: ``model(tau_m=20.0)``; values may be arrays and distributions, as with built-ins.
+
+    Parameters
+    ----------
+    equations : str
+        Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
+        for sub-expressions. The current of stimuli is ``I_stim`` (pA).
+    threshold : str
+        Condition of a spike; empty: it never spikes.
+    reset : str
+        Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
+        by line ends or semicolons and done in this order.
+    refractory : str
+        Parameter that is the refractory time: so long after a spike there is none, and the held
+        variables rest; empty: there is none.
+    hold : str or sequence of str
+        State variables that rest during the refractory time; by default the first that the
+        threshold names.
+    receptors : mapping of str to str
+        State variable that each receptor's weights are added to; with a ``-`` before its name they
+        are subtracted.
+    signed_receptors : pair of str, optional
+        Receptors of weights >= 0 and < 0 where a projection names none.
+    parameters : mapping of str to (value, unit) or (value, unit, range)
+        Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
+    initial : mapping of str to float or str
+        Initial values of state variables, in their units: numbers, or names of parameters; 0 for
+        the others.
+    method : {"auto", "exact", "exponential_euler", "euler", "rk2", "rk4"}
+        Scheme for all equations. With "auto" those that are linear with constant coefficients are
+        integrated exactly, the others by exponential Euler where each is linear in its own
+        variable, else by RK4.
+    substeps : int
+        Parts that a step is integrated in; the threshold is tested after each.
+    name : str
+        Name in errors and in the table of a run's populations.
+
+    Raises
+    ------
+    DescriptionError
+        If something is wrong; for a text the error shows the place.
+
+    Notes
+    -----
+    A state variable whose initial value is a parameter is kept as the difference from it: float32
+    then resolves a potential near rest better.
+    """
+
+    equations: str
+    threshold: str = ""
+    reset: str = ""
+    refractory: str = ""
+    hold: tuple[str, ...] = ()
+    receptors: Mapping[str, str] = field(default_factory=dict)
+    signed_receptors: tuple[str, str] | None = None
+    parameters: Mapping[str, ParameterSpec] = field(default_factory=dict)
+    initial: Mapping[str, float | str] = field(default_factory=dict)
+    method: str = "auto"
+    substeps: int = 1
+    name: str = "equations"
+
+    def __post_init__(self) -> None:
+        for one in ("equations", "threshold", "reset", "refractory", "method", "name"):
+            if not isinstance(getattr(self, one), str):
+                raise DescriptionError("must be text", where=one, value=getattr(self, one))
+        if not self.name.isidentifier():
+            raise DescriptionError("must be a name", where="name", value=self.name)
+        for one in ("receptors", "parameters", "initial"):
+            if not isinstance(getattr(self, one), Mapping):
+                raise DescriptionError("must be a mapping", where=one, value=getattr(self, one))
+        hold = (self.hold,) if isinstance(self.hold, str) else tuple(self.hold)
+        signed = None if self.signed_receptors is None else tuple(self.signed_receptors)
+        self._fill(
+            hold=hold,
+            receptors=FrozenMapping(self.receptors),
+            signed_receptors=signed,
+            parameters=FrozenMapping(
+                {name: _parameter(name, given) for name, given in self.parameters.items()}
+            ),
+            substeps=as_integer(self.substeps, where="substeps", low=1, high=10_000),
+        )
+        self._fill(initial=FrozenMapping(self._checked_initial()))
+        if signed is not None:
+            if len(signed) != 2:
+                raise DescriptionError(
+                    "must be two receptors", where="signed_receptors", value=signed
+                )
+            for one in signed:
+                if one not in self.receptors:
+                    raise unknown("receptor", one, self.receptors, where="signed_receptors")
+        if self.analysis.others == [] and self.substeps > 1:
+            raise DescriptionError(
+                "all equations are integrated exactly: parts of a step change nothing",
+                where="substeps",
+                value=self.substeps,
+                allowed="1",
+            )
+
+    def _checked_initial(self) -> dict[str, float | str]:
+        found: dict[str, float | str] = {}
+        units = self.dynamics.units
+        for name, given in self.initial.items():
+            where = f"initial, {name!r}"
+            if name not in self.dynamics.states:
+                raise unknown("state variable", name, self.dynamics.states, where=where)
+            if not isinstance(given, str):
+                found[name] = as_number(given, where=where)
+                continue
+            if given not in self.parameters:
+                raise unknown("parameter", given, self.parameters, where=where)
+            if units[given] != units[name]:
+                raise DescriptionError(
+                    "the parameter has another unit",
+                    where=where,
+                    value=self.parameters[given][1],
+                    allowed=self.dynamics.states[name].unit_text,
+                )
+            found[name] = given
+        return found
+
+    @cached_property
+    def dynamics(self) -> Dynamics:
+        """The texts, read and checked."""
+        return read(
+            equations=self.equations,
+            threshold=self.threshold,
+            reset=self.reset,
+            refractory=self.refractory,
+            hold=self.hold,
+            receptors=self.receptors,
+            parameters={name: spec[1] for name, spec in self.parameters.items()},
+            reserved=dir(EquationNeuron),
+        )
+
+    @cached_property
+    def relative(self) -> dict[str, str]:
+        """State variables that are kept as the difference from a parameter."""
+        return {name: start for name, start in self.initial.items() if isinstance(start, str)}
+
+    @cached_property
+    def analysis(self) -> "Analysis":
+        """Which equations are linear, and how they are integrated."""
+        # sympy takes a quarter of a second to import: whoever has no equations need not wait
+        from distsnn.network.equations.analysis import analyse
+
+        return analyse(self.dynamics, self.relative, self.method)
+
+    @property
+    def scheme(self) -> str:
+        """What is integrated how, e.g. ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
+        return self.analysis.scheme
+
+    @property
+    def neuron(self) -> type[EquationNeuron]:
+        """The class of neurons with this model's parameters as fields."""
+        return _neuron_class(self)
+
+    def __call__(self, **values: Any) -> EquationNeuron:
+        """Return neurons of this model.
+
+        Parameters
+        ----------
+        **values : float, array_like (n,) or Distribution
+            Parameters that differ from their defaults.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such parameter, or a value is not valid.
+        """
+        return self.neuron(**values)
+
+
+@cache  # equal models share a class, so that their neurons compare equal
+def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
+    dynamics = model.dynamics
+    states = {
+        name: State(one.unit_text, one.text, model.initial.get(name, 0.0), model.relative.get(name))
+        for name, one in dynamics.states.items()
+    }
+    if model.refractory:
+        states[REFRACTORY] = State("steps", "steps left of the refractory time", integer=True)
+    targets = [dynamics.states[one.state].unit_text for one in dynamics.receptors.values()]
+    attributes = {
+        "__module__": __name__,
+        "__doc__": model.equations,
+        "model": model,
+        "name": model.name,
+        "states": states,
+        "receptors": tuple(model.receptors),
+        "signed_receptors": model.signed_receptors,
+        "weight_unit": ", ".join(dict.fromkeys(targets)),
+        "accepts_current": dynamics.uses(STIMULI),
+    }
+    parameters = []
+    for name, (default, unit, text) in model.parameters.items():
+        allowed, is_time = _range(text, where=f"parameters, {name!r}"), name == model.refractory
+        if is_time:
+            allowed = replace(allowed, low=max(allowed.low, 0.0))
+        known = Parameter(unit, f"parameter of {model.name}", allowed, on_grid=is_time)
+        parameters.append((name, Value, declared(default, known)))
+    return make_dataclass(
+        model.name,
+        parameters,
+        bases=(EquationNeuron,),
+        namespace=attributes,
+        frozen=True,
+        eq=False,
+    )
+
+
+def _parameter(name: str, given: Any) -> ParameterSpec:
+    where = f"parameters, {name!r}"
+    spec = tuple(given) if isinstance(given, tuple | list) else ()
+    if len(spec) not in (2, 3) or not all(isinstance(one, str) for one in spec[1:]):
+        raise DescriptionError(
+            "must be a value with its unit",
+            where=where,
+            value=given,
+            allowed='such as (10.0, "ms") or (10.0, "ms", "> 0")',
+        )
+    value = as_value(spec[0], where=where)
+    if isinstance(value, np.ndarray):
+        raise DescriptionError(
+            "a default is one value for all neurons",
+            where=where,
+            allowed=f"a number or a distribution; arrays by model({name}=...)",
+        )
+    allowed = spec[2] if len(spec) == 3 else ""
+    _range(allowed, where=where)
+    return value, spec[1], allowed
+
+
+def _range(text: str, *, where: str) -> Range:
+    """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
+    bounds: dict[str, Any] = {}
+    for part in text.split("and") if text.strip() else ():
+        sign = part.strip().rstrip("+-.0123456789eE ")
+        side = {">": "low", ">=": "low", "<": "high", "<=": "high"}.get(sign)
+        try:
+            bound = float(part.strip().removeprefix(sign))
+        except ValueError:
+            side = None
+        if side is None or side in bounds:
+            raise DescriptionError(
+                "not a range", where=where, value=text, allowed='such as "> 0" or ">= 0 and < 1"'
+            )
+        bounds[side], bounds[f"open_{side}"] = bound, "=" not in sign
+    return Range(**bounds)

@@ -1,0 +1,107 @@
+"""A user's text, places in it, and errors that show the place."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+from distsnn.errors import DescriptionError, nearest
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that a user wrote.
+
+    Parameters
+    ----------
+    name : str
+        What it is, e.g. ``"equations"``.
+    text : str
+        The text.
+    """
+
+    name: str
+    text: str
+
+    @cached_property
+    def code(self) -> str:
+        """The text with blanks in place of comments; positions are those of the text."""
+        lines = self.text.split("\n")
+        return "\n".join(line.partition("#")[0].ljust(len(line)) for line in lines)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts = [0]
+        for line in self.text.split("\n"):
+            starts.append(starts[-1] + len(line) + 1)
+        return starts
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Return line and column of a position, both from 1."""
+        line = min(bisect_right(self._starts, position), len(self._starts) - 1)
+        return line, position - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """Return a line of the text, from 1."""
+        return self.text[self._starts[number - 1] : self._starts[number] - 1]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a text: positions ``start`` to ``stop``, the last not included."""
+
+    source: Source
+    start: int
+    stop: int
+
+    @property
+    def text(self) -> str:
+        """What is written there, without comments."""
+        return self.source.code[self.start : self.stop]
+
+    def marked(self) -> str:
+        """Return the line where it starts and, below, carets under the piece."""
+        number, column = self.source.place(self.start)
+        line = self.source.line(number)
+        width = max(1, min(self.stop, self.start - column + 1 + len(line)) - self.start)
+        # a tab stays one, so that the carets stand where they should
+        before = "".join("\t" if one == "\t" else " " for one in line[: column - 1])
+        return f"    {line}\n    {before}{'^' * width}"
+
+
+class EquationError(DescriptionError):
+    """An error at a place in a user's text; its message ends with the line and carets below it.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    at : Span
+        Where.
+    allowed : str, optional
+        What is allowed instead.
+    nearest : str, optional
+        The nearest valid name.
+
+    Attributes
+    ----------
+    line, column : int
+        The place, from 1.
+    """
+
+    def __init__(
+        self, what: str, at: Span, *, allowed: str = "", nearest: str | None = None
+    ) -> None:
+        self.line, self.column = at.source.place(at.start)
+        where = f"{at.source.name}, line {self.line}, column {self.column}"
+        super().__init__(what, where=where, allowed=allowed, nearest=nearest)
+        self.args = (f"{self.args[0]}\n{at.marked()}",)
+
+
+def unknown_at(kind: str, name: str, names: list[str], at: Span) -> EquationError:
+    """Return the error for a name that is not among `names`, with its nearest match."""
+    return EquationError(
+        f"unknown {kind} {name!r}",
+        at,
+        allowed=", ".join(sorted(names)) or "none",
+        nearest=nearest(name, names),
+    )

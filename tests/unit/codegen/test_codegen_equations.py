@@ -1,0 +1,421 @@
+"""Kernels made from equations against plain numpy, built-in models and themselves."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from kernel_calls import NeuronCall
+from own_models import ADEX, COBA, IZHIKEVICH, LIF
+from scipy.linalg import expm
+
+from distsnn.codegen.equations import kernel_of, kernel_text
+from distsnn.codegen.update import neuron_kernel
+from distsnn.errors import DescriptionError
+from distsnn.network import NeuronModel
+
+Floats = npt.NDArray[np.float64]
+States = dict[str, Floats]
+Slopes = Callable[[States, dict[str, Floats], Floats], States]
+
+DT = 0.1
+PIPED: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+
+
+def _adex(s: States, p: dict[str, Floats], current: Floats) -> States:
+    v = np.minimum(s["V_m"], p["V_peak"])
+    spike = p["g_L"] * p["Delta_T"] * np.exp((v - p["V_th"]) / p["Delta_T"])
+    synapses = s["g_ex"] * (p["E_ex"] - v) + s["g_in"] * (p["E_in"] - v)
+    total = -p["g_L"] * (v - p["E_L"]) + spike + synapses - s["w"] + p["I_e"] + current
+    return {
+        "V_m": total / p["C_m"],
+        "w": (p["a"] * (v - p["E_L"]) - s["w"]) / p["tau_w"],
+        "g_ex": -s["g_ex"] / p["tau_syn_ex"],
+        "g_in": -s["g_in"] / p["tau_syn_in"],
+    }
+
+
+def _izhikevich(s: States, p: dict[str, Floats], current: Floats) -> States:
+    v, u = s["V_m"], s["U_m"]
+    return {
+        "V_m": 0.04 * v * v + 5.0 * v + 140.0 - u + p["I_e"] + current,
+        "U_m": p["a"] * (p["b"] * v - u),
+    }
+
+
+def _coba(s: States, p: dict[str, Floats], current: Floats) -> States:
+    v = s["V_m"]
+    leak = p["g_L"] * (p["E_L"] - v) + p["I_e"] + current
+    synapses = s["g_ex"] * (p["E_ex"] - v) + s["g_in"] * (p["E_in"] - v)
+    return {
+        "V_m": (leak + synapses) / p["C_m"],
+        "g_ex": -s["g_ex"] / p["tau_syn_ex"],
+        "g_in": -s["g_in"] / p["tau_syn_in"],
+    }
+
+
+SLOPES: dict[str, Slopes] = {
+    "own_adex": _adex,
+    "own_izhikevich": _izhikevich,
+    "own_coba": _coba,
+}
+
+
+def _advanced(
+    scheme: str, slopes: Callable[[States, float], States], s: States, h: float
+) -> States:
+    """Advance by one part with a textbook scheme; `slopes` takes the time within the part."""
+
+    def moved(k: States, time: float) -> States:
+        return {name: value + time * k[name] for name, value in s.items()}
+
+    first = slopes(s, 0.0)
+    if scheme == "euler":
+        return moved(first, h)
+    second = slopes(moved(first, h / 2), h / 2)
+    if scheme == "rk2":
+        return moved(second, h)
+    third = slopes(moved(second, h / 2), h / 2)
+    fourth = slopes(moved(third, h), h)
+    mean = {n: (first[n] + 2 * second[n] + 2 * third[n] + fourth[n]) / 6 for n in s}
+    return moved(mean, h)
+
+
+class Reference:
+    """Neurons of a model in numpy, float64."""
+
+    def __init__(self, model: NeuronModel, p: dict[str, Floats], states: States) -> None:
+        self.model, self.p, self.states = model, p, states
+        self.slopes = SLOPES[model.name]
+        self.refractory = np.zeros(next(iter(states.values())).size)
+        self.decaying = ["g_ex", "g_in"] if "exact" in model.scheme else []
+
+    def _part(self, current: Floats, h: float) -> None:
+        held, s = self.refractory > 0, self.states
+        decays = {n: np.exp(-h / self.p[f"tau_syn_{n[2:]}"]) for n in self.decaying}
+
+        def slopes(given: States, time: float) -> States:
+            exact = {n: s[n] * decays[n] ** (time / h) for n in self.decaying}
+            found = self.slopes(given | exact, self.p, current)
+            if self.model.refractory:
+                found["V_m"] = np.where(held, 0.0, found["V_m"])
+            return found
+
+        if "exponential_euler" in self.model.scheme:
+            # of the leaky neuron's own equation; conductances as the step begins
+            first = slopes(s, 0.0)
+            rate = -(self.p["g_L"] + s["g_ex"] + s["g_in"]) / self.p["C_m"]
+            new = dict(s) | {"V_m": s["V_m"] + first["V_m"] * np.expm1(h * rate) / rate}
+            if not self.decaying:
+                for n in ("g_ex", "g_in"):
+                    new[n] = s[n] * np.exp(-h / self.p[f"tau_syn_{n[2:]}"])
+        else:
+            new = _advanced(self.model.scheme.split(":")[-2].split()[-1], slopes, s, h)
+        new |= {n: s[n] * decays[n] for n in self.decaying}
+        self.states = new
+
+    def _test(self, after: float) -> npt.NDArray[np.bool_]:
+        s, p = self.states, self.p
+        least = p["V_peak"] if "V_peak" in p else p["V_th"]
+        spiked = (s["V_m"] >= least) & (self.refractory == 0)
+        s["V_m"] = np.where(spiked, p["c"] if "c" in p else p["V_reset"], s["V_m"])
+        if "w" in s:
+            s["w"] = np.where(spiked, s["w"] + p["b"], s["w"])
+        if "U_m" in s:
+            s["U_m"] = np.where(spiked, s["U_m"] + p["d"], s["U_m"])
+        if self.model.refractory:
+            steps = np.rint(p["t_ref"] / DT)
+            self.refractory = np.where(
+                spiked, np.where(steps > 0, steps + after, 0), self.refractory
+            )
+        return spiked
+
+    def step(self, inputs: States, current: Floats) -> npt.NDArray[np.int64]:
+        parts = self.model.substeps
+        spiked = np.zeros(self.refractory.size, bool)
+        for part in range(parts):
+            self._part(current, DT / parts)
+            if part < parts - 1:
+                spiked |= self._test(1.0)
+        held = self.refractory > 0
+        for receptor, values in inputs.items():
+            target = self.model.receptors[receptor]
+            name, sign = target.removeprefix("-"), -1.0 if target.startswith("-") else 1.0
+            rests = held & (name == "V_m")
+            added = self.states[name] + sign * values
+            self.states[name] = np.where(rests, self.states[name], added)
+        # a neuron that was held in this step does not spike at its end
+        before, self.refractory = self.refractory, np.maximum(self.refractory - 1, 0)
+        counted, self.refractory = self.refractory, before
+        last = self._test(0.0)
+        self.refractory = np.where(last, self.refractory, counted)
+        return np.flatnonzero(spiked | last)
+
+
+MODELS = {
+    "adex": ADEX,
+    "adex, exact and rk4": replace(ADEX, method="auto"),
+    "adex, refractory": replace(
+        ADEX, parameters={**ADEX.parameters, "t_ref": (0.5, "ms")}, substeps=3
+    ),
+    "izhikevich": IZHIKEVICH,
+    "izhikevich, rk2": replace(IZHIKEVICH, method="rk2", substeps=2),
+    "coba": COBA,
+    "coba, exponential euler": replace(COBA, method="exponential_euler", substeps=2),
+}
+DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
+WEIGHTS = {"own_adex": 30, "own_izhikevich": 3, "own_coba": 6}
+
+
+def _parameters(model: NeuronModel, n: int | None, seed: int) -> dict[str, Floats]:
+    rng = np.random.default_rng(seed)
+    found = {name: np.asarray(spec[0], float) for name, spec in model.parameters.items()}
+    found["I_e"] = np.asarray(DRIVE.get(model.name, 500.0))
+    if n is None:
+        return found
+    spread = {name: value * rng.uniform(0.97, 1.03, n) for name, value in found.items()}
+    if "t_ref" in spread:
+        spread["t_ref"] = np.rint(spread["t_ref"] / DT) * DT
+    return spread
+
+
+def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
+    relative = model().states[name].relative_to
+    return p[relative] if relative else np.zeros(())
+
+
+@pytest.mark.parametrize(
+    ("name", "per_neuron"),
+    [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)],
+)
+def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
+    model, n = MODELS[name], 70
+    rng = np.random.default_rng(3)
+    p = _parameters(model, n if per_neuron else None, 4)
+    one = NeuronCall(
+        kernel_of(model), p, n, current=True, quanta=dict.fromkeys(model.receptors, 0.25)
+    )
+    offset = {state: _offset(model, state, p) for state in model.dynamics.states}
+    start = {"V_m": rng.uniform(-68.0, -58.0, n)}
+    if "U_m" in offset:
+        start["U_m"] = np.full(n, -13.0)
+    zero = np.zeros(n)
+    each = {key: np.broadcast_to(value, n) for key, value in p.items()}
+    reference = Reference(model, each, {state: start.get(state, zero) for state in offset})
+    total = 0
+    for state, values in reference.states.items():
+        one.states[state][:n] = values - offset[state]
+    for k in range(700):
+        inputs = {}
+        for receptor, row in one.rows.items():
+            sign = -1 if receptor == "in" else 1
+            weights = rng.integers(0, WEIGHTS[model.name], n)
+            row[0, :n] = sign * weights * (rng.random(n) < 0.1)
+            inputs[receptor] = 0.25 * row[0, :n]
+        current = rng.normal(0.0, 0.1 * DRIVE[model.name], n)
+        one.current[:n] = current
+        np.testing.assert_array_equal(one.step(k), spiked := reference.step(inputs, current))
+        total += spiked.size
+        for state, values in reference.states.items():
+            found = one.states[state][:n] + offset[state]
+            np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-10, err_msg=state)
+            # what is left of rounding must not grow into a spike's step
+            reference.states[state] = found
+        if model.refractory:
+            np.testing.assert_array_equal(one.states["refractory"][:n], reference.refractory)
+    assert total > n
+
+
+@pytest.mark.parametrize(("precision", "per_neuron"), [("float32", False), ("float64", True)])
+def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> None:
+    n, rng = 200, np.random.default_rng(5)
+    p = _parameters(LIF, n if per_neuron else None, 6)
+    built_in = NeuronCall("iaf_psc_exp", p, n, precision=precision, current=True)
+    own = NeuronCall(kernel_of(LIF), p, n, precision=precision, current=True)
+    total = 0
+    for k in range(1500):
+        for a, b in zip(built_in.rows.values(), own.rows.values(), strict=True):
+            a[0, :n] = b[0, :n] = rng.integers(-300, 500, n) * (rng.random(n) < 0.1)
+        built_in.current[:n] = own.current[:n] = rng.normal(0.0, 50.0, n)
+        gids = built_in.step(k)
+        np.testing.assert_array_equal(own.step(k), gids)
+        total += gids.size
+    assert total > 5 * n
+    atol = 1e-3 if precision == "float32" else 1e-9
+    for name, values in built_in.states.items():
+        np.testing.assert_allclose(own.states[name], values, rtol=0, atol=atol)
+
+
+def _spike_steps(one: NeuronCall, current: Floats, loops: int) -> dict[int, list[int]]:
+    """Return the steps of each neuron's spikes under a constant current."""
+    one.current[: current.size] = current
+    found: dict[int, list[int]] = {k: [] for k in range(current.size)}
+    for loop in range(loops):
+        for gid in one.step(loop):
+            found[int(gid)].append(loop)
+    return found
+
+
+def test_an_own_izhikevich_is_the_built_in_one() -> None:
+    n, rng = 200, np.random.default_rng(7)
+    p = _parameters(IZHIKEVICH, n, 8)
+    rest = {"V_min": np.asarray(-1e30), "consistent_integration": np.ones(())}
+    quanta = {"delta": 0.25}
+    built_in = NeuronCall("izhikevich", p | rest, n, current=True, quanta=quanta)
+    own = NeuronCall(kernel_of(IZHIKEVICH), p, n, current=True, quanta=quanta)
+    for one in (built_in, own):
+        one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
+    total = 0
+    for k in range(2000):
+        weights = rng.integers(-8, 12, n) * (rng.random(n) < 0.1)
+        for one in (built_in, own):
+            one.rows["delta"][0, :n] = weights
+        gids = built_in.step(k)
+        np.testing.assert_array_equal(own.step(k), gids)
+        total += gids.size
+        # what is left of rounding must not grow into a spike's step
+        for name, values in own.states.items():
+            np.testing.assert_allclose(values, built_in.states[name], rtol=1e-10, atol=1e-10)
+            values[:] = built_in.states[name]
+    assert total > 3 * n
+
+
+def test_an_own_adaptive_neuron_spikes_as_the_built_in_one() -> None:
+    # Runge-Kutta of order 4 and the built-in's implicit rule: the same where both have converged
+    current = np.linspace(600.0, 2500.0, 30)
+    shared = {name: np.asarray(float(spec[0])) for name, spec in ADEX.parameters.items()}
+    built_in = NeuronCall(
+        "aeif_cond_exp", shared | {"substeps": np.asarray(50.0)}, 64, current=True
+    )
+    model = replace(ADEX, method="auto", substeps=50)
+    own = NeuronCall(kernel_of(model), shared, 64, current=True)
+    expected, found = (_spike_steps(one, current, 2000) for one in (built_in, own))
+    assert sum(map(len, expected.values())) > 200
+    for neuron, steps in expected.items():
+        assert len(found[neuron]) == len(steps)
+        np.testing.assert_allclose(found[neuron], steps, rtol=0, atol=1)
+
+
+def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
+    model = NeuronModel(
+        """
+        dV_m/dt = (E - V_m)/tau - w : mV
+        dw/dt = a*V_m/ms - w/tau_w : mV/ms
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        parameters={
+            "E": (20.0, "mV"),
+            "tau": (10.0, "ms"),
+            "a": (0.01, "1/ms"),
+            "tau_w": (30.0, "ms"),
+            "V_th": (5.0, "mV"),
+            "V_reset": (2.0, "mV"),
+            "t_ref": (3.0, "ms"),
+        },
+    )
+    assert model.scheme == "exact: V_m, w"
+    free = expm(DT * np.array([[-0.1, -1.0, 2.0], [0.01, -1 / 30, 0.0], [0.0, 0.0, 0.0]]))
+    rests = expm(DT * np.array([[0.0, 0.0, 0.0], [0.01, -1 / 30, 0.0], [0.0, 0.0, 0.0]]))
+    values = {name: np.asarray(spec[0]) for name, spec in model.parameters.items()}
+    one = NeuronCall(kernel_of(model), values, 64)
+    x, left, spikes = np.array([0.0, 0.0, 1.0]), 0, 0
+    for k in range(400):
+        x = (rests if left else free) @ x
+        spiked = x[0] >= 5.0 and not left
+        left = 30 if spiked else max(0, left - 1)
+        x[0] = 2.0 if spiked else x[0]
+        spikes += spiked
+        assert (one.step(k).size > 0) == spiked
+        assert one.states["V_m"][0] == pytest.approx(x[0], rel=1e-12)
+        assert one.states["w"][0] == pytest.approx(x[1], rel=1e-12)
+    assert spikes >= 5
+
+
+def test_functions_mean_what_they_say() -> None:
+    model = NeuronModel(
+        """
+        y = exp(-x) + exprel(x) + log(x + 3) - sqrt(abs(x)) + min(x, 1, 2*x) * max(x, -1) : 1
+        z = clip(x, -0.5, 0.5)**3 + (x + 4)**1.7 + (x + 4)**-2 + (x + 4)**0.5 : 1
+        q = where(x > 0 and not x >= 1 or x < -1.5, y, z) : 1
+        dx/dt = (k - x)/ms : 1
+        df/dt = (q - f)/ms : 1
+        """,
+        parameters={"k": (0.0, "1")},
+        method="euler",
+    )
+    n = 256
+    x = np.linspace(-2.0, 2.0, n)
+    x[0] = 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        exprel = np.where(x == 0.0, 1.0, np.expm1(x) / x)
+    y = np.exp(-x) + exprel + np.log(x + 3) - np.sqrt(np.abs(x))
+    y += np.minimum(np.minimum(x, 1), 2 * x) * np.maximum(x, -1)
+    z = np.clip(x, -0.5, 0.5) ** 3 + (x + 4) ** 1.7 + (x + 4.0) ** -2 + np.sqrt(x + 4)
+    q = np.where(((x > 0) & ~(x >= 1)) | (x < -1.5), y, z)
+    for precision, rtol in (("float64", 1e-13), ("float32", 3e-6)):
+        one = NeuronCall(kernel_of(model), {"k": np.zeros(())}, n, precision=precision)
+        one.states["x"][:] = x
+        one.step(0)
+        np.testing.assert_allclose(one.states["f"], DT * q, rtol=rtol)
+        np.testing.assert_allclose(one.states["x"], 0.9 * x, rtol=rtol)
+
+
+@pytest.mark.parametrize("model", [ADEX, COBA, LIF], ids=lambda model: model.name)
+def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
+    kernel = neuron_kernel(kernel_of(model))
+    real, states = np.float32(0.5), model.dynamics.states
+    constants = [np.int32(1) if kind == "count" else real for kind in kernel.CONSTANTS.values()]
+    for name, inputs in {"integrate": 0, "step": len(model.receptors)}.items():
+        if name == "integrate" and model.substeps == 1:
+            continue
+        function = getattr(kernel, name)
+        function(*[real] * len(states), np.int32(0), *[real] * (inputs + 1), *constants)
+        found = {
+            tuple(map(str, one.return_type))
+            for one in function.nopython_signatures
+            if str(one.args[0]) == "float32"
+        }
+        assert found == {(*["float32"] * len(states), "int32", "bool")}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", [LIF, COBA], ids=["lif", "coba"])
+def test_silent_neurons_end_at_zero_not_on_denormals(model: NeuronModel, precision: str) -> None:
+    values = _parameters(model, None, 0) | {"I_e": np.zeros(())}
+    one = NeuronCall(kernel_of(model), values, 64, precision=precision)
+    one.states["V_m"][:] = 3.0
+    for row in one.rows.values():
+        row[:] = 1
+    least = np.finfo(precision).tiny
+    for k in range(20_000):
+        one.step(k)
+        if k % 100 == 0:
+            for name in model.dynamics.states:
+                values = np.abs(one.states[name])
+                assert np.all((values == 0.0) | (values >= least)), (name, k)
+    assert not any(one.states[name].any() for name in model.dynamics.states)
+
+
+def test_the_text_is_the_same_in_every_process() -> None:
+    code = (
+        "from own_models import *; from distsnn.codegen.equations import kernel_text; "
+        "print(*map(kernel_text, (LIF, ADEX, IZHIKEVICH, COBA)), sep='', end='')"
+    )
+    own = "".join(map(kernel_text, (LIF, ADEX, IZHIKEVICH, COBA)))
+    for seed in ("1", "2"):
+        paths = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        made = subprocess.run([sys.executable, "-c", code], env=os.environ | paths, **PIPED)
+        assert made.stdout == own
+
+
+def test_a_number_beyond_float64_is_an_error() -> None:
+    model = NeuronModel("dx/dt = 1e300*x*y*1e300/ms : 1\ndy/dt = -y/ms : 1", method="euler")
+    with pytest.raises(DescriptionError, match="too large"):
+        kernel_text(model)
