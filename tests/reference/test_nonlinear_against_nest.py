@@ -75,7 +75,7 @@ class Case:
 GATES = {name: HhCondExpTraub.states[name].default for name in ("Act_m", "Inact_h", "Act_n")}
 GATES["V_m"] = -75.0
 # a spike is found to a part of a step, and twenty of them add up
-FINE = {"substeps": 200}
+FINE = {"substeps": 100}
 SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
 CASES = {
     "iaf_cond_exp": Case(IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),

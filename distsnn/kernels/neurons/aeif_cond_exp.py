@@ -26,6 +26,8 @@ CONSTANTS = {
     "a": "real",
     "v_peak": "real",
     "v_reset": "real",
+    "i_reset": "real",
+    "goes_on": "real",
     "b": "real",
     "n_ref": "count",
 }
@@ -40,20 +42,23 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
     h = dt / p["substeps"]
     n_ref = np.rint(p["t_ref"] / dt)
     smooth = p["Delta_T"] > 0.0
+    i_spike, slope = p["g_L"] * p["Delta_T"], 1.0 / np.where(smooth, p["Delta_T"], np.inf)
     return {
         "substeps": p["substeps"],
         "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
         "half_decay_in": exp_array(-0.5 * h / p["tau_syn_in"]),
         "g_l": p["g_L"],
         "i_e": p["I_e"],
-        "i_spike": p["g_L"] * p["Delta_T"],
-        "slope": 1.0 / np.where(smooth, p["Delta_T"], np.inf),
+        "i_spike": i_spike,
+        "slope": slope,
         "v_soft": p["V_th"] - p["E_L"],
         "h_c": h / p["C_m"],
         "h_w": h / p["tau_w"],
         "a": p["a"],
         "v_peak": np.where(smooth, p["V_peak"], p["V_th"]) - p["E_L"],
         "v_reset": p["V_reset"] - p["E_L"],
+        "i_reset": i_spike * exp_array(slope * (p["V_reset"] - p["V_th"])),
+        "goes_on": n_ref == 0.0,
         "b": p["b"],
         # counted down once more at the end of the step of the spike
         "n_ref": n_ref + (n_ref > 0),
@@ -81,6 +86,8 @@ def advanced(
     a,
     v_peak,
     v_reset,
+    i_reset,
+    goes_on,
     b,
     n_ref,
 ):
@@ -101,9 +108,13 @@ def advanced(
     v_mid = _HALF * (v + new) if moves else v
     w = w + h_w * (a * v_mid - w_mid)
     v = new if moves else v
+    w = w + b if spiked else w
+    # the rest of the part after the spike, unless V_m rests then
+    left = goes_on * (_ONE - _ONE / growth) if growth > _ONE else _ZERO
+    again = v_reset + left * (h_c * (i + i_reset - w - g * v_reset))
     return (
-        flush(v_reset if spiked else v),
-        flush(w + b if spiked else w),
+        flush(again if spiked else v),
+        flush(w),
         n_ref if spiked else refractory,
         spiked,
     )
@@ -132,6 +143,8 @@ def integrate(
     a,
     v_peak,
     v_reset,
+    i_reset,
+    goes_on,
     b,
     n_ref,
 ):
@@ -153,6 +166,8 @@ def integrate(
         a,
         v_peak,
         v_reset,
+        i_reset,
+        goes_on,
         b,
         n_ref,
     )
@@ -184,6 +199,8 @@ def step(
     a,
     v_peak,
     v_reset,
+    i_reset,
+    goes_on,
     b,
     n_ref,
 ):

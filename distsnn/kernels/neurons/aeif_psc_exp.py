@@ -25,6 +25,8 @@ CONSTANTS = {
     "a": "real",
     "v_peak": "real",
     "v_reset": "real",
+    "i_reset": "real",
+    "goes_on": "real",
     "b": "real",
     "n_ref": "count",
 }
@@ -58,6 +60,8 @@ def integrate(
     a,
     v_peak,
     v_reset,
+    i_reset,
+    goes_on,
     b,
     n_ref,
 ):
@@ -78,6 +82,8 @@ def integrate(
         a,
         v_peak,
         v_reset,
+        i_reset,
+        goes_on,
         b,
         n_ref,
     )
@@ -107,6 +113,8 @@ def step(
     a,
     v_peak,
     v_reset,
+    i_reset,
+    goes_on,
     b,
     n_ref,
 ):

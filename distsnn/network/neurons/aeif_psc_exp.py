@@ -24,12 +24,13 @@ class AeifPscExp(Neuron):
 
     A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
     V_m is then set to V_reset, w grows by b, and V_m stays for t_ref while all else goes on. With
-    t_ref = 0 it moves on in the next part of the step; no more than one spike is emitted in a step.
+    t_ref = 0 it moves on at once; no more than one spike is emitted in a step.
 
     Synaptic currents decay exactly. V_m and w are integrated over each of the `substeps` parts of a
     step by the midpoint rule with one Newton step (linearly implicit, one exponential a part): the
-    error falls with the square of `substeps`. The upstroke is not followed: a neuron spikes in the
-    part in which the exponential alone would take V_m to infinity.
+    error falls with the square of `substeps`. The upstroke is not followed: a neuron spikes when
+    the exponential alone would take V_m to infinity, known to about a tenth of a part; with
+    t_ref = 0 what is left of the part is integrated from V_reset.
 
     Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.
     """

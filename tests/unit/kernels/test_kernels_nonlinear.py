@@ -51,27 +51,33 @@ def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[st
     for _ in range(int(p["substeps"])):
         mid = {name: s[name] * np.exp(-0.5 * h / p[f"tau_syn_{name[-2:]}"]) for name in (x, y)}
         v, w = s["V_m"], s["w"]
-        soma = p["g_L"] * (p["E_L"] - v) + p["I_e"]
-        slope = -p["g_L"]
+        slope = -p["g_L"] - (0.0 if psc else mid[x] + mid[y])
         if p["Delta_T"]:
-            grown = np.exp((v - p["V_th"]) / p["Delta_T"])
-            soma, slope = soma + p["g_L"] * p["Delta_T"] * grown, slope + p["g_L"] * grown
-        if psc:
-            soma = soma + mid[x] - mid[y]
-        else:
-            soma = soma + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
-            slope = slope - mid[x] - mid[y]
+            slope = slope + p["g_L"] * np.exp((v - p["V_th"]) / p["Delta_T"])
+
+        def soma_at(v, mid=mid):
+            total = p["g_L"] * (p["E_L"] - v) + p["I_e"]
+            if p["Delta_T"]:
+                total = total + p["g_L"] * p["Delta_T"] * np.exp((v - p["V_th"]) / p["Delta_T"])
+            if psc:
+                return total + mid[x] - mid[y]
+            return total + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
+
         w_mid = w + 0.5 * h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
         growth = h / p["C_m"] * slope
-        rise = h / p["C_m"] * (soma - w_mid)
+        rise = h / p["C_m"] * (soma_at(v) - w_mid)
         new = v + rise / (1.0 - 0.5 * np.minimum(growth, 1.0))
         peak = p["V_peak"] if p["Delta_T"] else p["V_th"]
         free = s["refractory"] == 0
         spiked = free & ((new >= peak) | ((growth > 1.0) & (rise > 0.0)))
         v_mid = np.where(free & ~spiked, 0.5 * (v + new), v)
         w = w + h / p["tau_w"] * (p["a"] * (v_mid - p["E_L"]) - w_mid)
-        s["V_m"] = np.where(spiked, p["V_reset"], np.where(free, new, v))
-        s["w"] = np.where(spiked, w + p["b"], w)
+        s["w"] = w = np.where(spiked, w + p["b"], w)
+        # the rest of the part after the spike
+        left = np.where((growth > 1.0) & (n_ref == 0), 1.0 - 1.0 / growth, 0.0)
+        restart = soma_at(p["V_reset"]) - w
+        again = p["V_reset"] + left * h / p["C_m"] * restart
+        s["V_m"] = np.where(spiked, again, np.where(free, new, v))
         s["refractory"] = np.where(spiked, n_ref + (n_ref > 0), s["refractory"])
         for name in (x, y):
             s[name] = s[name] * np.exp(-h / p[f"tau_syn_{name[-2:]}"])
