@@ -1,7 +1,7 @@
 """Writes the kernel module of a model that is given as equations.
 
 The module is like those in `distsnn.kernels.neurons`, but for its variables' names: ``s_NAME`` is
-a state before the step, ``n_NAME`` after it, ``kN`` a constant, ``tN`` what lies between.
+a state before the step, ``new_NAME`` after it, ``kN`` a constant, ``tN`` what lies between.
 """
 
 from collections.abc import Mapping
@@ -30,29 +30,23 @@ def kernel_of(model: NeuronModel) -> str:
 def kernel_text(model: NeuronModel) -> str:
     """Return the text of a model's kernel module."""
     dynamics, analysis, constants = model.dynamics, model.analysis, Constants()
-    states = [*(f"s_{name}" for name in dynamics.states)]
-    states += [REFRACTORY] if model.refractory else []
-    rest = "n_ref" if model.refractory else ""
+    states = [f"s_{name}" for name in dynamics.states]
+    rest = more = ""
+    if model.refractory:
+        states.append(REFRACTORY)
+        rest = constants.count("n_ref", f'np.rint(p["{model.refractory}"] / dt)')
     bodies = {}
     if model.substeps > 1:
-        constants.kinds["substeps"] = "count"
         # the last part is done by `step`
-        constants.lines.append(f"substeps = np.asarray({model.substeps - 1}.0)")
-    if model.refractory:
-        constants.kinds["n_ref"] = "count"
-        constants.lines.append(f'n_ref = np.rint(p["{model.refractory}"] / dt)')
-    if model.substeps > 1:
+        constants.count("substeps", f"np.asarray({model.substeps - 1}.0)")
         if model.refractory:
             # counted down once more at the end of the same step
-            constants.kinds["n_more"] = "count"
-            constants.lines.append("n_more = np.where(n_ref > 0, n_ref + 1, 0)")
-            rest = "n_more"
-        bodies["integrate"] = _body(dynamics, analysis, constants, {}, rest, last=False)
+            more = constants.count("n_more", "np.where(n_ref > 0, n_ref + 1, 0)")
+        bodies["integrate"] = _body(dynamics, analysis, constants, {}, more, last=False)
     inputs: dict[str, str] = {}
     for receptor, target in dynamics.receptors.items():
         sign = "-" if target.negative else "+"
         inputs[target.state] = inputs.get(target.state, "") + f" {sign} in_{receptor}"
-    rest = "n_ref" if model.refractory else ""
     bodies["step"] = _body(dynamics, analysis, constants, inputs, rest, last=True)
     given = {"integrate": [], "step": [f"in_{name}" for name in dynamics.receptors]}
     lines = [
@@ -63,7 +57,7 @@ def kernel_text(model: NeuronModel) -> str:
         "    checked_log, exp, exp_array, exprel, flush, power",
         ")",
         "from distsnn.kernels.propagators import exponential",
-        f"STATES = {tuple([*dynamics.states, *states[len(dynamics.states) :]])!r}",
+        f"STATES = {tuple(one.removeprefix('s_') for one in states)!r}",
         f"RECEPTORS = {tuple(dynamics.receptors)!r}",
         f"CONSTANTS = {constants.kinds!r}",
         "def propagators(parameters, dt):",
@@ -94,16 +88,16 @@ def _body(
     for name, text in part.advanced().items():
         new = f"flush({text}{inputs.get(name, '')})"
         new = f"s_{name} if held else {new}" if name in dynamics.held else new
-        lines.append(f"n_{name} = {new}")
-    results = {name: f"n_{name}" for name in dynamics.states}
-    after = {symbol(name): f"n_{name}" for name in dynamics.states} | {_CURRENT: "current"}
+        lines.append(f"new_{name} = {new}")
+    results = {name: f"new_{name}" for name in dynamics.states}
+    after = {symbol(name): f"new_{name}" for name in dynamics.states} | {_CURRENT: "current"}
     write = Writer(after, constants, lines)
     if analysis.threshold is None:
         return [*lines, f"return {', '.join(results.values())}, False"]
     free = " & (not held)" if rest else ""
     lines.append(f"spiked = {write(analysis.threshold)}{free}")
     for state, value in analysis.reset:
-        results[state.name] = f"{write(value)} if spiked else n_{state.name}"
+        results[state.name] = f"{write(value)} if spiked else new_{state.name}"
     if rest:
         left = f"np.int32({REFRACTORY} - 1 if held else 0)" if last else REFRACTORY
         lines.append(f"left = {left}")

@@ -48,12 +48,18 @@ class Constants:
         self.lines: list[str] = []
         self._names: dict[str, str] = {}
 
-    def add(self, text: str, kind: str = "real") -> str:
+    def count(self, name: str, text: str) -> str:
+        """Add a whole number of a given name, and return the name."""
+        self.kinds[name] = "count"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def add(self, text: str) -> str:
         """Return the name of the constant that a text computes."""
         if text not in self._names:
             name = f"k{len(self._names)}"
             self._names[text] = name
-            self.kinds[name] = kind
+            self.kinds[name] = "real"
             self.lines.append(f"{name} = np.asarray({text}, dtype=np.float64)")
         return self._names[text]
 

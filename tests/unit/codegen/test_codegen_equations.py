@@ -339,14 +339,33 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
 
 
 def test_states_may_have_names_that_kernels_use_themselves() -> None:
-    names = ["n", "i", "u", "h", "p", "flag", "real", "size", "current", "spiked", "table", "step"]
+    names = [
+        "n",
+        "i",
+        "u",
+        "h",
+        "p",
+        "flag",
+        "real",
+        "size",
+        "current",
+        "spiked",
+        "table",
+        "step",
+        "ref",
+        "more",
+    ]
     equations = "\n".join(f"d{name}/dt = -k*{name}/ms : 1" for name in names)
-    model = NeuronModel(equations, threshold="n > 2", parameters={"k": (1.0, "1")})
-    one = NeuronCall(kernel_of(model), {"k": np.asarray(1.0)}, 64)
+    parameters = {"k": (1.0, "1"), "t_ref": (1.0, "ms")}
+    model = NeuronModel(
+        equations, threshold="n > 2", refractory="t_ref", hold="step", parameters=parameters
+    )
+    one = NeuronCall(kernel_of(model), {"k": np.ones(()), "t_ref": np.ones(())}, 64)
     for start, name in enumerate(names):
         one.states[name][:] = start
     one.states["n"][3] = 3.0
     assert one.step(0).tolist() == [3]
+    assert one.states["refractory"][3] == 10
     for start, name in enumerate(names):
         assert one.states[name][0] == pytest.approx(start * np.exp(-DT), rel=1e-14)
 
