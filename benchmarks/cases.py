@@ -151,5 +151,7 @@ FIGURES = (
     Figure("cuba-40k", "rtf", 0.35, 0.15),
     Figure("brunel", "rtf", 0.9, 0.4),
     Figure("coba-40k", "rtf", 0.62, 0.35),
+    Figure("coba-4k", "rtf", 0.08, 0.052),
+    Figure("izhikevich", "rtf", 1.32, 1.0),
     Figure("recording", "overhead", 0.05, 0.01, "all spikes against none", 100.0, " %"),
 )

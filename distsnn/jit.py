@@ -47,8 +47,12 @@ ENTRY = types.int64(
 )
 
 _PACKAGE = Path(__file__).parent
-# Every file whose text can end up in machine code.
-_SOURCES = ("jit.py", "counter_rng.py", "kernels/**/*.py", "codegen/**/*.py", "comm/**/*.py")
+# Every file whose text can end up in machine code. A neuron's ends up in its generated updates
+# alone, whose names tell of it: a new model leaves all that is compiled as it is.
+_SOURCES = (
+    *("jit.py", "counter_rng.py", "kernels/*.py", "kernels/synapses/*.py"),
+    *("codegen/**/*.py", "comm/**/*.py"),
+)
 
 
 @cache

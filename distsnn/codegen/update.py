@@ -29,6 +29,8 @@ from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
 
+# Where distsnn's own neurons are.
+_NEURONS = "distsnn.kernels.neurons."
 # The constant that says in how many parts a step is integrated.
 SUB_STEPS = "substeps"
 # Neurons whose sub-steps follow each other: their states stay in the first-level cache.
@@ -311,14 +313,12 @@ def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
 
 
 def sources_digest(name: str) -> str:
-    """Return a hash of a user's kernel module and of all it imports that nobody installed.
+    """Return a hash of a kernel module and of all it imports that nobody installed.
 
-    The cache's name stands for the files of distsnn itself, and numba looks at the generated file
-    alone: an edit of a user's file would go unnoticed. It is empty for distsnn's own kernels.
+    The cache's name stands for all other files of distsnn, and numba looks at the generated file
+    alone: an edit of a neuron's file would go unnoticed.
     """
     importlib.import_module(name)
-    if name.partition(".")[0] == "distsnn":
-        return ""
     digest, left, seen = hashlib.sha256(), [name], {name}
     while left:
         module = left.pop(0)
@@ -333,13 +333,13 @@ def sources_digest(name: str) -> str:
 
 
 def _own_source(name: str, *, installed: bool) -> bytes | None:
-    top = name.partition(".")[0]
-    if top == "distsnn" or top in sys.stdlib_module_names:
+    top, built_in = name.partition(".")[0], name.startswith(_NEURONS)
+    if (top == "distsnn" and not built_in) or top in sys.stdlib_module_names:
         return None
     file = getattr(sys.modules[name], "__file__", None)
     if file is None or not file.endswith(".py"):
         return None
-    if "site-packages" in Path(file).parts and not installed:
+    if "site-packages" in Path(file).parts and not (installed or built_in):
         return None
     return Path(file).read_bytes()
 

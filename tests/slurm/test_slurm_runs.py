@@ -156,6 +156,21 @@ def test_signal_resumes_to_the_same_spikes(
     ends_like(cluster, job, uninterrupted)
 
 
+def test_time_limits_resume_to_the_same_spikes(cluster: Cluster, tmp_path: Path) -> None:
+    longer = "600000"  # ms: some thirty seconds; the signals come after ten to twenty
+    words = ("--time-ms", longer, "--time", "1", "--signal-lead", "45", *TWO_NODES)
+    job = submit(cluster, tmp_path, *words)
+    out = tmp_path / "uninterrupted.zarr"
+    cluster.distsnn("run", *SMALL, "--time", longer, "--quiet", "--out", out, cwd=out.parent)
+    state = job.end(timeout=240)
+    # how often the limit comes depends on the machine; what comes of it does not
+    assert state["JobState"] == "COMPLETED" and int(state["Restarts"]) >= 1, job.log
+    assert "start 0: stopped and saved" in job.status
+    found, expected = numbers(cluster, job.run), numbers(cluster, out)
+    assert found["complete"] and found["attempts"] >= 2
+    assert found["spike_hash"] == expected["spike_hash"]
+
+
 def test_preemption_resumes_to_the_same_spikes(
     cluster: Cluster, uninterrupted: str, tmp_path: Path
 ) -> None:

@@ -49,13 +49,18 @@ before = name()
 units = package / "units.py"
 units.write_text(units.read_text() + "# edited")
 assert name() == before, "no machine code comes from it"
+neurons = package / "kernels" / "neurons"
+neuron = neurons / "iaf_psc_exp.py"
+neuron.write_text(neuron.read_text() + "# edited")
+(neurons / "new.py").write_text("# new")
+assert name() == before, "only the neuron's own machine code comes from it"
 seen = [before]
-for file in ("jit.py", "counter_rng.py", "kernels/neurons/iaf_psc_exp.py",
+for file in ("jit.py", "counter_rng.py", "kernels/synapses/tsodyks2_synapse.py",
              "kernels/wiring_columns.py", "codegen/update.py", "comm/exchange_entries.py"):
     path = package / file
     path.write_text(path.read_text() + "# edited")
     seen.append(name())
-new = package / "kernels" / "neurons" / "new.py"
+new = package / "kernels" / "new.py"
 new.write_text("# new")
 seen.append(name())
 new.rename(new.with_name("renamed.py"))
@@ -210,7 +215,30 @@ def test_kernels_are_known_by_all_that_was_not_installed(
     installed.write_text("c = 2\n")
     seen.append(sources_digest("known_installed"))
     assert len(set(seen)) == len(seen) == 5
-    assert sources_digest("distsnn.kernels.neurons.iaf_psc_exp") == ""
+
+
+EDITED = """
+from pathlib import Path
+from distsnn.codegen.update import Variant, source
+from distsnn.kernels import neurons
+
+folder = Path(neurons.__file__).parent
+# iaf_psc_exp_shared imports iaf_psc_exp, iaf_psc_delta does not
+seen = {name: [] for name in ("iaf_psc_exp", "iaf_psc_exp_shared", "iaf_psc_delta")}
+for edit in ("", "# edited"):
+    file = folder / "iaf_psc_exp.py"
+    file.write_text(file.read_text() + edit)
+    for name, texts in seen.items():
+        kernel = f"distsnn.kernels.neurons.{name}"
+        texts.append(source(Variant(kernel, "float32", 32, (), ("refractory",), False)))
+print(*(texts[0] == texts[1] for texts in seen.values()))
+"""
+
+
+def test_an_edit_of_a_neuron_is_compiled_anew_and_no_other(tmp_path: Path) -> None:
+    skip = shutil.ignore_patterns("*cache*")
+    shutil.copytree(ROOT / "distsnn", tmp_path / "distsnn", symlinks=False, ignore=skip)
+    assert _python(EDITED, tmp_path, tmp_path) == "False False True"
 
 
 @jit.entry
