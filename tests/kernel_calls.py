@@ -127,7 +127,7 @@ class NeuronCall:
             np.zeros(where.size, np.int64),
             0,
             self.n,
-            np.zeros(len(where.scalars)),
+            np.zeros(where.n_scalars),
         )
         self.states = {
             key: np.zeros(self.n, np.int32 if key == "refractory" else precision)
@@ -148,7 +148,7 @@ class NeuronCall:
         call.table[where.mask], call.table[where.stride] = ring_rows - 1, self.n
         for key, at in where.rings.items():
             call.point(at, self.rows[key])
-            call.scalars[where.scalars[key]] = (quanta or {}).get(key, 1.0)
+            call.scalars[where.quanta[key]] = (quanta or {}).get(key, 1.0)
         for key, at in where.states.items():
             call.point(at, self.states[key])
         for key, at in where.arrays.items():

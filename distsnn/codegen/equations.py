@@ -34,14 +34,14 @@ def kernel_text(model: NeuronModel) -> str:
     rest = more = ""
     if model.refractory:
         states.append(REFRACTORY)
-        rest = constants.count("n_ref", f'np.rint(p["{model.refractory}"] / dt)')
+        rest = constants.count("c_ref", f'np.rint(p["{model.refractory}"] / dt)')
     bodies = {}
     if model.substeps > 1:
         # the last part is done by `step`
         constants.count("substeps", f"np.asarray({model.substeps - 1}.0)")
         if model.refractory:
             # counted down once more at the end of the same step
-            more = constants.count("n_more", "np.where(n_ref > 0, n_ref + 1, 0)")
+            more = constants.count("c_more", "np.where(c_ref > 0, c_ref + 1, 0)")
         bodies["integrate"] = _body(dynamics, analysis, constants, {}, more, last=False)
     inputs: dict[str, str] = {}
     for receptor, target in dynamics.receptors.items():
@@ -54,7 +54,7 @@ def kernel_text(model: NeuronModel) -> str:
         "import numpy as np",
         "from distsnn.jit import inline",
         "from distsnn.kernels.functions import (",
-        "    checked_log, exp, exp_array, exprel, flush, power",
+        "    checked_log, checked_log_array, exp, exp_array, exprel, exprel_array, flush, power",
         ")",
         "from distsnn.kernels.propagators import exponential",
         f"STATES = {tuple(one.removeprefix('s_') for one in states)!r}",

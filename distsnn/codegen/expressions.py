@@ -30,6 +30,18 @@ _FOLDED = {
     "and": "({} & {})",
     "or": "({} | {})",
 }
+# The same of constants, which may be arrays.
+_ARRAY_CALLS = _CALLS | {
+    "abs": "np.abs({})",
+    "exp": "exp_array({})",
+    "exprel": "exprel_array({})",
+    "log": "checked_log_array({})",
+    "**": "exp_array({1} * checked_log_array({0}))",
+    "clip": "np.minimum(np.maximum({}, {}), {})",
+    "not": "np.logical_not({})",
+    "where": "np.where({}, {}, {})",
+}
+_ARRAY_FOLDED = _FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
 class Constants:
@@ -83,7 +95,8 @@ class Constants:
             product = " * ".join([base] * abs(exponent))
             return f"({product})" if exponent > 0 else f"(1.0 / ({product}))"
         if isinstance(expression, AppliedUndef):
-            return f"exp_array({self.text(expression.args[0])})"
+            arguments = [self.text(one) for one in expression.args]
+            return _called(expression, arguments, _ARRAY_CALLS, _ARRAY_FOLDED)
         if expression.is_Add:
             return f"({' + '.join(self.text(one) for one in _ordered(expression))})"
         above, below = _fraction(_ordered(expression))
@@ -91,6 +104,18 @@ class Constants:
         factors = [self.text(one) for one in above if one != -1] or ["1.0"]
         divisors = "".join(f" / {self.text(one)}" for one in below)
         return f"({sign}{' * '.join(factors)}{divisors})"
+
+
+def _called(
+    expression: sympy.Expr,
+    arguments: list[str],
+    calls: Mapping[str, str],
+    folded: Mapping[str, str],
+) -> str:
+    name = expression.func.__name__
+    if name in folded:
+        return reduce(folded[name].format, arguments)
+    return calls[name].format(*arguments)
 
 
 def _number(value: sympy.Expr) -> str:
@@ -162,10 +187,7 @@ class Writer:
             name, given = expression.func.__name__, expression.args
             if name in COMPARISONS:
                 given = self._sides(*given)
-            arguments = [self(one) for one in given]
-            if name in _FOLDED:
-                return reduce(_FOLDED[name].format, arguments)
-            return _CALLS[name].format(*arguments)
+            return _called(expression, [self(one) for one in given], _CALLS, _FOLDED)
         if expression.is_Pow:
             exponent = int(expression.exp)
             if exponent < 0:

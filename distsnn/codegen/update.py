@@ -119,9 +119,8 @@ class TableLayout:
         Position of the address of the current (real, one per neuron); unused without.
     uniforms : int
         First position of what `kernels.uniforms` takes; unused without.
-    scalars : mapping of str to int
-        Positions of shared constants in the scalars; the receptors' quanta come first, under the
-        receptors' names.
+    quanta, scalars : mapping of str to int
+        Positions of the receptors' quanta and of shared constants in the scalars.
     size : int
         Length of the table.
     """
@@ -134,8 +133,14 @@ class TableLayout:
     arrays: Mapping[str, int]
     current: int
     uniforms: int
+    quanta: Mapping[str, int]
     scalars: Mapping[str, int]
     size: int
+
+    @property
+    def n_scalars(self) -> int:
+        """Length of the scalars."""
+        return len(self.quanta) + len(self.scalars)
 
 
 def neuron_kernel(name: str) -> NeuronKernel:
@@ -154,11 +159,12 @@ def layout(variant: Variant) -> TableLayout:
     arrays = {name: at + i for i, name in enumerate(variant.per_neuron)}
     at += len(arrays)
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
-    scalars = {name: i for i, name in enumerate([*kernel.RECEPTORS, *shared])}
+    quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
+    scalars = {name: i for i, name in enumerate(shared, len(quanta))}
     first = GROUP_SIZE + 1
     size = at + 1 + uniforms.TABLE_SIZE
     return TableLayout(
-        first, first + 1, first + 2, rings, states, arrays, at, at + 1, scalars, size
+        first, first + 1, first + 2, rings, states, arrays, at, at + 1, quanta, scalars, size
     )
 
 
@@ -167,9 +173,9 @@ def source(variant: Variant) -> str:
     kernel, where = neuron_kernel(variant.kernel), layout(variant)
     states, receptors, constants = kernel.STATES, kernel.RECEPTORS, kernel.CONSTANTS
 
-    def type_of(name: str) -> str:
-        is_count = name in variant.counts or constants.get(name) == "count"
-        return "np.int32" if is_count else "real"
+    # of states and of constants, which may have the same names
+    kinds = {name: "np.int32" if name in variant.counts else "real" for name in states}
+    types = {name: "np.int32" if kind == "count" else "real" for name, kind in constants.items()}
 
     arguments = [*map(_array, states), *(f"in_{name}" for name in receptors)]
     arguments += ["current"] if variant.current else []
@@ -199,7 +205,7 @@ def source(variant: Variant) -> str:
     bytes_of = {"np.int32": 4, "real": 4 if variant.precision == "float32" else 8}
     row_type, row_bytes = f"np.int{variant.row_bits}", variant.row_bits // 8
     for name, at in where.states.items():
-        kind = type_of(name)
+        kind = kinds[name]
         address = f"table[{at}] + {bytes_of[kind]} * first"
         lines.append(f"    {_array(name)} = array({address}, n, {kind})")
     for name, at in where.rings.items():
@@ -215,14 +221,13 @@ def source(variant: Variant) -> str:
         address = f"{own(at + uniforms.UNIFORMS)} + {bytes_of['real']} * first"
         lines.append(f"    u = array({address}, n, real)")
         lines.append(f"    fill(u, {counters}, loop, {key})")
-    for name in constants:
-        kind = type_of(name)
+    for name, kind in types.items():
         if name in where.arrays:
             address = f"table[{where.arrays[name]}] + {bytes_of[kind]} * first"
             lines.append(f"    {name} = array({address}, n, {kind})")
         else:
             lines.append(f"    {name} = {kind}(scalars[{where.scalars[name]}])")
-    lines += [f"    q_{name} = real(scalars[{where.scalars[name]}])" for name in receptors]
+    lines += [f"    q_{name} = real(scalars[{where.quanta[name]}])" for name in receptors]
     flags = f"table[{where.spiked}] + first"
     lines += [
         f"    spiked = array({flags}, n, np.uint8)",
@@ -233,7 +238,7 @@ def source(variant: Variant) -> str:
         "        state = -1",
     ]
     for position, name in reversed([*enumerate(states)]):
-        if type_of(name) == "real":
+        if kinds[name] == "real":
             finite = f"abs({_array(name)}[faulty]) <= most"
             lines.append(f"        state = state if {finite} else {position}")
     return "\n".join([*lines, "        blame(table, state)", "    return 0", ""])

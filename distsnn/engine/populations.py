@@ -251,13 +251,13 @@ def _neuron_call(
         np.zeros(where.size, np.int64),
         neurons.first,
         neurons.last,
-        np.zeros(len(where.scalars)),
+        np.zeros(where.n_scalars),
     )
     call.point(where.spiked, spiked)
     ring.describe(call, where.mask, where.stride)
     for name in kernel.RECEPTORS:
         ring.point(call, model.receptors.index(name), ring=where.rings[name])
-        call.scalars[where.scalars[name]] = quanta.quantum(population.name, name)
+        call.scalars[where.quanta[name]] = quanta.quantum(population.name, name)
     for name, at in where.states.items():
         call.point(at, neurons.states[name], neurons.first)
     for name, at in where.arrays.items():

@@ -208,6 +208,18 @@ def _log_into(x, out):
 
 
 @kernel
+def _checked_log_into(x, out):
+    for i in range(x.size):
+        out[i] = checked_log(x[i])
+
+
+@kernel
+def _exprel_into(x, out):
+    for i in range(x.size):
+        out[i] = exprel(x[i])
+
+
+@kernel
 def _expm1_into(x, out):
     for i in range(x.size):
         out[i] = expm1(x[i])
@@ -234,4 +246,20 @@ def log_array(x: Floats | float) -> Floats:
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)
     _log_into(values.reshape(-1), out.reshape(-1))
+    return out
+
+
+def checked_log_array(x: Floats | float) -> Floats:
+    """Return `checked_log` of every element (float64, any shape), with the same bits everywhere."""
+    values = np.asarray(x, dtype=np.float64)
+    out = np.empty(values.shape)
+    _checked_log_into(values.reshape(-1), out.reshape(-1))
+    return out
+
+
+def exprel_array(x: Floats | float) -> Floats:
+    """Return `exprel` of every element (float64, any shape), with the same bits everywhere."""
+    values = np.asarray(x, dtype=np.float64)
+    out = np.empty(values.shape)
+    _exprel_into(values.reshape(-1), out.reshape(-1))
     return out

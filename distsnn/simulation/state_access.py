@@ -123,8 +123,8 @@ class NeuronStates:
 
     def _check(self, variable: str) -> None:
         known = self._neurons.population.model.states
-        if variable not in known:
-            raise unknown("state variable", variable, known, where=self._where)
+        if not isinstance(variable, str) or variable not in known:
+            raise unknown("state variable", str(variable), known, where=self._where)
 
     def _gather(self, own: Any, *request: str) -> list[Any]:
         """Return what every rank has, if all were asked for the same. Collective."""

@@ -31,7 +31,7 @@ STIMULI = "I_stim"
 # What the model counts itself.
 REFRACTORY = "refractory"
 # Nodes of all right-hand sides, with sub-expressions put in.
-_LARGEST = 5000
+_LARGEST, _DEEPEST = 5000, 150
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ def read(
     derived = {one.name.name: one for one in definitions if not one.derivative}
     units = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
     for name in parameters:
-        if not is_name(name) or name in (*reserved, STIMULI, REFRACTORY):
+        clashes = name in (*reserved, STIMULI, REFRACTORY) or name.startswith("__")
+        if clashes or not is_name(name):
             raise DescriptionError("not a usable name", where="parameters", value=name)
     taken = {*parameters, STIMULI, REFRACTORY}
     for one in definitions:
@@ -168,33 +169,45 @@ def read(
 
 
 def _check_cycles(derived: Mapping[str, Definition]) -> None:
-    graph = {
-        name: [used for used in names_in(one.value) if used in derived]
-        for name, one in derived.items()
-    }
     try:
-        TopologicalSorter(graph).prepare()
+        _ordered(derived)
     except CycleError as error:
         names = error.args[1]
         at = derived[names[0]].name.at
         raise EquationError(f"defined by itself: {' <- '.join(names)}", at) from None
 
 
+def _ordered(derived: Mapping[str, Definition]) -> list[str]:
+    """Return the sub-expressions' names, each after those that it uses."""
+    graph = {
+        name: [used for used in names_in(one.value) if used in derived]
+        for name, one in derived.items()
+    }
+    return list(TopologicalSorter(graph).static_order())
+
+
 def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
-    sizes: dict[str, int] = {}
+    """Check the expressions with all sub-expressions put in; there are no cycles."""
+    known: dict[str, tuple[int, int]] = {}
 
-    def size(node: Node) -> int:
+    def size(node: Node) -> tuple[int, int]:
+        """Return the number of nodes, and how deep they lie."""
         if isinstance(node, Apply):
-            return 1 + sum(map(size, node.arguments))
-        if isinstance(node, Name) and node.name in derived:
-            if node.name not in sizes:
-                sizes[node.name] = size(derived[node.name].value)
-            return sizes[node.name]
-        return 1
+            inner = [size(one) for one in node.arguments]
+            return 1 + sum(one for one, _ in inner), 1 + max(one for _, one in inner)
+        return known.get(node.name, (1, 1)) if isinstance(node, Name) else (1, 1)
 
-    for node in nodes:
-        if size(node) > _LARGEST:
+    def check(node: Node) -> tuple[int, int]:
+        count, depth = size(node)
+        if count > _LARGEST or depth > _DEEPEST:
             raise EquationError("too large once its sub-expressions are put in", node.at)
+        return count, depth
+
+    # what a sub-expression uses comes before it, so that nothing here goes deep
+    for name in _ordered(derived):
+        known[name] = check(derived[name].value)
+    for node in nodes:
+        check(node)
 
 
 def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:

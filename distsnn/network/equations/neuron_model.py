@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
 
 # A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
+# Further names that a class or its constructor has.
+_RESERVED = ("model", "name", "self")
 ParameterSpec = tuple[float | Distribution, str, str]
 
 
@@ -118,14 +120,21 @@ class NeuronModel(Description):
         for one in ("receptors", "parameters", "initial"):
             if not isinstance(getattr(self, one), Mapping):
                 raise DescriptionError("must be a mapping", where=one, value=getattr(self, one))
-        hold = (self.hold,) if isinstance(self.hold, str) else tuple(self.hold)
-        signed = None if self.signed_receptors is None else tuple(self.signed_receptors)
+        hold = _names(self.hold, where="hold")
+        signed = (
+            None
+            if self.signed_receptors is None
+            else _names(self.signed_receptors, where="signed_receptors")
+        )
+        for one in ("receptors", "parameters"):
+            _names(list(getattr(self, one)), where=one)
         self._fill(
             hold=hold,
-            receptors=FrozenMapping(self.receptors),
+            # in one order: what is drawn and wired must not depend on how equal models are written
+            receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             signed_receptors=signed,
             parameters=FrozenMapping(
-                {name: _parameter(name, given) for name, given in self.parameters.items()}
+                {name: _parameter(name, self.parameters[name]) for name in sorted(self.parameters)}
             ),
             substeps=as_integer(self.substeps, where="substeps", low=1, high=10_000),
         )
@@ -179,7 +188,7 @@ class NeuronModel(Description):
             hold=self.hold,
             receptors=self.receptors,
             parameters={name: spec[1] for name, spec in self.parameters.items()},
-            reserved=dir(EquationNeuron),
+            reserved=[*dir(EquationNeuron), *_RESERVED],
         )
 
     @cached_property
@@ -257,6 +266,13 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         frozen=True,
         eq=False,
     )
+
+
+def _names(given: Any, *, where: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise DescriptionError("must be names", where=where, value=given)
+    return tuple(names)
 
 
 def _parameter(name: str, given: Any) -> ParameterSpec:

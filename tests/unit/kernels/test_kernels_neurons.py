@@ -278,6 +278,6 @@ def test_variants_have_layouts_without_overlap() -> None:
             ]
             assert len(set(words)) == len(words)
             assert max(words) + 1 == where.size
-            scalars = list(where.scalars.values())
+            scalars = [*where.quanta.values(), *where.scalars.values()]
             assert sorted(scalars) == list(range(len(scalars)))
             assert len(scalars) + len(per_neuron) == len(kernel.CONSTANTS) + len(kernel.RECEPTORS)

@@ -409,3 +409,46 @@ def test_random_equations_make_models_or_errors(text: str) -> None:
         kernel_text(small(text))
     except DescriptionError as error:
         assert str(error)
+
+
+def test_equal_models_draw_the_same_however_they_are_written() -> None:
+    first = small(parameters={"tau": (10.0, "ms"), "E": (1.0, "mV")})
+    second = small(parameters={"E": (1.0, "mV"), "tau": (10.0, "ms")})
+    assert first == second
+    assert list(first.parameters) == list(second.parameters)
+    assert list(first().parameters()) == list(second().parameters())
+    one, other = (
+        replace(COBA, receptors=dict(order))
+        for order in (COBA.receptors.items(), [*COBA.receptors.items()][::-1])
+    )
+    assert one().receptors == other().receptors
+
+
+@pytest.mark.parametrize("name", ["model", "name", "self", "__debug__", "__slots__", "states"])
+def test_names_that_a_class_has_are_refused(name: str) -> None:
+    with pytest.raises(DescriptionError, match=f"parameters: not a usable name; given '{name}'"):
+        small("dv/dt = -v/ms : mV", parameters={name: (1.0, "mV")})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"hold": 5},
+        {"hold": [[]]},
+        {"signed_receptors": 5},
+        {"signed_receptors": [[1], [2]]},
+        {"parameters": {5: (1.0, "mV")}},
+        {"receptors": {5: "v"}},
+    ],
+)
+def test_what_is_no_name_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(DescriptionError, match="must be names"):
+        small(**given)
+
+
+@pytest.mark.parametrize("link", ["-{}", "abs({})"])
+def test_long_chains_of_sub_expressions_are_refused(link: str) -> None:
+    lines = [f"a{i + 1} = {link.format(f'a{i}')} : mV" for i in range(700)]
+    text = "\n".join(["dv/dt = a700/ms : mV", "a0 = v : mV", *lines])
+    with pytest.raises(DescriptionError, match="too large once its sub-expressions are put in"):
+        small(text, parameters={})

@@ -27,6 +27,7 @@ from distsnn.network import (
     model_named,
     model_names,
 )
+from distsnn.network.checks import ANY
 from distsnn.simulation import Simulation
 from distsnn.simulation.state_access import NeuronStates
 
@@ -193,7 +194,8 @@ def test_what_is_set_acts_at_the_next_step(tmp_path: Path) -> None:
     ("variable", "value", "message"),
     [
         ("V", 1.0, r"state of 'E': unknown state variable 'V'.*did you mean 'V_m'"),
-        (3, 1.0, "unknown state variable 3"),
+        (3, 1.0, "unknown state variable '3'"),
+        (["V_m"], 1.0, "unknown state variable"),
         ("V_m", np.zeros(N - 1), r"state of 'E', V_m: array of the wrong shape; given \(329,\)"),
         ("V_m", np.zeros((N, 1)), "one value per neuron"),
         ("V_m", [0.0] * 7 + [np.nan] + [0.0] * (N - 8), r"V_m\[7\]: must be finite; given nan"),
@@ -301,7 +303,10 @@ def test_every_variable_of_every_model_is_recorded_as_it_is_read(
         RecordState(population[3:], tuple(model.states), every=0.1 * period, name=str(period))
         for period in (1, 3, 17)
     ]
-    stimuli = [PoissonInput(population, 9000.0, 1.0, receptor=one) for one in model.receptors]
+    stimuli = []
+    for one in model.receptors:
+        weight = 1.0 if model.allowed_weights.get(one, ANY).high > 0.0 else -1.0
+        stimuli.append(PoissonInput(population, 9000.0, weight, receptor=one))
     with Simulation(
         Network([population], [], stimuli, recordings), out=tmp_path / "run.zarr"
     ) as simulation:
