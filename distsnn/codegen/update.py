@@ -279,7 +279,8 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     step.append(f"spiked[i] = {flag}")
     reals = [name for name in kernel.STATES if name not in variant.counts]
     if reals:
-        # integers, as a maximum of reals would not be vectorised; the sum is a number if all are
+        # integers, as a maximum of reals would not be vectorised; a sum that is a number has no
+        # other terms
         sum_ = " + ".join(f"new_{name}" for name in reals)
         step.append(f"size = whole(real({sum_}).view(whole) & bits)")
         step.append("largest = size if size > largest else largest")
@@ -305,14 +306,18 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
 
 
 def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
-    """Return the lines that flag neurons whose states are no numbers, if there are any."""
+    """Return the lines that flag neurons with a state that is no number, if there are any.
+
+    The sum of all states, which is cheap, only says whether to look: it may overflow by itself.
+    """
     reals = [name for name in kernel.STATES if name not in variant.counts]
     if not reals:
         return []
+    finite = " and ".join(f"abs({_array(name)}[i]) <= most" for name in reals)
     return [
         "    if largest > most_bits:",
         "        for i in range(n):",
-        f"            if not abs({' + '.join(f'{_array(name)}[i]' for name in reals)}) <= most:",
+        f"            if not ({finite}):",
         "                spiked[i] = not_finite",
     ]
 

@@ -1,7 +1,7 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from distsnn.engine.source_states import Named, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
-from distsnn.errors import StateError
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import Quanta
 
@@ -30,6 +29,22 @@ TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 Table = npt.NDArray[np.int64]
 
 _LEAST_BUFFER = 1 << 16
+
+
+class Fault(NamedTuple):
+    """What went wrong with a neuron; that of several which is the smallest came first.
+
+    Attributes
+    ----------
+    step, gid : int
+        When, and with whom.
+    what : str
+        All of it, for a message.
+    """
+
+    step: int
+    gid: int
+    what: str
 
 
 class Exchange(Protocol):
@@ -308,7 +323,7 @@ class RankEngine:
         if mine.any():
             self._history.append(steps[mine], gids[mine])
 
-    def fault(self) -> StateError | None:
+    def fault(self) -> Fault | None:
         """Return what went wrong first with a neuron of this rank, if anything did."""
         first = self._state[loop.N_EMITTED :]
         if first[emission.FAULT] == 0:
@@ -322,7 +337,7 @@ class RankEngine:
         else:
             name = [*population.model.states][int(first[emission.FAULT_STATE])]
             what = f"{name} is not finite"
-        return StateError(f"population {population.name!r}, gid {gid}, step {step}: {what}")
+        return Fault(step, gid, f"population {population.name!r}, gid {gid}, step {step}: {what}")
 
     def _at(self, k: int, *, stop: int) -> None:
         state = self._state

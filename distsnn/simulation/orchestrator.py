@@ -27,7 +27,7 @@ from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.interrupts import Interrupts, stopping
-from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, last_step
+from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
@@ -364,12 +364,12 @@ class Simulation:
         begin = time.perf_counter()
         self._engine.run(n_steps, self._take)
         self._heartbeat.step = self._engine.step
-        failure: Exception | None = self._engine.fault()
+        fault, failure = self._engine.fault(), None
         if self._recorder is not None:
             now = time.perf_counter()
             self._recorder.drain()
             self._times.recording_s += time.perf_counter() - now
-            failure = self._recorder.failure or failure
+            failure = self._recorder.failure
         else:
             for probe in self._engine.probes:
                 probe.drain()
@@ -377,11 +377,12 @@ class Simulation:
             n_steps,
             self._engine.step,
             time.perf_counter() - begin,
-            failed=failure is not None,
+            failed=fault is not None or failure is not None,
             signal=self._interrupts.number,
         )
         if verdict == FAILED:
-            agree(self._communicator, failure, "running")
+            first = earliest(self._communicator, fault)
+            agree(self._communicator, failure or first, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
             self._ceiling.check(self._counts.all, window, step=self._engine.step)

@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError
+from distsnn.engine.rank_engine import Fault
+from distsnn.errors import DescriptionError, StateError
 from distsnn.simulation.policy import Policy
 from distsnn.units import steps
 
@@ -41,6 +42,12 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
             allowed=f"up to {_LAST_STEP * dt:g} ms in all",
         )
     return step + n_steps
+
+
+def earliest(communicator: Communicator, own: Fault | None) -> StateError | None:
+    """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
+    faults = [one for one in communicator.allgather(own) if one is not None]
+    return StateError(min(faults).what) if faults else None
 
 
 class Pace:

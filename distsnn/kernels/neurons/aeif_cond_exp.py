@@ -35,6 +35,8 @@ CONSTANTS = {
 Array = npt.NDArray[np.float64]
 # exact in float32: they serve both precisions and promote neither
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+# pA; takes V_m to V_peak whatever the rest, and is still a number in float32 and after products
+_MOST_CURRENT = 1e30
 
 
 def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
@@ -43,6 +45,7 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
     n_ref = np.rint(p["t_ref"] / dt)
     smooth = p["Delta_T"] > 0.0
     i_spike, slope = p["g_L"] * p["Delta_T"], 1.0 / np.where(smooth, p["Delta_T"], np.inf)
+    i_reset = i_spike * exp_array(slope * (p["V_reset"] - p["V_th"]))
     return {
         "substeps": p["substeps"],
         "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
@@ -57,7 +60,7 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "a": p["a"],
         "v_peak": np.where(smooth, p["V_peak"], p["V_th"]) - p["E_L"],
         "v_reset": p["V_reset"] - p["E_L"],
-        "i_reset": i_spike * exp_array(slope * (p["V_reset"] - p["V_th"])),
+        "i_reset": np.where(n_ref == 0.0, np.minimum(i_reset, _MOST_CURRENT), 0.0),
         "goes_on": n_ref == 0.0,
         "b": p["b"],
         # counted down once more at the end of the step of the spike
@@ -112,6 +115,9 @@ def advanced(
     # the rest of the part after the spike, unless V_m rests then
     left = goes_on * (_ONE - _ONE / growth) if growth > _ONE else _ZERO
     again = v_reset + left * (h_c * (i + i_reset - w - g * v_reset))
+    # a second upstroke waits at the peak for the next part; without Delta_T the reset may be higher
+    top = v_peak if v_peak > v_reset else v_reset
+    again = top if again > top else again
     return (
         flush(again if spiked else v),
         flush(w),

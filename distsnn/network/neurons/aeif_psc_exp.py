@@ -24,7 +24,7 @@ class AeifPscExp(Neuron):
 
     A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
     V_m is then set to V_reset, w grows by b, and V_m stays for t_ref while all else goes on. With
-    t_ref = 0 it moves on at once; no more than one spike is emitted in a step.
+    t_ref = 0 it moves on at once, up to V_peak; no more than one spike is emitted in a step.
 
     Synaptic currents decay exactly. V_m and w are integrated over each of the `substeps` parts of a
     step by the midpoint rule with one Newton step (linearly implicit, one exponential a part): the

@@ -154,6 +154,30 @@ def test_spiking_neurons_stay_finite(model: str, precision: str) -> None:
     assert all(np.isfinite(values[:SIZE]).all() for values in one.states.values())
 
 
+@pytest.mark.parametrize("t_ref", [0.0, 2.0])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", ["aeif_cond_exp", "aeif_psc_exp"])
+def test_reset_far_above_a_sharp_threshold_is_a_number(
+    model: str, precision: str, t_ref: float
+) -> None:
+    given = {"Delta_T": 0.04, "V_th": -50.4, "V_reset": -46.0, "I_e": 1500.0, "t_ref": t_ref}
+    one = _call(model, precision, **given)
+    spikes = []
+    for k in range(300):
+        spikes += [k] * (0 in one.step(k))
+        assert one.counts[emission.FAULT] == 0
+        assert one.states["V_m"][0] < 70.7  # V_peak, relative to E_L
+    # the reset is in the middle of the next upstroke: V_m spikes as soon as it may
+    assert len(spikes) > 5
+    assert set(np.diff(spikes)) == {1 + round(t_ref / DT)}
+
+
+def test_without_exponential_the_reset_may_be_above_threshold() -> None:
+    one = _call("aeif_psc_exp", Delta_T=0.0, V_reset=-46.0, I_e=1500.0, t_ref=2.0)
+    assert any(0 in one.step(k) for k in range(200))
+    assert one.states["V_m"][0] == pytest.approx(-46.0 + 70.6)
+
+
 def test_without_exponential_potential_and_adaptation_are_linear() -> None:
     given = {"Delta_T": 0.0, "V_th": 1e6, "V_peak": 1e6, "I_e": 300.0, "substeps": 64.0}
     one = _call("aeif_psc_exp", size=64, **given)

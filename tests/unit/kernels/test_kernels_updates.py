@@ -108,6 +108,19 @@ def test_what_is_no_number_is_a_fault(
     assert call.counts.tolist() == [0, emission.NOT_FINITE, 77, 1, position]
 
 
+def test_numbers_whose_sum_is_none_are_no_fault() -> None:
+    call = NeuronCall("iaf_psc_exp", EXP, 130, precision="float32", first_gid=7)
+    call.states["refractory"][:] = 50
+    for name in ("I_syn_ex", "I_syn_in"):
+        call.states[name][[70, 80]] = 3e38
+    call.step(0)
+    assert float(call.states["I_syn_ex"][70]) + float(call.states["I_syn_in"][70]) > 3.5e38
+    assert call.counts[emission.FAULT] == 0
+    call.states["I_syn_in"][80] = np.inf
+    call.step(1)
+    assert call.counts.tolist() == [0, emission.NOT_FINITE, 87, 1, 2]
+
+
 def test_padding_is_no_fault() -> None:
     call = NeuronCall("iaf_psc_exp", EXP, 130)
     call.states["V_m"][135] = np.nan

@@ -1,14 +1,19 @@
 """A neuron whose state is no number, or that cannot relay what comes in, stops the run."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from thread_ranks import run
 
+from distsnn.comm import SingleProcess
+from distsnn.engine.rank_engine import Fault
 from distsnn.errors import StateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import IafPscDelta, Network, Population, RecordSpikes, SpikeInput
 from distsnn.simulation import Simulation
+from distsnn.simulation.pace import earliest
 
 DT = 0.1
 
@@ -52,3 +57,37 @@ def test_finite_states_are_no_fault() -> None:
         simulation.run((step - 1) * DT)
         with pytest.raises(StateError, match=f"step {step}:"):
             simulation.run(DT)
+
+
+@pytest.mark.parametrize(
+    ("places", "first"),
+    [
+        ([(9, 1), (4, 8), (4, 7)], 2),
+        ([None, (4, 8), (9, 1)], 1),
+        ([(100, 0), None, (99, 1)], 2),
+    ],
+)
+def test_of_all_ranks_faults_the_first_is_told_by_each(
+    places: list[tuple[int, int] | None], first: int
+) -> None:
+    faults = [None if place is None else Fault(*place, f"{place}") for place in places]
+    told, _ = run(3, lambda ranks: earliest(ranks, faults[ranks.rank]))
+    assert [type(one) for one in told] == [StateError] * 3
+    assert {str(one) for one in told} == {f"{places[first]}"}
+
+
+def test_without_a_fault_none_is_told() -> None:
+    assert run(2, lambda ranks: earliest(ranks, None))[0] == [None, None]
+
+
+class _BesideAnother(SingleProcess):
+    """Rank 0, to which rank 1 tells an earlier fault."""
+
+    def allgather(self, value: Any) -> list[Any]:
+        return [value, Fault(3, 7, "of rank 1")] if isinstance(value, Fault) else [value]
+
+
+def test_earlier_fault_of_a_higher_rank_is_told() -> None:
+    simulation = Simulation(falling()[0], communicator=_BesideAnother())
+    with pytest.raises(StateError, match=r"^of rank 1$"):
+        simulation.run(90.0)
