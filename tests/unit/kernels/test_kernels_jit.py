@@ -167,9 +167,9 @@ from kernel_calls import invoke
 variant = update.Variant("my_neuron", "float64", 32, (), (), False)
 where = update.layout(variant)
 call = Call(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
-            np.ones(len(where.scalars)))
+            np.ones(where.n_scalars))
 v = np.zeros(64)
-for at, array in ((0, np.zeros(64, np.uint32)), (1, np.zeros(1, np.int64)),
+for at, array in ((0, np.zeros(64, np.uint32)), (1, np.zeros(5, np.int64)),
                   (2, np.zeros(1, np.uint32)), (3, np.full(1, 64, np.int32)),
                   (where.spiked, np.zeros(64, np.uint8)), (where.states["V_m"], v),
                   (where.rings["only"], np.zeros(64, np.int32))):
