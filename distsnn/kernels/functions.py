@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from distsnn.jit import FLAGS, inline, kernel
+from distsnn.jit import FLAGS, Function, inline, kernel
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,12 +59,22 @@ def _exp64(x):
 
 
 @inline
-def _exp32(x):
+def _expm1_reduced32(r):
+    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
+    return p * (r * r) + r
+
+
+@inline
+def _reduced32(x):
     x = min(max(x, _LEAST_32), _MOST_32)
     n = (x * _LOG2_E_32 + _ROUND_32) - _ROUND_32
-    r = (x - n * _LN2_HIGH_32) - n * _LN2_LOW_32
-    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
-    y = (p * (r * r) + r) + _ONE_32
+    return n, (x - n * _LN2_HIGH_32) - n * _LN2_LOW_32
+
+
+@inline
+def _exp32(x):
+    n, r = _reduced32(x)
+    y = _expm1_reduced32(r) + _ONE_32
     bits = np.int32(np.float32(y).view(np.int32) + np.int32(np.int32(n) << np.int32(23)))
     return bits.view(np.float32)
 
@@ -149,15 +159,11 @@ def _exprel64(x):
 
 @inline
 def _exprel32(x):
-    one = np.float32(1.0)
-    clamped = min(max(x, _LEAST_32), _MOST_32)
-    n = (clamped * _LOG2_E_32 + _ROUND_32) - _ROUND_32
-    r = (clamped - n * _LN2_HIGH_32) - n * _LN2_LOW_32
-    p = (((_F6 * r + _F5) * r + _F4) * r + _F3) * r + _F2
+    n, r = _reduced32(x)
     bits = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
     scale = bits.view(np.float32)
-    grown = scale * (p * (r * r) + r) + (scale - one)
-    return one if x == np.float32(0.0) else grown / x
+    grown = scale * _expm1_reduced32(r) + (scale - _ONE_32)
+    return _ONE_32 if x == np.float32(0.0) else grown / x
 
 
 def exprel(x):
@@ -225,41 +231,33 @@ def _expm1_into(x, out):
         out[i] = expm1(x[i])
 
 
-def exp_array(x: Floats | float) -> Floats:
-    """Return `exp` of every element (float64, any shape), with the same bits on every machine."""
+def _mapped(into: Function, x: Floats | float) -> Floats:
     values = np.asarray(x, dtype=np.float64)
     out = np.empty(values.shape)
-    _exp_into(values.reshape(-1), out.reshape(-1))
+    into(values.reshape(-1), out.reshape(-1))
     return out
+
+
+def exp_array(x: Floats | float) -> Floats:
+    """Return `exp` of every element (float64, any shape), with the same bits on every machine."""
+    return _mapped(_exp_into, x)
 
 
 def expm1_array(x: Floats | float) -> Floats:
     """Return `expm1` of every element (float64, any shape), with the same bits everywhere."""
-    values = np.asarray(x, dtype=np.float64)
-    out = np.empty(values.shape)
-    _expm1_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return _mapped(_expm1_into, x)
 
 
 def log_array(x: Floats | float) -> Floats:
     """Return `log` of every element (float64, any shape), with the same bits on every machine."""
-    values = np.asarray(x, dtype=np.float64)
-    out = np.empty(values.shape)
-    _log_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return _mapped(_log_into, x)
 
 
 def checked_log_array(x: Floats | float) -> Floats:
     """Return `checked_log` of every element (float64, any shape), with the same bits everywhere."""
-    values = np.asarray(x, dtype=np.float64)
-    out = np.empty(values.shape)
-    _checked_log_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return _mapped(_checked_log_into, x)
 
 
 def exprel_array(x: Floats | float) -> Floats:
     """Return `exprel` of every element (float64, any shape), with the same bits everywhere."""
-    values = np.asarray(x, dtype=np.float64)
-    out = np.empty(values.shape)
-    _exprel_into(values.reshape(-1), out.reshape(-1))
-    return out
+    return _mapped(_exprel_into, x)
