@@ -120,14 +120,29 @@ def test_template_of_seeds(cluster: Cluster, tmp_path: Path) -> None:
     assert numbers(cluster, tmp_path / "seeds" / "run-seed5.zarr")["seed"] == 5
 
 
-LONG = "200000"  # ms: some ten seconds
+@pytest.fixture(scope="module")
+def speed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Return the biological ms that this machine simulates in a second.
+
+    What interrupts a run comes after seconds of wall time: its length has to be told in those.
+    """
+    out = tmp_path_factory.mktemp("speed") / "run.zarr"
+    words = ("--time", "30000", "--ranks", "2", "--quiet", "--out", out)
+    cluster.distsnn("run", *SMALL, *words, cwd=out.parent)
+    return 1000 / float(numbers(cluster, out)["real_time_factor"])
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+def long(speed: float) -> str:
+    """Return the ms of a run of some twenty seconds."""
+    return str(round(20 * speed))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cluster: Cluster, long: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the hash of the spikes of the run that the others are compared with."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run.zarr"
-    cluster.distsnn("run", *SMALL, "--time", LONG, "--quiet", "--out", out, cwd=out.parent)
+    cluster.distsnn("run", *SMALL, "--time", long, "--quiet", "--out", out, cwd=out.parent)
     return str(numbers(cluster, out)["spike_hash"])
 
 
@@ -148,16 +163,18 @@ def stopped(cluster: Cluster, job: Job) -> None:
 
 
 def test_signal_resumes_to_the_same_spikes(
-    cluster: Cluster, uninterrupted: str, tmp_path: Path
+    cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    job = submit(cluster, tmp_path, "--time-ms", LONG, "--time", "5", *TWO_NODES)
+    job = submit(cluster, tmp_path, "--time-ms", long, "--time", "5", *TWO_NODES)
     stopped(cluster, job)
     cluster.run("scancel", "--batch", "--signal=USR1", job.number)
     ends_like(cluster, job, uninterrupted)
 
 
-def test_time_limits_resume_to_the_same_spikes(cluster: Cluster, tmp_path: Path) -> None:
-    longer = "600000"  # ms: some thirty seconds; the signals come after ten to twenty
+def test_time_limits_resume_to_the_same_spikes(
+    cluster: Cluster, speed: float, tmp_path: Path
+) -> None:
+    longer = str(round(45 * speed))  # ms: 45 seconds or more; signals come after 5 to 25
     words = ("--time-ms", longer, "--time", "1", "--signal-lead", "45", *TWO_NODES)
     job = submit(cluster, tmp_path, *words)
     out = tmp_path / "uninterrupted.zarr"
@@ -172,9 +189,9 @@ def test_time_limits_resume_to_the_same_spikes(cluster: Cluster, tmp_path: Path)
 
 
 def test_preemption_resumes_to_the_same_spikes(
-    cluster: Cluster, uninterrupted: str, tmp_path: Path
+    cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    words = ("--time-ms", LONG, "--time", "5", "--ntasks", "2", "--partition", "scavenge")
+    words = ("--time-ms", long, "--time", "5", "--ntasks", "2", "--partition", "scavenge")
     job = submit(cluster, tmp_path, *words, "--nodes", "1")
     stopped(cluster, job)
     node = job.state["NodeList"]
@@ -184,9 +201,9 @@ def test_preemption_resumes_to_the_same_spikes(
 
 
 def test_death_of_a_node_resumes_to_the_same_spikes(
-    cluster: Cluster, uninterrupted: str, tmp_path: Path
+    cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    words = ("--time-ms", LONG, "--time", "5", *TWO_NODES, "--checkpoint-wall", "1s")
+    words = ("--time-ms", long, "--time", "5", *TWO_NODES, "--checkpoint-wall", "1s")
     job = submit(cluster, tmp_path, *words)
     stopped(cluster, job)
     cluster.until(lambda: bool(generations(job.run)), "a whole checkpoint")
