@@ -134,6 +134,13 @@ def test_samples_are_coded_each_for_itself():
         assert code.encode(values).take([7, 2]) == code.encode(values[[7, 2]])
 
 
+def test_no_samples_are_no_spikes():
+    for code in (LINEAR, LOGARITHMIC, PHASE, RANK):
+        spikes = code.encode(np.empty((0, 4)))
+        assert (spikes.shape, spikes.steps.size) == ((0, 4), 0)
+        assert spike_counts(spikes).shape == first_spike_times(spikes).shape == (0, 4)
+
+
 def test_fields_feed_latencies():
     # Bohte et al.: the nearest field spikes first, distant ones stay silent
     fields, latency = (
