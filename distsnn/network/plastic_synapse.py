@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.checks import Range, as_number, steps_array
+from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import SynapseModel, parameter
+from distsnn.network.model import SynapseModel
 from distsnn.network.values import Value, check_value
+from distsnn.units import steps
 
 PRECISIONS = ("float32", "float64")
 
@@ -50,15 +51,14 @@ class PlasticSynapse(SynapseModel):
     kernel: ClassVar[str] = ""
 
     w_max: float = 100.0
-    axonal_delay: Value = parameter(
-        default=0.0, unit="ms", doc="axonal part of the delays", low=0.0, on_grid=True
-    )
+    axonal_delay: float = 0.0
     precision: str = "float32"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = f"{self.name}, field "
-        self._fill(w_max=as_number(self.w_max, where=where + "w_max"))
+        for name in ("w_max", "axonal_delay"):
+            self._fill(**{name: as_number(getattr(self, name), where=where + name)})
         if math.isnan(self.w_max) or self.w_max == 0.0:
             raise DescriptionError(
                 "must be a bound with the sign of the weights",
@@ -66,6 +66,7 @@ class PlasticSynapse(SynapseModel):
                 value=self.w_max,
                 allowed="a number other than 0, or inf, or -inf",
             )
+        check_range(self.axonal_delay, NOT_NEGATIVE, where=where + "axonal_delay")
         self.check_choice("precision", PRECISIONS)
 
     def check_choice(self, name: str, choices: tuple[str, ...]) -> None:
@@ -130,5 +131,4 @@ class PlasticSynapse(SynapseModel):
 
     def axonal_steps(self, dt: float, *, where: str = "") -> int:
         """Return the axonal delay in steps."""
-        place = f"{where}, field synapse.axonal_delay"
-        return int(steps_array(np.atleast_1d(self.axonal_delay), dt, where=place)[0])
+        return steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")

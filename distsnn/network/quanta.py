@@ -12,7 +12,7 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
    left over needs 64-bit rows.
 3. Drawn and given arrays of weights get the largest s that keeps to their error.
 
-A plastic weight w is a real number; whenever it acts it is the integer ``rint(w / q)``. Its scale is
+A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
 that of the first weights, its sum that of the bounds.
 
 A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
