@@ -147,7 +147,8 @@ def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
     """
     layout = engine.layout
     sums = np.zeros(layout.n_local, np.uint64)
-    for one in engine.wiring.row_sets:
+    # plastic synapses count without their weights, which change
+    for one in (*engine.wiring.row_sets, *(rows.row_set for rows in engine.wiring.plastic)):
         _add_rows(one, sums)
     # without neurons of its own a rank has nothing to draw, and the kernel would take it to deliver
     for made in engine.wiring.generators if sums.size else ():
