@@ -119,6 +119,10 @@ class Layout:
         """Return which neurons are this rank's."""
         return np.asarray(self.block_local[self.table.of_gid(gid)] >= 0)
 
+    def gids(self, local: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the gids of local neurons, which must not be padding."""
+        return self.group_gid[local // GROUP].astype(np.int64) + local % GROUP
+
     def in_population(self, index: int) -> npt.NDArray[np.int64]:
         """Return each local slot's neuron within population `index`, -1 for padding."""
         first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP
@@ -130,6 +134,10 @@ class Layout:
         """Return the local number of each block's first neuron in population `index`, or -1."""
         first, last = np.searchsorted(self.table.population, [index, index + 1])
         return self.block_local[first:last]
+
+    def blocks_of_rank(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the indices of this rank's blocks of a population."""
+        return self.owned[self.table.population[self.owned] == self.population_index(name)]
 
     def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Return local numbers of neurons of population `index`, -1 for those of other ranks."""

@@ -201,6 +201,22 @@ def power(x, y):
     return exp(y * checked_log(x))
 
 
+def bounded_power(x, y):
+    """Return x^y of x >= 0 and y >= 0, in the arguments' precision (in Python float64)."""
+    return power(x, y) if x > 0.0 else float(y == 0.0)
+
+
+@overload(bounded_power, jit_options={"forceinline": True, **FLAGS})
+def _bounded_power(x, y):
+    real = np.float32 if x == types.float32 else np.float64
+    zero, one = real(0.0), real(1.0)
+
+    def compiled(x, y):
+        return one if y == zero else (x if y == one else (power(x, y) if x > zero else zero))
+
+    return compiled
+
+
 @kernel
 def _exp_into(x, out):
     for i in range(x.size):
