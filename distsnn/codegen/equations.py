@@ -10,7 +10,7 @@ from functools import cache
 import sympy
 
 from distsnn.codegen.expressions import STEP, Constants, Writer
-from distsnn.codegen.update import load
+from distsnn.codegen.modules import load
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel

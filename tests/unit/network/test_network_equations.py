@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from own_models import ADEX, COBA, IZHIKEVICH, LIF
 
 from distsnn.codegen.equations import kernel_of, kernel_text
-from distsnn.codegen.update import load
+from distsnn.codegen.modules import load
 from distsnn.errors import DescriptionError
 from distsnn.network import ConstantCurrent, Network, NeuronModel, Normal, Population, Projection
 from distsnn.network.equations.dimensions import MS, UNITS, unit_named
