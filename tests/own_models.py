@@ -1,5 +1,7 @@
 """Models written as equations: what the built-in models of the same name are."""
 
+from dataclasses import replace
+
 from distsnn.network import NeuronModel
 
 LIF = NeuronModel(
@@ -66,6 +68,21 @@ ADEX = NeuronModel(
     method="rk4",
     substeps=4,
     name="own_adex",
+)
+
+# The same with the scheme of the built-in model.
+ADEX_ROSENBROCK = replace(
+    ADEX,
+    equations="""
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_spike = g_L*Delta_T*exp((V_m - V_th)/Delta_T) : pA
+        dV_m/dt = (-g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim)/C_m : mV
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA
+        dg_ex/dt = -g_ex/tau_syn_ex : nS
+        dg_in/dt = -g_in/tau_syn_in : nS
+    """,
+    method="rosenbrock",
+    substeps=1,
 )
 
 # Izhikevich (2003), IEEE Trans Neural Netw 14:1569; a current of 1 pA drives by 1 mV/ms.

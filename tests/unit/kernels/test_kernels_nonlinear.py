@@ -64,21 +64,26 @@ def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[st
                 return total + mid[x] - mid[y]
             return total + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
 
-        w_mid = w + 0.5 * h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
         growth = h / p["C_m"] * slope
-        rise = h / p["C_m"] * (soma_at(v) - w_mid)
-        new = v + rise / (1.0 - 0.5 * np.minimum(growth, 1.0))
+        rise = h / p["C_m"] * (soma_at(v) - w)
+        drift = h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
+        matrix = np.empty((SIZE, 2, 2))
+        matrix[:, 0, 0], matrix[:, 0, 1] = 1.0 - 0.5 * np.minimum(growth, 1.0), 0.5 * h / p["C_m"]
+        matrix[:, 1, 0] = -0.5 * h * p["a"] / p["tau_w"]
+        matrix[:, 1, 1] = 1.0 + 0.5 * h / p["tau_w"]
+        dv, dw = np.linalg.solve(matrix, np.stack([rise, drift], axis=1)[:, :, None])[:, :, 0].T
         peak = p["V_peak"] if p["Delta_T"] else p["V_th"]
         free = s["refractory"] == 0
-        spiked = free & ((new >= peak) | ((growth > 1.0) & (rise > 0.0)))
-        v_mid = np.where(free & ~spiked, 0.5 * (v + new), v)
-        w = w + h / p["tau_w"] * (p["a"] * (v_mid - p["E_L"]) - w_mid)
+        explodes = (growth > 1.0) & (rise > 0.0)
+        moves = free & ~explodes
+        v, w = np.where(moves, v + dv, v), w + np.where(moves, dw, drift / matrix[0, 1, 1])
+        spiked = free & (explodes | (v >= peak))
         s["w"] = w = np.where(spiked, w + p["b"], w)
         # the rest of the part after the spike
         left = np.where((growth > 1.0) & (n_ref == 0), 1.0 - 1.0 / growth, 0.0)
         restart = soma_at(p["V_reset"]) - w
         again = p["V_reset"] + left * h / p["C_m"] * restart
-        s["V_m"] = np.where(spiked, again, np.where(free, new, v))
+        s["V_m"] = np.where(spiked, again, v)
         s["refractory"] = np.where(spiked, n_ref + (n_ref > 0), s["refractory"])
         for name in (x, y):
             s[name] = s[name] * np.exp(-h / p[f"tau_syn_{name[-2:]}"])
