@@ -216,6 +216,8 @@ class Neuron(Model):
         Unit of synaptic weights.
     accepts_current : bool
         Whether current stimuli may target it.
+    can_spike : bool
+        Whether it ever spikes: projections come from such neurons only.
     kernel : str
         Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
     """
@@ -226,6 +228,7 @@ class Neuron(Model):
     allowed_weights: ClassVar[Mapping[str, Range]] = {}
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
+    can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
 
     @classmethod

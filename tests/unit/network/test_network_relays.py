@@ -14,6 +14,8 @@ from distsnn.network import (
     IafPscExp,
     LeakyIntegrator,
     Network,
+    Neuron,
+    NeuronModel,
     Normal,
     ParrotNeuron,
     PoissonInput,
@@ -89,6 +91,17 @@ def test_extremes_of_a_files_weights_are_checked(weights: list[float], tmp_path:
 def test_a_rate_is_at_most_one_spike_per_step(rate: object) -> None:
     with pytest.raises(DescriptionError, match=r"population 'p', field rate"):
         Network([Population("p", 3, PoissonNeuron(rate=rate))])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LeakyIntegrator(), NeuronModel("dv/dt = -v/tau : mV", parameters={"tau": (1.0, "ms")})],
+)
+def test_what_never_spikes_is_no_source(model: Neuron | NeuronModel) -> None:
+    out, e = Population("out", 3, model), Population("E", 3, IafPscExp())
+    message = "projection 'out->E', field pre: population 'out' never spikes"
+    with pytest.raises(DescriptionError, match=message):
+        Network([out, e], [Projection(out[1:], e, AllToAll(), weight=1.0, delay=1.0)])
 
 
 @pytest.mark.parametrize("model", [PoissonNeuron(), LeakyIntegrator(), ParrotNeuron()])
