@@ -138,3 +138,38 @@ COBA = NeuronModel(
     initial={"V_m": "E_L"},
     name="own_coba",
 )
+
+# Receptors of three kinds (Jahr & Stevens 1990, J Neurosci 10:3178, for magnesium's block of NMDA).
+THREE_RECEPTORS = NeuronModel(
+    equations="""
+        open = 1/(1 + exp(-0.062*V_m/mV)/3.57) : 1
+        I_ampa = g_ampa*(E_ex - V_m) : pA
+        I_nmda = g_nmda*open*(E_ex - V_m) : pA
+        I_gaba = g_gaba*(E_in - V_m) : pA
+        dV_m/dt = (g_L*(E_L - V_m) + I_ampa + I_nmda + I_gaba + I_e + I_stim)/C_m : mV
+        dg_ampa/dt = -g_ampa/tau_ampa : nS
+        dg_nmda/dt = -g_nmda/tau_nmda : nS
+        dg_gaba/dt = -g_gaba/tau_gaba : nS
+    """,
+    threshold="V_m >= V_th",
+    reset="V_m = V_reset",
+    refractory="t_ref",
+    receptors={"ampa": "g_ampa", "nmda": "g_nmda", "gaba": "g_gaba"},
+    parameters={
+        "C_m": (200.0, "pF", "> 0"),
+        "g_L": (10.0, "nS", "> 0"),
+        "E_L": (-65.0, "mV"),
+        "E_ex": (0.0, "mV"),
+        "E_in": (-80.0, "mV"),
+        "V_th": (-50.0, "mV"),
+        "V_reset": (-60.0, "mV"),
+        "t_ref": (2.0, "ms"),
+        "tau_ampa": (2.0, "ms", "> 0"),
+        "tau_nmda": (100.0, "ms", "> 0"),
+        "tau_gaba": (6.0, "ms", "> 0"),
+        "I_e": (0.0, "pA"),
+    },
+    initial={"V_m": "E_L"},
+    method="rosenbrock",
+    name="own_three_receptors",
+)

@@ -140,6 +140,13 @@ class Projection(Description):
             delay_support(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:
             self.synapse.check(n_pre, where=f"{where}, field synapse")
+            if not model.takes_scaled:
+                raise DescriptionError(
+                    f"{model.name} counts spikes, and shares of spikes there are none",
+                    where=f"{where}, field synapse",
+                    value=self.synapse.name,
+                    allowed="None",
+                )
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
         in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None

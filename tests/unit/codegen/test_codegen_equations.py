@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kernel_calls import NeuronCall
-from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF
+from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF, THREE_RECEPTORS
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.optimize import brentq
 
 from distsnn.codegen.equations import kernel_of, kernel_text
 from distsnn.codegen.update import neuron_kernel
@@ -432,6 +433,28 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
         assert one.states["V_m"][0] == pytest.approx(x[0], rel=1e-12)
         assert one.states["w"][0] == pytest.approx(x[1], rel=1e-12)
     assert spikes >= 5
+
+
+@pytest.mark.parametrize(("receptor", "reversal"), [("ampa", 0.0), ("nmda", 0.0), ("gaba", -80.0)])
+def test_receptors_pull_towards_their_reversal_potentials(receptor: str, reversal: float) -> None:
+    taus = {name: np.asarray(1e12) for name in ("tau_ampa", "tau_nmda", "tau_gaba")}
+    p = (
+        _parameters(THREE_RECEPTORS, None, 0)
+        | taus
+        | {"I_e": np.zeros(()), "V_th": np.asarray(9.0)}
+    )
+    one = NeuronCall(kernel_of(THREE_RECEPTORS), p, 64)
+    one.rows[receptor][0, 0] = 6
+    for k in range(3000):
+        one.step(k)
+
+    def balance(v: float) -> float:
+        gate = 1.0 / (1.0 + np.exp(-0.062 * v) / 3.57) if receptor == "nmda" else 1.0
+        return 10.0 * (-65.0 - v) + 6.0 * gate * (reversal - v)
+
+    assert one.states[f"g_{receptor}"][0] == pytest.approx(6.0, rel=1e-6)
+    assert one.states["V_m"][0] - 65.0 == pytest.approx(brentq(balance, -90.0, 9.0), rel=1e-6)
+    assert not one.states["V_m"][1:].any()
 
 
 def test_states_may_have_names_that_kernels_use_themselves() -> None:
