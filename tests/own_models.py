@@ -1,5 +1,7 @@
 """Models written as equations: what the built-in models of the same name are."""
 
+from dataclasses import replace
+
 from distsnn.network import NeuronModel
 
 LIF = NeuronModel(
@@ -68,6 +70,21 @@ ADEX = NeuronModel(
     name="own_adex",
 )
 
+# The same with the scheme of the built-in model.
+ADEX_ROSENBROCK = replace(
+    ADEX,
+    equations="""
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_spike = g_L*Delta_T*exp((V_m - V_th)/Delta_T) : pA
+        dV_m/dt = (-g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim)/C_m : mV
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA
+        dg_ex/dt = -g_ex/tau_syn_ex : nS
+        dg_in/dt = -g_in/tau_syn_in : nS
+    """,
+    method="rosenbrock",
+    substeps=1,
+)
+
 # Izhikevich (2003), IEEE Trans Neural Netw 14:1569; a current of 1 pA drives by 1 mV/ms.
 IZHIKEVICH = NeuronModel(
     equations="""
@@ -120,4 +137,39 @@ COBA = NeuronModel(
     },
     initial={"V_m": "E_L"},
     name="own_coba",
+)
+
+# Receptors of three kinds (Jahr & Stevens 1990, J Neurosci 10:3178, for magnesium's block of NMDA).
+THREE_RECEPTORS = NeuronModel(
+    equations="""
+        open = 1/(1 + exp(-0.062*V_m/mV)/3.57) : 1
+        I_ampa = g_ampa*(E_ex - V_m) : pA
+        I_nmda = g_nmda*open*(E_ex - V_m) : pA
+        I_gaba = g_gaba*(E_in - V_m) : pA
+        dV_m/dt = (g_L*(E_L - V_m) + I_ampa + I_nmda + I_gaba + I_e + I_stim)/C_m : mV
+        dg_ampa/dt = -g_ampa/tau_ampa : nS
+        dg_nmda/dt = -g_nmda/tau_nmda : nS
+        dg_gaba/dt = -g_gaba/tau_gaba : nS
+    """,
+    threshold="V_m >= V_th",
+    reset="V_m = V_reset",
+    refractory="t_ref",
+    receptors={"ampa": "g_ampa", "nmda": "g_nmda", "gaba": "g_gaba"},
+    parameters={
+        "C_m": (200.0, "pF", "> 0"),
+        "g_L": (10.0, "nS", "> 0"),
+        "E_L": (-65.0, "mV"),
+        "E_ex": (0.0, "mV"),
+        "E_in": (-80.0, "mV"),
+        "V_th": (-50.0, "mV"),
+        "V_reset": (-60.0, "mV"),
+        "t_ref": (2.0, "ms"),
+        "tau_ampa": (2.0, "ms", "> 0"),
+        "tau_nmda": (100.0, "ms", "> 0"),
+        "tau_gaba": (6.0, "ms", "> 0"),
+        "I_e": (0.0, "pA"),
+    },
+    initial={"V_m": "E_L"},
+    method="rosenbrock",
+    name="own_three_receptors",
 )

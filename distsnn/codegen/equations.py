@@ -10,7 +10,8 @@ from functools import cache
 import sympy
 
 from distsnn.codegen.expressions import STEP, Constants, Writer
-from distsnn.codegen.update import load
+from distsnn.codegen.modules import load
+from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel
@@ -119,6 +120,7 @@ class _Part:
         """Return each state's value after the part, as text, by name."""
         found = {name: self._row(name, STEP) for name in self._analysis.exact}
         method = {
+            "rosenbrock": self._rosenbrock,
             "exponential_euler": self._exponential_euler,
             "euler": self._euler,
             "rk2": self._rk2,
@@ -181,6 +183,11 @@ class _Part:
         pushed = [entry(size)] if driven else []
         pushed += [f"{entry(size + 1)} * {self._before[_CURRENT]}"] if current else []
         return f"{text} + ({' + '.join(pushed)})" if pushed else text
+
+    def _rosenbrock(self) -> dict[sympy.Symbol, str]:
+        middle = {**self._before, **self._stage({}, STEP * _HALF)}
+        write = Writer(middle, self._write.constants, self._write.lines)
+        return rosenbrock(self._analysis, write, self._held)
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
         found = {}

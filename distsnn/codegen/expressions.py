@@ -163,6 +163,17 @@ class Writer:
         self.lines.append(f"{name} = {text}")
         return name
 
+    def named(self, name: str) -> sympy.Symbol:
+        """Return a symbol for a local variable, so that expressions can go on from it."""
+        found = sympy.Symbol(f"local {name}", real=True)
+        self._varying.add(found)
+        self._known[found] = name
+        return found
+
+    def reduced(self, expression: sympy.Expr) -> sympy.Expr:
+        """Return an expression if it is constant, or else a symbol for its value."""
+        return expression if self._is_constant(expression) else self.named(self(expression))
+
     def __call__(self, expression: sympy.Expr) -> str:
         """Return the local variable or constant that holds an expression's value."""
         if expression not in self._known:

@@ -25,7 +25,7 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
-from distsnn.codegen.update import load, sources_digest
+from distsnn.codegen.modules import load, sources_digest
 from distsnn.jit import Entry, Function
 
 

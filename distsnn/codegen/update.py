@@ -6,31 +6,22 @@ are a population's; each combination that occurs becomes one module, named by th
 text, so that numba caches its machine code like that of any other file.
 """
 
-import ast
-import hashlib
 import importlib
-import importlib.util
-import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.jit import Entry, cache_directory
+from distsnn.codegen.modules import load, sources_digest
+from distsnn.jit import Entry
 from distsnn.kernels import uniforms
 from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
 
-# Where the models are whose sources the names of generated modules tell of.
-_MODELS = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
 # The constant that says in how many parts a step is integrated.
 SUB_STEPS = "substeps"
 # Neurons whose sub-steps follow each other: their states stay in the first-level cache.
@@ -322,69 +313,7 @@ def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
     ]
 
 
-def sources_digest(name: str) -> str:
-    """Return a hash of a kernel module and of all it imports that nobody installed.
-
-    The cache's name stands for all other files of distsnn, and numba looks at the generated file
-    alone: an edit of a neuron's file would go unnoticed.
-    """
-    importlib.import_module(name)
-    digest, left, seen = hashlib.sha256(), [name], {name}
-    while left:
-        module = left.pop(0)
-        text = _own_source(module, installed=module == name)
-        if text is None:
-            continue
-        digest.update(text)
-        found = {one for one in _imported(text) if one in sys.modules} - seen
-        left += sorted(found)
-        seen |= found
-    return digest.hexdigest()[:20]
-
-
-def _own_source(name: str, *, installed: bool) -> bytes | None:
-    top, built_in = name.partition(".")[0], name.startswith(_MODELS)
-    if (top == "distsnn" and not built_in) or top in sys.stdlib_module_names:
-        return None
-    file = getattr(sys.modules[name], "__file__", None)
-    if file is None or not file.endswith(".py"):
-        return None
-    if "site-packages" in Path(file).parts and not (installed or built_in):
-        return None
-    return Path(file).read_bytes()
-
-
-def _imported(text: bytes) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
-
-
 @cache
 def update_entry(variant: Variant) -> Entry:
     """Return the compiled update of a variant (its address is the machine code)."""
     return cast(Entry, load(source(variant)).update)
-
-
-def load(text: str) -> ModuleType:
-    """Write a module's text into the kernel cache, unless it is there, and import it."""
-    name = f"distsnn_generated_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = cache_directory() / f"{name}.py"
-    if not path.exists():
-        # ranks may write at once: each its own file, and the rename is atomic
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(partial).replace(path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -4,10 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.counter_rng import PARAMETER
-from distsnn.engine.populations import Neurons, per_neuron
+from distsnn.engine.populations import Neurons, Slots, per_neuron
 from distsnn.network import Distribution, Value
-
-Slots = slice | npt.NDArray[np.intp]
 
 
 def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float64 | np.int64]:
@@ -29,7 +27,7 @@ def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float6
     kept = neurons.states[variable][slots]
     if neurons.population.model.states[variable].integer:
         return kept.astype(np.int64)
-    return kept.astype(np.float64) + _offset(neurons, variable, slots)
+    return kept.astype(np.float64) + neurons.offset(variable, slots)
 
 
 def write(
@@ -58,10 +56,5 @@ def write(
         field = (fields.index(variable) + len(fields) * step) % 2**32
         value = per_neuron(value, neurons.neurons[slots], PARAMETER, neurons.index, field, seed)
     kept = neurons.states[variable]
-    new = (value - _offset(neurons, variable, slots)).astype(kept.dtype)
+    new = neurons.kept(variable, value, slots)
     kept[slots] = np.where(value == read(neurons, variable, slots), kept[slots], new)
-
-
-def _offset(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float64]:
-    offset = neurons.offset(variable)
-    return offset[slots] if offset.ndim else offset

@@ -21,6 +21,9 @@ from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta
 
 Floats = npt.NDArray[np.float64]
+Slots = slice | npt.NDArray[np.intp]
+
+_ALL = slice(None)
 
 
 @dataclass(eq=False)
@@ -78,10 +81,17 @@ class Neurons:
     parameters: dict[str, Floats]
     current: npt.NDArray[Any] | None
 
-    def offset(self, variable: str) -> Floats:
-        """Return what is to be added to a kept state: shape () or (last - first,)."""
+    def offset(self, variable: str, slots: Slots = _ALL) -> Floats:
+        """Return what is to be added to a kept state: shape () or one value per slot."""
         relative_to = self.population.model.states[variable].relative_to
-        return np.zeros(()) if relative_to is None else self.parameters[relative_to]
+        offset = np.zeros(()) if relative_to is None else self.parameters[relative_to]
+        return offset[slots] if offset.ndim else offset
+
+    def kept(self, variable: str, value: Floats | float, slots: Slots = _ALL) -> npt.NDArray[Any]:
+        """Return a state's value as it is kept: less its offset, and in its type."""
+        integer = self.population.model.states[variable].integer
+        kept = np.asarray(value - self.offset(variable, slots))
+        return kept.astype(np.int32 if integer else self.population.precision)
 
 
 def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neurons:
@@ -107,7 +117,9 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
         return per_neuron(value, neurons, PARAMETER, index, field, seed)
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
-    states = {}
+    first, last = int(layout.first[index]), int(layout.last[index])
+    stimulated = np.zeros(neurons.size, population.precision) if current else None
+    made = Neurons(population, index, first, last, neurons, {}, parameters, stimulated)
     for name, state in model.states.items():
         if name in population.initial:
             start = values(name, population.initial[name])
@@ -115,15 +127,8 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
             start = parameters[state.default]
         else:
             start = np.asarray(float(state.default))
-        if state.relative_to is not None:
-            start = start - parameters[state.relative_to]
-        kind = np.int32 if state.integer else population.precision
-        states[name] = np.ascontiguousarray(np.broadcast_to(start, neurons.shape), dtype=kind)
-        if not states[name].flags.owndata:
-            states[name] = states[name].copy()
-    first, last = int(layout.first[index]), int(layout.last[index])
-    stimulated = np.zeros(neurons.size, population.precision) if current else None
-    return Neurons(population, index, first, last, neurons, states, parameters, stimulated)
+        made.states[name] = np.broadcast_to(made.kept(name, start), neurons.shape).copy()
+    return made
 
 
 def per_neuron(

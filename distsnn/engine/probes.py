@@ -97,8 +97,7 @@ def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
     )
     for variable in recording.variables:
         source = neurons.states[variable]
-        offset = neurons.offset(variable)
-        probe.offsets[variable] = offset[chosen] if offset.ndim else offset
+        probe.offsets[variable] = neurons.offset(variable, chosen)
         samples = np.zeros((most_steps(layout.network) // every + 1, chosen.size), source.dtype)
         rows = np.zeros(1, np.int64)
         call = Call(

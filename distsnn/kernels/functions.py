@@ -1,7 +1,7 @@
 """exp, expm1 and log made of + − × ÷ alone: the same bits on every machine.
 
-libm's versions differ between releases, numpy's between instruction sets. Errors are below 2 ulp;
-`tests/unit/kernels` measures them.
+libm's versions differ between releases, numpy's between instruction sets. Errors are below 1.1 ulp,
+expm1's below 2.2; `tests/unit/kernels` measures them.
 """
 
 import numpy as np
@@ -20,13 +20,13 @@ _LN2_HIGH = 0.693147180369123816490
 _LN2_LOW = 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer, held in the low bits
 
-# expm1(r) / r - 1 as a series; 1/2!, 1/3!, ... 1/14!
-_E2, _E3, _E4, _E5 = 1 / 2, 1 / 6, 1 / 24, 1 / 120
-_E6, _E7, _E8, _E9 = 1 / 720, 1 / 5040, 1 / 40320, 1 / 362880
-_E10, _E11, _E12, _E13 = 1 / 3628800, 1 / 39916800, 1 / 479001600, 1 / 6227020800
-_E14 = 1 / 87178291200
+# (e^r - 1 - r) / r^2 for r in ±0.35: the polynomial that is at most 2.1e-17 off in e^r - 1.
+_E2, _E3, _E4 = 0.5000000000000006, 0.1666666666666658, 0.04166666666656885
+_E5, _E6, _E7 = 0.008333333333394513, 0.0013888888934354491, 0.0001984126971099713
+_E8, _E9 = 2.4801501733224593e-05, 2.7557411359045066e-06
+_E10, _E11 = 2.7627506701512074e-07, 2.5053811625706914e-08
 
-# The same in float32; the polynomial is (e^r - 1 - r) / r^2, fitted for the smallest largest error.
+# The same in float32.
 _LEAST_32, _MOST_32 = np.float32(-87.0), np.float32(88.0)
 _LOG2_E_32, _ROUND_32, _ONE_32 = np.float32(_LOG2_E), np.float32(12582912.0), np.float32(1.0)
 _LN2_HIGH_32, _LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -38,10 +38,12 @@ _G2, _G4, _G6, _G8 = (np.float32(2.0 / n) for n in (3.0, 5.0, 7.0, 9.0))
 
 @inline
 def _expm1_reduced(r):
-    p = _E14
-    for c in (_E13, _E12, _E11, _E10, _E9, _E8, _E7, _E6, _E5, _E4, _E3, _E2):
-        p = p * r + c
-    return p * (r * r) + r
+    # Estrin's scheme: half as deep as Horner's
+    s = r * r
+    low = (_E3 * r + _E2) + (_E5 * r + _E4) * s
+    middle = (_E7 * r + _E6) + (_E9 * r + _E8) * s
+    p = low + (s * s) * (middle + (_E11 * r + _E10) * (s * s))
+    return p * s + r
 
 
 @inline

@@ -34,6 +34,11 @@ class Range:
     open_low: bool = False
     open_high: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value is within."""
+        return self.low > self.high or (self.low == self.high and (self.open_low or self.open_high))
+
     def excludes(self, values: FloatArray) -> npt.NDArray[np.bool_]:
         """Return which values lie outside (NaN and infinite values do)."""
         below = values <= self.low if self.open_low else values < self.low

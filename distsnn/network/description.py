@@ -95,6 +95,13 @@ class Network(Description):
         for one in given:
             where = f"projection {one.name or f'{one.pre.population}->{one.post.population}'!r}"
             pre = self.resolve(one.pre, where=f"{where}, field pre")
+            source = self.population(pre.population)
+            if not source.model.can_spike:
+                raise DescriptionError(
+                    f"population {source.name!r} never spikes: its model is {source.model.name}",
+                    where=f"{where}, field pre",
+                    allowed="a population of neurons that spike",
+                )
             post = self.resolve(one.post, where=f"{where}, field post")
             name = one.name or _free(f"{self.label(pre)}->{self.label(post)}", taken)
             taken.add(name)

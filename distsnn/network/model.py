@@ -216,6 +216,10 @@ class Neuron(Model):
         Unit of synaptic weights.
     accepts_current : bool
         Whether current stimuli may target it.
+    takes_scaled : bool
+        Whether synapses whose model scales their weights may target it.
+    can_spike : bool
+        Whether it ever spikes: projections come from such neurons only.
     kernel : str
         Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
     """
@@ -226,6 +230,8 @@ class Neuron(Model):
     allowed_weights: ClassVar[Mapping[str, Range]] = {}
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
+    takes_scaled: ClassVar[bool] = True
+    can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
 
     @classmethod

@@ -152,6 +152,13 @@ class Projection(Description):
             delay_support(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:
             self.synapse.check(n_pre, where=f"{where}, field synapse")
+            if self.plasticity is None and not model.takes_scaled:
+                raise DescriptionError(
+                    f"{model.name} counts spikes, and shares of spikes there are none",
+                    where=f"{where}, field synapse",
+                    value=self.synapse.name,
+                    allowed="None",
+                )
         if self.plasticity is not None:
             shortest = None if self.delay is None else delay_support(self.delay, dt)[0]
             self.plasticity.check_synapses(self.weight, shortest, dt, where=where)

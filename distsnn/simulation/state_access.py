@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
 from distsnn.engine import neuron_states
+from distsnn.engine.populations import Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
 from distsnn.network import Target
@@ -130,7 +131,7 @@ class NeuronStates:
         return gathered(self._communicator, own, *request, where=self._where)
 
 
-def _compact(index: npt.NDArray[np.integer]) -> neuron_states.Slots:
+def _compact(index: npt.NDArray[np.integer]) -> Slots:
     """Return an index as a slice if it is of consecutive elements, which is quicker."""
     if index.size and (np.diff(index) == 1).all():
         return slice(int(index[0]), int(index[-1]) + 1)

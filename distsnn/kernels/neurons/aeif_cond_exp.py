@@ -10,6 +10,23 @@ from distsnn.kernels.functions import exp, exp_array, flush
 
 STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
 RECEPTORS = ("ex", "in")
+# Constants of all but synapses and leak, in the order in which `advanced` takes them.
+SOMA = {
+    "i_spike": "real",
+    "slope": "real",
+    "v_soft": "real",
+    "h_c": "real",
+    "half_h_c": "real",
+    "w_of_v": "real",
+    "w_of_w": "real",
+    "implicit": "real",
+    "v_peak": "real",
+    "v_reset": "real",
+    "i_reset": "real",
+    "goes_on": "real",
+    "b": "real",
+    "n_ref": "count",
+}
 CONSTANTS = {
     "substeps": "count",
     "half_decay_ex": "real",
@@ -18,18 +35,7 @@ CONSTANTS = {
     "e_in": "real",
     "g_l": "real",
     "i_e": "real",
-    "i_spike": "real",
-    "slope": "real",
-    "v_soft": "real",
-    "h_c": "real",
-    "h_w": "real",
-    "a": "real",
-    "v_peak": "real",
-    "v_reset": "real",
-    "i_reset": "real",
-    "goes_on": "real",
-    "b": "real",
-    "n_ref": "count",
+    **SOMA,
 }
 
 Array = npt.NDArray[np.float64]
@@ -46,6 +52,7 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
     smooth = p["Delta_T"] > 0.0
     i_spike, slope = p["g_L"] * p["Delta_T"], 1.0 / np.where(smooth, p["Delta_T"], np.inf)
     i_reset = i_spike * exp_array(slope * (p["V_reset"] - p["V_th"]))
+    half_h_c, w_of_w = 0.5 * h / p["C_m"], h / (p["tau_w"] + 0.5 * h)
     return {
         "substeps": p["substeps"],
         "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
@@ -56,8 +63,10 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "slope": slope,
         "v_soft": p["V_th"] - p["E_L"],
         "h_c": h / p["C_m"],
-        "h_w": h / p["tau_w"],
-        "a": p["a"],
+        "half_h_c": half_h_c,
+        "w_of_v": w_of_w * p["a"],
+        "w_of_w": w_of_w,
+        "implicit": 1.0 + 0.5 * half_h_c * w_of_w * p["a"],
         "v_peak": np.where(smooth, p["V_peak"], p["V_th"]) - p["E_L"],
         "v_reset": p["V_reset"] - p["E_L"],
         "i_reset": np.where(n_ref == 0.0, np.minimum(i_reset, _MOST_CURRENT), 0.0),
@@ -85,8 +94,10 @@ def advanced(
     slope,
     v_soft,
     h_c,
-    h_w,
-    a,
+    half_h_c,
+    w_of_v,
+    w_of_w,
+    implicit,
     v_peak,
     v_reset,
     i_reset,
@@ -99,18 +110,19 @@ def advanced(
     `g` and `i` are the conductance, and the current at V_m = E_L, in the middle of the part.
     """
     spike = i_spike * exp(slope * (v - v_soft))
-    w_mid = w + _HALF * (h_w * (a * v - w))
-    rise = h_c * (i + spike - w_mid - g * v)
-    # the exponential alone would take V_m to infinity within 1/growth parts
+    rise = h_c * (i + spike - w - g * v)
     growth = h_c * (slope * spike - g)
+    # the exponential alone would take V_m to infinity within 1/growth parts
+    explodes = (growth > _ONE) & (rise > _ZERO)
     limited = growth if growth < _ONE else _ONE
-    new = v + rise / (_ONE - _HALF * limited)
     free = refractory == 0
-    spiked = free & ((new >= v_peak) | ((growth > _ONE) & (rise > _ZERO)))
-    moves = free & (not spiked)
-    v_mid = _HALF * (v + new) if moves else v
-    w = w + h_w * (a * v_mid - w_mid)
-    v = new if moves else v
+    # both equations are solved for their changes; that of w while V_m rests comes first
+    drift = w_of_v * v - w_of_w * w
+    moved = (rise - half_h_c * drift) / (implicit - _HALF * limited)
+    moved = moved if free & (not explodes) else _ZERO
+    w = w + (drift + _HALF * (w_of_v * moved))
+    v = v + moved
+    spiked = free & (explodes | (v >= v_peak))
     w = w + b if spiked else w
     # the rest of the part after the spike, unless V_m rests then
     left = goes_on * (_ONE - _ONE / growth) if growth > _ONE else _ZERO
@@ -141,75 +153,18 @@ def integrate(
     e_in,
     g_l,
     i_e,
-    i_spike,
-    slope,
-    v_soft,
-    h_c,
-    h_w,
-    a,
-    v_peak,
-    v_reset,
-    i_reset,
-    goes_on,
-    b,
-    n_ref,
+    *soma,
 ):
     """Advance one neuron by one part of a step, without input."""
     g_ex, g_in = half_decay_ex * g_ex, half_decay_in * g_in
     g = g_l + g_ex + g_in
     i = i_e + current + (g_ex * e_ex + g_in * e_in)
-    v, w, refractory, spiked = advanced(
-        v,
-        w,
-        refractory,
-        g,
-        i,
-        i_spike,
-        slope,
-        v_soft,
-        h_c,
-        h_w,
-        a,
-        v_peak,
-        v_reset,
-        i_reset,
-        goes_on,
-        b,
-        n_ref,
-    )
+    v, w, refractory, spiked = advanced(v, w, refractory, g, i, *soma)
     return v, w, flush(half_decay_ex * g_ex), flush(half_decay_in * g_in), refractory, spiked
 
 
 @inline
-def step(
-    v,
-    w,
-    g_ex,
-    g_in,
-    refractory,
-    in_ex,
-    in_in,
-    current,
-    substeps,
-    half_decay_ex,
-    half_decay_in,
-    e_ex,
-    e_in,
-    g_l,
-    i_e,
-    i_spike,
-    slope,
-    v_soft,
-    h_c,
-    h_w,
-    a,
-    v_peak,
-    v_reset,
-    i_reset,
-    goes_on,
-    b,
-    n_ref,
-):
+def step(v, w, g_ex, g_in, refractory, in_ex, in_in, current, *constants):
     """Add a step's input; inhibitory input is negative."""
     left = np.int32(refractory - 1 if refractory > 0 else 0)
     return v, w, g_ex + in_ex, g_in - in_in, left, False

@@ -21,7 +21,9 @@ from distsnn.network.equations.dynamics import STIMULI, Dynamics
 from distsnn.network.equations.source import EquationError
 from distsnn.network.equations.syntax import Apply, Name, Node, Number
 
-METHODS = ("auto", "exact", "exponential_euler", "euler", "rk2", "rk4")
+METHODS = ("auto", "exact", "rosenbrock", "exponential_euler", "euler", "rk2", "rk4")
+# These do not leave linear equations to be integrated exactly.
+_FOR_ALL = METHODS[3:]
 
 # Products of the whole powers along any path of an expression: sympy multiplies them out.
 _HIGHEST_POWER = 64
@@ -124,7 +126,7 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         symbol(name): translate(one.value) / translate.scale(name)
         for name, one in dynamics.states.items()
     }
-    exact = {} if method in METHODS[2:] else _exact(derivatives)
+    exact = {} if method in _FOR_ALL else _exact(derivatives)
     others = [name for name in derivatives if name not in exact]
     if method == "exact" and others:
         raise _unfit(dynamics, others[0], "linear with constant coefficients")

@@ -78,10 +78,11 @@ class NeuronModel(Description):
     initial : mapping of str to float or str
         Initial values of state variables, in their units: numbers, or names of parameters; 0 for
         the others.
-    method : {"auto", "exact", "exponential_euler", "euler", "rk2", "rk4"}
-        Scheme for all equations. With "auto" those that are linear with constant coefficients are
-        integrated exactly, the others by exponential Euler where each is linear in its own
-        variable, else by RK4.
+    method : {"auto", "exact", "rosenbrock", "exponential_euler", "euler", "rk2", "rk4"}
+        Scheme. With "auto" equations that are linear with constant coefficients are integrated
+        exactly, the others by exponential Euler where each is linear in its own variable, else by
+        RK4; with "rosenbrock" the others by Rosenbrock's method of one stage. All else is for all
+        equations.
     substeps : int
         Parts that a step is integrated in; the threshold is tested after each.
     name : str
@@ -115,6 +116,13 @@ class NeuronModel(Description):
         for one in ("equations", "threshold", "reset", "refractory", "method", "name"):
             if not isinstance(getattr(self, one), str):
                 raise DescriptionError("must be text", where=one, value=getattr(self, one))
+        # whoever wrote a text, and where: one model
+        self._fill(
+            **{
+                one: getattr(self, one).replace("\r\n", "\n")
+                for one in ("equations", "threshold", "reset")
+            }
+        )
         if not self.name.isidentifier():
             raise DescriptionError("must be a name", where="name", value=self.name)
         for one in ("receptors", "parameters", "initial"):
@@ -250,6 +258,7 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         "signed_receptors": model.signed_receptors,
         "weight_unit": ", ".join(dict.fromkeys(targets)),
         "accepts_current": dynamics.uses(STIMULI),
+        "can_spike": dynamics.threshold is not None,
     }
     parameters = []
     for name, (default, unit, text) in model.parameters.items():
@@ -312,4 +321,7 @@ def _range(text: str, *, where: str) -> Range:
                 "not a range", where=where, value=text, allowed='such as "> 0" or ">= 0 and < 1"'
             )
         bounds[side], bounds[f"open_{side}"] = bound, "=" not in sign
-    return Range(**bounds)
+    allowed = Range(**bounds)
+    if allowed.is_empty:
+        raise DescriptionError("no value is in this range", where=where, value=text)
+    return allowed

@@ -185,6 +185,8 @@ class _Reader:
                 return _folded("neg", (inner(operand),), at)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Apply("not", (inner(operand),), at)
+            case ast.BinOp(op=ast.Add() | ast.Sub()):
+                return self._sum(tree, depth - 1)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
                 return _folded(_BINARY[type(op)], (inner(left), inner(right)), at)
             case ast.BoolOp(op=op, values=values):
@@ -210,6 +212,28 @@ class _Reader:
             at,
             allowed=f"numbers, names, + - * / **, comparisons, {', '.join((*LOGIC, *FUNCTIONS))}",
         )
+
+    def _sum(self, tree: ast.expr, depth: int) -> Node:
+        """Read a chain of + and -, which Python nests, as one sum: however long, it is not deep."""
+        links = []
+        while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
+            links.append((tree.op, tree.right, self.span(tree)))
+            tree = tree.left
+        found = self.node(tree, depth)
+        for op, right, at in reversed(links):
+            found = _added(found, _BINARY[type(op)], self.node(right, depth), at)
+        return found
+
+
+def _added(left: Node, sign: str, right: Node, at: Span) -> Node:
+    """Return a sum or difference; what is added to a sum becomes one of its terms."""
+    if not (isinstance(left, Apply) and left.function in ("+", "-")):
+        return _folded(sign, (left, right), at)
+    first, *rest = left.arguments
+    if left.function == "-":
+        rest = [_folded("neg", (one,), one.at) for one in rest]
+    term = right if sign == "+" else _folded("neg", (right,), right.at)
+    return Apply("+", (first, *rest, term), at)
 
 
 def _number(value: float, at: Span) -> Number:

@@ -28,12 +28,13 @@ class AeifCondExp(Neuron):
     t_ref = 0 it moves on at once, up to V_peak; no more than one spike is emitted in a step.
 
     Conductances decay exactly. V_m and w are integrated over each of the `substeps` parts of a
-    step by the midpoint rule with one Newton step (linearly implicit, one exponential a part): the
-    error falls with the square of `substeps`. The upstroke is not followed: a neuron spikes when
-    the exponential alone would take V_m to infinity, known to about a tenth of a part; with
-    t_ref = 0 what is left of the part is integrated from V_reset.
+    step by Rosenbrock's method of one stage (the linearly implicit midpoint rule, one exponential a
+    part): the error falls with the square of `substeps`. The upstroke is not followed: a neuron
+    spikes when the exponential alone would take V_m to infinity, known to about a tenth of a part;
+    with t_ref = 0 what is left of the part is integrated from V_reset.
 
-    Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.
+    Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005;
+    Rosenbrock (1963), Comput J 5:329, for the integration.
     """
 
     name: ClassVar[str] = "aeif_cond_exp"

@@ -31,6 +31,7 @@ class LeakyIntegrator(Neuron):
     name: ClassVar[str] = "leaky_integrator"
     receptors: ClassVar[tuple[str, ...]] = ("syn",)
     weight_unit: ClassVar[str] = "pA"
+    can_spike: ClassVar[bool] = False
     states: ClassVar[Mapping[str, State]] = {
         "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
         "I_syn": State("pA", "synaptic current"),

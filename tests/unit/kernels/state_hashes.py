@@ -20,6 +20,7 @@ from distsnn.counter_rng import PARAMETER
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
+from distsnn.kernels.synapses import tsodyks2_synapse
 from distsnn.kernels.values import draw_values
 from distsnn.network import NeuronModel, model_named
 from distsnn.network.checks import ANY
@@ -125,6 +126,18 @@ def _values(kind: int) -> npt.NDArray[np.float64]:
     return out
 
 
+def _short_term_plasticity() -> npt.NDArray[np.float64]:
+    rng, n = np.random.default_rng(5), 200
+    records = np.zeros((n, tsodyks2_synapse.RECORD))
+    records[:, tsodyks2_synapse.X] = 1.0
+    records[:, tsodyks2_synapse.FIRST_USE] = rng.uniform(0.0, 1.0, n)
+    records[:, tsodyks2_synapse.TAU_REC] = rng.uniform(100.0, 9000.0, n)
+    records[::2, tsodyks2_synapse.TAU_FAC] = rng.uniform(10.0, 9000.0, n // 2)
+    steps = np.sort(rng.integers(0, 5000, 20 * n)).astype(np.int32)
+    tsodyks2_synapse.advance(records, rng.integers(0, n, steps.size), steps)
+    return records
+
+
 def hashes(every: bool) -> Iterator[tuple[str, str]]:
     """Yield the name and the hash of everything computed, by every model or by a few."""
     least = min(LENGTHS)
@@ -144,6 +157,7 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
             yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
         yield f"noise {size}", _hash(_noise(size)[:least])
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
+    yield "tsodyks2_synapse", _hash(_short_term_plasticity())
     yield "functions", _hash(exp_array(x), expm1_array(x), log_array(np.abs(x)))
     for kind in range(6):
         yield f"draws {kind}", _hash(_values(kind))

@@ -11,7 +11,7 @@ import pytest
 from kernel_calls import invoke
 
 from distsnn import jit
-from distsnn.codegen.update import sources_digest
+from distsnn.codegen.modules import sources_digest
 from distsnn.engine.tables import Call
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ neuron.write_text(neuron.read_text() + "# edited")
 assert name() == before, "only the neuron's own machine code comes from it"
 seen = [before]
 for file in ("jit.py", "counter_rng.py", "kernels/synapses/tsodyks2_synapse.py",
-             "kernels/wiring_columns.py", "codegen/update.py", "comm/exchange_entries.py"):
+             "kernels/wiring_columns.py", "codegen/modules.py", "comm/exchange_entries.py"):
     path = package / file
     path.write_text(path.read_text() + "# edited")
     seen.append(name())

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 from kernel_calls import NeuronCall, defaults
 from numba import njit
+from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from distsnn.kernels import emission
@@ -63,21 +64,26 @@ def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[st
                 return total + mid[x] - mid[y]
             return total + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
 
-        w_mid = w + 0.5 * h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
         growth = h / p["C_m"] * slope
-        rise = h / p["C_m"] * (soma_at(v) - w_mid)
-        new = v + rise / (1.0 - 0.5 * np.minimum(growth, 1.0))
+        rise = h / p["C_m"] * (soma_at(v) - w)
+        drift = h / p["tau_w"] * (p["a"] * (v - p["E_L"]) - w)
+        matrix = np.empty((SIZE, 2, 2))
+        matrix[:, 0, 0], matrix[:, 0, 1] = 1.0 - 0.5 * np.minimum(growth, 1.0), 0.5 * h / p["C_m"]
+        matrix[:, 1, 0] = -0.5 * h * p["a"] / p["tau_w"]
+        matrix[:, 1, 1] = 1.0 + 0.5 * h / p["tau_w"]
+        dv, dw = np.linalg.solve(matrix, np.stack([rise, drift], axis=1)[:, :, None])[:, :, 0].T
         peak = p["V_peak"] if p["Delta_T"] else p["V_th"]
         free = s["refractory"] == 0
-        spiked = free & ((new >= peak) | ((growth > 1.0) & (rise > 0.0)))
-        v_mid = np.where(free & ~spiked, 0.5 * (v + new), v)
-        w = w + h / p["tau_w"] * (p["a"] * (v_mid - p["E_L"]) - w_mid)
+        explodes = (growth > 1.0) & (rise > 0.0)
+        moves = free & ~explodes
+        v, w = np.where(moves, v + dv, v), w + np.where(moves, dw, drift / matrix[0, 1, 1])
+        spiked = free & (explodes | (v >= peak))
         s["w"] = w = np.where(spiked, w + p["b"], w)
         # the rest of the part after the spike
         left = np.where((growth > 1.0) & (n_ref == 0), 1.0 - 1.0 / growth, 0.0)
         restart = soma_at(p["V_reset"]) - w
         again = p["V_reset"] + left * h / p["C_m"] * restart
-        s["V_m"] = np.where(spiked, again, np.where(free, new, v))
+        s["V_m"] = np.where(spiked, again, v)
         s["refractory"] = np.where(spiked, n_ref + (n_ref > 0), s["refractory"])
         for name in (x, y):
             s[name] = s[name] * np.exp(-h / p[f"tau_syn_{name[-2:]}"])
@@ -87,24 +93,80 @@ def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[st
     return emitted
 
 
+def _rates(v: Floats) -> dict[str, tuple[Floats, Floats]]:
+    """Return alpha and beta of m, h and n, as published; v is relative to V_T."""
+
+    def ratio(z):
+        return np.where(z == 0.0, 1.0, z / np.where(z == 0.0, 1.0, np.expm1(z)))
+
+    return {
+        "Act_m": (0.32 * 4.0 * ratio((13.0 - v) / 4.0), 0.28 * 5.0 * ratio((v - 40.0) / 5.0)),
+        "Inact_h": (0.128 * np.exp((17.0 - v) / 18.0), 4.0 / (1.0 + np.exp((40.0 - v) / 5.0))),
+        "Act_n": (0.032 * 5.0 * ratio((15.0 - v) / 5.0), 0.5 * np.exp((10.0 - v) / 40.0)),
+    }
+
+
+def _traub(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[str, Floats]):
+    """Advance by a step of Strang's splitting, in plain numpy; potentials are absolute."""
+    h = DT / p["substeps"]
+
+    def drawn(v, g_ex, g_in):
+        """Return V_m after half a part with everything else held."""
+        conductances = {
+            "Na": p["g_Na"] * s["Act_m"] ** 3 * s["Inact_h"],
+            "K": p["g_K"] * s["Act_n"] ** 4,
+            "L": p["g_L"],
+            "ex": g_ex,
+            "in": g_in,
+        }
+        total = sum(conductances.values())
+        end = (sum(g * p[f"E_{x}"] for x, g in conductances.items()) + p["I_e"]) / total
+        return end + (v - end) * np.exp(-0.5 * h * total / p["C_m"])
+
+    v = s["V_m"]
+    for _ in range(int(p["substeps"])):
+        middle = [s[f"g_{x}"] * np.exp(-0.5 * h / p[f"tau_syn_{x}"]) for x in ("ex", "in")]
+        v = drawn(v, *middle)
+        for name, (alpha, beta) in _rates(v - p["V_T"]).items():
+            end = alpha / (alpha + beta)
+            s[name] = end + (s[name] - end) * np.exp(-h * (alpha + beta))
+        v = drawn(v, *middle)
+        for x in ("ex", "in"):
+            s[f"g_{x}"] = s[f"g_{x}"] * np.exp(-h / p[f"tau_syn_{x}"])
+    spiked = (s["refractory"] == 0) & (v >= p["V_T"] + 30.0) & (s["V_before"] > v)
+    left = np.maximum(s["refractory"] - 1, 0)
+    s["refractory"] = np.where(spiked, round(p["t_ref"] / DT), left)
+    s["V_m"] = s["V_before"] = v
+    s["g_ex"], s["g_in"] = s["g_ex"] + inputs["ex"], s["g_in"] + inputs["in"]
+    return spiked
+
+
+UPDATES = {"aeif_cond_exp": _aeif, "aeif_psc_exp": _aeif, "hh_cond_exp_traub": _traub}
+REST = {"aeif_cond_exp": "E_L", "aeif_psc_exp": "E_L", "hh_cond_exp_traub": "V_T"}
+
+
 @pytest.mark.parametrize(
-    "given", [{}, {"substeps": 3.0, "t_ref": 1.0}, {"Delta_T": 0.0}], ids=["1", "3", "0"]
+    ("model", "given"),
+    [
+        *((model, {}) for model in MODELS),
+        *((model, {"substeps": 3.0, "t_ref": 1.0}) for model in MODELS),
+        *((model, {"Delta_T": 0.0}) for model in ("aeif_cond_exp", "aeif_psc_exp")),
+    ],
 )
-@pytest.mark.parametrize("model", ["aeif_cond_exp", "aeif_psc_exp"])
-def test_adaptive_neurons_follow_the_equations(model: str, given: dict[str, float]) -> None:
-    p = {**defaults(model, **SLOW), "I_e": 900.0, **given}
-    one = _call(model, I_e=900.0, **given)
-    state = {name: np.zeros(SIZE) for name in one.states}
-    state["V_m"] = np.full(SIZE, p["E_L"])
+def test_updates_follow_the_equations(model: str, given: dict[str, float]) -> None:
+    given = {"I_e": CURRENT[model], **given}
+    p = {**defaults(model, **SLOW), **given}
+    one = _call(model, **given)
+    kept = {name: p[REST[model]] if name.startswith("V_") else 0.0 for name in one.states}
+    state = {name: values[:SIZE] + kept[name] for name, values in one.states.items()}
     rng = np.random.default_rng(3)
     total = 0
     for k in range(1500):
-        spiked = _aeif(model, p, state, _arrive(one, model, rng))
+        spiked = UPDATES[model](model, p, state, _arrive(one, model, rng))
         np.testing.assert_array_equal(one.step(k), np.flatnonzero(spiked))
         total += np.count_nonzero(spiked)
         for name in state:
-            kept = p["E_L"] if name == "V_m" else 0.0
-            ours = one.states[name][:SIZE] + kept
+            ours = one.states[name][:SIZE] + kept[name]
             np.testing.assert_allclose(ours, state[name], rtol=1e-9, atol=1e-9)
             # what is left of rounding must not grow into a spike's step
             state[name] = ours
@@ -235,6 +297,27 @@ def test_izhikevichs_neuron_follows_the_equations(published: bool) -> None:
     assert total > SIZE
 
 
+@pytest.mark.parametrize("published", [False, True])
+def test_izhikevichs_error_falls_with_the_step(published: bool) -> None:
+    def course(_, y):
+        v, u = y
+        return 0.04 * v * v + 5.0 * v + 140.0 - u + 10.0, 0.02 * (0.2 * v - u)
+
+    exact = solve_ivp(course, (0.0, 2.0), (-65.0, -13.0), rtol=1e-10, atol=1e-10).y[:, -1]
+    given = {**defaults("izhikevich"), "I_e": 10.0, "consistent_integration": 1.0 - published}
+    errors = []
+    for steps in (20, 40, 80, 160, 320):
+        one = NeuronCall("izhikevich", given, 64, dt=2.0 / steps)
+        one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
+        assert not any(one.step(k).size for k in range(steps))
+        found = [one.states[name][0] for name in ("V_m", "U_m")]
+        errors.append(np.abs(found - exact))
+    ratios = np.divide(errors[:-1], errors[1:])
+    # of order 1, both
+    np.testing.assert_allclose(ratios[-2:], 2.0, rtol=0.05)
+    assert errors[0].max() < 1.0  # mV
+
+
 def test_izhikevichs_neuron_rests_at_its_fixed_point() -> None:
     given = defaults("izhikevich")
     v = -70.0  # 0.04 v² + 5 v + 140 = b v = u
@@ -259,19 +342,7 @@ def test_rates_of_the_gates_are_the_published_ones(precision: str) -> None:
     v = v.astype(precision)
     found = np.empty((6, v.size), v.dtype)
     of(v, found)
-    x = v.astype(np.longdouble)
-
-    def ratio(z):
-        return np.where(z == 0.0, 1.0, z / np.where(z == 0.0, 1.0, np.expm1(z)))
-
-    expected = (
-        0.32 * 4.0 * ratio((13.0 - x) / 4.0),
-        0.28 * 5.0 * ratio((x - 40.0) / 5.0),
-        0.128 * np.exp((17.0 - x) / 18.0),
-        4.0 / (1.0 + np.exp((40.0 - x) / 5.0)),
-        0.032 * 5.0 * ratio((15.0 - x) / 5.0),
-        0.5 * np.exp((10.0 - x) / 40.0),
-    )
+    expected = [one for pair in _rates(v.astype(np.longdouble)).values() for one in pair]
     bound = 3e-5 if precision == "float32" else 1e-10
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs.astype(float), rtol=bound)

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_models import ADEX, COBA, IZHIKEVICH, LIF
+from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF
 
 from distsnn.codegen.equations import kernel_of, kernel_text
-from distsnn.codegen.update import load
+from distsnn.codegen.modules import load
 from distsnn.errors import DescriptionError
 from distsnn.network import ConstantCurrent, Network, NeuronModel, Normal, Population, Projection
 from distsnn.network.equations.dimensions import MS, UNITS, unit_named
@@ -113,7 +114,7 @@ def test_the_documents_models_are_those_that_are_tested() -> None:
         exec(block, made)
     name = made["lif"].name
     assert made["lif"] == replace(LIF, name=name)
-    assert made["adex"] == replace(ADEX, name=name, method="auto", substeps=10)
+    assert made["adex"] == replace(ADEX_ROSENBROCK, name=name)
     assert made["izhikevich"] == replace(IZHIKEVICH, name=name)
     assert made["I"].model.tau_m == 20.0
     assert f"`{made['lif'].scheme}`" in page.read_text(encoding="utf-8")
@@ -230,6 +231,29 @@ def test_only_expressions_of_numbers_are_read(text: str) -> None:
             small(**texts)
 
 
+def test_long_sums_are_not_deep() -> None:
+    terms = [f"E*{k} - v/{k}" for k in range(1, 200)]
+    long = small(f"dv/dt = ({' + '.join(terms)})/tau : mV")
+    harmonic = sum(sympy.Rational(1, k) for k in range(1, 200))
+    v, e, tau = (sympy.Symbol(name, real=True) for name in ("v", "E", "tau"))
+    right = long.analysis.derivatives[v]
+    assert sympy.expand(right - (19_900 * e - harmonic * v) / tau) == 0
+    assert kernel_text(small("dv/dt = (E - v - (E - 2*v) + 1*mV - E)/tau : mV")) == kernel_text(
+        small("dv/dt = (v - E + 1*mV)/tau : mV")
+    )
+    with pytest.raises(EquationError, match="line 1, column 22: pA cannot be added to mV"):
+        small("dv/dt = (E - v + v - 1*pA)/tau : mV")
+
+
+def test_lines_may_end_as_on_windows() -> None:
+    texts = {"equations": ADEX.equations, "reset": "V_m = V_reset\nw += b"}
+    given = replace(ADEX, **{name: text.replace("\n", "\r\n") for name, text in texts.items()})
+    assert given == replace(ADEX, **texts)
+    assert given.scheme == ADEX.scheme
+    with pytest.raises(EquationError, match="line 2, column 11: unknown name 'tua'"):
+        small("dv/dt = x/tau : mV\r\nx = E - v*tua : mV")
+
+
 @pytest.mark.parametrize(
     "text", ["-" * 5000 + "v", "(" * 900 + "v" + ")" * 900, "v" + "+v" * 6000, "v" * 30_000]
 )
@@ -286,6 +310,8 @@ def test_sub_expressions_cannot_grow_without_bound() -> None:
         ({"parameters": {"tau": (1.0, "mz")}}, "unit of parameter tau.*unknown unit 'mz'"),
         ({"parameters": {"tau": (1.0, "ms", "positive")}}, "not a range"),
         ({"parameters": {"tau": (1.0, "ms", "> 0 and > 1")}}, "not a range"),
+        ({"parameters": {"tau": (3.0, "ms", "> 5 and < 2")}}, "'tau': no value is in this range"),
+        ({"parameters": {"tau": (2.0, "ms", "> 2 and <= 2")}}, "no value is in this range"),
         ({"parameters": {"tau": ([1.0, 2.0], "ms")}}, "one value for all"),
         ({"parameters": {"tau": ("x", "ms")}}, "must be a number"),
         ({"equationz": ""}, "did you mean 'equations'"),

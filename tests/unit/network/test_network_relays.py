@@ -11,9 +11,12 @@ from distsnn.network import (
     AllToAll,
     ConstantCurrent,
     ExplicitFile,
+    IafPscDelta,
     IafPscExp,
     LeakyIntegrator,
     Network,
+    Neuron,
+    NeuronModel,
     Normal,
     ParrotNeuron,
     PoissonInput,
@@ -22,6 +25,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     SpikeInput,
+    Tsodyks2,
     Uniform,
 )
 from distsnn.simulation import Simulation
@@ -60,6 +64,30 @@ def test_a_relay_emits_what_its_weights_say(tmp_path: Path) -> None:
     assert step.size == 101
 
 
+def test_every_spike_of_a_relay_uses_a_synapses_resources() -> None:
+    cell = Population("cell", 1, IafPscDelta(tau_m=1e9, E_L=0.0, V_th=1e9), precision="float64")
+    # three spikes in one step, and two later
+    events = SpikeInput(PARROTS, [1.0, 5.5], [1, 1], [3.0, 2.0])
+    synapse = Tsodyks2(U=0.4, tau_rec=20.0, tau_fac=50.0)
+    one = Projection(
+        PARROTS, cell, AllToAll(), weight=8.0, delay=0.5, weight_bits=30, synapse=synapse
+    )
+    expected, x, u = 0.0, 1.0, 0.4
+    for interval in (0.0, 0.0, 4.5, 0.0, 0.0):
+        expected += 8.0 * x * u
+        x = 1.0 + (x - x * u - 1.0) * np.exp(-interval / 20.0)
+        u = 0.4 + u * 0.6 * np.exp(-interval / 50.0)
+    with Simulation(Network([PARROTS, cell], [one], [events])) as simulation:
+        simulation.run(10.0)
+        assert simulation.state(cell)["V_m"][0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_relay_takes_no_shares_of_spikes() -> None:
+    one = Projection(CELLS, PARROTS, AllToAll(), weight=1.0, delay=1.0, synapse=Tsodyks2())
+    with pytest.raises(DescriptionError, match=r"field synapse: .*counts spikes"):
+        Network([CELLS, PARROTS], [one])
+
+
 def from_file(path: Path, weights: list[float]) -> Network:
     """Return a network in which a neuron that spikes in every step has edges to a relay."""
     ends = np.zeros(len(weights), int)
@@ -89,6 +117,17 @@ def test_extremes_of_a_files_weights_are_checked(weights: list[float], tmp_path:
 def test_a_rate_is_at_most_one_spike_per_step(rate: object) -> None:
     with pytest.raises(DescriptionError, match=r"population 'p', field rate"):
         Network([Population("p", 3, PoissonNeuron(rate=rate))])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LeakyIntegrator(), NeuronModel("dv/dt = -v/tau : mV", parameters={"tau": (1.0, "ms")})],
+)
+def test_what_never_spikes_is_no_source(model: Neuron | NeuronModel) -> None:
+    out, e = Population("out", 3, model), Population("E", 3, IafPscExp())
+    message = "projection 'out->E', field pre: population 'out' never spikes"
+    with pytest.raises(DescriptionError, match=message):
+        Network([out, e], [Projection(out[1:], e, AllToAll(), weight=1.0, delay=1.0)])
 
 
 @pytest.mark.parametrize("model", [PoissonNeuron(), LeakyIntegrator(), ParrotNeuron()])
