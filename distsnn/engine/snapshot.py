@@ -119,17 +119,17 @@ def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
     names = {index: one.name for index, one in enumerate(layout.network.populations)}
-    by_population: dict[str, list[str]] = {}
-    for population, variable in sorted(states):
-        by_population.setdefault(population, []).append(variable)
+    by_population: dict[str, list[tuple[bytes, npt.NDArray[Any]]]] = {}
+    for (population, variable), values in sorted(states.items()):
+        head = f"{variable} {values.dtype}\n".encode()
+        by_population.setdefault(population, []).append((head, values))
     at = dict.fromkeys(names.values(), 0)
     for row, block in zip(found, owned.tolist(), strict=True):
         name, size = names[int(table.population[block])], int(table.size[block])
         whole = hashlib.sha256()
-        for variable in by_population.get(name, []):
-            part = states[name, variable][at[name] : at[name] + size]
-            whole.update(f"{variable} {part.dtype}\n".encode())
-            whole.update(part.tobytes())
+        for head, values in by_population.get(name, []):
+            whole.update(head)
+            whole.update(values[at[name] : at[name] + size].tobytes())
         at[name] += size
         mine = order[bounds[block] : bounds[block + 1]]
         whole.update(step[mine].tobytes())
