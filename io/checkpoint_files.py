@@ -45,10 +45,27 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """Return the SHA-256 of files by their paths below a folder."""
-    with store_errors(folder, "cannot be read"):
-        return {path.relative_to(folder).as_posix(): checksum(path) for path in paths}
+def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of what files are to hold."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write new files, and have the system write them to the disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it is made if need be, as are those below it.
+    files : mapping of str to bytes
+        What they hold, by their paths below the folder.
+    """
+    paths = [folder / name for name in files]
+    for path, content in zip(paths, files.values(), strict=True):
+        with store_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    sync_files(folder, paths)
 
 
 def verify(folder: Path, expected: Mapping[str, Any]) -> None:

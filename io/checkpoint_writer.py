@@ -12,21 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
     METADATA,
-    checksum,
     checksums,
-    files_below,
     generation_name,
     generations,
     seal,
-    sync,
     sync_one,
+    write_files,
 )
 from distsnn.io.nodes import (
+    Draft,
     check_inside,
     create_array,
     create_group,
@@ -53,11 +51,11 @@ class GenerationWriter:
     def __init__(self, store: Path, number: int) -> None:
         self.store, self.number = store, number
         self._name = f"{CHECKPOINT}/{generation_name(number)}"
-        self._partial = f"{self._name}.partial"
-        self._folder = store / self._partial
+        self._folder = store / f"{self._name}.partial"
+        self._about: dict[str, Any] = {}
 
     def begin(self, attributes: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> None:
-        """Write attributes and index, on rank 0, before the ranks write; leftovers are swept.
+        """Write the index, on rank 0, before the ranks write; leftovers are swept.
 
         Parameters
         ----------
@@ -66,7 +64,6 @@ class GenerationWriter:
         blocks : mapping of str to ndarray
             The index: rank, offset, digest and wiring, by block.
         """
-        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
         root = open_root(self.store, writable=True)
         check_inside(root, CHECKPOINT)  # leftovers are removed there
         if open_group(root, CHECKPOINT) is None:
@@ -74,10 +71,14 @@ class GenerationWriter:
         with store_errors(self.store / CHECKPOINT, "cannot be swept"):
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
                 _remove(leftover)
-        create_group(root, self._partial, about)
-        create_group(root, f"{self._partial}/blocks", {})
+        draft, own = Draft(), f"{self._name}/blocks"
+        create_group(draft.root, own, {})
         for name, values in blocks.items():
-            _write(root, f"{self._partial}/blocks/{name}", values)
+            _write(draft.root, f"{own}/{name}", values)
+        files = {f"blocks/{name}": content for name, content in draft.files(own).items()}
+        write_files(self._folder, files)
+        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION}
+        self._about = {**about, **attributes, "files": checksums(files)}
 
     def write_rank(
         self,
@@ -92,21 +93,21 @@ class GenerationWriter:
         str
             The checksum that `finish` needs: it stands for all that the rank wrote.
         """
-        root = open_root(self.store, writable=True)
-        own = f"{self._partial}/rank{rank:04d}"
+        draft, own = Draft(), f"{self._name}/rank{rank:04d}"
         segments, arrays = _packed(states)
-        group = create_group(root, own, {"segments": segments, "files": {}})
+        group = create_group(draft.root, own, {"segments": segments, "files": {}})
         for path in ("spikes", "state"):
-            create_group(root, f"{own}/{path}", {})
+            create_group(draft.root, f"{own}/{path}", {})
         for name, values in zip(("step", "gid"), spikes, strict=True):
-            _write(root, f"{own}/spikes/{name}", values)
+            _write(draft.root, f"{own}/spikes/{name}", values)
         for dtype, values in arrays.items():
-            _write(root, f"{own}/state/{dtype}", values)
-        folder = self.store / own
-        write_attributes(group, {"files": checksums(folder, files_below(folder))})
-        sync(folder)
-        with store_errors(folder, "cannot be read"):
-            return checksum(folder / METADATA)
+            _write(draft.root, f"{own}/state/{dtype}", values)
+        known = checksums(draft.files(own))
+        del known[METADATA]  # which is to hold the others
+        write_attributes(group, {"files": known})
+        files = draft.files(own)
+        write_files(self._folder / f"rank{rank:04d}", files)
+        return checksums(files)[METADATA]
 
     def finish(self, ranks: list[str]) -> None:
         """Seal the generation and give it its name (on rank 0, after all ranks).
@@ -116,18 +117,13 @@ class GenerationWriter:
         ranks : list of str
             What `write_rank` returned on each rank.
         """
-        group = open_group(open_root(self.store, writable=True), self._partial)
-        if group is None:
-            raise StoreError("has gone", path=str(self._folder))
-        files = checksums(self._folder, files_below(self._folder / "blocks"))
-        files[f"blocks/{METADATA}"] = checksum(self._folder / "blocks" / METADATA)
-        files |= {f"rank{rank:04d}/{METADATA}": known for rank, known in enumerate(ranks)}
-        whole = group.attrs.asdict() | {"files": files}
-        write_attributes(group, {"files": files, "seal": seal(whole)})
-        sync(self._folder / "blocks")
+        about = self._about
+        about["files"] |= {f"rank{rank:04d}/{METADATA}": known for rank, known in enumerate(ranks)}
+        draft = Draft()
+        group = create_group(draft.root, self._name, about)
+        write_attributes(group, {"seal": seal(group.attrs.asdict())})
+        write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
-            sync_one(self._folder / METADATA)
-            sync_one(self._folder)
             self._folder.rename(self.store / self._name)
             # and all that makes it reachable
             attempts = [path.parent for path in self.store.glob(f"attempt*/{METADATA}")]

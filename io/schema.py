@@ -23,7 +23,7 @@ CHECKPOINT_VERSION = 2
 _PLACEHOLDERS = {
     "attempt": r"\d{3,}",
     "rank": r"\d{4,}",
-    "generation": r"\d{6,}(\.partial)?",
+    "generation": r"\d{6,}",
     "dtype": r"[a-z0-9]+",
     "name": r"[^/]+",
     "variable": r"[^/]+",

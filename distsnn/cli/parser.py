@@ -16,7 +16,8 @@ or --wall-limit (start it again with --resume)
 _MODEL = (
     "an example's name, a Python file that defines build(**parameters) -> Network, a run's store "
     "(its network is run again, with its seed and time unless others are given), or a folder with "
-    "a network's description"
+    "a network's description; a network whose models are classes of yours needs their Python file "
+    "as MODEL, also with --resume"
 )
 
 

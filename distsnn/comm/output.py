@@ -6,15 +6,26 @@ import re
 import threading
 from typing import IO, TextIO
 
-# MPICH's mpiexec, on standard output.
-_BANNER = b"=" * 83 + b"\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES"
-_BANNER_END = b"Please see the FAQ page for debugging suggestions\n"
+_RULE = b"-" * 74 + b"\n"
+# How launchers' words about a death begin, and how they end.
+_BANNERS = {
+    # MPICH's mpiexec, on standard output
+    b"=" * 83 + b"\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES": (
+        b"Please see the FAQ page for debugging suggestions\n"
+    ),
+    # Open MPI's, on standard error
+    _RULE + b"prterun noticed that process rank": b"\n" + _RULE,
+    _RULE + b"prterun detected that one or more processes exited": b"\n" + _RULE,
+    _RULE + b"prterun has exited due to process rank": b"\n" + _RULE,
+    _RULE + b"MPI_ABORT was invoked on rank": b"\n" + _RULE,
+}
 # Python's faulthandler, on a rank's standard error.
 _CRASH = b"Fatal Python error: "
 _MOST_KEPT = 2**20  # bytes of either
 # The end of a piece that may go on as one of them is held back if it has at least this length, so
 # that nearly nothing ever waits for what follows it.
 _LEAST_HELD = 4
+_BEGINS = re.compile(b"|".join(re.escape(one) for one in (*_BANNERS, _CRASH)))
 
 
 class Sieve:
@@ -41,24 +52,24 @@ class Sieve:
             if self._within == _CRASH:  # until the end: the job ends with it
                 self.crashes = (self.crashes + self._held)[:_MOST_KEPT]
                 self._held = b""
-            elif self._within == _BANNER:
-                text, found, rest = self._held.partition(_BANNER_END)
+            elif self._within is not None:
+                text, found, rest = self._held.partition(_BANNERS[self._within])
                 if not found and len(text) < _MOST_KEPT:
                     break
                 self.banner = (self.banner + text)[:_MOST_KEPT]
                 self._held, self._within = rest, None
             else:
-                first = re.search(re.escape(_BANNER) + b"|" + re.escape(_CRASH), self._held)
+                first = _BEGINS.search(self._held)
                 if first is None:
-                    banner, crash = (_overlap(self._held, one) for one in (_BANNER, _CRASH))
-                    keep = len(self._held) - max(banner, crash)
+                    banner = max(_overlap(self._held, one) for one in _BANNERS)
+                    keep = len(self._held) - max(banner, _overlap(self._held, _CRASH))
                     if banner and self._after_blank_line(shown + self._held[:keep]):
                         keep -= 1
                     shown += self._take(max(keep, 0))
                     break
                 shown += self._take(first.start())
                 self._within = first.group()
-                if self._within == _BANNER and self._after_blank_line(shown):
+                if self._within != _CRASH and self._after_blank_line(shown):
                     shown = shown[:-1]
         if shown:
             self._line_is_empty = shown.endswith(b"\n")
@@ -73,7 +84,7 @@ class Sieve:
         return b""
 
     def _after_blank_line(self, shown: bytes) -> bool:
-        # mpiexec's, before its banner
+        # MPICH's, before its banner
         return shown.endswith(b"\n\n") or (shown == b"\n" and self._line_is_empty)
 
     def _take(self, n: int) -> bytes:

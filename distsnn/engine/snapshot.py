@@ -139,26 +139,27 @@ def block_digests(
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
-    named: dict[str, list[str]] = {}
-    for population, variable in sorted({*states, *items}):
-        named.setdefault(population, []).append(variable)
-    at: dict[tuple[str, str], int] = {}
-    after: dict[str, int] = {}
+    sizes = table.size[owned]
+    # by population: what is told of each variable, its values, and where its blocks' begin
+    parts: dict[int, list[tuple[bytes, npt.NDArray[Any], npt.NDArray[np.int64]]]] = {}
+    for name, variable in sorted({*states, *items}):
+        population = layout.population_index(name)
+        if (name, variable) in items:
+            values, counts = items[name, variable]
+        else:
+            values = states[name, variable]
+            counts = sizes[table.population[owned] == population]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        head = f"{variable} {values.dtype}\n".encode()
+        parts.setdefault(population, []).append((head, values, starts))
+    done = dict.fromkeys(range(len(layout.network.populations)), 0)
     for row, block in zip(found, owned.tolist(), strict=True):
-        name = layout.network.populations[int(table.population[block])].name
-        whole = hashlib.sha256()
-        for variable in named.get(name, []):
-            key, size = (name, variable), int(table.size[block])
-            values = states.get(key)
-            if values is None:
-                values, sizes = items[key]
-                size = int(sizes[after.get(name, 0)])
-            first = at.get(key, 0)
-            at[key] = first + size
-            part = values[first : first + size]
-            whole.update(f"{variable} {part.dtype}\n".encode())
-            whole.update(part.tobytes())
-        after[name] = after.get(name, 0) + 1
+        population = int(table.population[block])
+        nth, whole = done[population], hashlib.sha256()
+        for head, values, starts in parts.get(population, []):
+            whole.update(head)
+            whole.update(values[starts[nth] : starts[nth + 1]].tobytes())
+        done[population] = nth + 1
         mine = order[bounds[block] : bounds[block + 1]]
         whole.update(step[mine].tobytes())
         whole.update(gid[mine].tobytes())

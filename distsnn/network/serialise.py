@@ -1,7 +1,7 @@
 """Descriptions as JSON-able data plus named arrays, and back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from inspect import isabstract, signature
 from typing import Any
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
-from distsnn.network.model import Neuron, SynapseModel
+from distsnn.network.model import Model, Neuron, SynapseModel
 from distsnn.network.registry import model_named, synapse_named
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -119,14 +119,28 @@ def decode(
         model = decode(kind, arrays, classes, f"{path}.model")
         made = model.neuron if isinstance(model, NeuronModel) else None
     elif isinstance(kind, str) and _MODEL in data:
-        made = model_named(kind)
+        made = _found(model_named, kind, path)
     elif isinstance(kind, str):
-        made = synapse_named(kind) if _SYNAPSE in data else classes.get(kind)
+        made = _found(synapse_named, kind, path) if _SYNAPSE in data else classes.get(kind)
     if made is None or isabstract(made):
         raise unknown("kind of description", kind, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
     _check_fields(made, items, path)
     return made(**items)
+
+
+def _found(named: Callable[[str], type[Model]], name: str, path: str) -> type[Model]:
+    """Return a model's class. That of a user's own is code, which no store holds."""
+    try:
+        return named(name)
+    except DescriptionError as error:
+        raise DescriptionError(
+            f"{error.what}: if it is a class in a file of yours, name that file as MODEL, also "
+            "beside --resume RUN; in Python, import it first",
+            where=path,
+            allowed=error.allowed,
+            nearest=error.nearest,
+        ) from error
 
 
 def _decoded_items(

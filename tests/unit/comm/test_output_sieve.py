@@ -21,6 +21,24 @@ YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
 This typically refers to a problem with your application.
 Please see the FAQ page for debugging suggestions
 """
+RULE = "-" * 74
+OPEN_MPI = f"""{RULE}
+prterun noticed that process rank 1 with PID 27984 on node vm exited on
+signal 9 (Killed).
+{RULE}
+"""
+ABORTED = f"""{RULE}
+MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD
+
+  Errorcode: 1
+{RULE}
+"""
+REFUSED = f"""{RULE}
+prterun has detected an attempt to run as root.
+
+This is *strongly* discouraged.
+{RULE}
+"""
 CRASH = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "m.py", line 4 in f\n'
 
 
@@ -41,6 +59,13 @@ def test_banner_is_held_back_however_it_arrives(first: int, second: int) -> None
     # mpiexec's blank line goes too, unless it had to be shown before more was known
     assert shown == BEFORE + "\n" * (second == len(BEFORE) + 1) + "c\n"
     assert b"EXIT CODE: 9" in sieve.banner
+
+
+@pytest.mark.parametrize("cut", [len(BEFORE), len(BEFORE) + 40, 90, 150])
+def test_words_of_another_launcher_are_held_back_but_what_hinders_it_is_shown(cut: int) -> None:
+    shown, sieve = sieved(BEFORE + OPEN_MPI + "c\n" + ABORTED + REFUSED + "d\n", cut)
+    assert shown == BEFORE + "c\n" + REFUSED + "d\n"
+    assert b"signal 9" in sieve.banner
 
 
 @pytest.mark.parametrize("cut", [7, 12, 40])
