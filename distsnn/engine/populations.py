@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
-from distsnn.codegen.equations import kernel_of
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call
@@ -169,6 +168,9 @@ def per_neuron(
 def kernel_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationNeuron):
+        # with sympy, which only models of equations wait for
+        from distsnn.codegen.equations import kernel_of
+
         return kernel_of(model.model)
     return model.kernel or f"distsnn.kernels.neurons.{model.name}"
 

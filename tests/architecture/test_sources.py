@@ -254,3 +254,8 @@ def test_importing_a_layer_loads_only_what_it_may_reach(name: str) -> None:
     # what it reaches through io it must not load either.
     allowed = ALLOWED[name] | {name} if name == "analysis" else _reachable(name)
     assert {class_of(module) for module in loaded} - allowed <= {"distsnn"}
+
+
+def test_only_models_of_equations_wait_for_sympy() -> None:
+    code = "import sys, distsnn.simulation; sys.exit('sympy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

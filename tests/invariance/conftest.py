@@ -50,7 +50,7 @@ def simulate(folder: Path, ranks: int, ways: dict[str, dict[str, object]]) -> No
     start = [] if ranks == 1 else [mpiexec_path(), "-n", str(ranks)]
     job = Job([*start, *words], None)
     try:
-        ended = job.end()
+        ended = job.end(timeout=500)
     finally:
         job.kill()
     assert ended.code == 0, f"{ended.out}\n{ended.err}"

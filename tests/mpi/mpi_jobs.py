@@ -98,3 +98,15 @@ class Starter:
         command += [str(PROGRAMS / program), *arguments]
         self.jobs.append(Job(command, self.environment))
         return self.jobs[-1]
+
+    def processes(self) -> list[list[str]]:
+        """Return the command lines of all processes of this environment: of these tests alone."""
+        mark = f"DISTSNN_CACHE_DIR={self.environment['DISTSNN_CACHE_DIR']}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_text().split("\0"))
+            except OSError:
+                continue
+        return found

@@ -41,21 +41,12 @@ def pid_of(ended: Ended, rank: int) -> int:
     return int(found[1])
 
 
-def left_behind(starter: Starter) -> list[str]:
-    """Return the command lines of processes with the tests' environment, once all had time."""
-    mark = f"DISTSNN_CACHE_DIR={starter.environment['DISTSNN_CACHE_DIR']}".encode()
+def left_behind(starter: Starter) -> list[list[str]]:
+    """Return the command lines of the tests' processes, once all had time to end."""
     limit = time.monotonic() + 5.0
-    while True:
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append((folder / "cmdline").read_bytes().decode())
-            except OSError:
-                continue
-        if not found or time.monotonic() > limit:
-            return found
+    while (found := starter.processes()) and time.monotonic() < limit:
         time.sleep(0.1)
+    return found
 
 
 @pytest.mark.parametrize(

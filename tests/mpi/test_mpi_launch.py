@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from mpi_jobs import PROGRAMS, Starter
@@ -23,17 +22,9 @@ def launching(ranks: int, program: str, *arguments: str) -> list[str]:
     return ["-c", LAUNCH, str(ranks), str(PROGRAMS / program), *arguments]
 
 
-def processes_of(program: str) -> list[int]:
-    """Processes that run a program of the programs folder, but not those that launch it."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if str(PROGRAMS / program).encode() in words[1:2]:
-            found.append(int(folder.name))
-    return found
+def ranks_left(starter: Starter, program: str) -> list[list[str]]:
+    """Return the command lines of processes that run a program of the programs folder."""
+    return [words for words in starter.processes() if words[1:2] == [str(PROGRAMS / program)]]
 
 
 def test_more_ranks_than_cores_report_and_end(starter: Starter) -> None:
@@ -70,7 +61,7 @@ def test_job_that_outlives_a_rank_is_ended(starter: Starter) -> None:
         "ended by itself with exit code 1, and the others did not within 2 s" in ended.messages[0]
     )
     assert ended.at - begin < 10.0
-    assert processes_of("failing.py") == []
+    assert ranks_left(starter, "failing.py") == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -83,4 +74,4 @@ def test_signals_reach_the_ranks(starter: Starter, number: signal.Signals, code:
     assert ended.out.splitlines()[-1] == f"code {code}"
     assert ended.at - begin < 5.0
     assert ended.messages == (["distsnn: interrupted"] if number == signal.SIGINT else [])
-    assert processes_of("launched.py") == []
+    assert ranks_left(starter, "launched.py") == []
