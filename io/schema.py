@@ -154,6 +154,13 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("command", "list", "the command line", required=False),
             Attribute("model", "dict", "model file or example, with its settings", required=False),
             Attribute("settings", "dict", "ranks, strategies and other options", required=False),
+            Attribute(
+                "scripted",
+                "list",
+                "stimuli and sources that a script set while it ran: the description alone does "
+                "not repeat the run",
+                required=False,
+            ),
         ),
     ),
     GroupSpec("checkpoint", "What the run can be resumed from: two generations at most."),
@@ -172,6 +179,13 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
+            Attribute(
+                "inputs",
+                "dict",
+                "what a script has set: values {stimulus: number or list}, spikes still to be "
+                "emitted {source: {step, neuron}}",
+                required=False,
+            ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # The last to be written.
