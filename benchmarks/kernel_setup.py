@@ -9,7 +9,7 @@ from distsnn.engine import wiring
 from distsnn.engine.delivery import Delivery
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, make_neurons, update_call
-from distsnn.engine.stimuli import stimulus_calls
+from distsnn.engine.stimuli import Stimuli
 from distsnn.engine.tables import Call, call_table
 from distsnn.kernels import emission, loop
 from distsnn.kernels.delivery import GROW
@@ -131,7 +131,7 @@ def poisson_loops(n_neurons: int, mean: float | np.ndarray) -> Loops:
     layout = layout_of(network)
     neurons = {"N": make_neurons(layout, 0, SEED, False)}
     ring = InputRing(np.zeros((1, 1, 1 << layout.target_bits), np.int32))
-    calls = stimulus_calls(layout, quanta(network), ring, neurons, SEED)
+    calls = Stimuli(layout, quanta(network), ring, neurons, SEED).calls
     return Loops(calls, np.zeros(1, np.int64), n_neurons)
 
 

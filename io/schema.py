@@ -154,6 +154,13 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("command", "list", "the command line", required=False),
             Attribute("model", "dict", "model file or example, with its settings", required=False),
             Attribute("settings", "dict", "ranks, strategies and other options", required=False),
+            Attribute(
+                "scripted",
+                "list",
+                "stimuli and sources that a script set while it ran: the description alone does "
+                "not repeat the run",
+                required=False,
+            ),
         ),
     ),
     GroupSpec("checkpoint", "What the run can be resumed from: two generations at most."),
@@ -177,6 +184,13 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "modulators",
                 "dict",
                 "step of the last change and value of each modulated projection's modulator",
+                required=False,
+            ),
+            Attribute(
+                "inputs",
+                "dict",
+                "what a script has set: values {stimulus: number or list}, spikes still to be "
+                "emitted {source: {step, neuron}}",
                 required=False,
             ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),

@@ -72,10 +72,12 @@ class PoissonCall:
         self.call.table[poisson.SEED_LOW] = seed & 0xFFFFFFFF
         self.call.table[poisson.SEED_HIGH] = seed >> 32
         if isinstance(means, float):
-            self.exact = poisson.thresholds(means)
-            self.call.point(poisson.THRESHOLDS, self.exact)
+            exact = np.empty(poisson.MOST_THRESHOLDS, np.uint64)
+            self.guide = np.empty(poisson.GUIDE_SIZE, np.int64)
+            self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
+            self.call.point(poisson.THRESHOLDS, exact)
             self.call.table[poisson.N_THRESHOLDS] = self.exact.size
-            self.call.point(poisson.GUIDE, poisson.guide(self.exact))
+            self.call.point(poisson.GUIDE, self.guide)
             self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
             self.call.point(poisson.MEANS, means)

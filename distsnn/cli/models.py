@@ -101,10 +101,23 @@ def _file(path: Path, settings: Sequence[str]) -> Model:
 
 def _run(path: Path) -> Model:
     reader = StoreReader(path)
+    check_unscripted(reader)
     metadata = reader.metadata
     about = {"kind": "run", "path": str(path)}
     network = Network.from_dict(*reader.network())
     return Model(network, about, int(metadata["seed"]), float(metadata["time_ms"]))
+
+
+def check_unscripted(reader: StoreReader) -> None:
+    """Raise DescriptionError if a script set a run's inputs, which the command cannot repeat."""
+    names = reader.metadata.get("scripted", [])
+    if names:
+        raise DescriptionError(
+            f"a script set inputs while it ran ({', '.join(map(str, names))}), and the store does "
+            "not hold what it set when",
+            where=str(reader.path),
+            allowed="to start the script",
+        )
 
 
 def _stored(path: Path) -> Model:

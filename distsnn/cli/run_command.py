@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.models import load_model
+from distsnn.cli.models import check_unscripted, load_model
 from distsnn.cli.tables import run_lines
 from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
@@ -127,6 +127,7 @@ def _resume(
 ) -> int:
     with together(communicator, "opening the run"):
         reader = StoreReader(store, resuming=True)
+        check_unscripted(reader)
         about = reader.metadata
         dt, asked = reader.dt, int(about["n_steps"])
         if options.time is not None:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Protocol, cast
 
+from distsnn.codegen.modules import load, sources_digest
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
@@ -25,7 +26,6 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
-from distsnn.codegen.modules import load, sources_digest
 from distsnn.jit import Entry, Function
 
 

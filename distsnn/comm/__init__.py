@@ -1,6 +1,14 @@
 """Between ranks: communicators, the compiled exchange of spikes, agreement on errors, launching."""
 
-from distsnn.comm.agreement import agree, agreed, first_on_node, together
+from distsnn.comm.agreement import (
+    agree,
+    agreed,
+    alike,
+    answers,
+    first_on_node,
+    from_first,
+    together,
+)
 from distsnn.comm.ending import RESUMABLE, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.heartbeat import Heartbeat
@@ -21,7 +29,10 @@ __all__ = [
     "SingleProcess",
     "agree",
     "agreed",
+    "alike",
+    "answers",
     "first_on_node",
+    "from_first",
     "guard",
     "launch",
     "launcher",

@@ -1,11 +1,13 @@
 """Ranks fail together: collective checks after each phase, and who goes first on a node."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import numpy as np
+
 from distsnn.comm.protocol import Communicator
-from distsnn.errors import DistsnnError, RankError
+from distsnn.errors import DescriptionError, DistsnnError, RankError
 
 # An attribute of errors that all ranks have agreed on: every rank is about to end by itself.
 AGREED = "_distsnn_agreed"
@@ -21,6 +23,7 @@ def summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+T = TypeVar("T")
 Error = TypeVar("Error", bound=BaseException)
 
 
@@ -87,6 +90,116 @@ def together(communicator: Communicator, phase: str = "") -> Iterator[None]:
         if phase and not isinstance(error, DistsnnError):
             error.add_note(f"while {phase}")
     agree(communicator, failure, phase)
+
+
+def alike(communicator: Communicator, make: Callable[[], int], phase: str, *, where: str) -> int:
+    """Return the whole number that every rank makes, if it is the same. One collective.
+
+    Parameters
+    ----------
+    communicator : Communicator
+        The ranks.
+    make : callable
+        Returns this rank's number, without a collective of its own.
+    phase, where : str
+        What they are doing, and what the number is of, for the messages.
+
+    Raises
+    ------
+    BaseException
+        What `make` raised, on a rank where it did.
+    RankError
+        On the others.
+    DescriptionError
+        On all ranks, if their numbers differ.
+    """
+    number, failure = 0, None
+    try:
+        number = make()
+    except (Exception, KeyboardInterrupt) as error:
+        failure = error
+    mine = np.array([failure is not None, number, -number])
+    failed, most, least = communicator.allreduce_max(mine).tolist()
+    if failed:
+        agree(communicator, failure, phase)
+    if most != -least:
+        raise agreed(_unlike("ranks were given different values", where))
+    return number
+
+
+def answers(
+    communicator: Communicator, answer: Callable[[], tuple[object, T]], *, where: str
+) -> list[T]:
+    """Return every rank's answer to the same request, in rank order. One collective.
+
+    Parameters
+    ----------
+    communicator : Communicator
+        The ranks.
+    answer : callable
+        Returns what was asked for, which must be equal on all ranks, and this rank's answer,
+        without a collective of its own.
+    where : str
+        The place named in the error.
+
+    Raises
+    ------
+    BaseException
+        What `answer` raised, on a rank where it did.
+    RankError
+        On the others.
+    DescriptionError
+        On all ranks, if their requests differ.
+    """
+    mine, failure, message = None, None, None
+    try:
+        mine = answer()
+    except (Exception, KeyboardInterrupt) as error:
+        failure, message = error, summary(error)
+    found = communicator.allgather((mine, message))
+    parts = []
+    for rank, (given, failed) in enumerate(found):
+        if given is None:
+            raise agreed(failure or RankError(rank, str(failed)))
+        parts.append(given)
+    for rank, (asked, _) in enumerate(parts):
+        if asked != parts[0][0]:
+            what = f"rank {rank} was given other neurons, variables or values than rank 0"
+            raise agreed(_unlike(what, where))
+    return [part for _, part in parts]
+
+
+def from_first(communicator: Communicator, make: Callable[[], T]) -> T:
+    """Return on all ranks what rank 0 makes. One collective.
+
+    Parameters
+    ----------
+    communicator : Communicator
+        The ranks.
+    make : callable
+        Called on rank 0 alone, without a collective of its own.
+
+    Raises
+    ------
+    BaseException
+        What `make` raised, on rank 0.
+    RankError
+        On the others.
+    """
+    made, failure, message = None, None, None
+    if communicator.rank == 0:
+        try:
+            made = make()
+        except (Exception, KeyboardInterrupt) as error:
+            failure, message = error, summary(error)
+    made, message = communicator.bcast((made, message))
+    if message is not None:
+        raise agreed(failure or RankError(0, message))
+    return made  # type: ignore[return-value]
+
+
+def _unlike(what: str, where: str) -> DescriptionError:
+    return DescriptionError(what, where=where, allowed="the same on all ranks")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class History:
         """Let go of the spikes stamped up to a step, and yield them piece by piece."""
         while self._pieces and int(self._pieces[0][0][0]) <= until:
             step, gid = self._pieces.popleft()
-            n = int(np.searchsorted(step, until, side="right"))
+            n = int(step.searchsorted(until, side="right"))
             if n < step.size:
                 self._pieces.appendleft((step[n:], gid[n:]))
             yield step[:n], gid[:n]

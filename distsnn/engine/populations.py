@@ -10,12 +10,12 @@ import numpy.typing as npt
 from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
+from distsnn.engine.spike_sources import source_call
 from distsnn.engine.tables import Call
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
 from distsnn.network import EquationNeuron, Neuron, Population, SpikeSource, Value, coded
-from distsnn.network.checks import steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import Quanta
 
@@ -204,32 +204,11 @@ def update_call(
         The run's seed.
     """
     if isinstance(neurons.population.model, SpikeSource):
-        call = _source_call(layout, neurons)
+        call = source_call(layout, neurons.population, neurons.index)
     else:
         call = _neuron_call(layout, neurons, quanta, ring, spiked, seed)
     for at, array in emitted.items():
         call.point(at, array)
-    return call
-
-
-def _source_call(layout: Layout, neurons: Neurons) -> Call:
-    population = neurons.population
-    model = population.model
-    assert isinstance(model, SpikeSource)
-    mine = layout.local(neurons.index, model.neurons) >= 0
-    steps = steps_array(model.times[mine], layout.network.dt, where=population.name)
-    gids = (layout.network.first_gid[population.name] + model.neurons[mine]).astype(np.uint32)
-    order = np.lexsort((gids, steps))
-    call = Call(
-        emission.spike_source,
-        np.zeros(emission.SOURCE_TABLE_SIZE, np.int64),
-        neurons.first,
-        neurons.last,
-    )
-    # a spike stamped s is emitted in loop s - 1
-    call.point(emission.EVENT_STEPS, steps[order].astype(np.int64) - 1)
-    call.point(emission.EVENT_GIDS, gids[order])
-    call.table[emission.N_EVENTS] = steps.size
     return call
 
 

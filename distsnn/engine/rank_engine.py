@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine import spike_sources
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.layout import Layout
@@ -27,7 +28,7 @@ from distsnn.engine.populations import (
 )
 from distsnn.engine.probes import Probe, most_steps, probes
 from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
-from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
+from distsnn.engine.stimuli import CURRENTS, Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
 from distsnn.kernels import emission, loop
@@ -119,6 +120,10 @@ class RankEngine:
         Most spikes of this rank in one step.
     settled : list of SettledStates or SettledTraces
         What synapse models know of this rank's neurons.
+    room : ndarray of int64, shape (n_planes,)
+        Quanta by which a step's input to a receptor plane may grow beyond what is described.
+    stimuli : Stimuli
+        Stimuli, once connected.
     step : int
         Loops done.
     """
@@ -155,6 +160,7 @@ class RankEngine:
         spikes = max((spikes_per_step(self.neurons[one].population) for one in sources), default=0)
         most = spikes * wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
         kind = np.int32 if most.max() < 2**31 else np.int64
+        self.room = np.iinfo(kind).max - most
         shape = (most.size, rows, 1 << layout.target_bits)
         return InputRing(np.zeros(shape, kind))
 
@@ -210,18 +216,20 @@ class RankEngine:
         ] = [*self._static, *modulations, *self.plastic]
         merges = merge_calls(rows, self.plastic_ring, self.ring)
         collects = [one.collect for one in self.deliveries if one.collect is not None]
+        self.stimuli = Stimuli(layout, self.quanta, self.ring, self.neurons, self.seed)
+        self._updates = {
+            name: update_call(layout, one, self.quanta, self.ring, emitted, self._spiked, self.seed)
+            for name, one in self.neurons.items()
+            if one.first < one.last
+        }
         self._calls: dict[str, list[Call]] = {
             "collects": [*collects, *merges],
-            "stimuli": stimulus_calls(layout, self.quanta, self.ring, self.neurons, self.seed),
-            "updates": [
-                update_call(layout, one, self.quanta, self.ring, emitted, self._spiked, self.seed)
-                for one in self.neurons.values()
-                if one.first < one.last
-            ],
+            "updates": [*self._updates.values()],
             "probes": [call for one in self.probes for call in one.calls],
             "delivers": [one.deliver for one in self.deliveries],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
+        self._tables["stimuli"] = self.stimuli.table
         self._exchange_call = np.array(
             [swap.address, address(swap.table), address(swap.scalars)], np.int64
         )
@@ -270,6 +278,22 @@ class RankEngine:
                 state[loop.N_SPIKES] = 0
             if status == loop.DONE:
                 return
+
+    def emit(
+        self, source: str, step: npt.NDArray[np.integer], neurons: npt.NDArray[np.integer]
+    ) -> None:
+        """Let spike sources emit further spikes, stamped later than now.
+
+        Parameters
+        ----------
+        source : str
+            A population of spike sources.
+        step, neurons : ndarray of int, shape (n,)
+            Stamps, and indices in the population, other ranks' too; none twice in a step.
+        """
+        if source in self._updates:
+            index = self.neurons[source].index
+            spike_sources.emit(self._updates[source], self.layout, index, step, neurons)
 
     def _settle(self, until: int) -> None:
         """Let go of the spikes stamped up to a step, which have no events ahead of them."""

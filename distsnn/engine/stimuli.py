@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
-from distsnn.engine.tables import FOREVER, Call
+from distsnn.engine.tables import FOREVER, Call, call_table
 from distsnn.jit import Entry
-from distsnn.kernels import poisson
+from distsnn.kernels import loop, poisson
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -41,10 +42,8 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
     bound = np.zeros(max(1, *(len(one.model.receptors) for one in network.populations)), np.int64)
     for one in network.stimuli:
         if isinstance(one, PoissonInput):
-            plane, weights = _weights(layout, quanta, one, np.asarray(one.weight))
-            mean = one.max_rate() * network.dt * 1e-3
-            # no count reaches it: the tables end, and rejection's tail is thinner than 2^-64
-            most = math.ceil(mean + 12.0 * math.sqrt(mean) + 40.0)
+            plane, weights = receptor_weights(layout, quanta, one, np.asarray(one.weight))
+            most = most_counts(one.max_rate() * network.dt * 1e-3)
             bound[plane] += most * int(np.abs(weights).max())
         elif isinstance(one, SpikeInput) and one.times.size:
             weight = np.broadcast_to(one.weight, one.times.shape)
@@ -52,14 +51,20 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
             for chosen in (weight > 0, weight < 0):
                 if chosen.any():
                     _, inverse = np.unique((slot + one.neurons)[chosen], return_inverse=True)
-                    plane, weights = _weights(layout, quanta, one, weight[chosen])
+                    plane, weights = receptor_weights(layout, quanta, one, weight[chosen])
                     sums = np.zeros(int(inverse.max()) + 1, np.int64)
                     np.add.at(sums, inverse, np.abs(weights))
                     bound[plane] += int(sums.max())
     return bound
 
 
-def _weights(
+def most_counts(mean: float) -> int:
+    """Return a bound that no count of a mean reaches."""
+    # the tables end before, and rejection's tail is thinner than 2^-64
+    return math.ceil(mean + 12.0 * math.sqrt(mean) + 40.0)
+
+
+def receptor_weights(
     layout: Layout, quanta: Quanta, one: PoissonInput | SpikeInput, weight: Floats
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the receptor plane of weights of one sign, and the weights in quanta."""
@@ -75,14 +80,8 @@ def _weights(
     return model.receptors.index(receptor), integers
 
 
-def stimulus_calls(
-    layout: Layout,
-    quanta: Quanta,
-    ring: InputRing,
-    neurons: Mapping[str, Neurons],
-    seed: int,
-) -> list[Call]:
-    """Return the calls of all stimuli that reach this rank, in the order of the description.
+class Stimuli:
+    """All stimuli that reach this rank, of which named ones may be set between two runs.
 
     Parameters
     ----------
@@ -96,23 +95,59 @@ def stimulus_calls(
         Populations by name.
     seed : int
         The run's seed.
+
+    Attributes
+    ----------
+    calls : list of Call
+        In the order of the description, which is that in which currents are added.
+    table : ndarray of int64, shape (n_calls, loop.CALL_SIZE)
+        The same as the loop takes them.
     """
-    calls = []
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Mapping[str, Neurons],
+        seed: int,
+    ) -> None:
+        self.calls = list(_clearing(neurons))
+        self._named: dict[str, tuple[int, PoissonCalls | ConstantCalls]] = {}
+        for number, one in enumerate(layout.network.stimuli):
+            target = neurons[one.target.population]
+            calls: PoissonCalls | ConstantCalls | None = None
+            if isinstance(one, PoissonInput):
+                calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
+            elif isinstance(one, ConstantCurrent):
+                calls = ConstantCalls(layout, target, one)
+            if calls is not None and one.name is not None:
+                self._named[one.name] = len(self.calls), calls
+            if calls is not None:
+                self.calls += calls.calls
+            elif isinstance(one, SpikeInput):
+                self.calls += _given(layout, quanta, ring, target, one)
+            else:
+                self.calls += _currents(layout, target, one, number, seed)
+        self.table = call_table(self.calls)
+
+    def set(self, name: str, value: float | Floats) -> None:
+        """Set a named stimulus' rate or amplitude, of all its neurons or of each, from now on."""
+        first, one = self._named[name]
+        one.set(value)
+        for row, call in enumerate(one.calls, start=first):
+            self.table[row, loop.FUNCTION] = call.entry.address
+            self.table[row, loop.FROM], self.table[row, loop.TO] = call.start, call.stop
+
+
+def _clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
+    """Yield the calls that set currents to 0 before stimuli add theirs."""
     for one in neurons.values():
-        if one.current is not None:
-            entry = kernels.clear_current(one.population.precision)
+        if one.current is not None and one.first < one.last:
             table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
-            calls.append(Call(entry, table, one.first, one.last))
-            calls[-1].point(kernels.CURRENT, one.current, one.first)
-    for number, stimulus in enumerate(layout.network.stimuli):
-        target = neurons[stimulus.target.population]
-        if isinstance(stimulus, PoissonInput):
-            calls += _poisson(layout, quanta, ring, target, stimulus, number, seed)
-        elif isinstance(stimulus, SpikeInput):
-            calls += _given(layout, quanta, ring, target, stimulus)
-        else:
-            calls += _currents(layout, target, stimulus, number, seed)
-    return [call for call in calls if call.first < call.last]
+            call = Call(kernels.clear_current(one.population.precision), table, one.first, one.last)
+            call.point(kernels.CURRENT, one.current, one.first)
+            yield call
 
 
 def _in_view(neurons: Neurons, view: View) -> npt.NDArray[np.int64]:
@@ -146,60 +181,119 @@ def _seed_words(table: npt.NDArray[np.int64], low: int, high: int, seed: int) ->
     table[low], table[high] = seed & 0xFFFFFFFF, seed >> 32
 
 
-def _poisson(
-    layout: Layout,
-    quanta: Quanta,
-    ring: InputRing,
-    neurons: Neurons,
-    one: PoissonInput,
-    number: int,
-    seed: int,
-) -> Iterator[Call]:
-    index = _in_view(neurons, one.target)
-    if not (index >= 0).any():
-        return
-    plane, weight = _weights(layout, quanta, one, np.asarray(one.weight))
-    kind = ring.rows.dtype
-    everywhere = bool((index[neurons.neurons >= 0] >= 0).all())
-    each = np.where(index >= 0, weight, 0).astype(kind)
-    dt = layout.network.dt
-    for start, stop, rate in _pieces(one.rate, *_window(one.start, one.stop, dt), dt):
-        mean = np.asarray(rate) * dt * 1e-3
+def _spread(index: npt.NDArray[np.int64], value: float | Floats, outside: float) -> Floats:
+    """Return each slot's value, by its index within a view."""
+    each = value[index] if isinstance(value, np.ndarray) and value.ndim else value
+    return np.where(index >= 0, each, outside)
+
+
+class ConstantCalls:
+    """The call of a constant current on this rank, whose amplitude may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One, or none where no target neuron is on this rank.
+    """
+
+    def __init__(self, layout: Layout, neurons: Neurons, one: ConstantCurrent) -> None:
+        self._index = _in_view(neurons, one.target)
+        self._first = neurons.first
+        self.calls: list[Call] = []
+        if (self._index >= 0).any():
+            entry = kernels.add_current(neurons.population.precision)
+            window = _window(one.start, one.stop, layout.network.dt)
+            self.calls.append(_current_call(neurons, entry, self._each(one.amplitude), *window))
+
+    def _each(self, amplitude: float | Floats) -> Floats:
+        return _spread(self._index, amplitude, 0.0)
+
+    def set(self, amplitude: float | Floats) -> None:
+        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        for call in self.calls:
+            call.keep[kernels.AMPLITUDES][:] = self._each(amplitude)
+
+
+class PoissonCalls:
+    """The calls of a Poisson stimulus on this rank, whose rate may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One for each piece of the rate; of a rate that is set, the first alone is left.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: PoissonInput,
+        number: int,
+        seed: int,
+    ) -> None:
+        self._dt, self._bits = layout.network.dt, ring.bits
+        self._neurons, self._index = neurons, _in_view(neurons, one.target)
+        everywhere = bool((self._index[neurons.neurons >= 0] >= 0).all())
+        plane, weight = receptor_weights(layout, quanta, one, np.asarray(one.weight))
+        kind = ring.rows.dtype
+        each = np.where(self._index >= 0, weight, 0).astype(kind)
+        # every neuron's weight; for a common rate of all neurons, one is enough
+        self._own_weights = each
+        self._common_weights = np.array([weight], kind) if everywhere else each
+        self._everywhere = everywhere
+        self._window = _window(one.start, one.stop, self._dt)
+        self.calls: list[Call] = []
+        if not (self._index >= 0).any():
+            return
+        for start, stop, rate in _pieces(one.rate, *self._window, self._dt):
+            table = np.zeros(poisson.TABLE_SIZE, np.int64)
+            call = Call(self._common_entry(0.0), table, neurons.first, neurons.last)
+            ring.point(call, plane)
+            ring.describe(call)
+            call.point(poisson.COUNTERS, layout.counters)
+            call.table[poisson.STIMULUS_ID] = number
+            _seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
+            self._fill(call, rate, start, stop)
+            self.calls.append(call)
+
+    def set(self, rate: float | Floats) -> None:
+        """Let all neurons have a rate, or each its own, spikes/s, whenever the stimulus acts."""
+        for call in self.calls[:1]:
+            self._fill(call, rate, *self._window)
+        for call in self.calls[1:]:
+            call.stop = call.start
+
+    def _common_entry(self, mean: float) -> Entry:
+        return poisson.common_rate(self._bits, poisson.searches(mean), self._everywhere)
+
+    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+        mean = np.asarray(rate) * self._dt * 1e-3
         common = not mean.ndim and float(mean) <= poisson.LARGEST_COMMON_MEAN
+        call.start, call.stop = start, stop
         if common and float(mean) == 0.0:
-            continue
-        if common:
-            entry = poisson.common_rate(ring.bits, poisson.searches(float(mean)), everywhere)
+            call.stop = start
+        elif common:
+            call.entry = self._common_entry(float(mean))
+            if poisson.THRESHOLDS not in call.keep:
+                call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+                call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+                call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+            exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
+            call.table[poisson.N_THRESHOLDS] = poisson.tabulate(float(mean), exact, guide)
+            offset = 0 if self._everywhere else self._neurons.first
+            self._point_weights(call, self._common_weights, offset)
         else:
-            entry = poisson.own_rates(ring.bits)
-        call = Call(
-            entry,
-            np.zeros(poisson.TABLE_SIZE, np.int64),
-            neurons.first,
-            neurons.last,
-            start=start,
-            stop=stop,
-        )
-        ring.point(call, plane)
-        ring.describe(call)
-        call.point(poisson.COUNTERS, layout.counters)
-        call.table[poisson.STIMULUS_ID] = number
-        _seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
-        if common:
-            exact = poisson.thresholds(float(mean))
-            call.point(poisson.THRESHOLDS, exact)
-            call.table[poisson.N_THRESHOLDS] = exact.size
-            call.point(poisson.GUIDE, poisson.guide(exact))
-            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
-        else:
-            means = np.where(index >= 0, np.broadcast_to(mean, one.target.size)[index], 0.0)
-            call.point(poisson.MEANS, means, neurons.first)
-            call.point(poisson.CONSTANTS, poisson.own_constants(means), neurons.first)
-        if common and everywhere:
-            call.point(poisson.WEIGHTS, np.array([weight], kind))
-        else:
-            call.point(poisson.WEIGHTS, each, neurons.first)
-        yield call
+            call.entry = poisson.own_rates(self._bits)
+            means = _spread(self._index, mean, 0.0)
+            call.point(poisson.MEANS, means, self._neurons.first)
+            call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
+            self._point_weights(call, self._own_weights, self._neurons.first)
+
+    def _point_weights(self, call: Call, weights: npt.NDArray[Any], offset: int) -> None:
+        if call.keep.get(poisson.WEIGHTS) is not weights:
+            call.point(poisson.WEIGHTS, weights, offset)
 
 
 def _given(
@@ -214,7 +308,7 @@ def _given(
         mine = np.flatnonzero(chosen & (local[one.neurons] >= 0))
         if not mine.size:
             continue
-        plane, integers = _weights(layout, quanta, one, weight[mine])
+        plane, integers = receptor_weights(layout, quanta, one, weight[mine])
         call = Call(
             kernels.given_spikes(ring.bits),
             np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
@@ -233,14 +327,13 @@ def _given(
 def _currents(
     layout: Layout, neurons: Neurons, one: Stimulus, number: int, seed: int
 ) -> Iterator[Call]:
-    assert isinstance(one, CURRENTS) and neurons.current is not None
+    assert isinstance(one, StepCurrent | NoiseCurrent)
     index, dt = _in_view(neurons, one.target), layout.network.dt
     if not (index >= 0).any():
         return
 
     def spread(value: float | Floats, outside: float) -> Floats:
-        each = np.broadcast_to(np.asarray(value, np.float64), one.target.size)
-        return np.where(index >= 0, each[index], outside)
+        return _spread(index, value, outside)
 
     if isinstance(one, NoiseCurrent):
         entry = kernels.add_noise(neurons.population.precision)
@@ -258,10 +351,6 @@ def _currents(
         yield call
         return
     entry = kernels.add_current(neurons.population.precision)
-    if isinstance(one, ConstantCurrent):
-        start, stop = _window(one.start, one.stop, dt)
-        yield _current_call(neurons, entry, spread(one.amplitude, 0.0), start, stop)
-        return
     course = Piecewise(one.times, one.amplitudes)
     for start, stop, amplitude in _pieces(course, 0, FOREVER, dt):
         yield _current_call(neurons, entry, spread(amplitude, 0.0), start, stop)

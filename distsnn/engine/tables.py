@@ -37,8 +37,8 @@ class Call:
         It is called in loops start <= k < stop,
     every, phase : int
         of which (k - phase) is a multiple of `every`.
-    keep : list
-        Arrays whose addresses are in the table.
+    keep : dict of int to ndarray
+        Arrays whose addresses are in the table, by their word.
     """
 
     entry: Entry
@@ -50,12 +50,15 @@ class Call:
     stop: int = FOREVER
     every: int = 1
     phase: int = 0
-    keep: list[Any] = field(default_factory=list)
+    keep: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
 
     def point(self, at: int, array: npt.NDArray[Any], offset: int = 0) -> None:
-        """Set a word of the table to an array's address (less `offset` elements), and keep it."""
+        """Set a word of the table to an array's address (less `offset` elements), and keep it.
+
+        The array that the word pointed at before is let go.
+        """
         self.table[at] = address(array) - offset * array.itemsize
-        self.keep.append(array)
+        self.keep[at] = array
 
 
 def call_table(calls: list[Call]) -> npt.NDArray[np.int64]:

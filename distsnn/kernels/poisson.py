@@ -22,7 +22,7 @@ from numba import int16, uint16, uint32, uint64
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
 from distsnn.jit import Entry, array, entry, inline, kernel
-from distsnn.kernels.functions import exp_array, log, log_array
+from distsnn.kernels.functions import exp, exp_array, log, log_array
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import log_factorial
 
@@ -35,49 +35,50 @@ COMPARED = 10  # thresholds that every neuron is compared with; larger counts ar
 COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
 INVERTED_BELOW = 10.0  # mean of an own rate
 LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
-_GUIDE = 256
+MOST_THRESHOLDS = 1024  # more than a mean below 700 has
+GUIDE_SIZE = 256
 _CHUNK = 1024
 SCRATCH_BYTES = 8 * _CHUNK
 
 
-def thresholds(mean: float) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
-    """Return T_k = round(2^32 P(X <= k)) for k = 0, 1, ... up to the first that is 2^32.
+@kernel
+def tabulate(mean, exact, guide):
+    """Write the tables of a common rate.
 
     Parameters
     ----------
     mean : float
         Expected count of a step, above 0; ``exp(-mean)`` must not underflow (mean < 700).
+    exact : ndarray of uint64, shape (MOST_THRESHOLDS,)
+        Gets T_k = round(2^32 P(X <= k)) for k = 0, 1, ... up to one that is 2^32.
+    guide : ndarray of int64, shape (GUIDE_SIZE,)
+        Gets, for each upper byte of a 32-bit uniform, the smallest count it can mean.
 
     Returns
     -------
-    ndarray of uint64, shape (n,), n >= COMPARED + 1
+    int
+        Number of thresholds, at least COMPARED + 1.
     """
-    probability = float(exp_array(-mean))
-    total, k = probability, 0
-    values = []
-    while True:
-        value = round(min(total, 1.0) * 4294967296.0)
-        values.append(value)
-        k += 1
-        probability *= mean / k
+    probability = exp(-mean)
+    total, n = probability, 0
+    while n <= mean or probability >= 2.0**-36:
+        exact[n] = uint64(np.rint(min(total, 1.0) * 4294967296.0))
+        n += 1
+        probability *= mean / n
         total += probability
-        if k > mean and probability < 2.0**-36:
-            break
-    values += [4294967296] * max(1, COMPARED + 1 - len(values))
-    return np.array(values, dtype=np.uint64)
+    last = max(n, COMPARED)
+    exact[n : last + 1] = uint64(4294967296)
+    k = 0
+    for byte in range(guide.size):
+        while exact[k] <= uint64(byte) << uint64(24):
+            k += 1
+        guide[byte] = k
+    return last + 1
 
 
 def searches(mean: float) -> bool:
     """Return whether counts of a common mean are searched, with 32 bits of each neuron's own."""
     return not COMPARE_FROM <= mean <= COMPARE_UP_TO
-
-
-def guide(
-    exact: "np.ndarray[tuple[int], np.dtype[np.uint64]]",
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return, for each upper byte of a 32-bit uniform, the smallest count it can mean."""
-    starts = np.arange(_GUIDE, dtype=np.uint64) << np.uint64(24)
-    return np.searchsorted(exact, starts, side="right").astype(np.int64)
 
 
 def own_constants(
@@ -204,7 +205,9 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
             if search:
                 _words(own, counters, now, stimulus, uint32(NOISE), low, high)
                 halves_own = array(table[SCRATCH] + 2 * _CHUNK, n, np.uint16)
-                _search(halves, halves_own, counts, exact, array(table[GUIDE], _GUIDE, np.int64))
+                _search(
+                    halves, halves_own, counts, exact, array(table[GUIDE], GUIDE_SIZE, np.int64)
+                )
             elif _compare(halves, counts, rounded) >= tail:
                 _resolve_tail(halves, counts, counters, exact, tail, now, stimulus, low, high)
             row = row_of(table, start, stop, step, integer, width)

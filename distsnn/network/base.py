@@ -87,10 +87,11 @@ class Description:
 
     def __new__(cls, *args: object, **keywords: object) -> Self:
         """Refuse unknown keywords before the constructor does, naming the nearest."""
-        known = [field.name for field in fields(cls)]
-        for keyword in keywords:
-            if keyword not in known:
-                raise unknown(cls.keyword_noun(), keyword, known, where=cls.__name__)
+        if keywords:
+            known = [field.name for field in fields(cls)]
+            for keyword in keywords:
+                if keyword not in known:
+                    raise unknown(cls.keyword_noun(), keyword, known, where=cls.__name__)
         return super().__new__(cls)
 
     @classmethod

@@ -1,5 +1,6 @@
 """Values of weights, delays, parameters and initial states: constants, arrays, distributions."""
 
+import hashlib
 from typing import TypeAlias
 
 import numpy as np
@@ -89,3 +90,9 @@ def check_value(value: Value, allowed: Range, *, where: str) -> None:
             )
     else:
         check_range(value, allowed, where=where)
+
+
+def value_digest(value: Value) -> str:
+    """Return a hash by which ranks compare values."""
+    data = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+    return hashlib.sha256(data).hexdigest()

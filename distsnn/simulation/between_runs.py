@@ -1,8 +1,15 @@
-"""What is read and set between two runs: states of neurons, weights of plastic synapses."""
+"""What a script does between two runs: it reads and sets states, spikes, inputs and weights."""
+
+import numpy as np
+import numpy.typing as npt
 
 from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import Target
+from distsnn.network.values import ValueLike
+from distsnn.simulation.inputs import Inputs
+from distsnn.simulation.last_spikes import Spikes
+from distsnn.simulation.output import Output
 from distsnn.simulation.state_access import NeuronStates
 from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
 
@@ -12,6 +19,8 @@ class BetweenRuns:
 
     _engine: RankEngine
     _communicator: Communicator
+    _inputs: Inputs
+    _output: Output
 
     def state(self, target: Target) -> NeuronStates:
         """Return the states of some neurons, to be read and set between two runs. Collective.
@@ -27,6 +36,90 @@ class BetweenRuns:
             If there are no such neurons, or ranks name different ones.
         """
         return NeuronStates(self._engine, self._communicator, target)
+
+    def spikes(self, target: Target) -> Spikes:
+        """Return the spikes of some neurons in the last run, recorded or not. Collective.
+
+        Parameters
+        ----------
+        target : Population, View or str
+            The neurons.
+
+        Returns
+        -------
+        (ndarray of int32, ndarray of uint32)
+            Stamps (steps) and gids of all ranks, in the order of (step, gid).
+
+        Raises
+        ------
+        DescriptionError
+            If there are no such neurons, ranks name different ones, or the spikes are not kept:
+            above 4 million of a rank in one run, or before a checkpoint that was restored.
+        """
+        return self._output.last.of(target)
+
+    def spike_counts(self, target: Target) -> npt.NDArray[np.int64]:
+        """Return how often each of some neurons spiked in the last run. Collective.
+
+        As `spikes`, in the order of gids.
+        """
+        return self._output.last.counts(target)
+
+    def set(self, name: str, **fields: ValueLike) -> None:
+        """Set a stimulus, from the next step on until it is set again. Collective.
+
+        What rank 0 gives counts, and what the other ranks do is not looked at.
+
+        Parameters
+        ----------
+        name : str
+            Name of a `PoissonInput` or `ConstantCurrent`.
+        **fields : float or array_like (n_targets,)
+            ``rate=`` of a Poisson input, spikes/s, or ``amplitude=`` of a current, pA. It acts
+            when the stimulus does, between its start and stop.
+
+        Raises
+        ------
+        DescriptionError
+            On rank 0, if there is no such stimulus or it cannot have such a value.
+        RankError
+            On the others.
+
+        Examples
+        --------
+        >>> simulation.set("drive", rate=8000.0)  # doctest: +SKIP
+        >>> simulation.set("push", amplitude=[0.0, 120.0, 0.0])  # doctest: +SKIP
+        """
+        self._inputs.set(name, fields)
+
+    def emit(self, source: str, neurons: ValueLike, times: ValueLike | None = None) -> None:
+        """Let neurons of a `SpikeSource` emit spikes besides those described. Collective.
+
+        What rank 0 gives counts, and what the other ranks do is not looked at.
+
+        Parameters
+        ----------
+        source : str
+            Name of the population.
+        neurons : int or array_like of int, shape (n_spikes,)
+            The neuron (index in the population) of each spike.
+        times : float or array_like (n_spikes,), optional
+            When, ms, on the grid and later than now; by default at the next step.
+
+        Raises
+        ------
+        DescriptionError
+            On rank 0, if there is no such source or neuron, a time is past or off the grid, or a
+            neuron would spike twice in a step.
+        RankError
+            On the others.
+
+        Examples
+        --------
+        >>> simulation.emit("sensors", [3, 7])  # doctest: +SKIP
+        >>> simulation.emit("sensors", [3, 3], [10.2, 10.9])  # doctest: +SKIP
+        """
+        self._inputs.emit(source, neurons, times)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.
@@ -65,6 +158,8 @@ class BetweenRuns:
     def signal(self, projection: str, value: float) -> None:
         """Set the signal that modulates a plastic projection, from now on. Collective.
 
+        What rank 0 gives counts, and what the other ranks do is not looked at.
+
         Parameters
         ----------
         projection : str
@@ -75,7 +170,9 @@ class BetweenRuns:
         Raises
         ------
         DescriptionError
-            If there is no such projection, no signal modulates it, the value is not finite, or
-            ranks give different ones.
+            On rank 0, if there is no such projection, no signal modulates it, or the value is not
+            finite.
+        RankError
+            On the others.
         """
         set_signal(self._engine, self._communicator, projection, value)

@@ -64,7 +64,14 @@ class Checkpoints:
         # by store: a generation known to be whole
         self._good: dict[Path, int] = {}
 
-    def save(self, store: Path, spikes: list[int], run_s: float, attempt: int) -> float:
+    def save(
+        self,
+        store: Path,
+        spikes: list[int],
+        run_s: float,
+        attempt: int,
+        inputs: dict[str, Any],
+    ) -> float:
         """Write a new generation into a run's store and remove all but one before it.
 
         Parameters
@@ -77,6 +84,8 @@ class Checkpoints:
             Wall time of running so far, s.
         attempt : int
             The attempt that is recording into the store, or -1.
+        inputs : dict
+            What a script has set, JSON-able.
 
         Returns
         -------
@@ -115,7 +124,7 @@ class Checkpoints:
                     if one.modulation is not None
                 }
                 now |= {"modulators": modulated} if modulated else {}
-                so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
+                so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from distsnn.comm import Communicator, agree, agreed, together, world
+from distsnn.comm import Communicator, agree, agreed, alike, together, world
 from distsnn.comm.ending import write
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError
@@ -27,13 +26,15 @@ from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
+from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts, stopping
+from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
-from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
+from distsnn.simulation.spike_counts import RateCeiling
 from distsnn.units import counted
 
 
@@ -123,13 +124,12 @@ class Simulation(BetweenRuns):
             if out is not None and rank == 0:
                 self._held.callback(RunLock(out).release)
         self._model = model
-        self._counts, self._recorded = SpikeCounts(network), Recorded(network)
-        self._recorder: Recorder | None = None
+        self._output = Output(network, self._communicator)
         self._heartbeat.start()
         try:
             saved_by = self._build(start, out if again else None)
             if out is not None:
-                self._recorder = Recorder(
+                self._output.recorder = Recorder(
                     out,
                     overwrite=overwrite,
                     network=network,
@@ -139,7 +139,8 @@ class Simulation(BetweenRuns):
                     model=model,
                     saved_by=saved_by if again else None,
                 )
-                self._heartbeat.notices = notices_folder(out, self._recorder.attempt)
+                self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
+                self._inputs.report_to(self._output.recorder.scripted)
         except BaseException as error:
             if self._progress is not None:
                 self._progress.drop()
@@ -205,7 +206,7 @@ class Simulation(BetweenRuns):
         StoreError
             If it cannot be written.
         """
-        own = self._recorder.path if self._recorder is not None else None
+        own = self._output.recorder.path if self._output.recorder is not None else None
         target = own if store is None else os.fspath(store)
         with together(self._communicator, "saving"):
             if self._closed or target is None:
@@ -216,20 +217,25 @@ class Simulation(BetweenRuns):
         attempt = -1
         with together(self._communicator, "saving"):
             if own is not None and path == Path(own).resolve():
-                assert self._recorder is not None
-                self._recorder.secure()
-                attempt = self._recorder.attempt
+                assert self._output.recorder is not None
+                self._output.recorder.secure()
+                attempt = self._output.recorder.attempt
             elif self._communicator.rank == 0 and path.exists():
                 check_store(path, self.network, self.settings.seed)
             elif self._communicator.rank == 0:
                 about = metadata(
                     self.network, self.settings, self._built, self._communicator, self._model
                 )
+                about |= {"scripted": self._inputs.names} if self._inputs.names else {}
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
                 )
         spent_s = self._checkpoints.save(
-            path, self._counts.of_all(self._communicator), self._times.run_s, attempt
+            path,
+            self._output.counts.of_all(self._communicator),
+            self._times.run_s,
+            attempt,
+            self._inputs.saved(),
         )
         self._pace.saved(spent_s)
 
@@ -258,6 +264,7 @@ class Simulation(BetweenRuns):
             self._built = build(network, self.settings, self._communicator)
             self._engine = self._built.engine
             self._times = Times(self._engine, self._communicator)
+            self._inputs = Inputs(self._engine, self._communicator)
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
             )
@@ -268,9 +275,12 @@ class Simulation(BetweenRuns):
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
         about = generation.about
+        with together(self._communicator, "restoring inputs"):
+            self._inputs.restore(about.get("inputs", {}))
+        self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
-            self._counts.recorded += np.asarray(about["spikes"], np.int64)
+            self._output.counts.recorded += np.asarray(about["spikes"], np.int64)
         saved_by = counted(generation.ranks, "rank")
         self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
@@ -309,18 +319,11 @@ class Simulation(BetweenRuns):
         KeyboardInterrupt
             After Ctrl-C (or SIGTERM): all ranks stop at the same step, with the store closed.
         """
-        with together(self._communicator, "checking the time"):
-            if self._closed:
-                raise DescriptionError("the simulation is closed", where="run")
-            end = last_step(self._engine.step, time_ms, self.network.dt)
-        extremes = self._communicator.allreduce_max(np.array([end, -end]))
+        end = alike(
+            self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
+        )
         self._times.start()
-        with together(self._communicator, "noting the time"):
-            if extremes[0] != -extremes[1]:
-                raise DescriptionError(
-                    "ranks were asked for different times", where="run", value=time_ms
-                )
-            self._update(time_ms=end * self.network.dt, n_steps=end)
+        self._output.begin(end, self.network.dt)
         if self._progress is not None:
             self._progress.start(self.time_ms, end * self.network.dt)
         try:
@@ -340,6 +343,11 @@ class Simulation(BetweenRuns):
             self._progress.finish(self.time_ms)
         self._times.lap()
 
+    def _end(self, time_ms: float) -> int:
+        if self._closed:
+            raise DescriptionError("the simulation is closed", where="run")
+        return last_step(self._engine.step, time_ms, self.network.dt)
+
     def _advance(self, n_steps: int) -> None:
         """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
 
@@ -347,17 +355,10 @@ class Simulation(BetweenRuns):
         wait in the middle of an exchange, where only the end of the job reaches them.
         """
         begin = time.perf_counter()
-        self._engine.run(n_steps, self._take)
+        failure = self._output.advance(self._engine, n_steps)
+        self._times.recording_s = self._output.spent_s
         self._heartbeat.step = self._engine.step
-        fault, failure = self._engine.fault(), None
-        if self._recorder is not None:
-            now = time.perf_counter()
-            self._recorder.drain()
-            self._times.recording_s += time.perf_counter() - now
-            failure = self._recorder.failure
-        else:
-            for probe in self._engine.probes:
-                probe.drain()
+        fault = self._engine.fault()
         verdict, signal = self._pace.after(
             n_steps,
             self._engine.step,
@@ -370,23 +371,14 @@ class Simulation(BetweenRuns):
             agree(self._communicator, failure or first, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
-            self._ceiling.check(self._counts.all, window, step=self._engine.step)
-        store = self._recorder.path if self._recorder is not None else None
+            self._ceiling.check(self._output.counts.all, window, step=self._engine.step)
+        store = self._output.recorder.path if self._output.recorder is not None else None
         if store is not None and verdict >= SAVE:
             self.save()
         if verdict == SIGNALLED:
             raise agreed(stopping(signal, at_ms=self.time_ms, store=store))
         if verdict == OUT_OF_TIME:
             raise agreed(Stopped("the wall limit", at_ms=self.time_ms, store=store))
-
-    def _take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        now = time.perf_counter()
-        chosen = self._recorded.of(gid)
-        recorded = gid[chosen]
-        self._counts.add(gid, recorded)
-        if self._recorder is not None:
-            self._recorder.spikes(step[chosen], recorded)
-        self._times.recording_s += time.perf_counter() - now
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.
@@ -428,39 +420,39 @@ class Simulation(BetweenRuns):
         self._held.close()
 
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
-        if self._recorder is None:
+        if self._output.recorder is None:
             return
         synapse_bytes = self._engine.wiring.nbytes
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
-        self._recorder.close(status, timing=timing, memory=memory)
+        self._output.recorder.close(status, timing=timing, memory=memory)
         self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:
-        if self._recorder is not None:
-            self._recorder.update(**attributes)
+        if self._output.recorder is not None:
+            self._output.recorder.update(**attributes)
 
     def counted(self) -> Counted:
         """Return what was done and spent so far, between two runs. Collective."""
         phases = self._communicator.allgather(self._times.shared())
-        spikes = self._counts.of_all(self._communicator)
+        spikes = self._output.counts.of_all(self._communicator)
         return Counted(
             phases={phase: [one[phase] for one in phases] for phase in phases[0]},
-            spikes=dict(zip(self._recorded.neurons, spikes, strict=True)),
+            spikes=dict(zip(self._output.recorded.neurons, spikes, strict=True)),
             events=sum(self._communicator.allgather(self._engine.events)),
             epochs=self._engine.epochs,
         )
 
     def _summary(self) -> Summary:
-        counts = self._counts.of_all(self._communicator)
+        counts = self._output.counts.of_all(self._communicator)
         return Summary(
-            path=self._recorder.path if self._recorder is not None else None,
+            path=self._output.recorder.path if self._output.recorder is not None else None,
             neurons=self.network.n_neurons,
             synapses=self._built.synapses,
             ranks=self.ranks,
             time_ms=self.time_ms,
             **self._times.wall(self.time_ms),
             spikes=sum(counts),
-            rates=self._recorded.rates(counts, self.time_ms),
+            rates=self._output.recorded.rates(counts, self.time_ms),
             peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),
         )
 

@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -92,6 +93,11 @@ def metadata(
     return found
 
 
+# How far the store may lag behind with the time that was asked for, s of wall time: a run in pieces
+# asks anew every few milliseconds, and each answer is a file.
+_TELLING_S = 1.0
+
+
 class Recorder:
     """The store of a run: created by rank 0, appended to by every rank. Collective where it says.
 
@@ -166,6 +172,29 @@ class Recorder:
             specs = state_specs(built.engine)
             self._writer = RankWriter(path, self.attempt, communicator.rank, state=specs)
         self._rows = {spec.name: 0 for spec in specs}
+        self._untold: dict[str, Any] = {}
+        self._tell_from = 0.0
+
+    def tell(self, *, at_once: bool = False, **attributes: Any) -> None:
+        """Set attributes of the run (on rank 0), at once or within a second of running.
+
+        A failure is kept until all ranks can be told.
+        """
+        self._untold |= attributes
+        with self._keeping_failure():
+            self._tell(at_once=at_once)
+
+    def scripted(self, names: list[str]) -> None:
+        """Take note of what a script has set so far."""
+        self.tell(at_once=True, scripted=names)
+
+    def _tell(self, *, at_once: bool) -> None:
+        if self._run is None or not self._untold:
+            return
+        if at_once or time.monotonic() >= self._tell_from:
+            self._run.update(**self._untold)
+            self._untold = {}
+            self._tell_from = time.monotonic() + _TELLING_S
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Append recorded spikes; a failure is kept until all ranks can be told."""
@@ -196,11 +225,13 @@ class Recorder:
                     self._writer.append_state(name, self._rows[name], rows)
             self._rows[name] += n
         with self._keeping_failure():
+            self._tell(at_once=False)
             self._writer.advance(self._engine.step)
 
     def secure(self) -> None:
         """Return when all that was appended is committed and on the disk."""
         with self._raising():
+            self._tell(at_once=True)
             self._writer.secure()
 
     def update(self, **attributes: Any) -> None:
@@ -223,6 +254,7 @@ class Recorder:
             status = f"failed: {self.failure.what}"
         with self._raising():
             self._writer.close(status, **attributes)
+            self._tell(at_once=True)
             if self._run is not None:
                 self._run.update_attempt(last_step=self._engine.step)
 

@@ -27,13 +27,14 @@ class Recorded:
                 first = network.first_gid[one.target.population]
                 chosen[first + one.target.start : first + one.target.stop] = True
                 self.neurons[one.target.population] += one.target.size
-        self._all = sum(self.neurons.values()) == network.n_neurons
+        n = sum(self.neurons.values())
+        self._simple = {network.n_neurons: slice(None), 0: slice(0)}.get(n)
         self._bits = np.packbits(chosen, bitorder="little")
 
     def of(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_] | slice:
         """Return an index of the recorded ones among some neurons."""
-        if self._all:
-            return slice(None)
+        if self._simple is not None:
+            return self._simple
         return np.asarray((self._bits[gid >> 3] >> (gid & 7).astype(np.uint8)) & 1, np.bool_)
 
     def rates(self, spikes: Sequence[int], time_ms: float) -> dict[str, float | None]:
@@ -61,8 +62,9 @@ class SpikeCounts:
 
     def add(self, gid: npt.NDArray[np.uint32], recorded: npt.NDArray[np.uint32]) -> None:
         """Count some spikes, and those of them that are recorded."""
-        self.all += self._by_population(gid)
-        self.recorded += self._by_population(recorded)
+        counts = self._by_population(gid)
+        self.all += counts
+        self.recorded += counts if recorded.size == gid.size else self._by_population(recorded)
 
     def of_all(self, communicator: Communicator) -> list[int]:
         """Return the spikes of recorded neurons of all ranks, by population. Collective."""
@@ -70,8 +72,8 @@ class SpikeCounts:
         return [int(count) for count in counts]
 
     def _by_population(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        population = np.searchsorted(self._first_gids, gid, side="right") - 1
-        return np.bincount(population, minlength=self.all.size)
+        counted_from_1 = self._first_gids.searchsorted(gid, side="right")
+        return np.bincount(counted_from_1, minlength=self.all.size + 1)[1:]
 
 
 class RateCeiling:

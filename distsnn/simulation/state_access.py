@@ -1,20 +1,18 @@
 """States of neurons by variable, in the user's units, on all ranks alike."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, answers, together
 from distsnn.engine import neuron_states
 from distsnn.engine.populations import Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
 from distsnn.network import Target
 from distsnn.network.populations import state_value
-from distsnn.network.values import ValueLike
-from distsnn.simulation.requests import gathered, value_digest
+from distsnn.network.values import ValueLike, value_digest
 
 Values = npt.NDArray[np.float64 | np.int64]
 
@@ -58,7 +56,9 @@ class NeuronStates:
             slots = np.flatnonzero((numbers >= view.start) & (numbers < view.stop))
             own = numbers[slots] - view.start
             self._slots, self._own = _compact(slots), _compact(own)
-        self._places = _compact(np.concatenate(self._gather(own)))
+        self._places = _compact(
+            np.concatenate(answers(communicator, lambda: (self._where, own), where=self._where))
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -80,10 +80,13 @@ class NeuronStates:
         DescriptionError
             If there is no such variable, or ranks name different ones.
         """
-        with together(self._communicator, "reading a state"):
+
+        def own() -> tuple[object, Values]:
             self._check(variable)
-            own = neuron_states.read(self._neurons, variable, self._slots)
-        joined = np.concatenate(self._gather(own, variable))
+            part = neuron_states.read(self._neurons, variable, self._slots)
+            return (self._where, variable), part
+
+        joined = np.concatenate(answers(self._communicator, own, where=self._where))
         values = np.empty_like(joined)
         values[self._places] = joined
         return values
@@ -116,7 +119,8 @@ class NeuronStates:
                 where=f"{self._where}, {variable}",
             )
         if self._communicator.size > 1:
-            self._gather(None, variable, value_digest(value))
+            given = (self._where, variable, value_digest(value))
+            answers(self._communicator, lambda: (given, None), where=self._where)
         if isinstance(value, np.ndarray):
             value = value[self._own]
         step, seed = self._engine.step, self._engine.seed
@@ -126,9 +130,6 @@ class NeuronStates:
         known = self._neurons.population.model.states
         if not isinstance(variable, str) or variable not in known:
             raise unknown("state variable", str(variable), known, where=self._where)
-
-    def _gather(self, own: Any, *request: str) -> list[Any]:
-        return gathered(self._communicator, own, *request, where=self._where)
 
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:

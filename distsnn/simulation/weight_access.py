@@ -3,13 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, answers, from_first, together
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.checks import ANY, as_number, check_range, check_shape
-from distsnn.network.values import ValueLike, as_value
-from distsnn.simulation.requests import gathered, value_digest
+from distsnn.network.values import ValueLike, as_value, value_digest
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -58,7 +57,8 @@ class PlasticSynapses:
             rows = self._delivery.rows
             sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
             targets = engine.layout.gids(rows.targets())
-        parts = gathered(communicator, (sources, targets, rows.delays()), where=self._where)
+        own = sources, targets, rows.delays()
+        parts = answers(communicator, lambda: (self._where, own), where=self._where)
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.lexsort((targets, sources))
         self.sources, self.targets = sources[order], targets[order]
@@ -72,11 +72,13 @@ class PlasticSynapses:
     @property
     def values(self) -> Floats:
         """Weights, in the target model's unit (a copy)."""
-        with together(self._communicator, "reading weights"):
+
+        def own() -> tuple[object, Floats]:
             weights = self._delivery.read_weights(self._engine.step)
-            own = self._delivery.sign * weights.astype(np.float64)
-        joined = np.concatenate(gathered(self._communicator, own, where=self._where))
-        return joined[self._order]
+            return self._where, self._delivery.sign * weights.astype(np.float64)
+
+        joined = np.concatenate(answers(self._communicator, own, where=self._where))
+        return np.asarray(joined[self._order])
 
     @values.setter
     def values(self, given: ValueLike) -> None:
@@ -91,7 +93,8 @@ class PlasticSynapses:
                     value, self.sources.shape, where=self._where, of="one weight per synapse"
                 )
             self._check_bound(np.broadcast_to(value, self.sources.shape))
-        gathered(self._communicator, None, value_digest(value), where=self._where)
+        asked = self._where, value_digest(value)
+        answers(self._communicator, lambda: (asked, None), where=self._where)
         own = value[self._own] if isinstance(value, np.ndarray) else value
         self._delivery.set_weights(np.abs(own), self._engine.step)
 
@@ -118,12 +121,15 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
     DescriptionError
         If there is no such projection, it is not plastic, or ranks were told different things.
     """
-    with together(communicator, "switching learning"):
-        delivery = plastic_named(engine, projection, where="learning")
+
+    def asked() -> tuple[object, None]:
+        plastic_named(engine, projection, where="learning")
         if not isinstance(on, bool):
             raise DescriptionError("must be True or False", where="learning", value=on)
-    gathered(communicator, None, projection, str(on), where="learning")
-    delivery.switch(on, engine.step)
+        return (projection, on), None
+
+    answers(communicator, asked, where="learning")
+    plastic_named(engine, projection, where="learning").switch(on, engine.step)
 
 
 def set_signal(
@@ -131,13 +137,18 @@ def set_signal(
 ) -> None:
     """Set the signal that modulates a plastic projection, from now on. Collective.
 
+    What rank 0 gives counts, and what the other ranks do is not looked at.
+
     Raises
     ------
     DescriptionError
-        If there is no such projection, no signal modulates it, the value is not finite, or ranks
-        give different ones.
+        On rank 0, if there is no such projection, no signal modulates it, or the value is not
+        finite.
+    RankError
+        On the others.
     """
-    with together(communicator, "setting a signal"):
+
+    def given() -> tuple[str, float]:
         delivery = plastic_named(engine, projection, where="signal")
         if delivery.modulation is None or delivery.modulation.collect is not None:
             raise DescriptionError(
@@ -147,8 +158,10 @@ def set_signal(
             )
         number = as_number(value, where="signal")
         check_range(number, ANY, where="signal")
-    gathered(communicator, None, projection, repr(number), where="signal")
-    delivery.modulate(number, engine.step)
+        return projection, number
+
+    name, number = from_first(communicator, given)
+    plastic_named(engine, name, where="signal").modulate(number, engine.step)
 
 
 def plastic_named(engine: RankEngine, projection: str, *, where: str) -> PlasticDelivery:

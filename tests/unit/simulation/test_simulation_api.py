@@ -236,7 +236,7 @@ def test_recording_that_fails_ends_the_run(
     with pytest.raises(RecordingError, match=r"spikes/step: cannot be written: no space"):  # noqa: SIM117
         with Simulation(network, out=tmp_path / "run.zarr") as simulation:
             simulation.run(50.0)
-            simulation._recorder._writer.flush()
+            simulation._output.recorder._writer.flush()
 
             def fail(*arguments: object) -> None:
                 raise StoreError("cannot be written: no space", path="run.zarr/spikes/step")

@@ -18,7 +18,7 @@ from distsnn.network import (
     RecordState,
     SpikeSource,
 )
-from distsnn.simulation import Simulation
+from distsnn.simulation import Simulation, recorder
 
 TOTAL = 80.0
 
@@ -67,18 +67,28 @@ def test_storage_and_partition_do_not_show(
     assert_same(whole, recorded(path))
 
 
-def test_store_tells_time_and_hash_after_every_piece(network: Network, tmp_path: Path) -> None:
+def test_store_tells_time_and_hash_after_every_second(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "run.zarr"
+    monkeypatch.setattr(recorder, "_TELLING_S", 1e9)
     with Simulation(network, seed=5, out=path) as simulation:
         simulation.run(12.3)
         assert simulation.time_ms == pytest.approx(12.3)
         assert StoreReader(path).metadata["n_steps"] == 123
-        simulation.run(0.4)
-        assert StoreReader(path).metadata["n_steps"] == 127
+        simulation.run(0.2)
+        assert StoreReader(path).metadata["n_steps"] == 123
+        simulation.save()
+        assert StoreReader(path).metadata["n_steps"] == 125
+        simulation._output.recorder._tell_from = 0.0  # the second has passed
+        simulation.run(0.1)
+        assert StoreReader(path).metadata["n_steps"] == 126
+        simulation.run(0.1)
+        assert StoreReader(path).metadata["n_steps"] == 126
         assert not StoreReader(path).complete
     reader = StoreReader(path)
     assert reader.complete
-    assert reader.complete_step == 127
+    assert reader.metadata["n_steps"] == reader.complete_step == 127
     assert (
         reader.spike_hash() == StoreReader(run(network, tmp_path / "b.zarr", [12.7])).spike_hash()
     )

@@ -1,0 +1,58 @@
+"""The calls of spike sources, and further spikes that they are told to emit between two runs."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.tables import Call
+from distsnn.kernels import emission
+from distsnn.network import Population, SpikeSource
+from distsnn.network.checks import steps_array
+
+Integers = npt.NDArray[np.integer]
+
+
+def source_call(layout: Layout, population: Population, index: int) -> Call:
+    """Return the update call of a population of spike sources, the `index`-th of the network."""
+    model = population.model
+    assert isinstance(model, SpikeSource)
+    call = Call(
+        emission.spike_source,
+        np.zeros(emission.SOURCE_TABLE_SIZE, np.int64),
+        int(layout.first[index]),
+        int(layout.last[index]),
+    )
+    call.point(emission.EVENT_STEPS, np.empty(0, np.int64))
+    call.point(emission.EVENT_GIDS, np.empty(0, np.uint32))
+    steps = steps_array(model.times, layout.network.dt, where=population.name)
+    emit(call, layout, index, steps, model.neurons)
+    return call
+
+
+def emit(call: Call, layout: Layout, index: int, step: Integers, neurons: Integers) -> None:
+    """Let a population's call emit further spikes.
+
+    Parameters
+    ----------
+    call : Call
+        From `source_call`.
+    layout : Layout
+        The rank's neurons.
+    index : int
+        The population.
+    step : ndarray of int, shape (n,)
+        Stamps, after the engine's step.
+    neurons : ndarray of int, shape (n,)
+        Index within the population; those of other ranks are left out. None may spike twice in a
+        step.
+    """
+    mine = layout.local(index, neurons) >= 0
+    first_gid = [*layout.network.first_gid.values()][index]
+    at = int(call.table[emission.POSITION])
+    # a spike stamped s is emitted in loop s - 1
+    loops = np.concatenate([call.keep[emission.EVENT_STEPS][at:], step[mine] - 1])
+    gids = np.concatenate([call.keep[emission.EVENT_GIDS][at:], first_gid + neurons[mine]])
+    order = np.lexsort((gids, loops))
+    call.point(emission.EVENT_STEPS, loops[order].astype(np.int64))
+    call.point(emission.EVENT_GIDS, gids[order].astype(np.uint32))
+    call.table[emission.N_EVENTS], call.table[emission.POSITION] = order.size, 0

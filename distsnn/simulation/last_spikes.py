@@ -1,0 +1,88 @@
+"""The spikes of the last run, for a script that reads them before it goes on."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator, answers
+from distsnn.errors import DescriptionError
+from distsnn.network import Network, Target
+
+Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
+Keys = npt.NDArray[np.int64]
+
+# What is kept of one rank's spikes, 32 MiB: some seconds of a large network. The pieces of a closed
+# loop are far shorter, and a long run must not fill the memory with what nobody may ask for.
+MOST_KEPT = 2**22
+
+
+class LastSpikes:
+    """Every rank's own spikes of the last run, read by all ranks together.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    communicator : Communicator
+        The ranks.
+    """
+
+    def __init__(self, network: Network, communicator: Communicator) -> None:
+        self._network, self._communicator = network, communicator
+        self._ranges = {one.name: self._resolved(one.name) for one in network.populations}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all spikes: a run begins."""
+        self._pieces: list[Spikes] = []
+        self._size = 0
+        self._missing: str | None = None
+
+    def lose(self, why: str) -> None:
+        """Keep no spikes until the next run begins."""
+        self._pieces, self._missing = [], why
+
+    def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Take some spikes, later than all before; the arrays are copied."""
+        self._size += gid.size
+        if self._size <= MOST_KEPT:
+            self._pieces.append((step.copy(), gid.copy()))
+        else:
+            self.lose(f"of one run up to {MOST_KEPT:,} spikes of a rank are kept, there were more")
+
+    def of(self, target: Target) -> Spikes:
+        """Return what `Simulation.spikes` does. Collective."""
+        parts = answers(self._communicator, lambda: self._own(target), where="spikes")
+        keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+        return (keys >> 32).astype(np.int32), keys.astype(np.uint32)
+
+    def counts(self, target: Target) -> npt.NDArray[np.int64]:
+        """Return what `Simulation.spike_counts` does. Collective."""
+        _, gid = self.of(target)
+        first, last = self._range(target)
+        return np.bincount(gid - np.uint32(first), minlength=last - first)
+
+    def _range(self, target: Target) -> tuple[int, int]:
+        """Return the first gid of some neurons and the one after the last."""
+        known = self._ranges.get(target) if isinstance(target, str) else None
+        return known or self._resolved(target)
+
+    def _resolved(self, target: Target) -> tuple[int, int]:
+        view = self._network.resolve(target, where="spikes")
+        first = self._network.first_gid[view.population]
+        return first + view.start, first + view.stop
+
+    def _own(self, target: Target) -> tuple[tuple[int, int], Keys]:
+        """Return the range of gids, and this rank's spikes of it as ``step << 32 | gid``."""
+        first, last = self._range(target)
+        if self._missing is not None:
+            raise DescriptionError(self._missing, where="spikes")
+        step, gid = self._joined()
+        mine = (gid >= first) & (gid < last)
+        return (first, last), (step[mine].astype(np.int64) << 32) | gid[mine]
+
+    def _joined(self) -> Spikes:
+        if len(self._pieces) != 1:
+            step = np.concatenate([np.empty(0, np.int32), *(one[0] for one in self._pieces)])
+            gid = np.concatenate([np.empty(0, np.uint32), *(one[1] for one in self._pieces)])
+            self._pieces = [(step, gid)]
+        return self._pieces[0]
