@@ -7,6 +7,7 @@ row, and over the spikes in a target's history that a synapse has not taken yet.
 - `deliver`, an entry: the sources of a list of spikes spike at once;
 - `release`, an entry: those in the queue spike that have gone along their axons by a loop;
 - `archive`, an entry: a list's spikes enter the histories of targets;
+- `sources_spike`, a kernel: traces of sources follow some spikes;
 - `sweep`, a kernel: the queue is released, and all rows take the spikes of their targets.
 """
 
@@ -45,6 +46,7 @@ class Entries(Protocol):
     deliver: Entry
     release: Entry
     archive: Entry
+    sources_spike: Function
     sweep: Function
 
 
@@ -152,6 +154,7 @@ class _Writer:
             "    return factors[np.uint64(n)] if n < N_FACTORS else real(faded(n, tau))",
             *self._advance(),
             *_CALLERS,
+            *self._sources_spike(),
             *self._archive(),
         ]
         return "\n".join([*lines, ""])
@@ -241,12 +244,8 @@ class _Writer:
             "        table[EVENTS] += end - start",
             "        last_steps[row] = now",
         ]
-        if rule.SOURCE:
-            new = self._call("source_spike", [f"now_{name}" for name in rule.SOURCE])
-            lines.append(f"        {''.join(f'new_{name}, ' for name in rule.SOURCE)}= {new}")
-        for i, name in enumerate(rule.SOURCE):
-            lines.append(f"        sources[row * {n_source} + {i}] = new_{name}")
-        return lines
+        places = [f"sources[row * {n_source} + {i}]" for i in range(n_source)]
+        return [*lines, *self._source_spike(places)]
 
     def _synapse(self) -> list[str]:
         """Return the lines that take a synapse's events up to `now`."""
@@ -323,6 +322,36 @@ class _Writer:
         # is stored, or it would matter when a row is brought up to date
         lines += [f"{one} = real({one})" for one in arguments[0]]
         return [*lines, "since = event"] if self.fading_states else lines
+
+    def _sources_spike(self) -> list[str]:
+        """Return the kernel that advances traces by spikes."""
+        source = self.rule.SOURCE
+        lines = [
+            "@kernel",
+            "def sources_spike(table, scalars, traces, last_steps, sources, steps):",
+            *self._arrays(),
+            "    for i in range(sources.size):",
+            "        source, now = sources[i], steps[i] + table[AXONAL]",
+            "        last = np.int64(last_steps[source])",
+        ]
+        for i, name in enumerate(source):
+            value = self._faded(name, f"traces[source, {i}]", "now - last")
+            lines.append(f"        now_{name} = {value}")
+        return [
+            *lines,
+            *self._source_spike([f"traces[source, {i}]" for i in range(len(source))]),
+            "        last_steps[source] = now",
+        ]
+
+    def _source_spike(self, places: list[str]) -> list[str]:
+        """Return the lines that put the traces of a source after a spike into their places."""
+        names = self.rule.SOURCE
+        if not names:
+            return []
+        new = self._call("source_spike", [f"now_{name}" for name in names])
+        lines = [f"        {''.join(f'new_{name}, ' for name in names)}= {new}"]
+        pairs = zip(places, names, strict=True)
+        return [*lines, *(f"        {place} = new_{name}" for place, name in pairs)]
 
     def _archive(self) -> list[str]:
         """Return the entry that lets targets spike."""

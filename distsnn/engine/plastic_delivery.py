@@ -1,5 +1,6 @@
 """Plastic projections in action: rows, histories of their targets, and the calls between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +14,7 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
+from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing
@@ -84,6 +86,10 @@ class PlasticDelivery:
         Step at the synapses of each source's last spike; that up to which rows took events.
     history : PostHistory
         Spikes of the targets.
+    rule : RuleKernel
+        The rule's kernel module.
+    sign : int
+        Sign of the weights, which are kept as magnitudes.
     """
 
     states: SourceStates | None = None
@@ -102,14 +108,15 @@ class PlasticDelivery:
         self.projection = one = network.projections[rows.projection]
         model = one.plasticity
         assert model is not None
-        self._rule = rule_kernel(kernel_name(model))
-        constants = self._rule.constants(_parameters(model), network.dt)
+        self.sign = model.sign
+        self.rule = rule_kernel(kernel_name(model))
+        constants = self.rule.constants(_parameters(model), network.dt)
         self._variant = PlasticVariant(
             kernel_name(model),
             model.precision,
             plan.word_bits,
             ring.bits,
-            tuple(name for name in self._rule.CONSTANTS if np.ndim(constants[name])),
+            tuple(name for name in self.rule.CONSTANTS if np.ndim(constants[name])),
         )
         where = plastic_layout(self._variant)
         self._entries = plastic_entries(self._variant)
@@ -122,12 +129,12 @@ class PlasticDelivery:
         self.archive = Archive(Call(self._entries.archive, table, 0, 0, self._scalars), self)
 
         n_rows = rows.row_set.rows.size - 1
-        self.traces = np.zeros((n_rows, len(self._rule.SOURCE)), model.precision)
+        self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), model.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
         self.synapse_states = {
-            name: np.zeros(rows.synapses, model.precision) for name in self._rule.STATES
+            name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
-        fading = has_fading_states(self._rule)
+        fading = has_fading_states(self.rule)
         self.since = np.zeros(rows.synapses if fading else 0, np.int32)
         for at, array in (
             (plastic.SPIKE_GID, spikes.gid),
@@ -171,10 +178,10 @@ class PlasticDelivery:
     def _set_targets(self) -> None:
         """Make the histories, and set where the gids of targets are found in them."""
         layout, post, table = self.layout, self.projection.post, self._table
-        index = layout.population_index(post.population)
+        self.target_population = index = layout.population_index(post.population)
         self._first = int(layout.first[index])
         size = int(layout.last[index]) - self._first
-        self.history = PostHistory(size, len(self._rule.TARGET), str(self.traces.dtype))
+        self.history = PostHistory(size, len(self.rule.TARGET), str(self.traces.dtype))
         self._point_at_history()
         self._swept = 0
         table[plastic.SETTLED] = -self._reach
@@ -191,10 +198,10 @@ class PlasticDelivery:
 
     def grow(self) -> None:
         """Make the queue of sources' spikes larger."""
-        used = int(self._table[plastic.QUEUED])
-        size = max(_FIRST_QUEUE, 2 * self._queue.shape[1])
-        more = np.empty((2, size), np.int64)
-        more[:, :used] = self._queue[:, :used]
+        used = self._queue.shape[1]
+        size = max(_FIRST_QUEUE, 2 * used)
+        more = np.zeros((2, size), np.int64)
+        more[:, :used] = self._queue
         self._queue = more
         for at, row in zip((plastic.QUEUE_ROW, plastic.QUEUE_LOOP), more, strict=True):
             self._table[at] = address(row)
@@ -214,6 +221,59 @@ class PlasticDelivery:
         self._entries.sweep(self._table, self._scalars, self.until.size, now)
         self._swept = now
         self._table[plastic.SETTLED] = now - self._reach
+
+    @property
+    def learns(self) -> bool:
+        """Whether spikes change weights and states; traces follow spikes in any case."""
+        return bool(self._table[plastic.LEARNS])
+
+    def learn(self, on: bool, now: int) -> None:
+        """Let spikes after a step change weights, or not."""
+        self.sweep(now)
+        self._table[plastic.LEARNS] = on
+
+    def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
+        """Return by name what is kept of each synapse, for the step of the last sweep."""
+        since = {"last event": self.since} if self.since.size else {}
+        return {"weight": self.rows.weights} | self.synapse_states | since
+
+    def sources_spike(
+        self,
+        traces: npt.NDArray[Any],
+        last: npt.NDArray[np.int32],
+        sources: npt.NDArray[np.int64],
+        steps: npt.NDArray[np.int64],
+    ) -> None:
+        """Advance sources' traces by spikes, given in the order of their stamps."""
+        self._entries.sources_spike(self._table, self._scalars, traces, last, sources, steps)
+
+    def begin_history(
+        self, traces: Sequence[npt.NDArray[Any]], last: npt.NDArray[np.int32], step: int
+    ) -> None:
+        """Set the histories of all targets to their last spike, before a run goes on at a step."""
+        records = self.history.records
+        real = self.layout.in_population(self.target_population) >= 0
+        records["step"] = plastic.NEVER
+        records["step"][real, 0] = last
+        for column, values in enumerate(traces):
+            records["trace"][real, column, 0] = values
+        self._swept = step
+
+    def resume(self, step: int, flying: Spikes) -> None:
+        """Go on from a step to which synapses were set; sources' spikes in flight are taken."""
+        row_of = np.full(self.layout.network.n_neurons, -1)
+        row_of[self.rows.row_set.sources] = np.arange(self.until.size)
+        steps, rows = flying[0].astype(np.int64), row_of[flying[1]]
+        there = steps + int(self._table[plastic.AXONAL]) <= step
+        taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
+        self.sources_spike(self.traces, self.last, rows[taken], steps[taken])
+        self.until[:] = step
+        self._swept = step
+        self._table[plastic.SETTLED] = step - self._reach
+        self._table[plastic.QUEUED] = n = int(queued.sum())
+        while self._queue.shape[1] < n:
+            self.grow()
+        self._queue[:, :n] = rows[queued], steps[queued] - 1
 
     @property
     def events(self) -> int:

@@ -16,6 +16,7 @@ from distsnn.engine.plastic_delivery import (
     merge_calls,
     plastic_ring,
 )
+from distsnn.engine.plastic_sources import SettledTraces
 from distsnn.engine.populations import (
     InputRing,
     Neurons,
@@ -24,7 +25,7 @@ from distsnn.engine.populations import (
     update_call,
 )
 from distsnn.engine.probes import Probe, most_steps, probes
-from distsnn.engine.source_states import Named, of_rows, settled
+from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
@@ -115,7 +116,7 @@ class RankEngine:
         State recordings.
     most_spikes : int
         Most spikes of this rank in one step.
-    settled : list of SettledStates
+    settled : list of SettledStates or SettledTraces
         What synapse models know of this rank's neurons.
     step : int
         Loops done.
@@ -141,7 +142,7 @@ class RankEngine:
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
         self.probes: list[Probe] = probes(layout, self.neurons)
-        self.settled = settled(layout, seed)
+        self.settled: list[SettledStates | SettledTraces] = [*settled(layout, seed)]
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
@@ -196,6 +197,7 @@ class RankEngine:
             PlasticDelivery(layout, self.quanta, one, self.plastic_ring, lists, reach)
             for one in rows
         ]
+        self.settled += [SettledTraces(one) for one in self.plastic]
         # targets' spikes are noted before sources' spikes look for them
         self._static: list[Delivery | ProceduralDelivery | Archive] = [
             *(one.archive for one in self.plastic),
