@@ -5,13 +5,12 @@ is a variable, ``kN`` a constant, ``tN`` what lies between. What depends on para
 computed once, in float64; all else is computed as it is written, operation by operation.
 """
 
-from collections.abc import Mapping
-from functools import cache, reduce
+from functools import cache
 
-from distsnn.codegen.expressions import ARRAY_CALLS, ARRAY_FOLDED, CALLS, FOLDED, Constants
+from distsnn.codegen.expressions import ARRAY_CALLS, ARRAY_FOLDED, CALLS, FOLDED, Constants, called
 from distsnn.codegen.update import load
 from distsnn.network.equations.dimensions import UNITS
-from distsnn.network.equations.plasticity import BOUND, POST, PRE, SYNAPSE, WEIGHT, Plasticity
+from distsnn.network.equations.plasticity import POST, PRE, SYNAPSE, WEIGHT, Plasticity
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number
 
@@ -32,9 +31,7 @@ def rule_text(model: PlasticityModel) -> str:
     """Return the text of a rule's kernel module."""
     rule, constants = model.rule, Constants()
     groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE)}
-    decays = {
-        name: constants.add(f"{_given(rule, tau)} / dt") for name, tau in rule.decays.items()
-    }
+    decays = {name: constants.add(f"{_given(rule, tau)} / dt") for name, tau in rule.decays.items()}
     synapse = (WEIGHT, *groups[SYNAPSE])
     everything = (*synapse, *groups[PRE], *groups[POST])
     functions = {
@@ -87,7 +84,7 @@ def _body(
 def _given(rule: Plasticity, parameter: str) -> str:
     """Return the float64 code of a parameter, or of the bound, in our units."""
     tens = rule.units[parameter].whole_tens
-    return f'1e{tens} * p["{parameter}"]' if tens else f'p["{parameter}"]'
+    return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
 
 
 class _Statement:
@@ -107,7 +104,8 @@ class _Statement:
 
     def _code(self, node: Node) -> str:
         """Return the code of an expression in the kernel."""
-        if self._is_constant(node):
+        # constants are numbers, which conditions are not
+        if self._is_fixed(node) and not _is_condition(node):
             return self._constants.add(self._constant(node))
         if isinstance(node, Name):
             return self._variable(node.name)
@@ -117,7 +115,7 @@ class _Statement:
             if power is not None:
                 return power
         arguments = [self._code(one) for one in node.arguments]
-        return _applied(node.function, arguments, _IN_KERNEL, FOLDED)
+        return called(node.function, arguments, _IN_KERNEL, FOLDED)
 
     def _variable(self, name: str) -> str:
         if name not in self._rule.derived:
@@ -141,23 +139,16 @@ class _Statement:
         product = " * ".join([self._let(self._code(base))] * int(abs(exponent)))
         return f"({product})" if exponent > 0.0 else f"({self._number(1.0)} / ({product}))"
 
-    def _is_constant(self, node: Node) -> bool:
-        """Return whether an expression is a number that depends on parameters alone."""
+    def _is_fixed(self, node: Node) -> bool:
+        """Return whether an expression depends on parameters alone."""
         match node:
             case Number():
                 return True
             case Name(name=name):
                 if name in self._rule.derived:
-                    return self._is_constant(self._rule.derived[name].value)
+                    return self._is_fixed(self._rule.derived[name].value)
                 return name != WEIGHT and name not in self._rule.variables
-        condition = node.function in (*COMPARISONS, *LOGIC)
-        return not condition and all(map(self._is_fixed, node.arguments))
-
-    def _is_fixed(self, node: Node) -> bool:
-        """Return whether an expression, which may be a condition, depends on parameters alone."""
-        if isinstance(node, Apply) and node.function in (*COMPARISONS, *LOGIC):
-            return all(map(self._is_fixed, node.arguments))
-        return self._is_constant(node)
+        return all(map(self._is_fixed, node.arguments))
 
     def _constant(self, node: Node) -> str:
         """Return the float64 code of an expression of parameters."""
@@ -167,19 +158,12 @@ class _Statement:
             case Name(name=name):
                 if name in self._rule.derived:
                     return self._constant(self._rule.derived[name].value)
-                if name == BOUND or name in self._rule.units:
-                    return f"({_given(self._rule, name)})"
+                if name in self._rule.units:
+                    return _given(self._rule, name)
                 return f"1e{UNITS[name].whole_tens}"
         arguments = [self._constant(one) for one in node.arguments]
-        return _applied(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED)
+        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED)
 
 
-def _applied(
-    function: str,
-    arguments: list[str],
-    calls: Mapping[str, str],
-    folded: Mapping[str, str],
-) -> str:
-    if function in folded:
-        return reduce(folded[function].format, arguments)
-    return calls[function].format(*arguments)
+def _is_condition(node: Node) -> bool:
+    return isinstance(node, Apply) and node.function in (*COMPARISONS, *LOGIC)

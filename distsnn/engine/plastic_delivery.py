@@ -14,6 +14,7 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
+from distsnn.codegen.rules import rule_of
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
@@ -22,7 +23,7 @@ from distsnn.engine.post_history import PostHistory
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import loop, plastic
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network import EquationSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
 # A history for which rows must be swept more often than this is too short.
@@ -49,6 +50,8 @@ class SpikeLists:
 
 def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
+    if isinstance(model, EquationSynapse):
+        return rule_of(model.model)
     return model.kernel or f"distsnn.kernels.plasticity.{model.name}"
 
 

@@ -126,9 +126,8 @@ def _decay(one: Definition, parameters: Mapping[str, str]) -> str:
     match one.value:
         case Number(value=0.0):
             return ""
-        case (
-            Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau)))
-            | Apply("neg", (Apply("/", (Name(name=name), Name(name=tau))),))
+        case Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau))) | Apply(
+            "neg", (Apply("/", (Name(name=name), Name(name=tau))),)
         ) if name == one.name.name and tau in parameters:
             return tau
     name = one.name.name
