@@ -13,7 +13,8 @@ from distsnn.network.equations.syntax import COMPARISONS
 # The length of a step, or of its part; no user's name has a blank.
 STEP = sympy.Symbol("part of a step", real=True)
 
-_CALLS = {
+# Code of functions in kernels, and of those that take two or more arguments.
+CALLS = {
     "abs": "abs({})",
     "sqrt": "np.sqrt({})",
     "exp": "exp({})",
@@ -24,14 +25,14 @@ _CALLS = {
     "not": "(not {})",
     "where": "({1} if {0} else {2})",
 } | {sign: f"({{}} {sign} {{}})" for sign in COMPARISONS}
-_FOLDED = {
+FOLDED = {
     "min": "min({}, {})",
     "max": "max({}, {})",
     "and": "({} & {})",
     "or": "({} | {})",
 }
 # The same of constants, which may be arrays.
-_ARRAY_CALLS = _CALLS | {
+ARRAY_CALLS = CALLS | {
     "abs": "np.abs({})",
     "exp": "exp_array({})",
     "exprel": "exprel_array({})",
@@ -41,7 +42,7 @@ _ARRAY_CALLS = _CALLS | {
     "not": "np.logical_not({})",
     "where": "np.where({}, {}, {})",
 }
-_ARRAY_FOLDED = _FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
+ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
 class Constants:
@@ -96,7 +97,7 @@ class Constants:
             return f"({product})" if exponent > 0 else f"(1.0 / ({product}))"
         if isinstance(expression, AppliedUndef):
             arguments = [self.text(one) for one in expression.args]
-            return _called(expression, arguments, _ARRAY_CALLS, _ARRAY_FOLDED)
+            return called(expression.func.__name__, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
             return f"({' + '.join(self.text(one) for one in _ordered(expression))})"
         above, below = _fraction(_ordered(expression))
@@ -106,13 +107,10 @@ class Constants:
         return f"({sign}{' * '.join(factors)}{divisors})"
 
 
-def _called(
-    expression: sympy.Expr,
-    arguments: list[str],
-    calls: Mapping[str, str],
-    folded: Mapping[str, str],
+def called(
+    name: str, arguments: list[str], calls: Mapping[str, str], folded: Mapping[str, str]
 ) -> str:
-    name = expression.func.__name__
+    """Return the code of a function or sign with its arguments."""
     if name in folded:
         return reduce(folded[name].format, arguments)
     return calls[name].format(*arguments)
@@ -198,7 +196,7 @@ class Writer:
             name, given = expression.func.__name__, expression.args
             if name in COMPARISONS:
                 given = self._sides(*given)
-            return _called(expression, [self(one) for one in given], _CALLS, _FOLDED)
+            return called(name, [self(one) for one in given], CALLS, FOLDED)
         if expression.is_Pow:
             exponent = int(expression.exp)
             if exponent < 0:

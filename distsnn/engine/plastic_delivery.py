@@ -16,6 +16,7 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
+from distsnn.codegen.rules import rule_of
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
@@ -26,6 +27,7 @@ from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import loop, plastic
+from distsnn.network import EquationSynapse
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
@@ -53,6 +55,8 @@ class SpikeLists:
 
 def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
+    if isinstance(model, EquationSynapse):
+        return rule_of(model.model)
     return model.kernel or f"distsnn.kernels.plasticity.{model.name}"
 
 

@@ -17,6 +17,7 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
+from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
@@ -62,6 +63,7 @@ __all__ = [
     "Description",
     "Distribution",
     "EquationNeuron",
+    "EquationSynapse",
     "Explicit",
     "ExplicitFile",
     "Exponential",
@@ -92,6 +94,7 @@ __all__ = [
     "ParrotNeuron",
     "Piecewise",
     "PlasticSynapse",
+    "PlasticityModel",
     "PoissonInput",
     "PoissonNeuron",
     "Population",

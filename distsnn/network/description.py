@@ -13,6 +13,7 @@ from distsnn.network import currents, distributions, edges, rules, stimuli
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.equations.neuron_model import NeuronModel
+from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
@@ -288,5 +289,8 @@ _CLASSES: dict[str, type[Description]] = {
     if isinstance(made, type) and issubclass(made, Description)
 } | {
     made.__name__: made
-    for made in (Network, NeuronModel, Population, Projection, RecordSpikes, RecordState)
+    for made in (
+        *(Network, NeuronModel, PlasticityModel, Population),
+        *(Projection, RecordSpikes, RecordState),
+    )
 }

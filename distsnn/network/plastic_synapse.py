@@ -42,12 +42,15 @@ class PlasticSynapse(SynapseModel):
     ----------
     per_synapse : tuple of str
         Parameters that may be drawn for each synapse.
+    weight_unit : str
+        Unit of the weights; empty: whatever that of the target's input is.
     kernel : str
         Import name of the kernel module; empty: ``distsnn.kernels.plasticity.<name>``.
     """
 
     each: ClassVar[str] = "synapse"
     per_synapse: ClassVar[tuple[str, ...]] = ()
+    weight_unit: ClassVar[str] = ""
     kernel: ClassVar[str] = ""
 
     w_max: float = 100.0

@@ -17,6 +17,7 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
+from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse
 from distsnn.network.populations import Target, View, as_name, as_view
@@ -55,7 +56,7 @@ class Projection(Description):
         means 10 bits for drawn weights, 20 for given ones.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
-    synapse : SynapseModel, optional
+    synapse : SynapseModel or PlasticityModel, optional
         What scales the weights, such as `Tsodyks2`, or changes them, such as `STDP`; None: nothing
         does, synapses are static.
     """
@@ -80,7 +81,7 @@ class Projection(Description):
         receptor: str | None = None,
         weight_bits: int | None = None,
         name: str | None = None,
-        synapse: SynapseModel | None = None,
+        synapse: SynapseModel | PlasticityModel | None = None,
     ) -> None:
         source = as_view(pre, where="projection, field pre")
         target = as_view(post, where="projection, field post")
@@ -94,6 +95,8 @@ class Projection(Description):
             )
         if name is not None:
             as_name(name, where=f"{where}, field name")
+        if isinstance(synapse, PlasticityModel):
+            synapse = synapse()
         if synapse is not None and not isinstance(synapse, SynapseModel):
             raise _no_synapse_model(synapse, where=f"{where}, field synapse")
         if weight_bits is not None:
@@ -160,8 +163,18 @@ class Projection(Description):
                     allowed="None",
                 )
         if self.plasticity is not None:
+            self._check_unit(self.plasticity.weight_unit, model, where=where)
             shortest = None if self.delay is None else delay_support(self.delay, dt)[0]
             self.plasticity.check_synapses(self.weight, shortest, dt, where=where)
+
+    def _check_unit(self, unit: str, model: Neuron, *, where: str) -> None:
+        theirs = model.weight_unit
+        if unit and theirs and unit not in theirs.split(", "):
+            raise DescriptionError(
+                f"its weights are in {unit}, those of the input of {model.name} in {theirs}",
+                where=f"{where}, field synapse",
+                allowed=f"a rule with weight_unit={theirs!r}",
+            )
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
         in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None

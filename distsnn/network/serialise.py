@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
+from distsnn.network.equations.declarations import OfEquations
+from distsnn.network.equations.neuron_model import NeuronModel
+from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Model, Neuron, SynapseModel
 from distsnn.network.registry import model_named, synapse_named
 
@@ -62,13 +64,12 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         for field in fields(value):
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
-        if isinstance(value, EquationNeuron):
-            model = encode(value.model, f"{path}/model", arrays, fingerprints)
-            return {_MODEL: model, _FIELDS: items}
-        if isinstance(value, Neuron):
-            return {_MODEL: value.name, _FIELDS: items}
-        if isinstance(value, SynapseModel):
-            return {_SYNAPSE: value.name, _FIELDS: items}
+        if isinstance(value, Neuron | SynapseModel):
+            kind = _MODEL if isinstance(value, Neuron) else _SYNAPSE
+            model: Any = value.name
+            if isinstance(value, OfEquations):
+                model = encode(value.model, f"{path}/model", arrays, fingerprints)
+            return {kind: model, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
 
@@ -117,7 +118,10 @@ def decode(
     made: type[Description] | None = None
     if isinstance(kind, dict):
         model = decode(kind, arrays, classes, f"{path}.model")
-        made = model.neuron if isinstance(model, NeuronModel) else None
+        if isinstance(model, NeuronModel):
+            made = model.neuron
+        elif isinstance(model, PlasticityModel):
+            made = model.synapse
     elif isinstance(kind, str) and _MODEL in data:
         made = _found(model_named, kind, path)
     elif isinstance(kind, str):

@@ -15,8 +15,8 @@ from typing import Any
 import sympy
 from sympy.solvers.solveset import NonlinearError
 
-from distsnn.errors import DescriptionError, unknown
-from distsnn.network.equations.dimensions import UNITS
+from distsnn.errors import unknown
+from distsnn.network.equations.dimensions import UNITS, Unit
 from distsnn.network.equations.dynamics import STIMULI, Dynamics
 from distsnn.network.equations.source import EquationError
 from distsnn.network.equations.syntax import Apply, Name, Node, Number
@@ -188,7 +188,7 @@ class _Translator:
 
     def scale(self, name: str) -> sympy.Expr:
         """Return what one of a variable's unit is in ours."""
-        return _ten_to(self._dynamics.units[name].tens)
+        return _one(self._dynamics.units[name])
 
     def offset(self, name: str) -> sympy.Expr:
         """Return the parameter that a state variable is kept relative to, or 0."""
@@ -203,7 +203,7 @@ class _Translator:
                     return self._expression(self._dynamics.derived[name].value, power)
                 if name in self._dynamics.units:
                     return self.scale(name) * (symbol(name) + self.offset(name))
-                return _ten_to(UNITS[name].tens)
+                return _one(UNITS[name])
         if node.function == "**" and isinstance(node.arguments[1], Number):
             found = self._power(node, node.arguments[1].value, power)
             if found is not None:
@@ -248,7 +248,6 @@ def _rational(value: float) -> sympy.Expr:
     return sympy.Rational(fraction.numerator, fraction.denominator)
 
 
-def _ten_to(tens: Fraction) -> sympy.Expr:
-    if tens.denominator != 1:
-        raise DescriptionError("has a fractional power of ten", where="equations, units")
-    return sympy.Integer(10) ** int(tens)
+def _one(unit: Unit) -> sympy.Expr:
+    """Return what one of a unit is in ours."""
+    return sympy.Integer(10) ** unit.whole_tens

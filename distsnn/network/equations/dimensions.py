@@ -10,6 +10,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import TypeAlias
 
+from distsnn.errors import DescriptionError
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number, parse
 
@@ -53,6 +54,19 @@ class Unit:
     def fits(self, other: "Unit") -> bool:
         """Return whether both are units of the same dimension."""
         return self.powers == other.powers
+
+    @property
+    def whole_tens(self) -> int:
+        """The exponent of ten.
+
+        Raises
+        ------
+        DescriptionError
+            If it is no whole number.
+        """
+        if self.tens.denominator != 1:
+            raise DescriptionError("has a fractional power of ten", where="equations, units")
+        return int(self.tens)
 
     def __str__(self) -> str:
         # the products that occur have names of their own

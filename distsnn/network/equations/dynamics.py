@@ -133,29 +133,12 @@ def read(
     definitions = read_equations(Source("equations", equations))
     states = {one.name.name: one for one in definitions if one.derivative}
     derived = {one.name.name: one for one in definitions if not one.derivative}
-    units = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
-    for name in parameters:
-        clashes = name in (*reserved, STIMULI, REFRACTORY) or name.startswith("__")
-        if clashes or not is_name(name):
-            raise DescriptionError("not a usable name", where="parameters", value=name)
-    taken = {*parameters, STIMULI, REFRACTORY}
-    for one in definitions:
-        if one.name.name in taken:
-            what = f"{one.name.name!r} is taken, or defined twice"
-            raise EquationError(what, one.name.at)
-        taken.add(one.name.name)
-        units[one.name.name] = one.unit
     if not states:
         raise DescriptionError(
             "no differential equation", where="equations", allowed="dV_m/dt = ... : mV"
         )
-    units[STIMULI] = UNITS["pA"]
-    for one in definitions:
-        what = f"the derivative of {one.name.name}" if one.derivative else one.name.name
-        unit = one.unit.times(MS, -1) if one.derivative else one.unit
-        require(kind_of(one.value, units), unit, one.value.at, what)
-    _check_cycles(derived)
-    _check_size([one.value for one in definitions], derived)
+    own = {STIMULI: UNITS["pA"]}
+    units = checked_units(definitions, own, parameters, reserved, [REFRACTORY])
     condition = _condition(Source("threshold", threshold), units)
     return Dynamics(
         states,
@@ -166,6 +149,56 @@ def read(
         _receptors(receptors, states),
         _held(refractory, hold, units, states, parameters, condition),
     )
+
+
+def checked_units(
+    definitions: list[Definition],
+    own: Mapping[str, Unit],
+    parameters: Mapping[str, str],
+    reserved: Iterable[str],
+    others: Iterable[str] = (),
+) -> dict[str, Unit]:
+    """Check names and units of a model's equations, and return the units of all names.
+
+    Parameters
+    ----------
+    definitions : list of Definition
+        The equations.
+    own : mapping of str to Unit
+        Units of what there is without being defined.
+    parameters : mapping of str to str
+        The parameters' units.
+    reserved : iterable of str
+        Names that a parameter cannot have.
+    others : iterable of str
+        Names that nothing can have.
+
+    Raises
+    ------
+    DescriptionError
+        For the first thing that is wrong.
+    """
+    units = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
+    for name in parameters:
+        clashes = name in (*reserved, *own, *others) or name.startswith("__")
+        if clashes or not is_name(name):
+            raise DescriptionError("not a usable name", where="parameters", value=name)
+    units |= own
+    taken = {*units, *others}
+    for one in definitions:
+        if one.name.name in taken:
+            what = f"{one.name.name!r} is taken, or defined twice"
+            raise EquationError(what, one.name.at)
+        taken.add(one.name.name)
+        units[one.name.name] = one.unit
+    for one in definitions:
+        what = f"the derivative of {one.name.name}" if one.derivative else one.name.name
+        unit = one.unit.times(MS, -1) if one.derivative else one.unit
+        require(kind_of(one.value, units), unit, one.value.at, what)
+    derived = {one.name.name: one for one in definitions if not one.derivative}
+    _check_cycles(derived)
+    _check_size([one.value for one in definitions], derived)
+    return units
 
 
 def _check_cycles(derived: Mapping[str, Definition]) -> None:

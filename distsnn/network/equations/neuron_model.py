@@ -1,30 +1,33 @@
 """Neuron models that a user writes as equations."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.checks import Range, as_integer, as_number
-from distsnn.network.distributions import Distribution
+from distsnn.network.checks import NOT_NEGATIVE, as_integer, as_number
+from distsnn.network.equations.declarations import (
+    OfEquations,
+    ParameterSpec,
+    as_names,
+    as_parameters,
+    as_texts,
+    check_kinds,
+    parameter_fields,
+)
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics, read
-from distsnn.network.model import Neuron, Parameter, State, declared
-from distsnn.network.values import Value, as_value
+from distsnn.network.model import Neuron, State
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
 
-# A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
-ParameterSpec = tuple[float | Distribution, str, str]
 
 
-class EquationNeuron(Neuron):
+class EquationNeuron(OfEquations, Neuron):
     """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values.
 
     Attributes
@@ -34,15 +37,6 @@ class EquationNeuron(Neuron):
     """
 
     model: ClassVar["NeuronModel"]
-
-    def __reduce__(self) -> tuple[Callable[..., Self], tuple["NeuronModel", dict[str, Value]]]:
-        # the class is made at run time, where pickle finds none
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return _called, (self.model, values)
-
-
-def _called(model: "NeuronModel", values: dict[str, Value]) -> Any:
-    return model(**values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,37 +107,25 @@ class NeuronModel(Description):
     name: str = "equations"
 
     def __post_init__(self) -> None:
-        for one in ("equations", "threshold", "reset", "refractory", "method", "name"):
-            if not isinstance(getattr(self, one), str):
-                raise DescriptionError("must be text", where=one, value=getattr(self, one))
-        # whoever wrote a text, and where: one model
-        self._fill(
-            **{
-                one: getattr(self, one).replace("\r\n", "\n")
-                for one in ("equations", "threshold", "reset")
-            }
+        check_kinds(
+            self,
+            texts=("equations", "threshold", "reset", "refractory", "method"),
+            mappings=("receptors", "parameters", "initial"),
         )
-        if not self.name.isidentifier():
-            raise DescriptionError("must be a name", where="name", value=self.name)
-        for one in ("receptors", "parameters", "initial"):
-            if not isinstance(getattr(self, one), Mapping):
-                raise DescriptionError("must be a mapping", where=one, value=getattr(self, one))
-        hold = _names(self.hold, where="hold")
+        self._fill(**as_texts(self, "equations", "threshold", "reset"))
+        hold = as_names(self.hold, where="hold")
         signed = (
             None
             if self.signed_receptors is None
-            else _names(self.signed_receptors, where="signed_receptors")
+            else as_names(self.signed_receptors, where="signed_receptors")
         )
-        for one in ("receptors", "parameters"):
-            _names(list(getattr(self, one)), where=one)
+        as_names(list(self.receptors), where="receptors")
         self._fill(
             hold=hold,
             # in one order: what is drawn and wired must not depend on how equal models are written
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             signed_receptors=signed,
-            parameters=FrozenMapping(
-                {name: _parameter(name, self.parameters[name]) for name in sorted(self.parameters)}
-            ),
+            parameters=as_parameters(self.parameters),
             substeps=as_integer(self.substeps, where="substeps", low=1, high=10_000),
         )
         self._fill(initial=FrozenMapping(self._checked_initial()))
@@ -260,13 +242,13 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         "accepts_current": dynamics.uses(STIMULI),
         "can_spike": dynamics.threshold is not None,
     }
-    parameters = []
-    for name, (default, unit, text) in model.parameters.items():
-        allowed, is_time = _range(text, where=f"parameters, {name!r}"), name == model.refractory
-        if is_time:
-            allowed = replace(allowed, low=max(allowed.low, 0.0))
-        known = Parameter(unit, f"parameter of {model.name}", allowed, on_grid=is_time)
-        parameters.append((name, Value, declared(default, known)))
+    refractory = (model.refractory,) if model.refractory else ()
+    parameters = parameter_fields(
+        model.name,
+        model.parameters,
+        least=dict.fromkeys(refractory, NOT_NEGATIVE),
+        on_grid=refractory,
+    )
     return make_dataclass(
         model.name,
         parameters,
@@ -275,53 +257,3 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         frozen=True,
         eq=False,
     )
-
-
-def _names(given: Any, *, where: str) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else given
-    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
-        raise DescriptionError("must be names", where=where, value=given)
-    return tuple(names)
-
-
-def _parameter(name: str, given: Any) -> ParameterSpec:
-    where = f"parameters, {name!r}"
-    spec = tuple(given) if isinstance(given, tuple | list) else ()
-    if len(spec) not in (2, 3) or not all(isinstance(one, str) for one in spec[1:]):
-        raise DescriptionError(
-            "must be a value with its unit",
-            where=where,
-            value=given,
-            allowed='such as (10.0, "ms") or (10.0, "ms", "> 0")',
-        )
-    value = as_value(spec[0], where=where)
-    if isinstance(value, np.ndarray):
-        raise DescriptionError(
-            "a default is one value for all neurons",
-            where=where,
-            allowed=f"a number or a distribution; arrays by model({name}=...)",
-        )
-    allowed = spec[2] if len(spec) == 3 else ""
-    _range(allowed, where=where)
-    return value, spec[1], allowed
-
-
-def _range(text: str, *, where: str) -> Range:
-    """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
-    bounds: dict[str, Any] = {}
-    for part in text.split("and") if text.strip() else ():
-        sign = part.strip().rstrip("+-.0123456789eE ")
-        side = {">": "low", ">=": "low", "<": "high", "<=": "high"}.get(sign)
-        try:
-            bound = float(part.strip().removeprefix(sign))
-        except ValueError:
-            side = None
-        if side is None or side in bounds:
-            raise DescriptionError(
-                "not a range", where=where, value=text, allowed='such as "> 0" or ">= 0 and < 1"'
-            )
-        bounds[side], bounds[f"open_{side}"] = bound, "=" not in sign
-    allowed = Range(**bounds)
-    if allowed.is_empty:
-        raise DescriptionError("no value is in this range", where=where, value=text)
-    return allowed

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distsnn.network.equations.dimensions import Unit, parse_unit
-from distsnn.network.equations.source import EquationError, Source, Span
+from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.syntax import Apply, Name, Node, check_text, is_name, parse
 
 _DERIVATIVE = re.compile(r"d\s*(\w+)\s*/\s*d\s*t")
+# not what a unit such as 1/(ms) ends with
+_FLAG = re.compile(r"(?<=[\w)])\s*\(\s*(\w+)\s*\)\s*$")
 _SIGN = re.compile(r"(?<![<>=!+\-*/])([-+*/]?)=(?!=)")
 
 
@@ -28,6 +30,8 @@ class Definition:
         The unit of `name`.
     unit_text : str
         As it was written.
+    flag : str
+        The word in parentheses after the unit, where a text has such.
     """
 
     name: Name
@@ -35,6 +39,7 @@ class Definition:
     value: Node
     unit: Unit
     unit_text: str
+    flag: str = ""
 
     @property
     def text(self) -> str:
@@ -43,19 +48,26 @@ class Definition:
         return f"{left} = {' '.join(self.value.at.text.split())}"
 
 
-def read_equations(source: Source) -> list[Definition]:
+def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definition]:
     """Return the definitions of a text of equations.
+
+    Parameters
+    ----------
+    source : Source
+        The text.
+    flags : tuple of str
+        Words of which every derivative has one, in parentheses after its unit.
 
     Raises
     ------
     EquationError
         If a line cannot be read.
     """
-    return [_definition(one) for one in _statements(source)]
+    return [_definition(one, flags) for one in _statements(source)]
 
 
 def read_assignments(source: Source) -> list[tuple[Name, Node]]:
-    """Return the assignments of a reset: ``NAME = ...``, or with ``+=``, ``-=``, ``*=``, ``/=``.
+    """Return the assignments of a text: ``NAME = ...``, or with ``+=``, ``-=``, ``*=``, ``/=``.
 
     Raises
     ------
@@ -108,7 +120,7 @@ def _name(at: Span) -> Name:
     return Name(at.text, at)
 
 
-def _definition(at: Span) -> Definition:
+def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
     left, sign, right = _sides(at)
     if sign:
         raise EquationError(f"{sign}= has no place in equations", at, allowed="=")
@@ -120,10 +132,21 @@ def _definition(at: Span) -> Definition:
     derivative = _DERIVATIVE.fullmatch(left.text.strip())
     if derivative:
         left = _part(left, derivative.start(1), derivative.end(1))
+    flag = _FLAG.search(unit_at.text) if derivative and flags else None
+    if flag is not None:
+        at = _part(unit_at, flag.start(1), flag.end(1))
+        if flag[1] not in flags:
+            raise unknown_at("flag", flag[1], [*flags], at)
+        unit_at = _part(unit_at, 0, flag.start())
+    elif derivative and flags:
+        end = _part(at, len(at.text), len(at.text))
+        allowed = ", ".join(f"({one})" for one in flags)
+        raise EquationError("the flag is missing that says whose it is", end, allowed=allowed)
     return Definition(
         _name(left),
         derivative is not None,
         parse(_part(right, 0, colon)),
         parse_unit(unit_at),
         "".join(unit_at.text.split()),
+        "" if flag is None else flag[1],
     )

@@ -1,0 +1,162 @@
+"""What models written as equations declare besides their texts: names, parameters, ranges."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from distsnn.errors import DescriptionError
+from distsnn.network.base import FrozenMapping
+from distsnn.network.checks import Range
+from distsnn.network.distributions import Distribution
+from distsnn.network.model import Parameter, declared
+from distsnn.network.values import Value, as_value
+
+# A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
+ParameterSpec = tuple[float | Distribution, str, str]
+
+
+class OfEquations:
+    """What instances share whose class is made at run time from a model written as equations.
+
+    Attributes
+    ----------
+    model : Description
+        The model; called with the values of its parameters it gives instances.
+    """
+
+    model: ClassVar[Any]
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, dict[str, Any]]]:
+        # pickle finds no such class
+        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        return _called, (self.model, values)
+
+
+def _called(model: Any, values: dict[str, Any]) -> Any:
+    return model(**values)
+
+
+def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, ...]) -> None:
+    """Check that fields of a model are texts, its name a name, and other fields mappings.
+
+    Raises
+    ------
+    DescriptionError
+        For the first that is not.
+    """
+    for one in (*texts, "name"):
+        if not isinstance(getattr(model, one), str):
+            raise DescriptionError("must be text", where=one, value=getattr(model, one))
+    name = getattr(model, "name", "")
+    if not name.isidentifier():
+        raise DescriptionError("must be a name", where="name", value=name)
+    for one in mappings:
+        if not isinstance(getattr(model, one), Mapping):
+            raise DescriptionError("must be a mapping", where=one, value=getattr(model, one))
+
+
+def as_texts(model: object, *names: str) -> dict[str, str]:
+    """Return texts of a model with lines that end alike: whoever wrote them, it is one model."""
+    return {name: getattr(model, name).replace("\r\n", "\n") for name in names}
+
+
+def as_names(given: Any, *, where: str) -> tuple[str, ...]:
+    """Return names, given as one or as a sequence.
+
+    Raises
+    ------
+    DescriptionError
+        If they are none.
+    """
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise DescriptionError("must be names", where=where, value=given)
+    return tuple(names)
+
+
+def as_parameters(given: Mapping[str, Any]) -> FrozenMapping[ParameterSpec]:
+    """Return the parameters of a model, in one order however equal models are written.
+
+    Raises
+    ------
+    DescriptionError
+        If one is not a value with its unit and, perhaps, range.
+    """
+    as_names(list(given), where="parameters")
+    return FrozenMapping({name: _parameter(name, given[name]) for name in sorted(given)})
+
+
+def parameter_fields(
+    model: str,
+    parameters: Mapping[str, ParameterSpec],
+    *,
+    least: Mapping[str, Range],
+    on_grid: tuple[str, ...] = (),
+) -> list[tuple[str, Any, Any]]:
+    """Return the fields of a class with these parameters, for `make_dataclass`.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    parameters : mapping of str to (value, unit, range)
+        The parameters.
+    least : mapping of str to Range
+        Lower bounds that some have whatever their range says.
+    on_grid : tuple of str
+        Those that are multiples of dt.
+    """
+    found = []
+    for name, (default, unit, text) in parameters.items():
+        allowed = _range(text, where=f"parameters, {name!r}")
+        bound = least.get(name)
+        if bound is not None and (allowed.low, allowed.open_low) < (bound.low, bound.open_low):
+            allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
+        known = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
+        found.append((name, Value, declared(default, known)))
+    return found
+
+
+def _parameter(name: str, given: Any) -> ParameterSpec:
+    where = f"parameters, {name!r}"
+    spec = tuple(given) if isinstance(given, tuple | list) else ()
+    if len(spec) not in (2, 3) or not all(isinstance(one, str) for one in spec[1:]):
+        raise DescriptionError(
+            "must be a value with its unit",
+            where=where,
+            value=given,
+            allowed='such as (10.0, "ms") or (10.0, "ms", "> 0")',
+        )
+    value = as_value(spec[0], where=where)
+    if isinstance(value, np.ndarray):
+        raise DescriptionError(
+            "a default is one value for all",
+            where=where,
+            allowed=f"a number or a distribution; arrays for neurons by model({name}=...)",
+        )
+    allowed = spec[2] if len(spec) == 3 else ""
+    _range(allowed, where=where)
+    return value, spec[1], allowed
+
+
+def _range(text: str, *, where: str) -> Range:
+    """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
+    bounds: dict[str, Any] = {}
+    for part in text.split("and") if text.strip() else ():
+        sign = part.strip().rstrip("+-.0123456789eE ")
+        side = {">": "low", ">=": "low", "<": "high", "<=": "high"}.get(sign)
+        try:
+            bound = float(part.strip().removeprefix(sign))
+        except ValueError:
+            side = None
+        if side is None or side in bounds:
+            raise DescriptionError(
+                "not a range", where=where, value=text, allowed='such as "> 0" or ">= 0 and < 1"'
+            )
+        bounds[side], bounds[f"open_{side}"] = bound, "=" not in sign
+    allowed = Range(**bounds)
+    if allowed.is_empty:
+        raise DescriptionError("no value is in this range", where=where, value=text)
+    return allowed

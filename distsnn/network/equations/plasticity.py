@@ -1,0 +1,174 @@
+"""What the texts of a rule of plasticity say, put together and checked."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from distsnn.errors import DescriptionError
+from distsnn.network.equations.dimensions import Unit, kind_of, require, unit_named
+from distsnn.network.equations.dynamics import checked_units, names_in
+from distsnn.network.equations.source import EquationError, Source, unknown_at
+from distsnn.network.equations.statements import Definition, read_assignments, read_equations
+from distsnn.network.equations.syntax import Apply, Name, Node, Number
+
+# What is there without being defined.
+WEIGHT, BOUND = "w", "w_max"
+# Whose a variable is that the texts define.
+PRE, POST, SYNAPSE = "pre", "post", "synapse"
+
+Statements = tuple[tuple[str, Node], ...]
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """A rule's texts, checked.
+
+    Attributes
+    ----------
+    variables : dict of str to Definition
+        Traces of sources and targets, and states of synapses, in the order of the text; whose each
+        is says its flag.
+    derived : dict of str to Definition
+        Sub-expressions.
+    decays : dict of str to str
+        Parameters that are the time constants of variables that decay.
+    events : dict of str to tuple of (str, Node)
+        What variables become at spikes of the source (``"pre"``) and the target (``"post"``), in
+        this order.
+    units : dict of str to Unit
+        Units of all names.
+    per_synapse : tuple of str
+        Parameters that only weights and states depend on, and so may differ between synapses.
+    """
+
+    variables: dict[str, Definition]
+    derived: dict[str, Definition]
+    decays: dict[str, str]
+    events: dict[str, Statements]
+    units: dict[str, Unit]
+    per_synapse: tuple[str, ...]
+
+    def of(self, flag: str) -> tuple[str, ...]:
+        """Return the variables of sources, of targets, or of synapses, in the order of the text."""
+        return tuple(name for name, one in self.variables.items() if one.flag == flag)
+
+
+def read_plasticity(
+    *,
+    traces: str,
+    on_pre: str,
+    on_post: str,
+    weight_unit: str,
+    parameters: Mapping[str, str],
+    reserved: Iterable[str],
+) -> Plasticity:
+    """Read and check a rule's texts.
+
+    Parameters
+    ----------
+    traces, on_pre, on_post : str
+        The texts.
+    weight_unit : str
+        Unit of the weights.
+    parameters : mapping of str to str
+        The parameters' units.
+    reserved : iterable of str
+        Names that a parameter cannot have.
+
+    Raises
+    ------
+    DescriptionError
+        For the first thing that is wrong; what is wrong in a text is an `EquationError`.
+    """
+    definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE))
+    unit = unit_named(weight_unit, "weights")
+    units = checked_units(definitions, {WEIGHT: unit, BOUND: unit}, parameters, reserved)
+    variables = {one.name.name: one for one in definitions if one.derivative}
+    derived = {one.name.name: one for one in definitions if not one.derivative}
+    used = _Uses(derived)
+    decays = {}
+    for name, one in variables.items():
+        time_constant = _decay(one, parameters)
+        if time_constant:
+            decays[name] = time_constant
+    events, shared = {}, set(decays.values())
+    for side, text in ((PRE, on_pre), (POST, on_post)):
+        its = {name: one for name, one in variables.items() if one.flag in (side, SYNAPSE)}
+        events[side] = tuple(_assignments(Source(f"on_{side}", text), its, variables, units))
+        others = {WEIGHT, *(name for name, one in variables.items() if one.flag != side)}
+        for name, value in events[side]:
+            if name not in others:
+                _check_trace(name, value, used, others)
+                shared |= used(value)
+    if not any(name == WEIGHT for its in events.values() for name, _ in its):
+        raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
+    per_synapse = tuple(name for name in parameters if name not in shared)
+    return Plasticity(variables, derived, decays, events, units, per_synapse)
+
+
+class _Uses:
+    """Tells which variables and parameters an expression depends on."""
+
+    def __init__(self, derived: Mapping[str, Definition]) -> None:
+        self._derived = derived
+
+    def __call__(self, node: Node) -> set[str]:
+        found, left = set(), names_in(node)
+        while left:
+            name = left.pop()
+            if name not in found:
+                found.add(name)
+                left += names_in(self._derived[name].value) if name in self._derived else []
+        return found - self._derived.keys()
+
+
+def _decay(one: Definition, parameters: Mapping[str, str]) -> str:
+    """Return the parameter with which a variable decays; empty where it does not."""
+    match one.value:
+        case Number(value=0.0):
+            return ""
+        case Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau))) | Apply(
+            "neg", (Apply("/", (Name(name=name), Name(name=tau))),)
+        ) if name == one.name.name and tau in parameters:
+            return tau
+    name = one.name.name
+    raise EquationError(
+        f"{name} can but decay, with a parameter as its time constant",
+        one.value.at,
+        allowed=f"-{name}/TAU or 0",
+    )
+
+
+def _assignments(
+    source: Source,
+    its: Mapping[str, Definition],
+    variables: Mapping[str, Definition],
+    units: Mapping[str, Unit],
+) -> Iterable[tuple[str, Node]]:
+    for name, value in read_assignments(source):
+        if name.name not in its and name.name != WEIGHT:
+            if name.name in variables:
+                whose = variables[name.name].flag
+                raise EquationError(
+                    f"{name.name} changes with other spikes", name.at, allowed=f"in on_{whose}"
+                )
+            raise unknown_at("variable", name.name, [WEIGHT, *its], name.at)
+        require(kind_of(value, units), units[name.name], value.at, name.name)
+        yield name.name, value
+
+
+def _check_trace(name: str, value: Node, used: _Uses, others: set[str]) -> None:
+    """Check that what a trace becomes depends on no variables but traces of the same neuron."""
+
+    def wrong(node: Node) -> Name | None:
+        if isinstance(node, Name):
+            return node if used(node) & others else None
+        parts = node.arguments if isinstance(node, Apply) else ()
+        return next(filter(None, map(wrong, parts)), None)
+
+    found = wrong(value)
+    if found is not None:
+        raise EquationError(
+            f"{name} is the same for all synapses of its neuron: it cannot depend on {found.name}",
+            found.at,
+            allowed="traces of the same neuron and parameters",
+        )

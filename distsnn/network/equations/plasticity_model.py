@@ -1,0 +1,141 @@
+"""Rules of plasticity that a user writes as equations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+from distsnn.network.base import Description
+from distsnn.network.checks import POSITIVE
+from distsnn.network.equations.declarations import (
+    OfEquations,
+    ParameterSpec,
+    as_parameters,
+    as_texts,
+    check_kinds,
+    parameter_fields,
+)
+from distsnn.network.equations.plasticity import Plasticity, read_plasticity
+from distsnn.network.plastic_synapse import PlasticSynapse
+
+# Further names that a class or its constructor has.
+_RESERVED = ("model", "name", "self")
+
+
+class EquationSynapse(OfEquations, PlasticSynapse):
+    """Base class of what calling a `PlasticityModel` makes: synapses with its parameters' values.
+
+    Attributes
+    ----------
+    model : PlasticityModel
+        The rule.
+    """
+
+    model: ClassVar["PlasticityModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class PlasticityModel(Description):
+    """A rule of plasticity written as equations.
+
+    It stands wherever a built-in model of plastic synapses does. Called, it gives synapses with
+    other values of its parameters and of those that all plastic synapses have:
+    ``rule(w_max=200.0, tau_plus=10.0)``.
+
+    In the texts ``w`` is the weight, a magnitude, and ``w_max`` its bound. A weight beyond 0 to
+    w_max stops the run: rules are to clip it.
+
+    Parameters
+    ----------
+    traces : str
+        Lines ``dNAME/dt = -NAME/TAU : UNIT (WHOSE)`` for variables that decay with a parameter as
+        their time constant, and ``dNAME/dt = 0 : UNIT (WHOSE)`` for others. WHOSE is ``pre`` for
+        traces of the source's spikes, ``post`` for the target's, ``synapse`` for states of the
+        synapse. Lines ``NAME = EXPRESSION : UNIT`` are sub-expressions.
+    on_pre, on_post : str
+        Assignments at a spike of the source and of the target, ``NAME = EXPRESSION`` or with
+        ``+=``, ``-=``, ``*=``, ``/=``, parted by line ends or semicolons and done in this order:
+        to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
+        neuron are those of spikes strictly before.
+    parameters : mapping of str to (value, unit) or (value, unit, range)
+        Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
+    weight_unit : str
+        Unit of the weights, which is that of the target's input.
+    name : str
+        Name in errors.
+
+    Raises
+    ------
+    DescriptionError
+        If something is wrong; for a text the error shows the place.
+    """
+
+    traces: str = ""
+    on_pre: str = ""
+    on_post: str = ""
+    parameters: Mapping[str, ParameterSpec] = field(default_factory=dict)
+    weight_unit: str = "pA"
+    name: str = "equations"
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            self, texts=("traces", "on_pre", "on_post", "weight_unit"), mappings=("parameters",)
+        )
+        texts = as_texts(self, "traces", "on_pre", "on_post")
+        self._fill(parameters=as_parameters(self.parameters), **texts)
+        _ = self.rule
+
+    @cached_property
+    def rule(self) -> Plasticity:
+        """The texts, read and checked."""
+        return read_plasticity(
+            traces=self.traces,
+            on_pre=self.on_pre,
+            on_post=self.on_post,
+            weight_unit=self.weight_unit,
+            parameters={name: spec[1] for name, spec in self.parameters.items()},
+            reserved=[*dir(EquationSynapse), *_RESERVED],
+        )
+
+    @property
+    def synapse(self) -> type[EquationSynapse]:
+        """The class of synapses with this rule's parameters as fields."""
+        return _synapse_class(self)
+
+    def __call__(self, **values: Any) -> EquationSynapse:
+        """Return synapses with this rule.
+
+        Parameters
+        ----------
+        **values : float or Distribution
+            Parameters that differ from their defaults, and w_max, axonal_delay and precision.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such parameter, or a value is not valid.
+        """
+        return self.synapse(**values)
+
+
+@cache  # equal rules share a class, so that their synapses compare equal
+def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
+    rule = model.rule
+    attributes = {
+        "__module__": __name__,
+        "__doc__": "\n".join([model.traces, model.on_pre, model.on_post]),
+        "model": model,
+        "name": model.name,
+        "weight_unit": model.weight_unit,
+        "per_synapse": rule.per_synapse,
+    }
+    return make_dataclass(
+        model.name,
+        parameter_fields(
+            model.name, model.parameters, least=dict.fromkeys(rule.decays.values(), POSITIVE)
+        ),
+        bases=(EquationSynapse,),
+        namespace=attributes,
+        frozen=True,
+        eq=False,
+    )

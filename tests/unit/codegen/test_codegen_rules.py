@@ -1,0 +1,120 @@
+"""Kernels of rules of plasticity made from equations against the same arithmetic in numpy."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import types
+from own_rules import PAIR, TAGGED, TRIPLET
+
+from distsnn.codegen.plasticity import rule_kernel
+from distsnn.codegen.rules import rule_of, rule_text
+from distsnn.network import PlasticityModel
+
+DT = 0.1
+
+
+class Rule:
+    """A rule's kernel with the constants of given parameters."""
+
+    def __init__(self, model: PlasticityModel, precision: str = "float64", **values: Any) -> None:
+        self.kernel: Any = rule_kernel(rule_of(model))
+        synapse = model(**values)
+        names = [*synapse.parameters(), "w_max"]
+        given = {name: np.asarray(getattr(synapse, name), np.float64) for name in names}
+        self.real = np.dtype(precision).type
+        self.constants = self.kernel.constants(given, DT)
+        assert list(self.constants) == list(self.kernel.CONSTANTS)
+
+    def __call__(self, function: str, *variables: float) -> tuple[float, ...]:
+        """Return what a function makes of variables."""
+        arguments = [self.real(one) for one in (*variables, *self.constants.values())]
+        compiled = getattr(self.kernel, function)
+        found: tuple[float, ...] = compiled(*arguments)
+        kinds = {one.return_type.dtype for one in compiled.nopython_signatures}
+        assert kinds <= {types.float32, types.float64}
+        assert getattr(types, self.real.__name__) in kinds
+        return found
+
+
+def test_what_a_rule_declares() -> None:
+    rule = Rule(TAGGED)
+    assert (rule.kernel.SOURCE, rule.kernel.TARGET) == (("x",), ("y",))
+    assert rule.kernel.STATES == ("tag", "pairs")
+    # in steps, whatever the unit; what has no decay is not among them
+    taus = {name: float(rule.constants[one]) for name, one in rule.kernel.DECAYS.items()}
+    assert taus == pytest.approx({"x": 200.0, "y": 200.0, "tag": 1500.0})
+    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate")
+
+
+def test_the_text_depends_on_the_rule_alone() -> None:
+    assert rule_of(PAIR(tau_plus=3.0).model) == rule_of(PAIR)
+    assert rule_text(PAIR) != rule_text(TRIPLET)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_statements_are_done_in_their_order(precision: str) -> None:
+    rule, tolerance = Rule(TAGGED, precision, w_max=2.0), 1e-6 if precision == "float32" else 1e-14
+    # w, tag, pairs, x, y
+    near = {"rel": tolerance}
+    step = 0.9 * 0.4 / (1.0 + 25.0 / 30.0)
+    expected = (1.0 + step, -0.05 * 2.0, 5.0)
+    assert rule("on_pre", 1.0, 0.4, 5.0, 1.5, 2.0) == pytest.approx(expected, **near)
+    # the trace of the source is what it was before its own spike, as the statement comes first
+    expected = (2.0, 1.0, 5.0)
+    assert rule("on_pre", 1.9, 2.0, 5.0, 2.0, 2.0) == pytest.approx(expected, **near)
+    assert rule("on_pre", 1.0, 0.4, 30.0, 1.5, 2.0)[1] == pytest.approx(0.2, **near)
+    expected = (1.0, 0.4 + 0.04 * math.sqrt(1.5), 6.0)
+    assert rule("on_post", 1.0, 0.4, 5.0, 1.5, 2.0) == pytest.approx(expected, **near)
+    assert rule("source_spike", 1.5) == (2.5,)
+    assert rule("source_spike", 2.5) == (3.0,)
+    assert rule("target_spike", 0.3) == (1.0,)
+
+
+def test_an_own_trace_is_seen_as_statements_before_left_it() -> None:
+    traces = "dx/dt = -x/tau : 1 (pre)\ndy/dt = -y/tau : 1 (post)"
+    late, early = (
+        PlasticityModel(traces, on_pre=text, parameters={"tau": (10.0, "ms")}, weight_unit="1")
+        for text in ("w = w + x; x += 1", "x += 1; w = w + x")
+    )
+    assert Rule(late)("on_pre", 1.0, 0.5, 0.0) == (1.5,)
+    assert Rule(early)("on_pre", 1.0, 0.5, 0.0) == (2.5,)
+    assert Rule(early)("on_post", 1.0, 0.5, 0.0) == (1.0,)
+
+
+def test_values_keep_their_units_and_are_converted_inside() -> None:
+    model = PlasticityModel(
+        traces="dc/dt = -c/tau : V (synapse)\nd = c*g : uA",
+        on_pre="w -= d + 2*pA*k**2.5; c *= 2",
+        on_post="c += u/k**-2; w = min(w, w_max/2)",
+        parameters={"tau": (1.0, "s"), "g": (3.0, "uS"), "u": (5.0, "uV"), "k": (4.0, "1")},
+        weight_unit="nA",
+    )
+    rule = Rule(model, w_max=6.0)
+    assert rule("on_pre", 5.0, 0.001) == pytest.approx((5.0 - 3.0 - 0.064, 0.002), rel=1e-14)
+    assert rule("on_post", 5.0, 0.001) == pytest.approx((3.0, 0.001 + 8e-5), rel=1e-14)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_all_functions(precision: str) -> None:
+    model = PlasticityModel(
+        traces="dc/dt = 0 : 1 (synapse)",
+        on_pre="w = a*exp(c) + log(c)*sqrt(c) - abs(-c)/max(c, 2, 3) + exprel(c)*min(c, a, w)",
+        on_post="w = where(not (c >= a or c <= 1), clip(c, 1, 2)**a, -(c**3)) + 1/c**2 + log(a)",
+        parameters={"a": (1.7, "1")},
+        weight_unit="1",
+    )
+    rule, tolerance = Rule(model, precision), 2e-6 if precision == "float32" else 1e-13
+    c, a = 1.5, 1.7
+    pre = a * math.exp(c) + math.log(c) * math.sqrt(c) - c / 3.0 + math.expm1(c) / c * 0.5
+    assert rule("on_pre", 0.5, c)[0] == pytest.approx(pre, rel=tolerance)
+    post = c**a + 1.0 / c**2 + math.log(a)
+    assert rule("on_post", 0.5, c)[0] == pytest.approx(post, rel=tolerance)
+    post = -8.0 + 0.25 + math.log(a)
+    assert rule("on_post", 0.5, 2.0)[0] == pytest.approx(post, rel=tolerance)
+    # weights at or a rounding error beyond their bounds, and exponents of 0, are no failures
+    power = PlasticityModel(on_pre="w = w**a", parameters={"a": (0.5, "1")}, weight_unit="1")
+    assert Rule(power, precision)("on_pre", -1e-9) == (0.0,)
+    assert Rule(power, precision, a=0.0)("on_pre", 0.0) == (1.0,)
+    assert Rule(power, precision, a=1.0)("on_pre", 0.3) == (rule.real(0.3),)

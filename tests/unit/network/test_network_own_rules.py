@@ -1,0 +1,170 @@
+"""Rules of plasticity written as equations: what is refused and where, storing, values."""
+
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from own_rules import PAIR, TAGGED, TRIPLET
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    PlasticityModel,
+    Population,
+    Projection,
+    Uniform,
+)
+from distsnn.network.equations.source import EquationError
+
+E = Population("E", 3, IafPscExp())
+D = Population("D", 3, IafPscDelta())
+TRACES = "dx/dt = -x/tau : 1 (pre)\ndy/dt = -y/tau : 1 (post)\ndc/dt = -c/tau : pA (synapse)"
+
+
+def small(**given: Any) -> PlasticityModel:
+    """Return a rule with a few parameters."""
+    parameters = {"tau": (10.0, "ms"), "A": (1.0, "pA"), "g": (5.0, "nS"), "k": (0.1, "1")}
+    return PlasticityModel(
+        **({"traces": TRACES, "on_pre": "w += A*y"} | given | {"parameters": parameters})
+    )
+
+
+def test_a_rule_stands_where_a_built_in_one_does() -> None:
+    shared = Projection(E, E, AllToAll(), 1.0, 1.0, synapse=PAIR)
+    own = Projection(E, E, AllToAll(), 1.0, 1.0, synapse=PAIR(tau_plus=3.0, w_max=7.0))
+    assert shared.synapse == PAIR() == PlasticityModel(**vars_of(PAIR))()
+    assert shared != own
+    assert own.plasticity is not None
+    assert own.plasticity.w_max == 7.0
+    assert own.plasticity.sign == 1
+    assert PAIR(w_max=-3.0).sign == -1
+    assert own.plasticity.per_synapse == ("alpha", "learning_rate", "mu_minus", "mu_plus")
+
+
+def vars_of(model: PlasticityModel) -> dict[str, Any]:
+    names = ("traces", "on_pre", "on_post", "parameters", "weight_unit", "name")
+    return {name: getattr(model, name) for name in names}
+
+
+@pytest.mark.parametrize("rule", [PAIR, TRIPLET, TAGGED], ids=lambda rule: rule.name)
+def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
+    target = D if rule is TAGGED else E
+    network = Network(
+        [target],
+        [
+            Projection(target, target, AllToAll(), 1.0, 1.0, synapse=rule),
+            Projection(target, target, AllToAll(), -1.0, 2.0, synapse=rule(w_max=-np.inf)),
+        ],
+    )
+    description, arrays = network.to_dict()
+    again = Network.from_dict(json.loads(json.dumps(description)), arrays)
+    assert again == network
+    synapse = again.projections[1].synapse
+    assert isinstance(synapse, type(rule(w_max=-np.inf)))
+    assert synapse.model == rule
+    assert pickle.loads(pickle.dumps(network)) == network
+    damaged = json.loads(json.dumps(description).replace("w = ", "w = import os;"))
+    with pytest.raises(DescriptionError, match="cannot be read"):
+        Network.from_dict(damaged, arrays)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "line", "column", "what", "marked"),
+    [
+        ("traces", "dx/dt = -x/tou : 1 (pre)", 1, 12, "unknown name 'tou'.*mean 'tau'", "tou"),
+        (
+            "traces",
+            "dx/dt = -x/k : 1 (pre)",
+            1,
+            9,
+            "derivative of x is in 1; allowed: 1/ms",
+            "-x/k",
+        ),
+        ("traces", "dx/dt = x/tau : 1 (pre)", 1, 9, "x can but decay.*: -x/TAU or 0", "x/tau"),
+        ("traces", "dx/dt = -x/tau : 1", 1, 19, r"flag is missing.*\(pre\), \(post\), \(syn", ""),
+        ("traces", "dx/dt = -x/tau : 1 (prae)", 1, 21, "unknown flag 'prae'.*mean 'pre'", "prae"),
+        ("traces", "\n dx/dt = -x/tau : ma (pre)", 2, 19, "unknown unit 'ma'", "ma"),
+        ("traces", "dx/dt = 0 : 1/(ms) (pre)\ndx/dt = 0 : 1 (pre)", 2, 2, "'x' is taken", "x"),
+        ("traces", "dw/dt = -w/tau : pA (synapse)", 1, 2, "'w' is taken", "w"),
+        ("traces", "s = w/w_max : 1 (pre)", 1, 15, "cannot be used", "1 (pre)"),
+        ("on_pre", "w += A*z", 1, 8, "unknown name 'z'", "z"),
+        ("on_pre", "w += A\nw += y", 2, 6, "1 cannot be added to pA", "y"),
+        ("on_pre", "w = clip(w, 0, 1)", 1, 16, "pA and 1 do not fit", "1"),
+        ("on_pre", "w += A\n  c = g", 2, 7, "c is in nS; allowed: pA", "g"),
+        ("on_pre", "w += A; y += 1", 1, 9, "y changes with other spikes; allowed: in on_post", "y"),
+        ("on_post", "x += 1; w += A", 1, 1, "x changes with other .*: in on_pre", "x"),
+        ("on_pre", "A += 1*pA", 1, 1, "unknown variable 'A'; allowed: c, w, x", "A"),
+        ("on_pre", "x += y; w += A", 1, 6, "x is the same for all .* depend on y", "y"),
+        ("on_pre", "w += A; x += 1 + k*w/A", 1, 20, "cannot depend on w", "w"),
+        ("on_post", "y += 1 + exp(c/A); w += A", 1, 14, "cannot depend on c", "c"),
+        ("on_post", "w += A*(", 1, 8, "never closed", "("),
+        ("on_post", "w += __import__('os')", 1, 6, "unknown function '__import__'", "__import__"),
+        ("on_post", "w += A^2", 1, 6, r"\^ \(write \*\*", "A^2"),
+    ],
+)
+def test_errors_point_at_the_place(
+    field: str, text: str, line: int, column: int, what: str, marked: str
+) -> None:
+    with pytest.raises(EquationError, match=what) as caught:
+        small(**{field: text})
+    error = caught.value
+    assert error.where == f"{field}, line {line}, column {column}"
+    shown, carets = str(error).split("\n")[-2:]
+    assert shown.strip() == text.split("\n")[line - 1].strip()
+    start, stop = carets.index("^"), carets.rindex("^") + 1
+    assert shown[start:stop] == (marked or shown[start:stop])
+    assert marked or stop == start + 1
+
+
+def test_traces_cannot_depend_on_others_by_way_of_sub_expressions() -> None:
+    with pytest.raises(EquationError, match="cannot depend on s") as caught:
+        small(traces=TRACES + "\ns = 1 + q : 1\nq = w/w_max : 1", on_pre="x += k*s; w += A")
+    assert (caught.value.line, caught.value.column) == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"on_pre": "x += 1"}, "nothing changes w"),
+        ({"weight_unit": "pa"}, "unit of weights.*unknown unit 'pa'.*did you mean 'pA'"),
+        ({"traces": None}, "must be text"),
+        ({"name": "a b"}, "must be a name"),
+        ({"traces": TRACES + "\ns = s : 1"}, "defined by itself"),
+        ({"tracez": ""}, "did you mean 'traces'"),
+    ],
+)
+def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> None:
+    with pytest.raises(DescriptionError, match=what):
+        small(**given)
+
+
+@pytest.mark.parametrize("name", ["w", "w_max", "axonal_delay", "precision", "check", "x", "exp"])
+def test_names_that_are_taken_are_refused(name: str) -> None:
+    with pytest.raises(DescriptionError, match=r"not a usable name|is taken"):
+        PlasticityModel(TRACES, "w += A", parameters={name: (1.0, "1"), "A": (1.0, "pA")})
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"tau": 0.0}, "field synapse, field tau: out of range.*> 0"),
+        ({"tau": Uniform(1.0, 2.0)}, "field tau: must be one number for all synapses"),
+        ({"k": [1.0, 2.0]}, "must be one number for all synapses or a distribution"),
+        ({"taw": 1.0}, "did you mean 'tau'"),
+        ({"w_max": 0.0}, "must be a bound"),
+        ({"precision": "float16"}, "unknown precision"),
+    ],
+)
+def test_values_are_checked(values: dict[str, Any], what: str) -> None:
+    with pytest.raises(DescriptionError, match=what):
+        Network([E], [Projection(E, E, AllToAll(), 1.0, 1.0, synapse=small()(**values))])
+
+
+def test_weights_are_in_the_unit_of_their_target() -> None:
+    with pytest.raises(DescriptionError, match=r"weights are in pA, those .* in mV.*unit='m"):
+        Network([D], [Projection(D, D, AllToAll(), 1.0, 1.0, synapse=PAIR)])

@@ -1,0 +1,60 @@
+"""Rules of plasticity written as equations in whole runs, beside the built-in ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from own_rules import PAIR
+
+from distsnn.network import (
+    STDP,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PlasticSynapse,
+    PoissonInput,
+    Population,
+    Projection,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+E = Population("E", 140, IafPscExp(), {"V_m": Uniform(-70.0, -50.0)})
+
+
+def learning(synapse: PlasticSynapse) -> Network:
+    weights, delays = Uniform(10.0, 80.0), Uniform(1.0, 3.0)
+    own = Projection(E, E, FixedIndegree(9), weights, delays, synapse=synapse)
+    return Network([E], [own], [PoissonInput(E, 9000.0, 50.0)])
+
+
+def learnt(network: Network) -> np.ndarray:
+    with Simulation(network) as simulation:
+        simulation.run(150.0)
+        return simulation.weights("E->E").values
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("mu", [0.0, 1.0, 0.4])
+def test_pair_stdp_has_the_weights_of_the_built_in_rule(precision: str, mu: float) -> None:
+    values: dict[str, Any] = {
+        **{"learning_rate": 0.05, "alpha": 1.1, "mu_plus": mu, "mu_minus": mu},
+        **{"tau_plus": 17.0, "tau_minus": 33.7, "axonal_delay": 0.5, "precision": precision},
+    }
+    expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
+    assert np.unique(expected).size > 500
+    assert found.dtype == precision
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
+    network = learning(PAIR(learning_rate=0.05))
+    with Simulation(network) as simulation:
+        simulation.run(50.0)
+        simulation.save(tmp_path / "middle.zarr")
+        simulation.run(50.0)
+        expected = simulation.weights("E->E").values
+    with Simulation.restore(tmp_path / "middle.zarr") as simulation:
+        simulation.run(50.0)
+        np.testing.assert_array_equal(simulation.weights("E->E").values, expected)
