@@ -150,6 +150,13 @@ def _flush(x):
 
 
 @inline
+def bounded(x, most):
+    """Return x clipped to [0, most], in its precision; what is no number stays none."""
+    zero = type(x)(0)
+    return zero if x < zero else (most if x > most else x)
+
+
+@inline
 def _exprel64(x):
     n, r = _reduced(x)
     scale = np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)

@@ -1,0 +1,173 @@
+"""Plasticity rules beside NEST's of the same name: every weight after every spike of its source.
+
+Sources and targets spike when told, over a thousand times each: at random, in bursts without a
+pause, and together as seen by the synapse (the target one delay before the source).
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from rule_events import weights
+
+DT, STEPS = 0.1, 200_000
+DELAYS = np.array([[1, 7, 25], [25, 1, 7], [7, 25, 1]])
+SOURCE, TARGET = (index.ravel() for index in np.indices(DELAYS.shape))
+RunNest = Callable[..., dict[str, np.ndarray]]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule with parameters, in NEST's names; `neuron` are those that NEST keeps in the target."""
+
+    model: str
+    parameters: Mapping[str, float]
+    neuron: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 40.0
+    modulated: bool = False
+    ours: Mapping[str, float] = field(default_factory=dict)
+
+    def given(self) -> dict[str, float]:
+        """Return the parameters under our names."""
+        named = {**self.parameters, **self.neuron, **self.ours}
+        other = {"Wmax": "w_max", "lambda": "lambda_"}
+        return {other.get(name, name): value for name, value in named.items() if name != "Wmin"}
+
+
+TAU_MINUS = {"tau_minus": 33.7}
+CASES = {
+    "power law": Case(
+        "stdp_pl_synapse_hom",
+        {"tau_plus": 15.0, "lambda": 0.05, "alpha": 0.11, "mu": 0.4},
+        TAU_MINUS,
+        ours={"w_max": 1e6},  # NEST's has no bound
+    ),
+    "triplet": Case(
+        "stdp_triplet_synapse",
+        {
+            **{"tau_plus": 16.8, "tau_plus_triplet": 101.0, "Wmax": 100.0},
+            **{"Aplus": 0.03, "Aminus": 0.15, "Aplus_triplet": 0.06, "Aminus_triplet": 0.012},
+        },
+        {"tau_minus": 33.7, "tau_minus_triplet": 125.0},
+    ),
+    "inhibitory": Case(
+        "vogels_sprekeler_synapse",
+        {"tau": 20.0, "alpha": 2.15, "eta": 0.5, "Wmax": -100.0},
+        {"tau_minus": 20.0},
+        weight=-40.0,
+    ),
+    "dopamine": Case(
+        "stdp_dopamine_synapse",
+        {
+            **{"A_plus": 0.2, "A_minus": 0.12, "tau_plus": 20.0, "tau_c": 300.0, "tau_n": 200.0},
+            **{"b": 0.004, "Wmin": 0.0, "Wmax": 100.0},
+        },
+        TAU_MINUS,
+        modulated=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Trains:
+    """Steps at which sources, targets and the modulating neuron spike."""
+
+    pre: tuple[Integers, ...]
+    post: tuple[Integers, ...]
+    modulator: Integers
+    modulator_delay: int = 13
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return them as nest_plasticity.py takes them."""
+        found = {}
+        for name, steps in (("pre", self.pre), ("post", self.post)):
+            sizes = [len(one) for one in steps]
+            found |= {
+                f"{name}_neuron": np.repeat(np.arange(len(steps)), sizes),
+                f"{name}_step": np.concatenate(steps),
+            }
+        return found
+
+
+def trains(seed: int) -> Trains:
+    random = np.random.default_rng(seed)
+
+    def one(*more: Integers) -> Integers:
+        bursts = [np.arange(first, first + 8) for first in random.integers(50, STEPS - 500, 20)]
+        steps = np.concatenate([*bursts, random.integers(50, STEPS - 500, 900), *more])
+        return np.unique(steps[(steps > 1) & (steps < STEPS - 400)])
+
+    pre = tuple(one() for _ in DELAYS)
+    # at one synapse or the other, a third of all spikes coincide
+    post = tuple(
+        one(*(random.choice(steps, 60) - delay for steps, delay in zip(pre, delays, strict=True)))
+        for delays in DELAYS.T
+    )
+    return Trains(pre, post, np.unique(random.integers(50, STEPS - 500, 300)))
+
+
+def of_the_rule(case: Case, spikes: Trains) -> list[Floats]:
+    """Return every synapse's weights by the rule's own functions, called event by event."""
+    rule = import_module(f"distsnn.kernels.plasticity.{case.model}")
+    given = {name: abs(value) if name == "w_max" else value for name, value in case.given().items()}
+    return [
+        np.sign(case.weight)
+        * weights(
+            rule,
+            given,
+            spikes.pre[source],
+            spikes.post[target],
+            weight=abs(case.weight),
+            dendritic=DELAYS[source, target],
+            modulators=spikes.modulator + spikes.modulator_delay if case.modulated else (),
+        )
+        for source, target in zip(SOURCE, TARGET, strict=True)
+    ]
+
+
+def of_nest(case: Case, spikes: Trains, run_nest: RunNest) -> list[Floats]:
+    """Return every synapse's weights in NEST."""
+    arrays = spikes.arrays()
+    if case.modulated:
+        arrays |= {
+            "modulator_step": spikes.modulator,
+            "modulator_delay": np.array(spikes.modulator_delay),
+        }
+    found = run_nest(
+        {
+            "steps": STEPS,
+            "model": case.model,
+            "parameters": dict(case.parameters),
+            "neuron": dict(case.neuron),
+        },
+        program="nest_plasticity",
+        synapse_source=SOURCE,
+        synapse_target=TARGET,
+        synapse_weight=np.full(SOURCE.size, case.weight),
+        synapse_delay=DELAYS.ravel(),
+        **arrays,
+    )
+    # the spikes are those that were told
+    assert found["spike_step"].size == arrays["post_step"].size
+    by_synapse = np.split(found["weight"], np.flatnonzero(np.diff(found["synapse"])) + 1)
+    steps = np.split(found["step"], np.flatnonzero(np.diff(found["synapse"])) + 1)
+    for source, step in zip(SOURCE, steps, strict=True):
+        np.testing.assert_array_equal(step, spikes.pre[source])
+    return by_synapse
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_weight_is_nests(name: str, run_nest: RunNest) -> None:
+    case, spikes = CASES[name], trains(zlib.crc32(name.encode()))
+    expected = of_nest(case, spikes, run_nest)
+    for mine, theirs in zip(of_the_rule(case, spikes), expected, strict=True):
+        # they go up and down, and not along a bound
+        assert np.ptp(theirs) > 0.2 * abs(case.weight)
+        assert np.unique(theirs).size > 0.8 * theirs.size > 800
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=0.0)
