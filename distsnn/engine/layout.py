@@ -119,6 +119,10 @@ class Layout:
         """Return which neurons are this rank's."""
         return np.asarray(self.block_local[self.table.of_gid(gid)] >= 0)
 
+    def gids(self, local: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the gids of local neurons, which must not be padding."""
+        return self.group_gid[local // GROUP].astype(np.int64) + local % GROUP
+
     def in_population(self, index: int) -> npt.NDArray[np.int64]:
         """Return each local slot's neuron within population `index`, -1 for padding."""
         first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP

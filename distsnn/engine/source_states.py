@@ -50,7 +50,7 @@ class SourceStates:
     def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
         network = layout.network
         one = network.projections[index]
-        model = one.synapse
+        model = one.scaling
         assert isinstance(model, Tsodyks2)
         self.projection, self.neurons = one, neurons
         sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
@@ -135,4 +135,4 @@ def saved_name(one: Projection, variable: str) -> tuple[str, str]:
 
 def _scaled(network: Network) -> list[tuple[int, Projection]]:
     numbered = enumerate(network.projections)
-    return [(index, one) for index, one in numbered if one.synapse is not None]
+    return [(index, one) for index, one in numbered if one.scaling is not None]

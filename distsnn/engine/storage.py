@@ -91,7 +91,7 @@ class RowSetPlan:
 
 def scaled_by(one: Projection, index: int) -> int | None:
     """Return what a plan of a projection's synapses is scaled by: the projection or nothing."""
-    return None if one.synapse is None else index
+    return None if one.scaling is None else index
 
 
 def planes(layout: Layout, one: Projection) -> tuple[int, int]:
@@ -103,6 +103,8 @@ def planes(layout: Layout, one: Projection) -> tuple[int, int]:
     if model.signed_receptors is None:
         return 0, 0
     positive, negative = model.signed_receptors
+    if one.plasticity is not None:  # all weights have one sign, also those that are 0
+        positive = negative = positive if one.plasticity.sign > 0 else negative
     return model.receptors.index(positive), model.receptors.index(negative)
 
 
@@ -237,7 +239,7 @@ class _Chooser:
         drawn = [
             index
             for index, one in enumerate(self.projections)
-            if not isinstance(one.rule, Explicit | ExplicitFile)
+            if not isinstance(one.rule, Explicit | ExplicitFile) and one.plasticity is None
         ]
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}

@@ -208,6 +208,13 @@ def power(x, y):
     return exp(y * checked_log(x))
 
 
+@inline
+def bounded_power(x, y):
+    """Return x^y of x >= 0 and y >= 0, in the arguments' precision; x below 0 counts as 0."""
+    zero, one = x * 0, x * 0 + 1
+    return one if y == zero else (x if y == one else (power(x, y) if x > zero else zero))
+
+
 @kernel
 def _exp_into(x, out):
     for i in range(x.size):

@@ -34,6 +34,7 @@ from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
+from distsnn.network.plastic_synapse import PlasticSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
@@ -48,10 +49,12 @@ from distsnn.network.rules import (
     Rule,
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.synapses.stdp_synapse import STDP
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
+    "STDP",
     "AeifCondExp",
     "AeifPscExp",
     "AllToAll",
@@ -87,6 +90,7 @@ __all__ = [
     "Parameter",
     "ParrotNeuron",
     "Piecewise",
+    "PlasticSynapse",
     "PoissonInput",
     "PoissonNeuron",
     "Population",

@@ -17,6 +17,8 @@ from distsnn.network.stimuli import PoissonInput, SpikeInput
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 
 FINE_BITS, PACKED_BITS = 20, 10
+# How often its first scale a plastic weight without a bound is taken for.
+_GROWTH = 16.0
 
 Receptor = tuple[str, str]
 
@@ -88,6 +90,12 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
             model.check_weight(one.receptor, end, where=f"projection {one.name!r}, field weight")
     if summary is not None:
         degree = summary.max_indegree
+    scale = scale_of(weight)
+    if one.plasticity is not None:
+        # any weight may grow to its bound; without one, far beyond where it started
+        bound = one.plasticity.w_max
+        scale = scale or (abs(bound) if math.isfinite(bound) else 1.0)
+        weight = bound if math.isfinite(bound) else math.copysign(_GROWTH * scale, bound)
     sums = {}
     likely = model.reached(one.receptor, *bounds(weight, TAIL))
     for receptor in likely:
@@ -99,10 +107,10 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
     bits, least = _bits(weight)
     if one.synapse is not None:
-        bits = FINE_BITS  # a scaled weight is rounded to the quantum itself
+        bits = FINE_BITS  # a scaled or plastic weight is rounded to the quantum itself
     if one.weight_bits is not None:
         bits = least = one.weight_bits
-    return Claim(keys, sums, scale_of(weight), bits, least)
+    return Claim(keys, sums, scale, bits, least)
 
 
 def _bits(weight: Value) -> tuple[int, int]:

@@ -279,7 +279,7 @@ class SynapseModel(Model):
     A model is a class decorated with `synapse_model`. Its states follow from the source's spikes
     and the parameters alone. So they are kept for each source of the projection, and all synapses
     of a source share them; a parameter is a number, an array with one value per source, or a
-    distribution drawn per source.
+    distribution drawn per source. Plastic synapses are of a class of their own, `PlasticSynapse`.
     """
 
     each: ClassVar[str] = "source neuron, which all of its synapses share"

@@ -18,6 +18,7 @@ from distsnn.network.checks import (
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
 from distsnn.network.model import Neuron, SynapseModel
+from distsnn.network.plastic_synapse import PlasticSynapse
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.registry import synapse_classes
 from distsnn.network.rules import Rule
@@ -55,7 +56,8 @@ class Projection(Description):
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
     synapse : SynapseModel, optional
-        What scales the weights, such as `Tsodyks2`; None: nothing does, synapses are static.
+        What scales the weights, such as `Tsodyks2`, or changes them, such as `STDP`; None: nothing
+        does, synapses are static.
     """
 
     pre: View
@@ -115,6 +117,16 @@ class Projection(Description):
         """Whether sources and targets are the same neurons."""
         return self.pre == self.post
 
+    @property
+    def plasticity(self) -> PlasticSynapse | None:
+        """What changes the weights, if anything does."""
+        return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
+
+    @property
+    def scaling(self) -> SynapseModel | None:
+        """What scales the weights with every spike of the source, if anything does."""
+        return None if isinstance(self.synapse, PlasticSynapse) else self.synapse
+
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check the projection onto neurons of a model.
 
@@ -140,6 +152,9 @@ class Projection(Description):
             delay_support(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:
             self.synapse.check(n_pre, where=f"{where}, field synapse")
+        if self.plasticity is not None:
+            shortest = None if self.delay is None else delay_support(self.delay, dt)[0]
+            self.plasticity.check_synapses(self.weight, shortest, dt, where=where)
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
         in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None

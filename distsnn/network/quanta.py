@@ -12,6 +12,9 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
    left over needs 64-bit rows.
 3. Drawn and given arrays of weights get the largest s that keeps to their error.
 
+A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
+that of the first weights, its sum that of the bounds.
+
 A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
 
 Receptors that one projection may reach by its weights' sign share q.
@@ -154,7 +157,8 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
 
 
 def _is_plain(one: Projection) -> bool:
-    return isinstance(one.weight, float) and one.weight_bits is None
+    plain = isinstance(one.weight, float) and one.weight_bits is None
+    return plain or one.plasticity is not None
 
 
 def _exponent(scale: float, bits: int) -> int:

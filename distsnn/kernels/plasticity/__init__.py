@@ -1,1 +1,21 @@
-"""One module per rule by which synapses learn: what spikes do to traces, and traces to weights."""
+"""One module per rule of plasticity: what spikes of source and target do to a synapse.
+
+A module knows one synapse and one event; loops over rows and histories of spikes are generated
+(`distsnn.codegen.plasticity`). It defines
+
+- `SOURCE`, `TARGET`: names of the source's and of the target's traces;
+- `STATES`: names of a synapse's states besides its weight;
+- `DECAYS`: for each trace or state that decays, the constant with its time constant (steps);
+- `CONSTANTS`: the kind, "real", of each constant;
+- `constants(parameters, dt)`: the constants from a description's fields by name: parameters are
+  float64 arrays without axes, or with one value per synapse; `w_max` is a magnitude; dt in ms;
+- `source_spike(*source, *constants)`, `target_spike(*target, *constants)`: traces, decayed to
+  now, -> after a spike;
+- `on_post(w, *states, *source, *target, *constants)`: weight and states after a spike of the
+  target; the source's traces are decayed to it, the target's are those just before it;
+- `on_pre(w, *states, *source, *target, *constants)`: the same for a spike of the source; its own
+  traces are those just before it, the target's those of spikes strictly before it.
+
+All four return tuples, of one element too. Weights are magnitudes. Everything is real, in the
+projection's precision: no literal such as 0.5 that would promote float32 to float64.
+"""

@@ -58,10 +58,10 @@ def target_spike(y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
 @inline
 def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + eta * x * (y - theta), w_max)
+    return (bounded(w + eta * x * (y - theta), w_max),)
 
 
 @inline
 def on_pre(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
     """Return the weight after a spike of the source: the same."""
-    return w
+    return (w,)

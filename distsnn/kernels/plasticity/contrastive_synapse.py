@@ -37,10 +37,10 @@ source_spike = target_spike = counted
 @inline
 def on_post(w, x, y, m, tau, eta, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + eta * m * x, w_max)
+    return (bounded(w + eta * m * x, w_max),)
 
 
 @inline
 def on_pre(w, x, y, m, tau, eta, w_max):
     """Return the weight after a spike of the source."""
-    return bounded(w + eta * m * y, w_max)
+    return (bounded(w + eta * m * y, w_max),)

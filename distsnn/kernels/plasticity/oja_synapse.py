@@ -48,10 +48,10 @@ source_spike = target_spike = counted
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, eta, alpha, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + eta * (x - alpha * y * w), w_max)
+    return (bounded(w + eta * (x - alpha * y * w), w_max),)
 
 
 @inline
 def on_pre(w, x, y, tau_plus, tau_minus, eta, alpha, w_max):
     """Return the weight after a spike of the source: the same."""
-    return w
+    return (w,)

@@ -1,6 +1,6 @@
 """Power-law STDP (Morrison et al. 2007): potentiation by w^mu, depression by w.
 
-    post: w + lambda w^mu x        pre: w - alpha lambda w y
+    post: w + learning_rate w^mu x        pre: w - alpha learning_rate w y
 
 x and y count the spikes of source and target, and decay with tau_plus and tau_minus.
 """
@@ -36,8 +36,8 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
     return {
         "tau_plus": p["tau_plus"] / dt,
         "tau_minus": p["tau_minus"] / dt,
-        "up": p["lambda_"],
-        "down": p["lambda_"] * p["alpha"],
+        "up": p["learning_rate"],
+        "down": p["learning_rate"] * p["alpha"],
         "mu": p["mu"],
         "w_max": p["w_max"],
     }
@@ -49,10 +49,10 @@ source_spike = target_spike = counted
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, up, down, mu, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + up * power(w, mu) * x, w_max)
+    return (bounded(w + up * power(w, mu) * x, w_max),)
 
 
 @inline
 def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu, w_max):
     """Return the weight after a spike of the source."""
-    return bounded(w - down * w * y, w_max)
+    return (bounded(w - down * w * y, w_max),)

@@ -62,10 +62,10 @@ target_spike = source_spike
 @inline
 def on_post(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + x * (up + up3 * y2), w_max)
+    return (bounded(w + x * (up + up3 * y2), w_max),)
 
 
 @inline
 def on_pre(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_max):
     """Return the weight after a spike of the source."""
-    return bounded(w - y * (down + down3 * x2), w_max)
+    return (bounded(w - y * (down + down3 * x2), w_max),)

@@ -7,9 +7,3 @@ from distsnn.jit import inline
 def counted(trace, *constants):
     """Return a trace that sums over all spikes."""
     return (trace + type(trace)(1),)
-
-
-@inline
-def latest(trace, *constants):
-    """Return a trace that knows the last spike alone."""
-    return (type(trace)(1),)

@@ -40,10 +40,10 @@ source_spike = target_spike = counted
 @inline
 def on_post(w, x, y, tau, eta, offset, w_max):
     """Return the weight after a spike of the target."""
-    return bounded(w + eta * x, w_max)
+    return (bounded(w + eta * x, w_max),)
 
 
 @inline
 def on_pre(w, x, y, tau, eta, offset, w_max):
     """Return the weight after a spike of the source, which stops at the bound before it falls."""
-    return bounded(bounded(w + eta * y, w_max) - offset, w_max)
+    return (bounded(bounded(w + eta * y, w_max) - offset, w_max),)

@@ -1,0 +1,197 @@
+"""Rows of plastic synapses: words without weights, and weights as real numbers beside them.
+
+They are built as 8-byte words with weights as integers, by the same kernels as all other rows, but
+in units of their own, 2^-30 or less of the largest weight there may be.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine import edges
+from distsnn.engine.layout import Layout
+from distsnn.engine.row_builder import RowBuilder
+from distsnn.engine.row_sets import RowSet
+from distsnn.engine.storage import explicit_plan, planes
+from distsnn.errors import DescriptionError
+from distsnn.network import Projection, bounds, delay_support
+from distsnn.network.quanta import Quanta
+from distsnn.network.values import TAIL
+
+Ints = npt.NDArray[np.int64]
+
+_UNIT_BITS = 30
+_PIECE = 1 << 22  # synapses that are converted at a time
+_NO_EDGES = np.empty((0, 5), np.int64)
+# A weight without a bound counts as so many quanta: more than 32 bits hold.
+_UNBOUNDED = 1 << 32
+
+
+@dataclass(eq=False)
+class PlasticRows:
+    """A rank's synapses of one plastic projection.
+
+    Attributes
+    ----------
+    projection : int
+        The projection.
+    row_set : RowSet
+        Words ``delay | target``, row by row.
+    weights : ndarray of float32 or float64, shape (n_synapses,)
+        Magnitudes of the weights.
+    smallest, largest : int
+        Shortest and longest delay, steps; (0, 0) where there is no synapse.
+    """
+
+    projection: int
+    row_set: RowSet
+    weights: npt.NDArray[Any]
+    smallest: int
+    largest: int
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return self.weights.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.row_set.nbytes + self.weights.nbytes
+
+    def source(self, synapse: int) -> int:
+        """Return the gid of a synapse's source."""
+        row = int(np.searchsorted(self.row_set.rows, synapse, side="right")) - 1
+        return int(self.row_set.sources[row])
+
+    def targets(self, part: slice = slice(None)) -> Ints:
+        """Return the local targets of some synapses."""
+        mask = (1 << self.row_set.plan.target_bits) - 1
+        return self.row_set.words[part].astype(np.int64) & mask
+
+    def delays(self, part: slice = slice(None)) -> Ints:
+        """Return the delays of some synapses, steps."""
+        return self.row_set.words[part].astype(np.int64) >> self.row_set.plan.target_bits
+
+
+def build(
+    layout: Layout,
+    quanta: Quanta,
+    keys: npt.NDArray[np.uint64],
+    load: Ints,
+    index: int,
+    pieces: Iterable[edges.Records] | None,
+) -> PlasticRows:
+    """Build the synapses of a plastic projection onto a rank's neurons.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    keys : ndarray of uint64, shape (n_projections,)
+        Streams of the projections.
+    load : ndarray of int64, shape (n_planes, n_local)
+        Sum of \\|weights\\| onto each local neuron, quanta; their bounds are added to it.
+    index : int
+        The projection.
+    pieces : iterable of ndarray, optional
+        Records of its edges, if these are given.
+
+    Raises
+    ------
+    DescriptionError
+        If a given weight is beyond its bound, or a delay not longer than the axonal one.
+    """
+    one, dt = layout.network.projections[index], layout.network.dt
+    plastic, plane = one.plasticity, planes(layout, one)[0]
+    assert plastic is not None
+    receptor = layout.network.population(one.post.population).model.receptors[plane]
+    key = (one.post.population, receptor)
+    unit = _unit(one, quanta.exponent[key])
+    scales = replace(
+        quanta, exponent=dict.fromkeys(quanta.exponent, unit), shift=(0,) * len(quanta.shift)
+    )
+    builder = RowBuilder(layout, scales, keys, np.zeros_like(load))
+    prepared = _NO_EDGES
+    if pieces is not None:
+        builder.give(index, one, pieces)
+        prepared = np.concatenate([_NO_EDGES, *builder.spilled.pop(None, [])])
+        _check_given(layout, one, math.ldexp(plastic.w_max, -unit), prepared)
+    longest = delay_support(one.delay, dt)[1] if one.delay is not None else 1
+    longest = max(longest, int(prepared[:, 3].max(initial=1)))
+    plan = explicit_plan(layout, plane, longest, "push", None)
+    made = builder.add(replace(plan, projections=() if pieces is not None else (index,)), prepared)
+    assert not builder.spilled
+    rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(plastic.precision))
+    if isinstance(one.weight, float):
+        rows.weights[:] = abs(one.weight)
+    if rows.synapses:
+        plastic.check_synapses(None, rows.smallest, dt, where=f"projection {one.name!r}")
+    most = _UNBOUNDED
+    if math.isfinite(plastic.w_max):
+        most = math.ceil(abs(plastic.w_max) / quanta.quantum(*key))
+    for part in _parts(rows.synapses):
+        load[plane] += most * np.bincount(rows.targets(part), minlength=layout.n_local)
+    return rows
+
+
+def _unit(one: Projection, exponent: int) -> int:
+    """Return k of the unit 2^k in which weights are drawn, for a quantum of 2^exponent."""
+    assert one.plasticity is not None
+    largest = abs(one.plasticity.w_max)
+    if math.isinf(largest):
+        if one.weight is None:  # what is in a file has at most 21 bits in quanta
+            return exponent + 21 - _UNIT_BITS
+        largest = max(map(abs, bounds(one.weight, TAIL)))
+    return math.frexp(largest)[1] - _UNIT_BITS
+
+
+def _parts(synapses: int) -> Iterator[slice]:
+    for first in range(0, synapses, _PIECE):
+        yield slice(first, min(first + _PIECE, synapses))
+
+
+def _check_given(layout: Layout, one: Projection, most: float, prepared: Ints) -> None:
+    """Raise DescriptionError for the first weight (in units) that is not within 0 and `most`."""
+    weights = prepared[:, 2]
+    bad = (weights * np.sign(most) < 0.0) | (np.abs(weights) > math.ceil(abs(most)))
+    if bad.any():
+        first = prepared[np.argmax(bad)]
+        assert one.plasticity is not None
+        raise DescriptionError(
+            "out of range",
+            where=f"projection {one.name!r}, weight of the synapse from gid {first[0]} to gid "
+            f"{layout.gids(first[1:2])[0]}",
+            value=float(first[2]) / abs(most) * abs(one.plasticity.w_max),
+            allowed=str(one.plasticity.allowed),
+        )
+
+
+def _converted(made: RowSet, index: int, unit: float, precision: np.dtype[Any]) -> PlasticRows:
+    """Return rows with their words cut into `delay | target` and weights."""
+    plan, n = made.plan, made.words.size
+    bits = np.uint64(plan.field_bits)
+    left = np.uint64(64 - plan.field_bits)
+    largest = max((int((made.words[part] >> bits).max()) for part in _parts(n)), default=0)
+    kind = np.uint32 if largest < 2**32 else np.uint64
+    words, weights = np.empty(n, kind), np.empty(n, precision)
+    smallest = 1 << 40
+    for part in _parts(n):
+        piece = made.words[part]
+        words[part] = piece >> bits
+        weights[part] = np.abs((piece << left).view(np.int64) >> np.int64(left)) * unit
+        smallest = min(smallest, int((piece >> bits).min()) >> plan.target_bits)
+    narrow = replace(
+        plan,
+        word_bits=8 * words.itemsize,
+        field_bits=0,
+        delay_bits=8 * words.itemsize - plan.target_bits,
+    )
+    rows = RowSet(narrow, words, made.rows, made.run_rows, made.runs, made.bitmap)
+    return PlasticRows(index, rows, weights, smallest if n else 0, largest >> plan.target_bits)

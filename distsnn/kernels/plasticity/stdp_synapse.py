@@ -1,0 +1,64 @@
+"""Pair-based spike-timing-dependent plasticity (see `network.synapses.stdp_synapse`)."""
+
+import numpy as np
+
+from distsnn.jit import inline
+from distsnn.kernels.functions import bounded_power
+
+SOURCE, TARGET, STATES = ("x",), ("y",), ()
+DECAYS = {"x": "tau_plus", "y": "tau_minus"}
+CONSTANTS = {
+    "tau_plus": "real",
+    "tau_minus": "real",
+    "up": "real",  # steps of the weight's share of its bound
+    "down": "real",
+    "mu_plus": "real",
+    "mu_minus": "real",
+    "w_max": "real",
+    "kept": "real",  # of a trace at the next spike: 1, or 0 where only the nearest counts
+    "zero": "real",
+    "one": "real",
+}
+
+
+def constants(parameters, dt):
+    """Return the constants."""
+    p = parameters
+    return {
+        "tau_plus": p["tau_plus"] / dt,
+        "tau_minus": p["tau_minus"] / dt,
+        "up": p["learning_rate"],
+        "down": p["learning_rate"] * p["alpha"],
+        "mu_plus": p["mu_plus"],
+        "mu_minus": p["mu_minus"],
+        "w_max": p["w_max"],
+        "kept": np.asarray(1.0 if p["pairing"] == "all_to_all" else 0.0),
+        "zero": np.zeros(()),
+        "one": np.ones(()),
+    }
+
+
+@inline
+def source_spike(x, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+    """Return the source's trace after a spike."""
+    return (x * kept + one,)
+
+
+@inline
+def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+    """Return the target's trace after a spike."""
+    return (y * kept + one,)
+
+
+@inline
+def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+    """Return the weight after a spike of the target."""
+    share = w / w_max
+    return (min(share + up * bounded_power(one - share, mu_plus) * x, one) * w_max,)
+
+
+@inline
+def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+    """Return the weight after a spike of the source."""
+    share = w / w_max
+    return (max(share - down * bounded_power(share, mu_minus) * y, zero) * w_max,)

@@ -1,0 +1,134 @@
+"""What all models of plastic synapses share: bound and sign of weights, delays, precision."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
+from distsnn.network.distributions import Distribution
+from distsnn.network.model import SynapseModel
+from distsnn.network.values import Value, check_value
+from distsnn.units import steps
+
+PRECISIONS = ("float32", "float64")
+
+
+@dataclass(frozen=True, eq=False)
+class PlasticSynapse(SynapseModel):
+    """Base class of models of synapses whose weights change with spikes of source and target.
+
+    A synapse's delay d has an axonal part, the same for all of a projection, and a dendritic one,
+    d - axonal_delay, of at least dt. A source's spike stamped s reaches the synapse at
+    s + axonal_delay, a target's at s + the dendritic delay. Where both come at the same time the
+    target's is first, and the two do not see each other. The weight after the source's spike acts
+    on the target at s + d.
+
+    A model is a class decorated with `synapse_model`; its kernel module tells what spikes do (see
+    `distsnn.kernels.plasticity`). Weights are kept as magnitudes, which rules see.
+
+    Parameters
+    ----------
+    w_max : float
+        Bound of the weights, in their unit. Its sign is that of all weights; it may be infinite.
+    axonal_delay : float
+        Axonal part of the delays, ms, at least dt below the shortest of them.
+    precision : {"float32", "float64"}
+        Type of weights, states and traces.
+
+    Attributes
+    ----------
+    per_synapse : tuple of str
+        Parameters that may be drawn for each synapse.
+    kernel : str
+        Import name of the kernel module; empty: ``distsnn.kernels.plasticity.<name>``.
+    """
+
+    each: ClassVar[str] = "synapse"
+    per_synapse: ClassVar[tuple[str, ...]] = ()
+    kernel: ClassVar[str] = ""
+
+    w_max: float = 100.0
+    axonal_delay: float = 0.0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"{self.name}, field "
+        for name in ("w_max", "axonal_delay"):
+            self._fill(**{name: as_number(getattr(self, name), where=where + name)})
+        if math.isnan(self.w_max) or self.w_max == 0.0:
+            raise DescriptionError(
+                "must be a bound with the sign of the weights",
+                where=where + "w_max",
+                value=self.w_max,
+                allowed="a number other than 0, or inf, or -inf",
+            )
+        check_range(self.axonal_delay, NOT_NEGATIVE, where=where + "axonal_delay")
+        self.check_choice("precision", PRECISIONS)
+
+    def check_choice(self, name: str, choices: tuple[str, ...]) -> None:
+        """Raise DescriptionError unless a field has one of the values that it may have."""
+        value = getattr(self, name)
+        if value not in choices:
+            raise unknown(name, str(value), choices, where=f"{self.name}, field {name}")
+
+    @property
+    def sign(self) -> int:
+        """Sign of the weights."""
+        return 1 if self.w_max > 0.0 else -1
+
+    @property
+    def allowed(self) -> Range:
+        """Which weights there may be."""
+        return Range(0.0, self.w_max) if self.w_max > 0.0 else Range(self.w_max, 0.0)
+
+    def check(self, size: int, *, where: str) -> None:  # noqa: D102 (inherited)
+        for name in self.parameters():
+            value, drawn = self.value(name), name in self.per_synapse
+            if isinstance(value, np.ndarray) or (isinstance(value, Distribution) and not drawn):
+                raise DescriptionError(
+                    "must be one number for all synapses" + (" or a distribution" if drawn else ""),
+                    where=f"{where}, field {name}",
+                    value=value,
+                )
+        super().check(size, where=where)
+
+    def check_synapses(
+        self, weight: Value | None, shortest: int | None, dt: float, *, where: str
+    ) -> None:
+        """Check what a projection's synapses must keep to.
+
+        Parameters
+        ----------
+        weight : float, ndarray, Distribution or None
+            Their weights; None where they are not known yet.
+        shortest : int or None
+            Their shortest delay, steps.
+        dt : float
+            Step, ms.
+        where : str
+            The projection.
+
+        Raises
+        ------
+        DescriptionError
+            If weights are beyond their bound or have the other sign, or the axonal delay is off
+            the grid or not shorter than all delays.
+        """
+        if weight is not None:
+            check_value(weight, self.allowed, where=f"{where}, field weight")
+        axonal = self.axonal_steps(dt, where=where)
+        if shortest is not None and axonal >= shortest:
+            raise DescriptionError(
+                "must be shorter than all delays",
+                where=f"{where}, field synapse.axonal_delay",
+                value=self.axonal_delay,
+                allowed=f"0 to {(shortest - 1) * dt:g} ms",
+            )
+
+    def axonal_steps(self, dt: float, *, where: str = "") -> int:
+        """Return the axonal delay in steps."""
+        return steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")
