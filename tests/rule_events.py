@@ -52,10 +52,9 @@ class Synapse:
         """Carry everything on to a step before which nothing happens."""
         steps = step - self.step
         if hasattr(self.rule, "between"):
-            evolved = plain(self.rule.between)(
+            self.weight, *self.states = plain(self.rule.between)(
                 self.weight, *self.states, steps, self.m, *self.values()
             )
-            self.weight, *self.states = evolved
         else:
             decays = [self.decay(name, steps) for name in self.rule.STATES]
             self.states = [a * b for a, b in zip(self.states, decays, strict=True)]
@@ -66,10 +65,9 @@ class Synapse:
     def spike(self, change: Any) -> None:
         """Change weight and states by a spike's function."""
         modulator = [self.m] if getattr(self.rule, "MODULATED", False) else []
-        found = plain(change)(
+        self.weight, *self.states = plain(change)(
             self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
         )
-        self.weight, *self.states = found if self.rule.STATES else (found,)
 
     def modulate(self, value: float | None) -> None:
         """Set the modulator, or change it by a spike of one of its neurons."""
@@ -87,7 +85,7 @@ class Synapse:
 
 def weights(
     rule: ModuleType,
-    parameters: Mapping[str, float],
+    parameters: Mapping[str, float | str],
     pre: Iterable[int],
     post: Iterable[int],
     *,
@@ -104,8 +102,8 @@ def weights(
     ----------
     rule : module
         One of distsnn.kernels.plasticity.
-    parameters : mapping of str to float
-        In the description's units.
+    parameters : mapping of str to float or str
+        In the description's units; `w_max` is a magnitude.
     pre, post : iterable of int
         Steps of the spikes of source and target, each at most once.
     weight : float
@@ -119,8 +117,7 @@ def weights(
     signal : iterable of (int, float)
         Steps at which the modulator is set, and to what.
     """
-    given = {name: np.float64(value) for name, value in parameters.items()}
-    constants = {name: float(x) for name, x in rule.constants(given, dt).items()}
+    constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
     posts, pres = (
         {step + delay for step in steps} for steps, delay in ((post, dendritic), (pre, axonal))
     )

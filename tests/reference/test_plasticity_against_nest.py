@@ -31,22 +31,38 @@ class Case:
     neuron: Mapping[str, float] = field(default_factory=dict)
     weight: float = 40.0
     modulated: bool = False
-    ours: Mapping[str, float] = field(default_factory=dict)
+    ours: Mapping[str, float | str] = field(default_factory=dict)
 
-    def given(self) -> dict[str, float]:
+    def given(self) -> dict[str, float | str]:
         """Return the parameters under our names."""
         named = {**self.parameters, **self.neuron, **self.ours}
-        other = {"Wmax": "w_max", "lambda": "lambda_"}
+        other = {"Wmax": "w_max", "lambda": "learning_rate"}
         return {other.get(name, name): value for name, value in named.items() if name != "Wmin"}
 
 
 TAU_MINUS = {"tau_minus": 33.7}
+
+
+def pairs(model: str, pairing: str, **parameters: float) -> Case:
+    given = {"tau_plus": 16.8, "lambda": 0.01, "Wmax": 100.0, **parameters}
+    return Case(model, given, TAU_MINUS, ours={"pairing": pairing})
+
+
+ADDITIVE = {"alpha": 0.5, "mu_plus": 0.0, "mu_minus": 0.0}
+NEAREST = ADDITIVE | {"alpha": 0.75}
 CASES = {
+    "additive": pairs("stdp_synapse", "all_to_all", **ADDITIVE),
+    "multiplicative": pairs("stdp_synapse", "all_to_all", alpha=0.6, mu_plus=1.0, mu_minus=1.0),
+    "mixed": pairs("stdp_synapse", "all_to_all", alpha=0.4, mu_plus=0.0, mu_minus=1.0),
+    "Guetig": pairs("stdp_synapse", "all_to_all", alpha=0.51, mu_plus=0.3, mu_minus=0.2),
+    "nearest": pairs("stdp_nn_symm_synapse", "nearest", **NEAREST),
+    "restricted": pairs("stdp_nn_restr_synapse", "restricted", **NEAREST),
+    "presynaptic": pairs("stdp_nn_pre_centered_synapse", "presynaptic", **NEAREST),
     "power law": Case(
         "stdp_pl_synapse_hom",
         {"tau_plus": 15.0, "lambda": 0.05, "alpha": 0.11, "mu": 0.4},
         TAU_MINUS,
-        ours={"w_max": 1e6},  # NEST's has no bound
+        ours={"w_max": np.inf},  # NEST's has no bound
     ),
     "triplet": Case(
         "stdp_triplet_synapse",
@@ -101,12 +117,13 @@ def trains(seed: int) -> Trains:
     def one(*more: Integers) -> Integers:
         bursts = [np.arange(first, first + 8) for first in random.integers(50, STEPS - 500, 20)]
         steps = np.concatenate([*bursts, random.integers(50, STEPS - 500, 900), *more])
-        return np.unique(steps[(steps > 1) & (steps < STEPS - 400)])
+        return np.unique(steps[steps > 1])
 
-    pre = tuple(one() for _ in DELAYS)
+    # before a source has spiked, NEST's nearest-neighbour rules pair with a spike at time 0
+    pre = tuple(one(np.array([2 + source])) for source in range(len(DELAYS)))
     # at one synapse or the other, a third of all spikes coincide
     post = tuple(
-        one(*(random.choice(steps, 60) - delay for steps, delay in zip(pre, delays, strict=True)))
+        one(*(random.choice(at[1:], 60) - d for at, d in zip(pre, delays, strict=True)))
         for delays in DELAYS.T
     )
     return Trains(pre, post, np.unique(random.integers(50, STEPS - 500, 300)))
@@ -114,8 +131,10 @@ def trains(seed: int) -> Trains:
 
 def of_the_rule(case: Case, spikes: Trains) -> list[Floats]:
     """Return every synapse's weights by the rule's own functions, called event by event."""
-    rule = import_module(f"distsnn.kernels.plasticity.{case.model}")
-    given = {name: abs(value) if name == "w_max" else value for name, value in case.given().items()}
+    model = case.model.replace("_nn_symm", "")  # one kernel for both
+    rule = import_module(f"distsnn.kernels.plasticity.{model}")
+    given = case.given()
+    given["w_max"] = abs(given["w_max"])
     return [
         np.sign(case.weight)
         * weights(
@@ -169,5 +188,6 @@ def test_every_weight_is_nests(name: str, run_nest: RunNest) -> None:
     for mine, theirs in zip(of_the_rule(case, spikes), expected, strict=True):
         # they go up and down, and not along a bound
         assert np.ptp(theirs) > 0.2 * abs(case.weight)
-        assert np.unique(theirs).size > 0.8 * theirs.size > 800
-        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=0.0)
+        assert theirs.size > 1000
+        assert np.unique(theirs).size > 0.4 * theirs.size
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8 * abs(case.weight))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, power
+from distsnn.kernels.functions import bounded, bounded_power
 from distsnn.kernels.plasticity.traces import counted
 
 SOURCE = ("x",)
@@ -49,7 +49,7 @@ source_spike = target_spike = counted
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, up, down, mu, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + up * power(w, mu) * x, w_max),)
+    return (bounded(w + up * bounded_power(w, mu) * x, w_max),)
 
 
 @inline
