@@ -211,7 +211,7 @@ def power(x, y):
 @inline
 def bounded_power(x, y):
     """Return x^y of x >= 0 and y >= 0, in the arguments' precision; x below 0 counts as 0."""
-    zero, one = x * 0, x * 0 + 1
+    zero, one = type(x)(0), type(x)(1)
     return one if y == zero else (x if y == one else (power(x, y) if x > zero else zero))
 
 

@@ -86,6 +86,7 @@ CASES = {
         },
         TAU_MINUS,
         modulated=True,
+        ours={"modulator": "dopamine"},
     ),
 }
 

@@ -6,8 +6,8 @@ Pairings change an eligibility c, which decays; the modulator m turns it into we
     dw/dt = c (m - b)         dc/dt = -c/tau_c        dm/dt = -m/tau_n
 
 x and y count the spikes of source and target, and decay with tau_plus and tau_minus. A spike of a
-modulating neuron adds 1/tau_n to m, so that its integral is 1; tau_n is infinite where m is a signal
-that stays as it is set. Between events w has a closed form, with s = tau_c tau_n/(tau_c + tau_n):
+modulating neuron adds 1/tau_n to m, so that its integral is 1; where m is a signal, which stays as
+it is set, tau_n is infinite. Between events w has a closed form, with 1/s = 1/tau_c + 1/tau_n:
 
     w(t) = w + c (m s (1 - exp(-t/s)) - b tau_c (1 - exp(-t/tau_c)))
 """
@@ -46,18 +46,19 @@ Array = npt.NDArray[np.float64]
 def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
     """Return the rule's constants, times in steps, the integrals of m and b in those of ms."""
     p = parameters
-    rate = 1.0 / p["tau_c"] + 1.0 / p["tau_n"]
+    tau_n = p["tau_n"] if p["modulator"] else np.asarray(np.inf)
+    rate = 1.0 / p["tau_c"] + 1.0 / tau_n
     return {
         "tau_plus": p["tau_plus"] / dt,
         "tau_minus": p["tau_minus"] / dt,
         "tau_c": p["tau_c"] / dt,
-        "tau_n": p["tau_n"] / dt,
+        "tau_n": tau_n / dt,
         "rate": rate * dt,
         "of_m": 1.0 / rate,
         "of_b": p["b"] * p["tau_c"],
         "up": p["A_plus"],
         "down": p["A_minus"],
-        "jump": 1.0 / p["tau_n"],
+        "jump": 1.0 / tau_n,
         "w_max": p["w_max"],
     }
 

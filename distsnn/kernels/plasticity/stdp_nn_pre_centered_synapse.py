@@ -1,7 +1,7 @@
 """Pair STDP, centred on the source's spikes (Izhikevich & Desai 2003; Morrison et al. 2008).
 
-Each spike of the source pairs with the target's next before and next after it. So the source's trace
-is the synapse's own: a spike of the target pairs with it, and sets it to 0.
+Each spike of the source pairs with the target's next before and next after it. So the source's
+trace is the synapse's own: a spike of the target pairs with it, and sets it to 0.
 """
 
 from distsnn.jit import inline

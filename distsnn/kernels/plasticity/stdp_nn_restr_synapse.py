@@ -1,7 +1,7 @@
 """Pair STDP of nearest neighbours, each spike in one pair of a kind at most (Morrison et al. 2008).
 
-A target's spike pairs with the nearest before it of the source's if no other of the target's came in
-between, and the other way round: `due` is 1 from a spike of the source to the next of the target.
+A target's spike pairs with the nearest before it of the source's if no other of the target's came
+in between, and the other way round: `due` is 1 from a source's spike to the target's next.
 """
 
 from distsnn.jit import inline

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Let synapses learn in NEST from given spikes: the oracle that distsnn's weights are compared with.
+"""Let synapses learn in NEST from given spikes: the oracle that distsnn's weights are held to.
 
     $DISTSNN_NEST_PYTHON nest_plasticity.py DESCRIPTION.json ARRAYS.npz RESULT.npz
 
