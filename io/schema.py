@@ -172,6 +172,7 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
+            Attribute("frozen", "list", "plastic projections that do not learn", required=False),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # The last to be written.
@@ -189,8 +190,8 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "segments",
                 "list",
-                "where states are: {population, variable, dtype, first, size}; neurons in the "
-                "order of the rank's blocks",
+                "where states are: {population, variable, dtype, first, size}; neurons (and "
+                "plastic synapses onto them) in the order of the rank's blocks",
             ),
             Attribute("files", "dict", "SHA-256 of every other file below this group"),
         ),
@@ -365,7 +366,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ),
     ArraySpec(
         "checkpoint/generation{generation}/rank{rank}/state/{dtype}",
-        ("float32", "float64", "int32"),
+        ("float32", "float64", "int32", "int64"),
         ("value",),
         "as the kernel has it",
         "states as the kernels hold them, segment after segment",

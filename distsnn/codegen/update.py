@@ -29,8 +29,8 @@ from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
 
-# Where distsnn's own neurons are.
-_NEURONS = "distsnn.kernels.neurons."
+# Where the models are whose sources the names of generated modules tell of.
+_MODELS = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
 # The constant that says in how many parts a step is integrated.
 SUB_STEPS = "substeps"
 # Neurons whose sub-steps follow each other: their states stay in the first-level cache.
@@ -343,7 +343,7 @@ def sources_digest(name: str) -> str:
 
 
 def _own_source(name: str, *, installed: bool) -> bytes | None:
-    top, built_in = name.partition(".")[0], name.startswith(_NEURONS)
+    top, built_in = name.partition(".")[0], name.startswith(_MODELS)
     if (top == "distsnn" and not built_in) or top in sys.stdlib_module_names:
         return None
     file = getattr(sys.modules[name], "__file__", None)

@@ -135,6 +135,10 @@ class Layout:
         first, last = np.searchsorted(self.table.population, [index, index + 1])
         return self.block_local[first:last]
 
+    def blocks_of_rank(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the indices of this rank's blocks of a population."""
+        return self.owned[self.table.population[self.owned] == self.population_index(name)]
+
     def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Return local numbers of neurons of population `index`, -1 for those of other ranks."""
         block, within = np.divmod(np.asarray(neurons, np.int64), self.table.block_size)

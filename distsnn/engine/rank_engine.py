@@ -9,6 +9,14 @@ import numpy.typing as npt
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_delivery import (
+    Archive,
+    PlasticDelivery,
+    SpikeLists,
+    merge_calls,
+    plastic_ring,
+)
+from distsnn.engine.plastic_sources import SettledTraces
 from distsnn.engine.populations import (
     InputRing,
     Neurons,
@@ -17,7 +25,7 @@ from distsnn.engine.populations import (
     update_call,
 )
 from distsnn.engine.probes import Probe, most_steps, probes
-from distsnn.engine.source_states import Named, of_rows, settled
+from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, largest_input, stimulus_calls
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
@@ -32,7 +40,7 @@ _LEAST_BUFFER = 1 << 16
 
 
 class Fault(NamedTuple):
-    """What went wrong with a neuron; that of several which is the smallest came first.
+    """What went wrong with a neuron or synapse; that of several which is the smallest came first.
 
     Attributes
     ----------
@@ -108,7 +116,7 @@ class RankEngine:
         State recordings.
     most_spikes : int
         Most spikes of this rank in one step.
-    settled : list of SettledStates
+    settled : list of SettledStates or SettledTraces
         What synapse models know of this rank's neurons.
     step : int
         Loops done.
@@ -134,7 +142,7 @@ class RankEngine:
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
         self.probes: list[Probe] = probes(layout, self.neurons)
-        self.settled = settled(layout, seed)
+        self.settled: list[SettledStates | SettledTraces] = [*settled(layout, seed)]
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
@@ -175,15 +183,34 @@ class RankEngine:
             emission.GROUP_SIZE: layout.group_size,
         }
         spikes = (swap.arrival_gid, swap.arrival_step)
-        self.deliveries: list[Delivery | ProceduralDelivery] = [
+        static: list[Delivery | ProceduralDelivery] = [
             *(
                 Delivery(one, self.ring, *spikes, of_rows(layout, one, self.seed))
                 for one in self.wiring.row_sets
             ),
             *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
         ]
+        rows = self.wiring.plastic
+        self.plastic_ring = plastic_ring(layout, rows, self.ring)
+        lists = SpikeLists(*spikes, state)
+        self.plastic = [
+            PlasticDelivery(layout, self.quanta, one, self.plastic_ring, lists, reach)
+            for one in rows
+        ]
+        self.settled += [SettledTraces(one) for one in self.plastic]
+        # targets' spikes are noted before sources' spikes look for them
+        self._static: list[Delivery | ProceduralDelivery | Archive] = [
+            *(one.archive for one in self.plastic),
+            *static,
+        ]
+        self.deliveries: list[Delivery | ProceduralDelivery | Archive | PlasticDelivery] = [
+            *self._static,
+            *self.plastic,
+        ]
+        merges = merge_calls(rows, self.plastic_ring, self.ring)
+        collects = [one.collect for one in self.deliveries if one.collect is not None]
         self._calls: dict[str, list[Call]] = {
-            "collects": [one.collect for one in self.deliveries if one.collect is not None],
+            "collects": [*collects, *merges],
             "stimuli": stimulus_calls(layout, self.quanta, self.ring, self.neurons, self.seed),
             "updates": [
                 update_call(layout, one, self.quanta, self.ring, emitted, self._spiked, self.seed)
@@ -302,7 +329,10 @@ class RankEngine:
             if known is not None:
                 known.put(sources)
         silent = dict.fromkeys(self._tables, call_table([]))
-        silent |= {"collects": self._tables["collects"], "delivers": self._tables["delivers"]}
+        # plastic input on its way is saved, as weights have changed since the spikes
+        collects = [one.collect for one in self._static if one.collect is not None]
+        delivers = [one.deliver for one in self._static]
+        silent |= {"collects": call_table(collects), "delivers": call_table(delivers)}
         nothing = np.zeros_like(self._exchange_call)
         first = int(steps[0]) - 1 if steps.size else step
         bounds = np.searchsorted(steps, np.arange(first + 1, step + 2))
@@ -311,7 +341,7 @@ class RankEngine:
             self._loop(silent, nothing)
             rows[:, k & (rows.shape[1] - 1)] = 0
             begin, end = int(bounds[k - first]), int(bounds[k - first + 1])
-            if begin < end and self.deliveries:
+            if begin < end and delivers:
                 swap.arrival_gid[: end - begin] = gids[begin:end]
                 swap.arrival_step[: end - begin] = k
                 state[loop.PENDING] = end - begin
@@ -324,7 +354,11 @@ class RankEngine:
             self._history.append(steps[mine], gids[mine])
 
     def fault(self) -> Fault | None:
-        """Return what went wrong first with a neuron of this rank, if anything did."""
+        """Return what went wrong first with a neuron or synapse of this rank, if anything did."""
+        found = [self._neuron_fault(), *(one.fault() for one in self.plastic)]
+        return min((Fault(*one) for one in found if one is not None), default=None)
+
+    def _neuron_fault(self) -> Fault | None:
         first = self._state[loop.N_EMITTED :]
         if first[emission.FAULT] == 0:
             return None

@@ -1,9 +1,10 @@
 """A rank's part of the simulation's state, in an order that does not depend on the ranks.
 
 States are stored population by population, a rank's blocks in ascending order; with the spikes in
-flight they are all that a run needs to go on: stimuli are functions of the step, synapses of the
-description. What synapse models know of their sources is saved as states of these, as it was before
-the first spike in flight (see `engine.source_states`).
+flight they are all that a run needs to go on: stimuli are functions of the step, static synapses of
+the description. What synapse models know of their sources is saved as states of these, as it was
+before the first spike in flight (see `engine.source_states`). Of plastic synapses all is saved (see
+`engine.plastic_snapshot`).
 """
 
 import hashlib
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine import plastic_snapshot
 from distsnn.engine.delivery import ProceduralDelivery
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_snapshot import Items
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.row_sets import RowSet
 from distsnn.kernels import digest, procedural
@@ -39,15 +42,18 @@ class Snapshot:
     states : mapping of (population, variable) to ndarray, shape (n_local_of_population,)
         States as the kernels hold them, neurons in the order of the blocks; only of populations
         that have neurons here. Those of synapse models belong to their sources' population.
+    items : mapping of (population, variable) to (ndarray, ndarray of int64)
+        What plastic projections save of each block's synapses and input, and how much it is.
     spikes : (ndarray of int32, ndarray of uint32)
         This rank's spikes in flight, in the order of (step, gid).
     digests : ndarray of uint8, shape (n_owned, 32)
-        SHA-256 of each block's states and spikes in flight.
+        SHA-256 of all that is saved of each block.
     """
 
     step: int
     blocks: npt.NDArray[np.int64]
     states: States
+    items: Items
     spikes: Spikes
     digests: npt.NDArray[np.uint8]
 
@@ -71,11 +77,20 @@ def take(engine: RankEngine, reach: int) -> Snapshot:
     spikes = engine.in_flight(reach)
     for one in engine.settled:
         states |= one.saved() if one.neurons.size else {}
-    digests = block_digests(layout, states, spikes)
-    return Snapshot(engine.step, layout.owned, states, spikes, digests)
+    of_plastic, items = plastic_snapshot.take(engine, reach)
+    states |= of_plastic
+    digests = block_digests(layout, states, items, spikes)
+    return Snapshot(engine.step, layout.owned, states, items, spikes, digests)
 
 
-def put(engine: RankEngine, states: States, sources: States, step: int, flying: Spikes) -> None:
+def put(
+    engine: RankEngine,
+    states: States,
+    sources: States,
+    items: States,
+    step: int,
+    flying: Spikes,
+) -> None:
     """Set a rank's state, and go on from there.
 
     Parameters
@@ -86,6 +101,8 @@ def put(engine: RankEngine, states: States, sources: States, step: int, flying: 
         As in a snapshot, for this rank's blocks, without those of synapse models.
     sources : mapping of (population, variable) to ndarray, shape (n_of_population,)
         Those of synapse models, of all neurons.
+    items : mapping of (population, variable) to ndarray
+        Those of plastic projections, for this rank's blocks.
     step : int
         Loops done.
     flying : (ndarray of int32, ndarray of uint32)
@@ -95,17 +112,21 @@ def put(engine: RankEngine, states: States, sources: States, step: int, flying: 
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             values[real] = states[name, variable]
+    plastic_snapshot.put_targets(engine, states, step)
     engine.resume(step, flying, sources)
+    plastic_snapshot.put_rows(engine, items, step, flying)
 
 
-def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray[np.uint8]:
-    """Return the SHA-256 of each owned block's states and spikes in flight.
+def block_digests(
+    layout: Layout, states: States, items: Items, spikes: Spikes
+) -> npt.NDArray[np.uint8]:
+    """Return the SHA-256 of each owned block's states, items and spikes in flight.
 
     Parameters
     ----------
     layout : Layout
         The rank's neurons.
-    states, spikes
+    states, items, spikes
         As in a snapshot.
 
     Returns
@@ -118,19 +139,26 @@ def block_digests(layout: Layout, states: States, spikes: Spikes) -> npt.NDArray
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
-    names = {index: one.name for index, one in enumerate(layout.network.populations)}
-    by_population: dict[str, list[str]] = {}
-    for population, variable in sorted(states):
-        by_population.setdefault(population, []).append(variable)
-    at = dict.fromkeys(names.values(), 0)
+    named: dict[str, list[str]] = {}
+    for population, variable in sorted({*states, *items}):
+        named.setdefault(population, []).append(variable)
+    at: dict[tuple[str, str], int] = {}
+    after: dict[str, int] = {}
     for row, block in zip(found, owned.tolist(), strict=True):
-        name, size = names[int(table.population[block])], int(table.size[block])
+        name = layout.network.populations[int(table.population[block])].name
         whole = hashlib.sha256()
-        for variable in by_population.get(name, []):
-            part = states[name, variable][at[name] : at[name] + size]
+        for variable in named.get(name, []):
+            key, size = (name, variable), int(table.size[block])
+            values = states.get(key)
+            if values is None:
+                values, sizes = items[key]
+                size = int(sizes[after.get(name, 0)])
+            first = at.get(key, 0)
+            at[key] = first + size
+            part = values[first : first + size]
             whole.update(f"{variable} {part.dtype}\n".encode())
             whole.update(part.tobytes())
-        at[name] += size
+        after[name] = after.get(name, 0) + 1
         mine = order[bounds[block] : bounds[block + 1]]
         whole.update(step[mine].tobytes())
         whole.update(gid[mine].tobytes())
@@ -147,7 +175,8 @@ def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
     """
     layout = engine.layout
     sums = np.zeros(layout.n_local, np.uint64)
-    for one in engine.wiring.row_sets:
+    # plastic synapses count without their weights, which change
+    for one in (*engine.wiring.row_sets, *(rows.row_set for rows in engine.wiring.plastic)):
         _add_rows(one, sums)
     # without neurons of its own a rank has nothing to draw, and the kernel would take it to deliver
     for made in engine.wiring.generators if sums.size else ():

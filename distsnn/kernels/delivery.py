@@ -53,7 +53,7 @@ _RUNS_AHEAD = 4
 
 
 @inline
-def _row_of(bitmap, rank, gid):
+def find_row(bitmap, rank, gid):
     """Return the index of a source's row, or -1 where it has none here."""
     word = bitmap[gid >> 6]
     bit = np.uint64(gid & 63)
@@ -85,7 +85,7 @@ def _find(table, first, last, scaled, starts, ends, loops, factors):
     records = array(table[RECORDS], _MANY, np.float64)
     n = 0
     for i in range(first, last):
-        at = _row_of(bitmap, rank, np.int64(gids[i]))
+        at = find_row(bitmap, rank, np.int64(gids[i]))
         if at >= 0:
             starts[n] = row[at]
             ends[n] = row[at + 1]
@@ -313,7 +313,7 @@ def enqueue(scaled: bool) -> Entry:
                 prefetch(table[BITMAP] + 8 * np.int64(gids[i] >> np.uint32(6)))
                 prefetch(table[RANK] + 4 * np.int64(gids[i] >> np.uint32(6)))
             for i in range(batch, stop):
-                at = _row_of(bitmap, rank, np.int64(gids[i]))
+                at = find_row(bitmap, rank, np.int64(gids[i]))
                 found[i - batch] = at
                 if at >= 0:
                     prefetch(table[ROW] + 8 * at)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
-from distsnn.engine import snapshot
+from distsnn.engine import plastic_snapshot, snapshot
 from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.checkpoint_files import generations
@@ -21,6 +22,7 @@ from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation.build import Built, network_digest
+from distsnn.simulation.plastic_checkpoint import read_items
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
@@ -104,12 +106,16 @@ class Checkpoints:
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
+                plastic = self._built.engine.plastic
+                frozen = [one.projection.name for one in plastic if not one.learns]
+                now |= {"frozen": frozen} if frozen else {}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:
             with together(communicator, "saving the state"), _as_recording():
-                seal = writer.write_rank(rank, taken.states, taken.spikes)
+                items = {name: values for name, (values, _) in taken.items.items()}
+                seal = writer.write_rank(rank, {**taken.states, **items}, taken.spikes)
             seals = communicator.gather(seal)
             with together(communicator, "saving the state"), _as_recording():
                 if seals is not None:
@@ -140,10 +146,15 @@ class Checkpoints:
             _check_index(generation, layout, index)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
+            of_sources = saved_names(network)
+            for plastic in engine.plastic:
+                names += plastic_snapshot.names_by_neuron(plastic)
+                of_sources += names_of_sources(plastic)
             states = _saved(generation, layout, index, names, layout.owned)
-            sources = _saved(generation, layout, index, saved_names(network), everywhere)
+            sources = _saved(generation, layout, index, of_sources, everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
             own = [generation.spikes(one) for one in ranks]
+        items = read_items(generation, engine, index, communicator)
         everyones = [one for part in communicator.allgather(own) for one in part]
         step = np.concatenate([one[0] for one in everyones])
         gid = np.concatenate([one[1] for one in everyones])
@@ -151,7 +162,10 @@ class Checkpoints:
         with together(communicator, "restoring the state"):
             at = int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
-            snapshot.put(engine, states, sources, at, (step[order], gid[order]))
+            snapshot.put(engine, states, sources, items, at, (step[order], gid[order]))
+            for plastic in engine.plastic:
+                frozen = plastic.projection.name in generation.about.get("frozen", ())
+                plastic.learn(not frozen, at)
             again = snapshot.take(engine, reach)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
                 raise StoreError(

@@ -21,8 +21,9 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import RunWriter, check_target, same_path
 from distsnn.jit import any_compiled
-from distsnn.network import Network, Target
+from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
+from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
@@ -33,11 +34,10 @@ from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
-from distsnn.simulation.state_access import NeuronStates
 from distsnn.units import counted
 
 
-class Simulation:
+class Simulation(BetweenRuns):
     """A network on all ranks, ready to run, in as many pieces as wanted.
 
     Every rank of the job makes the same simulation and calls the same methods.
@@ -290,21 +290,6 @@ class Simulation:
     def ranks(self) -> int:
         """Number of ranks."""
         return self._communicator.size
-
-    def state(self, target: Target) -> NeuronStates:
-        """Return the states of some neurons, to be read and set between two runs. Collective.
-
-        Parameters
-        ----------
-        target : Population, View or str
-            The neurons.
-
-        Raises
-        ------
-        DescriptionError
-            If there are no such neurons, or ranks name different ones.
-        """
-        return NeuronStates(self._engine, self._communicator, target)
 
     def run(self, time_ms: float) -> None:
         """Simulate some more time. Collective.

@@ -1,19 +1,19 @@
 """States of neurons by variable, in the user's units, on all ranks alike."""
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, agreed, together
+from distsnn.comm import Communicator, together
 from distsnn.engine import neuron_states
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, unknown
-from distsnn.network import Target, Value
+from distsnn.errors import unknown
+from distsnn.network import Target
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike
+from distsnn.simulation.requests import gathered, value_digest
 
 Values = npt.NDArray[np.float64 | np.int64]
 
@@ -115,7 +115,7 @@ class NeuronStates:
                 where=f"{self._where}, {variable}",
             )
         if self._communicator.size > 1:
-            self._gather(None, variable, _digest(value))
+            self._gather(None, variable, value_digest(value))
         if isinstance(value, np.ndarray):
             value = value[self._own]
         step, seed = self._engine.step, self._engine.seed
@@ -127,17 +127,7 @@ class NeuronStates:
             raise unknown("state variable", str(variable), known, where=self._where)
 
     def _gather(self, own: Any, *request: str) -> list[Any]:
-        """Return what every rank has, if all were asked for the same. Collective."""
-        found = self._communicator.allgather(((self._where, *request), own))
-        for rank, (asked, _) in enumerate(found):
-            if asked != found[0][0]:
-                error = DescriptionError(
-                    f"rank {rank} was given other neurons, variables or values than rank 0",
-                    where=self._where,
-                    allowed="the same on all ranks",
-                )
-                raise agreed(error)
-        return [part for _, part in found]
+        return gathered(self._communicator, own, *request, where=self._where)
 
 
 def _compact(index: npt.NDArray[np.integer]) -> neuron_states.Slots:
@@ -145,8 +135,3 @@ def _compact(index: npt.NDArray[np.integer]) -> neuron_states.Slots:
     if index.size and (np.diff(index) == 1).all():
         return slice(int(index[0]), int(index[-1]) + 1)
     return index.astype(np.intp)
-
-
-def _digest(value: Value) -> str:
-    data = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-    return hashlib.sha256(data).hexdigest()

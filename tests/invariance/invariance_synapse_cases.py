@@ -6,9 +6,11 @@ import numpy as np
 from invariance_cases import E_SIZE, I_SIZE, case, cells
 
 from distsnn.network import (
+    STDP,
     AllToAll,
     Explicit,
     FixedIndegree,
+    FixedOutdegree,
     FixedTotalNumber,
     Network,
     Normal,
@@ -61,3 +63,32 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
         # most spikes have no events ahead of them when the state is saved; epochs of 80 steps
         dt=0.01,
     ), 60.0
+
+
+@case
+def plastic_synapses(folder: Path) -> tuple[Network, float]:
+    draw = np.random.default_rng(13)
+    n = 2000
+    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
+    fast = STDP(learning_rate=0.05, mu_plus=0.4, mu_minus=0.9, w_max=120.0)
+    e, i = cells()
+    return Network(
+        [e, i],
+        [
+            # a row's delays are long and short, and so are what rows wait for
+            Projection(
+                e, e, FixedIndegree(20), Uniform(10.0, 60.0), Uniform(0.8, 9.0), synapse=fast
+            ),
+            Projection(
+                *(e[:200], e[50:], FixedTotalNumber(3000), 40.0, Normal(2.0, 0.4)),
+                synapse=STDP(pairing="nearest", precision="float64"),
+            ),
+            Projection(
+                *(i, e, PairwiseBernoulli(0.1), TruncatedNormal(-90.0, 20.0, -150.0, 0.0), 1.5),
+                synapse=STDP(w_max=-200.0, axonal_delay=1.0, learning_rate=0.1),
+            ),
+            Projection(e, i, edges, draw.uniform(0.0, 90.0, n), 1.2, synapse=fast),
+            Projection(i, e, FixedOutdegree(5), weight=-60.0, delay=0.9),
+        ],
+        [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],
+    ), 200.0

@@ -109,7 +109,7 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
     resumed = engine(delivery=delivery)
     own = {key: value for key, value in taken.states.items() if key[0] == "N"}
     sources = {key: value for key, value in taken.states.items() if key[0] == "S"}
-    snapshot.put(resumed, own, sources, 150, taken.spikes)
+    snapshot.put(resumed, own, sources, {}, 150, taken.spikes)
     np.testing.assert_array_equal(snapshot.take(resumed, DELAY).digests, taken.digests)
     run(resumed, 130)
     found, expected = (snapshot.take(one, DELAY) for one in (resumed, whole))

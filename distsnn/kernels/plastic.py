@@ -1,0 +1,105 @@
+"""What all rules of plasticity share: the words of a projection's table, fading, queue and ring.
+
+The synapses of a source lie in a row, as words `delay | target`, with their weights and states in
+arrays beside. Nothing happens to a row until its source spikes: then all spikes of its targets
+since are taken, each at its time, from a short history that every target keeps. A history is a
+record of `DEPTH` spikes, newest first: their steps (int32), then for every trace its values after
+them (real). Unused entries have a step long before the start, and traces of 0.
+
+A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
+it does not matter when, and how often, a row is brought up to date.
+
+Weights act through a ring of their own, whose due row is added to that of all other input.
+
+Axes: r row (source), i synapse, j spike of a history (newest first).
+"""
+
+import numpy as np
+
+from distsnn.jit import array, entry, inline, kernel
+from distsnn.kernels.delivery import DONE, GROW, find_row
+from distsnn.kernels.functions import exp, flush
+from distsnn.kernels.rows import MASK, RING, STRIDE
+
+# Words of a projection's table: the ring (kernels.rows: RING, MASK, STRIDE), then
+SPIKE_GID, SPIKE_STEP = 3, 4  # the list of spikes
+BITMAP, RANK, ROW = 5, 6, 7  # rows
+WORDS, WEIGHTS, SINCE = 8, 9, 10  # by synapse; SINCE: step of its last event, where states fade
+SOURCES, LAST, UNTIL = 11, 12, 13  # by row: traces, step of the last spike, events taken so far
+HISTORY, DEPTH, SETTLED = 14, 15, 16  # spikes up to SETTLED were taken by all rows
+TARGET_BITS, AXONAL, LEARNS, EVENTS = 17, 18, 19, 20
+FAULT_ROW, FAULT_STEP = 21, 22  # first row with a weight out of range, and when
+POST_GID, N_POST, POST_START, BLOCKS, BLOCK_BITS, CURSOR = 23, 24, 25, 26, 27, 28
+QUEUE_ROW, QUEUE_LOOP, QUEUED, QUEUE_ROOM = 29, 30, 31, 32
+TABLE_SIZE = 33
+# Words of its scalars: what turns a weight into quanta, and the largest weight.
+SCALE, LIMIT = 0, 1
+N_SCALARS = 2
+
+# The ring's own table goes on with the ring that it is added to.
+INPUT, INPUT_MASK = 3, 4
+MERGE_TABLE_SIZE = 5
+
+NEVER = -(1 << 30)
+# Factors of so many steps are looked up.
+N_FACTORS = 1 << 13
+MANY = 1 << 40
+
+
+@inline
+def faded(n, tau):
+    """Return exp(-n / tau) (float64), or 0 where it is so small that products were denormal."""
+    return flush(exp(-np.float64(n) / tau))
+
+
+@kernel
+def fill_factors(tau, factors):
+    """Fill the factors of 0, 1, ... steps with a time constant (steps)."""
+    for n in range(factors.size):
+        factors[n] = faded(n, tau)
+
+
+@entry
+def enqueue(table, scalars, first, last, step):
+    """Keep the rows of sources that spiked until the spikes have gone along their axons."""
+    gids = array(table[SPIKE_GID], last, np.uint32)
+    loops = array(table[SPIKE_STEP], last, np.int64)
+    bitmap = array(table[BITMAP], MANY, np.uint64)
+    rank = array(table[RANK], MANY, np.uint32)
+    rows = array(table[QUEUE_ROW], MANY, np.int64)
+    its_loops = array(table[QUEUE_LOOP], MANY, np.int64)
+    n = table[QUEUED]
+    if n + last - first > table[QUEUE_ROOM]:
+        return GROW
+    for i in range(first, last):
+        row = find_row(bitmap, rank, np.int64(gids[i]))
+        if row >= 0:
+            rows[n] = row
+            its_loops[n] = loops[i]
+            n += 1
+    table[QUEUED] = n
+    return DONE
+
+
+@inline
+def _merge(table, step, integer, width):
+    stride = table[STRIDE]
+    own = array(table[RING] + width * (step & table[MASK]) * stride, stride, integer)
+    row = array(table[INPUT] + width * (step & table[INPUT_MASK]) * stride, stride, integer)
+    for i in range(stride):
+        row[i] += own[i]
+        own[i] = 0
+
+
+@entry
+def merge32(table, scalars, first, last, step):
+    """Move what is due in a loop to that loop's row of input, int32."""
+    _merge(table, step, np.int32, 4)
+    return DONE
+
+
+@entry
+def merge64(table, scalars, first, last, step):
+    """Move what is due in a loop to that loop's row of input, int64."""
+    _merge(table, step, np.int64, 8)
+    return DONE

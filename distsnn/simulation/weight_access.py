@@ -1,0 +1,151 @@
+"""Weights of plastic synapses in the user's unit, on all ranks alike; learning on and off."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator, together
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.checks import check_shape
+from distsnn.network.values import ValueLike, as_value
+from distsnn.simulation.requests import gathered, value_digest
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class PlasticSynapses:
+    """The synapses of a plastic projection; their weights are read and set between runs.
+
+    Making it, reading and setting weights is collective: every rank names the same projection,
+    and gets or gives the values of all synapses, wherever these are. Synapses are in the order of
+    (source, target); several of a pair are in the order in which they were drawn or given.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    projection : str
+        The projection's name.
+
+    Attributes
+    ----------
+    sources, targets : ndarray of int64, shape (n_synapses,)
+        Gids.
+    delays : ndarray of float64, shape (n_synapses,)
+        Delays, ms.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, it is not plastic, or ranks name different ones.
+
+    Examples
+    --------
+    >>> synapses = simulation.weights("E->E")  # doctest: +SKIP
+    >>> synapses.values.mean()
+    >>> synapses.values = 0.5 * synapses.values
+    """
+
+    def __init__(self, engine: RankEngine, communicator: Communicator, projection: str) -> None:
+        self._engine, self._communicator = engine, communicator
+        self._where = f"weights of projection {projection!r}"
+        with together(communicator, "looking for synapses"):
+            self._delivery = plastic_named(engine, projection, where="weights")
+            rows = self._delivery.rows
+            sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
+            targets = engine.layout.gids(rows.targets())
+        parts = gathered(communicator, (sources, targets, rows.delays()), where=self._where)
+        sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.lexsort((targets, sources))
+        self.sources, self.targets = sources[order], targets[order]
+        self.delays: Floats = delays[order] * engine.layout.network.dt
+        sizes = [part[0].size for part in parts]
+        first = sum(sizes[: communicator.rank])
+        places = np.empty(order.size, np.int64)
+        places[order] = np.arange(order.size)
+        self._order, self._own = order, places[first : first + sizes[communicator.rank]]
+
+    @property
+    def values(self) -> Floats:
+        """Weights, in the target model's unit (a copy)."""
+        with together(self._communicator, "reading weights"):
+            delivery = self._delivery
+            delivery.sweep(self._engine.step)
+            own = delivery.sign * delivery.rows.weights.astype(np.float64)
+        joined = np.concatenate(gathered(self._communicator, own, where=self._where))
+        return joined[self._order]
+
+    @values.setter
+    def values(self, given: ValueLike) -> None:
+        with together(self._communicator, "setting weights"):
+            value = as_value(given, where=self._where)
+            if not isinstance(value, float | np.ndarray):
+                raise DescriptionError(
+                    "must be a number or an array", where=self._where, value=value
+                )
+            if isinstance(value, np.ndarray):
+                check_shape(
+                    value, self.sources.shape, where=self._where, of="one weight per synapse"
+                )
+            self._check_bound(np.broadcast_to(value, self.sources.shape))
+        gathered(self._communicator, None, value_digest(value), where=self._where)
+        delivery = self._delivery
+        delivery.sweep(self._engine.step)
+        own = value[self._own] if isinstance(value, np.ndarray) else value
+        delivery.rows.weights[:] = np.abs(own)
+
+    def _check_bound(self, values: Floats) -> None:
+        model = self._delivery.projection.plasticity
+        assert model is not None
+        bad = model.allowed.excludes(values)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise DescriptionError(
+                "out of range",
+                where=f"{self._where}, synapse {first} from gid {self.sources[first]} to gid "
+                f"{self.targets[first]}",
+                value=float(values[first]),
+                allowed=str(model.allowed),
+            )
+
+
+def set_learning(engine: RankEngine, communicator: Communicator, projection: str, on: bool) -> None:
+    """Switch a plastic projection's learning on or off, from now on. Collective.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, it is not plastic, or ranks were told different things.
+    """
+    with together(communicator, "switching learning"):
+        delivery = plastic_named(engine, projection, where="learning")
+        if not isinstance(on, bool):
+            raise DescriptionError("must be True or False", where="learning", value=on)
+    gathered(communicator, None, projection, str(on), where="learning")
+    delivery.learn(on, engine.step)
+
+
+def plastic_named(engine: RankEngine, projection: str, *, where: str) -> PlasticDelivery:
+    """Return the plastic projection of a name.
+
+    Raises
+    ------
+    DescriptionError
+        If there is none.
+    """
+    for one in engine.plastic:
+        if one.projection.name == projection:
+            return one
+    network = engine.layout.network
+    names = [one.name or "" for one in network.projections]
+    if projection not in names:
+        raise unknown("projection", str(projection), names, where=where)
+    raise DescriptionError(
+        "is not plastic",
+        where=f"{where}, projection {projection!r}",
+        allowed="a projection whose `synapse` is a model of plasticity, such as STDP",
+    )

@@ -1,0 +1,202 @@
+"""Plastic projections on one rank against lists of events, one synapse after another."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plasticity_reference as reference
+import pytest
+from decoded import layouts, scales
+
+from distsnn.engine import wiring
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.kernels.functions import exp_array
+from distsnn.network import (
+    STDP,
+    Explicit,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PairwiseBernoulli,
+    ParrotNeuron,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordState,
+    SpikeSource,
+    Uniform,
+)
+
+DT = 0.1
+RNG = np.random.default_rng(5)
+# sources with bursts of successive steps, and one that is silent at first
+KEYS = np.unique(np.concatenate([RNG.integers(0, 20 * 6000, 900), np.arange(0, 900, 20) + 3]))
+SOURCES = Population("S", 20, SpikeSource((KEYS // 20 + 1) * DT, KEYS % 20))
+TARGETS = Population("E", 70, IafPscExp(t_ref=0.2), {"V_m": Uniform(-70.0, -50.0)}, "float64")
+DRIVE = [PoissonInput(TARGETS[:60], 9000.0, 60.0), PoissonInput(TARGETS[60:], 30000.0, 60.0)]
+STEPS = 6300
+
+MODELS = {
+    "additive": STDP(mu_plus=0.0, mu_minus=0.0, learning_rate=0.05, precision="float64"),
+    "multiplicative": STDP(learning_rate=0.1, alpha=1.3, tau_minus=33.7, precision="float64"),
+    "power": STDP(mu_plus=0.4, mu_minus=0.7, learning_rate=0.1, precision="float64"),
+    "nearest": STDP(pairing="nearest", learning_rate=0.1, alpha=0.9, precision="float64"),
+    "long": STDP(tau_plus=2000.0, tau_minus=900.0, learning_rate=0.01, precision="float64"),
+    "axonal": STDP(axonal_delay=0.7, learning_rate=0.1, precision="float64"),
+    "late": STDP(axonal_delay=0.4, learning_rate=0.1, precision="float64"),
+}
+
+
+def engine(network: Network, epoch_steps: int = 5) -> RankEngine:
+    (layout,) = layouts(network, 1)
+    fine = scales(network)
+    made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+    made.connect(None, epoch_steps, made.wiring.largest_delay)
+    return made
+
+
+class Run:
+    """A run and what is known of it: spikes of all neurons, weights before and after."""
+
+    def __init__(self, network: Network, *pieces: int, sweeping: bool = False) -> None:
+        self.network = network
+        self.engine = made = engine(network)
+        self.start = [one.rows.weights.copy() for one in made.plastic]
+        self.spikes: list[npt.NDArray[np.int64]] = [np.empty((2, 0), np.int64)]
+        self.samples: list[npt.NDArray[np.float64]] = []
+        for steps in pieces:
+            made.run(steps, self.take)
+            self.samples += [one.drain()["I_syn_ex"].copy() for one in made.probes]
+            for one in made.plastic if sweeping else ():
+                one.sweep(made.step)
+        for one in made.plastic:
+            one.sweep(made.step)
+        step, gid = np.concatenate(self.spikes, axis=1)
+        self.trains = reference.trains(step, gid, network.n_neurons)
+
+    def take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        self.spikes.append(np.stack([step, gid]).astype(np.int64))
+
+    def synapses(self, index: int) -> list[tuple[int, int, int, float]]:
+        """Return source, target, delay and first weight of a projection's synapses."""
+        rows = self.engine.plastic[index].rows
+        sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
+        targets = self.engine.layout.gids(rows.targets())
+        columns = (sources, targets, rows.delays(), self.start[index])
+        return list(zip(*(one.tolist() for one in columns), strict=True))
+
+    def expected(self, index: int) -> tuple[list[float], list[list[tuple[int, float]]]]:
+        """Return each synapse's weight, and when (loop) and with which weight it acted."""
+        model = self.engine.plastic[index].projection.synapse
+        assert isinstance(model, STDP)
+        axonal = model.axonal_steps(DT)
+        weights, acted = [], []
+        for source, target, delay, weight in self.synapses(index):
+            pre, post = self.trains[source], self.trains[target]
+            its = reference.events(pre, post, axonal, delay - axonal, self.engine.step)
+            last, latched = reference.pair_stdp(model, DT, weight, its)
+            weights.append(last)
+            acted.append([(s - 1 + delay, w) for s, w in zip(pre, latched, strict=False)])
+        return weights, acted
+
+
+def learning(model: STDP, **options: Any) -> Network:
+    given = {"weight": Uniform(5.0, 95.0), "delay": Uniform(0.8, 4.0)} | options
+    return Network(
+        [SOURCES, TARGETS],
+        [Projection(SOURCES, TARGETS, PairwiseBernoulli(0.2), synapse=model, **given)],
+        DRIVE,
+        [],
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_those_of_lists_of_events(name: str) -> None:
+    run = Run(learning(MODELS[name]), 3000, 1, 299, STEPS - 3300)
+    expected, _ = run.expected(0)
+    found = run.engine.plastic[0].rows.weights
+    np.testing.assert_array_equal(found, expected)
+    changed = np.abs(found - run.start[0])
+    assert (changed > 1.0).mean() > 0.5
+    assert np.unique(found).size > 150
+
+
+def test_single_precision_is_close_to_double() -> None:
+    double = Run(learning(MODELS["power"]), STEPS)
+    single = Run(learning(dataclasses.replace(MODELS["power"], precision="float32")), STEPS)
+    assert single.engine.plastic[0].rows.weights.dtype == np.float32
+    np.testing.assert_allclose(
+        single.engine.plastic[0].rows.weights, double.engine.plastic[0].rows.weights, rtol=2e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["multiplicative", "axonal"])
+def test_reading_in_between_changes_nothing(name: str) -> None:
+    network = learning(dataclasses.replace(MODELS[name], precision="float32"))
+    whole, read = Run(network, STEPS), Run(network, *[7] * 900, sweeping=True)
+    np.testing.assert_array_equal(np.concatenate(whole.trains), np.concatenate(read.trains))
+    np.testing.assert_array_equal(
+        whole.engine.plastic[0].rows.weights, read.engine.plastic[0].rows.weights
+    )
+    assert whole.engine.plastic[0].history.depth > 8
+
+
+@pytest.mark.parametrize("name", ["power", "axonal"])
+def test_weights_act_as_they_were_after_their_source_spiked(name: str) -> None:
+    model = dataclasses.replace(MODELS[name], w_max=300.0)
+    network = dataclasses.replace(learning(model), recordings=[RecordState(TARGETS, "I_syn_ex")])
+    run = Run(network, 1000, 1000)
+    quantum = run.engine.quanta.quantum("E", "ex")
+    expected = np.zeros((STEPS, 70))
+    for (_, target, _, _), acted in zip(run.synapses(0), run.expected(0)[1], strict=True):
+        for when, weight in acted:
+            expected[when, target - 20] += np.rint(weight / quantum) * quantum
+    # what Poisson input adds comes in multiples of 60 pA, which differences leave out
+    currents = np.concatenate([np.zeros((1, 70)), *run.samples])
+    added = currents[1:] - currents[:-1] * float(exp_array(-DT / 2.0))
+    rest = (added - expected[:2000]) / 60.0
+    np.testing.assert_allclose(rest, np.rint(rest), atol=1e-6)
+    assert (expected[:2000] > 0).sum() > 1000
+
+
+def test_inhibitory_weights_given_edge_by_edge_and_parrots_that_spike_in_bursts() -> None:
+    n = 300
+    edges = Explicit(RNG.integers(0, 20, n), RNG.integers(0, 50, n))
+    parrots = Population("P", 20, ParrotNeuron())
+    model = STDP(w_max=-80.0, learning_rate=0.2, precision="float64")
+    network = Network(
+        [SOURCES, TARGETS, parrots],
+        [
+            Projection(
+                *(SOURCES, TARGETS[10:60], edges, -RNG.uniform(0.0, 80.0, n)),
+                delay=RNG.integers(1, 60, n) * DT,
+                synapse=model,
+            ),
+            Projection(SOURCES, parrots, FixedIndegree(5), weight=1.0, delay=0.2),
+            Projection(
+                *(parrots, TARGETS, FixedIndegree(3), 20.0, 1.5),
+                synapse=STDP(precision="float64", learning_rate=0.1),
+            ),
+        ],
+        DRIVE,
+        [],
+    )
+    run = Run(network, STEPS)
+    assert max(np.bincount(train).max() for train in run.trains[90:]) > 1
+    for index in (0, 1):
+        np.testing.assert_array_equal(
+            run.engine.plastic[index].rows.weights, run.expected(index)[0]
+        )
+    assert run.engine.plastic[0].rows.row_set.plan.plane == 1
+
+
+def test_weight_that_is_no_number_is_a_fault() -> None:
+    made = engine(learning(MODELS["additive"]))
+    rows = made.plastic[0].rows
+    rows.weights[5] = np.nan
+    made.run(2000, lambda step, gid: None)
+    fault = made.fault()
+    assert fault is not None
+    source, target = rows.source(5), made.layout.gids(rows.targets(slice(5, 6)))[0]
+    assert f"projection 'S->E', synapse from gid {source} to gid {target}" in fault.what

@@ -1,0 +1,159 @@
+"""Plastic synapses as the user sees them: weights read and set, learning switched, runs resumed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from thread_ranks import run as run_ranks
+
+from distsnn.comm import Communicator
+from distsnn.errors import DescriptionError
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.network import (
+    STDP,
+    Explicit,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PoissonInput,
+    Population,
+    Projection,
+    SpikeSource,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+E = Population("E", 140, IafPscExp(), {"V_m": Uniform(-70.0, -50.0)})
+S = Population("S", 70, SpikeSource(np.arange(1, 400) * 0.5, np.arange(399) * 11 % 70))
+PAIRS = Explicit([3, 3, 1, 3, 65, 1], [9, 120, 4, 9, 70, 4])
+GIVEN = [-10.0, -20.0, -30.0, -40.0, -50.0, -60.0]
+NETWORK = Network(
+    [S, E],
+    [
+        Projection(S, E, PAIRS, GIVEN, [1.0, 1.1, 1.2, 1.3, 1.4, 1.5], synapse=STDP(w_max=-90.0)),
+        Projection(E, E, FixedIndegree(9), 30.0, Uniform(1.0, 3.0), synapse=STDP(alpha=0.5)),
+        Projection(S, E, FixedIndegree(3), 50.0, 1.0, name="static"),
+    ],
+    [PoissonInput(E, 9000.0, 55.0)],
+)
+
+
+def test_weights_are_in_the_order_of_source_and_target() -> None:
+    with Simulation(NETWORK) as simulation:
+        given = simulation.weights("S->E")
+        np.testing.assert_array_equal(given.sources, [1, 1, 3, 3, 3, 65])
+        np.testing.assert_array_equal(given.targets, [74, 74, 79, 79, 190, 140])
+        np.testing.assert_allclose(given.delays, [1.2, 1.5, 1.0, 1.3, 1.1, 1.4])
+        np.testing.assert_allclose(given.values, [-30.0, -60.0, -10.0, -40.0, -20.0, -50.0])
+        drawn = simulation.weights("E->E")
+        assert drawn.values.shape == (140 * 9,)
+        np.testing.assert_array_equal(drawn.values, 30.0)
+        pairs = list(zip(drawn.sources.tolist(), drawn.targets.tolist(), strict=True))
+        assert pairs == sorted(pairs)
+
+
+def test_reading_changes_nothing_and_setting_does() -> None:
+    with Simulation(NETWORK) as one, Simulation(NETWORK) as other:
+        for _ in range(30):
+            one.run(5.0)
+            one.weights("E->E").values.sum()
+        other.run(150.0)
+        learnt = other.weights("E->E")
+        np.testing.assert_array_equal(one.weights("E->E").values, learnt.values)
+        assert np.unique(learnt.values).size > 500
+        new = np.linspace(0.0, 100.0, learnt.values.size).astype(np.float32)
+        learnt.values = new
+        np.testing.assert_array_equal(learnt.values, new)
+        other.weights("S->E").values = -7.0
+        np.testing.assert_array_equal(other.weights("S->E").values, -7.0)
+
+
+def test_without_learning_weights_stay() -> None:
+    with Simulation(NETWORK) as simulation:
+        simulation.run(60.0)
+        simulation.learning("E->E", False)
+        before = simulation.weights("E->E").values
+        simulation.run(60.0)
+        synapses = simulation.weights("E->E")
+        np.testing.assert_array_equal(synapses.values, before)
+        simulation.learning("E->E", True)
+        np.testing.assert_array_equal(synapses.values, before)
+        simulation.run(60.0)
+        assert (synapses.values != before).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("E->A", 1.0, "unknown projection 'E->A'; allowed: E->E, S->E, static; did you"),
+        ("static", 1.0, "is not plastic"),
+        ("S->E", 1.0, "synapse 0 from gid 1 to gid 74: out of range; given 1.0; allowed: >= -90"),
+        ("S->E", [-1.0, -2.0, -3.0, -91.0, -4.0, -5.0], "synapse 3 from gid 3 to gid 79"),
+        ("S->E", [-1.0], "array of the wrong shape"),
+        ("E->E", np.nan, "out of range; given nan"),
+        ("E->E", Uniform(0.0, 1.0), "must be a number or an array"),
+    ],
+)
+def test_errors_name_the_place(name: str, value: object, message: str) -> None:
+    with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError) as caught:
+        simulation.weights(name).values = value  # type: ignore[assignment]
+    assert message in str(caught.value)
+
+
+def test_switch_must_be_one() -> None:
+    with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match="True or False"):
+        simulation.learning("E->E", 1)  # type: ignore[arg-type]
+
+
+def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
+    simulation = Simulation(NETWORK, communicator=ranks, heartbeat=np.inf)
+    synapses = simulation.weights("E->E")
+    synapses.values = np.linspace(0.0, 100.0, synapses.sources.size)
+    return [synapses.sources, synapses.targets, synapses.delays, synapses.values]
+
+
+def test_synapses_are_the_same_on_all_ranks() -> None:
+    (alone,), _ = run_ranks(1, _on_ranks)
+    found, _ = run_ranks(3, _on_ranks)
+    for one in found:
+        for expected, values in zip(alone, one, strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    network = Network(
+        NETWORK.populations,
+        [
+            *NETWORK.projections[:2],
+            Projection(
+                *(E, E, FixedIndegree(9), 30.0, Uniform(2.0, 9.0)),
+                synapse=STDP(axonal_delay=1.5, learning_rate=0.1),
+                name="axonal",
+            ),
+        ],
+        NETWORK.stimuli,
+    )
+
+    def end(simulation: Simulation, store: Path) -> list[np.ndarray]:
+        simulation.learning("axonal", True)
+        simulation.run(70.3)
+        simulation.save(store)
+        return [simulation.weights(one.name or "").values for one in network.projections]
+
+    with Simulation(network) as simulation:
+        simulation.run(50.0)
+        simulation.learning("axonal", False)
+        simulation.run(30.7)
+        simulation.save(tmp_path / "middle.zarr")
+        whole = end(simulation, tmp_path / "whole.zarr")
+    with Simulation.restore(tmp_path / "middle.zarr") as simulation:
+        assert [one.learns for one in simulation._engine.plastic] == [True, True, False]
+        resumed = end(simulation, tmp_path / "resumed.zarr")
+    for expected, values in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(values, expected)
+    digests = [
+        Generation.open(store, generations(store)[0]).about["digest"]
+        for store in (tmp_path / "whole.zarr", tmp_path / "resumed.zarr")
+    ]
+    assert digests[0] == digests[1]
