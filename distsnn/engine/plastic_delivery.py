@@ -47,11 +47,6 @@ class SpikeLists:
     state: npt.NDArray[np.int64]
 
 
-def kernel_name(model: PlasticSynapse) -> str:
-    """Return the import name of a model's kernel module."""
-    return model.kernel or f"distsnn.kernels.plasticity.{model.name}"
-
-
 class PlasticDelivery:
     """A plastic projection in action.
 
@@ -109,10 +104,10 @@ class PlasticDelivery:
         model = one.plasticity
         assert model is not None
         self.sign = model.sign
-        self.rule = rule_kernel(kernel_name(model))
+        self.rule = rule_kernel(model.kernel_module)
         constants = self.rule.constants(_parameters(model), network.dt)
         self._variant = PlasticVariant(
-            kernel_name(model),
+            model.kernel_module,
             model.precision,
             plan.word_bits,
             ring.bits,
