@@ -57,7 +57,7 @@ def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse):
         return rule_of(model.model)
-    return model.kernel or f"distsnn.kernels.plasticity.{model.name}"
+    return model.kernel_module
 
 
 class PlasticDelivery:
@@ -122,10 +122,11 @@ class PlasticDelivery:
         model = one.plasticity
         assert model is not None
         self.sign = model.sign
-        self.rule = rule_kernel(kernel_name(model))
+        kernel = kernel_name(model)
+        self.rule = rule_kernel(kernel)
         constants = self.rule.constants(synapse_parameters(layout, rows, seed), network.dt)
         self._variant = PlasticVariant(
-            kernel_name(model),
+            kernel,
             model.precision,
             plan.word_bits,
             ring.bits,

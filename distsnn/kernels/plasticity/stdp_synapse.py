@@ -3,7 +3,7 @@
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded_power
+from distsnn.kernels.functions import bounded, bounded_power
 
 SOURCE, TARGET, STATES = ("x",), ("y",), ()
 DECAYS = {"x": "tau_plus", "y": "tau_minus"}
@@ -16,8 +16,6 @@ CONSTANTS = {
     "mu_minus": "real",
     "w_max": "real",
     "kept": "real",  # of a trace at the next spike: 1, or 0 where only the nearest counts
-    "zero": "real",
-    "one": "real",
 }
 
 
@@ -33,32 +31,30 @@ def constants(parameters, dt):
         "mu_minus": p["mu_minus"],
         "w_max": p["w_max"],
         "kept": np.asarray(1.0 if p["pairing"] == "all_to_all" else 0.0),
-        "zero": np.zeros(()),
-        "one": np.ones(()),
     }
 
 
 @inline
-def source_spike(x, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def source_spike(x, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the source's trace after a spike."""
-    return (x * kept + one,)
+    return (x * kept + type(x)(1),)
 
 
 @inline
-def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the target's trace after a spike."""
-    return (y * kept + one,)
+    return (y * kept + type(y)(1),)
 
 
 @inline
-def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the target."""
-    share = w / w_max
-    return (min(share + up * bounded_power(one - share, mu_plus) * x, one) * w_max,)
+    share, one = w / w_max, type(w)(1)
+    return (bounded(share + up * bounded_power(one - share, mu_plus) * x, one) * w_max,)
 
 
 @inline
-def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the source."""
-    share = w / w_max
-    return (max(share - down * bounded_power(share, mu_minus) * y, zero) * w_max,)
+    share, one = w / w_max, type(w)(1)
+    return (bounded(share - down * bounded_power(share, mu_minus) * y, one) * w_max,)
