@@ -33,7 +33,7 @@ from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.spike_counts import RateCeiling, Recorded, SpikeCounts
-from distsnn.simulation.state_access import NeuronStates
+from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.units import counted
 
 
@@ -305,6 +305,10 @@ class Simulation:
             If there are no such neurons, or ranks name different ones.
         """
         return NeuronStates(self._engine, self._communicator, target)
+
+    def synapses(self, projection: str) -> dict[str, npt.NDArray[np.float64]]:
+        """Return what a named projection's synapse model knows (`synapse_states`). Collective."""
+        return synapse_states(self._engine, self._communicator, projection)
 
     def run(self, time_ms: float) -> None:
         """Simulate some more time. Collective.

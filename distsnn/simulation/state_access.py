@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, agreed, together
-from distsnn.engine import neuron_states
+from distsnn.engine import neuron_states, source_states
 from distsnn.engine.populations import Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown
@@ -139,6 +139,37 @@ class NeuronStates:
                 )
                 raise agreed(error)
         return [part for _, part in found]
+
+
+def synapse_states(
+    engine: RankEngine, communicator: Communicator, projection: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the state variables of a projection's synapse model, between two runs. Collective.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    projection : str
+        Its name, such as ``"E->I"``.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n_sources,)
+        By variable, after each source's last spike; on every rank.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, or it has no synapse model.
+    """
+    with together(communicator, "looking for a projection"):
+        own = engine.latest(projection)
+    sources, records = map(np.concatenate, zip(*communicator.allgather(own), strict=True))
+    ordered = records[np.argsort(sources)]
+    return {name: ordered[:, column].copy() for name, column in source_states.STATES.items()}
 
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:
