@@ -1,8 +1,13 @@
 """For kernels' benchmarks: times per element, told at the end as pytest-benchmark has no column."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+# the models written as equations are those of the tests
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 LINES = pytest.StashKey[list[tuple[str, str, float]]]()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from kernel_setup import SEED, Spikes, layout_of, poisson_loops, update_loops
+from own_models import ADEX_ROSENBROCK, IZHIKEVICH, LIF
 
 from distsnn import jit
 from distsnn.counter_rng import GOLDEN, mix
@@ -19,20 +20,19 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
-    IafPscDelta,
-    IafPscExp,
     IafPscExpShared,
     Network,
     Neuron,
-    NeuronModel,
     Normal,
     PairwiseBernoulli,
     Population,
     Projection,
     Rule,
+    model_named,
 )
 from distsnn.network.populations import Precision
 from distsnn.network.quanta import quanta
+from distsnn.network.registry import model_names
 
 pytest.importorskip("pytest_benchmark", reason="needs pip install 'distsnn[bench]'")
 
@@ -41,48 +41,50 @@ LOOPS = 100
 VALUES = 100_000
 
 Value = float | Normal
-# The equations of IafPscExp.
-OWN_LIF = NeuronModel(
-    """
-    dV_m/dt = -(V_m - E_L)/tau_m + (I_ex + I_in + I_e + I_stim)/C_m : mV
-    dI_ex/dt = -I_ex/tau_syn : pA
-    dI_in/dt = -I_in/tau_syn : pA
-    """,
-    threshold="V_m >= V_th",
-    reset="V_m = V_reset",
-    refractory="t_ref",
-    receptors={"ex": "I_ex", "in": "I_in"},
-    parameters={
-        "C_m": (250.0, "pF"),
-        "tau_m": (10.0, "ms"),
-        "tau_syn": (2.0, "ms"),
-        "t_ref": (2.0, "ms"),
-        "E_L": (-70.0, "mV"),
-        "V_reset": (-70.0, "mV"),
-        "V_th": (-55.0, "mV"),
-        "I_e": (0.0, "pA"),
-    },
-    initial={"V_m": "E_L"},
-    name="OwnLif",
-).neuron
+# Models written as equations, after the built-in ones that they are.
+OWN = {
+    "iaf_psc_exp": LIF,
+    "aeif_cond_exp": ADEX_ROSENBROCK,
+    "izhikevich": IZHIKEVICH,
+}
+# For some 10 spikes/s without input; by other means than 380 pA for some.
+DRIVEN: dict[str, dict[str, float]] = {
+    "aeif_cond_exp": {"I_e": 700.0},
+    "aeif_psc_exp": {"I_e": 700.0},
+    "hh_cond_exp_traub": {"I_e": 100.0},
+    "iaf_cond_alpha": {"I_e": 270.0},
+    "iaf_cond_exp": {"I_e": 270.0},
+    "izhikevich": {"I_e": 5.0},
+    "parrot_neuron": {},
+    "poisson_neuron": {"rate": 10.0},
+}
+MODELS = [name for name in model_names() if name != "spike_source"]
 
 Measure = Callable[[Callable[[], object], int, str], None]
 
 
-@pytest.mark.parametrize("constants", ["shared", "own"])
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "model", [IafPscExpShared, IafPscExp, IafPscDelta, OWN_LIF], ids=lambda model: model.__name__
-)
-def test_update(
-    measure: Measure, model: type[Neuron], precision: Precision, constants: str
-) -> None:
-    """Neurons that fire at some 10 spikes/s, without input."""
-    tau_m = 10.0 if constants == "shared" else np.linspace(9.0, 11.0, NEURONS)
-    neuron = model(tau_m=tau_m, I_e=380.0)
-    initial = {"V_m": Normal(-60.0, 3.0)}
-    loops = update_loops(Population("N", NEURONS, neuron, initial, precision))
+def time_update(measure: Measure, neuron: Neuron, precision: Precision) -> None:
+    """Measure neurons that fire at some 10 spikes/s, without input."""
+    start = {"V_m": Normal(-60.0, 3.0)} if "V_m" in neuron.states else {}
+    loops = update_loops(Population("N", NEURONS, neuron, start, precision))
     measure(lambda: loops.run(LOOPS), NEURONS * LOOPS, "neuron and step")
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", [*MODELS, *(f"own {name}" for name in OWN)])
+def test_update(measure: Measure, model: str, precision: Precision) -> None:
+    """All models; those written as equations beside the built-in ones that they are."""
+    name = model.removeprefix("own ")
+    made = model_named(name) if name == model else OWN[name]
+    time_update(measure, made(**DRIVEN.get(name, {"I_e": 380.0})), precision)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("model", ["iaf_psc_delta", "iaf_psc_exp", "iaf_psc_exp_shared"])
+def test_update_own_constants(measure: Measure, model: str, precision: Precision) -> None:
+    """A membrane time constant for each neuron."""
+    tau_m = np.linspace(9.0, 11.0, NEURONS)
+    time_update(measure, model_named(model)(tau_m=tau_m, I_e=380.0), precision)
 
 
 @pytest.mark.parametrize("mean", [0.16, 1.6, 16.0])

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from distsnn.network import NeuronModel
 
 LIF = NeuronModel(
@@ -173,3 +176,22 @@ THREE_RECEPTORS = NeuronModel(
     method="rosenbrock",
     name="own_three_receptors",
 )
+
+DT = 0.1  # ms
+# Constant currents at which they fire, pA; 500 for the others.
+DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
+
+
+def given_values(
+    model: NeuronModel, n: int | None, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return parameters at which a model fires, own ones for each of n neurons."""
+    rng = np.random.default_rng(seed)
+    found = {name: np.asarray(spec[0], float) for name, spec in model.parameters.items()}
+    found["I_e"] = np.asarray(DRIVE.get(model.name, 500.0))
+    if n is None:
+        return found
+    spread = {name: value * rng.uniform(0.97, 1.03, n) for name, value in found.items()}
+    if "t_ref" in spread:
+        spread["t_ref"] = np.rint(spread["t_ref"] / DT) * DT
+    return spread

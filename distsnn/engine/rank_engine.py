@@ -31,6 +31,7 @@ from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.wiring import Wiring
+from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import Quanta
 
@@ -305,6 +306,24 @@ class RankEngine:
         """Return this rank's spikes of the last `reach` steps, with all before them settled."""
         self._settle(self.step - reach)
         return self._history.kept()
+
+    def latest(self, projection: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return a projection's sources on this rank, and their records after all spikes so far.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such projection with a synapse model.
+        """
+        known = {one.projection.name: one for one in self.settled}
+        if projection not in known:
+            raise unknown(
+                "projection with a synapse model", str(projection), known, where="synapses"
+            )
+        one = known[projection]
+        first, stop = one.projection.pre.start, one.projection.pre.stop
+        own = (one.neurons >= first) & (one.neurons < stop)
+        return one.neurons[own] - first, one.latest(*self._history.kept())[own]
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
         """Enter the compiled loop until it is done, or has spikes that must be taken."""

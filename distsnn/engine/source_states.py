@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Named = Mapping[tuple[str, str], npt.NDArray[np.float64]]
 
-_STATES = {"x": kernels.X, "u": kernels.U, "last": kernels.LAST}
+STATES = {"x": kernels.X, "u": kernels.U, "last": kernels.LAST}
 
 
 class SourceStates:
@@ -64,11 +64,11 @@ class SourceStates:
         self.records[:, kernels.TAU_REC] = tau_rec / network.dt
         self.records[:, kernels.TAU_FAC] = tau_fac / network.dt
         for name, state in model.states.items():
-            self.records[:, _STATES[name]] = state.default
+            self.records[:, STATES[name]] = state.default
 
     def put(self, saved: Named) -> None:
         """Set all states to saved ones, those of all neurons of the population."""
-        for name, column in _STATES.items():
+        for name, column in STATES.items():
             self.records[:, column] = saved[saved_name(self.projection, name)][self.neurons]
 
 
@@ -99,12 +99,19 @@ class SettledStates(SourceStates):
         slots = self.layout.local(self.population, neuron[mine])
         kernels.advance(self.records, slots - self.layout.first[self.population], step[mine])
 
+    def latest(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> Floats:
+        """Return records that know of these spikes too; they do not become settled by that."""
+        settled = self.records.copy()
+        self.settle(step, gid)
+        found, self.records = self.records, settled
+        return found
+
     def saved(self) -> dict[tuple[str, str], Floats]:
         """Return what is saved, neurons in the order of the rank's blocks."""
         real = self.neurons >= 0
         return {
             saved_name(self.projection, name): self.records[real, column]
-            for name, column in _STATES.items()
+            for name, column in STATES.items()
         }
 
 
@@ -125,7 +132,7 @@ def settled(layout: Layout, seed: int) -> list[SettledStates]:
 
 def saved_names(network: Network) -> list[tuple[str, str]]:
     """Return what is saved of all synapse models: population of the sources and variable."""
-    return [saved_name(one, name) for _, one in _scaled(network) for name in _STATES]
+    return [saved_name(one, name) for _, one in _scaled(network) for name in STATES]
 
 
 def saved_name(one: Projection, variable: str) -> tuple[str, str]:

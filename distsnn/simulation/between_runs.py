@@ -10,7 +10,7 @@ from distsnn.network.values import ValueLike
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
-from distsnn.simulation.state_access import NeuronStates
+from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
 
 
@@ -36,6 +36,10 @@ class BetweenRuns:
             If there are no such neurons, or ranks name different ones.
         """
         return NeuronStates(self._engine, self._communicator, target)
+
+    def synapses(self, projection: str) -> dict[str, npt.NDArray[np.float64]]:
+        """Return what a named projection's synapse model knows (`synapse_states`). Collective."""
+        return synapse_states(self._engine, self._communicator, projection)
 
     def spikes(self, target: Target) -> Spikes:
         """Return the spikes of some neurons in the last run, recorded or not. Collective.

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, answers, together
-from distsnn.engine import neuron_states
+from distsnn.engine import neuron_states, source_states
 from distsnn.engine.populations import Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
@@ -130,6 +130,37 @@ class NeuronStates:
         known = self._neurons.population.model.states
         if not isinstance(variable, str) or variable not in known:
             raise unknown("state variable", str(variable), known, where=self._where)
+
+
+def synapse_states(
+    engine: RankEngine, communicator: Communicator, projection: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the state variables of a projection's synapse model, between two runs. Collective.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    projection : str
+        Its name, such as ``"E->I"``.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n_sources,)
+        By variable, after each source's last spike; on every rank.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, or it has no synapse model.
+    """
+    with together(communicator, "looking for a projection"):
+        own = engine.latest(projection)
+    sources, records = map(np.concatenate, zip(*communicator.allgather(own), strict=True))
+    ordered = records[np.argsort(sources)]
+    return {name: ordered[:, column].copy() for name, column in source_states.STATES.items()}
 
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:

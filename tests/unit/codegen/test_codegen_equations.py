@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kernel_calls import NeuronCall
-from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF, THREE_RECEPTORS
-from scipy.integrate import solve_ivp
+from own_models import ADEX, COBA, DRIVE, DT, IZHIKEVICH, LIF, given_values
 from scipy.linalg import expm
-from scipy.optimize import brentq
 
 from distsnn.codegen.equations import kernel_of, kernel_text
 from distsnn.codegen.update import neuron_kernel
@@ -25,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 States = dict[str, Floats]
 Slopes = Callable[[States, dict[str, Floats], Floats], States]
 
-DT = 0.1
 PIPED: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 
 
@@ -170,20 +167,7 @@ MODELS = {
     "coba": COBA,
     "coba, exponential euler": replace(COBA, method="exponential_euler", substeps=2),
 }
-DRIVE = {"own_adex": 1500.0, "own_izhikevich": 10.0, "own_coba": 120.0}
 WEIGHTS = {"own_adex": 30, "own_izhikevich": 3, "own_coba": 6}
-
-
-def _parameters(model: NeuronModel, n: int | None, seed: int) -> dict[str, Floats]:
-    rng = np.random.default_rng(seed)
-    found = {name: np.asarray(spec[0], float) for name, spec in model.parameters.items()}
-    found["I_e"] = np.asarray(DRIVE.get(model.name, 500.0))
-    if n is None:
-        return found
-    spread = {name: value * rng.uniform(0.97, 1.03, n) for name, value in found.items()}
-    if "t_ref" in spread:
-        spread["t_ref"] = np.rint(spread["t_ref"] / DT) * DT
-    return spread
 
 
 def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
@@ -198,7 +182,7 @@ def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
 def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
     model, n = MODELS[name], 70
     rng = np.random.default_rng(3)
-    p = _parameters(model, n if per_neuron else None, 4)
+    p = given_values(model, n if per_neuron else None, 4)
     one = NeuronCall(
         kernel_of(model), p, n, current=True, quanta=dict.fromkeys(model.receptors, 0.25)
     )
@@ -231,171 +215,6 @@ def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
         if model.refractory:
             np.testing.assert_array_equal(one.states["refractory"][:n], reference.refractory)
     assert total > n
-
-
-@pytest.mark.parametrize(("precision", "per_neuron"), [("float32", False), ("float64", True)])
-def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> None:
-    n, rng = 200, np.random.default_rng(5)
-    p = _parameters(LIF, n if per_neuron else None, 6)
-    built_in = NeuronCall("iaf_psc_exp", p, n, precision=precision, current=True)
-    own = NeuronCall(kernel_of(LIF), p, n, precision=precision, current=True)
-    total = 0
-    for k in range(1500):
-        for a, b in zip(built_in.rows.values(), own.rows.values(), strict=True):
-            a[0, :n] = b[0, :n] = rng.integers(-300, 500, n) * (rng.random(n) < 0.1)
-        built_in.current[:n] = own.current[:n] = rng.normal(0.0, 50.0, n)
-        gids = built_in.step(k)
-        np.testing.assert_array_equal(own.step(k), gids)
-        total += gids.size
-    assert total > 5 * n
-    atol = 1e-3 if precision == "float32" else 1e-9
-    for name, values in built_in.states.items():
-        np.testing.assert_allclose(own.states[name], values, rtol=0, atol=atol)
-
-
-def _spike_steps(one: NeuronCall, current: Floats, loops: int) -> dict[int, list[int]]:
-    """Return the steps of each neuron's spikes under a constant current."""
-    one.current[: current.size] = current
-    found: dict[int, list[int]] = {k: [] for k in range(current.size)}
-    for loop in range(loops):
-        for gid in one.step(loop):
-            found[int(gid)].append(loop)
-    return found
-
-
-def test_an_own_izhikevich_is_the_built_in_one() -> None:
-    n, rng = 200, np.random.default_rng(7)
-    p = _parameters(IZHIKEVICH, n, 8)
-    rest = {"V_min": np.asarray(-1e30), "consistent_integration": np.ones(())}
-    quanta = {"delta": 0.25}
-    built_in = NeuronCall("izhikevich", p | rest, n, current=True, quanta=quanta)
-    own = NeuronCall(kernel_of(IZHIKEVICH), p, n, current=True, quanta=quanta)
-    for one in (built_in, own):
-        one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
-    total = 0
-    for k in range(2000):
-        weights = rng.integers(-8, 12, n) * (rng.random(n) < 0.1)
-        for one in (built_in, own):
-            one.rows["delta"][0, :n] = weights
-        gids = built_in.step(k)
-        np.testing.assert_array_equal(own.step(k), gids)
-        total += gids.size
-        # what is left of rounding must not grow into a spike's step
-        for name, values in own.states.items():
-            np.testing.assert_allclose(values, built_in.states[name], rtol=1e-10, atol=1e-10)
-            values[:] = built_in.states[name]
-    assert total > 3 * n
-
-
-def test_an_own_adaptive_neuron_spikes_as_the_built_in_one() -> None:
-    # Runge-Kutta of order 4 and the built-in's implicit rule: the same where both have converged
-    current = np.linspace(600.0, 2500.0, 30)
-    shared = {name: np.asarray(float(spec[0])) for name, spec in ADEX.parameters.items()}
-    built_in = NeuronCall(
-        "aeif_cond_exp", shared | {"substeps": np.asarray(50.0)}, 64, current=True
-    )
-    model = replace(ADEX, method="auto", substeps=50)
-    own = NeuronCall(kernel_of(model), shared, 64, current=True)
-    expected, found = (_spike_steps(one, current, 2000) for one in (built_in, own))
-    assert sum(map(len, expected.values())) > 200
-    for neuron, steps in expected.items():
-        assert len(found[neuron]) == len(steps)
-        np.testing.assert_allclose(found[neuron], steps, rtol=0, atol=1)
-
-
-def _with_currents(model: NeuronModel) -> NeuronModel:
-    """Return the adaptive neuron with synaptic currents in place of conductances."""
-    equations = model.equations.replace("g_ex*(E_ex - V_m) + g_in*(E_in - V_m)", "g_ex - g_in")
-    equations = equations.replace("nS", "pA").replace("g_ex", "I_syn_ex")
-    receptors = {"ex": "I_syn_ex", "in": "-I_syn_in"}
-    equations = equations.replace("g_in", "I_syn_in")
-    return replace(model, equations=equations, receptors=receptors)
-
-
-@pytest.mark.parametrize("substeps", [1, 3])
-@pytest.mark.parametrize("built_in", ["aeif_cond_exp", "aeif_psc_exp"])
-def test_an_own_adaptive_neuron_has_the_built_in_ones_spikes(built_in: str, substeps: int) -> None:
-    model = replace(ADEX_ROSENBROCK, substeps=substeps)
-    model = _with_currents(model) if built_in == "aeif_psc_exp" else model
-    n, rng = 100, np.random.default_rng(9)
-    p = _parameters(model, n, 10) | {"t_ref": np.full(n, 1.0), "I_e": np.linspace(700.0, 2000.0, n)}
-    quanta = {"ex": 0.25, "in": 0.25}
-    given = {"current": True, "quanta": quanta}
-    theirs = NeuronCall(built_in, p | {"substeps": np.asarray(float(substeps))}, n, **given)
-    ours = NeuronCall(kernel_of(model), p, n, **given)
-    total = 0
-    for k in range(4000):
-        weights = {name: rng.integers(0, 60, n) * (rng.random(n) < 0.1) for name in quanta}
-        current = rng.normal(0.0, 200.0, n)
-        for one in (theirs, ours):
-            one.rows["ex"][0, :n], one.rows["in"][0, :n] = weights["ex"], -weights["in"]
-            one.current[:n] = current
-        gids = theirs.step(k)
-        np.testing.assert_array_equal(ours.step(k), gids)
-        total += gids.size
-    assert total > 500
-    for name, values in theirs.states.items():
-        np.testing.assert_allclose(ours.states[name], values, rtol=1e-7, atol=1e-7, err_msg=name)
-
-
-def test_rosenbrocks_method_is_of_order_2_with_any_function() -> None:
-    # a slope of J that was wrong would leave order 1
-    model = NeuronModel(
-        """
-        a = clip(x, -9, 9) - abs(y) + min(x, 4*y, 9) + max(y, -x) : 1
-        b = where(x > y, log(x + 3)*(y + 2)**1.5, y) + x**y + exprel(-x) : 1
-        dx/dt = (b - x**3 + s + I_stim/pA)/ms : 1
-        dy/dt = (sqrt(x + 1) - a*y/5 - x**0.5/(1 + y**2) + exp(-x))/ms : 1
-        dz/dt = (x*y - 30*z)/ms : 1
-        ds/dt = -s/tau : 1
-        """,
-        parameters={"tau": (1.0, "ms")},
-        initial={"x": 1.2, "y": 0.3, "z": 0.5, "s": 0.7},
-        method="rosenbrock",
-    )
-    assert model.scheme == "exact: s; rosenbrock: x, y, z"
-
-    def slopes(_: float, values: Floats) -> list[float]:
-        x, y, z, s = values
-        a = x - y + min(x, 4 * y) + max(y, -x)
-        b = (np.log(x + 3) * (y + 2) ** 1.5 if x > y else y) + x**y
-        b += -np.expm1(-x) / x
-        dx = b - x**3 + s + 0.5
-        dy = np.sqrt(x + 1) - a * y / 5 - np.sqrt(x) / (1 + y * y) + np.exp(-x)
-        return [dx, dy, x * y - 30 * z, -s]
-
-    start = [model.initial[name] for name in "xyzs"]
-    exact = solve_ivp(slopes, (0.0, 2.0), start, rtol=1e-11, atol=1e-11, max_step=0.01).y[:, -1]
-    errors = []
-    for steps in (40, 80, 160, 320):
-        one = NeuronCall(kernel_of(model), {"tau": np.ones(())}, 64, dt=2.0 / steps, current=True)
-        one.current[:] = 0.5
-        for name, value in zip("xyzs", start, strict=True):
-            one.states[name][:] = value
-        for k in range(steps):
-            one.step(k)
-        errors.append(np.array([one.states[name][0] for name in "xyzs"]) - exact)
-    assert np.abs(errors[-1]).max() < 1e-3
-    np.testing.assert_allclose(errors[-1][3], 0.0, atol=1e-11)
-    ratios = np.abs(np.divide(errors[:-1], errors[1:]))[1:, :3]
-    assert np.all((ratios > 3.5) & (ratios < 4.5)), ratios
-
-
-def test_what_explodes_within_a_part_is_infinite_and_others_see_it_rest() -> None:
-    model = NeuronModel(
-        "dx/dt = x**2/ms : 1\ndy/dt = (x - y)/ms : 1",
-        threshold="x > 1e9",
-        reset="x = 0",
-        method="rosenbrock",
-    )
-    one = NeuronCall(kernel_of(model), {}, 64)
-    # 2 h x is 0.9, 1.1 and, where x falls, limited
-    one.states["x"][:3] = 4.5, 5.5, -9.0
-    one.states["y"][:3] = 1.0
-    assert one.step(0).tolist() == [1]
-    assert one.states["x"][:2].tolist() == [pytest.approx(4.5 + 2.025 / 0.55), 0.0]
-    assert one.states["x"][2] == pytest.approx(-9.0 + 8.1 / 1.9)
-    assert one.states["y"][1] == pytest.approx(1.0 + 0.1 * 4.5 / 1.05)
 
 
 def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
@@ -433,28 +252,6 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
         assert one.states["V_m"][0] == pytest.approx(x[0], rel=1e-12)
         assert one.states["w"][0] == pytest.approx(x[1], rel=1e-12)
     assert spikes >= 5
-
-
-@pytest.mark.parametrize(("receptor", "reversal"), [("ampa", 0.0), ("nmda", 0.0), ("gaba", -80.0)])
-def test_receptors_pull_towards_their_reversal_potentials(receptor: str, reversal: float) -> None:
-    taus = {name: np.asarray(1e12) for name in ("tau_ampa", "tau_nmda", "tau_gaba")}
-    p = (
-        _parameters(THREE_RECEPTORS, None, 0)
-        | taus
-        | {"I_e": np.zeros(()), "V_th": np.asarray(9.0)}
-    )
-    one = NeuronCall(kernel_of(THREE_RECEPTORS), p, 64)
-    one.rows[receptor][0, 0] = 6
-    for k in range(3000):
-        one.step(k)
-
-    def balance(v: float) -> float:
-        gate = 1.0 / (1.0 + np.exp(-0.062 * v) / 3.57) if receptor == "nmda" else 1.0
-        return 10.0 * (-65.0 - v) + 6.0 * gate * (reversal - v)
-
-    assert one.states[f"g_{receptor}"][0] == pytest.approx(6.0, rel=1e-6)
-    assert one.states["V_m"][0] - 65.0 == pytest.approx(brentq(balance, -90.0, 9.0), rel=1e-6)
-    assert not one.states["V_m"][1:].any()
 
 
 def test_states_may_have_names_that_kernels_use_themselves() -> None:
@@ -539,7 +336,7 @@ def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("model", [LIF, COBA], ids=["lif", "coba"])
 def test_silent_neurons_end_at_zero_not_on_denormals(model: NeuronModel, precision: str) -> None:
-    values = _parameters(model, None, 0) | {"I_e": np.zeros(())}
+    values = given_values(model, None, 0) | {"I_e": np.zeros(())}
     one = NeuronCall(kernel_of(model), values, 64, precision=precision)
     one.states["V_m"][:] = 3.0
     for row in one.rows.values():

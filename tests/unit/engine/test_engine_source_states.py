@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import thread_ranks
 from decoded import layouts, scales
 
+from distsnn.comm import Communicator
 from distsnn.engine import snapshot, wiring
 from distsnn.engine.history import History
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.source_states import SettledStates, saved_names
+from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import (
     AllToAll,
@@ -21,6 +24,8 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
+from distsnn.simulation import Simulation
+from distsnn.simulation.state_access import synapse_states
 
 DT, DELAY, SIZE = 0.1, 25, 200
 RNG = np.random.default_rng(4)
@@ -98,6 +103,34 @@ def test_what_is_saved_is_from_before_the_spikes_in_flight(pieces: tuple[int, ..
     # and once more, with nothing run in between
     again = snapshot.take(made, DELAY)
     np.testing.assert_array_equal(again.digests, taken.digests)
+
+
+def test_states_can_be_read_between_two_runs() -> None:
+    with Simulation(NETWORK, seed=3) as simulation:
+        for time, step in ((0.0, 0), (11.1, 111), (11.9, 230)):
+            simulation.run(time)
+            for _ in range(2):
+                found = simulation.synapses("S[50:170]->N")
+                for variable, expected in settled_at(step).items():
+                    np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
+        with pytest.raises(DescriptionError, match="synapses: unknown projection with a synapse"):
+            simulation.synapses("S->N")
+
+
+def test_all_ranks_read_the_states_of_all_sources() -> None:
+    fine, engines = scales(NETWORK), []
+    for layout in layouts(NETWORK, 3):
+        engines.append(RankEngine(layout, fine, wiring.build(layout, fine, 3), 3))
+        mine = layout.local(0, NEURONS) >= 0
+        engines[-1].settled[0].settle(STEPS[mine].astype(np.int32), NEURONS[mine])
+
+    def work(communicator: Communicator) -> dict[str, np.ndarray]:
+        return synapse_states(engines[communicator.rank], communicator, "S[50:170]->N")
+
+    results, _ = thread_ranks.run(3, work)
+    for found in results:
+        for variable, expected in settled_at(STEPS.max()).items():
+            np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
