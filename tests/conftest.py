@@ -1,4 +1,4 @@
-"""For all tests: one thread a process, and no skip without a reason.
+"""For all tests: one thread a process, what is timed alone, and no skip without a reason.
 
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
@@ -13,6 +13,13 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 _unexplained: list[str] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    # Tests that run when their mark is asked for are timed, or fill the machine by themselves.
+    if not config.option.markexpr.startswith("not "):
+        config.option.numprocesses = 0
 
 
 def pytest_runtest_logreport(report: pytest.TestReport | pytest.CollectReport) -> None:
