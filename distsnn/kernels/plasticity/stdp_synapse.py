@@ -10,7 +10,7 @@ DECAYS = {"x": "tau_plus", "y": "tau_minus"}
 CONSTANTS = {
     "tau_plus": "real",
     "tau_minus": "real",
-    "up": "real",  # steps of the weight's share of its bound
+    "up": "real",
     "down": "real",
     "mu_plus": "real",
     "mu_minus": "real",
@@ -25,8 +25,8 @@ def constants(parameters, dt):
     return {
         "tau_plus": p["tau_plus"] / dt,
         "tau_minus": p["tau_minus"] / dt,
-        "up": p["learning_rate"],
-        "down": p["learning_rate"] * p["alpha"],
+        "up": p["learning_rate"] * p["w_max"],
+        "down": p["learning_rate"] * p["alpha"] * p["w_max"],
         "mu_plus": p["mu_plus"],
         "mu_minus": p["mu_minus"],
         "w_max": p["w_max"],
@@ -49,12 +49,10 @@ def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kep
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the target."""
-    share, one = w / w_max, type(w)(1)
-    return (bounded(share + up * bounded_power(one - share, mu_plus) * x, one) * w_max,)
+    return (bounded(w + up * bounded_power(type(w)(1) - w / w_max, mu_plus) * x, w_max),)
 
 
 @inline
 def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the source."""
-    share, one = w / w_max, type(w)(1)
-    return (bounded(share - down * bounded_power(share, mu_minus) * y, one) * w_max,)
+    return (bounded(w - down * bounded_power(w / w_max, mu_minus) * y, w_max),)

@@ -18,7 +18,7 @@ SOURCE = ("x",)
 TARGET = ("y",)
 STATES = ()
 DECAYS = {"x": "tau", "y": "tau"}
-CONSTANTS = {"tau": "real", "eta": "real", "offset": "real", "w_max": "real"}
+CONSTANTS = {"tau": "real", "eta": "real", "offset": "real", "w_max": "real", "w_pre": "real"}
 
 Array = npt.NDArray[np.float64]
 
@@ -31,6 +31,8 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "eta": p["eta"],
         "offset": p["eta"] * p["alpha"],
         "w_max": p["w_max"],
+        # the most that is left after a spike of the source: it stops at the bound, then falls
+        "w_pre": np.maximum(p["w_max"] - p["eta"] * p["alpha"], 0.0),
     }
 
 
@@ -38,12 +40,13 @@ source_spike = target_spike = counted
 
 
 @inline
-def on_post(w, x, y, tau, eta, offset, w_max):
+def on_post(w, x, y, tau, eta, offset, w_max, w_pre):
     """Return the weight after a spike of the target."""
     return (bounded(w + eta * x, w_max),)
 
 
 @inline
-def on_pre(w, x, y, tau, eta, offset, w_max):
-    """Return the weight after a spike of the source, which stops at the bound before it falls."""
-    return (bounded(bounded(w + eta * y, w_max) - offset, w_max),)
+def on_pre(w, x, y, tau, eta, offset, w_max, w_pre):
+    """Return the weight after a spike of the source."""
+    # rounded once: the offset, taken alone, would round to the same side every time
+    return (bounded(w + (eta * y - offset), w_pre),)

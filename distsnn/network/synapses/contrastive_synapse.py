@@ -2,14 +2,15 @@
 
 from typing import ClassVar
 
+from distsnn.errors import DescriptionError
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class ContrastiveSTDP(PlasticSynapse):
+class ContrastiveSTDP(ModulatedSynapse):
     """Event-driven contrastive divergence: symmetric STDP times a signal m.
 
     With traces x of the source's, y of the target's spikes::
@@ -32,3 +33,12 @@ class ContrastiveSTDP(PlasticSynapse):
 
     tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)
     eta: Value = parameter(default=0.01, unit="weight", doc="step of a pairing")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modulator:
+            raise DescriptionError(
+                "must be empty: what modulates is the phase, a signal",
+                where=f"{self.name}, field modulator",
+                value=self.modulator,
+            )

@@ -3,13 +3,13 @@
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class DopamineSTDP(PlasticSynapse):
+class DopamineSTDP(ModulatedSynapse):
     """STDP with an eligibility trace and a modulator (NEST's stdp_dopamine_synapse).
 
     With traces x of the source's, y of the target's spikes, eligibility c and modulator m::
@@ -27,11 +27,6 @@ class DopamineSTDP(PlasticSynapse):
 
     Source: Izhikevich (2007), Cereb Cortex 17:2443; Potjans, Morrison & Diesmann (2010), Front
     Comput Neurosci 4:141.
-
-    Parameters
-    ----------
-    modulator : str
-        Population whose spikes modulate; empty: a signal of the projection's name does.
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
@@ -45,4 +40,3 @@ class DopamineSTDP(PlasticSynapse):
     b: Value = parameter(default=0.0, unit="1/ms", doc="modulator without effect")
     A_plus: Value = parameter(default=1.0, unit="weight", doc="eligibility of x")
     A_minus: Value = parameter(default=1.5, unit="weight", doc="eligibility of y")
-    modulator: str = ""
