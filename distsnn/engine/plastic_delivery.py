@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.plastic_entries import plastic_entries
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
     is_modulated,
     keeps_last_event,
-    plastic_entries,
     plastic_layout,
     rule_kernel,
 )
@@ -148,7 +148,7 @@ class PlasticDelivery:
             name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
-        for at, array in (
+        arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
             (plastic.BITMAP, rows.row_set.bitmap),
@@ -165,7 +165,8 @@ class PlasticDelivery:
                 (at, np.ascontiguousarray(constants[name], model.precision))
                 for name, at in where.per_synapse.items()
             ),
-        ):
+        )
+        for at, array in arrays:
             call.point(at, array)
         ring.point(call, plan.plane)
         ring.describe(call)
