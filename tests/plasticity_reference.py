@@ -80,12 +80,13 @@ def pair_stdp(
     for step, kind in its_events:
         share = weight / w_max
         if kind == POST:
-            up = p.learning_rate * power(1.0 - share, p.mu_plus) * x.at(step, before=True)
-            weight = min(share + up, 1.0) * w_max
+            up = p.learning_rate * w_max * power(1.0 - share, p.mu_plus) * x.at(step, before=True)
+            weight = min(weight + up, w_max)
             y.spike(step)
         else:
-            down = p.learning_rate * p.alpha * power(share, p.mu_minus) * y.at(step, before=True)
-            weight = max(share - down, 0.0) * w_max
+            down = p.learning_rate * p.alpha * w_max
+            down = down * power(share, p.mu_minus) * y.at(step, before=True)
+            weight = max(weight - down, 0.0)
             x.spike(step)
             acted.append(weight)
     return weight, acted

@@ -57,7 +57,7 @@ def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse):
         return rule_of(model.model)
-    return model.kernel or f"distsnn.kernels.plasticity.{model.name}"
+    return model.kernel_module
 
 
 class PlasticDelivery:

@@ -122,7 +122,7 @@ def build(
     if pieces is not None:
         builder.give(index, one, pieces)
         prepared = np.concatenate([_NO_EDGES, *builder.spilled.pop(None, [])])
-        _check_given(layout, one, math.ldexp(plastic.w_max, -unit), prepared)
+        _check_given(layout, one, math.ldexp(1.0, unit), prepared)
     longest = delay_support(one.delay, dt)[1] if one.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
     plan = explicit_plan(layout, plane, longest, "push", None)
@@ -157,18 +157,18 @@ def _parts(synapses: int) -> Iterator[slice]:
         yield slice(first, min(first + _PIECE, synapses))
 
 
-def _check_given(layout: Layout, one: Projection, most: float, prepared: Ints) -> None:
-    """Raise DescriptionError for the first weight (in units) that is not within 0 and `most`."""
-    weights = prepared[:, 2]
-    bad = (weights * np.sign(most) < 0.0) | (np.abs(weights) > math.ceil(abs(most)))
+def _check_given(layout: Layout, one: Projection, unit: float, prepared: Ints) -> None:
+    """Raise DescriptionError for the first weight (in units) that is not within its bounds."""
+    assert one.plasticity is not None
+    weights, most = prepared[:, 2], one.plasticity.w_max / unit
+    bad = (weights * np.sign(most) < 0.0) | (np.abs(weights) > np.ceil(abs(most)))
     if bad.any():
         first = prepared[np.argmax(bad)]
-        assert one.plasticity is not None
         raise DescriptionError(
             "out of range",
             where=f"projection {one.name!r}, weight of the synapse from gid {first[0]} to gid "
             f"{layout.gids(first[1:2])[0]}",
-            value=float(first[2]) / abs(most) * abs(one.plasticity.w_max),
+            value=float(first[2]) * unit,
             allowed=str(one.plasticity.allowed),
         )
 

@@ -50,18 +50,28 @@ from distsnn.network.rules import (
     Rule,
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.synapses.bcm_synapse import BCM
+from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
+from distsnn.network.synapses.oja_synapse import Oja
+from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
+from distsnn.network.synapses.stdp_pl_synapse_hom import STDPPowerLaw
 from distsnn.network.synapses.stdp_synapse import STDP
+from distsnn.network.synapses.stdp_triplet_synapse import TripletSTDP
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
+from distsnn.network.synapses.vogels_sprekeler_synapse import VogelsSTDP
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
 __all__ = [
+    "BCM",
     "STDP",
     "AeifCondExp",
     "AeifPscExp",
     "AllToAll",
     "ConstantCurrent",
+    "ContrastiveSTDP",
     "Description",
     "Distribution",
+    "DopamineSTDP",
     "EquationNeuron",
     "EquationSynapse",
     "Explicit",
@@ -88,6 +98,7 @@ __all__ = [
     "NeuronModel",
     "NoiseCurrent",
     "Normal",
+    "Oja",
     "OneToOne",
     "PairwiseBernoulli",
     "Parameter",
@@ -103,6 +114,7 @@ __all__ = [
     "RecordState",
     "Recording",
     "Rule",
+    "STDPPowerLaw",
     "SpikeInput",
     "SpikeSource",
     "State",
@@ -110,11 +122,13 @@ __all__ = [
     "Stimulus",
     "SynapseModel",
     "Target",
+    "TripletSTDP",
     "TruncatedNormal",
     "Tsodyks2",
     "Uniform",
     "Value",
     "View",
+    "VogelsSTDP",
     "bounds",
     "coded",
     "delay_steps",

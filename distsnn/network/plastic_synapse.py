@@ -79,6 +79,11 @@ class PlasticSynapse(SynapseModel):
             raise unknown(name, str(value), choices, where=f"{self.name}, field {name}")
 
     @property
+    def kernel_module(self) -> str:
+        """Import name of the kernel module."""
+        return self.kernel or f"distsnn.kernels.plasticity.{self.name}"
+
+    @property
     def sign(self) -> int:
         """Sign of the weights."""
         return 1 if self.w_max > 0.0 else -1

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-NEST_RUN = Path(__file__).parent / "nest" / "nest_run.py"
+NEST = Path(__file__).parent / "nest"
 RunNest = Callable[..., dict[str, np.ndarray]]
 
 
@@ -30,15 +30,21 @@ def nest_python() -> str:
 def run_nest(nest_python: str, tmp_path: Path) -> RunNest:
     """Return ``run_nest(description, **arrays) -> result``; nest/nest_run.py tells the fields.
 
-    It raises RuntimeError with NEST's last words where the script fails.
+    ``program`` names another script of that folder, with fields of its own. It raises RuntimeError
+    with NEST's last words where the script fails.
     """
 
-    def run(description: Mapping[str, Any], **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    def run(
+        description: Mapping[str, Any], *, program: str = "nest_run", **arrays: np.ndarray
+    ) -> dict[str, np.ndarray]:
         files = [tmp_path / name for name in ("description.json", "arrays.npz", "result.npz")]
         files[0].write_text(json.dumps(description))
         np.savez(files[1], **arrays)
         done = subprocess.run(
-            [nest_python, NEST_RUN, *files], capture_output=True, text=True, timeout=250
+            [nest_python, NEST / f"{program}.py", *files],
+            capture_output=True,
+            text=True,
+            timeout=250,
         )
         if done.returncode != 0:
             raise RuntimeError(done.stdout[-1000:] + done.stderr[-2000:])

@@ -3,21 +3,19 @@
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded_power
+from distsnn.kernels.functions import bounded, bounded_power
 
 SOURCE, TARGET, STATES = ("x",), ("y",), ()
 DECAYS = {"x": "tau_plus", "y": "tau_minus"}
 CONSTANTS = {
     "tau_plus": "real",
     "tau_minus": "real",
-    "up": "real",  # steps of the weight's share of its bound
+    "up": "real",
     "down": "real",
     "mu_plus": "real",
     "mu_minus": "real",
     "w_max": "real",
     "kept": "real",  # of a trace at the next spike: 1, or 0 where only the nearest counts
-    "zero": "real",
-    "one": "real",
 }
 
 
@@ -27,38 +25,34 @@ def constants(parameters, dt):
     return {
         "tau_plus": p["tau_plus"] / dt,
         "tau_minus": p["tau_minus"] / dt,
-        "up": p["learning_rate"],
-        "down": p["learning_rate"] * p["alpha"],
+        "up": p["learning_rate"] * p["w_max"],
+        "down": p["learning_rate"] * p["alpha"] * p["w_max"],
         "mu_plus": p["mu_plus"],
         "mu_minus": p["mu_minus"],
         "w_max": p["w_max"],
         "kept": np.asarray(1.0 if p["pairing"] == "all_to_all" else 0.0),
-        "zero": np.zeros(()),
-        "one": np.ones(()),
     }
 
 
 @inline
-def source_spike(x, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def source_spike(x, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the source's trace after a spike."""
-    return (x * kept + one,)
+    return (x * kept + type(x)(1),)
 
 
 @inline
-def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def target_spike(y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the target's trace after a spike."""
-    return (y * kept + one,)
+    return (y * kept + type(y)(1),)
 
 
 @inline
-def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def on_post(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the target."""
-    share = w / w_max
-    return (min(share + up * bounded_power(one - share, mu_plus) * x, one) * w_max,)
+    return (bounded(w + up * bounded_power(type(w)(1) - w / w_max, mu_plus) * x, w_max),)
 
 
 @inline
-def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept, zero, one):
+def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu_plus, mu_minus, w_max, kept):
     """Return the weight after a spike of the source."""
-    share = w / w_max
-    return (max(share - down * bounded_power(share, mu_minus) * y, zero) * w_max,)
+    return (bounded(w - down * bounded_power(w / w_max, mu_minus) * y, w_max),)

@@ -1,18 +1,26 @@
 """Spike-timing-dependent plasticity by pairs of spikes."""
 
+import math
 from typing import ClassVar
 
+from distsnn.errors import DescriptionError
 from distsnn.network.model import parameter
 from distsnn.network.plastic_synapse import PlasticSynapse
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
-PAIRINGS = ("all_to_all", "nearest")
+# The kernel of each pairing.
+PAIRINGS = {
+    "all_to_all": "stdp_synapse",
+    "nearest": "stdp_synapse",
+    "restricted": "stdp_nn_restr_synapse",
+    "presynaptic": "stdp_nn_pre_centered_synapse",
+}
 
 
 @synapse_model
 class STDP(PlasticSynapse):
-    """Pair-based spike-timing-dependent plasticity (NEST's stdp_synapse, stdp_nn_symm_synapse).
+    """Pair-based spike-timing-dependent plasticity (NEST's stdp_synapse and stdp_nn_*_synapse).
 
     With w the share of w_max that a weight is, and traces x of the source's, y of the target's
     spikes::
@@ -20,9 +28,17 @@ class STDP(PlasticSynapse):
         at a spike of the target:  w -> min(w + learning_rate (1 - w)^mu_plus x, 1)
         at a spike of the source:  w -> max(w - learning_rate alpha w^mu_minus y, 0)
 
-    x decays with tau_plus, y with tau_minus; a spike adds 1 to its trace where all pairs count,
-    and sets it to 1 where a spike pairs with the nearest one before it. Weights do not matter with
-    mu = 0 (additive), and do in proportion with mu = 1 (multiplicative).
+    x decays with tau_plus, y with tau_minus, and a spike adds 1 to its trace: all pairs count.
+    Other pairings have fewer:
+
+    - nearest: a spike pairs with the nearest one before it (stdp_nn_symm_synapse);
+    - restricted: if, besides, no other of its own side came in between (stdp_nn_restr_synapse);
+    - presynaptic: a source's spike pairs with the target's next ones before and after it
+      (stdp_nn_pre_centered_synapse).
+
+    Weights do not matter with mu = 0 (additive), and do in proportion with mu = 1
+    (multiplicative). Before a source has spiked, NEST's nearest and restricted pairings take it to
+    have spiked at time 0; here nothing pairs.
 
     NEST's name of `learning_rate` is lambda, of `w_max` Wmax; tau_minus is a parameter of its
     neurons.
@@ -48,4 +64,14 @@ class STDP(PlasticSynapse):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_choice("pairing", PAIRINGS)
+        self.check_choice("pairing", tuple(PAIRINGS))
+        if math.isinf(self.w_max):
+            raise DescriptionError(
+                "must be a number, since weights change by shares of it",
+                where=f"{self.name}, field w_max",
+                value=self.w_max,
+            )
+
+    @property
+    def kernel_module(self) -> str:  # noqa: D102 (inherited)
+        return f"distsnn.kernels.plasticity.{PAIRINGS[self.pairing]}"

@@ -1,0 +1,44 @@
+"""Contrastive divergence by spikes."""
+
+from typing import ClassVar
+
+from distsnn.errors import DescriptionError
+from distsnn.network.model import parameter
+from distsnn.network.plastic_synapse import ModulatedSynapse
+from distsnn.network.registry import synapse_model
+from distsnn.network.values import Value
+
+
+@synapse_model
+class ContrastiveSTDP(ModulatedSynapse):
+    """Event-driven contrastive divergence: symmetric STDP times a signal m.
+
+    With traces x of the source's, y of the target's spikes::
+
+        at a spike of the target:  w -> w + eta m x    0 <= w <= w_max
+        at a spike of the source:  w -> w + eta m y
+
+    A spike adds 1 to its trace, and both decay with tau. The signal is 1 while data is shown and -1
+    while the network reconstructs it; in between, while it settles, it is 0, and nothing is learnt.
+    The mean is eta m 2 tau pre post: what a Boltzmann machine learns by.
+
+    Weights of a projection have one sign. Those of a Boltzmann machine, which have both, are two
+    projections of the same pairs: one excitatory, one inhibitory with -eta.
+
+    Source: Neftci et al. (2014), Front Neurosci 7:272.
+    """
+
+    name: ClassVar[str] = "contrastive_synapse"
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta",)
+
+    tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)
+    eta: Value = parameter(default=0.01, unit="weight", doc="step of a pairing")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modulator:
+            raise DescriptionError(
+                "must be empty: what modulates is the phase, a signal",
+                where=f"{self.name}, field modulator",
+                value=self.modulator,
+            )

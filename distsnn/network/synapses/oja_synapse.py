@@ -1,0 +1,40 @@
+"""Hebbian learning with Oja's normalisation."""
+
+from typing import ClassVar
+
+from distsnn.network.model import parameter
+from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.registry import synapse_model
+from distsnn.network.values import Value
+
+
+@synapse_model
+class Oja(PlasticSynapse):
+    """Hebbian learning that normalises itself, by spikes.
+
+    With traces x of the source's, y of the target's spikes, both just before it::
+
+        at a spike of the target:  w -> w + eta (x - alpha y w)    0 <= w <= w_max
+
+    A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. The mean is Oja's rate
+    equation, with the trains' correlations within tau_plus in place of pre alone::
+
+        dw/dt = eta post (tau_plus pre - alpha tau_minus post w)
+
+    Of uncorrelated inputs w = tau_plus pre/(alpha tau_minus post) is left. Where the target's rate
+    is that of its weighted inputs and both time constants are equal, weights go to the principal
+    component of the inputs' correlations. There is no such synapse in NEST.
+
+    Source: Oja (1982), J Math Biol 15:267; Dayan & Abbott (2001), Theoretical Neuroscience, eq
+    8.16.
+    """
+
+    name: ClassVar[str] = "oja_synapse"
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha")
+
+    tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
+    tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
+    eta: Value = parameter(default=0.01, unit="weight", doc="step of learning", low=0.0)
+    alpha: Value = parameter(
+        default=1.0, unit="1/weight", doc="normalisation: a larger one, smaller weights", low=0.0
+    )

@@ -1,0 +1,39 @@
+"""Spike-timing-dependent plasticity with a power law of the weight."""
+
+from typing import ClassVar
+
+from distsnn.network.model import parameter
+from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.registry import synapse_model
+from distsnn.network.values import Value
+
+
+@synapse_model
+class STDPPowerLaw(PlasticSynapse):
+    """STDP with potentiation by a power of the weight (NEST's stdp_pl_synapse_hom).
+
+    With traces x of the source's, y of the target's spikes::
+
+        at a spike of the target:  w -> w + learning_rate w^mu x
+        at a spike of the source:  w -> w - alpha learning_rate w y
+
+    A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. As in NEST there is no
+    bound unless one is given. NEST's name of `learning_rate` is lambda; tau_minus is a parameter
+    of its neurons. The unit of w^mu is left out: weights are numbers in their unit.
+
+    Source: Morrison, Aertsen & Diesmann (2007), Neural Comput 19:1437.
+    """
+
+    name: ClassVar[str] = "stdp_pl_synapse_hom"
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu")
+
+    w_max: float = float("inf")
+    tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
+    tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
+    learning_rate: Value = parameter(
+        default=0.1, unit="weight^(1 - mu)", doc="step of potentiation (NEST's lambda)", low=0.0
+    )
+    alpha: Value = parameter(
+        default=1.0, unit="weight^(mu - 1)", doc="depression in relation to potentiation", low=0.0
+    )
+    mu: Value = parameter(default=0.4, unit="1", doc="exponent of potentiation", low=0.0)

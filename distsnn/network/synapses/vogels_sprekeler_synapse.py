@@ -1,0 +1,35 @@
+"""Plasticity of inhibitory synapses that brings their target to a rate."""
+
+from typing import ClassVar
+
+from distsnn.network.model import parameter
+from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.registry import synapse_model
+from distsnn.network.values import Value
+
+
+@synapse_model
+class VogelsSTDP(PlasticSynapse):
+    """Symmetric STDP with a constant depression (NEST's vogels_sprekeler_synapse).
+
+    With traces x of the source's, y of the target's spikes, for a weight of size w::
+
+        at a spike of the target:  w -> min(w + eta x, |w_max|)
+        at a spike of the source:  w -> max(min(w + eta y, |w_max|) - eta alpha, 0)
+
+    A spike adds 1 to its trace, and both decay with tau. Without correlations
+    dw/dt = eta pre (2 tau post - alpha): inhibitory weights grow until the target's rate is
+    alpha/(2 tau).
+
+    In NEST y decays with the neuron's tau_minus, which must be set to tau.
+
+    Source: Vogels et al. (2011), Science 334:1569.
+    """
+
+    name: ClassVar[str] = "vogels_sprekeler_synapse"
+    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta")
+
+    w_max: float = 1.0
+    tau: Value = parameter(default=20.0, unit="ms", doc="decay of x and y", above=0.0)
+    alpha: Value = parameter(default=0.12, unit="1", doc="depression in steps of eta", low=0.0)
+    eta: Value = parameter(default=0.001, unit="weight", doc="step of a pairing", low=0.0)

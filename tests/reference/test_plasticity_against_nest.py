@@ -1,0 +1,282 @@
+"""Plasticity rules beside NEST's of the same name: every weight after every spike of its source.
+
+Sources and targets spike when told, over a thousand times each: at random, in bursts without a
+pause, and together as seen by the synapse (the target one delay before the source).
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from rule_events import weights
+
+from distsnn.comm import SingleProcess
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    STDP,
+    DopamineSTDP,
+    Explicit,
+    IafPscExp,
+    Network,
+    PlasticSynapse,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    SpikeInput,
+    SpikeSource,
+    STDPPowerLaw,
+    TripletSTDP,
+    VogelsSTDP,
+)
+from distsnn.simulation import Simulation
+
+DT, STEPS, BITS = 0.1, 200_000, 30
+MODULATION = 13  # steps from a modulating spike to the synapses
+DELAYS = np.array([[1, 7, 25], [25, 1, 7], [7, 25, 1]])
+SOURCE, TARGET = (index.ravel() for index in np.indices(DELAYS.shape))
+RunNest = Callable[..., dict[str, np.ndarray]]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule with parameters in NEST's names, `neuron` those that NEST keeps in the target.
+
+    `ours` are those that NEST has not, or under another name.
+    """
+
+    model: str
+    parameters: Mapping[str, float]
+    description: type[PlasticSynapse]
+    neuron: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 40.0
+    modulated: bool = False
+    ours: Mapping[str, float | str] = field(default_factory=dict)
+
+    def given(self) -> dict[str, float | str]:
+        """Return the parameters under our names."""
+        named = {**self.parameters, **self.neuron, **self.ours}
+        other = {"Wmax": "w_max", "lambda": "learning_rate"}
+        return {other.get(name, name): value for name, value in named.items() if name != "Wmin"}
+
+
+TAU_MINUS = {"tau_minus": 33.7}
+
+
+def pairs(model: str, pairing: str, **parameters: float) -> Case:
+    given = {"tau_plus": 16.8, "lambda": 0.01, "Wmax": 100.0, **parameters}
+    return Case(model, given, STDP, TAU_MINUS, ours={"pairing": pairing})
+
+
+ADDITIVE = {"alpha": 0.5, "mu_plus": 0.0, "mu_minus": 0.0}
+NEAREST = ADDITIVE | {"alpha": 0.75}
+CASES = {
+    "additive": pairs("stdp_synapse", "all_to_all", **ADDITIVE),
+    "multiplicative": pairs("stdp_synapse", "all_to_all", alpha=0.6, mu_plus=1.0, mu_minus=1.0),
+    "mixed": pairs("stdp_synapse", "all_to_all", alpha=0.4, mu_plus=0.0, mu_minus=1.0),
+    "Guetig": pairs("stdp_synapse", "all_to_all", alpha=0.51, mu_plus=0.3, mu_minus=0.2),
+    "nearest": pairs("stdp_nn_symm_synapse", "nearest", **NEAREST),
+    "restricted": pairs("stdp_nn_restr_synapse", "restricted", **NEAREST),
+    "presynaptic": pairs("stdp_nn_pre_centered_synapse", "presynaptic", **NEAREST),
+    "power law": Case(
+        "stdp_pl_synapse_hom",
+        {"tau_plus": 15.0, "lambda": 0.05, "alpha": 0.11, "mu": 0.4},
+        STDPPowerLaw,
+        TAU_MINUS,
+        ours={"w_max": np.inf},  # NEST's has no bound
+    ),
+    "triplet": Case(
+        "stdp_triplet_synapse",
+        {
+            **{"tau_plus": 16.8, "tau_plus_triplet": 101.0, "Wmax": 100.0},
+            **{"Aplus": 0.03, "Aminus": 0.15, "Aplus_triplet": 0.06, "Aminus_triplet": 0.012},
+        },
+        TripletSTDP,
+        {"tau_minus": 33.7, "tau_minus_triplet": 125.0},
+    ),
+    "inhibitory": Case(
+        "vogels_sprekeler_synapse",
+        {"tau": 20.0, "alpha": 2.15, "eta": 0.5, "Wmax": -100.0},
+        VogelsSTDP,
+        {"tau_minus": 20.0},
+        weight=-40.0,
+    ),
+    "dopamine": Case(
+        "stdp_dopamine_synapse",
+        {
+            **{"A_plus": 0.2, "A_minus": 0.12, "tau_plus": 20.0, "tau_c": 300.0, "tau_n": 200.0},
+            **{"b": 0.004, "Wmin": 0.0, "Wmax": 100.0},
+        },
+        DopamineSTDP,
+        TAU_MINUS,
+        modulated=True,
+        ours={"modulator": "D", "modulation_delay": MODULATION * DT},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Trains:
+    """Steps at which sources, targets and the modulating neuron spike."""
+
+    pre: tuple[Integers, ...]
+    post: tuple[Integers, ...]
+    modulator: Integers
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return them as nest_plasticity.py takes them."""
+        found = {}
+        for name, steps in (("pre", self.pre), ("post", self.post)):
+            sizes = [len(one) for one in steps]
+            found |= {
+                f"{name}_neuron": np.repeat(np.arange(len(steps)), sizes),
+                f"{name}_step": np.concatenate(steps),
+            }
+        return found
+
+
+def trains(seed: int) -> Trains:
+    random = np.random.default_rng(seed)
+
+    def one(*more: Integers) -> Integers:
+        bursts = [np.arange(first, first + 8) for first in random.integers(50, STEPS - 500, 20)]
+        steps = np.concatenate([*bursts, random.integers(50, STEPS - 500, 900), *more])
+        return np.unique(steps[steps > 1])
+
+    # before a source has spiked, NEST's nearest-neighbour rules pair with a spike at time 0
+    pre = tuple(one(np.array([2 + source])) for source in range(len(DELAYS)))
+    # at one synapse or the other, a third of all spikes coincide
+    post = tuple(
+        one(*(random.choice(at[1:], 60) - d for at, d in zip(pre, delays, strict=True)))
+        for delays in DELAYS.T
+    )
+    return Trains(pre, post, np.unique(random.integers(50, STEPS - 500, 300)))
+
+
+def of_the_rule(case: Case, spikes: Trains) -> list[Floats]:
+    """Return every synapse's weights by the rule's own functions, called event by event."""
+    model = case.model.replace("_nn_symm", "")  # one kernel for both
+    rule = import_module(f"distsnn.kernels.plasticity.{model}")
+    given = {**case.given(), "w_max": abs(case.given()["w_max"])}
+    return [
+        np.sign(case.weight)
+        * weights(
+            rule,
+            given,
+            spikes.pre[source],
+            spikes.post[target],
+            weight=abs(case.weight),
+            dendritic=DELAYS[source, target],
+            modulators=spikes.modulator + MODULATION if case.modulated else (),
+        )
+        for source, target in zip(SOURCE, TARGET, strict=True)
+    ]
+
+
+def of_nest(case: Case, spikes: Trains, run_nest: RunNest) -> list[Floats]:
+    """Return every synapse's weights in NEST."""
+    arrays = spikes.arrays()
+    if case.modulated:
+        arrays |= {
+            "modulator_step": spikes.modulator,
+            "modulator_delay": np.array(MODULATION),
+        }
+    found = run_nest(
+        {
+            "steps": STEPS,
+            "model": case.model,
+            "parameters": dict(case.parameters),
+            "neuron": dict(case.neuron),
+        },
+        program="nest_plasticity",
+        synapse_source=SOURCE,
+        synapse_target=TARGET,
+        synapse_weight=np.full(SOURCE.size, case.weight),
+        synapse_delay=DELAYS.ravel(),
+        **arrays,
+    )
+    # the spikes are those that were told
+    assert found["spike_step"].size == arrays["post_step"].size
+    by_synapse = np.split(found["weight"], np.flatnonzero(np.diff(found["synapse"])) + 1)
+    steps = np.split(found["step"], np.flatnonzero(np.diff(found["synapse"])) + 1)
+    for source, step in zip(SOURCE, steps, strict=True):
+        np.testing.assert_array_equal(step, spikes.pre[source])
+    return by_synapse
+
+
+def of_the_engine(case: Case, spikes: Trains, precision: str, path: Path) -> list[Floats]:
+    """Return every synapse's weights as they arrive at its target.
+
+    Each synapse has a target of its own, which spikes one step after it is told to. What learns is
+    the other current, on which a weight is seen for one step alone.
+    """
+    names = {"w_max", "pairing", "modulator", "modulation_delay", *case.description.parameters()}
+    given = {name: value for name, value in case.given().items() if name in names}
+    model = case.description(**given, precision=precision)
+    sources, modulator = (
+        Population(name, len(trains), SpikeSource(*told(trains, 0)))
+        for name, trains in (("S", spikes.pre), ("D", [spikes.modulator]))
+    )
+    neuron = IafPscExp(tau_syn_ex=1e-3, tau_syn_in=1e-3, V_th=0.0, t_ref=0.0)
+    targets = Population("T", TARGET.size, neuron, precision="float64")
+    trains = [spikes.post[target] for target in TARGET]
+    edges = Explicit(SOURCE, np.arange(TARGET.size))
+    learning = Projection(
+        *(sources, targets, edges, case.weight, DELAYS.ravel() * DT),
+        receptor="in",
+        synapse=model,
+        weight_bits=BITS,
+    )
+    network = Network(
+        [sources, modulator, targets],
+        [learning],
+        [SpikeInput(targets, *told(trains, 1), weight=1e9, receptor="ex")],
+        [RecordSpikes(targets), RecordState(targets, "I_syn_in")],
+    )
+    with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
+        simulation.run(STEPS * DT)
+    run = StoreReader(path)
+    step, gid = run.spikes(0, STEPS)
+    for target, steps in enumerate(trains):
+        np.testing.assert_array_equal(step[gid == network.first_gid["T"] + target], steps)
+    arrived = np.asarray(run.state("T").variables["I_syn_in"][:, :])
+    return [
+        arrived[spikes.pre[source] + DELAYS[source, target] - 1, synapse]
+        for synapse, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True))
+    ]
+
+
+def told(trains: Sequence[Integers], earlier: int) -> tuple[Floats, Integers]:
+    """Return times (ms), so many steps earlier, and neurons of spikes."""
+    neurons = np.repeat(np.arange(len(trains)), [len(steps) for steps in trains])
+    return (np.concatenate(trains) - earlier) * DT, neurons
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_weight_is_nests(name: str, run_nest: RunNest, tmp_path: Path) -> None:
+    case, spikes = CASES[name], trains(zlib.crc32(name.encode()))
+    expected = of_nest(case, spikes, run_nest)
+    for theirs in expected:
+        # they go up and down, and not along a bound
+        assert np.ptp(theirs) > 0.2 * abs(case.weight)
+        assert theirs.size > 1000
+        assert np.unique(theirs).size > 0.4 * theirs.size
+    double, single = (
+        of_the_engine(case, spikes, precision, tmp_path / f"{precision}.zarr")
+        for precision in ("float64", "float32")
+    )
+    alone = of_the_rule(case, spikes)
+    for index, theirs in enumerate(expected):
+        for mine in (alone[index], double[index]):
+            least = 1e-8 * abs(case.weight)
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=least)
+        # 500 spikes on either side, and weights above 1 % of the bound
+        seen = np.flatnonzero(np.abs(theirs[:500]) > 1.0)
+        np.testing.assert_allclose(single[index][seen], theirs[seen], rtol=1e-5, atol=0.0)

@@ -1,0 +1,142 @@
+"""What a plasticity rule makes of given spikes, event by event, in float64: nothing of the engine.
+
+The rules' own functions are called as they stand, uncompiled. Events come in order of their steps
+at the synapse: a source's spike at its step plus the axonal delay, a target's plus the dendritic
+one. In one step the modulator changes first, then comes the target's spike, then the source's;
+these two see each other's traces as they were before.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def plain(function: Any) -> Any:
+    """Return the Python function that a kernel was made of."""
+    return function.py_func
+
+
+@dataclass
+class Synapse:
+    """One synapse of a rule: its weight and states, its traces, and the step that they are of."""
+
+    rule: ModuleType
+    weight: float
+    constants: Mapping[str, float]
+    m: float = 0.0
+    step: int = 0
+    traces: dict[str, float] = field(default_factory=dict)
+    states: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.traces = dict.fromkeys((*self.rule.SOURCE, *self.rule.TARGET), 0.0)
+        self.states = [0.0] * len(self.rule.STATES)
+
+    def values(self) -> list[float]:
+        """Return the constants in the order of the rule's functions."""
+        return [self.constants[name] for name in self.rule.CONSTANTS]
+
+    def decay(self, name: str, steps: int) -> float:
+        """Return the factor by which a trace or state decays."""
+        constant = self.rule.DECAYS.get(name)
+        return math.exp(-steps / self.constants[constant]) if constant else 1.0
+
+    def advance(self, step: int) -> None:
+        """Carry everything on to a step before which nothing happens."""
+        steps = step - self.step
+        if hasattr(self.rule, "between"):
+            self.weight, *self.states = plain(self.rule.between)(
+                self.weight, *self.states, steps, self.m, *self.values()
+            )
+        else:
+            decays = [self.decay(name, steps) for name in self.rule.STATES]
+            self.states = [a * b for a, b in zip(self.states, decays, strict=True)]
+        self.traces = {name: x * self.decay(name, steps) for name, x in self.traces.items()}
+        self.m *= self.decay("m", steps)
+        self.step = step
+
+    def spike(self, change: Any) -> None:
+        """Change weight and states by a spike's function."""
+        modulator = [self.m] if getattr(self.rule, "MODULATED", False) else []
+        self.weight, *self.states = plain(change)(
+            self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
+        )
+
+    def modulate(self, value: float | None) -> None:
+        """Set the modulator, or change it by a spike of one of its neurons."""
+        if value is None:
+            (value,) = plain(self.rule.modulator_spike)(self.m, *self.values())
+        self.m = value
+
+    def count(self, names: Sequence[str], change: Any) -> None:
+        """Change the traces of one side by its spike."""
+        if names:
+            before = [self.traces[name] for name in names]
+            found = plain(change)(*before, *self.values())
+            self.traces |= dict(zip(names, found, strict=True))
+
+
+def weights(
+    rule: ModuleType,
+    parameters: Mapping[str, float | str],
+    pre: Iterable[int],
+    post: Iterable[int],
+    *,
+    weight: float,
+    dendritic: int,
+    axonal: int = 0,
+    dt: float = 0.1,
+    modulators: Iterable[int] = (),
+    signal: Iterable[tuple[int, float]] = (),
+) -> Floats:
+    """Return the weight after every spike of the source.
+
+    Parameters
+    ----------
+    rule : module
+        One of distsnn.kernels.plasticity.
+    parameters : mapping of str to float or str
+        In the description's units; `w_max` is a magnitude.
+    pre, post : iterable of int
+        Steps of the spikes of source and target, each at most once.
+    weight : float
+        At step 0.
+    dendritic, axonal : int
+        Delays, steps.
+    dt : float
+        Step, ms.
+    modulators : iterable of int
+        Steps at which a modulating spike arrives; several may be in one.
+    signal : iterable of (int, float)
+        Steps at which the modulator is set, and to what.
+    """
+    constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
+    posts, pres = (
+        {step + delay for step in steps} for steps, delay in ((post, dendritic), (pre, axonal))
+    )
+    changes: dict[int, list[float | None]] = {}
+    for at, value in (*((step, None) for step in modulators), *signal):
+        changes.setdefault(at, []).append(value)
+    synapse, found = Synapse(rule, weight, constants), []
+    for step in sorted(posts | pres | changes.keys()):
+        synapse.advance(step)
+        for value in changes.get(step, ()):
+            synapse.modulate(value)
+        if step in posts:
+            synapse.spike(rule.on_post)
+        if step in pres:
+            synapse.spike(rule.on_pre)
+            found.append(synapse.weight)
+        # only now: spikes of one step do not pair
+        if step in posts:
+            synapse.count(rule.TARGET, rule.target_spike)
+        if step in pres:
+            synapse.count(rule.SOURCE, rule.source_spike)
+    return np.array(found)
