@@ -10,11 +10,11 @@ PAIR = PlasticityModel(
     """,
     on_pre="""
         x += 1
-        w = max(share - learning_rate*alpha*share**mu_minus*y, 0)*w_max
+        w = clip(w - learning_rate*alpha*w_max*share**mu_minus*y, 0, w_max)
     """,
     on_post="""
         y += 1
-        w = min(share + learning_rate*(1 - share)**mu_plus*x, 1)*w_max
+        w = clip(w + learning_rate*w_max*(1 - share)**mu_plus*x, 0, w_max)
     """,
     parameters={
         "tau_plus": (20.0, "ms"),

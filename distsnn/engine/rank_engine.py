@@ -315,7 +315,8 @@ class RankEngine:
         DescriptionError
             If there is no such projection with a synapse model.
         """
-        known = {one.projection.name: one for one in self.settled}
+        scaling = [one for one in self.settled if isinstance(one, SettledStates)]
+        known = {one.projection.name: one for one in scaling}
         if projection not in known:
             raise unknown(
                 "projection with a synapse model", str(projection), known, where="synapses"

