@@ -13,7 +13,9 @@ from command_jobs import ROOT, Job
 from distsnn.network import Network, Population, RecordSpikes, RecordState, SpikeInput, registry
 from distsnn.simulation import simulate
 
-DOCUMENTS = {name: ROOT / name for name in ("README.md", "docs/adding-a-model.md")}
+DOCUMENTS = {
+    name: ROOT / name for name in ("README.md", "docs/adding-a-model.md", "docs/coding.md")
+}
 
 pytestmark = pytest.mark.skipif(
     not all(path.exists() for path in DOCUMENTS.values()),
@@ -41,6 +43,18 @@ def test_program_of_the_readme_prints_rates_and_irregularity(tmp_path: Path) -> 
     rates, cv = ended.out.splitlines()
     assert re.fullmatch(r"\{'E': [\d.]+, 'I': [\d.]+\}", rates)
     assert 0.1 < float(cv) < 1.5
+
+
+def test_program_of_the_page_on_coding_tells_classes_apart(tmp_path: Path) -> None:
+    pytest.importorskip("dask", reason="the page's program needs the extra `analysis`")
+    (text,) = programs("docs/coding.md")
+    program = tmp_path / "program.py"
+    program.write_text(text)
+    ended = Job([sys.executable, str(program)], tmp_path).end()
+    assert ended.code == 0, ended.err
+    # as the page says, but for numpy's random numbers, which may change
+    (said,) = re.findall(r"print\(.+# ([\d.]+);", text)
+    assert abs(float(ended.out) - float(said)) < 0.1
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""Values to spikes and back: normalisation, encoders, presentations of samples, decoders."""
+
+from distsnn.coding.latency import LatencyCode, LinearLatency, LogarithmicLatency
+from distsnn.coding.level_crossing import SendOnDelta
+from distsnn.coding.linear_readout import LinearReadout
+from distsnn.coding.normalisation import MinMax, Normalisation, ZScore
+from distsnn.coding.phase import PhaseCode
+from distsnn.coding.population_code import GaussianFields, population_vector
+from distsnn.coding.presentation import Presentation
+from distsnn.coding.rank_order import RankOrder
+from distsnn.coding.rates import PoissonRate, RateCode, RegularRate
+from distsnn.coding.response_labels import ResponseLabels
+from distsnn.coding.responses import (
+    filtered_spikes,
+    first_spike_times,
+    first_to_spike,
+    spike_counts,
+    spike_rates,
+    windowed_counts,
+)
+from distsnn.coding.spikes import SampleSpikes
+
+__all__ = [
+    "GaussianFields",
+    "LatencyCode",
+    "LinearLatency",
+    "LinearReadout",
+    "LogarithmicLatency",
+    "MinMax",
+    "Normalisation",
+    "PhaseCode",
+    "PoissonRate",
+    "Presentation",
+    "RankOrder",
+    "RateCode",
+    "RegularRate",
+    "ResponseLabels",
+    "SampleSpikes",
+    "SendOnDelta",
+    "ZScore",
+    "filtered_spikes",
+    "first_spike_times",
+    "first_to_spike",
+    "population_vector",
+    "spike_counts",
+    "spike_rates",
+    "windowed_counts",
+]
