@@ -95,6 +95,11 @@ CASES = {
         _brette("coba", 40_000, distsnn_ms=5000, brian2_ms=2000),
         _brette("coba", 4_000, distsnn_ms=20_000, brian2_ms=10_000),
         Case(
+            "coba-auryn",
+            _arguments("benchmarks/networks/vogels_abbott.py --time 20000 --warmup 200"),
+            {"auryn": Peer("auryn_coba.py", _arguments("--ranks 2 --time 20000 --warmup 200"))},
+        ),
+        Case(
             "izhikevich",
             _arguments("benchmarks/networks/izhikevich.py --time 2000 --warmup 200"),
             {"brian2": Peer("brian2_izhikevich.py", _arguments("--time 1000"))},
@@ -152,6 +157,7 @@ FIGURES = (
     Figure("brunel", "rtf", 0.9, 0.4),
     Figure("coba-40k", "rtf", 0.62, 0.35),
     Figure("coba-4k", "rtf", 0.08, 0.052),
+    Figure("coba-auryn", "rtf", 0.052, 0.04),
     Figure("izhikevich", "rtf", 1.32, 1.0),
     Figure("recording", "overhead", 0.05, 0.01, "all spikes against none", 100.0, " %"),
 )

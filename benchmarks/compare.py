@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--peers",
         nargs="*",
-        choices=("nest", "brian2"),
+        choices=("nest", "brian2", "auryn"),
         default=None,
         help="default: each network's fastest peer; with no name: none",
     )

@@ -173,6 +173,12 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
             Attribute("frozen", "list", "plastic projections that do not learn", required=False),
+            Attribute(
+                "modulators",
+                "dict",
+                "step of the last change and value of each modulated projection's modulator",
+                required=False,
+            ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # The last to be written.

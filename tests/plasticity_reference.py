@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rewarded import Rewarded
 
 from distsnn.kernels.functions import checked_log_array, exp_array
 from distsnn.network import STDP
 
-POST, PRE = 0, 1  # in this order where both come at the same time
+# in this order where they come at the same time
+CHANGE, POST, PRE, END = -1, 0, 1, 2
 
 
 def events(
@@ -96,3 +98,52 @@ def trains(
     order = np.lexsort((steps, gids))
     ends = np.cumsum(np.bincount(gids, minlength=n_neurons))
     return np.split(steps[order].astype(np.int64), ends[:-1])
+
+
+def modulated(
+    model: Rewarded,
+    dt: float,
+    weight: float,
+    its_events: list[tuple[int, int]],
+    changes: Sequence[tuple[int, float]],
+    until: int,
+) -> float:
+    """Return the weight (a magnitude) at a step of a synapse whose modulator changed at steps."""
+    p: Any = model
+    tau, tau_c = p.tau / dt, p.tau_c / dt
+    tau_n = p.tau_n / dt if model.modulator else np.inf
+    rate = 1.0 / tau_c + 1.0 / tau_n
+    x, y = Trace(tau, nearest=False), Trace(tau, nearest=False)
+    eligibility, since, m, changed = 0.0, 0, 0.0, 0
+    happens = [(step, kind, 0.0) for step, kind in its_events]
+    happens += [(step, CHANGE, value) for step, value in changes if step <= until]
+    for step, kind, value in [*sorted(happens), (until, END, 0.0)]:
+        n, start = float(step - since), m * faded(since - changed, tau_n)
+        weight += eligibility * start * (1.0 - float(exp_array(-(n * rate)))) / rate
+        weight = min(max(weight, 0.0), abs(model.w_max))
+        eligibility, since = eligibility * float(exp_array(-(n / tau_c))), step
+        if kind == CHANGE:
+            m, changed = value, step
+        elif kind == POST:
+            eligibility += x.at(step, before=True)
+            y.spike(step)
+        elif kind == PRE:
+            eligibility -= y.at(step, before=True)
+            x.spike(step)
+    return weight
+
+
+def trace_of(spikes: Sequence[int], delay: int, tau: float) -> list[tuple[int, float]]:
+    """Return when and to what a trace changes that follows spikes after a delay, steps."""
+    changes: list[tuple[int, float]] = []
+    before, value = 0, 0.0
+    for step, count in zip(
+        *np.unique(np.asarray(spikes, np.int64), return_counts=True), strict=True
+    ):
+        now = int(step) + delay
+        value *= faded(now - before, tau)
+        for _ in range(count):
+            value += 1.0
+        changes.append((now, value))
+        before = now
+    return changes

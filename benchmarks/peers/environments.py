@@ -15,10 +15,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What pip installs for each peer.
+# What pip installs for each peer; nothing for a program that its script finds on PATH.
 REQUIREMENTS = {
     "nest": ("nest-simulator>=3.9",),
     "brian2": ("brian2>=2.9", "numpy<2.4"),
+    "auryn": (),
 }
 
 
@@ -40,7 +41,8 @@ def python_of(peer: str, cache: Path | None = None) -> Path:
     Returns
     -------
     Path
-        An interpreter of this one's version that can import the peer.
+        An interpreter of this one's version that can import the peer; this one, if there is
+        nothing to import.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def python_of(peer: str, cache: Path | None = None) -> Path:
         If its packages cannot be installed.
     """
     requirements = REQUIREMENTS[peer]
+    if not requirements:
+        return Path(sys.executable)
     identity = repr((sys.version_info[:2], sys.base_prefix, requirements))
     name = f"{peer}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     folder = (cache or default_cache()).resolve() / name

@@ -7,6 +7,8 @@ row, and over the spikes in a target's history that a synapse has not taken yet.
 - `deliver`, an entry: the sources of a list of spikes spike at once;
 - `release`, an entry: those in the queue spike that have gone along their axons by a loop;
 - `archive`, an entry: a list's spikes enter the histories of targets;
+- `modulate`, an entry: the modulator changes, where spikes of its neurons are due;
+- `carry`, a kernel: weights and states as they will have become by a step without events;
 - `sources_spike`, a kernel: traces of sources follow some spikes;
 - `sweep`, a kernel: the queue is released, and all rows take the spikes of their targets.
 """
@@ -46,6 +48,8 @@ class Entries(Protocol):
     deliver: Entry
     release: Entry
     archive: Entry
+    modulate: Entry
+    carry: Function
     sources_spike: Function
     sweep: Function
 
@@ -107,9 +111,19 @@ def rule_kernel(name: str) -> RuleKernel:
     return cast(RuleKernel, importlib.import_module(name))
 
 
-def has_fading_states(rule: RuleKernel) -> bool:
+def is_modulated(rule: RuleKernel) -> bool:
+    """Return whether a third factor acts on synapses."""
+    return getattr(rule, "MODULATED", False)
+
+
+def evolves(rule: RuleKernel) -> bool:
+    """Return whether weights change between events too."""
+    return hasattr(rule, "between")
+
+
+def keeps_last_event(rule: RuleKernel) -> bool:
     """Return whether synapses keep the step of their last event."""
-    return any(name in rule.DECAYS for name in rule.STATES)
+    return evolves(rule) or any(name in rule.DECAYS for name in rule.STATES)
 
 
 def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
@@ -134,7 +148,8 @@ class _Writer:
     def __init__(self, variant: PlasticVariant) -> None:
         self.variant, self.rule = variant, rule_kernel(variant.kernel)
         self.where = plastic_layout(variant)
-        self.fading_states = has_fading_states(self.rule)
+        self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
+        self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
 
     def text(self) -> str:
@@ -146,7 +161,7 @@ class _Writer:
             "from distsnn.jit import array, entry, inline, kernel",
             "from distsnn.kernels.delivery import DONE, GROW, find_row",
             "from distsnn.kernels.plastic import *",
-            f"from {variant.kernel} import on_post, on_pre, source_spike, target_spike",
+            f"from {variant.kernel} import {', '.join(self._imported())}",
             f"real, integer = np.{variant.precision}, np.int{variant.row_bits}",
             f"unsigned = np.uint{variant.word_bits}",
             "@inline",
@@ -156,8 +171,15 @@ class _Writer:
             *_CALLERS,
             *self._sources_spike(),
             *self._archive(),
+            *(self._modulate() if hasattr(self.rule, "modulator_spike") else []),
+            *(self._carry() if self.evolves else []),
         ]
         return "\n".join([*lines, ""])
+
+    def _imported(self) -> list[str]:
+        optional = ("between", "modulator_spike")
+        given = [name for name in optional if hasattr(self.rule, name)]
+        return ["on_post", "on_pre", "source_spike", "target_spike", *given]
 
     def _arrays(self) -> list[str]:
         """Return the lines that find the factors and the constants of all synapses."""
@@ -219,8 +241,15 @@ class _Writer:
             "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
             *self._arrays(),
         ]
-        if self.fading_states:
+        if self.since:
             lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+        if self.modulated:
+            lines += [
+                *_MODULATOR,
+                "    first_change = n_changes",
+                "    while first_change > 1 and changes[first_change - 1] > until:",
+                "        first_change -= 1",
+            ]
         for name, at in (*self.where.states.items(), *self.where.per_synapse.items()):
             lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
         for i, name in enumerate(rule.SOURCE):
@@ -260,8 +289,13 @@ class _Writer:
             *(f"s_{name} = all_{name}[i]" for name in rule.STATES),
             *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
         ]
-        if self.fading_states:
+        if self.since:
             lines.append("since = np.int64(since_steps[i])")
+        if self.modulated:
+            lines += [
+                "q = first_change",
+                "m_step, m = np.int64(changes[q - 1]), values[q - 1]",
+            ]
         lines += [
             "j = np.int64(0)",
             "while steps[np.uint64(record + j)] > at:",
@@ -274,6 +308,7 @@ class _Writer:
             "    moment = np.int64(steps[np.uint64(record + k)])",
             "    before = moment - np.int64(steps[np.uint64(record + k + 1)])",
             "    event = moment + dendritic",
+            *(f"    {line}" for line in self._changes()),
         ]
         for name in rule.SOURCE:
             value = self._faded(name, f"kept_{name}", "event - last")
@@ -281,47 +316,66 @@ class _Writer:
         for name in rule.TARGET:
             kept = f"history[np.uint64(reals + at_{name} + k + 1)]"
             lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
-        lines += [f"    {line}" for line in self._event("on_post", "x_")]
         lines += [
+            *(f"    {line}" for line in self._event("on_post", "x_")),
+            "event = now",
+            *self._changes(),
             "if spikes:",
             "    while steps[np.uint64(record + j)] == at:",
             "        j += 1",
             "    before = at - np.int64(steps[np.uint64(record + j)])",
-            "    event = now",
         ]
         for name in rule.TARGET:
             kept = f"history[np.uint64(reals + at_{name} + j)]"
             lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
-        lines += [f"    {line}" for line in self._event("on_pre", "now_")]
         lines += [
+            *(f"    {line}" for line in self._event("on_pre", "now_")),
             "    slot = np.uint64((np.int64(word) + base) & ring_mask)",
             "    ring[slot] += integer(np.rint(np.float64(w) * scale))",
             "weights[i] = w",
             *(f"all_{name}[i] = s_{name}" for name in rule.STATES),
         ]
-        if self.fading_states:
+        if self.since:
             lines.append("since_steps[i] = since")
         # what is no number is wrong too
         return [*lines, "wrong |= not (w >= least and w <= limit)"]
 
+    def _changes(self) -> list[str]:
+        """Return the lines that take the modulator's changes up to the step `event`."""
+        if not self.modulated:
+            return []
+        return [
+            "while q < n_changes and changes[q] <= event:",
+            *(f"    {line}" for line in self._evolution("np.int64(changes[q])")),
+            "    m_step, m = np.int64(changes[q]), values[q]",
+            "    q += 1",
+        ]
+
+    def _evolution(self, until: str) -> list[str]:
+        """Return the lines that let weight and states evolve up to a step."""
+        if not self.evolves:
+            return []
+        m = [self._faded("m", "m", "since - m_step")] if self.modulated else []
+        return [*self._result("between", [f"{until} - since"], m), f"since = {until}"]
+
     def _event(self, function: str, source: str) -> list[str]:
         """Return the lines of one event at a synapse, at the step `event`."""
-        rule, lines = self.rule, []
-        for name in rule.STATES:
+        rule, lines = self.rule, self._evolution("event")
+        for name in () if self.evolves else rule.STATES:
             if name in rule.DECAYS:
                 lines.append(f"s_{name} = {self._faded(name, f's_{name}', 'event - since')}")
-        arguments = (
-            ["w", *(f"s_{name}" for name in rule.STATES)],
-            [f"{source}{name}" for name in rule.SOURCE],
-            [f"y_{name}" for name in rule.TARGET],
-        )
-        lines.append(
-            f"{''.join(f'{one}, ' for one in arguments[0])}= {self._call(function, *arguments)}"
-        )
+        traces = [f"{source}{name}" for name in rule.SOURCE]
+        traces += [f"y_{name}" for name in rule.TARGET]
+        m = [self._faded("m", "m", "event - m_step")] if self.modulated else []
+        return [*lines, *self._result(function, traces, m), *(["since = event"] * self.since)]
+
+    def _result(self, function: str, *arguments: Iterable[str]) -> list[str]:
+        """Return the lines that set weight and states to what a function makes of them."""
+        own = ["w", *(f"s_{name}" for name in self.rule.STATES)]
+        call = self._call(function, own, *arguments)
         # whatever the rule made of it: what is kept between two events may not be finer than what
         # is stored, or it would matter when a row is brought up to date
-        lines += [f"{one} = real({one})" for one in arguments[0]]
-        return [*lines, "since = event"] if self.fading_states else lines
+        return [f"{', '.join(own)}, = {call}", *(f"{one} = real({one})" for one in own)]
 
     def _sources_spike(self) -> list[str]:
         """Return the kernel that advances traces by spikes."""
@@ -399,6 +453,60 @@ class _Writer:
             lines.append(f"        history[reals + at_{name}] = new_{name}")
         return [*lines, "    table[CURSOR] = 0", "    return DONE"]
 
+    def _modulate(self) -> list[str]:
+        """Return the entry that lets the modulator follow the spikes that are due."""
+        return [
+            "@entry",
+            "def modulate(table, scalars, first, last, step):",
+            "    ahead = array(table[MOD_AHEAD], MANY, np.int64)",
+            "    now = step + 1",
+            "    due = ahead[now & table[MOD_MASK]]",
+            "    if due == 0:",
+            "        return DONE",
+            "    ahead[now & table[MOD_MASK]] = 0",
+            *_MODULATOR,
+            *self._arrays(),
+            "    before = now - np.int64(changes[n_changes - 1])",
+            f"    m = {self._faded('m', 'values[n_changes - 1]', 'before')}",
+            "    for _ in range(due):",
+            f"        m, = {self._call('modulator_spike', ['m'])}",
+            "        m = real(m)",
+            "    changes[n_changes], values[n_changes] = now, m",
+            "    table[N_MOD] = n_changes + 1",
+            "    return DONE",
+        ]
+
+    def _carry(self) -> list[str]:
+        """Return the kernel that lets synapses evolve up to a step."""
+        arrays = "".join(f", all_{name}" for name in self.rule.STATES)
+        lines = [
+            "@kernel",
+            f"def carry(table, scalars, now, since_steps, weights{arrays}):",
+            *self._arrays(),
+        ]
+        if self.modulated:
+            lines += [
+                *_MODULATOR,
+                "    m_step, m = np.int64(changes[n_changes - 1]), values[n_changes - 1]",
+            ]
+        for name, at in self.where.per_synapse.items():
+            lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
+        body = [
+            "w, since = weights[i], np.int64(since_steps[i])",
+            *(f"s_{name} = all_{name}[i]" for name in self.rule.STATES),
+            *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
+            *self._evolution("now"),
+            "weights[i], since_steps[i] = w, since",
+            *(f"all_{name}[i] = s_{name}" for name in self.rule.STATES),
+        ]
+        return [*lines, "    for i in range(weights.size):", *(f"        {line}" for line in body)]
+
+
+_MODULATOR = (
+    "    changes = array(table[MOD_STEP], MANY, np.int32)",
+    "    values = array(table[MOD_VALUE], MANY, real)",
+    "    n_changes = table[N_MOD]",
+)
 
 _CALLERS = """
 @inline

@@ -102,4 +102,4 @@ class RankOrder(Description):
 def _ranks(keys: FloatArray) -> Integers:
     """Return each column's place when a row is sorted by rising keys, then by column."""
     order = np.argsort(keys, axis=1, kind="stable")
-    return np.argsort(order, axis=1, kind="stable")
+    return np.argsort(order, axis=1)

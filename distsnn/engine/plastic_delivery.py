@@ -1,7 +1,7 @@
 """Plastic projections in action: rows, histories of their targets, and the calls between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,20 +9,24 @@ import numpy.typing as npt
 
 from distsnn.codegen.plasticity import (
     PlasticVariant,
-    has_fading_states,
+    evolves,
+    is_modulated,
+    keeps_last_event,
     plastic_entries,
     plastic_layout,
     rule_kernel,
 )
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
+from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing
 from distsnn.engine.post_history import PostHistory
 from distsnn.engine.source_states import SourceStates
+from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import loop, plastic
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
 # A history for which rows must be swept more often than this is too short.
@@ -69,6 +73,8 @@ class PlasticDelivery:
         Spikes to deliver.
     reach : int
         The longest delay of the whole network, steps.
+    seed : int
+        The run's seed.
 
     Attributes
     ----------
@@ -90,6 +96,8 @@ class PlasticDelivery:
         The rule's kernel module.
     sign : int
         Sign of the weights, which are kept as magnitudes.
+    modulation : Modulation or None
+        What modulates the synapses, if anything does.
     """
 
     states: SourceStates | None = None
@@ -102,6 +110,7 @@ class PlasticDelivery:
         ring: InputRing,
         spikes: SpikeLists,
         reach: int,
+        seed: int,
     ) -> None:
         network, plan = layout.network, rows.row_set.plan
         self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, reach
@@ -110,7 +119,7 @@ class PlasticDelivery:
         assert model is not None
         self.sign = model.sign
         self.rule = rule_kernel(kernel_name(model))
-        constants = self.rule.constants(_parameters(model), network.dt)
+        constants = self.rule.constants(synapse_parameters(layout, rows, seed), network.dt)
         self._variant = PlasticVariant(
             kernel_name(model),
             model.precision,
@@ -134,8 +143,7 @@ class PlasticDelivery:
         self.synapse_states = {
             name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
-        fading = has_fading_states(self.rule)
-        self.since = np.zeros(rows.synapses if fading else 0, np.int32)
+        self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         for at, array in (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
@@ -149,6 +157,10 @@ class PlasticDelivery:
             (plastic.LAST, self.last),
             (plastic.UNTIL, self.until),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
+            *(
+                (at, np.ascontiguousarray(constants[name], model.precision))
+                for name, at in where.per_synapse.items()
+            ),
         ):
             call.point(at, array)
         ring.point(call, plan.plane)
@@ -163,6 +175,11 @@ class PlasticDelivery:
         self._set_targets()
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
+        self.modulation = None
+        if is_modulated(self.rule):
+            assert isinstance(model, ModulatedSynapse)
+            entry_of_spikes = self._entries.modulate if model.modulator else None
+            self.modulation = Modulation(network, model, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self.grow()
 
@@ -221,16 +238,62 @@ class PlasticDelivery:
         self._entries.sweep(self._table, self._scalars, self.until.size, now)
         self._swept = now
         self._table[plastic.SETTLED] = now - self._reach
+        if self.modulation is not None:
+            self.modulation.forget(now)
+
+    def modulate(self, value: float, now: int) -> None:
+        """Set the modulator, for all that comes after a step before which all spikes are known."""
+        assert self.modulation is not None
+        self.sweep(now)
+        self._carry_all(now)
+        self.modulation.change(now, value)
+
+    def read_weights(self, now: int) -> npt.NDArray[Any]:
+        """Return a copy of the weights (magnitudes) as they are at a step."""
+        self.sweep(now)
+        weights = self.rows.weights.copy()
+        states = [one.copy() for one in self.synapse_states.values()]
+        self._carry(now, self.since.copy(), weights, states)
+        return weights
+
+    def set_weights(self, values: npt.NDArray[Any] | float, now: int) -> None:
+        """Set the weights (magnitudes) at a step."""
+        self.sweep(now)
+        self._carry_all(now)
+        self.rows.weights[:] = values
+
+    def _carry_all(self, now: int) -> None:
+        self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))
+
+    def _carry(
+        self,
+        now: int,
+        since: npt.NDArray[np.int32],
+        weights: npt.NDArray[Any],
+        states: list[npt.NDArray[Any]],
+    ) -> None:
+        """Let synapses evolve up to a step without events, where they do."""
+        if evolves(self.rule) and self.learns:
+            self._entries.carry(self._table, self._scalars, now, since, weights, *states)
 
     @property
     def learns(self) -> bool:
         """Whether spikes change weights and states; traces follow spikes in any case."""
         return bool(self._table[plastic.LEARNS])
 
-    def learn(self, on: bool, now: int) -> None:
+    @learns.setter
+    def learns(self, on: bool) -> None:
+        self._table[plastic.LEARNS] = on
+
+    def switch(self, on: bool, now: int) -> None:
         """Let spikes after a step change weights, or not."""
         self.sweep(now)
-        self._table[plastic.LEARNS] = on
+        if on == self.learns:
+            return
+        self._carry_all(now)
+        if evolves(self.rule):
+            self.since[:] = now
+        self.learns = on
 
     def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
         """Return by name what is kept of each synapse, for the step of the last sweep."""
@@ -267,6 +330,8 @@ class PlasticDelivery:
         there = steps + int(self._table[plastic.AXONAL]) <= step
         taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
         self.sources_spike(self.traces, self.last, rows[taken], steps[taken])
+        if self.modulation is not None:
+            self.modulation.resume(step, flying)
         self.until[:] = step
         self._swept = step
         self._table[plastic.SETTLED] = step - self._reach
@@ -320,16 +385,6 @@ class Archive:
     def grow(self) -> None:
         """Make room in the histories."""
         self.owner.make_room()
-
-
-def _parameters(model: PlasticSynapse) -> dict[str, Any]:
-    """Return a model's fields as its kernel's `constants` takes them."""
-    values = {one.name: getattr(model, one.name) for one in fields(model)}
-    values |= {"w_max": abs(model.w_max)}
-    return {
-        name: value if isinstance(value, str) else np.asarray(value, np.float64)
-        for name, value in values.items()
-    }
 
 
 def plastic_ring(layout: Layout, plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:

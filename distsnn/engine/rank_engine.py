@@ -9,6 +9,7 @@ import numpy.typing as npt
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.layout import Layout
+from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import (
     Archive,
     PlasticDelivery,
@@ -194,7 +195,7 @@ class RankEngine:
         self.plastic_ring = plastic_ring(layout, rows, self.ring)
         lists = SpikeLists(*spikes, state)
         self.plastic = [
-            PlasticDelivery(layout, self.quanta, one, self.plastic_ring, lists, reach)
+            PlasticDelivery(layout, self.quanta, one, self.plastic_ring, lists, reach, self.seed)
             for one in rows
         ]
         self.settled += [SettledTraces(one) for one in self.plastic]
@@ -203,10 +204,10 @@ class RankEngine:
             *(one.archive for one in self.plastic),
             *static,
         ]
-        self.deliveries: list[Delivery | ProceduralDelivery | Archive | PlasticDelivery] = [
-            *self._static,
-            *self.plastic,
-        ]
+        modulations = [one.modulation for one in self.plastic if one.modulation is not None]
+        self.deliveries: list[
+            Delivery | ProceduralDelivery | Archive | Modulation | PlasticDelivery
+        ] = [*self._static, *modulations, *self.plastic]
         merges = merge_calls(rows, self.plastic_ring, self.ring)
         collects = [one.collect for one in self.deliveries if one.collect is not None]
         self._calls: dict[str, list[Call]] = {

@@ -9,6 +9,9 @@ them (real). Unused entries have a step long before the start, and traces of 0.
 A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
 it does not matter when, and how often, a row is brought up to date.
 
+A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
+In between it fades, or stays.
+
 Weights act through a ring of their own, whose due row is added to that of all other input.
 
 Axes: r row (source), i synapse, j spike of a history (newest first).
@@ -31,7 +34,10 @@ TARGET_BITS, AXONAL, LEARNS, EVENTS = 17, 18, 19, 20
 FAULT_ROW, FAULT_STEP = 21, 22  # first row with a weight out of range, and when
 POST_GID, N_POST, POST_START, BLOCKS, BLOCK_BITS, CURSOR = 23, 24, 25, 26, 27, 28
 QUEUE_ROW, QUEUE_LOOP, QUEUED, QUEUE_ROOM = 29, 30, 31, 32
-TABLE_SIZE = 33
+# the modulator: when it changed and what it became, what is to come, and whose spikes it follows
+MOD_STEP, MOD_VALUE, N_MOD, MOD_ROOM, MOD_AHEAD, MOD_MASK = 33, 34, 35, 36, 37, 38
+MOD_GID, N_MOD_NEURONS, MOD_DELAY = 39, 40, 41
+TABLE_SIZE = 42
 # Words of its scalars: what turns a weight into quanta, and the largest weight.
 SCALE, LIMIT = 0, 1
 N_SCALARS = 2
@@ -78,6 +84,21 @@ def enqueue(table, scalars, first, last, step):
             its_loops[n] = loops[i]
             n += 1
     table[QUEUED] = n
+    return DONE
+
+
+@entry
+def note(table, scalars, first, last, step):
+    """Note the spikes of the modulator's neurons for when they reach the synapses."""
+    if table[N_MOD] + table[MOD_MASK] >= table[MOD_ROOM]:
+        return GROW
+    gids = array(table[SPIKE_GID], last, np.uint32)
+    loops = array(table[SPIKE_STEP], last, np.int64)
+    ahead = array(table[MOD_AHEAD], MANY, np.int64)
+    for i in range(first, last):
+        n = np.int64(gids[i]) - table[MOD_GID]
+        if n >= 0 and n < table[N_MOD_NEURONS]:
+            ahead[(loops[i] + 1 + table[MOD_DELAY]) & table[MOD_MASK]] += 1
     return DONE
 
 

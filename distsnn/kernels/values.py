@@ -1,11 +1,12 @@
-"""Values drawn per neuron: parameters and initial states, of populations and of synapse models.
+"""Values drawn per neuron or synapse: parameters and initial states.
 
-Axes: i neuron.
+Axes: i neuron or synapse, r row (source).
 """
 
+import numpy as np
 from numba import uint32, uint64
 
-from distsnn.counter_rng import philox
+from distsnn.counter_rng import philox, stream, word
 from distsnn.jit import kernel
 from distsnn.kernels.sampling import draw
 
@@ -38,3 +39,35 @@ def draw_values(kind, a, b, low, high, neurons, purpose, owner, field, seed, out
             high_key,
         )
         out[i] = draw(kind, a, b, low, high, (uint64(u) << uint64(32)) | uint64(v))
+
+
+@kernel
+def draw_by_synapse(kind, a, b, low, high, key, rows, sources, targets, gids, out):
+    """Fill out with draws of a coded distribution, keyed (key, source, target, number).
+
+    Parameters
+    ----------
+    kind, a, b, low, high
+        The distribution (`sampling.draw`).
+    key : uint64
+        Stream of the parameter.
+    rows : ndarray of int64, shape (n_rows + 1,)
+        First synapse of each row.
+    sources : ndarray of int64, shape (n_rows,)
+        Gids.
+    targets : ndarray of int64, shape (n,)
+        Local targets.
+    gids : ndarray of int64, shape (n_local,)
+        Gids of all local neurons.
+    out : ndarray of float64, shape (n,)
+    """
+    seen = np.zeros(gids.size, np.int64)  # synapses of the row's source onto each target
+    for r in range(sources.size):
+        source_key = stream(key, sources[r])
+        for i in range(rows[r], rows[r + 1]):
+            target = targets[i]
+            bits = word(stream(source_key, gids[target]), seen[target])
+            out[i] = draw(kind, a, b, low, high, bits)
+            seen[target] += 1
+        for i in range(rows[r], rows[r + 1]):
+            seen[targets[i]] = 0

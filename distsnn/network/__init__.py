@@ -34,7 +34,7 @@ from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
@@ -80,6 +80,7 @@ __all__ = [
     "LeakyIntegrator",
     "Lognormal",
     "Mat2PscExp",
+    "ModulatedSynapse",
     "Network",
     "Neuron",
     "NeuronModel",

@@ -13,6 +13,7 @@ from distsnn.network import currents, distributions, edges, rules, stimuli
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.equations.neuron_model import NeuronModel
+from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
@@ -100,6 +101,9 @@ class Network(Description):
             made.append(replace(one, pre=pre, post=post, name=name))
             model = self.population(post.population).model
             made[-1].check(model, self.dt, where=f"projection {name!r}")
+            if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator:
+                place = f"projection {name!r}, field synapse.modulator"
+                self.population(one.synapse.modulator, where=place)
         return tuple(made)
 
     def _stimuli(self, given: tuple[Stimulus, ...]) -> tuple[Stimulus, ...]:

@@ -132,3 +132,48 @@ class PlasticSynapse(SynapseModel):
     def axonal_steps(self, dt: float, *, where: str = "") -> int:
         """Return the axonal delay in steps."""
         return steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")
+
+
+@dataclass(frozen=True, eq=False)
+class ModulatedSynapse(PlasticSynapse):
+    """Base class of models in which a third factor, the same for all synapses, acts on weights.
+
+    It is a signal that is set between runs, or follows the spikes of a population.
+
+    Parameters
+    ----------
+    modulator : str
+        Population whose spikes modulate; empty: the signal of the projection's name does.
+    modulation_delay : float
+        Time from these spikes to the synapses, ms, at least dt. Ranks exchange spikes at least as
+        often.
+    """
+
+    modulator: str = ""
+    modulation_delay: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, kind in (("modulator", str), ("modulation_delay", int | float)):
+            if not isinstance(getattr(self, name), kind):
+                raise DescriptionError(
+                    "must be a population's name" if kind is str else "must be a number",
+                    where=f"{self.name}, field {name}",
+                    value=getattr(self, name),
+                )
+
+    def check_synapses(  # noqa: D102 (inherited)
+        self, weight: Value | None, shortest: int | None, dt: float, *, where: str
+    ) -> None:
+        super().check_synapses(weight, shortest, dt, where=where)
+        if self.modulation_steps(dt, where=where) < 1:
+            raise DescriptionError(
+                "out of range",
+                where=f"{where}, field synapse.modulation_delay",
+                value=self.modulation_delay,
+                allowed=f">= {dt:g} ms",
+            )
+
+    def modulation_steps(self, dt: float, *, where: str = "") -> int:
+        """Return the delay of the modulator's spikes in steps."""
+        return steps(self.modulation_delay, dt, where=f"{where}, field synapse.modulation_delay")

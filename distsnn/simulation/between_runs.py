@@ -4,7 +4,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import Target
 from distsnn.simulation.state_access import NeuronStates
-from distsnn.simulation.weight_access import PlasticSynapses, set_learning
+from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
 
 
 class BetweenRuns:
@@ -61,3 +61,21 @@ class BetweenRuns:
             If there is no such projection, it is not plastic, or ranks were told different things.
         """
         set_learning(self._engine, self._communicator, projection, on)
+
+    def signal(self, projection: str, value: float) -> None:
+        """Set the signal that modulates a plastic projection, from now on. Collective.
+
+        Parameters
+        ----------
+        projection : str
+            Its name.
+        value : float
+            Such as a reward; 0 until it is set.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such projection, no signal modulates it, the value is not finite, or
+            ranks give different ones.
+        """
+        set_signal(self._engine, self._communicator, projection, value)

@@ -19,6 +19,7 @@ from distsnn.network import (
     FixedOutdegree,
     FixedTotalNumber,
     IafPscExp,
+    ModulatedSynapse,
     Network,
     Normal,
     OneToOne,
@@ -150,9 +151,15 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             given=given,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
-    mine = wired.smallest_delay or _LONGEST_EPOCH
+    # a modulator's spikes reach synapses on all ranks, without a synapse of their own
+    modulation = [
+        one.synapse.modulation_steps(network.dt)
+        for one in network.projections
+        if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator
+    ]
+    mine = min([wired.smallest_delay or _LONGEST_EPOCH, *modulation])
     smallest = -communicator.allreduce_max(-mine)
-    reach = communicator.allreduce_max(wired.largest_delay)
+    reach = communicator.allreduce_max(max([wired.largest_delay, *modulation]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     most_spikes = communicator.allgather(engine.most_spikes)
     room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)

@@ -109,6 +109,12 @@ class Checkpoints:
                 plastic = self._built.engine.plastic
                 frozen = [one.projection.name for one in plastic if not one.learns]
                 now |= {"frozen": frozen} if frozen else {}
+                modulated = {
+                    one.projection.name: one.modulation.last()
+                    for one in plastic
+                    if one.modulation is not None
+                }
+                now |= {"modulators": modulated} if modulated else {}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
@@ -160,12 +166,14 @@ class Checkpoints:
         gid = np.concatenate([one[1] for one in everyones])
         order = np.lexsort((gid, step))
         with together(communicator, "restoring the state"):
-            at = int(generation.about["step"])
+            about, at = generation.about, int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
+            for plastic in engine.plastic:
+                if plastic.modulation is not None:
+                    plastic.modulation.change(*about["modulators"][plastic.projection.name])
             snapshot.put(engine, states, sources, items, at, (step[order], gid[order]))
             for plastic in engine.plastic:
-                frozen = plastic.projection.name in generation.about.get("frozen", ())
-                plastic.learn(not frozen, at)
+                plastic.learns = plastic.projection.name not in about.get("frozen", ())
             again = snapshot.take(engine, reach)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
                 raise StoreError(

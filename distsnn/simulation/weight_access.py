@@ -7,7 +7,7 @@ from distsnn.comm import Communicator, together
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.checks import check_shape
+from distsnn.network.checks import ANY, as_number, check_range, check_shape
 from distsnn.network.values import ValueLike, as_value
 from distsnn.simulation.requests import gathered, value_digest
 
@@ -73,9 +73,8 @@ class PlasticSynapses:
     def values(self) -> Floats:
         """Weights, in the target model's unit (a copy)."""
         with together(self._communicator, "reading weights"):
-            delivery = self._delivery
-            delivery.sweep(self._engine.step)
-            own = delivery.sign * delivery.rows.weights.astype(np.float64)
+            weights = self._delivery.read_weights(self._engine.step)
+            own = self._delivery.sign * weights.astype(np.float64)
         joined = np.concatenate(gathered(self._communicator, own, where=self._where))
         return joined[self._order]
 
@@ -93,10 +92,8 @@ class PlasticSynapses:
                 )
             self._check_bound(np.broadcast_to(value, self.sources.shape))
         gathered(self._communicator, None, value_digest(value), where=self._where)
-        delivery = self._delivery
-        delivery.sweep(self._engine.step)
         own = value[self._own] if isinstance(value, np.ndarray) else value
-        delivery.rows.weights[:] = np.abs(own)
+        self._delivery.set_weights(np.abs(own), self._engine.step)
 
     def _check_bound(self, values: Floats) -> None:
         model = self._delivery.projection.plasticity
@@ -126,7 +123,32 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
         if not isinstance(on, bool):
             raise DescriptionError("must be True or False", where="learning", value=on)
     gathered(communicator, None, projection, str(on), where="learning")
-    delivery.learn(on, engine.step)
+    delivery.switch(on, engine.step)
+
+
+def set_signal(
+    engine: RankEngine, communicator: Communicator, projection: str, value: float
+) -> None:
+    """Set the signal that modulates a plastic projection, from now on. Collective.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, no signal modulates it, the value is not finite, or ranks
+        give different ones.
+    """
+    with together(communicator, "setting a signal"):
+        delivery = plastic_named(engine, projection, where="signal")
+        if delivery.modulation is None or delivery.modulation.collect is not None:
+            raise DescriptionError(
+                "no signal modulates it",
+                where=f"signal, projection {projection!r}",
+                allowed="a projection whose `synapse` has a modulator, and no population as such",
+            )
+        number = as_number(value, where="signal")
+        check_range(number, ANY, where="signal")
+    gathered(communicator, None, projection, repr(number), where="signal")
+    delivery.modulate(number, engine.step)
 
 
 def plastic_named(engine: RankEngine, projection: str, *, where: str) -> PlasticDelivery:

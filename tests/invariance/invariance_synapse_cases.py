@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from invariance_cases import E_SIZE, I_SIZE, case, cells
+from rewarded import Rewarded
 
 from distsnn.network import (
     STDP,
@@ -70,7 +71,7 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(13)
     n = 2000
     edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
-    fast = STDP(learning_rate=0.05, mu_plus=0.4, mu_minus=0.9, w_max=120.0)
+    fast = STDP(learning_rate=Uniform(0.0, 0.1), mu_plus=0.4, mu_minus=0.9, w_max=120.0)
     e, i = cells()
     return Network(
         [e, i],
@@ -88,6 +89,10 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
                 synapse=STDP(w_max=-200.0, axonal_delay=1.0, learning_rate=0.1),
             ),
             Projection(e, i, edges, draw.uniform(0.0, 90.0, n), 1.2, synapse=fast),
+            Projection(
+                *(e, e, FixedIndegree(5), 30.0, Uniform(1.0, 4.0)),
+                synapse=Rewarded(modulator="I", modulation_delay=0.9, w_max=90.0),
+            ),
             Projection(i, e, FixedOutdegree(5), weight=-60.0, delay=0.9),
         ],
         [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],

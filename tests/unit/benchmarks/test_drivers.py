@@ -126,3 +126,19 @@ def test_sizes_and_efficiency_of_scaling() -> None:
     first, line = {"rtf": 1.0, "ranks": 1}, {"rtf": 0.5, "ranks": 4}
     assert scaling.efficiency("strong", first, line) == 0.5
     assert scaling.efficiency("weak", first, line) == 2.0
+
+
+def test_analysis_of_a_recording(benchmarks: Path, tmp_path: Path) -> None:
+    store, names = tmp_path / "run.zarr", ("rates", "cv", "correlations")
+    words = ("--spikes", "2e5", "--store", str(store), "--statistics", *names)
+    done = subprocess.run(
+        [sys.executable, str(benchmarks / "analysis.py"), *words],
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["statistic"] for one in found] == [*names]
+    assert all(1.9e5 < one["spikes"] < 2.1e5 for one in found)
+    assert all(one["wall_s"] > 0 and one["peak_rss_bytes"] > 2**26 for one in found)

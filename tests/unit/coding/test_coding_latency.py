@@ -109,6 +109,10 @@ def test_ranks_follow_falling_values():
     np.testing.assert_array_equal(RANK.ranks(spikes), [[1, 3, 0, 2]])
     np.testing.assert_allclose(first_spike_times(spikes), [[1.0, 2.0, 0.5, 1.5]])
     assert spikes.n_steps == 20
+    # 100 channels of two values in turn: first all odd ones, then all even ones
+    spikes = RANK.encode([np.arange(100) % 2])
+    expected = np.arange(100) // 2 + np.where(np.arange(100) % 2, 0, 50)
+    np.testing.assert_array_equal(RANK.ranks(spikes), [expected])
 
 
 @settings(max_examples=50, deadline=None)

@@ -53,7 +53,7 @@ def test_rates_are_0_in_rests():
 
 def test_spikes_in_rests_and_outside_are_left_out():
     # windows are (10, 12], (13, 15] and (16, 18]
-    times = [0.1, 10.0, 10.1, 12.0, 12.1, 13.0, 13.1, 18.0, 18.1, 40.0]
+    times = [9.0, 10.0, 10.1, 12.0, 12.1, 13.0, 13.1, 18.0, 18.1, 40.0]
     cut = BATCH.cut(times, [0, 0, 1, 2, 0, 0, 3, 4, 0, 0], 5)
     assert cut == SampleSpikes([0, 0, 1, 2], [1, 2, 3, 4], [1, 20, 1, 20], (3, 5), 20, 0.1)
 

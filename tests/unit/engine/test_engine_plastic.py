@@ -8,9 +8,11 @@ import numpy.typing as npt
 import plasticity_reference as reference
 import pytest
 from decoded import layouts, scales
+from rewarded import Rewarded
 
 from distsnn.engine import wiring
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.kernels.functions import exp_array
 from distsnn.network import (
     STDP,
@@ -86,13 +88,16 @@ class Run:
         columns = (sources, targets, rows.delays(), self.start[index])
         return list(zip(*(one.tolist() for one in columns), strict=True))
 
-    def expected(self, index: int) -> tuple[list[float], list[list[tuple[int, float]]]]:
+    def expected(
+        self, index: int, models: list[STDP] | None = None
+    ) -> tuple[list[float], list[list[tuple[int, float]]]]:
         """Return each synapse's weight, and when (loop) and with which weight it acted."""
         model = self.engine.plastic[index].projection.synapse
         assert isinstance(model, STDP)
         axonal = model.axonal_steps(DT)
         weights, acted = [], []
-        for source, target, delay, weight in self.synapses(index):
+        for number, (source, target, delay, weight) in enumerate(self.synapses(index)):
+            model = model if models is None else models[number]
             pre, post = self.trains[source], self.trains[target]
             its = reference.events(pre, post, axonal, delay - axonal, self.engine.step)
             last, latched = reference.pair_stdp(model, DT, weight, its)
@@ -120,6 +125,22 @@ def test_weights_are_those_of_lists_of_events(name: str) -> None:
     changed = np.abs(found - run.start[0])
     assert (changed > 1.0).mean() > 0.5
     assert np.unique(found).size > 150
+
+
+def test_parameters_may_be_drawn_for_each_synapse() -> None:
+    drawn = STDP(
+        learning_rate=Uniform(0.0, 0.2), alpha=Uniform(0.5, 1.5), mu_plus=0.3, precision="float64"
+    )
+    run = Run(learning(drawn), STEPS)
+    rows = run.engine.plastic[0].rows
+    given = synapse_parameters(run.engine.layout, rows, 3)
+    assert np.unique(given["learning_rate"]).size == rows.synapses
+    assert abs(np.corrcoef(given["learning_rate"], given["alpha"])[0, 1]) < 0.2
+    models = [
+        dataclasses.replace(drawn, learning_rate=rate, alpha=alpha)
+        for rate, alpha in zip(given["learning_rate"], given["alpha"], strict=True)
+    ]
+    np.testing.assert_array_equal(rows.weights, run.expected(0, models)[0])
 
 
 def test_single_precision_is_close_to_double() -> None:
@@ -200,3 +221,63 @@ def test_weight_that_is_no_number_is_a_fault() -> None:
     assert fault is not None
     source, target = rows.source(5), made.layout.gids(rows.targets(slice(5, 6)))[0]
     assert f"projection 'S->E', synapse from gid {source} to gid {target}" in fault.what
+
+
+MODULATOR = Population("M", 9, SpikeSource((RNG.integers(1, 6000, 80)) * DT, np.arange(80) % 9))
+
+
+def rewarded(model: Rewarded) -> Network:
+    return Network(
+        [SOURCES, TARGETS, MODULATOR],
+        [
+            Projection(
+                *(SOURCES, TARGETS, PairwiseBernoulli(0.2), Uniform(20.0, 80.0)),
+                delay=Uniform(0.8, 4.0),
+                synapse=model,
+            )
+        ],
+        DRIVE,
+        [],
+    )
+
+
+def weights_of(run: Run, changes: list[tuple[int, float]]) -> list[float]:
+    """Return what the weights of the modulated projection must have become."""
+    model, now = run.engine.plastic[0].projection.synapse, run.engine.step
+    assert isinstance(model, Rewarded)
+    axonal, found = model.axonal_steps(DT), []
+    for source, target, delay, weight in run.synapses(0):
+        trains = run.trains[source], run.trains[target]
+        its = reference.events(*trains, axonal, delay - axonal, now)
+        found.append(reference.modulated(model, DT, weight, its, changes, now))
+    return found
+
+
+@pytest.mark.parametrize("axonal", [0.0, 0.5])
+def test_weights_follow_the_spikes_of_a_modulator(axonal: float) -> None:
+    model = Rewarded(
+        modulator="M", modulation_delay=1.3, axonal_delay=axonal, precision="float64", w_max=100.0
+    )
+    run = Run(rewarded(model), 3000, 1, 1500, sweeping=True)
+    spikes = np.concatenate(run.trains[90:])
+    changes = reference.trace_of(spikes.tolist(), 13, 500.0)
+    found = run.engine.plastic[0].read_weights(run.engine.step)
+    np.testing.assert_array_equal(found, weights_of(run, changes))
+    assert (np.abs(found - run.start[0]) > 1.0).mean() > 0.5
+
+
+def test_weights_follow_a_signal_and_reading_does_not_change_them() -> None:
+    network = rewarded(Rewarded(precision="float64", w_max=100.0))
+    run = Run(network)
+    one = run.engine.plastic[0]
+    changes = []
+    for number, steps in enumerate((400, 3, 1000, 700)):
+        run.engine.run(steps, run.take)
+        one.read_weights(run.engine.step)
+        changes.append((run.engine.step, 0.01 * (-1) ** number))
+        one.modulate(changes[-1][1], run.engine.step)
+    run.engine.run(500, run.take)
+    run.trains = reference.trains(*np.concatenate(run.spikes, axis=1), network.n_neurons)
+    found = one.read_weights(run.engine.step)
+    np.testing.assert_array_equal(found, weights_of(run, changes))
+    assert (np.abs(found - run.start[0]) > 1.0).mean() > 0.5

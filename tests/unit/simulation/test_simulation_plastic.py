@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rewarded import Rewarded
 from thread_ranks import run as run_ranks
 
 from distsnn.comm import Communicator
@@ -106,6 +107,26 @@ def test_switch_must_be_one() -> None:
         simulation.learning("E->E", 1)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("E->E", 1.0, "signal, projection 'E->E': no signal modulates it"),
+        ("by spikes", 1.0, "no signal modulates it"),
+        ("by signal", np.inf, "signal: must be finite; given inf"),
+        ("by signals", 1.0, "did you mean 'by signal'?"),
+    ],
+)
+def test_signals_must_be_such(name: str, value: float, message: str) -> None:
+    modulated = [
+        Projection(S, E, FixedIndegree(3), 50.0, 1.0, name=f"by {kind}", synapse=synapse)
+        for kind, synapse in (("spikes", Rewarded(modulator="E")), ("signal", Rewarded()))
+    ]
+    network = Network(NETWORK.populations, [*NETWORK.projections, *modulated])
+    with Simulation(network) as simulation, pytest.raises(DescriptionError) as caught:
+        simulation.signal(name, value)
+    assert message in str(caught.value)
+
+
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
     simulation = Simulation(NETWORK, communicator=ranks, heartbeat=np.inf)
     synapses = simulation.weights("E->E")
@@ -131,6 +152,16 @@ def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
                 synapse=STDP(axonal_delay=1.5, learning_rate=0.1),
                 name="axonal",
             ),
+            Projection(
+                *(E, E, FixedIndegree(4), 30.0, 2.0),
+                synapse=Rewarded(w_max=90.0),
+                name="rewarded",
+            ),
+            Projection(
+                *(E, E, FixedIndegree(4), 30.0, Uniform(2.0, 4.0)),
+                synapse=Rewarded(modulator="S", modulation_delay=8.3, tau_n=5.0),
+                name="by spikes",
+            ),
         ],
         NETWORK.stimuli,
     )
@@ -144,14 +175,18 @@ def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     with Simulation(network) as simulation:
         simulation.run(50.0)
         simulation.learning("axonal", False)
+        simulation.signal("rewarded", 0.02)
         simulation.run(30.7)
         simulation.save(tmp_path / "middle.zarr")
         whole = end(simulation, tmp_path / "whole.zarr")
     with Simulation.restore(tmp_path / "middle.zarr") as simulation:
-        assert [one.learns for one in simulation._engine.plastic] == [True, True, False]
+        assert [one.learns for one in simulation._engine.plastic] == [
+            *(True, True, False, True, True)
+        ]
         resumed = end(simulation, tmp_path / "resumed.zarr")
     for expected, values in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(values, expected)
+        assert np.unique(values).size > 3
     digests = [
         Generation.open(store, generations(store)[0]).about["digest"]
         for store in (tmp_path / "whole.zarr", tmp_path / "resumed.zarr")

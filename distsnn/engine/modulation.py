@@ -1,0 +1,99 @@
+"""The modulator of a plastic projection: a signal, or a trace of a population's spikes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.history import Spikes
+from distsnn.engine.source_states import SourceStates
+from distsnn.engine.tables import Call, address
+from distsnn.jit import Entry
+from distsnn.kernels import plastic
+from distsnn.network import Network
+from distsnn.network.plastic_synapse import ModulatedSynapse
+
+_FIRST_ROOM = 1024
+
+
+class Modulation:
+    """When a modulator changed, and what it became (see `kernels.plastic`).
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    model : ModulatedSynapse
+        What is modulated.
+    call : Call
+        The projection's call, whose table tells of the modulator.
+    modulate : Entry or None
+        What lets the modulator follow spikes; None where it is a signal.
+
+    Attributes
+    ----------
+    deliver : Call
+        Called with a range of the list of spikes.
+    collect : Call or None
+        Called every loop, where the modulator follows spikes.
+    """
+
+    states: SourceStates | None = None
+    events = 0
+
+    def __init__(
+        self, network: Network, model: ModulatedSynapse, call: Call, modulate: Entry | None
+    ) -> None:
+        self._table = table = call.table
+        self.deliver = Call(plastic.note, table, 0, 0, call.scalars)
+        self.collect = None if modulate is None else Call(modulate, table, 0, 0, call.scalars)
+        self._delay = model.modulation_steps(network.dt)
+        self._gid = self._neurons = 0
+        if modulate is not None:
+            self._gid = network.first_gid[model.modulator]
+            self._neurons = network.population(model.modulator).size
+        self._ahead = np.zeros(1 << (self._delay + 1).bit_length(), np.int64)
+        table[plastic.MOD_GID], table[plastic.N_MOD_NEURONS] = self._gid, self._neurons
+        table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
+        self.deliver.point(plastic.MOD_AHEAD, self._ahead)
+        self._room(np.zeros(1, np.int32), np.zeros(1, model.precision), _FIRST_ROOM)
+
+    def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
+        """Make room for so many changes, of which these are the first."""
+        n = steps.size
+        self._steps, self._values = np.zeros(size, np.int32), np.zeros(size, values.dtype)
+        self._steps[:n], self._values[:n] = steps, values
+        table = self._table
+        table[plastic.MOD_STEP], table[plastic.MOD_VALUE] = map(
+            address, (self._steps, self._values)
+        )
+        table[plastic.N_MOD], table[plastic.MOD_ROOM] = n, size
+
+    def grow(self) -> None:
+        """Make room for twice as many changes."""
+        n = int(self._table[plastic.N_MOD])
+        room = 2 * max(self._steps.size, self._ahead.size)
+        self._room(self._steps[:n], self._values[:n], room)
+
+    def forget(self, until: int) -> None:
+        """Let go of the changes up to a step, which all synapses know, but the last."""
+        n = int(self._table[plastic.N_MOD])
+        kept = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
+        self._room(self._steps[kept], self._values[kept], self._steps.size)
+
+    def change(self, step: int, value: float) -> None:
+        """Set the modulator, for all that comes after a step up to which synapses were taken."""
+        self._room(np.array([step], np.int32), np.array([value], self._values.dtype), _FIRST_ROOM)
+
+    def last(self) -> tuple[int, float]:
+        """Return when it changed last, and what it became."""
+        n = int(self._table[plastic.N_MOD]) - 1
+        return int(self._steps[n]), float(self._values[n])
+
+    def resume(self, step: int, flying: Spikes) -> None:
+        """Note the spikes in flight that reach the synapses after a step."""
+        due = flying[0].astype(np.int64) + self._delay
+        gid = flying[1].astype(np.int64)
+        mine = (due > step) & (gid >= self._gid) & (gid < self._gid + self._neurons)
+        self._ahead[:] = 0
+        np.add.at(self._ahead, due[mine] & (self._ahead.size - 1), 1)

@@ -1,0 +1,59 @@
+"""Parameters of a plastic projection, as its rule's kernel module takes them."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.counter_rng import SYNAPSE
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.kernels import wiring_draws
+from distsnn.kernels.values import draw_by_synapse
+from distsnn.network import coded
+from distsnn.network.distributions import Distribution
+
+
+def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str, Any]:
+    """Return the fields of a projection's model by name.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    rows : PlasticRows
+        Its synapses.
+    seed : int
+        The run's seed.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape () or (n_synapses,), or str
+        Drawn parameters belong to seed, source and target; the bound is a magnitude.
+    """
+    projections = layout.network.projections
+    model = projections[rows.projection].plasticity
+    assert model is not None
+    keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
+    found: dict[str, Any] = {}
+    for number, one in enumerate(fields(model)):
+        value = getattr(model, one.name)
+        if isinstance(value, Distribution):
+            key = wiring_draws.cell_streams(keys[rows.projection], np.array([number]))[0]
+            found[one.name] = _drawn(layout, rows, value, key)
+        else:
+            found[one.name] = value if isinstance(value, str) else np.asarray(value, np.float64)
+    return found | {"w_max": np.abs(found["w_max"])}
+
+
+def _drawn(
+    layout: Layout, rows: PlasticRows, value: Distribution, key: np.uint64
+) -> npt.NDArray[np.float64]:
+    kind, parameters = coded(value)
+    row_set, out = rows.row_set, np.empty(rows.synapses)
+    gids = layout.gids(np.arange(layout.n_local))
+    draw_by_synapse(
+        kind, *parameters, key, row_set.rows, row_set.sources, rows.targets(), gids, out
+    )
+    return out

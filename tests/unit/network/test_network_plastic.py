@@ -1,0 +1,81 @@
+"""Descriptions of plastic synapses: what is refused, and where it is said to be."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from rewarded import Rewarded
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    STDP,
+    AllToAll,
+    IafPscExp,
+    Lognormal,
+    Network,
+    Normal,
+    PlasticSynapse,
+    Population,
+    Projection,
+    Uniform,
+)
+from distsnn.network.quanta import quanta
+
+E = Population("E", 20, IafPscExp())
+
+
+def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0) -> Network:
+    made = Projection(E, E, AllToAll(), weight, delay, synapse=synapse)  # type: ignore[arg-type]
+    return Network([E], [made])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: STDP(w_max=0.0), "stdp_synapse, field w_max: must be a bound with the sign"),
+        (lambda: STDP(w_max=np.nan), "field w_max: must be a bound with the sign of the weights"),
+        (lambda: STDP(precision="half"), "field precision: unknown precision 'half'"),
+        (lambda: STDP(pairing="neares"), "unknown pairing 'neares'; allowed: all_to_all, nearest"),
+        (lambda: STDP(axonal_delay=-1.0), "field axonal_delay: out of range; given -1.0"),
+        (lambda: network(STDP(tau_plus=0.0)), "field synapse, field tau_plus: out of range"),
+        (lambda: network(STDP(tau_plus=Uniform(1.0, 2.0))), "must be one number for all synapses"),
+        (lambda: network(STDP(alpha=[1.0, 2.0])), "one number for all synapses or a distribution"),
+        (lambda: network(STDP(), -1.0), "'E->E', field weight: out of range; given -1.0"),
+        (lambda: network(STDP(), 100.5), "field weight: out of range; given 100.5"),
+        (lambda: network(STDP(w_max=-9.0)), "given 10.0; allowed: >= -9 and <= 0"),
+        (lambda: network(STDP(), Normal(5.0, 1.0)), "draws would fall out of range"),
+        (lambda: network(STDP(axonal_delay=1.0)), "synapse.axonal_delay: must be shorter than"),
+        (
+            lambda: network(STDP(axonal_delay=0.5), delay=Uniform(0.2, 3.0)),
+            "axonal_delay: must be shorter than all delays; given 0.5; allowed: 0 to 0.1 ms",
+        ),
+        (lambda: network(STDP(axonal_delay=0.55)), "axonal_delay: time is not on the grid"),
+        (
+            lambda: network(Rewarded(modulator="A")),
+            "field synapse.modulator: unknown population 'A'",
+        ),
+        (lambda: network(Rewarded(modulation_delay=0.0)), "modulation_delay: out of range"),
+        (lambda: Rewarded(modulator=3), "field modulator: must be a population's name"),
+    ],
+)
+def test_errors_name_the_place(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        make()
+    assert message in str(caught.value)
+
+
+def test_stored_and_read_again() -> None:
+    made = network(Rewarded(modulator="E", w_max=np.inf, precision="float64"))
+    again = Network.from_dict(*made.to_dict())
+    assert again.equal(made)
+    assert again.projections[0].plasticity == made.projections[0].synapse
+    assert again.projections[0].scaling is None
+
+
+def test_quanta_leave_room_for_the_bound() -> None:
+    low, high, none = (quanta(network(STDP(w_max=bound), 10.0)) for bound in (10.0, 1000.0, np.inf))
+    assert low.bound["E", "ex"] == 20 * 10.0 * 2.0**17
+    assert high.bound["E", "ex"] == 20 * 1000.0 / high.quantum("E", "ex")
+    assert none.exponent["E", "ex"] >= low.exponent["E", "ex"]
+    drawn = quanta(network(STDP(w_max=np.inf), Lognormal(2.0, 0.5)))
+    assert drawn.shift == (0,)
