@@ -49,6 +49,7 @@ from distsnn.network.rules import (
     Rule,
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.stdp_synapse import STDP
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
@@ -60,6 +61,7 @@ __all__ = [
     "AllToAll",
     "ConstantCurrent",
     "Description",
+    "DiehlCookSTDP",
     "Distribution",
     "EquationNeuron",
     "Explicit",
