@@ -26,7 +26,7 @@ from distsnn.engine.post_history import PostHistory
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address
-from distsnn.kernels import loop, plastic
+from distsnn.kernels import loop, plastic, scaling
 from distsnn.network import EquationSynapse
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
@@ -267,6 +267,25 @@ class PlasticDelivery:
         self.sweep(now)
         self._carry_all(now)
         self.rows.weights[:] = values
+
+    def normalise(self, totals: npt.NDArray[np.float64], now: int) -> None:
+        """Multiply the weights onto each neuron so that their sum is a total, at a step.
+
+        Parameters
+        ----------
+        totals : ndarray of float64, shape (n_local,)
+            Magnitudes by local neuron.
+        now : int
+            Step before which all spikes are known.
+        """
+        self.sweep(now)
+        self._carry_all(now)
+        words, weights = self.rows.row_set.words, self.rows.weights
+        mask = (1 << self.rows.row_set.plan.target_bits) - 1
+        sums = np.zeros(self.layout.n_local)
+        scaling.add_weights(words, weights, mask, sums)
+        factors = np.divide(totals, sums, out=np.ones_like(sums), where=sums > 0.0)
+        scaling.scale_weights(words, weights, mask, factors, self.most)
 
     def _carry_all(self, now: int) -> None:
         self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))

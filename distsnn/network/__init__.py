@@ -52,6 +52,7 @@ from distsnn.network.rules import (
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
 from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
+from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.oja_synapse import Oja
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
 from distsnn.network.synapses.stdp_pl_synapse_hom import STDPPowerLaw
@@ -70,6 +71,7 @@ __all__ = [
     "ConstantCurrent",
     "ContrastiveSTDP",
     "Description",
+    "DiehlCookSTDP",
     "Distribution",
     "DopamineSTDP",
     "EquationNeuron",

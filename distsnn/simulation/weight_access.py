@@ -7,7 +7,7 @@ from distsnn.comm import Communicator, answers, from_first, together
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.checks import ANY, as_number, check_range, check_shape
+from distsnn.network.checks import ANY, POSITIVE, Range, as_number, check_range, check_shape
 from distsnn.network.values import ValueLike, as_value, value_digest
 
 Floats = npt.NDArray[np.float64]
@@ -97,6 +97,50 @@ class PlasticSynapses:
         answers(self._communicator, lambda: (asked, None), where=self._where)
         own = value[self._own] if isinstance(value, np.ndarray) else value
         self._delivery.set_weights(np.abs(own), self._engine.step)
+
+    def normalise(self, total: ValueLike) -> None:
+        """Multiply the weights onto each neuron by a factor, so that their sum is `total`.
+
+        No weight leaves its rank: between pieces of a run this is quick. Each neuron's weights are
+        summed in the order of sources, so that the result is the same on any number of ranks. What
+        goes beyond the bound is set to it; a neuron with nothing but weights of 0 keeps these.
+
+        Parameters
+        ----------
+        total : float or array_like (n_targets,)
+            Sum, in the weights' unit; an array has one for each neuron of the projection's target.
+
+        Raises
+        ------
+        DescriptionError
+            If a total is 0, has not the weights' sign, or ranks were given different ones.
+
+        Notes
+        -----
+        Totals that follow the neurons' rates make homeostatic synaptic scaling (Turrigiano et al.
+        1998, Nature 391:892), such as ``total *= 1 + 0.01 * (wanted - rates) / wanted``.
+        """
+        where = f"{self._where}, total"
+        delivery = self._delivery
+        layout, post = self._engine.layout, delivery.projection.post
+        with together(self._communicator, "normalising weights"):
+            value = as_value(total, where=where)
+            if not isinstance(value, float | np.ndarray):
+                raise DescriptionError("must be a number or an array", where=where, value=value)
+            if isinstance(value, np.ndarray):
+                check_shape(value, (post.size,), where=where, of="one total per target neuron")
+            allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
+            check_range(value, allowed, where=where)
+        if self._communicator.size > 1:
+            asked = where, value_digest(value)
+            answers(self._communicator, lambda: (asked, None), where=where)
+        totals = np.zeros(layout.n_local)
+        index = delivery.target_population
+        neuron = layout.in_population(index) - post.start
+        slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
+        own = value[neuron[slots]] if isinstance(value, np.ndarray) else value
+        totals[int(layout.first[index]) + slots] = np.abs(own)
+        delivery.normalise(totals, self._engine.step)
 
     def _check_bound(self, values: Floats) -> None:
         model = self._delivery.projection.plasticity

@@ -1,0 +1,23 @@
+"""All weights onto a neuron summed, and multiplied by one factor.
+
+Words are those of `kernels.plastic`. A neuron's synapses are summed one after another in the order
+of the words: of source, then of drawing, whatever others lie between them on a rank.
+"""
+
+import numpy as np
+
+from distsnn.jit import kernel
+
+
+@kernel
+def add_weights(words, weights, mask, sums):
+    """Add each weight to the sum (float64) of its target."""
+    for i in range(words.size):
+        sums[np.int64(words[i]) & mask] += np.float64(weights[i])
+
+
+@kernel
+def scale_weights(words, weights, mask, factors, most):
+    """Multiply each weight by its target's factor; what is then above `most` becomes that."""
+    for i in range(words.size):
+        weights[i] = min(np.float64(weights[i]) * factors[np.int64(words[i]) & mask], most)

@@ -1,0 +1,32 @@
+"""Plasticity at spikes of the target alone, towards a trace of the source's spikes."""
+
+from typing import ClassVar
+
+from distsnn.network.model import parameter
+from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.registry import synapse_model
+from distsnn.network.values import Value
+
+
+@synapse_model
+class DiehlCookSTDP(PlasticSynapse):
+    """Plasticity at spikes of the target alone (Diehl & Cook 2015, their rule with x_tar).
+
+    With w the share of w_max that a weight is, and a trace x of the source's spikes::
+
+        at a spike of the target:  w -> w + learning_rate (x - x_target) (1 - w)^mu, in 0 to 1
+
+    A spike of the source sets x to 1, from where it decays with tau_plus: only the nearest counts.
+    Sources that have not spiked for a while lose the weight that others gain; together with
+    `normalise` (see `Simulation.weights`) a neuron's weights come to what it responds to.
+
+    Source: Diehl & Cook (2015), Front Comput Neurosci 9:99; doi:10.3389/fncom.2015.00099.
+    """
+
+    name: ClassVar[str] = "diehl_cook_synapse"
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu")
+
+    tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
+    learning_rate: Value = parameter(default=0.01, unit="1", doc="step of the share", low=0.0)
+    x_target: Value = parameter(default=0.4, unit="1", doc="trace that changes nothing", low=0.0)
+    mu: Value = parameter(default=0.2, unit="1", doc="exponent of the distance to w_max", low=0.0)
