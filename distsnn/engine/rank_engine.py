@@ -316,7 +316,7 @@ class RankEngine:
             If there is no such projection with a synapse model.
         """
         scaling = [one for one in self.settled if isinstance(one, SettledStates)]
-        known = {one.projection.name: one for one in scaling}
+        known = {str(one.projection.name): one for one in scaling}
         if projection not in known:
             raise unknown(
                 "projection with a synapse model", str(projection), known, where="synapses"
