@@ -263,7 +263,7 @@ class RankEngine:
         DescriptionError
             If there is no such projection with a synapse model.
         """
-        known = {one.projection.name: one for one in self.settled}
+        known = {str(one.projection.name): one for one in self.settled}
         if projection not in known:
             raise unknown(
                 "projection with a synapse model", str(projection), known, where="synapses"
