@@ -51,7 +51,7 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
         ],
         [
             PoissonInput(b, 3000.0, 6.0),
-            NoiseCurrent(a, 1200.0, 300.0),
+            NoiseCurrent(a, 2000.0, 300.0),
             ConstantCurrent(c, draw.uniform(5.0, 12.0, 70)),
             PoissonInput(d, 2000.0, 1.0, "ampa"),
         ],

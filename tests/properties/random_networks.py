@@ -8,6 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from distsnn.network import (
+    AeifCondExp,
+    AeifPscExp,
     AllToAll,
     ConstantCurrent,
     Explicit,
@@ -15,10 +17,18 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
+    GifPscExp,
+    HhCondExpTraub,
+    IafCondAlpha,
+    IafCondExp,
+    IafPscAlpha,
     IafPscDelta,
     IafPscExp,
     IafPscExpShared,
+    Izhikevich,
+    LeakyIntegrator,
     Lognormal,
+    Mat2PscExp,
     Network,
     Neuron,
     NoiseCurrent,
@@ -27,6 +37,7 @@ from distsnn.network import (
     PairwiseBernoulli,
     Piecewise,
     PoissonInput,
+    PoissonNeuron,
     Population,
     Projection,
     RecordSpikes,
@@ -39,6 +50,12 @@ from distsnn.network import (
     Uniform,
 )
 
+# Neurons whose constants are shared here: every set of own ones is compiled anew. A relay is not
+# among them, as random weights make more spikes of one than it can relay.
+OTHERS: tuple[type[Neuron], ...] = (
+    *(AeifCondExp, AeifPscExp, GifPscExp, HhCondExpTraub, IafCondAlpha, IafCondExp, IafPscAlpha),
+    *(Izhikevich, LeakyIntegrator, Mat2PscExp, PoissonNeuron),
+)
 # What no field takes, or only some do.
 WRONG: tuple[Any, ...] = (
     *(float("nan"), float("inf"), -float("inf"), -1, 0, -0.0, 0.5, 1e-320, 1e308, -1e308),
@@ -105,10 +122,11 @@ def network(choose: Chooser) -> Network:
         _population(choose, f"P{i}", step) for i in range(choose.draw(st.integers(1, 3)))
     ]
     receiving = [one for one in populations if one.model.receptors]
+    sending = [one for one in populations if one.model.can_spike]
     projections: list[Any] = []
     stimuli: list[Any] = []
-    for _ in range(choose.draw(st.integers(0, 4)) if receiving else 0):
-        pre, post = _target(choose, populations), _target(choose, receiving)
+    for _ in range(choose.draw(st.integers(0, 4)) if receiving and sending else 0):
+        pre, post = _target(choose, sending), _target(choose, receiving)
         projections.append(_projection(choose, pre, post, step))
     for _ in range(choose.draw(st.integers(0, 3)) if receiving else 0):
         stimuli.append(_stimulus(choose, _target(choose, receiving), step))
@@ -126,7 +144,8 @@ def network(choose: Chooser) -> Network:
 def _population(choose: Chooser, name: str, step: float) -> Population:
     size = choose.number(1, 200)
     n = size if isinstance(size, int) and 0 < size <= 200 else 5
-    made: Any = choose.one(IafPscExp, IafPscExp, IafPscDelta, IafPscExpShared, SpikeSource)
+    other = choose.draw(st.sampled_from(OTHERS))
+    made: Any = choose.one(IafPscExp, IafPscExp, IafPscDelta, IafPscExpShared, SpikeSource, other)
     name = choose.one(name, f"{name} <script>", f"{name}:*?é")
     if made is SpikeSource:
         times = choose.times(step, 12)
@@ -134,13 +153,17 @@ def _population(choose: Chooser, name: str, step: float) -> Population:
         return Population(name, size, SpikeSource(times, choose.one(np.arange(count) % n)))
     if isinstance(made, type) and issubclass(made, Neuron):
         parameters = {}
-        if choose.draw(st.booleans()):
+        if made in OTHERS:
+            given = ("rate", 900.0) if made is PoissonNeuron else ("I_e", -1e9)
+            parameters[given[0]] = choose.one(0.0, 900.0, given[1])
+        elif choose.draw(st.booleans()):
             parameters["t_ref"] = choose.one(0.0, step, 10 * step)
             parameters["tau_m"] = choose.one(10.0, 1e-3, 1e6, Uniform(5.0, 20.0))
             parameters["C_m"] = choose.one(250.0, choose.array((n,), 100.0, 300.0))
             parameters["I_e"] = choose.one(0.0, 1e3, -1e9, Normal(300.0, 100.0))
         made = made(**parameters)
-    initial = choose.one(None, {"V_m": choose.one(-60.0, 0.0, Normal(-58.0, 5.0))})
+    start = {"V_m": choose.one(-60.0, 0.0, Normal(-58.0, 5.0))}
+    initial = choose.one(None, {} if isinstance(made, PoissonNeuron) else start)
     return Population(name, size, made, initial, choose.one("float32", "float64"))
 
 

@@ -121,6 +121,7 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
     fine, engines = scales(NETWORK), []
     for layout in layouts(NETWORK, 3):
         engines.append(RankEngine(layout, fine, wiring.build(layout, fine, 3), 3))
+        engines[-1].connect(None, 7, DELAY)
         mine = layout.local(0, NEURONS) >= 0
         engines[-1].settled[0].settle(STEPS[mine].astype(np.int32), NEURONS[mine])
 
