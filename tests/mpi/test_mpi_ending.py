@@ -18,6 +18,7 @@ def test_failure_on_one_rank_while_others_wait_in_machine_code(
     assert ended.code == 2
     assert ended.messages == [f"distsnn: rank {ranks - 1}: {REFUSED}"]
     assert "Traceback" not in ended.err
+    assert "Abort" not in ended.err + ended.out
     assert ended.since_error < 5.0
 
 
