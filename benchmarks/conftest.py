@@ -12,6 +12,12 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 LINES = pytest.StashKey[list[tuple[str, str, float]]]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let nothing run beside what is timed."""
+    config.option.numprocesses = 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start with no lines."""
     config.stash[LINES] = []
