@@ -262,9 +262,8 @@ def told(trains: Sequence[Integers], earlier: int) -> tuple[Floats, Integers]:
 @pytest.mark.parametrize("name", CASES)
 def test_every_weight_of_single_events_is_nests(name: str, run_nest: RunNest) -> None:
     case, spikes = CASES[name], trains(zlib.crc32(name.encode()))
-    for mine, theirs in zip(
-        of_the_rule(case, spikes), of_nest(case, spikes, run_nest), strict=True
-    ):
+    expected = of_nest(case, spikes, run_nest)
+    for mine, theirs in zip(of_the_rule(case, spikes), expected, strict=True):
         # they go up and down, and not along a bound
         assert np.ptp(theirs) > 0.2 * abs(case.weight)
         assert theirs.size > 1000
