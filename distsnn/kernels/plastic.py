@@ -3,8 +3,8 @@
 The synapses of a source lie in a row, as words `delay | target`, with their weights and states in
 arrays beside. Nothing happens to a row until its source spikes: then all spikes of its targets
 since are taken, each at its time, from a short history that every target keeps. A history is a
-record of `DEPTH` spikes, newest first: their steps (int32), then for every trace its values after
-them (real). Unused entries have a step long before the start, and traces of 0.
+record of `DEPTH` spikes, newest first: of each its step (int32, in the room of a real) and what the
+target's traces were after it. Unused entries have a step long before the start, and traces of 0.
 
 A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
 it does not matter when, and how often, a row is brought up to date.
