@@ -62,12 +62,13 @@ class _Writer:
         lines = [
             f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
             "import numpy as np",
-            "from distsnn.jit import array, entry, inline, kernel",
-            "from distsnn.kernels.delivery import DONE, GROW, find_row",
+            "from distsnn.jit import array, entry, inline, kernel, prefetch",
+            "from distsnn.kernels.delivery import DONE, GROW",
             "from distsnn.kernels.plastic import *",
             f"from {variant.kernel} import {', '.join(self._imported())}",
             f"real, integer = np.{variant.precision}, np.int{variant.row_bits}",
-            f"unsigned = np.uint{variant.word_bits}",
+            f"unsigned, word_bytes = np.uint{variant.word_bits}, {variant.word_bits // 8}",
+            f"real_bytes = {self.real_bytes}",
             "@inline",
             "def fading(factors, n, tau):",
             "    return factors[np.uint64(n)] if n < N_FACTORS else real(faded(n, tau))",
@@ -141,6 +142,7 @@ class _Writer:
             "    base, scale = loop << table[TARGET_BITS], scalars[SCALE]",
             "    least, limit = real(0.0), real(scalars[LIMIT])",
             "    start, end, depth = rows[row], rows[row + 1], table[DEPTH]",
+            f"    record_bytes = depth * {self.entry * self.real_bytes}",
             "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
             *self._arrays(),
         ]
@@ -187,6 +189,8 @@ class _Writer:
             "target = np.int64(word & target_mask)",
             "dendritic = np.int64(word >> bits) - axonal",
             "at, begin = now - dendritic, until - dendritic",
+            "ahead = words[min(i + np.uint64(SYNAPSES_AHEAD), np.uint64(end - 1))]",
+            "prefetch(table[HISTORY] + np.int64(ahead & target_mask) * record_bytes)",
             "w = weights[i]",
             *(f"s_{name} = all_{name}[i]" for name in rule.STATES),
             *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
@@ -429,14 +433,14 @@ def release(table, scalars, first, last, step):
 
 @entry
 def deliver(table, scalars, first, last, step):
-    gids = array(table[SPIKE_GID], last, np.uint32)
-    loops = array(table[SPIKE_STEP], last, np.int64)
-    bitmap = array(table[BITMAP], MANY, np.uint64)
-    rank = array(table[RANK], MANY, np.uint32)
-    for i in range(first, last):
-        row = find_row(bitmap, rank, np.int64(gids[i]))
-        if row >= 0:
-            advance(table, scalars, row, loops[i] + 1, True, loops[i])
+    rows = array(table[FOUND_ROW], BATCH, np.int64)
+    loops = array(table[FOUND_LOOP], BATCH, np.int64)
+    for batch in range(first, last, BATCH):
+        n = find_rows(table, batch, min(batch + BATCH, last), rows, loops)
+        for j in range(n):
+            if j + ROWS_AHEAD < n:
+                prefetch_row(table, rows[j + ROWS_AHEAD], word_bytes, real_bytes)
+            advance(table, scalars, rows[j], loops[j] + 1, True, loops[j])
     return DONE
 
 @kernel

@@ -156,6 +156,8 @@ class PlasticDelivery:
             (plastic.SOURCES, self.traces),
             (plastic.LAST, self.last),
             (plastic.UNTIL, self.until),
+            (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
+            (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
             *(
                 (at, np.ascontiguousarray(constants[name], model.precision))
