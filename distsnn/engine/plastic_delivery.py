@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.plastic_entries import plastic_entries
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
     is_modulated,
     keeps_last_event,
-    plastic_entries,
     plastic_layout,
     rule_kernel,
 )
@@ -30,7 +30,7 @@ from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
 # A history for which rows must be swept more often than this is too short.
-_SWEEP_MS = 100.0
+_SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
 
 
@@ -139,7 +139,7 @@ class PlasticDelivery:
             name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
-        for at, array in (
+        arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
             (plastic.BITMAP, rows.row_set.bitmap),
@@ -151,12 +151,15 @@ class PlasticDelivery:
             (plastic.SOURCES, self.traces),
             (plastic.LAST, self.last),
             (plastic.UNTIL, self.until),
+            (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
+            (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
             *(
                 (at, np.ascontiguousarray(constants[name], model.precision))
                 for name, at in where.per_synapse.items()
             ),
-        ):
+        )
+        for at, array in arrays:
             call.point(at, array)
         ring.point(call, plan.plane)
         ring.describe(call)
@@ -205,7 +208,7 @@ class PlasticDelivery:
     def _point_at_history(self) -> None:
         records = self.history.records
         # words hold local numbers of targets
-        self._table[plastic.HISTORY] = address(records) - self._first * records.itemsize
+        self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
         self._table[plastic.DEPTH] = self.history.depth
 
     def grow(self) -> None:
@@ -314,7 +317,7 @@ class PlasticDelivery:
         records["step"] = plastic.NEVER
         records["step"][real, 0] = last
         for column, values in enumerate(traces):
-            records["trace"][real, column, 0] = values
+            records["trace"][real, 0, column] = values
         self._swept = step
 
     def resume(self, step: int, flying: Spikes) -> None:

@@ -180,7 +180,8 @@ def _converted(made: RowSet, index: int, unit: float, precision: np.dtype[Any]) 
     left = np.uint64(64 - plan.field_bits)
     largest = max((int((made.words[part] >> bits).max()) for part in _parts(n)), default=0)
     kind = np.uint32 if largest < 2**32 else np.uint64
-    words, weights = np.empty(n, kind), np.empty(n, precision)
+    words: npt.NDArray[np.unsignedinteger] = np.empty(n, kind)
+    weights = np.empty(n, precision)
     smallest = 1 << 40
     for part in _parts(n):
         piece = made.words[part]

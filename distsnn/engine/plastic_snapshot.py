@@ -61,13 +61,13 @@ def take(engine: RankEngine, reach: int) -> tuple[dict[Name, npt.NDArray[Any]], 
             items[_onto(one, name)] = values[order], counts
         states |= _targets(one, engine.step - reach)
     for population in _reached(engine):
-        counts, columns = _pending(engine, population)
-        states[population, "plastic input"] = counts
+        pending, columns = _pending(engine, population)
+        states[population, "plastic input"] = pending
         layout = engine.layout
-        sizes = layout.table.size[layout.blocks_of_rank(population)]
-        ends = np.cumsum(np.concatenate([[0], counts]))[np.cumsum(np.concatenate([[0], sizes]))]
+        last = np.cumsum(layout.table.size[layout.blocks_of_rank(population)])
+        in_blocks = np.diff(np.cumsum(pending)[last - 1], prepend=0).astype(np.int64)
         for name, column in zip(_PENDING, columns, strict=True):
-            items[population, f"plastic input {name}"] = column, np.diff(ends).astype(np.int64)
+            items[population, f"plastic input {name}"] = column, in_blocks
     return states, items
 
 
@@ -138,7 +138,7 @@ def _targets(one: PlasticDelivery, until: int) -> dict[Name, npt.NDArray[Any]]:
     records = one.history.records[one.layout.in_population(one.target_population) >= 0]
     newest = np.argmax(records["step"] <= until, axis=1)[:, None]
     values = [
-        np.take_along_axis(records["trace"][:, column], newest, 1)[:, 0]
+        np.take_along_axis(records["trace"][:, :, column], newest, 1)[:, 0]
         for column in range(len(one.rule.TARGET))
     ]
     values.append(np.take_along_axis(records["step"], newest, 1)[:, 0])

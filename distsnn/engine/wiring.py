@@ -59,7 +59,8 @@ class Wiring:
     @property
     def nbytes(self) -> int:
         """Bytes of the synapses, and of what those that are not stored are drawn from."""
-        return sum(one.nbytes for one in (*self.row_sets, *self.generators, *self.plastic))
+        static = sum(one.nbytes for one in (*self.row_sets, *self.generators))
+        return static + sum(one.nbytes for one in self.plastic)
 
 
 def build(
@@ -120,7 +121,8 @@ def build(
             plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery, scaled)
             _check_weights(plan, prepared[:, 2])
             builder.add(plan, prepared)
-    counted = [one for one in (builder, *plastic) if one.synapses]
+    made: list[RowBuilder | PlasticRows] = [builder, *plastic]
+    counted = [one for one in made if one.synapses]
     return Wiring(
         builder.row_sets,
         builder.generators,

@@ -32,6 +32,8 @@ _LOG2_E_32, _ROUND_32, _ONE_32 = np.float32(_LOG2_E), np.float32(12582912.0), np
 _LN2_HIGH_32, _LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _F2, _F3, _F4 = np.float32(0.5), np.float32(0.16666576), np.float32(0.041666374)
 _F5, _F6 = np.float32(0.008363295), np.float32(0.001394131)
+_HALF_32, _TWO_32, _SQRT_HALF_32 = np.float32(0.5), np.float32(2.0), np.int32(0x3F3504F3)
+_G2, _G4, _G6, _G8 = (np.float32(2.0 / n) for n in (3.0, 5.0, 7.0, 9.0))
 
 
 @inline
@@ -122,6 +124,20 @@ def log(x):
 
 
 @inline
+def _log32(x):
+    bits = np.float32(x).view(np.int32)
+    n = np.int32(np.int32(bits - _SQRT_HALF_32) >> np.int32(23))
+    m = np.int32(bits - np.int32(n << np.int32(23))).view(np.float32)
+    f = m - _ONE_32
+    s = f / (_TWO_32 + f)
+    z = s * s
+    half = _HALF_32 * f * f
+    tail = s * (half + z * (_G2 + z * (_G4 + z * (_G6 + z * _G8))))
+    scale = np.float32(n)
+    return scale * _LN2_HIGH_32 - ((half - (tail + scale * _LN2_LOW_32)) - f)
+
+
+@inline
 def log_of_complement(p):
     """Return log(1 - p) of a float64 in (0, 1), exact where p is so small that 1 - p rounds."""
     if p < 1e-4:
@@ -193,13 +209,15 @@ def checked_log(x):
 @overload(checked_log, jit_options={"forceinline": True, **FLAGS})
 def _checked_log(x):
     real = np.float32 if x == types.float32 else np.float64
-    least, none = real(-np.inf), real(np.nan)
+    zero, least, none = real(0.0), real(-np.inf), real(np.nan)
 
-    def compiled(x):
-        found = real(log(np.float64(x)))
-        return found if x > real(0.0) else (least if x == real(0.0) else none)
+    def single(x):
+        return _log32(x) if x > zero else (least if x == zero else none)
 
-    return compiled
+    def double(x):
+        return log(x) if x > zero else (least if x == zero else none)
+
+    return single if x == types.float32 else double
 
 
 @inline

@@ -18,7 +18,7 @@ from decoded import (
     synapses,
 )
 
-from distsnn.engine import storage, wiring
+from distsnn.engine import row_builder, storage, wiring
 from distsnn.network import (
     AllToAll,
     Exponential,
@@ -119,10 +119,10 @@ def test_slices_of_sources_change_nothing(rule: str, monkeypatch: pytest.MonkeyP
         ],
     )
     one = synapses(network)
-    monkeypatch.setattr(wiring, "_SLICE", 32)
+    monkeypatch.setattr(row_builder, "_SLICE", 32)
     for room, edge_bytes in ((1 << 21, 1 << 27), (3000, 1000), (1, 1)):
-        monkeypatch.setattr(wiring, "_ROOM", room)
-        monkeypatch.setattr(wiring, "_EDGE_BYTES", edge_bytes)
+        monkeypatch.setattr(row_builder, "_ROOM", room)
+        monkeypatch.setattr(row_builder, "_EDGE_BYTES", edge_bytes)
         np.testing.assert_array_equal(synapses(network, 2), one)
 
 
