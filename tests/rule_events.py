@@ -2,11 +2,12 @@
 
 The rules' own functions are called as they stand, uncompiled. Events come in order of their steps
 at the synapse: a source's spike at its step plus the axonal delay, a target's plus the dendritic
-one. In one step the modulator changes first, then comes the target's spike, then the source's;
-these two see each other's traces as they were before.
+one. In one step a modulating spike comes first, then the target's, then the source's; these two see
+each other's traces as they were before. A signal that is set at a step acts on what comes after it.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -69,12 +70,6 @@ class Synapse:
             self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
         )
 
-    def modulate(self, value: float | None) -> None:
-        """Set the modulator, or change it by a spike of one of its neurons."""
-        if value is None:
-            (value,) = plain(self.rule.modulator_spike)(self.m, *self.values())
-        self.m = value
-
     def count(self, names: Sequence[str], change: Any) -> None:
         """Change the traces of one side by its spike."""
         if names:
@@ -95,8 +90,9 @@ def weights(
     dt: float = 0.1,
     modulators: Iterable[int] = (),
     signal: Iterable[tuple[int, float]] = (),
+    until: int | None = None,
 ) -> Floats:
-    """Return the weight after every spike of the source.
+    """Return the weight after every spike of the source, and last that at a step, if one is given.
 
     Parameters
     ----------
@@ -116,19 +112,22 @@ def weights(
         Steps at which a modulating spike arrives; several may be in one.
     signal : iterable of (int, float)
         Steps at which the modulator is set, and to what.
+    until : int, optional
+        The step up to which events are taken.
     """
     constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
     posts, pres = (
         {step + delay for step in steps} for steps, delay in ((post, dendritic), (pre, axonal))
     )
-    changes: dict[int, list[float | None]] = {}
-    for at, value in (*((step, None) for step in modulators), *signal):
-        changes.setdefault(at, []).append(value)
+    modulating, levels = Counter(modulators), dict(signal)
     synapse, found = Synapse(rule, weight, constants), []
-    for step in sorted(posts | pres | changes.keys()):
+    last = math.inf if until is None else until
+    for step in sorted(posts | pres | modulating.keys() | levels.keys()):
+        if step > last:
+            break
         synapse.advance(step)
-        for value in changes.get(step, ()):
-            synapse.modulate(value)
+        for _ in range(modulating[step]):
+            (synapse.m,) = plain(rule.modulator_spike)(synapse.m, *synapse.values())
         if step in posts:
             synapse.spike(rule.on_post)
         if step in pres:
@@ -139,4 +138,8 @@ def weights(
             synapse.count(rule.TARGET, rule.target_spike)
         if step in pres:
             synapse.count(rule.SOURCE, rule.source_spike)
+        synapse.m = levels.get(step, synapse.m)
+    if until is not None:
+        synapse.advance(until)
+        found.append(synapse.weight)
     return np.array(found)

@@ -54,6 +54,7 @@ class _Writer:
         self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
+        self.entry = 1 + len(self.rule.TARGET)  # reals that a spike takes in a history
 
     def text(self) -> str:
         """Return the text of the module."""
@@ -61,12 +62,13 @@ class _Writer:
         lines = [
             f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
             "import numpy as np",
-            "from distsnn.jit import array, entry, inline, kernel",
-            "from distsnn.kernels.delivery import DONE, GROW, find_row",
+            "from distsnn.jit import array, entry, inline, kernel, prefetch",
+            "from distsnn.kernels.delivery import DONE, GROW",
             "from distsnn.kernels.plastic import *",
             f"from {variant.kernel} import {', '.join(self._imported())}",
             f"real, integer = np.{variant.precision}, np.int{variant.row_bits}",
-            f"unsigned = np.uint{variant.word_bits}",
+            f"unsigned, word_bytes = np.uint{variant.word_bits}, {variant.word_bits // 8}",
+            f"real_bytes = {self.real_bytes}",
             "@inline",
             "def fading(factors, n, tau):",
             "    return factors[np.uint64(n)] if n < N_FACTORS else real(faded(n, tau))",
@@ -93,20 +95,19 @@ class _Writer:
         lines += [f"    c_{name} = real(scalars[{at}])" for name, at in self.where.scalars.items()]
         # spikes of a neuron know nothing of its synapses
         lines += [f"    c_{name} = real(0.0)" for name in self.where.per_synapse]
-        return [*lines, *self._record()]
-
-    def _record(self) -> list[str]:
-        """Return the lines that tell the sizes of a target's record."""
-        per_step = self.real_bytes // 4
-        words = f"table[DEPTH] * {1 + len(self.rule.TARGET) * per_step}"
-        lines = [
-            "    depth = table[DEPTH]",
-            f"    record_words = {words}",
-            f"    record_reals = record_words // {per_step}",
-        ]
-        for i, name in enumerate(self.rule.TARGET):
-            lines.append(f"    at_{name} = depth // {per_step} + {i} * depth")
         return lines
+
+    def _step(self, entry: str) -> str:
+        """Return the step of a history's entry, given its place in reals."""
+        words = self.real_bytes // 4
+        return (
+            f"steps[np.uint64(({entry}) * {words})]" if words > 1 else f"steps[np.uint64({entry})]"
+        )
+
+    def _kept(self, entry: str) -> dict[str, str]:
+        """Return by name the traces of a target after the spike of an entry."""
+        names = enumerate(self.rule.TARGET, 1)
+        return {name: f"history[np.uint64({entry} + {at})]" for at, name in names}
 
     def _faded(self, name: str, value: str, n: str) -> str:
         """Return what `value` of a trace or state has faded to after n steps."""
@@ -140,7 +141,8 @@ class _Writer:
             "    target_mask, ring_mask = unsigned((1 << table[TARGET_BITS]) - 1), slots - 1",
             "    base, scale = loop << table[TARGET_BITS], scalars[SCALE]",
             "    least, limit = real(0.0), real(scalars[LIMIT])",
-            "    start, end = rows[row], rows[row + 1]",
+            "    start, end, depth = rows[row], rows[row + 1], table[DEPTH]",
+            f"    record_bytes = depth * {self.entry * self.real_bytes}",
             "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
             *self._arrays(),
         ]
@@ -187,7 +189,8 @@ class _Writer:
             "target = np.int64(word & target_mask)",
             "dendritic = np.int64(word >> bits) - axonal",
             "at, begin = now - dendritic, until - dendritic",
-            "record, reals = target * record_words, target * record_reals",
+            "ahead = words[min(i + np.uint64(SYNAPSES_AHEAD), np.uint64(end - 1))]",
+            "prefetch(table[HISTORY] + np.int64(ahead & target_mask) * record_bytes)",
             "w = weights[i]",
             *(f"s_{name} = all_{name}[i]" for name in rule.STATES),
             *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
@@ -200,36 +203,34 @@ class _Writer:
                 "m_step, m = np.int64(changes[q - 1]), values[q - 1]",
             ]
         lines += [
-            "j = np.int64(0)",
-            "while steps[np.uint64(record + j)] > at:",
-            "    j += 1",
+            f"j = target * (depth * {self.entry})",
+            f"while {self._step('j')} > at:",
+            f"    j += {self.entry}",
             "k = j",
-            "while steps[np.uint64(record + k)] > begin:",
-            "    k += 1",
+            f"while {self._step('k')} > begin:",
+            f"    k += {self.entry}",
             "while k > j:",
-            "    k -= 1",
-            "    moment = np.int64(steps[np.uint64(record + k)])",
-            "    before = moment - np.int64(steps[np.uint64(record + k + 1)])",
+            f"    k -= {self.entry}",
+            f"    moment = np.int64({self._step('k')})",
+            f"    before = moment - np.int64({self._step(f'k + {self.entry}')})",
             "    event = moment + dendritic",
             *(f"    {line}" for line in self._changes()),
         ]
         for name in rule.SOURCE:
             value = self._faded(name, f"kept_{name}", "event - last")
             lines.append(f"    x_{name} = {value}")
-        for name in rule.TARGET:
-            kept = f"history[np.uint64(reals + at_{name} + k + 1)]"
+        for name, kept in self._kept(f"k + {self.entry}").items():
             lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
         lines += [
             *(f"    {line}" for line in self._event("on_post", "x_")),
             "event = now",
             *self._changes(),
             "if spikes:",
-            "    while steps[np.uint64(record + j)] == at:",
-            "        j += 1",
-            "    before = at - np.int64(steps[np.uint64(record + j)])",
+            f"    while {self._step('j')} == at:",
+            f"        j += {self.entry}",
+            f"    before = at - np.int64({self._step('j')})",
         ]
-        for name in rule.TARGET:
-            kept = f"history[np.uint64(reals + at_{name} + j)]"
+        for name, kept in self._kept("j").items():
             lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
         lines += [
             *(f"    {line}" for line in self._event("on_pre", "now_")),
@@ -321,6 +322,7 @@ class _Writer:
             "    blocks = array(table[BLOCKS], MANY, np.int64)",
             "    steps = array(table[HISTORY], MANY, np.int32)",
             "    history = array(table[HISTORY], MANY, real)",
+            "    depth, block_mask = table[DEPTH], (1 << table[BLOCK_BITS]) - 1",
             *self._arrays(),
             "    for i in range(first + table[CURSOR], last):",
             "        n = np.int64(gids[i]) - table[POST_GID]",
@@ -330,30 +332,28 @@ class _Writer:
             "        block = blocks[np.uint64(n >> table[BLOCK_BITS])]",
             "        if block < 0:",
             "            continue",
-            "        slot = block + (n & ((1 << table[BLOCK_BITS]) - 1))",
-            "        record, reals = slot * record_words, slot * record_reals",
-            "        if steps[record + depth - 2] > table[SETTLED]:",
+            f"        record = (block + (n & block_mask)) * depth * {self.entry}",
+            f"        oldest = record + (depth - 2) * {self.entry}",
+            f"        if {self._step('oldest')} > table[SETTLED]:",
             "            table[CURSOR] = i - first",
             "            return GROW",
             "        now = loops[i] + 1",
-            "        before = now - np.int64(steps[record])",
+            f"        before = now - np.int64({self._step('record')})",
         ]
-        for name in rule.TARGET:
-            kept = f"history[reals + at_{name}]"
+        for name, kept in self._kept("record").items():
             lines.append(f"        y_{name} = {self._faded(name, kept, 'before')}")
         if rule.TARGET:
             new = self._call("target_spike", [f"y_{name}" for name in rule.TARGET])
             lines.append(f"        {''.join(f'new_{name}, ' for name in rule.TARGET)}= {new}")
+        words = self.entry * self.real_bytes // 4
         lines += [
-            "        for j in range(depth - 1, 0, -1):",
-            "            steps[record + j] = steps[record + j - 1]",
+            f"        word = record * {self.real_bytes // 4}",
+            f"        for j in range(word + depth * {words} - 1, word + {words} - 1, -1):",
+            f"            steps[j] = steps[j - {words}]",
+            f"        {self._step('record')} = now",
         ]
-        for name in rule.TARGET:
-            at = f"reals + at_{name} + j"
-            lines.append(f"            history[{at}] = history[{at} - 1]")
-        lines.append("        steps[record] = now")
-        for name in rule.TARGET:
-            lines.append(f"        history[reals + at_{name}] = new_{name}")
+        for name, kept in self._kept("record").items():
+            lines.append(f"        {kept} = new_{name}")
         return [*lines, "    table[CURSOR] = 0", "    return DONE"]
 
     def _modulate(self) -> list[str]:
@@ -433,14 +433,14 @@ def release(table, scalars, first, last, step):
 
 @entry
 def deliver(table, scalars, first, last, step):
-    gids = array(table[SPIKE_GID], last, np.uint32)
-    loops = array(table[SPIKE_STEP], last, np.int64)
-    bitmap = array(table[BITMAP], MANY, np.uint64)
-    rank = array(table[RANK], MANY, np.uint32)
-    for i in range(first, last):
-        row = find_row(bitmap, rank, np.int64(gids[i]))
-        if row >= 0:
-            advance(table, scalars, row, loops[i] + 1, True, loops[i])
+    rows = array(table[FOUND_ROW], BATCH, np.int64)
+    loops = array(table[FOUND_LOOP], BATCH, np.int64)
+    for batch in range(first, last, BATCH):
+        n = find_rows(table, batch, min(batch + BATCH, last), rows, loops)
+        for j in range(n):
+            if j + ROWS_AHEAD < n:
+                prefetch_row(table, rows[j + ROWS_AHEAD], word_bytes, real_bytes)
+            advance(table, scalars, rows[j], loops[j] + 1, True, loops[j])
     return DONE
 
 @kernel

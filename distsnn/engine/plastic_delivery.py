@@ -32,7 +32,7 @@ from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
 # A history for which rows must be swept more often than this is too short.
-_SWEEP_MS = 100.0
+_SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
 
 
@@ -161,6 +161,8 @@ class PlasticDelivery:
             (plastic.SOURCES, self.traces),
             (plastic.LAST, self.last),
             (plastic.UNTIL, self.until),
+            (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
+            (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
             *(
                 (at, np.ascontiguousarray(constants[name], model.precision))
@@ -216,7 +218,7 @@ class PlasticDelivery:
     def _point_at_history(self) -> None:
         records = self.history.records
         # words hold local numbers of targets
-        self._table[plastic.HISTORY] = address(records) - self._first * records.itemsize
+        self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
         self._table[plastic.DEPTH] = self.history.depth
 
     def grow(self) -> None:
@@ -344,7 +346,7 @@ class PlasticDelivery:
         records["step"] = plastic.NEVER
         records["step"][real, 0] = last
         for column, values in enumerate(traces):
-            records["trace"][real, column, 0] = values
+            records["trace"][real, 0, column] = values
         self._swept = step
 
     def resume(self, step: int, flying: Spikes) -> None:

@@ -138,7 +138,7 @@ def _targets(one: PlasticDelivery, until: int) -> dict[Name, npt.NDArray[Any]]:
     records = one.history.records[one.layout.in_population(one.target_population) >= 0]
     newest = np.argmax(records["step"] <= until, axis=1)[:, None]
     values = [
-        np.take_along_axis(records["trace"][:, column], newest, 1)[:, 0]
+        np.take_along_axis(records["trace"][:, :, column], newest, 1)[:, 0]
         for column in range(len(one.rule.TARGET))
     ]
     values.append(np.take_along_axis(records["step"], newest, 1)[:, 0])

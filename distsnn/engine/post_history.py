@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from distsnn.kernels.plastic import NEVER
 
-# A record of 8 spikes and one trace of float32 is a cache line.
-_FIRST_DEPTH = 8
+_FIRST_DEPTH = 16
+# The latest 8 spikes of a record, with one trace of float32, are a cache line.
 _LINE = 64
 
 
@@ -28,8 +28,8 @@ class PostHistory:
     ----------
     depth : int
         Spikes that a record holds.
-    records : ndarray of structured type, shape (size,)
-        ``step``, int32 of shape (depth,), and ``trace``, of shape (traces, depth).
+    records : ndarray of structured type, shape (size, depth)
+        ``step``, int32, and ``trace``, of shape (traces,), newest first.
     """
 
     def __init__(self, size: int, traces: int, precision: str) -> None:
@@ -38,15 +38,19 @@ class PostHistory:
         self.records = self._made(size)
 
     def _made(self, size: int) -> npt.NDArray[Any]:
+        real = np.dtype(self._precision)
         kind = np.dtype(
-            [
-                ("step", np.int32, (self.depth,)),
-                ("trace", self._precision, (self._traces, self.depth)),
-            ]
+            {
+                "names": ["step", "trace"],
+                "formats": [np.int32, (real, (self._traces,))],
+                "offsets": [0, real.itemsize],
+                "itemsize": real.itemsize * (1 + self._traces),
+            }
         )
-        room = np.zeros(size * kind.itemsize + _LINE, np.uint8)
+        n_bytes = size * self.depth * kind.itemsize
+        room = np.zeros(n_bytes + _LINE, np.uint8)
         first = -room.ctypes.data % _LINE
-        records = room[first : first + size * kind.itemsize].view(kind)
+        records = room[first : first + n_bytes].view(kind).reshape(size, self.depth)
         records["step"] = NEVER
         return records
 
@@ -54,6 +58,5 @@ class PostHistory:
         """Make room for twice as many spikes of each target."""
         old, depth = self.records, self.depth
         self.depth *= 2
-        self.records = self._made(old.size)
-        self.records["step"][:, :depth] = old["step"]
-        self.records["trace"][:, :, :depth] = old["trace"]
+        self.records = self._made(len(old))
+        self.records[:, :depth] = old

@@ -97,7 +97,8 @@ def _find(table, first, last, scaled, starts, ends, loops, factors):
 
 
 @inline
-def _prefetch_words(address, start, end, word_bytes):
+def prefetch_words(address, start, end, word_bytes):
+    """Ask for the words from `start` to `end` of an array at an address."""
     at = address + start * word_bytes
     stop = address + end * word_bytes
     while at < stop + 63:
@@ -219,11 +220,11 @@ def push(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
             stop = min(batch + _BATCH, last)
             n = _find(table, batch, stop, scaled, starts, ends, loops, factors)
             for j in range(min(n, _ROWS_AHEAD)):
-                _prefetch_words(table[WORDS], starts[j], ends[j], word_bits // 8)
+                prefetch_words(table[WORDS], starts[j], ends[j], word_bits // 8)
             for j in range(n):
                 if j + _ROWS_AHEAD < n:
                     ahead = j + _ROWS_AHEAD
-                    _prefetch_words(table[WORDS], starts[ahead], ends[ahead], word_bits // 8)
+                    prefetch_words(table[WORDS], starts[ahead], ends[ahead], word_bits // 8)
                 base = (loops[j] + table[DELAY]) << table[STRIDE_BITS]
                 start, end = starts[j], ends[j]
                 _add(
@@ -379,13 +380,13 @@ def collect(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entr
             for j in range(min(n, _RUNS_AHEAD)):
                 start = entries[j] >> _LENGTH_BITS
                 end = start + (entries[j] & length_mask)
-                _prefetch_words(table[WORDS], start, end, word_bits // 8)
+                prefetch_words(table[WORDS], start, end, word_bits // 8)
             for j in range(n):
                 if j + _RUNS_AHEAD < n:
                     value = entries[j + _RUNS_AHEAD]
                     start = value >> _LENGTH_BITS
                     end = start + (value & length_mask)
-                    _prefetch_words(table[WORDS], start, end, word_bits // 8)
+                    prefetch_words(table[WORDS], start, end, word_bits // 8)
                 start = entries[j] >> _LENGTH_BITS
                 end = start + (entries[j] & length_mask)
                 _add(

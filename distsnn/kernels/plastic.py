@@ -3,8 +3,8 @@
 The synapses of a source lie in a row, as words `delay | target`, with their weights and states in
 arrays beside. Nothing happens to a row until its source spikes: then all spikes of its targets
 since are taken, each at its time, from a short history that every target keeps. A history is a
-record of `DEPTH` spikes, newest first: their steps (int32), then for every trace its values after
-them (real). Unused entries have a step long before the start, and traces of 0.
+record of `DEPTH` spikes, newest first: of each its step (int32, in the room of a real) and what the
+target's traces were after it. Unused entries have a step long before the start, and traces of 0.
 
 A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
 it does not matter when, and how often, a row is brought up to date.
@@ -20,7 +20,7 @@ Axes: r row (source), i synapse, j spike of a history (newest first).
 import numpy as np
 
 from distsnn.jit import array, entry, inline, kernel
-from distsnn.kernels.delivery import DONE, GROW, find_row
+from distsnn.kernels.delivery import DONE, GROW, find_row, prefetch_words
 from distsnn.kernels.functions import exp, flush
 from distsnn.kernels.rows import MASK, RING, STRIDE
 
@@ -37,7 +37,8 @@ QUEUE_ROW, QUEUE_LOOP, QUEUED, QUEUE_ROOM = 29, 30, 31, 32
 # the modulator: when it changed and what it became, what is to come, and whose spikes it follows
 MOD_STEP, MOD_VALUE, N_MOD, MOD_ROOM, MOD_AHEAD, MOD_MASK = 33, 34, 35, 36, 37, 38
 MOD_GID, N_MOD_NEURONS, MOD_DELAY = 39, 40, 41
-TABLE_SIZE = 42
+FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
+TABLE_SIZE = 44
 # Words of its scalars: what turns a weight into quanta, and the largest weight.
 SCALE, LIMIT = 0, 1
 N_SCALARS = 2
@@ -50,6 +51,9 @@ NEVER = -(1 << 30)
 # Factors of so many steps are looked up.
 N_FACTORS = 1 << 13
 MANY = 1 << 40
+BATCH = 1024
+# What is asked for in advance: the first synapses of rows, and histories of targets.
+ROWS_AHEAD, SYNAPSES_AHEAD, _AHEAD_IN_ROW = 3, 8, 256
 
 
 @inline
@@ -65,25 +69,41 @@ def fill_factors(tau, factors):
         factors[n] = faded(n, tau)
 
 
-@entry
-def enqueue(table, scalars, first, last, step):
-    """Keep the rows of sources that spiked until the spikes have gone along their axons."""
+@inline
+def find_rows(table, first, last, rows, loops):
+    """Fill rows, and the loops of their spikes, of a range of spikes; return how many there are."""
     gids = array(table[SPIKE_GID], last, np.uint32)
-    loops = array(table[SPIKE_STEP], last, np.int64)
+    its_loops = array(table[SPIKE_STEP], last, np.int64)
     bitmap = array(table[BITMAP], MANY, np.uint64)
     rank = array(table[RANK], MANY, np.uint32)
-    rows = array(table[QUEUE_ROW], MANY, np.int64)
-    its_loops = array(table[QUEUE_LOOP], MANY, np.int64)
-    n = table[QUEUED]
-    if n + last - first > table[QUEUE_ROOM]:
-        return GROW
+    n = 0
     for i in range(first, last):
         row = find_row(bitmap, rank, np.int64(gids[i]))
         if row >= 0:
-            rows[n] = row
-            its_loops[n] = loops[i]
+            rows[n], loops[n] = row, its_loops[i]
             n += 1
-    table[QUEUED] = n
+    return n
+
+
+@inline
+def prefetch_row(table, row, word_bytes, real_bytes):
+    """Ask for the first synapses of a row, behind which the machine goes on by itself."""
+    rows = array(table[ROW], MANY, np.int64)
+    start = rows[row]
+    end = min(rows[row + 1], start + _AHEAD_IN_ROW)
+    prefetch_words(table[WORDS], start, end, word_bytes)
+    prefetch_words(table[WEIGHTS], start, end, real_bytes)
+
+
+@entry
+def enqueue(table, scalars, first, last, step):
+    """Keep the rows of sources that spiked until the spikes have gone along their axons."""
+    queued = table[QUEUED]
+    if queued + last - first > table[QUEUE_ROOM]:
+        return GROW
+    rows = array(table[QUEUE_ROW] + 8 * queued, last - first, np.int64)
+    loops = array(table[QUEUE_LOOP] + 8 * queued, last - first, np.int64)
+    table[QUEUED] = queued + find_rows(table, first, last, rows, loops)
     return DONE
 
 

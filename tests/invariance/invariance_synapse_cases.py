@@ -7,14 +7,17 @@ from invariance_cases import E_SIZE, I_SIZE, case, cells
 from rewarded import Rewarded
 
 from distsnn.network import (
+    BCM,
     STDP,
     AllToAll,
+    DopamineSTDP,
     Explicit,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
     Network,
     Normal,
+    Oja,
     PairwiseBernoulli,
     PoissonInput,
     Population,
@@ -22,9 +25,12 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     SpikeSource,
+    STDPPowerLaw,
+    TripletSTDP,
     TruncatedNormal,
     Tsodyks2,
     Uniform,
+    VogelsSTDP,
 )
 
 
@@ -97,3 +103,31 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
         ],
         [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],
     ), 200.0
+
+
+@case
+def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
+    e, i = cells()
+    rules = (
+        STDP(pairing="restricted", learning_rate=0.1, alpha=Uniform(0.5, 1.5)),
+        STDP(pairing="presynaptic", learning_rate=0.1, axonal_delay=0.4),
+        STDPPowerLaw(learning_rate=0.1, alpha=0.1),
+        TripletSTDP(Aplus=0.1, Aminus=0.3, Aplus_triplet=0.1, Aminus_triplet=0.01),
+        Oja(eta=0.5, alpha=0.02, axonal_delay=0.8),
+        BCM(eta=0.1, tau_theta=100.0, rate_0=40.0),
+        DopamineSTDP(modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=0.1),
+    )
+    return Network(
+        [e, i],
+        [
+            *(
+                Projection(e, e[40:], FixedIndegree(4), 30.0, Uniform(1.0, 6.0), synapse=rule)
+                for rule in rules
+            ),
+            Projection(
+                *(i, e, FixedIndegree(6), -40.0, Uniform(0.9, 3.0)),
+                synapse=VogelsSTDP(w_max=-90.0, eta=1.0, alpha=0.8),
+            ),
+        ],
+        [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 40.0)],
+    ), 120.0

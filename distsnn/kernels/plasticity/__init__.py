@@ -16,6 +16,16 @@ A module knows one synapse and one event; loops over rows and histories of spike
 - `on_pre(w, *states, *source, *target, *constants)`: the same for a spike of the source; its own
   traces are those just before it, the target's those of spikes strictly before it.
 
-All four return tuples, of one element too. Weights are magnitudes. Everything is real, in the
-projection's precision: no literal such as 0.5 that would promote float32 to float64.
+It may also define
+
+- `MODULATED = True`: the modulator's value at the event follows the traces in `on_post` and
+  `on_pre`. It stays as it is where "m" is not in `DECAYS`;
+- `modulator_spike(m, *constants)`: the modulator after a spike of one of its neurons;
+- `between(w, *states, steps, m, *constants)`: weight and states after an interval without events, m
+  being the modulator at its start. It is called before every event and every change of the
+  modulator, never because somebody reads. States do not decay by themselves then.
+
+All return tuples, of one element too. Weights are magnitudes. Everything but `steps` is real, in
+the projection's precision: no literal such as 0.5 that would promote float32 to float64. Where
+neurons spike, a constant that differs from synapse to synapse must not be used.
 """

@@ -185,7 +185,7 @@ def test_the_signal_is_that_of_the_later_spike() -> None:
     signal = [(0, 1.0), (1500, 0.0), (2000, -1.0)]
 
     def at(step: int) -> float:
-        return 1.0 if step < 1500 else (0.0 if step < 2000 else -1.0)
+        return 1.0 if step <= 1500 else (0.0 if step <= 2000 else -1.0)
 
     expected = 0.2 * (
         sum(at(t) * earlier(pre, t, 20.0) for t in post)
