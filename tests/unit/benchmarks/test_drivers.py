@@ -90,6 +90,19 @@ def test_exchange_is_timed_with_and_without_overflow(
     assert "| 200" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("more", [(), ("--record",)], ids=["bare", "recorded"])
+def test_pieces_are_timed_on_two_ranks(
+    running: ModuleType, capfd: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    (found,) = running.run_ranks("pieces.py", 2, ["--pieces", "20", "--neurons", "70", *more])
+    assert (found["ranks"], found["neurons"], found["record"]) == (2, 70, bool(more))
+    times = {name: value for name, value in found.items() if name.endswith("_us")}
+    assert len(times) == 10
+    assert all(value > 0.0 for value in times.values())
+    assert times["piece_us"] > times["set_rate_us"]
+    assert "| read spikes" in capfd.readouterr().err
+
+
 def test_weak_scaling_grows_the_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

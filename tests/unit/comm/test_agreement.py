@@ -1,10 +1,20 @@
 import threading
 import time
+from typing import Any
 
 import pytest
 from thread_ranks import run
 
-from distsnn.comm import Communicator, SingleProcess, agree, first_on_node, together
+from distsnn.comm import (
+    Communicator,
+    SingleProcess,
+    agree,
+    alike,
+    answers,
+    first_on_node,
+    from_first,
+    together,
+)
 from distsnn.errors import DescriptionError, RankError
 
 
@@ -93,3 +103,55 @@ def test_failure_of_the_first_rank_releases_the_others() -> None:
     results, _ = run(3, main)
     assert isinstance(results[0], ValueError)
     assert results[1:] == [1, 2]
+
+
+def test_numbers_that_are_alike_are_returned() -> None:
+    assert run(3, lambda ranks: alike(ranks, lambda: 7, "counting", where="x"))[0] == [7] * 3
+    results, _ = run(3, lambda ranks: alike(ranks, lambda: ranks.rank % 2, "counting", where="x"))
+    assert [str(one) for one in results] == [
+        "x: ranks were given different values; allowed: the same on all ranks"
+    ] * 3
+
+
+def refuse() -> Any:
+    raise DescriptionError("no such thing", where="x")
+
+
+def test_number_that_a_rank_cannot_make_is_an_error_on_all() -> None:
+    def main(ranks: Communicator) -> int:
+        return alike(ranks, refuse if ranks.rank == 1 else lambda: 7, "counting", where="x")
+
+    results, _ = run(3, main)
+    assert [str(one) for one in results] == [
+        "rank 1: counting: x: no such thing",
+        "x: no such thing",
+        "rank 1: counting: x: no such thing",
+    ]
+
+
+def test_answers_to_one_request_come_from_all() -> None:
+    results, _ = run(3, lambda ranks: answers(ranks, lambda: ("E", ranks.rank), where="x"))
+    assert results == [[0, 1, 2]] * 3
+    results, _ = run(3, lambda ranks: answers(ranks, lambda: (ranks.rank // 2, 1), where="x"))
+    for one in results:
+        assert isinstance(one, DescriptionError)
+        assert "x: rank 2 was given other neurons" in str(one)
+
+
+def test_answer_that_a_rank_cannot_give_is_an_error_on_all() -> None:
+    def main(ranks: Communicator) -> list[int]:
+        return answers(ranks, refuse if ranks.rank == 1 else lambda: ("E", 7), where="x")
+
+    results, _ = run(3, main)
+    assert [type(one) for one in results] == [RankError, DescriptionError, RankError]
+    assert str(results[2]) == "rank 1: x: no such thing"
+
+
+def test_first_rank_alone_makes_what_all_get() -> None:
+    assert run(3, lambda ranks: from_first(ranks, lambda: ranks.rank))[0] == [0] * 3
+
+
+def test_what_the_first_rank_cannot_make_is_an_error_on_all() -> None:
+    results, _ = run(3, lambda ranks: from_first(ranks, refuse))
+    assert [type(one) for one in results] == [DescriptionError, RankError, RankError]
+    assert str(results[1]) == "rank 0: x: no such thing"

@@ -11,11 +11,10 @@ import pytest
 from command_jobs import ROOT, Job
 
 from distsnn.network import Network, Population, RecordSpikes, RecordState, SpikeInput, registry
-from distsnn.simulation import simulate
+from distsnn.simulation import Simulation, simulate
 
-DOCUMENTS = {
-    name: ROOT / name for name in ("README.md", "docs/adding-a-model.md", "docs/coding.md")
-}
+NAMES = ("README.md", "docs/adding-a-model.md", "docs/coding.md", "docs/closed-loops.md")
+DOCUMENTS = {name: ROOT / name for name in NAMES}
 
 pytestmark = pytest.mark.skipif(
     not all(path.exists() for path in DOCUMENTS.values()),
@@ -55,6 +54,22 @@ def test_program_of_the_page_on_coding_tells_classes_apart(tmp_path: Path) -> No
     # as the page says, but for numpy's random numbers, which may change
     (said,) = re.findall(r"print\(.+# ([\d.]+);", text)
     assert abs(float(ended.out) - float(said)) < 0.1
+
+
+def test_programs_of_closed_loops_run_and_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loop, saving = programs("docs/closed-loops.md")
+    known: dict[str, object] = {}
+    exec(loop, known)
+    assert known["position"] != 0.0
+    with Simulation(known["network"], out="run.zarr") as simulation:
+        simulation.run(3.0)
+        exec(saving, known | {"simulation": simulation, "piece": 1000, "rank": 0})
+    with Simulation.restore("run.zarr", out="run.zarr") as simulation:
+        saved = np.load(f"loop_{simulation.time_ms:g}.npz")
+    assert saved["position"] == known["position"]
 
 
 @pytest.fixture

@@ -1,0 +1,106 @@
+"""On the ranks of this job: a loop whose inputs follow from the spikes and states that it reads.
+
+``closed_loop.py OUT begin`` gives the run up after the checkpoint in its middle, ``closed_loop.py
+OUT resume`` goes on from it, ``closed_loop.py OUT whole`` does both in one run.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distsnn.comm import Communicator, start
+from distsnn.errors import DescriptionError, RankError
+from distsnn.network import (
+    ConstantCurrent,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    Normal,
+    OneToOne,
+    PoissonInput,
+    Population,
+    Projection,
+    SpikeSource,
+)
+from distsnn.simulation import Simulation
+
+N, PIECES, PIECE_MS = 330, 24, 1.5
+
+
+def network() -> Network:
+    """Return excitable neurons that a rate, a current and sources drive."""
+    e = Population("E", N, IafPscExp(), {"V_m": Normal(-60.0, 4.0)})
+    s = Population("S", 200, SpikeSource([20.0], [7]))
+    return Network(
+        [e, s],
+        [
+            Projection(e, e, FixedIndegree(10), weight=Normal(40.0, 4.0), delay=Normal(1.5, 0.5)),
+            Projection(s, e[50:250], OneToOne(), weight=800.0, delay=0.7),
+        ],
+        [
+            PoissonInput(e, 8500.0, 55.0),
+            PoissonInput(e[100:], 0.0, 40.0, name="drive"),
+            ConstantCurrent(e, 0.0, name="push"),
+        ],
+    )
+
+
+def go_on(simulation: Simulation, rank: int, until: int) -> None:
+    """Pass through the loop: rank 0's inputs count, the others offer what nobody may look at."""
+    dt = simulation.network.dt
+    while (piece := round(simulation.time_ms / PIECE_MS)) < until:
+        simulation.run(PIECE_MS)
+        counts = simulation.spike_counts("E")
+        _, gid = simulation.spikes(network().populations[0][:200])
+        v = simulation.state("E")["V_m"]
+        mine = rank == 0
+        rate: Any = 4000.0 / (1 + counts.sum()) if piece % 3 else 100.0 * (v[100:] + 80.0)
+        simulation.set("drive", rate=rate if mine else None)
+        simulation.set("push" if mine else "?", amplitude=20.0 * counts if mine else "nothing")
+        times = simulation.time_ms + dt * (1 + gid % 20)
+        once = np.unique(gid, return_index=True)[1]
+        later = simulation.time_ms + 2.1  # once more after the next piece, to be in flight
+        simulation.emit("S", gid[once], times[once])
+        simulation.emit("S", [piece] if mine else rank, later + dt if mine else object())
+
+
+def check_errors(simulation: Simulation, rank: int) -> None:
+    """Check that what is wrong on rank 0 is refused on all, and what others give is not seen."""
+    for wrong in ({"rate": -1.0}, {"rates": 1.0}):
+        try:
+            simulation.set("drive", **(wrong if rank == 0 else {"rate": 1.0}))
+        except (DescriptionError, RankError) as error:
+            assert isinstance(error, DescriptionError) == (rank == 0)
+            continue
+        raise AssertionError(f"{wrong} was set")
+    for read, one in ((simulation.spikes, ["E", "e"]), (simulation.spike_counts, ["E", "S"])):
+        try:
+            read(one[rank == 1])
+        except (DescriptionError, RankError):
+            continue
+        raise AssertionError("ranks read different spikes")
+
+
+def main(ranks: Communicator) -> int:
+    out, part, rank = Path(sys.argv[1]), sys.argv[2], ranks.rank
+    if part == "resume":
+        simulation = Simulation.restore(out, out=out, communicator=ranks)
+    else:
+        simulation = Simulation(network(), seed=3, out=out, communicator=ranks)
+        go_on(simulation, rank, PIECES // 2)
+        check_errors(simulation, rank)
+        simulation.save()
+    if part == "begin":
+        simulation.run(PIECE_MS)
+        simulation._stop(RuntimeError("given up"))
+        return 0
+    with simulation:
+        go_on(simulation, rank, PIECES)
+        simulation.save()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(start(main))

@@ -1,0 +1,63 @@
+"""A closed loop spikes the same on any number of ranks, and after it was given up and resumed."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_jobs import Job
+from recorded import assert_same, recorded
+
+sys.path.insert(0, str(Path(__file__).parent / "programs"))
+
+import closed_loop
+
+from distsnn.comm import mpiexec_path
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.reader import StoreReader
+from distsnn.simulation import Simulation
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def job(ranks: int, *words: str | Path) -> None:
+    program = [sys.executable, closed_loop.__file__, *map(str, words)]
+    one = Job([mpiexec_path(), "-n", str(ranks), *program], None)
+    try:
+        ended = one.end()
+    finally:
+        one.kill()
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"
+
+
+def last(store: Path) -> Generation:
+    return Generation.open(store, generations(store)[0])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("loops") / "alone.zarr"
+    with Simulation(closed_loop.network(), seed=3, out=path) as simulation:
+        closed_loop.go_on(simulation, 0, closed_loop.PIECES)
+        simulation.save()
+    step, gid = StoreReader(path).spikes()
+    assert np.count_nonzero(gid < closed_loop.N) > 300
+    assert np.count_nonzero(gid >= closed_loop.N) > 50
+    assert last(path).about["inputs"]["spikes"]["S"]["step"]
+    assert step.max() == StoreReader(path).complete_step
+    return path
+
+
+@pytest.mark.parametrize("ways", [[(4, "whole")], [(3, "begin"), (2, "resume")]])
+def test_closed_loop_is_the_same_on_any_ranks(
+    alone: Path, tmp_path: Path, ways: list[tuple[int, str]]
+) -> None:
+    other = tmp_path / "other.zarr"
+    for ranks, part in ways:
+        job(ranks, other, part)
+    assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
+    assert_same(recorded(alone), recorded(other))
+    for name in ("digest", "inputs"):
+        assert last(alone).about[name] == last(other).about[name]
+    assert StoreReader(other).metadata["scripted"] == ["drive", "push", "S"]
