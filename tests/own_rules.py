@@ -50,6 +50,25 @@ TRIPLET = PlasticityModel(
     name="own_triplet",
 )
 
+# Pairs tag a synapse; spikes of the source turn tags into weight as far as there is reward.
+REWARDED = PlasticityModel(
+    traces="""
+        dx/dt = -x/tau : 1 (pre)
+        dtag/dt = -tag/tau_tag : 1 (synapse)
+        dreward/dt = -reward/tau_reward : 1 (modulator)
+    """,
+    on_pre="x += 1; w = clip(w + rate*reward*tag, 0, w_max)",
+    on_post="tag += x",
+    on_modulator="reward += 1",
+    parameters={
+        "tau": (20.0, "ms"),
+        "tau_tag": (500.0, "ms"),
+        "tau_reward": (100.0, "ms"),
+        "rate": (1.0, "pA"),
+    },
+    name="own_rewarded",
+)
+
 # Pairs tag a synapse; the next spike of its source turns what is left of the tag into weight.
 TAGGED = PlasticityModel(
     traces="""

@@ -10,7 +10,14 @@ from functools import cache
 from distsnn.codegen.expressions import ARRAY_CALLS, ARRAY_FOLDED, CALLS, FOLDED, Constants, called
 from distsnn.codegen.modules import load
 from distsnn.network.equations.dimensions import UNITS
-from distsnn.network.equations.plasticity import POST, PRE, SYNAPSE, WEIGHT, Plasticity
+from distsnn.network.equations.plasticity import (
+    MODULATOR,
+    POST,
+    PRE,
+    SYNAPSE,
+    WEIGHT,
+    Plasticity,
+)
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number
 
@@ -30,16 +37,21 @@ def rule_of(model: PlasticityModel) -> str:
 def rule_text(model: PlasticityModel) -> str:
     """Return the text of a rule's kernel module."""
     rule, constants = model.rule, Constants()
-    groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE)}
-    decays = {name: constants.add(f"{_given(rule, tau)} / dt") for name, tau in rule.decays.items()}
+    groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
+    decays = {
+        "m" if name in groups[MODULATOR] else name: constants.add(f"{_given(rule, tau)} / dt")
+        for name, tau in rule.decays.items()
+    }
     synapse = (WEIGHT, *groups[SYNAPSE])
-    everything = (*synapse, *groups[PRE], *groups[POST])
+    everything = (*synapse, *groups[PRE], *groups[POST], *groups[MODULATOR])
     functions = {
         "source_spike": (PRE, groups[PRE], groups[PRE]),
         "target_spike": (POST, groups[POST], groups[POST]),
         "on_pre": (PRE, everything, synapse),
         "on_post": (POST, everything, synapse),
     }
+    if rule.events[MODULATOR]:
+        functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
     bodies = {
         name: _body(rule, constants, side, taken, results)
         for name, (side, taken, results) in functions.items()
@@ -52,7 +64,7 @@ def rule_text(model: PlasticityModel) -> str:
         "    bounded_power, checked_log, checked_log_array, exp, exp_array, exprel, exprel_array",
         ")",
         f"SOURCE, TARGET, STATES = {groups[PRE]!r}, {groups[POST]!r}, {groups[SYNAPSE]!r}",
-        f"DECAYS = {decays!r}",
+        f"DECAYS, MODULATED = {decays!r}, {bool(groups[MODULATOR])}",
         f"CONSTANTS = {constants.kinds!r}",
         "def constants(parameters, dt):",
         "    p = parameters",

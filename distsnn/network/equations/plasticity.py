@@ -13,7 +13,7 @@ from distsnn.network.equations.syntax import Apply, Name, Node, Number
 # What is there without being defined.
 WEIGHT, BOUND = "w", "w_max"
 # Whose a variable is that the texts define.
-PRE, POST, SYNAPSE = "pre", "post", "synapse"
+PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
 
 Statements = tuple[tuple[str, Node], ...]
 
@@ -25,15 +25,15 @@ class Plasticity:
     Attributes
     ----------
     variables : dict of str to Definition
-        Traces of sources and targets, and states of synapses, in the order of the text; whose each
-        is says its flag.
+        Traces of sources and targets, states of synapses, and the modulator, in the order of the
+        text; whose each is says its flag.
     derived : dict of str to Definition
         Sub-expressions.
     decays : dict of str to str
         Parameters that are the time constants of variables that decay.
     events : dict of str to tuple of (str, Node)
-        What variables become at spikes of the source (``"pre"``) and the target (``"post"``), in
-        this order.
+        What variables become at spikes of the source (``"pre"``), the target (``"post"``) and of
+        modulating neurons (``"modulator"``), in this order.
     units : dict of str to Unit
         Units of all names.
     per_synapse : tuple of str
@@ -48,7 +48,7 @@ class Plasticity:
     per_synapse: tuple[str, ...]
 
     def of(self, flag: str) -> tuple[str, ...]:
-        """Return the variables of sources, of targets, or of synapses, in the order of the text."""
+        """Return the variables with a flag, in the order of the text."""
         return tuple(name for name, one in self.variables.items() if one.flag == flag)
 
 
@@ -57,6 +57,7 @@ def read_plasticity(
     traces: str,
     on_pre: str,
     on_post: str,
+    on_modulator: str,
     weight_unit: str,
     parameters: Mapping[str, str],
     reserved: Iterable[str],
@@ -65,7 +66,7 @@ def read_plasticity(
 
     Parameters
     ----------
-    traces, on_pre, on_post : str
+    traces, on_pre, on_post, on_modulator : str
         The texts.
     weight_unit : str
         Unit of the weights.
@@ -79,20 +80,25 @@ def read_plasticity(
     DescriptionError
         For the first thing that is wrong; what is wrong in a text is an `EquationError`.
     """
-    definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE))
+    definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
     units = checked_units(definitions, {WEIGHT: unit, BOUND: unit}, parameters, reserved)
     variables = {one.name.name: one for one in definitions if one.derivative}
     derived = {one.name.name: one for one in definitions if not one.derivative}
     used = _Uses(derived)
     decays = {}
+    modulators = [one for one in variables.values() if one.flag == MODULATOR]
+    if len(modulators) > 1:
+        raise EquationError("there is another modulator already", modulators[1].name.at)
     for name, one in variables.items():
         time_constant = _decay(one, parameters)
         if time_constant:
             decays[name] = time_constant
     events, shared = {}, set(decays.values())
-    for side, text in ((PRE, on_pre), (POST, on_post)):
-        its = {name: one for name, one in variables.items() if one.flag in (side, SYNAPSE)}
+    for side, text in ((PRE, on_pre), (POST, on_post), (MODULATOR, on_modulator)):
+        its = [name for name, one in variables.items() if one.flag == side]
+        if side != MODULATOR:
+            its += [WEIGHT, *(name for name, one in variables.items() if one.flag == SYNAPSE)]
         events[side] = tuple(_assignments(Source(f"on_{side}", text), its, variables, units))
         others = {WEIGHT, *(name for name, one in variables.items() if one.flag != side)}
         for name, value in events[side]:
@@ -140,18 +146,18 @@ def _decay(one: Definition, parameters: Mapping[str, str]) -> str:
 
 def _assignments(
     source: Source,
-    its: Mapping[str, Definition],
+    its: list[str],
     variables: Mapping[str, Definition],
     units: Mapping[str, Unit],
 ) -> Iterable[tuple[str, Node]]:
     for name, value in read_assignments(source):
-        if name.name not in its and name.name != WEIGHT:
-            if name.name in variables:
-                whose = variables[name.name].flag
+        if name.name not in its:
+            whose = variables[name.name].flag if name.name in variables else SYNAPSE
+            if whose != SYNAPSE:
                 raise EquationError(
                     f"{name.name} changes with other spikes", name.at, allowed=f"in on_{whose}"
                 )
-            raise unknown_at("variable", name.name, [WEIGHT, *its], name.at)
+            raise unknown_at("variable", name.name, its, name.at)
         require(kind_of(value, units), units[name.name], value.at, name.name)
         yield name.name, value
 

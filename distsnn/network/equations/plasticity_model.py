@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, make_dataclass
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
+from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE
 from distsnn.network.equations.declarations import (
@@ -15,8 +16,8 @@ from distsnn.network.equations.declarations import (
     check_kinds,
     parameter_fields,
 )
-from distsnn.network.equations.plasticity import Plasticity, read_plasticity
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.equations.plasticity import MODULATOR, Plasticity, read_plasticity
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
@@ -32,6 +33,20 @@ class EquationSynapse(OfEquations, PlasticSynapse):
     """
 
     model: ClassVar["PlasticityModel"]
+
+
+class ModulatedEquationSynapse(EquationSynapse, ModulatedSynapse):
+    """Base class of such synapses where the rule has a modulator."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modulator and not self.model.on_modulator.strip():
+            raise DescriptionError(
+                "the rule does not say what spikes do to its modulator",
+                where=f"{self.name}, field modulator",
+                value=self.modulator,
+                allowed="'', or a rule with on_modulator",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +66,16 @@ class PlasticityModel(Description):
         Lines ``dNAME/dt = -NAME/TAU : UNIT (WHOSE)`` for variables that decay with a parameter as
         their time constant, and ``dNAME/dt = 0 : UNIT (WHOSE)`` for others. WHOSE is ``pre`` for
         traces of the source's spikes, ``post`` for the target's, ``synapse`` for states of the
-        synapse. Lines ``NAME = EXPRESSION : UNIT`` are sub-expressions.
+        synapse, ``modulator`` for one variable that all synapses share: a signal that is set
+        between runs, or a trace of the spikes of a population. Lines ``NAME = EXPRESSION : UNIT``
+        are sub-expressions.
     on_pre, on_post : str
         Assignments at a spike of the source and of the target, ``NAME = EXPRESSION`` or with
         ``+=``, ``-=``, ``*=``, ``/=``, parted by line ends or semicolons and done in this order:
         to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
         neuron are those of spikes strictly before.
+    on_modulator : str
+        Assignments to the modulator at a spike of the population that is named as ``modulator``.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
     weight_unit : str
@@ -73,13 +92,16 @@ class PlasticityModel(Description):
     traces: str = ""
     on_pre: str = ""
     on_post: str = ""
+    on_modulator: str = ""
     parameters: Mapping[str, ParameterSpec] = field(default_factory=dict)
     weight_unit: str = "pA"
     name: str = "equations"
 
     def __post_init__(self) -> None:
         check_kinds(
-            self, texts=("traces", "on_pre", "on_post", "weight_unit"), mappings=("parameters",)
+            self,
+            texts=("traces", "on_pre", "on_post", "on_modulator", "weight_unit"),
+            mappings=("parameters",),
         )
         texts = as_texts(self, "traces", "on_pre", "on_post")
         self._fill(parameters=as_parameters(self.parameters), **texts)
@@ -92,9 +114,10 @@ class PlasticityModel(Description):
             traces=self.traces,
             on_pre=self.on_pre,
             on_post=self.on_post,
+            on_modulator=self.on_modulator,
             weight_unit=self.weight_unit,
             parameters={name: spec[1] for name, spec in self.parameters.items()},
-            reserved=[*dir(EquationSynapse), *_RESERVED],
+            reserved=[*dir(ModulatedEquationSynapse), *_RESERVED],
         )
 
     @property
@@ -108,7 +131,8 @@ class PlasticityModel(Description):
         Parameters
         ----------
         **values : float or Distribution
-            Parameters that differ from their defaults, and w_max, axonal_delay and precision.
+            Parameters that differ from their defaults, and w_max, axonal_delay and precision;
+            with a modulator also modulator and modulation_delay.
 
         Raises
         ------
@@ -134,7 +158,7 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         parameter_fields(
             model.name, model.parameters, least=dict.fromkeys(rule.decays.values(), POSITIVE)
         ),
-        bases=(EquationSynapse,),
+        bases=(ModulatedEquationSynapse if rule.of(MODULATOR) else EquationSynapse,),
         namespace=attributes,
         frozen=True,
         eq=False,

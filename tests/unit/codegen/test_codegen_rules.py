@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import types
-from own_rules import PAIR, TAGGED, TRIPLET
+from own_rules import PAIR, REWARDED, TAGGED, TRIPLET
 
 from distsnn.codegen.plasticity import rule_kernel
 from distsnn.codegen.rules import rule_of, rule_text
@@ -118,3 +118,14 @@ def test_all_functions(precision: str) -> None:
     assert Rule(power, precision)("on_pre", -1e-9) == (0.0,)
     assert Rule(power, precision, a=0.0)("on_pre", 0.0) == (1.0,)
     assert Rule(power, precision, a=1.0)("on_pre", 0.3) == (rule.real(0.3),)
+
+
+def test_a_modulator_comes_after_traces() -> None:
+    rule = Rule(REWARDED, w_max=9.0)
+    assert rule.kernel.MODULATED
+    assert not Rule(PAIR).kernel.MODULATED
+    assert float(rule.constants[rule.kernel.DECAYS["m"]]) == 1000.0
+    # w, tag, x, reward
+    assert rule("on_pre", 1.0, 0.5, 2.0, 3.0) == (2.5, 0.5)
+    assert rule("on_post", 1.0, 0.5, 2.0, 3.0) == (1.0, 2.5)
+    assert rule("modulator_spike", 0.5) == (1.5,)

@@ -14,6 +14,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF
+from own_rules import REWARDED
 
 from distsnn.codegen.equations import kernel_of, kernel_text
 from distsnn.codegen.modules import load
@@ -117,6 +118,8 @@ def test_the_documents_models_are_those_that_are_tested() -> None:
     assert made["adex"] == replace(ADEX_ROSENBROCK, name=name)
     assert made["izhikevich"] == replace(IZHIKEVICH, name=name)
     assert made["I"].model.tau_m == 20.0
+    assert made["rewarded"] == replace(REWARDED, name=name)
+    assert made["learning"].synapse == made["stdp"](tau_minus=30.0)
     assert f"`{made['lif'].scheme}`" in page.read_text(encoding="utf-8")
     assert f"`{made['adex'].scheme}`" in page.read_text(encoding="utf-8")
 

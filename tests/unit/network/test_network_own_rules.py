@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_rules import PAIR, TAGGED, TRIPLET
+from own_rules import PAIR, REWARDED, TAGGED, TRIPLET
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
@@ -47,11 +47,11 @@ def test_a_rule_stands_where_a_built_in_one_does() -> None:
 
 
 def vars_of(model: PlasticityModel) -> dict[str, Any]:
-    names = ("traces", "on_pre", "on_post", "parameters", "weight_unit", "name")
+    names = ("traces", "on_pre", "on_post", "parameters", "weight_unit", "name", "on_modulator")
     return {name: getattr(model, name) for name in names}
 
 
-@pytest.mark.parametrize("rule", [PAIR, TRIPLET, TAGGED], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", [PAIR, TRIPLET, TAGGED, REWARDED], ids=lambda rule: rule.name)
 def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
     target = D if rule is TAGGED else E
     network = Network(
@@ -102,6 +102,12 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
         ("on_pre", "x += y; w += A", 1, 6, "x is the same for all .* depend on y", "y"),
         ("on_pre", "w += A; x += 1 + k*w/A", 1, 20, "cannot depend on w", "w"),
         ("on_post", "y += 1 + exp(c/A); w += A", 1, 14, "cannot depend on c", "c"),
+        ("on_modulator", "x += 1", 1, 1, "x changes with other .*: in on_pre", "x"),
+        ("on_modulator", "c += A", 1, 1, "unknown variable 'c'; allowed: none", "c"),
+        (
+            *("traces", "dm/dt = 0 : 1 (modulator)\ndn/dt = 0 : 1 (modulator)", 2, 2),
+            *("another modulator already", "n"),
+        ),
         ("on_post", "w += A*(", 1, 8, "never closed", "("),
         ("on_post", "w += __import__('os')", 1, 6, "unknown function '__import__'", "__import__"),
         ("on_post", "w += A^2", 1, 6, r"\^ \(write \*\*", "A^2"),
@@ -163,6 +169,13 @@ def test_names_that_are_taken_are_refused(name: str) -> None:
 def test_values_are_checked(values: dict[str, Any], what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
         Network([E], [Projection(E, E, AllToAll(), 1.0, 1.0, synapse=small()(**values))])
+
+
+def test_spikes_modulate_only_as_the_rule_says() -> None:
+    with pytest.raises(DescriptionError, match=r"does not say what spikes do.*given 'D'"):
+        small(traces="dm/dt = 0 : 1 (modulator)", on_pre="w += A*m")(modulator="D")
+    with pytest.raises(DescriptionError, match="unknown parameter 'modulator'"):
+        PAIR(modulator="D")
 
 
 def test_weights_are_in_the_unit_of_their_target() -> None:

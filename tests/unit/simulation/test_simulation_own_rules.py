@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_rules import PAIR, TRIPLET
+from own_rules import PAIR, REWARDED, TRIPLET
 
 from distsnn.network import (
     STDP,
@@ -62,6 +62,25 @@ def test_parameters_may_differ_between_synapses() -> None:
     # draws depend on where in the list of parameters they stand
     assert not np.array_equal(found, expected)
     assert np.corrcoef(found, expected)[0, 1] > 0.5
+
+
+def test_a_signal_modulates() -> None:
+    with Simulation(learning(REWARDED())) as simulation:
+        synapses = simulation.weights("E->E")
+        first = synapses.values
+        simulation.run(60.0)
+        np.testing.assert_array_equal(synapses.values, first)
+        simulation.signal("E->E", 2.0)
+        simulation.run(60.0)
+        assert (synapses.values > first).mean() > 0.5
+
+
+def test_spikes_of_a_population_modulate() -> None:
+    network = learning(REWARDED(modulator="E", modulation_delay=1.5, rate=0.01))
+    with Simulation(network) as simulation:
+        first = simulation.weights("E->E").values
+        simulation.run(60.0)
+        assert (simulation.weights("E->E").values > first).mean() > 0.5
 
 
 def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
