@@ -1,0 +1,270 @@
+"""Digits told apart by neurons that nobody taught: STDP, competition, adaptive thresholds.
+
+Diehl & Cook (2015), "Unsupervised learning of digit recognition using spike-timing-dependent
+plasticity", Front Comput Neurosci 9:99; doi:10.3389/fncom.2015.00099. Here the digits are the 1797
+of 8 x 8 pixels that scikit-learn ships. Pixels are Poisson rates; each neuron's weights are
+normalised before every sample; at a spike they move towards what was seen; all neurons inhibit each
+other; each spike makes a neuron's next one harder. Classes are used only afterwards, to label
+neurons by what they respond to.
+
+What deviates: currents instead of conductances, inhibition among the neurons without a population
+in between, 200 ms for a sample, after which potentials are reset instead of a rest, and images with
+the same sum of intensities.
+
+``python -m distsnn.examples.digits`` trains on two thirds of the digits, prints the accuracy on the
+others and draws ``digits.png``; ``mpiexec -n 2`` before it changes nothing but the time.
+"""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.coding import Presentation, ResponseLabels
+from distsnn.comm import world
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    DiehlCookSTDP,
+    Network,
+    NeuronModel,
+    ParrotNeuron,
+    PoissonInput,
+    Population,
+    Projection,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SAMPLE = 200.0  # ms
+DT = 1.0  # ms
+HIGHEST = 300.0  # spikes/s of a pixel of intensity 1
+TOTAL = 10.0  # mV, weights onto a neuron
+INHIBITION = -60.0  # mV
+SYNAPSE = DiehlCookSTDP(w_max=1.0, tau_plus=10.0, learning_rate=0.01, x_target=0.3, mu=1.0)
+COLUMNS = 20  # of the picture
+PLASTIC = "pixels->neurons"
+
+# A leaky integrator whose threshold grows with each spike, and counts them.
+NEURON = NeuronModel(
+    equations="""
+        dV_m/dt = -V_m/tau_m : mV
+        dtheta/dt = 0*mV/ms : mV
+        dgrowth/dt = 0*mV/ms : mV
+        dspikes/dt = 0/ms : 1
+    """,
+    threshold="V_m >= V_th + theta",
+    reset="V_m = 0*mV; theta += growth; spikes += 1",
+    refractory="t_ref",
+    receptors={"delta": "V_m"},
+    parameters={
+        "tau_m": (200.0, "ms", "> 0"),
+        "V_th": (20.0, "mV"),
+        "theta_plus": (0.5, "mV"),
+        "t_ref": (5.0, "ms"),
+    },
+    initial={"growth": "theta_plus"},
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Images and their classes.
+
+    Attributes
+    ----------
+    images : ndarray of float64, shape (n_samples, 64)
+        Intensities, 0 to 1 and more; all images have the same sum.
+    classes : ndarray of int64, shape (n_samples,)
+        0 to 9.
+    """
+
+    images: Floats
+    classes: Ints
+
+    def take(self, samples: Ints) -> "Digits":
+        """Return chosen samples."""
+        return Digits(self.images[samples], self.classes[samples])
+
+
+def load() -> tuple[Digits, Digits]:
+    """Return training and test set, always the same two thirds and third of the digits."""
+    from sklearn.datasets import load_digits  # the extra `examples`
+
+    images, classes = load_digits(return_X_y=True)
+    images = images / images.sum(axis=1, keepdims=True) * (images.sum(axis=1).mean() / 16.0)
+    order = np.random.default_rng(0).permutation(classes.size)
+    every = Digits(images, classes.astype(np.int64))
+    return every.take(order[600:]), every.take(order[:600])
+
+
+def build(neurons: int = 200, images: npt.ArrayLike | None = None) -> Network:
+    """Return the network.
+
+    Parameters
+    ----------
+    neurons : int
+        Number of neurons that learn.
+    images : array_like, shape (n_samples, 64), optional
+        Intensities of what is presented, one after another; by default one image of 0.5.
+
+    Raises
+    ------
+    DescriptionError
+        If there are no neurons to compete, or an intensity is negative.
+    """
+    if neurons < 2:
+        raise DescriptionError("too few", where="digits, neurons", value=neurons, allowed=">= 2")
+    shown = np.full((1, 64), 0.5) if images is None else np.asarray(images, np.float64)
+    pixels = Population("pixels", 64, ParrotNeuron())
+    layer = Population("neurons", neurons, NEURON)
+    sequence = Presentation(dt=DT, n_samples=len(shown), duration=SAMPLE)
+    return Network(
+        [pixels, layer],
+        [
+            Projection(pixels, layer, AllToAll(), Uniform(0.05, 0.3), DT, synapse=SYNAPSE),
+            Projection(layer, layer, AllToAll(autapses=False), INHIBITION, DT),
+        ],
+        [PoissonInput(pixels, sequence.piecewise(HIGHEST * shown), 1.0)],
+        dt=DT,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a network has come to.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (64, n_neurons)
+        Weights, mV.
+    thresholds : ndarray of float64, shape (n_neurons,)
+        Thresholds, mV.
+    responses : ndarray of float64, shape (n_samples, n_neurons)
+        Spikes in each sample of the training set, after learning, then of the test set.
+    labels : ResponseLabels
+        The neurons' classes.
+    accuracy : float
+        Share of the test set that is told right.
+    """
+
+    weights: Floats
+    thresholds: Floats
+    responses: Floats
+    labels: ResponseLabels
+    accuracy: float
+
+
+def learn(
+    training: Digits,
+    test: Digits,
+    *,
+    neurons: int = 200,
+    passes: int = 4,
+    seed: int = 1,
+    **settings: Any,
+) -> Learnt:
+    """Let a network learn the training set, label its neurons, and test it. Collective.
+
+    Parameters
+    ----------
+    training, test : Digits
+        Samples; while those of the test set are presented nothing changes.
+    neurons : int
+        Number of neurons.
+    passes : int
+        How often the training set is presented, each time in another order.
+    seed : int
+        Of the run and the orders.
+    **settings
+        As of `Simulation`.
+
+    Raises
+    ------
+    DescriptionError
+        If the network cannot be built.
+    """
+    random, n = np.random.default_rng(seed), training.classes.size
+    orders = [random.permutation(n) for _ in range(passes)]
+    learning = training.take(np.concatenate(orders))
+    images = np.concatenate([learning.images, training.images, test.images])
+    with Simulation(build(neurons, images), seed=seed, **settings) as simulation:
+        synapses, state = simulation.weights(PLASTIC), simulation.state("neurons")
+        present(simulation, len(learning.images), normalise=True)
+        simulation.learning(PLASTIC, False)
+        synapses.normalise(TOTAL)
+        state["growth"] = 0.0
+        responses = present(simulation, n + test.classes.size)
+        weights = synapses.values.reshape(64, neurons)
+        thresholds = state["theta"] + NEURON().V_th
+    labels = ResponseLabels.fit(responses[:n], training.classes, 10)
+    accuracy = float((labels.predict(responses[n:]) == test.classes).mean())
+    return Learnt(weights, thresholds, responses, labels, accuracy)
+
+
+def present(simulation: Simulation, samples: int, *, normalise: bool = False) -> Floats:
+    """Present the next samples, and return the spikes of each neuron in each. Collective.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Of the network.
+    samples : int
+        How many.
+    normalise : bool
+        Whether weights are normalised before every sample.
+
+    Returns
+    -------
+    ndarray of float64, shape (samples, n_neurons)
+    """
+    synapses, state = simulation.weights(PLASTIC), simulation.state("neurons")
+    counts = [state["spikes"]]
+    for _ in range(samples):
+        state["V_m"] = 0.0
+        if normalise:
+            synapses.normalise(TOTAL)
+        simulation.run(SAMPLE)
+        counts.append(state["spikes"])
+    return np.diff(counts, axis=0)
+
+
+def draw(learnt: Learnt, path: str) -> None:
+    """Draw the neurons' weights as images, in the order of their labels."""
+    from matplotlib.image import imsave  # what `pip install 'distsnn[analysis]'` adds
+
+    order = np.argsort(learnt.labels.labels, kind="stable")
+    rows = -(-order.size // COLUMNS)
+    tiles = np.zeros((rows * COLUMNS, 9, 9))
+    tiles[: order.size, :8, :8] = learnt.weights.T[order].reshape(-1, 8, 8)
+    picture = tiles.reshape(rows, COLUMNS, 9, 9).transpose(0, 2, 1, 3).reshape(9 * rows, -1)
+    imsave(path, np.kron(picture, np.ones((4, 4))), cmap="gray_r")
+
+
+def main() -> None:
+    """Train and test for some seeds, print accuracies, and draw the first network's weights."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--neurons", type=int, default=200)
+    parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--picture", default="digits.png")
+    chosen = parser.parse_args()
+    training, test = load()
+    first = world().rank == 0
+    for seed in chosen.seeds:
+        learnt = learn(
+            training, test, neurons=chosen.neurons, passes=chosen.passes, seed=seed, progress=False
+        )
+        if first:
+            print(f"seed {seed}: {100 * learnt.accuracy:.1f} % of {test.classes.size} digits right")
+            if seed == chosen.seeds[0]:
+                draw(learnt, chosen.picture)
+
+
+if __name__ == "__main__":
+    main()
