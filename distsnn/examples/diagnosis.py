@@ -134,7 +134,7 @@ def _responses(network: Network, seed: int) -> SampleSpikes:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "diagnosis.zarr"
         simulate(network, SEQUENCE.stop, out=out, seed=seed, progress=False)
-        found = open_run(out).spikes("layer").compute()
+        found = open_run(out).spikes("layer").compute()  # type: ignore[no-untyped-call]
     return SEQUENCE.cut(found["time_ms"], found["gid"] - fibres.size, layer.size)
 
 

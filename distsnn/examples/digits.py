@@ -44,6 +44,7 @@ Ints = npt.NDArray[np.int64]
 SAMPLE = 200.0  # ms
 DT = 1.0  # ms
 HIGHEST = 300.0  # spikes/s of a pixel of intensity 1
+THRESHOLD = 20.0  # mV, before it adapts
 TOTAL = 10.0  # mV, weights onto a neuron
 INHIBITION = -60.0  # mV
 SYNAPSE = DiehlCookSTDP(w_max=1.0, tau_plus=10.0, learning_rate=0.01, x_target=0.3, mu=1.0)
@@ -64,7 +65,7 @@ NEURON = NeuronModel(
     receptors={"delta": "V_m"},
     parameters={
         "tau_m": (200.0, "ms", "> 0"),
-        "V_th": (20.0, "mV"),
+        "V_th": (THRESHOLD, "mV"),
         "theta_plus": (0.5, "mV"),
         "t_ref": (5.0, "ms"),
     },
@@ -201,7 +202,7 @@ def learn(
         state["growth"] = 0.0
         responses = present(simulation, n + test.classes.size)
         weights = synapses.values.reshape(64, neurons)
-        thresholds = state["theta"] + NEURON().V_th
+        thresholds = state["theta"] + THRESHOLD
     labels = ResponseLabels.fit(responses[:n], training.classes, 10)
     accuracy = float((labels.predict(responses[n:]) == test.classes).mean())
     return Learnt(weights, thresholds, responses, labels, accuracy)

@@ -10,7 +10,6 @@ from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.checks import NOT_NEGATIVE, as_integer, as_number
 from distsnn.network.equations.declarations import (
     OfEquations,
-    ParameterSpec,
     as_names,
     as_parameters,
     as_texts,
@@ -100,7 +99,7 @@ class NeuronModel(Description):
     hold: tuple[str, ...] = ()
     receptors: Mapping[str, str] = field(default_factory=dict)
     signed_receptors: tuple[str, str] | None = None
-    parameters: Mapping[str, ParameterSpec] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     initial: Mapping[str, float | str] = field(default_factory=dict)
     method: str = "auto"
     substeps: int = 1

@@ -10,7 +10,6 @@ from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE
 from distsnn.network.equations.declarations import (
     OfEquations,
-    ParameterSpec,
     as_parameters,
     as_texts,
     check_kinds,
@@ -93,7 +92,7 @@ class PlasticityModel(Description):
     on_pre: str = ""
     on_post: str = ""
     on_modulator: str = ""
-    parameters: Mapping[str, ParameterSpec] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     weight_unit: str = "pA"
     name: str = "equations"
 
