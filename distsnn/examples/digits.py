@@ -202,7 +202,7 @@ def learn(
         state["growth"] = 0.0
         responses = present(simulation, n + test.classes.size)
         weights = synapses.values.reshape(64, neurons)
-        thresholds = state["theta"] + THRESHOLD
+        thresholds = np.asarray(state["theta"] + THRESHOLD, np.float64)
     labels = ResponseLabels.fit(responses[:n], training.classes, 10)
     accuracy = float((labels.predict(responses[n:]) == test.classes).mean())
     return Learnt(weights, thresholds, responses, labels, accuracy)
