@@ -16,7 +16,6 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
-from distsnn.codegen.rules import rule_of
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
@@ -56,6 +55,9 @@ class SpikeLists:
 def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse):
+        # with sympy, which only models of equations wait for
+        from distsnn.codegen.rules import rule_of
+
         return rule_of(model.model)
     return model.kernel_module
 
