@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -101,6 +102,36 @@ def test_pieces_are_timed_on_two_ranks(
     assert all(value > 0.0 for value in times.values())
     assert times["piece_us"] > times["set_rate_us"]
     assert "| read spikes" in capfd.readouterr().err
+
+
+def test_safety_is_measured_part_by_part(running: ModuleType) -> None:
+    arguments = ["brunel", "--set", "order=50", "--pairs", "2", "--short", "20"]
+    arguments += ["--time", "300", "--between", "0.001", "--every", "0.1"]
+    (found,) = running.run_ranks("safety.py", 2, arguments)
+    saves, signals = found["saves"], found["signals"]
+    assert saves["saves"] >= 2 and saves["checkpoint_bytes"] > 1000
+    assert saves["cost"] == pytest.approx(saves["save_ms"][0] / 1e3 / 0.1, abs=0.001)
+    for part in ("checkpoints", "heartbeat", "signals"):
+        assert len(found[part]["pairs"]) == 2
+    # what a save takes is not lost among the noise, as little else is done
+    assert min(found["checkpoints"]["pairs"]) > 0.0
+    assert 0.0 < found["heartbeat"]["processor"] < 0.5
+    assert signals["agreements"] == pytest.approx(
+        1e-6 * signals["agreement_us"] * signals["pieces_per_s"], rel=0.05
+    )
+
+
+def test_costs_are_those_of_the_first_over_the_other_whichever_came_first() -> None:
+    import safety
+
+    called: list[str] = []
+
+    def way(name: str, spent_s: float) -> Callable[[], float]:
+        return lambda: called.append(name) or spent_s
+
+    found = safety.compared(3, way("A", 1.5), way("B", 1.0))
+    assert called == ["A", "B", "B", "A", "A", "B"]
+    assert found == {"median": 0.5, "quartiles": [0.5, 0.5], "pairs": [0.5] * 3}
 
 
 def test_weak_scaling_grows_the_network(
