@@ -142,8 +142,13 @@ def _statistics(run: Run) -> tuple[str, SummaryData | None]:
     return "", summary_data(run)
 
 
+def _asked_ms(run: Run) -> float:
+    # of a run in pieces that died, the store may have been told a second late
+    return max(run.time_ms, float(run.attributes["time_ms"]))
+
+
 def _subtitle(run: Run) -> str:
-    parts = [f"{run.time_ms:g} of {float(run.attributes['time_ms']):g} ms recorded"]
+    parts = [f"{run.time_ms:g} of {_asked_ms(run):g} ms recorded"]
     if "created" in run.attributes:
         parts.append(f"started {run.attributes['created']}")
     attempts = len(run.reader.attempts)
@@ -319,7 +324,7 @@ def _settings(run: Run) -> list[tuple[str, str]]:
     rows += [
         ("seed", str(attributes["seed"])),
         ("time step", f"{run.dt:g} ms"),
-        ("time asked for", f"{float(attributes['time_ms']):g} ms"),
+        ("time asked for", f"{_asked_ms(run):g} ms"),
     ]
     for group in ("model", "settings", "versions"):
         rows += [

@@ -27,8 +27,7 @@ from distsnn.network.checks import (
 from distsnn.network.stimuli import PerNeuron, as_per_neuron
 from distsnn.network.values import ValueLike
 
-Steps = npt.NDArray[np.int64]
-# A spike as one number: its step, then its neuron.
+# Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
 
 _FIELDS: dict[type, str] = {PoissonInput: "rate", ConstantCurrent: "amplitude"}
@@ -134,9 +133,12 @@ class Inputs:
         DescriptionError
             If it does not fit the network.
         """
-        for name, value in saved.get("values", {}).items():
-            one = self._find(name)
-            self._put(*self._checked(name, {_FIELDS[type(one.stimulus)]: value}))
+        values = saved.get("values", {})
+        fields = {name: _FIELDS[type(self._find(name).stimulus)] for name in values}
+        for name in values:
+            self._put(name, 0.0)  # room that one has given up is there for all, in any order
+        for name, value in values.items():
+            self._put(*self._checked(name, {fields[name]: value}))
         for name, spikes in saved.get("spikes", {}).items():
             times = np.asarray(spikes["step"], np.float64) * self._network.dt
             self._add(*self._checked_spikes(name, spikes["neuron"], times))
@@ -196,7 +198,7 @@ class Inputs:
             return NOT_NEGATIVE
         # the inverse of `most_counts`
         counts = one.counts + self._room[one.plane] // one.weight
-        mean = (math.sqrt(max(counts - 41.0, 0.0) + 36.0) - 6.0) ** 2
+        mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
         return Range(0.0, mean / (self._network.dt * 1e-3))
 
     def _checked_spikes(

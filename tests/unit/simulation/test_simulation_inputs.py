@@ -280,7 +280,17 @@ def test_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
         expected = (25.0 * largest + 25.0 * 500.0 + 55.0 * 8000.0) * DT * 1e-3
         assert simulation.state("E")["I_syn_ex"].mean() == pytest.approx(expected, rel=0.1)
         simulation.set("drive", rate=0.0)
-        simulation.set("second", rate=0.01 * largest)
+        simulation.set("second", rate=0.999 * largest)
+        simulation.set("drive", rate=500.0)
+        saved = simulation._inputs.saved()
+        assert [*saved["values"]] == ["drive", "nothing", "second"]
+        # one may rise, when it is restored, into room that a later one has given up
+        simulation.set("second", rate=0.0)
+        simulation.set("drive", rate=0.999 * largest)
+        simulation._inputs.restore(saved)
+        assert simulation._inputs.saved() == saved
+        with pytest.raises(DescriptionError, match="out of range"):
+            simulation.set("drive", rate=0.01 * largest)
 
 
 def test_spikes_are_those_of_the_last_run_recorded_or_not(tmp_path: Path) -> None:
