@@ -12,6 +12,8 @@ from distsnn.network.equations.syntax import Apply, Name, Node, Number
 
 # What is there without being defined.
 WEIGHT, BOUND = "w", "w_max"
+# Under what name checkpoints hold w among the states of synapses.
+_SAVED = "weight"
 # Whose a variable is that the texts define.
 PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
 
@@ -82,7 +84,7 @@ def read_plasticity(
     """
     definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
-    units = checked_units(definitions, {WEIGHT: unit, BOUND: unit}, parameters, reserved)
+    units = checked_units(definitions, {WEIGHT: unit, BOUND: unit}, parameters, reserved, [_SAVED])
     variables = {one.name.name: one for one in definitions if one.derivative}
     derived = {one.name.name: one for one in definitions if not one.derivative}
     used = _Uses(derived)

@@ -92,6 +92,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
         ("traces", "dx/dt = 0 : 1/(ms) (pre)\ndx/dt = 0 : 1 (pre)", 2, 2, "'x' is taken", "x"),
         ("traces", "dw/dt = -w/tau : pA (synapse)", 1, 2, "'w' is taken", "w"),
         ("traces", "s = w/w_max : 1 (pre)", 1, 15, "cannot be used", "1 (pre)"),
+        ("traces", "dweight/dt = 0 : 1 (synapse)", 1, 2, "'weight' is taken", "weight"),
         ("on_pre", "w += A*z", 1, 8, "unknown name 'z'", "z"),
         ("on_pre", "w += A\nw += y", 2, 6, "1 cannot be added to pA", "y"),
         ("on_pre", "w = clip(w, 0, 1)", 1, 16, "pA and 1 do not fit", "1"),
