@@ -1,4 +1,4 @@
-"""The oracle script of plasticity itself: against a rule that is worked out by hand from its states.
+"""The oracle script of plasticity itself, against a rule worked out by hand from its states.
 
 NEST's clopath_synapse has no twin here; what the script records of it is enough to work it out.
 """
