@@ -21,7 +21,8 @@ from distsnn.network.equations.plasticity import (
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number
 
-_SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "+-*/"} | {"neg": "(-{})"}
+_SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-*/"} | {"neg": "(-{})"}
+_SUMS = {"+": "({} + {})"}  # of two terms or more
 # Weights that rounding has moved beyond their bounds by a little, or exponents of 0, are no
 # reason to fail.
 _IN_KERNEL = CALLS | _SIGNS | {"**": "bounded_power({}, {})"}
@@ -127,7 +128,7 @@ class _Statement:
             if power is not None:
                 return power
         arguments = [self._code(one) for one in node.arguments]
-        return called(node.function, arguments, _IN_KERNEL, FOLDED)
+        return called(node.function, arguments, _IN_KERNEL, FOLDED | _SUMS)
 
     def _variable(self, name: str) -> str:
         if name not in self._rule.derived:
@@ -174,7 +175,7 @@ class _Statement:
                     return _given(self._rule, name)
                 return f"1e{UNITS[name].whole_tens}"
         arguments = [self._constant(one) for one in node.arguments]
-        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED)
+        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _SUMS)
 
 
 def _is_condition(node: Node) -> bool:

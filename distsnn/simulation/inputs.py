@@ -133,13 +133,14 @@ class Inputs:
         DescriptionError
             If it does not fit the network.
         """
-        values = saved.get("values", {})
+        values, emitted = saved.get("values", {}), saved.get("spikes", {})
+        _check_saved(values, emitted)
         fields = {name: _FIELDS[type(self._find(name).stimulus)] for name in values}
         for name in values:
             self._put(name, 0.0)  # room that one has given up is there for all, in any order
         for name, value in values.items():
             self._put(*self._checked(name, {fields[name]: value}))
-        for name, spikes in saved.get("spikes", {}).items():
+        for name, spikes in emitted.items():
             times = np.asarray(spikes["step"], np.float64) * self._network.dt
             self._add(*self._checked_spikes(name, spikes["neuron"], times))
 
@@ -261,3 +262,19 @@ class Inputs:
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
+
+
+def _check_saved(values: object, emitted: object) -> None:
+    """Raise DescriptionError unless what was saved is of the kinds that `saved` returns."""
+    fits = isinstance(values, dict) and isinstance(emitted, dict)
+    if not fits or not all(map(_are_spikes, emitted.values())):  # type: ignore[attr-defined]
+        raise DescriptionError("not inputs as they are saved", where="inputs")
+
+
+def _are_spikes(saved: object) -> bool:
+    match saved:
+        case {"step": [*steps], "neuron": [*neurons]}:
+            numbers = [*steps, *neurons]
+            whole = all(type(one) is int and 0 <= one < 2**32 for one in numbers)
+            return whole and len(steps) == len(neurons)
+    return False

@@ -167,11 +167,14 @@ class Case:
         )
         trains = SpikeSource(self.train[1] * DT, self.train[0])
         sources = Population("sources", N_SOURCES, trains)
+        given = [(sources, self.input)]
+        if neurons.model.can_spike:
+            given.append((neurons, self.edge))
         return Network(
             [neurons, sources],
             [
                 Projection(pre, neurons, Explicit(s, t), weight=w, delay=d * DT)
-                for pre, (s, t, w, d) in ((sources, self.input), (neurons, self.edge))
+                for pre, (s, t, w, d) in given
             ],
             recordings=[RecordSpikes(neurons), RecordState(neurons[0:20], "V_m", every=0.5)],
         )

@@ -17,6 +17,7 @@ from distsnn.network import (
     PlasticSynapse,
     Population,
     Projection,
+    STDPPowerLaw,
     Uniform,
 )
 from distsnn.network.quanta import quanta
@@ -73,9 +74,10 @@ def test_stored_and_read_again() -> None:
 
 
 def test_quanta_leave_room_for_the_bound() -> None:
-    low, high, none = (quanta(network(STDP(w_max=bound), 10.0)) for bound in (10.0, 1000.0, np.inf))
+    low, high = (quanta(network(STDP(w_max=bound), 10.0)) for bound in (10.0, 1000.0))
+    none = quanta(network(STDPPowerLaw(w_max=np.inf), 10.0))
     assert low.bound["E", "ex"] == 20 * 10.0 * 2.0**16
     assert high.bound["E", "ex"] == 20 * 1000.0 / high.quantum("E", "ex")
     assert none.exponent["E", "ex"] >= low.exponent["E", "ex"]
-    drawn = quanta(network(STDP(w_max=np.inf), Lognormal(2.0, 0.5)))
+    drawn = quanta(network(STDPPowerLaw(w_max=np.inf), Lognormal(2.0, 0.5)))
     assert drawn.shift == (0,)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from own_rules import PAIR, REWARDED, TRIPLET
+from scipy.stats import ks_2samp
 
 from distsnn.network import (
     STDP,
@@ -59,9 +60,9 @@ def test_parameters_may_differ_between_synapses() -> None:
     values: dict[str, Any] = {"learning_rate": Uniform(0.0, 0.1), "alpha": 1.1}
     expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
     assert np.unique(expected).size > 500
-    # draws depend on where in the list of parameters they stand
+    # draws depend on where in the list of parameters they stand: only their distribution is alike
     assert not np.array_equal(found, expected)
-    assert np.corrcoef(found, expected)[0, 1] > 0.5
+    assert ks_2samp(found, expected).pvalue > 1e-3
 
 
 def test_a_signal_modulates() -> None:
