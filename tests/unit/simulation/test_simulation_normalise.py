@@ -14,7 +14,11 @@ from distsnn.simulation import Simulation
 NETWORK = Network(
     [S, E],
     [
-        Projection(E, E[:100], FixedIndegree(9), Uniform(0.0, 40.0), 1.5, synapse=STDP(w_max=50.0)),
+        Projection(
+            *(E, E[:100], FixedIndegree(9), Uniform(0.0, 40.0), 1.5),
+            synapse=STDP(w_max=50.0),
+            name="E->E",
+        ),
         Projection(S, E, FixedIndegree(7), Uniform(-30.0, -1.0), 1.0, synapse=STDP(w_max=-40.0)),
     ],
     [PoissonInput(E, 9000.0, 55.0)],
@@ -42,7 +46,7 @@ def test_sums_become_the_total_as_in_numpy() -> None:
             want = expected(sign * before, targets, sign * np.asarray(total), abs(most))
             np.testing.assert_array_equal(after, sign * want)
             free = np.bincount(targets, weights=np.abs(after) == abs(most)) == 0
-            assert free.sum() >= 80
+            assert free.sum() >= 40
             sums = np.bincount(targets, weights=after)
             np.testing.assert_allclose(
                 sums[free], np.broadcast_to(total, free.shape)[free], rtol=1e-6
@@ -63,7 +67,8 @@ def test_same_on_any_ranks(ranks: int) -> None:
 
     one, (several, _) = main(), run_ranks(ranks, main)
     for found in several:
-        np.testing.assert_array_equal(found, one)
+        for here, there in zip(found, one, strict=True):
+            np.testing.assert_array_equal(here, there)
 
 
 def test_neuron_without_weight_keeps_it() -> None:
@@ -79,7 +84,7 @@ def test_neuron_without_weight_keeps_it() -> None:
     ("name", "total", "message"),
     [
         ("E->E", 0.0, "weights of projection 'E->E', total: out of range; given 0.0; allowed: > 0"),
-        ("E->E", np.inf, "total: out of range"),
+        ("E->E", np.inf, "total: must be finite"),
         ("S->E", 90.0, "'S->E', total: out of range; given 90.0; allowed: < 0"),
         ("E->E", np.ones(140), "'E->E', total: array of the wrong shape"),
         ("E->E", Uniform(1.0, 2.0), "total: must be a number or an array"),
