@@ -102,3 +102,14 @@ def running(*arguments: str, ranks: int | None = None, folder: Path | None = Non
         yield job
     finally:
         job.kill()
+
+
+def run_program(file: str, ranks: int, *words: object) -> None:
+    """Run a program of Python under mpiexec to its end, which must be a good one."""
+    program = [sys.executable, file, *map(str, words)]
+    job = Job([mpiexec_path(), "-n", str(ranks), *program], None)
+    try:
+        ended = job.end()
+    finally:
+        job.kill()
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"

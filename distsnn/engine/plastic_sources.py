@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.source_states import Named, saved_name
+from distsnn.engine.source_states import Named, of_sources, saved_name
 
 LAST = "last spike of sources"
 
@@ -38,18 +38,15 @@ class SettledTraces:
     def __init__(self, delivery: PlasticDelivery) -> None:
         self._delivery, self._layout = delivery, delivery.layout
         self._view = delivery.projection.pre
-        self._population = self._layout.population_index(self._view.population)
-        self.neurons = self._layout.in_population(self._population)
+        population = self._layout.population_index(self._view.population)
+        self.neurons = self._layout.in_population(population)
         self.traces = np.zeros((self.neurons.size, delivery.traces.shape[1]), delivery.traces.dtype)
         self.last = np.zeros(self.neurons.size, np.int32)
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        view, layout = self._view, self._layout
-        neuron = gid.astype(np.int64) - layout.network.first_gid[view.population]
-        mine = (neuron >= view.start) & (neuron < view.stop)
-        slots = layout.local(self._population, neuron[mine]) - layout.first[self._population]
-        self._delivery.sources_spike(self.traces, self.last, slots, step[mine].astype(np.int64))
+        slots, steps = of_sources(self._layout, self._delivery.projection, step, gid)
+        self._delivery.sources_spike(self.traces, self.last, slots, steps.astype(np.int64))
 
     def saved(self) -> dict[tuple[str, str], npt.NDArray[Any]]:
         """Return what is saved, neurons in the order of the rank's blocks."""

@@ -93,11 +93,7 @@ class SettledStates(SourceStates):
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        view = self.projection.pre
-        neuron = gid.astype(np.int64) - self.layout.network.first_gid[view.population]
-        mine = (neuron >= view.start) & (neuron < view.stop)
-        slots = self.layout.local(self.population, neuron[mine])
-        kernels.advance(self.records, slots - self.layout.first[self.population], step[mine])
+        kernels.advance(self.records, *of_sources(self.layout, self.projection, step, gid))
 
     def latest(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> Floats:
         """Return records that know of these spikes too; they do not become settled by that."""
@@ -113,6 +109,19 @@ class SettledStates(SourceStates):
             saved_name(self.projection, name): self.records[real, column]
             for name, column in STATES.items()
         }
+
+
+def of_sources(
+    layout: Layout, one: Projection, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]
+) -> tuple[Ints, npt.NDArray[np.int32]]:
+    """Return which of a rank's spikes are of a projection's sources: the neuron, and the step.
+
+    Neurons count from the rank's first of their population.
+    """
+    view, population = one.pre, layout.population_index(one.pre.population)
+    neuron = gid.astype(np.int64) - layout.network.first_gid[view.population]
+    mine = (neuron >= view.start) & (neuron < view.stop)
+    return layout.local(population, neuron[mine]) - layout.first[population], step[mine]
 
 
 def of_rows(layout: Layout, row_set: RowSet, seed: int) -> SourceStates | None:

@@ -51,16 +51,15 @@ SYNAPSE = DiehlCookSTDP(w_max=1.0, tau_plus=10.0, learning_rate=0.01, x_target=0
 COLUMNS = 20  # of the picture
 PLASTIC = "pixels->neurons"
 
-# A leaky integrator whose threshold grows with each spike, and counts them.
+# A leaky integrator whose threshold grows with each spike.
 NEURON = NeuronModel(
     equations="""
         dV_m/dt = -V_m/tau_m : mV
         dtheta/dt = 0*mV/ms : mV
         dgrowth/dt = 0*mV/ms : mV
-        dspikes/dt = 0/ms : 1
     """,
     threshold="V_m >= V_th + theta",
-    reset="V_m = 0*mV; theta += growth; spikes += 1",
+    reset="V_m = 0*mV; theta += growth",
     refractory="t_ref",
     receptors={"delta": "V_m"},
     parameters={
@@ -146,7 +145,7 @@ class Learnt:
         Weights, mV.
     thresholds : ndarray of float64, shape (n_neurons,)
         Thresholds, mV.
-    responses : ndarray of float64, shape (n_samples, n_neurons)
+    responses : ndarray of int64, shape (n_samples, n_neurons)
         Spikes in each sample of the training set, after learning, then of the test set.
     labels : ResponseLabels
         The neurons' classes.
@@ -156,7 +155,7 @@ class Learnt:
 
     weights: Floats
     thresholds: Floats
-    responses: Floats
+    responses: Ints
     labels: ResponseLabels
     accuracy: float
 
@@ -208,7 +207,7 @@ def learn(
     return Learnt(weights, thresholds, responses, labels, accuracy)
 
 
-def present(simulation: Simulation, samples: int, *, normalise: bool = False) -> Floats:
+def present(simulation: Simulation, samples: int, *, normalise: bool = False) -> Ints:
     """Present the next samples, and return the spikes of each neuron in each. Collective.
 
     Parameters
@@ -222,17 +221,17 @@ def present(simulation: Simulation, samples: int, *, normalise: bool = False) ->
 
     Returns
     -------
-    ndarray of float64, shape (samples, n_neurons)
+    ndarray of int64, shape (samples, n_neurons)
     """
     synapses, state = simulation.weights(PLASTIC), simulation.state("neurons")
-    counts = [state["spikes"]]
+    counts = []
     for _ in range(samples):
         state["V_m"] = 0.0
         if normalise:
             synapses.normalise(TOTAL)
         simulation.run(SAMPLE)
-        counts.append(state["spikes"])
-    return np.diff(counts, axis=0)
+        counts.append(simulation.spike_counts("neurons"))
+    return np.array(counts)
 
 
 def draw(learnt: Learnt, path: str) -> None:

@@ -22,7 +22,7 @@ from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation.build import Built, network_digest
-from distsnn.simulation.plastic_checkpoint import read_items
+from distsnn.simulation.plastic_checkpoint import read_items, switches
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
@@ -115,15 +115,7 @@ class Checkpoints:
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
-                plastic = self._built.engine.plastic
-                frozen = [one.projection.name for one in plastic if not one.learns]
-                now |= {"frozen": frozen} if frozen else {}
-                modulated = {
-                    one.projection.name: one.modulation.last()
-                    for one in plastic
-                    if one.modulation is not None
-                }
-                now |= {"modulators": modulated} if modulated else {}
+                now |= switches(self._built.engine)
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""

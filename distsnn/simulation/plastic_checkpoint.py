@@ -15,6 +15,18 @@ Ints = npt.NDArray[np.int64]
 Index = dict[str, npt.NDArray[Any]]
 
 
+def switches(engine: RankEngine) -> dict[str, Any]:
+    """Return the attributes that say which projections do not learn, and what modulates others."""
+    frozen = [one.projection.name for one in engine.plastic if not one.learns]
+    modulated = {
+        one.projection.name: one.modulation.last()
+        for one in engine.plastic
+        if one.modulation is not None
+    }
+    found: dict[str, Any] = {"frozen": frozen, "modulators": modulated}
+    return {name: value for name, value in found.items() if value}
+
+
 def read_items(
     generation: Generation, engine: RankEngine, index: Index, communicator: Communicator
 ) -> dict[Name, npt.NDArray[Any]]:

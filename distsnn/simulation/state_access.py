@@ -154,11 +154,10 @@ def synapse_states(
     Raises
     ------
     DescriptionError
-        If there is no such projection, or it has no synapse model.
+        If there is no such projection, it has no synapse model, or ranks name different ones.
     """
-    with together(communicator, "looking for a projection"):
-        own = engine.latest(projection)
-    sources, records = map(np.concatenate, zip(*communicator.allgather(own), strict=True))
+    parts = answers(communicator, lambda: (projection, engine.latest(projection)), where="synapses")
+    sources, records = map(np.concatenate, zip(*parts, strict=True))
     ordered = records[np.argsort(sources)]
     return {name: ordered[:, column].copy() for name, column in source_states.STATES.items()}
 

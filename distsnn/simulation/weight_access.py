@@ -83,15 +83,8 @@ class PlasticSynapses:
     @values.setter
     def values(self, given: ValueLike) -> None:
         with together(self._communicator, "setting weights"):
-            value = as_value(given, where=self._where)
-            if not isinstance(value, float | np.ndarray):
-                raise DescriptionError(
-                    "must be a number or an array", where=self._where, value=value
-                )
-            if isinstance(value, np.ndarray):
-                check_shape(
-                    value, self.sources.shape, where=self._where, of="one weight per synapse"
-                )
+            shape = self.sources.shape
+            value = _numbers(given, shape, where=self._where, of="one weight per synapse")
             self._check_bound(np.broadcast_to(value, self.sources.shape))
         asked = self._where, value_digest(value)
         answers(self._communicator, lambda: (asked, None), where=self._where)
@@ -124,11 +117,7 @@ class PlasticSynapses:
         delivery = self._delivery
         layout, post = self._engine.layout, delivery.projection.post
         with together(self._communicator, "normalising weights"):
-            value = as_value(total, where=where)
-            if not isinstance(value, float | np.ndarray):
-                raise DescriptionError("must be a number or an array", where=where, value=value)
-            if isinstance(value, np.ndarray):
-                check_shape(value, (post.size,), where=where, of="one total per target neuron")
+            value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
             allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
             check_range(value, allowed, where=where)
         if self._communicator.size > 1:
@@ -155,6 +144,16 @@ class PlasticSynapses:
                 value=float(values[first]),
                 allowed=str(model.allowed),
             )
+
+
+def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -> float | Floats:
+    """Return a number, or an array of a shape; raise DescriptionError for anything else."""
+    value = as_value(given, where=where)
+    if not isinstance(value, float | np.ndarray):
+        raise DescriptionError("must be a number or an array", where=where, value=value)
+    if isinstance(value, np.ndarray):
+        check_shape(value, shape, where=where, of=of)
+    return value
 
 
 def set_learning(engine: RankEngine, communicator: Communicator, projection: str, on: bool) -> None:

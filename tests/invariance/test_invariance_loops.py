@@ -5,30 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_jobs import Job
+from command_jobs import run_program
 from recorded import assert_same, recorded
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import closed_loop
 
-from distsnn.comm import mpiexec_path
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def job(ranks: int, *words: str | Path) -> None:
-    program = [sys.executable, closed_loop.__file__, *map(str, words)]
-    one = Job([mpiexec_path(), "-n", str(ranks), *program], None)
-    try:
-        ended = one.end()
-    finally:
-        one.kill()
-    assert ended.code == 0, f"{ended.out}\n{ended.err}"
 
 
 def last(store: Path) -> Generation:
@@ -55,7 +44,7 @@ def test_closed_loop_is_the_same_on_any_ranks(
 ) -> None:
     other = tmp_path / "other.zarr"
     for ranks, part in ways:
-        job(ranks, other, part)
+        run_program(closed_loop.__file__, ranks, other, part)
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
     assert_same(recorded(alone), recorded(other))
     for name in ("digest", "inputs"):

@@ -4,30 +4,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_jobs import Job
+from command_jobs import run_program
 from recorded import assert_same, recorded
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import set_states
 
-from distsnn.comm import mpiexec_path
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def job(ranks: int, *words: str | Path) -> None:
-    program = [sys.executable, set_states.__file__, *map(str, words)]
-    one = Job([mpiexec_path(), "-n", str(ranks), *program], None)
-    try:
-        ended = one.end()
-    finally:
-        one.kill()
-    assert ended.code == 0, f"{ended.out}\n{ended.err}"
 
 
 def digest(store: Path) -> str:
@@ -39,8 +28,8 @@ def test_states_set_on_three_ranks_saved_and_set_again_on_two(tmp_path: Path) ->
     with Simulation(set_states.network(), seed=3, out=alone) as simulation:
         set_states.begin(simulation)
         set_states.go_on(simulation)
-    job(3, other, "begin")
-    job(2, other, "resume")
+    run_program(set_states.__file__, 3, other, "begin")
+    run_program(set_states.__file__, 2, other, "resume")
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [3, 2]
     assert_same(recorded(alone), recorded(other))
     assert digest(alone) == digest(other)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import bounded
-from distsnn.kernels.plasticity.traces import counted
+from distsnn.kernels.plasticity.traces import counted, unchanged
 
 SOURCE = ("x",)
 TARGET = ("y", "theta")
@@ -61,7 +61,4 @@ def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
     return (bounded(w + eta * x * (y - theta), w_max),)
 
 
-@inline
-def on_pre(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
-    """Return the weight after a spike of the source: the same."""
-    return (w,)
+on_pre = unchanged

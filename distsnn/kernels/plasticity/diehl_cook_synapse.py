@@ -1,7 +1,8 @@
 """STDP at spikes of the target towards a trace (see `network.synapses.diehl_cook_synapse`)."""
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded_power
+from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.plasticity.traces import latest, unchanged
 
 SOURCE, TARGET, STATES = ("x",), (), ()
 DECAYS = {"x": "tau_plus"}
@@ -21,10 +22,7 @@ def constants(parameters, dt):
     return {"tau_plus": p["tau_plus"] / dt} | shares
 
 
-@inline
-def source_spike(x, tau_plus, learning_rate, x_target, mu, w_max):
-    """Return the source's trace after a spike."""
-    return (type(x)(1),)
+source_spike = latest
 
 
 @inline
@@ -37,11 +35,9 @@ def target_spike(tau_plus, learning_rate, x_target, mu, w_max):
 def on_post(w, x, tau_plus, learning_rate, x_target, mu, w_max):
     """Return the weight after a spike of the target."""
     share = w / w_max
-    step = learning_rate * (x - x_target) * bounded_power(type(w)(1) - share, mu)
-    return (min(max(share + step, type(w)(0)), type(w)(1)) * w_max,)
+    one = type(w)(1)
+    step = learning_rate * (x - x_target) * bounded_power(one - share, mu)
+    return (bounded(share + step, one) * w_max,)
 
 
-@inline
-def on_pre(w, x, tau_plus, learning_rate, x_target, mu, w_max):
-    """Return the weight after a spike of the source: the same."""
-    return (w,)
+on_pre = unchanged

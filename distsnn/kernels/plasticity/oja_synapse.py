@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import bounded
-from distsnn.kernels.plasticity.traces import counted
+from distsnn.kernels.plasticity.traces import counted, unchanged
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -51,7 +51,4 @@ def on_post(w, x, y, tau_plus, tau_minus, eta, alpha, w_max):
     return (bounded(w + eta * (x - alpha * y * w), w_max),)
 
 
-@inline
-def on_pre(w, x, y, tau_plus, tau_minus, eta, alpha, w_max):
-    """Return the weight after a spike of the source: the same."""
-    return (w,)
+on_pre = unchanged
