@@ -312,6 +312,12 @@ class Heartbeat:
             notice = {"rank": place.rank, "host": place.host, "pid": place.pid, "when": now()}
             notices.append(notice | about | ({} if step is None else {"step": step}))
 
+        if self._witness is not None:
+            # It outlives this process, however long the disk takes.
+            for notice in notices:
+                self._witness.send({"notices": str(folder), "notice": notice})
+            return
+
         def write_all() -> None:
             # Nothing can be done about a full disk now; the message on the screen stays.
             with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ Its orders come as JSON on standard input: ``listener`` (an inherited descriptor
     {"token": ..., "rank": 1, "pid": 4242}      first
     {"step": 12345}                              now and then
     {"notices": "RUN/attempt000/notices"}        where to write, once there is a store
+    {"notice": {"rank": 0, "what": ..., ...}}    what befell another rank, to be written
     {"failing": true}                            a rank has failed and says so itself
     {"bye": true}                                last, from a rank that ends in good order
 """
@@ -179,6 +180,8 @@ class _Witness:
             rank.notices = Path(str(message["notices"]))
         if "failing" in message:
             self._quiet_until = time.monotonic() + _LAUNCHER_KILLS
+        if "notice" in message:
+            self._write(rank, message["notice"])
         rank.bye = rank.bye or "bye" in message
 
     def _note(self, rank: _Rank) -> None:
@@ -203,9 +206,13 @@ class _Witness:
             notice["step"] = rank.step
         if number is not None:
             notice["signal"] = number
+        self._write(rank, notice)
+
+    def _write(self, teller: _Rank, notice: dict[str, Any]) -> None:
         # a full disk, or a store that somebody has removed: there is nobody to tell
-        with contextlib.suppress(OSError):
-            write_notice(rank.notices, notice)
+        if teller.notices is not None:
+            with contextlib.suppress(OSError):
+                write_notice(teller.notices, notice)
 
 
 def main() -> None:

@@ -117,6 +117,7 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     assert ended.at - stopped < SOON
     assert re.match(rf"distsnn: rank 1 \(process {pids[1]} on \S+\) was not", ended.messages[0])
     assert len(ended.messages) == 1
+    wait_for_notice(out)
     assert [one["rank"] for one in summarise(out)["notices"]] == [1]
 
 
