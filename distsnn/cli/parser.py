@@ -135,7 +135,8 @@ def _add_run(run: _Parser) -> None:
         "--partition",
         metavar="NAME",
         default="round_robin",
-        help="how neurons are assigned to ranks: round_robin, contiguous (default: %(default)s)",
+        help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
+        "(default: %(default)s)",
     )
     run.add_argument(
         "--delivery",
