@@ -104,5 +104,5 @@ def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignm
             )
         return strategy
     if strategy not in STRATEGIES:
-        raise unknown("strategy", str(strategy), STRATEGIES, where="partition")
+        raise unknown("strategy", str(strategy), [*STRATEGIES, "graph"], where="partition")
     return STRATEGIES[strategy](table, ranks)

@@ -118,7 +118,7 @@ def traffic(
         pre, post = (slice(bounds[at], bounds[at + 1]) for at in key)
         if key not in blocks:
             blocks[key] = _Block(pre.stop - pre.start, post.stop - post.start)
-        given = _edges(one, network.dt, edges)
+        given = given_edges(one, network.dt, edges)
         if given is None:
             blocks[key].add(*_expected(one, table, pre, post, network.dt))
         else:
@@ -129,7 +129,7 @@ def traffic(
         table.population,
         table.start,
         table.size.astype(np.int64),
-        slice_rates(network, table, rates),
+        np.add.reduceat(neuron_rates(network, rates), table.gid) / table.size,
         start,
         target,
         synapses,
@@ -137,8 +137,8 @@ def traffic(
     )
 
 
-def slice_rates(network: Network, table: BlockTable, rates: Rates) -> npt.NDArray[np.float64]:
-    """Return the mean rate of each slice's neurons, spikes/s.
+def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
+    """Return the rate of each neuron, spikes/s, shape (n_neurons,).
 
     Raises
     ------
@@ -151,8 +151,8 @@ def slice_rates(network: Network, table: BlockTable, rates: Rates) -> npt.NDArra
     for name in rates:
         if name not in names:
             raise unknown("population", name, names, where="rates")
-    found = np.empty(table.n_blocks)
-    for at, one in enumerate(network.populations):
+    found = []
+    for one in network.populations:
         where = f"rates of population {one.name!r}"
         if one.name not in rates:
             raise DescriptionError("is missing", where=where, allowed="spikes/s, at least 0")
@@ -160,10 +160,8 @@ def slice_rates(network: Network, table: BlockTable, rates: Rates) -> npt.NDArra
         if rate.ndim:
             check_shape(rate, (one.size,), where=where, of="one for each neuron")
         check_range(rate, Range(0.0), where=where)
-        mine = np.flatnonzero(table.population == at)
-        sums = np.add.reduceat(np.broadcast_to(rate, one.size), table.start[mine])
-        found[mine] = sums / table.size[mine]
-    return found
+        found.append(np.broadcast_to(rate, one.size))
+    return np.concatenate(found)
 
 
 class _Block:
@@ -205,7 +203,10 @@ def _slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.N
     return found
 
 
-def _edges(one: Projection, dt: float, edges: Reader | None) -> Iterable[npt.NDArray[Any]] | None:
+def given_edges(
+    one: Projection, dt: float, edges: Reader | None
+) -> Iterable[npt.NDArray[Any]] | None:
+    """Return the edges that a projection gives, as records; None where it draws them."""
     if isinstance(one.rule, ExplicitFile):
         if edges is None:
             raise DescriptionError(
@@ -219,8 +220,8 @@ def _edges(one: Projection, dt: float, edges: Reader | None) -> Iterable[npt.NDA
     else:
         return None
     columns = [("source", "u4"), ("target", "u4")]
-    given = isinstance(one.delay, np.ndarray)
-    records = np.empty(ends[0].size, np.dtype(columns + [("delay", "i4")] * given))
+    columns += [("delay", "i4")] if isinstance(one.delay, np.ndarray) else []
+    records = np.empty(ends[0].size, np.dtype(columns))
     records["source"], records["target"] = ends
     if isinstance(one.delay, np.ndarray):
         records["delay"] = delay_steps(one.delay, dt)

@@ -26,9 +26,9 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.network.blocks import BlockTable, blocks, slices
-from distsnn.partition.traffic import NO_DELAY, TrafficGraph, slice_rates, traffic
+from distsnn.partition.traffic import NO_DELAY, TrafficGraph, neuron_rates, traffic
 
-E, I = Population("E", 150, IafPscExp()), Population("I", 70, IafPscExp())
+E, INH = Population("E", 150, IafPscExp()), Population("I", 70, IafPscExp())
 SEEDS = 40
 
 
@@ -56,16 +56,16 @@ def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, n
 @pytest.mark.parametrize(
     ("rule", "ends"),
     [
-        (FixedIndegree(9), (E, I)),
+        (FixedIndegree(9), (E, INH)),
         (FixedIndegree(9, autapses=False, multapses=False), (E, E)),
-        (FixedIndegree(9), (E[20:90], I[3:50])),
+        (FixedIndegree(9), (E[20:90], INH[3:50])),
         (FixedOutdegree(9, autapses=False), (E, E)),
         (FixedTotalNumber(3000), (E[10:130], E)),
         (PairwiseBernoulli(0.1, autapses=False), (E, E)),
     ],
 )
 def test_expected_synapses_are_the_mean_of_what_is_wired(rule: Rule, ends: tuple) -> None:
-    network = Network([E, I], [Projection(*ends, rule, 1.0, Uniform(0.5, 2.0))])
+    network = Network([E, INH], [Projection(*ends, rule, 1.0, Uniform(0.5, 2.0))])
     table = slices(network, 64)
     graph = traffic(network, table)
     made = np.array([wired(network, table, seed)[0] for seed in range(SEEDS)])
@@ -84,16 +84,18 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
     ends = draw.integers(10, 40, 500), draw.integers(0, 70, 500)
     np.savez(tmp_path / "edges.npz", sources=ends[0], targets=ends[1], d=ends[0] * 0.1)
     network = Network(
-        [E, I],
+        [E, INH],
         [
-            Projection(E[5:105], I, Explicit(*ends), 1.0, draw.integers(2, 90, 500) * 0.1),
-            Projection(I, E[70:140], OneToOne(), 1.0, np.arange(1, 71) * 0.1),
-            Projection(E[3:], I, ExplicitFile(str(tmp_path / "edges.npz"), delays="d"), 1.0),
-            Projection(I, I, AllToAll(autapses=False), 1.0, 0.7),
+            Projection(E[5:105], INH, Explicit(*ends), 1.0, draw.integers(2, 90, 500) * 0.1),
+            Projection(INH, E[70:140], OneToOne(), 1.0, np.arange(1, 71) * 0.1),
+            Projection(E[3:], INH, ExplicitFile(str(tmp_path / "edges.npz"), delays="d"), 1.0),
+            Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.7),
         ],
     )
     table = slices(network, 32)
-    with pytest.raises(DescriptionError, match="projection 'E.3:150.->I': its edges are in a file"):
+    with pytest.raises(
+        DescriptionError, match=r"projection 'E.3:150.->I': its edges are in a file"
+    ):
         traffic(network, table)
     graph = traffic(
         network, table, edges=lambda one: edges.file_records(one, network.dt, [(0, 500)])
@@ -107,7 +109,7 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
 
 
 def test_rates_make_spikes_and_events() -> None:
-    network = Network([E, I], [Projection(E, I, FixedIndegree(10), 1.0, 1.0)])
+    network = Network([E, INH], [Projection(E, INH, FixedIndegree(10), 1.0, 1.0)])
     table = blocks(network)
     np.testing.assert_array_equal(table.size, [64, 64, 22, 64, 6])
     each = np.arange(150.0)
@@ -130,6 +132,6 @@ def test_rates_make_spikes_and_events() -> None:
     ],
 )
 def test_bad_rates_are_told(rates: dict, message: str) -> None:
-    network = Network([E, I])
+    network = Network([E, INH])
     with pytest.raises(DescriptionError, match=message):
-        slice_rates(network, blocks(network), rates)
+        neuron_rates(network, rates)
