@@ -26,8 +26,8 @@ from distsnn.partition.traffic import Rates, Reader, TrafficGraph, traffic
 
 _QUALITIES = ("fast", "best")
 _SHARE = Range(0.0, 1.0)
-# Starts of METIS, each refined, of which the best counts: more where they are cheap.
-_FEWEST_STARTS, _MOST_STARTS, _EDGES_STARTED = 4, 64, 1_000_000
+# Starts, of METIS and at random, each refined, of which the best counts: more where they are cheap.
+_FEWEST_STARTS, _MOST_STARTS, _EDGES_STARTED = 4, 256, 300_000
 # METIS takes integers, and sums of them must fit 31 bits.
 _LARGEST_WEIGHT, _LARGEST_SUM = 1e6, 2.0**29
 
@@ -174,8 +174,12 @@ def graph_owners(
     flow = _flow(graph, weight, cluster)
     starts = _starts(flow, ideal, quality)
     refined = [refine(flow, _within(one, flow.weight, capacity), capacity) for one in starts]
-    best = min(refined, key=lambda owner: cost(flow, owner, ranks))
-    return best[cluster].astype(np.int32)
+
+    def badness(owner: npt.NDArray[np.int64]) -> tuple[float, float]:
+        over = np.bincount(owner, flow.weight, minlength=ranks) / capacity
+        return max(1.0, float(over.max())), cost(flow, owner, ranks)
+
+    return min(refined, key=badness)[cluster].astype(np.int32)
 
 
 def _flow(
@@ -201,14 +205,18 @@ def _starts(
     # Clusters one after another, by weight: what there is without a library.
     middle = np.cumsum(flow.weight) - 0.5 * flow.weight
     found = [np.minimum(np.searchsorted(np.cumsum(ideal), middle), ideal.size - 1)]
-    if flow.spikes.size > ideal.size:
-        found += _metis(flow, ideal)
+    n, ranks = flow.spikes.size, ideal.size
+    count = min(max(_EDGES_STARTED // max(1, flow.mean.size), _FEWEST_STARTS), _MOST_STARTS)
+    draw = np.random.default_rng(1)
+    found += [draw.permutation(n) % ranks for _ in range(count)]
+    if n > ranks:
+        found += _metis(flow, ideal, count)
     if quality == "best":
         found.append(_mtkahypar(flow, ideal))
     return found
 
 
-def _metis(flow: Flow, ideal: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int64]]:
+def _metis(flow: Flow, ideal: npt.NDArray[np.float64], count: int) -> list[npt.NDArray[np.int64]]:
     try:
         import pymetis
     except ImportError:
@@ -229,8 +237,7 @@ def _metis(flow: Flow, ideal: npt.NDArray[np.float64]) -> list[npt.NDArray[np.in
     starts = np.searchsorted(ends[order], np.arange(n + 1))
     edges = np.concatenate([weight, weight])[order]
     found = []
-    starts_made = min(max(_EDGES_STARTED // back.size, _FEWEST_STARTS), _MOST_STARTS)
-    for seed in range(starts_made):
+    for seed in range(count):
         _, owner = pymetis.part_graph(
             ideal.size,
             pymetis.CSRAdjacency(starts, back[order]),

@@ -123,7 +123,7 @@ def test_fits_is_about_the_largest_first() -> None:
 def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not library:
         monkeypatch.setitem(__import__("sys").modules, "pymetis", None)
-        assert strategy._metis(random_flow(9, 0), np.ones(2)) == []
+        assert strategy._metis(random_flow(9, 0), np.ones(2), 3) == []
     network = areas(12)
     table = blocks(network)
     made = Graph().assign(network, table, ranks)
