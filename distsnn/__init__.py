@@ -23,7 +23,14 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    offered = import_module("distsnn.network").__all__
+    return sorted({*_HOMES, *(name for name in offered if name[:1].isupper())})
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__all__":  # as `from distsnn import *` asks
+        return __dir__()
     # Only names of classes may be looked for in the network package: asking it for a submodule
     # of ours (which Python does on its way to importing it) would import everything at once.
     home = _HOMES.get(name, "distsnn.network" if name[:1].isupper() else None)

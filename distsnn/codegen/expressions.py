@@ -37,7 +37,7 @@ ARRAY_CALLS = CALLS | {
     "exp": "exp_array({})",
     "exprel": "exprel_array({})",
     "log": "checked_log_array({})",
-    "**": "exp_array({1} * checked_log_array({0}))",
+    "**": "np.where({1} == 0.0, 1.0, exp_array({1} * checked_log_array({0})))",
     "clip": "np.minimum(np.maximum({}, {}), {})",
     "not": "np.logical_not({})",
     "where": "np.where({}, {}, {})",

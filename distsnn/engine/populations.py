@@ -12,6 +12,7 @@ from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
 from distsnn.engine.tables import Call
+from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
@@ -222,7 +223,9 @@ def _neuron_call(
 ) -> Call:
     population, model = neurons.population, neurons.population.model
     kernel = codegen.neuron_kernel(kernel_name(model))
-    constants = kernel.propagators(neurons.parameters, layout.network.dt)
+    with np.errstate(all="ignore"):  # what comes of it is checked
+        constants = kernel.propagators(neurons.parameters, layout.network.dt)
+    _check_constants(population, neurons.parameters, constants)
     variant = codegen.Variant.of(
         kernel_name(model),
         constants,
@@ -262,6 +265,24 @@ def _neuron_call(
         call.table[at + uniforms.SEED_LOW] = seed & 0xFFFFFFFF
         call.table[at + uniforms.SEED_HIGH] = seed >> 32
     return call
+
+
+def _check_constants(
+    population: Population,
+    parameters: Mapping[str, npt.NDArray[np.float64]],
+    constants: Mapping[str, npt.NDArray[np.float64]],
+) -> None:
+    # Such as of a time constant of 0 in equations: in time it would make all states no numbers.
+    unbounded = any(np.isinf(one).any() for one in parameters.values())
+    for values in constants.values():
+        bad = np.isnan(values) if unbounded else ~np.isfinite(values)
+        if bad.any():
+            zeros = [name for name, one in parameters.items() if np.any(one == 0.0)]
+            raise DescriptionError(
+                f"{population.model.name} cannot be integrated: something is divided by 0",
+                where=f"population {population.name!r}, parameters",
+                value=", ".join(f"{name}=0" for name in zeros) or None,
+            )
 
 
 def spikes_per_step(population: Population) -> int:

@@ -224,8 +224,9 @@ def _checked_log(x):
 
 @inline
 def power(x, y):
-    """Return x^y of a positive x, in the arguments' precision; no number where x is negative."""
-    return exp(y * checked_log(x))
+    """Return x^y of x >= 0, in the arguments' precision; no number where x is negative."""
+    one = type(x)(1)
+    return one if y == type(x)(0) else exp(y * checked_log(x))
 
 
 @inline

@@ -32,7 +32,7 @@ def exponential(size: int, entries: Mapping[tuple[int, int], Floats], h: float) 
     Returns
     -------
     dict of (int, int) to ndarray
-        Entries of (P, Q) that are not 0 for all values of the given ones.
+        All entries of P, and those of Q in columns that B has.
     """
     matrix = {place: np.asarray(value * h) for place, value in entries.items()}
     halvings = _halvings(size, matrix)
@@ -53,7 +53,9 @@ def exponential(size: int, entries: Mapping[tuple[int, int], Floats], h: float) 
             place: np.where(done < halvings, value, found.get(place, 0.0))
             for place, value in squared.items()
         }
-    return {place: value for place, value in found.items() if place[0] < size}
+    # what a long chain of equations couples by more steps than there are terms is 0
+    places = ((row, column) for row in range(size) for column in sorted(columns))
+    return {place: found.get(place, np.zeros(())) for place in places}
 
 
 def _halvings(size: int, matrix: Matrix) -> npt.NDArray[np.intc]:

@@ -200,10 +200,10 @@ def _assigned(
 
 
 def _smallest_across(network: Network, assignment: Assignment, table: BlockTable) -> int:
-    if assignment.ranks == 1:
-        return _LONGEST_EPOCH
-    if any(isinstance(one.rule, ExplicitFile) for one in network.projections):
-        return 1  # not known without reading: what was wired tells
+    # nobody to exchange with; or not known without reading a file: what was wired tells
+    files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
+    if assignment.ranks == 1 or files:
+        return 1
     return smallest_across(traffic(network, table), assignment.owner)
 
 

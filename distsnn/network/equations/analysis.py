@@ -27,6 +27,8 @@ _FOR_ALL = METHODS[3:]
 
 # Products of the whole powers along any path of an expression: sympy multiplies them out.
 _HIGHEST_POWER = 64
+# Higher ones are taken by exp and log.
+_LARGEST_POWER = 16
 
 
 def symbol(name: str) -> sympy.Symbol:
@@ -227,8 +229,14 @@ class _Translator:
         """Return a small whole power or a square root; None for any other power."""
         if exponent == 0.5:
             return function("sqrt")(self._expression(node.arguments[0], power))
-        if exponent % 1.0 or abs(exponent) > 16:
+        if exponent % 1.0 or exponent < -_LARGEST_POWER:
             return None
+        if exponent > _LARGEST_POWER:
+            # by exp and log, which know no negative base
+            base = self._expression(node.arguments[0], power)
+            odd = exponent % 2.0
+            size = function("**")(function("abs")(base), _rational(exponent - odd))
+            return base * size if odd else size
         left = power // max(1, int(abs(exponent)))
         if not left:
             raise EquationError("powers of powers are too high", node.at)

@@ -32,6 +32,8 @@ STIMULI = "I_stim"
 REFRACTORY = "refractory"
 # Nodes of all right-hand sides, with sub-expressions put in.
 _LARGEST, _DEEPEST = 5000, 150
+# Of a state variable's unit by ours: kernels take what is below 1e-20 of it for 0.
+_MOST_TENS = 15
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def checked_units(
     for name in parameters:
         clashes = name in (*reserved, *own, *others) or name.startswith("__")
         if clashes or not is_name(name):
-            raise DescriptionError("not a usable name", where="parameters", value=name)
+            why = "is taken" if clashes else "a word that Python or equations use, or none"
+            raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
     units |= own
     taken = {*units, *others}
     for one in definitions:
@@ -191,6 +194,12 @@ def checked_units(
             raise EquationError(what, one.name.at)
         taken.add(one.name.name)
         units[one.name.name] = one.unit
+        if one.derivative and one.unit.tens > _MOST_TENS:
+            raise EquationError(
+                f"too large a unit for {one.name.name}: values below 1e-20 of it count as 0",
+                one.name.at,
+                allowed=f"at most 1e{_MOST_TENS} {one.unit}, such as pA**2 rather than A**2",
+            )
     for one in definitions:
         what = f"the derivative of {one.name.name}" if one.derivative else one.name.name
         unit = one.unit.times(MS, -1) if one.derivative else one.unit
@@ -280,10 +289,11 @@ def _receptors(
             raise DescriptionError("not a usable name", where=where)
         if not isinstance(target, str):
             raise DescriptionError("must name a state variable", where=where, value=target)
-        state = target.removeprefix("-").strip()
+        subtracted = target.strip().startswith("-")
+        state = target.strip().removeprefix("-").strip()
         if state not in states:
             raise unknown("state variable", state, states, where=where)
-        found[name] = Receptor(state, target.startswith("-"))
+        found[name] = Receptor(state, subtracted)
     return found
 
 

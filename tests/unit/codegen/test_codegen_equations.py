@@ -315,6 +315,37 @@ def test_functions_mean_what_they_say() -> None:
         np.testing.assert_allclose(one.states["x"], 0.9 * x, rtol=rtol)
 
 
+def test_cascades_may_be_long() -> None:
+    n = 30
+    rows = [f"dx{k}/dt = (x{(k + 1) % n} - x{k})/tau : 1" for k in range(n)]
+    model = NeuronModel("\n".join(rows), parameters={"tau": (10.0, "ms")})
+    one = NeuronCall(kernel_of(model), {"tau": np.asarray(10.0)}, 64, precision="float64")
+    start = np.arange(n) % 7.0
+    for k in range(n):
+        one.states[f"x{k}"][:] = start[k]
+    one.step(0)
+    slopes = np.roll(np.eye(n), 1, axis=1) - np.eye(n)
+    expected = expm(DT / 10.0 * slopes) @ start
+    found = [one.states[f"x{k}"][0] for k in range(n)]
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_powers_of_negative_numbers_need_written_whole_ones() -> None:
+    model = NeuronModel(
+        "da/dt = x**17/ms : 1\ndb/dt = x**18/ms : 1\ndc/dt = x**k/ms : 1\ndx/dt = 0/ms : 1",
+        parameters={"k": (0.0, "1")},
+        method="euler",
+    )
+    x = np.tile([-2.0, -0.3, 0.0, 1.5], 16)
+    for k, power in ((0.0, np.ones(64)), (3.0, np.where(x < 0.0, np.nan, x**3))):
+        one = NeuronCall(kernel_of(model), {"k": np.asarray(k)}, 64, precision="float64")
+        one.states["x"][:] = x
+        one.step(0)
+        np.testing.assert_allclose(one.states["a"], DT * x**17, rtol=1e-13)
+        np.testing.assert_allclose(one.states["b"], DT * x**18, rtol=1e-13)
+        np.testing.assert_allclose(one.states["c"], DT * power, rtol=1e-13)
+
+
 @pytest.mark.parametrize("model", [ADEX, COBA, LIF], ids=lambda model: model.name)
 def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
     kernel = neuron_kernel(kernel_of(model))

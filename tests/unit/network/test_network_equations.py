@@ -173,6 +173,7 @@ def test_networks_are_stored_and_read_back(model: NeuronModel) -> None:
         ("dv/dt = : mV", 1, 9, "an expression is missing", ""),
         ("d1/dt = 1 : mV", 1, 2, "not the name of a variable", "1"),
         ("dlambda/dt = 1 : mV", 1, 2, "not the name of a variable", "lambda"),
+        ("dx/dt = -x/tau : A**2", 1, 2, r"too large a unit for x.*pA\*\*2", "x"),
     ],
 )
 def test_errors_point_at_the_place(
@@ -232,6 +233,13 @@ def test_only_expressions_of_numbers_are_read(text: str) -> None:
     ):
         with pytest.raises(EquationError):
             small(**texts)
+
+
+def test_receptors_may_be_written_with_blanks() -> None:
+    model = small("dv/dt = (E - v)/tau : mV", receptors={"a": " - v", "b": " v "})
+    assert [(one.state, one.negative) for one in model.dynamics.receptors.values()] == [
+        *(("v", True), ("v", False))
+    ]
 
 
 def test_long_sums_are_not_deep() -> None:
@@ -455,7 +463,7 @@ def test_equal_models_draw_the_same_however_they_are_written() -> None:
 
 @pytest.mark.parametrize("name", ["model", "name", "self", "__debug__", "__slots__", "states"])
 def test_names_that_a_class_has_are_refused(name: str) -> None:
-    with pytest.raises(DescriptionError, match=f"parameters: not a usable name; given '{name}'"):
+    with pytest.raises(DescriptionError, match=f"parameters: not a usable name .*; given '{name}'"):
         small("dv/dt = -v/ms : mV", parameters={name: (1.0, "mV")})
 
 

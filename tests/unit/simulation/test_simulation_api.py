@@ -17,7 +17,14 @@ from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.network_files import save_network
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
-from distsnn.network import IafPscExp, Network, PoissonInput, Population, RecordSpikes
+from distsnn.network import (
+    IafPscExp,
+    Network,
+    NeuronModel,
+    PoissonInput,
+    Population,
+    RecordSpikes,
+)
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment, assign
 from distsnn.simulation import Progress, Simulation, Summary, simulate
@@ -352,3 +359,20 @@ def test_peak_memory_grows_with_what_is_held() -> None:
     assert held.sum() == 50_000_000
     assert peak_rss_bytes() >= before
     assert 10e6 < peak_rss_bytes() < 1e11
+
+
+def test_a_time_constant_of_zero_is_told_before_it_runs() -> None:
+    model = NeuronModel("dV/dt = (E - V)/tau : mV", parameters={"E": (1, "mV"), "tau": (5, "ms")})
+    cells = Population("E", 3, model(tau=np.array([5.0, 0.0, 5.0])))
+    with pytest.raises(
+        DescriptionError, match=r"population .E., parameters: .* divided by 0.*tau=0"
+    ):
+        Simulation(Network([cells]))
+
+
+def test_all_names_may_be_imported_at_once() -> None:
+    names: dict[str, object] = {}
+    exec("from distsnn import *", names)
+    assert names["Simulation"] is Simulation
+    assert names["Population"] is Population
+    assert {"NeuronModel", "simulate", "open_run"} <= set(dir(distsnn))
