@@ -122,6 +122,14 @@ _NUMBERS = (
 _ZERO: Mapping[str, float | int] = {}
 _NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("nan")}
 
+_ROWS = (
+    Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
+    Attribute("committed_step", "int", "all rows stamped up to here are committed"),
+    Attribute("first_step", "int", "step of row 0"),
+    Attribute("every", "int", "steps between rows"),
+    Attribute("variables", "list", "names of the arrays"),
+)
+
 GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "",
@@ -144,6 +152,12 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "recorded_states",
                 "list",
                 "state recordings: {name, population, start, stop, variables, every}",
+            ),
+            Attribute(
+                "recorded_weights",
+                "list",
+                "weight recordings: {name, projection, synapses (their number), variables, every}",
+                required=False,
             ),
             Attribute("quanta", "dict", "fixed-point scales of the weights"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
@@ -276,13 +290,14 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "attempt{attempt}/rank{rank}/state/{name}",
         "One state recording; row r holds the state at step first_step + r·every.",
-        (
-            Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
-            Attribute("committed_step", "int", "all rows stamped up to here are committed"),
-            Attribute("first_step", "int", "step of row 0"),
-            Attribute("every", "int", "steps between rows"),
-            Attribute("variables", "list", "names of the arrays"),
-        ),
+        _ROWS,
+    ),
+    GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
+    GroupSpec(
+        "attempt{attempt}/rank{rank}/weights/{name}",
+        "One weight recording; row r holds what spikes up to step first_step + r·every made of the "
+        "weights.",
+        _ROWS,
     ),
     GroupSpec(
         "attempt{attempt}/notices",
@@ -334,6 +349,38 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("time", "neuron"),
         "",
         "recorded variable, in absolute units (a variable cannot be called gid)",
+        _NAN,
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/source",
+        ("uint32",),
+        ("synapse",),
+        "1",
+        "source of each column: columns are in the order of sources",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/target",
+        ("uint32",),
+        ("synapse",),
+        "1",
+        "target of each column",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/delay",
+        ("int32",),
+        ("synapse",),
+        "dt",
+        "delay of each column",
+        {"int32": -1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/{variable}",
+        ("float32", "float64"),
+        ("time", "synapse"),
+        "",
+        "weight, signed, or a state of the synapses (which cannot be called source, target, delay)",
         _NAN,
     ),
     ArraySpec(

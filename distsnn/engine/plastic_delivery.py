@@ -30,6 +30,11 @@ from distsnn.network import EquationSynapse
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
+Ints = npt.NDArray[np.int64]
+Values = npt.NDArray[Any]
+
+_ALL: Ints = np.empty(0, np.int64)
+
 # A history for which rows must be swept more often than this is too short.
 _SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
@@ -245,11 +250,14 @@ class PlasticDelivery:
 
     def sweep(self, now: int) -> None:
         """Let all rows take their events up to a step before which all spikes are known."""
-        self._entries.sweep(self._table, self._scalars, self.until.size, now)
+        self._take_events(np.arange(self.until.size), now)
         self._swept = now
         self._table[plastic.SETTLED] = now - self._reach
         if self.modulation is not None:
             self.modulation.forget(now)
+
+    def _take_events(self, rows: Ints, now: int) -> None:
+        self._entries.sweep(self._table, self._scalars, rows, now)
 
     def modulate(self, value: float, now: int) -> None:
         """Set the modulator, for all that comes after a step before which all spikes are known."""
@@ -261,10 +269,40 @@ class PlasticDelivery:
     def read_weights(self, now: int) -> npt.NDArray[Any]:
         """Return a copy of the weights (magnitudes) as they are at a step."""
         self.sweep(now)
-        weights = self.rows.weights.copy()
-        states = [one.copy() for one in self.synapse_states.values()]
-        self._carry(now, self.since.copy(), weights, states)
-        return weights
+        if not evolves(self.rule):
+            return self.rows.weights.copy()
+        return self._as_at(now)["weight"]
+
+    def read(self, now: int, rows: Ints | None, synapses: Ints | None) -> dict[str, Values]:
+        """Return copies of weights (magnitudes) and states as they are at a step.
+
+        Parameters
+        ----------
+        now : int
+            Step before which all spikes are known.
+        rows, synapses : ndarray of int64, or None
+            The synapses, and the rows that have them; None: all.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``weight`` and the states by name.
+        """
+        if rows is None:
+            self.sweep(now)
+        else:
+            self._take_events(rows, now)
+        return self._as_at(now, synapses)
+
+    def _as_at(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:
+        part: Any = slice(None) if synapses is None else synapses
+        # a copy in either case: of a slice, and of what an array of numbers picks
+        weights, *states = (
+            np.array(one[part]) for one in (self.rows.weights, *self.synapse_states.values())
+        )
+        if keeps_last_event(self.rule):
+            self._carry(now, np.array(self.since[part]), weights, states, synapses)
+        return {"weight": weights} | dict(zip(self.rule.STATES, states, strict=True))
 
     def set_weights(self, values: npt.NDArray[Any] | float, now: int) -> None:
         """Set the weights (magnitudes) at a step."""
@@ -292,7 +330,8 @@ class PlasticDelivery:
         scaling.scale_weights(words, weights, mask, factors, self.most)
 
     def _carry_all(self, now: int) -> None:
-        self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))
+        if evolves(self.rule):  # fading has no end to be noted
+            self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))
 
     def _carry(
         self,
@@ -300,10 +339,12 @@ class PlasticDelivery:
         since: npt.NDArray[np.int32],
         weights: npt.NDArray[Any],
         states: list[npt.NDArray[Any]],
+        synapses: Ints | None = None,
     ) -> None:
-        """Let synapses evolve up to a step without events, where they do."""
-        if evolves(self.rule) and self.learns:
-            self._entries.carry(self._table, self._scalars, now, since, weights, *states)
+        """Let synapses evolve up to a step without events; states fade without learning too."""
+        if self.learns or not evolves(self.rule):
+            which = _ALL if synapses is None else synapses
+            self._entries.carry(self._table, self._scalars, now, which, since, weights, *states)
 
     @property
     def learns(self) -> bool:

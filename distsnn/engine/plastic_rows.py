@@ -68,12 +68,12 @@ class PlasticRows:
         row = int(np.searchsorted(self.row_set.rows, synapse, side="right")) - 1
         return int(self.row_set.sources[row])
 
-    def targets(self, part: slice = slice(None)) -> Ints:
+    def targets(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the local targets of some synapses."""
         mask = (1 << self.row_set.plan.target_bits) - 1
         return self.row_set.words[part].astype(np.int64) & mask
 
-    def delays(self, part: slice = slice(None)) -> Ints:
+    def delays(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the delays of some synapses, steps."""
         return self.row_set.words[part].astype(np.int64) >> self.row_set.plan.target_bits
 

@@ -1,6 +1,6 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ from distsnn.engine.probes import Probe, most_steps, probes
 from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
+from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring
 from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
@@ -117,6 +118,8 @@ class RankEngine:
         Populations by name.
     probes : list of Probe
         State recordings.
+    weight_probes : list of WeightProbe
+        Weight recordings.
     most_spikes : int
         Most spikes of this rank in one step.
     settled : list of SettledStates or SettledTraces
@@ -149,6 +152,7 @@ class RankEngine:
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
         self.probes: list[Probe] = probes(layout, self.neurons)
+        self.weight_probes: list[WeightProbe] = []
         self.settled: list[SettledStates | SettledTraces] = [*settled(layout, seed)]
 
     def _make_ring(self) -> InputRing:
@@ -239,13 +243,23 @@ class RankEngine:
 
     @property
     def most_steps(self) -> int:
-        """Most loops of one `run`: what the buffers of state recordings hold."""
-        return most_steps(self.layout.network)
+        """Most loops of one `run`: what the buffers of recordings hold."""
+        of_weights = (one.most_steps for one in self.weight_probes)
+        return min([most_steps(self.layout.network), *of_weights])
 
     @property
     def step(self) -> int:
         """Loops done."""
         return int(self._state[loop.K])
+
+    def samplers(self) -> dict[str, list[Probe] | list[WeightProbe]]:
+        """Return what records states and weights, by the folders of a store."""
+        return {"state": self.probes, "weights": self.weight_probes}
+
+    def record_weights(self, choices: Iterable[Choice]) -> None:
+        """Record weights from now on, once connected."""
+        of = {one.projection.name: one for one in self.plastic}
+        self.weight_probes = [WeightProbe(of[one.recording.projection], one) for one in choices]
 
     def run(self, steps: int, spikes: TakeSpikes) -> None:
         """Run some loops.
@@ -264,10 +278,23 @@ class RankEngine:
         ValueError
             If the probes' buffers do not hold that many loops.
         """
+        end = self.step + steps
+        for one in (*self.probes, *self.weight_probes):
+            one.check_room(self.step, end)
+        while True:
+            began = self.step
+            # weights are read where all ranks' spikes are delivered: at an epoch's end
+            pauses = ((began // one.every + 1) * one.every for one in self.weight_probes)
+            self._state[loop.STOP] = min([end, *pauses])
+            self._run_to_stop(spikes)
+            for probe in self.weight_probes if self.step > began else ():
+                if self.step % probe.every == 0:
+                    probe.sample(self.step)
+            if self.step == end:
+                return
+
+    def _run_to_stop(self, spikes: TakeSpikes) -> None:
         state = self._state
-        for one in self.probes:
-            one.check_room(self.step, self.step + steps)
-        state[loop.STOP] = state[loop.K] + steps
         while True:
             status = self._loop(self._tables, self._exchange_call)
             n = int(state[loop.N_SPIKES])

@@ -38,7 +38,13 @@ from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
-from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.recordings import (
+    Recording,
+    RecordSpikes,
+    RecordState,
+    RecordWeights,
+    SynapseRange,
+)
 from distsnn.network.registry import model_named, model_names, neuron_model
 from distsnn.network.rules import (
     AllToAll,
@@ -114,6 +120,7 @@ __all__ = [
     "Projection",
     "RecordSpikes",
     "RecordState",
+    "RecordWeights",
     "Recording",
     "Rule",
     "STDPPowerLaw",
@@ -123,6 +130,7 @@ __all__ = [
     "StepCurrent",
     "Stimulus",
     "SynapseModel",
+    "SynapseRange",
     "Target",
     "TripletSTDP",
     "TruncatedNormal",

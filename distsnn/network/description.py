@@ -17,7 +17,13 @@ from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
-from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.recordings import (
+    Recording,
+    RecordSpikes,
+    RecordState,
+    RecordWeights,
+    SynapseRange,
+)
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
 from distsnn.units import counted
@@ -37,7 +43,7 @@ class Network(Description):
         Projections.
     stimuli : iterable of Stimulus
         Stimuli.
-    recordings : iterable of RecordSpikes or RecordState, optional
+    recordings : iterable of RecordSpikes, RecordState or RecordWeights, optional
         Recordings; None means the spikes of all populations.
     dt : float
         Step, ms.
@@ -49,8 +55,8 @@ class Network(Description):
 
     Notes
     -----
-    In a network all targets are views with `stop` filled in, and projections and state recordings
-    have names.
+    In a network all targets are views with `stop` filled in, and projections and recordings of
+    states and weights have names.
     """
 
     populations: tuple[Population, ...]
@@ -128,6 +134,9 @@ class Network(Description):
     def _recordings(self, given: tuple[Recording, ...]) -> tuple[Recording, ...]:
         made: list[Recording] = []
         for one in given:
+            if isinstance(one, RecordWeights):
+                made.append(self._weights(one))
+                continue
             where = f"{type(one).__name__} of {one.target.population!r}"
             target = self.resolve(one.target, where=f"{where}, field target")
             if isinstance(one, RecordState):
@@ -138,6 +147,7 @@ class Network(Description):
             else:
                 made.append(RecordSpikes(target))
         _unique([one.name for one in made if isinstance(one, RecordState)], "state recording")
+        _unique([one.name for one in made if isinstance(one, RecordWeights)], "weight recording")
         spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
         spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
         for left, right in pairwise(spikes):
@@ -149,6 +159,19 @@ class Network(Description):
                     allowed=f"no overlap with {self.label(left)}",
                 )
         return tuple(made)
+
+    def _weights(self, given: RecordWeights) -> RecordWeights:
+        one = replace(given, name=given.name or given.projection)
+        where = f"recording {one.name!r}"
+        of = self.projection(one.projection, where=f"{where}, field projection")
+        views = {
+            field: self.resolve(view, where=f"{where}, field {field}")
+            for field, view in (("sources", one.sources), ("targets", one.targets))
+            if view is not None
+        }
+        one = replace(one, **views)
+        one.check(of, self.dt, where=where)
+        return one
 
     @cached_property
     def n_neurons(self) -> int:
@@ -179,6 +202,19 @@ class Network(Description):
         if name not in self._by_name:
             raise unknown("population", name, self._by_name, where=where)
         return self._by_name[name]
+
+    def projection(self, name: str, *, where: str = "") -> Projection:
+        """Return the projection of a name.
+
+        Raises
+        ------
+        DescriptionError
+            If there is none; it names the nearest.
+        """
+        for one in self.projections:
+            if one.name == name:
+                return one
+        raise unknown("projection", name, [str(one.name) for one in self.projections], where=where)
 
     def resolve(self, target: Target, *, where: str = "") -> View:
         """Return the view of a target within this network.
@@ -291,6 +327,6 @@ _CLASSES: dict[str, type[Description]] = {
     made.__name__: made
     for made in (
         *(Network, NeuronModel, PlasticityModel, Population),
-        *(Projection, RecordSpikes, RecordState),
+        *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
     )
 }

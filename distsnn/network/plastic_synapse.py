@@ -1,6 +1,7 @@
 """What all models of plastic synapses share: bound and sign of weights, delays, precision."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import SynapseModel
+from distsnn.network.model import State, SynapseModel
 from distsnn.network.values import Value, check_value
 from distsnn.units import steps
 
@@ -82,6 +83,11 @@ class PlasticSynapse(SynapseModel):
     def kernel_module(self) -> str:
         """Import name of the kernel module."""
         return self.kernel or f"distsnn.kernels.plasticity.{self.name}"
+
+    @property
+    def synapse_states(self) -> Mapping[str, State]:
+        """What is kept of each synapse besides its weight, as its rule's kernel names it."""
+        return self.states
 
     @property
     def sign(self) -> int:

@@ -32,6 +32,7 @@ from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import route_files
+from distsnn.simulation.synapse_choice import choices
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
@@ -167,6 +168,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
+    chosen = choices(engine, communicator)
+    with together(communicator, "choosing synapses"):
+        engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epoch_steps, reach, synapses)
 

@@ -24,6 +24,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    RecordWeights,
     SpikeSource,
     STDPPowerLaw,
     TripletSTDP,
@@ -102,6 +103,15 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
             Projection(i, e, FixedOutdegree(5), weight=-60.0, delay=0.9),
         ],
         [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],
+        [
+            RecordSpikes(e),
+            RecordSpikes(i),
+            # more pauses than there are pieces, at times that divide nothing
+            RecordWeights("E->E", 2.3, synapses=slice(7, 4000, 3)),
+            RecordWeights("E[0:200]->E[50:300]", 50.0),
+            RecordWeights("I->E", 31.7, sources=i[30:], targets=e[20:280], synapses=99),
+            RecordWeights("E->E#2", 7.1, ("c", "weight"), targets=e[100:101]),
+        ],
     ), 200.0
 
 
@@ -130,4 +140,10 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 40.0)],
+        [
+            *map(RecordSpikes, (e, i)),
+            RecordWeights("E->E[40:300]", 9.9, ("due", "weight"), synapses=50),
+            RecordWeights("E->E[40:300]#2", 9.9, "x", synapses=50),
+            RecordWeights("E->E[40:300]#7", 3.3, ("c", "weight")),
+        ],
     ), 120.0
