@@ -75,9 +75,11 @@ class WeightRecording:
             places.append(its)
         names, n = map(str, view["variables"]), len(columns[0])
         return cls(
-            name,
-            view["projection"],
-            *columns,
+            name=name,
+            projection=view["projection"],
+            sources=columns[0],
+            targets=columns[1],
+            delays=columns[2],
             steps=steps_of(used),
             variables={one: joined(used, places, one, n) for one in names},
         )

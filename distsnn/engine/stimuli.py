@@ -20,7 +20,6 @@ from distsnn.network import (
     PoissonInput,
     SpikeInput,
     StepCurrent,
-    Stimulus,
     View,
 )
 from distsnn.network.checks import steps_array
@@ -113,28 +112,29 @@ class Stimuli:
         seed: int,
     ) -> None:
         self.calls = list(_clearing(neurons))
-        self._named: dict[str, tuple[int, PoissonCalls | ConstantCalls]] = {}
+        self._named: dict[str, tuple[int, PoissonCalls | CurrentCalls | NoiseCalls]] = {}
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
-            calls: PoissonCalls | ConstantCalls | None = None
+            calls: PoissonCalls | CurrentCalls | NoiseCalls
+            if isinstance(one, SpikeInput):
+                self.calls += _given(layout, quanta, ring, target, one)
+                continue
             if isinstance(one, PoissonInput):
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
-            elif isinstance(one, ConstantCurrent):
-                calls = ConstantCalls(layout, target, one)
-            if calls is not None and one.name is not None:
-                self._named[one.name] = len(self.calls), calls
-            if calls is not None:
-                self.calls += calls.calls
-            elif isinstance(one, SpikeInput):
-                self.calls += _given(layout, quanta, ring, target, one)
+            elif isinstance(one, NoiseCurrent):
+                calls = NoiseCalls(layout, target, one, number, seed)
             else:
-                self.calls += _currents(layout, target, one, number, seed)
+                assert isinstance(one, ConstantCurrent | StepCurrent)
+                calls = CurrentCalls(layout, target, one)
+            if one.name is not None:
+                self._named[one.name] = len(self.calls), calls
+            self.calls += calls.calls
         self.table = call_table(self.calls)
 
-    def set(self, name: str, value: float | Floats) -> None:
-        """Set a named stimulus' rate or amplitude, of all its neurons or of each, from now on."""
+    def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
+        """Set fields of a named stimulus, of all its neurons or of each, from now on."""
         first, one = self._named[name]
-        one.set(value)
+        one.set(**values)
         for row, call in enumerate(one.calls, start=first):
             self.table[row, loop.FUNCTION] = call.entry.address
             self.table[row, loop.FROM], self.table[row, loop.TO] = call.start, call.stop
@@ -187,8 +187,43 @@ def _spread(index: npt.NDArray[np.int64], value: float | Floats, outside: float)
     return np.where(index >= 0, each, outside)
 
 
-class ConstantCalls:
-    """The call of a constant current on this rank, whose amplitude may be set between two runs.
+class CurrentCalls:
+    """The calls of a given current on this rank, whose amplitude may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One for each piece of its course; of an amplitude that is set, the first alone is left. None
+        where no target neuron is on this rank.
+    """
+
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: ConstantCurrent | StepCurrent
+    ) -> None:
+        self._index, dt = _in_view(neurons, one.target), layout.network.dt
+        course: float | Floats | Piecewise
+        if isinstance(one, ConstantCurrent):
+            course, self._window = one.amplitude, _window(one.start, one.stop, dt)
+        else:
+            course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
+        self.calls: list[Call] = []
+        if (self._index >= 0).any():
+            entry = kernels.add_current(neurons.population.precision)
+            for start, stop, amplitude in _pieces(course, *self._window, dt):
+                each = _spread(self._index, amplitude, 0.0)
+                self.calls.append(_current_call(neurons, entry, each, start, stop))
+
+    def set(self, amplitude: float | Floats) -> None:
+        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        for call in self.calls[:1]:
+            call.keep[kernels.AMPLITUDES][:] = _spread(self._index, amplitude, 0.0)
+            call.start, call.stop = self._window
+        for call in self.calls[1:]:
+            call.stop = call.start
+
+
+class NoiseCalls:
+    """The call of a noise on this rank, whose mean and deviation may be set between two runs.
 
     Attributes
     ----------
@@ -196,22 +231,40 @@ class ConstantCalls:
         One, or none where no target neuron is on this rank.
     """
 
-    def __init__(self, layout: Layout, neurons: Neurons, one: ConstantCurrent) -> None:
-        self._index = _in_view(neurons, one.target)
-        self._first = neurons.first
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: NoiseCurrent, number: int, seed: int
+    ) -> None:
+        self._index, dt = _in_view(neurons, one.target), layout.network.dt
         self.calls: list[Call] = []
-        if (self._index >= 0).any():
-            entry = kernels.add_current(neurons.population.precision)
-            window = _window(one.start, one.stop, layout.network.dt)
-            self.calls.append(_current_call(neurons, entry, self._each(one.amplitude), *window))
+        if not (self._index >= 0).any():
+            return
+        entry = kernels.add_noise(neurons.population.precision)
+        start, stop = _window(one.start, one.stop, dt)
+        means = _spread(self._index, one.mean, 0.0)
+        call = _current_call(neurons, entry, means, start, stop)
+        call.point(kernels.DEVIATIONS, _spread(self._index, one.sd, -1.0), neurons.first)
+        call.point(kernels.COUNTERS, layout.counters)
+        size = neurons.last - neurons.first
+        call.point(kernels.HELD, np.zeros(size), neurons.first)
+        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
+        call.table[kernels.STIMULUS_ID] = number
+        call.table[kernels.INTERVAL] = one.interval_steps(dt)
+        call.table[kernels.ORIGIN] = start
+        _seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
+        self.calls.append(call)
 
-    def _each(self, amplitude: float | Floats) -> Floats:
-        return _spread(self._index, amplitude, 0.0)
+    def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
+        """Let the noise have another mean or standard deviation, pA, whenever it acts.
 
-    def set(self, amplitude: float | Floats) -> None:
-        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        What is held in the current interval is made anew of the same draws: so it does not matter
+        whether it was drawn before.
+        """
         for call in self.calls:
-            call.keep[kernels.AMPLITUDES][:] = self._each(amplitude)
+            if mean is not None:
+                call.keep[kernels.AMPLITUDES][:] = _spread(self._index, mean, 0.0)
+            if sd is not None:
+                call.keep[kernels.DEVIATIONS][:] = _spread(self._index, sd, -1.0)
+            call.keep[kernels.DRAWN][:] = -1
 
 
 class PoissonCalls:
@@ -322,38 +375,6 @@ def _given(
         call.point(kernels.EVENT_WEIGHTS, np.ascontiguousarray(integers))
         call.table[kernels.N_EVENTS] = mine.size
         yield call
-
-
-def _currents(
-    layout: Layout, neurons: Neurons, one: Stimulus, number: int, seed: int
-) -> Iterator[Call]:
-    assert isinstance(one, StepCurrent | NoiseCurrent)
-    index, dt = _in_view(neurons, one.target), layout.network.dt
-    if not (index >= 0).any():
-        return
-
-    def spread(value: float | Floats, outside: float) -> Floats:
-        return _spread(index, value, outside)
-
-    if isinstance(one, NoiseCurrent):
-        entry = kernels.add_noise(neurons.population.precision)
-        start, stop = _window(one.start, one.stop, dt)
-        call = _current_call(neurons, entry, spread(one.mean, 0.0), start, stop)
-        call.point(kernels.DEVIATIONS, spread(one.sd, -1.0), neurons.first)
-        call.point(kernels.COUNTERS, layout.counters)
-        size = neurons.last - neurons.first
-        call.point(kernels.HELD, np.zeros(size), neurons.first)
-        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
-        call.table[kernels.STIMULUS_ID] = number
-        call.table[kernels.INTERVAL] = one.interval_steps(dt)
-        call.table[kernels.ORIGIN] = start
-        _seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
-        yield call
-        return
-    entry = kernels.add_current(neurons.population.precision)
-    course = Piecewise(one.times, one.amplitudes)
-    for start, stop, amplitude in _pieces(course, 0, FOREVER, dt):
-        yield _current_call(neurons, entry, spread(amplitude, 0.0), start, stop)
 
 
 def _current_call(

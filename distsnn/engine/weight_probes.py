@@ -95,7 +95,7 @@ class WeightProbe:
         if self._n_rows + more > capacity:
             raise ValueError(f"no room for {more} samples of weights in {capacity} rows")
 
-    def sample(self, step: int) -> None:
+    def act(self, step: int) -> None:
         """Take a sample at a step up to which all ranks' spikes were delivered."""
         found = self._delivery.read(step, self._rows, self._synapses)
         found["weight"] *= self._delivery.sign

@@ -18,6 +18,7 @@ from distsnn.network.distributions import (
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
+from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
@@ -90,6 +91,7 @@ __all__ = [
     "FixedTotalNumber",
     "GifPscExp",
     "HhCondExpTraub",
+    "Homeostasis",
     "IafCondAlpha",
     "IafCondExp",
     "IafPscAlpha",
@@ -106,6 +108,7 @@ __all__ = [
     "NeuronModel",
     "NoiseCurrent",
     "Normal",
+    "NormaliseWeights",
     "Oja",
     "OneToOne",
     "PairwiseBernoulli",
@@ -131,6 +134,7 @@ __all__ = [
     "Stimulus",
     "SynapseModel",
     "SynapseRange",
+    "SynapticScaling",
     "Target",
     "TripletSTDP",
     "TruncatedNormal",

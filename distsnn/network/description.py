@@ -14,6 +14,7 @@ from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
+from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
@@ -47,6 +48,8 @@ class Network(Description):
         Recordings; None means the spikes of all populations.
     dt : float
         Step, ms.
+    homeostasis : iterable of Homeostasis
+        What scales weights at regular times.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Network(Description):
     stimuli: tuple[Stimulus, ...]
     recordings: tuple[Recording, ...]
     dt: float
+    homeostasis: tuple[Homeostasis, ...]
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Network(Description):
         stimuli: Iterable[Stimulus] = (),
         recordings: Iterable[Recording] | None = None,
         dt: float = 0.1,
+        homeostasis: Iterable[Homeostasis] = (),
     ) -> None:
         dt = as_number(dt, where="network, field dt")
         check_range(dt, POSITIVE, where="network, field dt")
@@ -83,6 +88,7 @@ class Network(Description):
         self._fill(projections=self._projections(_items(projections, Projection, "projections")))
         self._fill(stimuli=self._stimuli(_items(stimuli, Stimulus, "stimuli")))
         self._fill(recordings=self._recordings(_items(recordings, Recording, "recordings")))
+        self._fill(homeostasis=self._homeostasis(_items(homeostasis, Homeostasis, "homeostasis")))
 
     def _check_populations(self) -> None:
         if not self.populations:
@@ -160,16 +166,23 @@ class Network(Description):
                 )
         return tuple(made)
 
+    def _homeostasis(self, given: tuple[Homeostasis, ...]) -> tuple[Homeostasis, ...]:
+        made = tuple(one.named() for one in given)
+        _unique([one.name for one in made], "homeostasis")
+        known = {str(one.name): one for one in self.projections}
+        for one in made:
+            one.check(known, self.dt)
+        return made
+
     def _weights(self, given: RecordWeights) -> RecordWeights:
         one = replace(given, name=given.name or given.projection)
         where = f"recording {one.name!r}"
         of = self.projection(one.projection, where=f"{where}, field projection")
-        views = {
-            field: self.resolve(view, where=f"{where}, field {field}")
+        views = [
+            None if view is None else self.resolve(view, where=f"{where}, field {field}")
             for field, view in (("sources", one.sources), ("targets", one.targets))
-            if view is not None
-        }
-        one = replace(one, **views)
+        ]
+        one = replace(one, sources=views[0], targets=views[1])
         one.check(of, self.dt, where=where)
         return one
 
@@ -328,5 +341,6 @@ _CLASSES: dict[str, type[Description]] = {
     for made in (
         *(Network, NeuronModel, PlasticityModel, Population),
         *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
+        *(NormaliseWeights, SynapticScaling),
     )
 }

@@ -10,6 +10,7 @@ from distsnn.network.values import ValueLike
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
+from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
 
@@ -20,6 +21,7 @@ class BetweenRuns:
     _engine: RankEngine
     _communicator: Communicator
     _inputs: Inputs
+    _scripted: Scripted
     _output: Output
 
     def state(self, target: Target) -> NeuronStates:
@@ -35,7 +37,7 @@ class BetweenRuns:
         DescriptionError
             If there are no such neurons, or ranks name different ones.
         """
-        return NeuronStates(self._engine, self._communicator, target)
+        return NeuronStates(self._engine, self._communicator, target, self._scripted)
 
     def synapses(self, projection: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return what a named projection's synapse model knows (`synapse_states`). Collective."""
@@ -77,10 +79,11 @@ class BetweenRuns:
         Parameters
         ----------
         name : str
-            Name of a `PoissonInput` or `ConstantCurrent`.
+            Name of a `PoissonInput`, `ConstantCurrent`, `StepCurrent` or `NoiseCurrent`.
         **fields : float or array_like (n_targets,)
-            ``rate=`` of a Poisson input, spikes/s, or ``amplitude=`` of a current, pA. It acts
-            when the stimulus does, between its start and stop.
+            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, or ``mean=`` and
+            ``sd=`` of noise, pA. It acts when the stimulus does, between its start and stop; that
+            of a `StepCurrent` at once, and its course is over.
 
         Raises
         ------
@@ -138,7 +141,7 @@ class BetweenRuns:
         DescriptionError
             If there is no such projection, it is not plastic, or ranks name different ones.
         """
-        return PlasticSynapses(self._engine, self._communicator, projection)
+        return PlasticSynapses(self._engine, self._communicator, projection, self._scripted)
 
     def learning(self, projection: str, on: bool) -> None:
         """Switch the learning of a plastic projection on or off, from now on. Collective.
@@ -158,6 +161,7 @@ class BetweenRuns:
             If there is no such projection, it is not plastic, or ranks were told different things.
         """
         set_learning(self._engine, self._communicator, projection, on)
+        self._scripted.note(projection)
 
     def signal(self, projection: str, value: float) -> None:
         """Set the signal that modulates a plastic projection, from now on. Collective.
@@ -179,4 +183,4 @@ class BetweenRuns:
         RankError
             On the others.
         """
-        set_signal(self._engine, self._communicator, projection, value)
+        self._scripted.note(set_signal(self._engine, self._communicator, projection, value))

@@ -17,6 +17,7 @@ from distsnn.network import (
     FixedTotalNumber,
     Network,
     Normal,
+    NormaliseWeights,
     Oja,
     PairwiseBernoulli,
     PoissonInput,
@@ -27,6 +28,7 @@ from distsnn.network import (
     RecordWeights,
     SpikeSource,
     STDPPowerLaw,
+    SynapticScaling,
     TripletSTDP,
     TruncatedNormal,
     Tsodyks2,
@@ -118,6 +120,13 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
 @case
 def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
     e, i = cells()
+    draw = np.random.default_rng(14)
+    n = 3000
+    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, 90, n))
+    bounds = draw.uniform(60.0, 120.0, n)
+    each = STDP(
+        learning_rate=draw.uniform(0.0, 0.1, n), alpha=Uniform(0.5, 1.5), mu_minus=0.4, w_max=bounds
+    )
     rules = (
         STDP(pairing="restricted", learning_rate=0.1, alpha=Uniform(0.5, 1.5)),
         STDP(pairing="presynaptic", learning_rate=0.1, axonal_delay=0.4),
@@ -125,7 +134,9 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
         TripletSTDP(Aplus=0.1, Aminus=0.3, Aplus_triplet=0.1, Aminus_triplet=0.01),
         Oja(eta=0.5, alpha=0.02, axonal_delay=0.8),
         BCM(eta=0.1, tau_theta=100.0, rate_0=40.0),
-        DopamineSTDP(modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=0.1),
+        DopamineSTDP(
+            modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=Uniform(0.05, 0.15)
+        ),
     )
     return Network(
         [e, i],
@@ -136,7 +147,10 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             ),
             Projection(
                 *(i, e, FixedIndegree(6), -40.0, Uniform(0.9, 3.0)),
-                synapse=VogelsSTDP(w_max=-90.0, eta=1.0, alpha=0.8),
+                synapse=VogelsSTDP(w_max=Uniform(-120.0, -60.0), eta=1.0, alpha=0.8),
+            ),
+            Projection(
+                *(e, e[200:290], edges, 0.5 * bounds, Uniform(0.9, 3.0)), synapse=each, name="each"
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 40.0)],
@@ -144,6 +158,13 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             *map(RecordSpikes, (e, i)),
             RecordWeights("E->E[40:300]", 9.9, ("due", "weight"), synapses=50),
             RecordWeights("E->E[40:300]#2", 9.9, "x", synapses=50),
-            RecordWeights("E->E[40:300]#7", 3.3, ("c", "weight")),
+            RecordWeights("E->E[40:300]#7", 3.3, ("c", "weight"), synapses=slice(9, None, 2)),
+            RecordWeights("each", 40.0),
+            RecordWeights("I->E", 13.0, synapses=90, name="scaled"),
+        ],
+        homeostasis=[
+            NormaliseWeights(["E->E[40:300]", "E->E[40:300]#3"], 6.5, 300.0, share=0.5),
+            NormaliseWeights("each", 20.0, draw.uniform(50.0, 400.0, 90)),
+            SynapticScaling("I->E", 1.3, rate=draw.uniform(1.0, 60.0, E_SIZE), beta=0.3, tau=25.0),
         ],
     ), 120.0

@@ -31,10 +31,10 @@ class DopamineSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus")
+    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus", "w_max")
     states: ClassVar[Mapping[str, State]] = {"c": State("weight", "eligibility")}
 
-    w_max: float = 200.0
+    w_max: Value = 200.0
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
     tau_c: Value = parameter(default=1000.0, unit="ms", doc="decay of the eligibility", above=0.0)

@@ -54,7 +54,13 @@ class STDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu_plus", "mu_minus")
+    per_synapse: ClassVar[tuple[str, ...]] = (
+        "learning_rate",
+        "alpha",
+        "mu_plus",
+        "mu_minus",
+        "w_max",
+    )
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
@@ -71,7 +77,7 @@ class STDP(PlasticSynapse):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("pairing", tuple(PAIRINGS))
-        if math.isinf(self.w_max):
+        if math.isinf(self.largest):
             raise DescriptionError(
                 "must be a number, since weights change by shares of it",
                 where=f"{self.name}, field w_max",

@@ -12,6 +12,7 @@ from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     ConstantCurrent,
+    DopamineSTDP,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -165,6 +166,58 @@ def test_currents_that_are_set_are_those_of_a_described_course(precision: str) -
     assert_same(in_pieces(made, *actions), expected, in_one_run(made))
 
 
+def test_course_of_a_step_current_ends_where_it_is_set() -> None:
+    target = cells()[30:120]
+    values = [np.zeros(90), CURRENTS, np.full(90, 412.5)]
+    expected = in_one_run(network(StepCurrent(target, TIMES, values)))
+    early = StepCurrent(target, [3.0, 20.0, 30.0], [0.0, 300.0, -100.0], name="step")
+    late = StepCurrent(target, [26.0], [99.0], name="step")
+    actions = [
+        (13.1, setting("step", amplitude=CURRENTS)),
+        (25.0, setting("step", amplitude=412.5)),
+    ]
+    for one in (early, late):
+        assert_same(in_pieces(network(one), *actions), expected, in_one_run(network(one)))
+
+
+def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
+    target = cells()[30:120]
+    return network(NoiseCurrent(target, mean, sd, interval, start=2.0, name="noise"))
+
+
+def test_noise_that_is_set_is_made_of_the_same_draws() -> None:
+    sds = np.abs(CURRENTS)
+    expected = in_one_run(noise(CURRENTS, sds, 0.7))
+    zero = noise(0.0, 0.0, 0.7)
+    both = [(0.0, setting("noise", mean=CURRENTS, sd=sds))]
+    one_by_one = [(0.1, setting("noise", sd=sds)), (1.2, setting("noise", mean=CURRENTS))]
+    for actions in (both, one_by_one):
+        assert_same(in_pieces(zero, *actions), expected, in_one_run(zero))
+    # without deviation it is a course of means
+    course = in_one_run(
+        network(StepCurrent(cells()[30:120], [2.0, 13.1, 25.0], [50.0, 400.0, 9.0]))
+    )
+    actions = [
+        (13.1, setting("noise", mean=np.full(90, 400.0))),
+        (25.0, setting("noise", mean=9.0)),
+    ]
+    assert_same(in_pieces(noise(50.0, 0.0), *actions), course)
+
+
+def test_noise_that_is_set_while_a_draw_holds_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    made, path = noise(100.0, 300.0, interval=6.0), tmp_path / "saved.zarr"
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(11.0)
+        simulation.set("noise", mean=-100.0, sd=CURRENTS**2 / 300.0)
+        simulation.run(2.0)
+        simulation.save(path)
+        simulation.run(END - 13.0)
+        expected = everyone(simulation)
+    with Simulation.restore(path) as simulation:
+        simulation.run(END - 13.0)
+        assert_same(everyone(simulation), expected, in_one_run(made))
+
+
 def test_spikes_that_are_emitted_are_as_if_described() -> None:
     described = {2.0: [3, 4], 11.1: [3], 11.2: [5], 20.0: [0, 3, 19], 30.3: [7], 39.9: [4]}
     times = np.repeat([*described], [len(one) for one in described.values()])
@@ -199,9 +252,10 @@ def inputs() -> list[Stimulus]:
     ("name", "value", "message"),
     [
         ("Drive", {"rate": 1.0}, "set: unknown stimulus 'Drive'.*did you mean 'drive'"),
-        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, nothing, push"),
-        ("noise", {"mean": 1.0}, "'noise': a NoiseCurrent cannot be set; allowed: a PoissonInput"),
-        ("given", {"times": [1.0]}, "a SpikeInput cannot be set"),
+        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, noise, nothing, push"),
+        ("given", {"times": [1.0]}, "a SpikeInput cannot be set; allowed: a PoissonInput or a"),
+        ("noise", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: mean, sd"),
+        ("noise", {"mean": 1.0, "sd": -1.0}, "'noise', field sd: out of range; given -1.0"),
         ("drive", {"rates": 1.0}, "'drive': unknown field 'rates'.*did you mean 'rate'"),
         ("drive", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: rate"),
         ("drive", {}, "stimulus 'drive': unknown field 'nothing'; allowed: rate"),
@@ -223,7 +277,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
     def wrong(simulation: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
             simulation.set(name, **value)
-        assert simulation._inputs.names == []
+        assert simulation._scripted.names == []
 
     assert_same(in_pieces(made, (12.0, wrong)), in_one_run(made))
 
@@ -334,6 +388,42 @@ def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.Monkey
             simulation.spikes("e")
 
 
+def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> None:
+    e = Population("E", 70, IafPscExp())
+    rewarded = DopamineSTDP(w_max=90.0)
+    made = Network(
+        [e],
+        [
+            Projection(e, e, FixedIndegree(3), 30.0, 1.5, name=name, synapse=rewarded)
+            for name in ("a", "b", "c", "d")
+        ],
+    )
+    path = tmp_path / "run.zarr"
+
+    def told() -> list[str]:
+        found: list[str] = StoreReader(path).metadata.get("scripted", [])
+        return found
+
+    with Simulation(made, out=path) as simulation:
+        synapses, state = simulation.weights("d"), simulation.state(e[:10])
+        assert synapses.values.size == 210
+        assert state["V_m"].size == 10
+        assert told() == []
+        simulation.signal("b", 0.5)
+        simulation.learning("a", False)
+        synapses.values = 3.0
+        simulation.weights("c").normalise(100.0)
+        state["V_m"] = -60.0
+        state["V_m"] = -61.0
+        assert told() == ["b", "a", "d", "c", "E"]
+        simulation.save()
+        with pytest.raises(DescriptionError):
+            simulation.signal("b", np.nan)
+    with Simulation.restore(path, out=tmp_path / "other.zarr") as simulation:
+        assert simulation._scripted.names == told()
+    assert StoreReader(tmp_path / "other.zarr").metadata["scripted"] == told()
+
+
 def loop(simulation: Simulation, until: float) -> list[Spikes]:
     """Let inputs follow from spikes, 2 ms after 2 ms."""
     found = []
@@ -379,4 +469,7 @@ def test_store_tells_what_a_script_sets_and_the_command_refuses_to_repeat_it(
         simulation.run(1.0)
     for words in (("run", path, "--out", tmp_path / "b.zarr"), ("run", "--resume", path)):
         assert main([*map(str, words)]) == 2
-        assert "a script set inputs while it ran (drive, S), and" in capfd.readouterr().err
+        assert (
+            "a script set inputs, states or weights while it ran (drive, S), and"
+            in capfd.readouterr().err
+        )

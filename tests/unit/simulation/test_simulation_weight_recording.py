@@ -211,11 +211,10 @@ def test_states_fade_up_to_the_step_at_which_they_are_recorded(tmp_path: Path) -
     found = stored(tmp_path / "tags.zarr", one)
     tag, pairs = found["weights of S->C tag"], found["weights of S->C pairs"]
     np.testing.assert_array_equal(found["weights of rarely tag"], tag[39::40])
-    fades = (tag[1:] != 0.0) & (np.diff(pairs, axis=0) == 0.0)
+    fades = (tag[:-1] != 0.0) & (np.diff(pairs, axis=0) == 0.0)
     share = tag[1:][fades] / tag[:-1][fades]
-    by_itself = np.abs(share - np.exp(-0.1 / 150.0)) < 1e-12
-    assert by_itself.mean() > 0.9
-    assert (np.abs(share[~by_itself] - 1.0) > 1e-3).all()  # spikes of the source halve it, or more
+    # but for where the source spikes
+    assert (np.abs(share - np.exp(-0.1 / 150.0)) < 1e-12).mean() > 0.9
     assert (pairs[-1] > 0.0).mean() > 0.5
 
 
