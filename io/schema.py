@@ -117,7 +117,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "inputs",
                 "dict",
                 "what a script has set: values {stimulus: {field: number or list}}, spikes still "
-                "to be emitted {source: {step, neuron}}, names of all that it set",
+                "to come {source: {step, neuron, weight}}, names of all that it set",
                 required=False,
             ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),

@@ -113,11 +113,15 @@ class Stimuli:
     ) -> None:
         self.calls = list(_clearing(neurons))
         self._named: dict[str, tuple[int, PoissonCalls | CurrentCalls | NoiseCalls]] = {}
+        self._given: dict[str, SpikeCalls] = {}
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
             calls: PoissonCalls | CurrentCalls | NoiseCalls
             if isinstance(one, SpikeInput):
-                self.calls += _given(layout, quanta, ring, target, one)
+                given = SpikeCalls(layout, quanta, ring, target, one)
+                if one.name is not None:
+                    self._given[one.name] = given
+                self.calls += given.calls
                 continue
             if isinstance(one, PoissonInput):
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
@@ -138,6 +142,16 @@ class Stimuli:
         for row, call in enumerate(one.calls, start=first):
             self.table[row, loop.FUNCTION] = call.entry.address
             self.table[row, loop.FROM], self.table[row, loop.TO] = call.start, call.stop
+
+    def emit(
+        self,
+        name: str,
+        step: npt.NDArray[np.int64],
+        neurons: npt.NDArray[np.int64],
+        weights: Floats,
+    ) -> None:
+        """Add spikes, stamped later than now and sorted by step, to those of a `SpikeInput`."""
+        self._given[name].emit(step, neurons, weights)
 
 
 def _clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
@@ -349,32 +363,73 @@ class PoissonCalls:
             call.point(poisson.WEIGHTS, weights, offset)
 
 
-def _given(
-    layout: Layout, quanta: Quanta, ring: InputRing, neurons: Neurons, one: SpikeInput
-) -> Iterator[Call]:
-    index = _in_view(neurons, one.target)
-    local = np.full(one.target.size, -1, np.int64)
-    local[index[index >= 0]] = np.flatnonzero(index >= 0)
-    loops = steps_array(one.times, layout.network.dt, where="times").astype(np.int64) - 1
-    weight = np.broadcast_to(np.asarray(one.weight, np.float64), loops.shape)
-    for chosen in (weight >= 0, weight < 0):
-        mine = np.flatnonzero(chosen & (local[one.neurons] >= 0))
-        if not mine.size:
-            continue
-        plane, integers = receptor_weights(layout, quanta, one, weight[mine])
-        call = Call(
-            kernels.given_spikes(ring.bits),
-            np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
-            neurons.first,
-            neurons.last,
-        )
-        ring.point(call, plane)
-        ring.describe(call)
-        call.point(kernels.EVENT_STEPS, loops[mine])
-        call.point(kernels.EVENT_TARGETS, local[one.neurons[mine]])
-        call.point(kernels.EVENT_WEIGHTS, np.ascontiguousarray(integers))
-        call.table[kernels.N_EVENTS] = mine.size
-        yield call
+class SpikeCalls:
+    """The calls of given spikes on this rank, to which others may be added between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One for weights >= 0, one for those below, where there are such or the stimulus has a name.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: SpikeInput,
+    ) -> None:
+        self._layout, self._quanta, self._one = layout, quanta, one
+        index = _in_view(neurons, one.target)
+        self._local = np.full(one.target.size, -1, np.int64)
+        self._local[index[index >= 0]] = np.flatnonzero(index >= 0)
+        step = steps_array(one.times, layout.network.dt, where="times").astype(np.int64)
+        weight = np.broadcast_to(np.asarray(one.weight, np.float64), step.shape)
+        added = one.name is not None and bool((index >= 0).any())
+        self._by_sign: dict[bool, Call] = {}
+        for positive in (True, False):
+            mine = ((weight >= 0) == positive) & (self._local[one.neurons] >= 0)
+            if not (added or mine.any()):
+                continue
+            call = Call(
+                kernels.given_spikes(ring.bits),
+                np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
+                neurons.first,
+                neurons.last,
+            )
+            sign = np.array([1.0 if positive else -1.0])
+            ring.point(call, receptor_weights(layout, quanta, one, sign)[0])
+            ring.describe(call)
+            for at in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
+                call.point(at, np.empty(0, np.int64))
+            self._by_sign[positive] = call
+        self.emit(step, one.neurons.astype(np.int64), weight)
+
+    @property
+    def calls(self) -> list[Call]:  # noqa: D102 (attribute)
+        return [*self._by_sign.values()]
+
+    def emit(
+        self, step: npt.NDArray[np.int64], neurons: npt.NDArray[np.int64], weights: Floats
+    ) -> None:
+        """Add spikes, sorted by step, behind those of the same step that are there."""
+        for positive, call in self._by_sign.items():
+            chosen = ((weights >= 0) == positive) & (self._local[neurons] >= 0)
+            if not chosen.any():
+                continue
+            _, integers = receptor_weights(self._layout, self._quanta, self._one, weights[chosen])
+            first = int(call.table[kernels.POSITION])
+            new = {
+                kernels.EVENT_STEPS: step[chosen] - 1,
+                kernels.EVENT_TARGETS: self._local[neurons[chosen]],
+                kernels.EVENT_WEIGHTS: integers,
+            }
+            columns = {at: np.concatenate([call.keep[at][first:], new[at]]) for at in new}
+            order = np.argsort(columns[kernels.EVENT_STEPS], kind="stable")
+            for at, column in columns.items():
+                call.point(at, column[order])
+            call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 
 def _current_call(

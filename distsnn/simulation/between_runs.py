@@ -99,25 +99,35 @@ class BetweenRuns:
         """
         self._inputs.set(name, fields)
 
-    def emit(self, source: str, neurons: ValueLike, times: ValueLike | None = None) -> None:
-        """Let neurons of a `SpikeSource` emit spikes besides those described. Collective.
+    def emit(
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None = None,
+        weights: ValueLike | None = None,
+    ) -> None:
+        """Add spikes to those described of a `SpikeSource` or a `SpikeInput`. Collective.
 
         What rank 0 gives counts, and what the other ranks do is not looked at.
 
         Parameters
         ----------
         source : str
-            Name of the population.
+            Name of the population, whose neurons emit them, or of the stimulus, whose targets get
+            them.
         neurons : int or array_like of int, shape (n_spikes,)
-            The neuron (index in the population) of each spike.
+            The neuron (index in the population or the target) of each spike.
         times : float or array_like (n_spikes,), optional
             When, ms, on the grid and later than now; by default at the next step.
+        weights : float or array_like (n_spikes,), optional
+            Weights of a stimulus' spikes; by default the one of all that are described.
 
         Raises
         ------
         DescriptionError
-            On rank 0, if there is no such source or neuron, a time is past or off the grid, or a
-            neuron would spike twice in a step.
+            On rank 0, if there is no such source or neuron, a time is past or off the grid, a
+            source's neuron would spike twice in a step, or weights are missing, or too large for
+            the sums of a step's input.
         RankError
             On the others.
 
@@ -126,7 +136,7 @@ class BetweenRuns:
         >>> simulation.emit("sensors", [3, 7])  # doctest: +SKIP
         >>> simulation.emit("sensors", [3, 3], [10.2, 10.9])  # doctest: +SKIP
         """
-        self._inputs.emit(source, neurons, times)
+        self._inputs.emit(source, neurons, times, weights)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.

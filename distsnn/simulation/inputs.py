@@ -16,6 +16,7 @@ from distsnn.network import (
     ConstantCurrent,
     NoiseCurrent,
     PoissonInput,
+    SpikeInput,
     SpikeSource,
     StepCurrent,
 )
@@ -32,6 +33,7 @@ from distsnn.network.checks import (
 )
 from distsnn.network.stimuli import PerNeuron, as_per_neuron
 from distsnn.network.values import ValueLike
+from distsnn.simulation.given_spikes import Events, GivenSpikes
 from distsnn.simulation.scripted import Scripted
 
 # Spikes as one number each: the step, then the neuron.
@@ -101,6 +103,11 @@ class Inputs:
         self._sources = {
             one.name: one for one in network.populations if isinstance(one.model, SpikeSource)
         }
+        self._given = {
+            one.name: GivenSpikes(engine, one, self._room)
+            for one in network.stimuli
+            if isinstance(one, SpikeInput) and one.name is not None
+        }
         self._emitted: dict[str, Keys] = {}
         self._described: dict[str, Keys] = {}
 
@@ -108,10 +115,18 @@ class Inputs:
         """Do what `Simulation.set` does. Collective."""
         self._put(*from_first(self._communicator, lambda: self._checked(name, fields)))
 
-    def emit(self, source: str, neurons: ValueLike, times: ValueLike | None) -> None:
+    def emit(
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None,
+        weights: ValueLike | None,
+    ) -> None:
         """Do what `Simulation.emit` does. Collective."""
         self._add(
-            *from_first(self._communicator, lambda: self._checked_spikes(source, neurons, times))
+            *from_first(
+                self._communicator, lambda: self._checked_spikes(source, neurons, times, weights)
+            )
         )
 
     def saved(self) -> dict[str, Any]:
@@ -126,7 +141,8 @@ class Inputs:
             "spikes": {
                 name: {"step": (keys >> 32).tolist(), "neuron": (keys & 0xFFFFFFFF).tolist()}
                 for name, keys in self._emitted.items()
-            },
+            }
+            | {name: one.saved() for name, one in self._given.items() if one.coming.step.size},
             "names": self._scripted.names,
         }
 
@@ -150,7 +166,7 @@ class Inputs:
             self._put(*self._checked(name, fields))
         for name, spikes in emitted.items():
             times = np.asarray(spikes["step"], np.float64) * self._network.dt
-            self._add(*self._checked_spikes(name, spikes["neuron"], times))
+            self._add(*self._checked_spikes(name, spikes["neuron"], times, spikes.get("weight")))
 
     def _as_described(self, one: Stimulus) -> _Settable:
         if not isinstance(one, PoissonInput):
@@ -213,13 +229,19 @@ class Inputs:
         return Range(0.0, mean / (self._network.dt * 1e-3))
 
     def _checked_spikes(
-        self, source: str, neurons: ValueLike, times: ValueLike | None
-    ) -> tuple[str, Keys]:
-        if not isinstance(source, str) or source not in self._sources:
-            raise unknown("population of spike sources", source, self._sources, where="emit")
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None,
+        weights: ValueLike | None,
+    ) -> tuple[str, Keys | Events]:
+        sizes = {name: one.size for name, one in self._sources.items()}
+        sizes |= {name: one.stimulus.target.size for name, one in self._given.items()}
+        if not isinstance(source, str) or source not in sizes:
+            raise unknown("spike source or spike input", source, sizes, where="emit")
         where, dt = f"spikes of {source!r}", self._network.dt
         who = as_indices(np.atleast_1d(np.asarray(neurons)), where=f"{where}, neurons")
-        check_indices(who, self._sources[source].size, where=f"{where}, neurons")
+        check_indices(who, sizes[source], where=f"{where}, neurons")
         now = self._engine.step
         step = np.full(who.size, now + 1)
         if times is not None:
@@ -237,6 +259,12 @@ class Inputs:
                     value=float(when[index]),
                     allowed=f"later than {now * dt:g} ms, up to {_LAST_STEP * dt:g} ms",
                 )
+        if source in self._given:
+            return source, self._given[source].events(step, who.astype(np.int64), weights)
+        if weights is not None:
+            raise DescriptionError(
+                "are those of the projections of a spike source", where=f"{where}, weights"
+            )
         keys = np.sort((step << 32) | who)
         twice = np.zeros(keys.size, np.bool_)
         twice[1:] = keys[1:] == keys[:-1]
@@ -259,8 +287,12 @@ class Inputs:
             self._described[source] = np.sort((step.astype(np.int64) << 32) | model.neurons)
         return self._described[source]
 
-    def _add(self, source: str, keys: Keys) -> None:
+    def _add(self, source: str, keys: Keys | Events) -> None:
         self._forget_past()
+        if isinstance(keys, Events):
+            self._scripted.note(source)
+            self._given[source].add(keys)
+            return
         before = self._emitted.get(source, _NONE)
         self._emitted[source] = np.sort(np.concatenate([before, keys]))
         self._scripted.note(source)
@@ -283,8 +315,10 @@ def _check_saved(values: object, emitted: object, names: object) -> None:
 
 def _are_spikes(saved: object) -> bool:
     match saved:
-        case {"step": [*steps], "neuron": [*neurons]}:
+        case {"step": [*steps], "neuron": [*neurons], **more}:
             numbers = [*steps, *neurons]
             whole = all(type(one) is int and 0 <= one < 2**32 for one in numbers)
-            return whole and len(steps) == len(neurons)
+            weights = more.get("weight", [0.0] * len(steps))
+            real = isinstance(weights, list) and all(isinstance(w, int | float) for w in weights)
+            return whole and real and len(steps) == len(neurons) == len(weights)
     return False

@@ -166,58 +166,6 @@ def test_currents_that_are_set_are_those_of_a_described_course(precision: str) -
     assert_same(in_pieces(made, *actions), expected, in_one_run(made))
 
 
-def test_course_of_a_step_current_ends_where_it_is_set() -> None:
-    target = cells()[30:120]
-    values = [np.zeros(90), CURRENTS, np.full(90, 412.5)]
-    expected = in_one_run(network(StepCurrent(target, TIMES, values)))
-    early = StepCurrent(target, [3.0, 20.0, 30.0], [0.0, 300.0, -100.0], name="step")
-    late = StepCurrent(target, [26.0], [99.0], name="step")
-    actions = [
-        (13.1, setting("step", amplitude=CURRENTS)),
-        (25.0, setting("step", amplitude=412.5)),
-    ]
-    for one in (early, late):
-        assert_same(in_pieces(network(one), *actions), expected, in_one_run(network(one)))
-
-
-def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
-    target = cells()[30:120]
-    return network(NoiseCurrent(target, mean, sd, interval, start=2.0, name="noise"))
-
-
-def test_noise_that_is_set_is_made_of_the_same_draws() -> None:
-    sds = np.abs(CURRENTS)
-    expected = in_one_run(noise(CURRENTS, sds, 0.7))
-    zero = noise(0.0, 0.0, 0.7)
-    both = [(0.0, setting("noise", mean=CURRENTS, sd=sds))]
-    one_by_one = [(0.1, setting("noise", sd=sds)), (1.2, setting("noise", mean=CURRENTS))]
-    for actions in (both, one_by_one):
-        assert_same(in_pieces(zero, *actions), expected, in_one_run(zero))
-    # without deviation it is a course of means
-    course = in_one_run(
-        network(StepCurrent(cells()[30:120], [2.0, 13.1, 25.0], [50.0, 400.0, 9.0]))
-    )
-    actions = [
-        (13.1, setting("noise", mean=np.full(90, 400.0))),
-        (25.0, setting("noise", mean=9.0)),
-    ]
-    assert_same(in_pieces(noise(50.0, 0.0), *actions), course)
-
-
-def test_noise_that_is_set_while_a_draw_holds_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
-    made, path = noise(100.0, 300.0, interval=6.0), tmp_path / "saved.zarr"
-    with Simulation(made, seed=9) as simulation:
-        simulation.run(11.0)
-        simulation.set("noise", mean=-100.0, sd=CURRENTS**2 / 300.0)
-        simulation.run(2.0)
-        simulation.save(path)
-        simulation.run(END - 13.0)
-        expected = everyone(simulation)
-    with Simulation.restore(path) as simulation:
-        simulation.run(END - 13.0)
-        assert_same(everyone(simulation), expected, in_one_run(made))
-
-
 def test_spikes_that_are_emitted_are_as_if_described() -> None:
     described = {2.0: [3, 4], 11.1: [3], 11.2: [5], 20.0: [0, 3, 19], 30.3: [7], 39.9: [4]}
     times = np.repeat([*described], [len(one) for one in described.values()])
@@ -285,8 +233,8 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 @pytest.mark.parametrize(
     ("source", "neurons", "times", "message"),
     [
-        ("s", 1, None, "emit: unknown population of spike sources 's'.*did you mean 'S'"),
-        ("E", 1, None, "unknown population of spike sources 'E'; allowed: S"),
+        ("s", 1, None, "emit: unknown spike source or spike input 's'.*did you mean 'S'"),
+        ("E", 1, None, "unknown spike source or spike input 'E'; allowed: S, given"),
         ("S", 20, None, r"spikes of 'S', neurons\[0\]: index out of range; given 20"),
         ("S", [1, -1], None, r"neurons\[1\]: index out of range; given -1"),
         ("S", 1.5, None, "neurons: must be an array of whole numbers"),

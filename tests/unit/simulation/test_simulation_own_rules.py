@@ -70,7 +70,7 @@ def test_bounds_may_differ_between_synapses() -> None:
     values: dict[str, Any] = {"learning_rate": 0.1, "w_max": Uniform(81.0, 130.0)}
     expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
     np.testing.assert_array_equal(found, expected)
-    assert (found > 81.0).mean() > 0.05
+    assert (found > 81.0).any()
 
 
 def test_a_signal_modulates() -> None:
