@@ -196,11 +196,17 @@ def joined(
     sources = []
     for segment, places in zip(used, columns, strict=True):
         start, stop = segment.row_range()
-        ranks = [
-            (part.values(variable), place)
-            for part, place in zip(segment.parts, places, strict=True)
-            if len(place)
-        ]
+        ranks = []
+        for part, place in zip(segment.parts, places, strict=True):
+            if not len(place):
+                continue
+            values = part.values(variable)
+            if values.shape[1:] != place.shape:
+                raise StoreError(
+                    f"damaged: {values.shape[1]} columns, of which {len(place)} are known",
+                    path=location(values.array),
+                )
+            ranks.append((values, place))
         sources.append((start, stop - start, ranks))
     return RowArray(sources, n_columns)
 

@@ -155,7 +155,7 @@ class Inputs:
             If it does not fit the network.
         """
         values, emitted = saved.get("values", {}), saved.get("spikes", {})
-        names = saved.get("names", [*values, *emitted])
+        names = saved.get("names", [])
         _check_saved(values, emitted, names)
         self._scripted.note(*names)
         for name in values:
@@ -315,10 +315,11 @@ def _check_saved(values: object, emitted: object, names: object) -> None:
 
 def _are_spikes(saved: object) -> bool:
     match saved:
-        case {"step": [*steps], "neuron": [*neurons], **more}:
-            numbers = [*steps, *neurons]
-            whole = all(type(one) is int and 0 <= one < 2**32 for one in numbers)
-            weights = more.get("weight", [0.0] * len(steps))
-            real = isinstance(weights, list) and all(isinstance(w, int | float) for w in weights)
-            return whole and real and len(steps) == len(neurons) == len(weights)
-    return False
+        case {"step": [*steps], "neuron": [*neurons], "weight": [*weights]}:
+            fits = len(weights) == len(steps) and all(isinstance(w, int | float) for w in weights)
+        case {"step": [*steps], "neuron": [*neurons]}:
+            fits = True
+        case _:
+            return False
+    whole = all(type(one) is int and 0 <= one < 2**32 for one in [*steps, *neurons])
+    return fits and whole and len(steps) == len(neurons)

@@ -19,6 +19,7 @@ from distsnn.network import (
     FixedIndegree,
     IafPscExp,
     Network,
+    NoiseCurrent,
     Normal,
     OneToOne,
     PoissonInput,
@@ -26,6 +27,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordWeights,
+    SpikeInput,
     SpikeSource,
     Uniform,
 )
@@ -59,6 +61,9 @@ def network() -> Network:
             PoissonInput(e, 8500.0, 55.0),
             PoissonInput(e[100:], 0.0, 40.0, name="drive"),
             ConstantCurrent(e, 0.0, name="push"),
+            # held over pieces
+            NoiseCurrent(e[30:], 0.0, 10.0, interval=2.3, name="noise"),
+            SpikeInput(e[10:300], [0.4, 3.0], [5, 77], [200.0, -90.0], name="hits"),
         ],
         [
             *map(RecordSpikes, (e, s)),
@@ -87,6 +92,10 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         simulation.emit("S", [piece] if mine else rank, later + dt if mine else object())
         simulation.signal("rewarded" if mine else "?", 0.001 * (counts.sum() - 20.0 * (piece % 3)))
         simulation.signal("contrastive", 1.0 - piece % 3 if mine else np.nan)
+        simulation.set("noise", **({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
+        hit = np.array([piece, 10 * piece, 289 - piece])
+        weights = [150.0, -90.0, 200.0]
+        simulation.emit("hits", hit if mine else rank, later - 1.0, weights if mine else "none")
 
 
 def check_errors(simulation: Simulation, rank: int) -> None:
