@@ -203,13 +203,14 @@ class ModulatedSynapse(PlasticSynapse):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, kind in (("modulator", str), ("modulation_delay", int | float)):
-            if not isinstance(getattr(self, name), kind):
-                raise DescriptionError(
-                    "must be a population's name" if kind is str else "must be a number",
-                    where=f"{self.name}, field {name}",
-                    value=getattr(self, name),
-                )
+        if not isinstance(self.modulator, str):
+            raise DescriptionError(
+                "must be a population's name",
+                where=f"{self.name}, field modulator",
+                value=self.modulator,
+            )
+        delay = as_number(self.modulation_delay, where=f"{self.name}, field modulation_delay")
+        self._fill(modulation_delay=delay)
 
     def check_synapses(  # noqa: D102 (inherited)
         self, weight: Value | None, shortest: int | None, dt: float, *, where: str
