@@ -50,6 +50,14 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         _component(_name(row, "name", place, path), f"{place}.name", path)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
         check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
+    weights = _rows(metadata.get("recorded_weights", []), "recorded_weights", path)
+    for index, row in enumerate(weights):
+        place = f"recorded_weights[{index}]"
+        _component(_name(row, "name", place, path), f"{place}.name", path)
+        _name(row, "projection", place, path)
+        check_whole(row.get("synapses"), f"{place}.synapses", path=path, high=2**62)
+        check_variables(row.get("variables"), f"{place}.variables", path=path)
+        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
 
 
 def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:

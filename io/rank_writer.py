@@ -1,9 +1,8 @@
-"""What one rank writes: its spikes and states, through bounded buffers and a writer thread."""
+"""What one rank writes: spikes, states and weights, through bounded buffers and a writer thread."""
 
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,90 +21,14 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
+from distsnn.io.row_specs import RowSpec, StateSpec, WeightSpec
 from distsnn.io.row_stream import RowStream, SpikeStream, StateStream
-from distsnn.io.schema import attempt_path, check_component, rank_path
+from distsnn.io.schema import attempt_path, rank_path
 from distsnn.io.stream_thread import StreamThread
 
 SPIKE_CHUNK = 2**18
-# Bytes of a time block (chunk) of one state variable: a few dozen blocks a second at most.
-_STATE_BLOCK_BYTES = 2**20
-_MAX_STATE_ROWS = 2**16
-
-
-@dataclass(frozen=True)
-class StateVariable:
-    """One variable of a state recording.
-
-    Attributes
-    ----------
-    unit : str
-        Its unit, such as ``"mV"``.
-    doc : str
-        Its meaning.
-    offset : float or ndarray of shape (n_neurons,)
-        Added to what `RankWriter.append_state` is given: a kernel that holds V_m relative to E_L
-        records absolute mV by ``offset=E_L``. The sum is done in float64, then rounded to `dtype`.
-    dtype : str or None
-        float32, float64 or int32; None: that of the recording.
-    """
-
-    unit: str
-    doc: str = ""
-    offset: float | NDArray[np.floating[Any]] = 0.0
-    dtype: str | None = None
-
-
-@dataclass(frozen=True)
-class StateSpec:
-    """A rank's part of one state recording.
-
-    Attributes
-    ----------
-    name : str
-        The recording's name, the same on every rank.
-    variables : mapping of str to StateVariable
-        What is recorded.
-    dtype : str
-        float32, float64 or int32, for variables that name none.
-    gids : ndarray of uint32, shape (n_neurons,)
-        This rank's recorded neurons, the columns; may be empty.
-    every : int
-        Steps between rows.
-    first_step : int
-        Step of row 0: the first multiple of `every` after the attempt's first step.
-    rows : int
-        Rows expected, to pre-size the arrays; they grow where there are more.
-    """
-
-    name: str
-    variables: Mapping[str, StateVariable]
-    dtype: str
-    gids: NDArray[np.uint32]
-    every: int
-    first_step: int
-    rows: int = 0
-
-    def __post_init__(self) -> None:
-        where = f"state recording {self.name!r}"
-        check_component(self.name, where=where)
-        for variable in self.variables:
-            check_component(variable, where=where)
-        if "gid" in self.variables:
-            raise DescriptionError("a recorded variable cannot be called 'gid'", where=where)
-        if not self.variables:
-            raise DescriptionError("no variables", where=where)
-        for field, least in (("every", 1), ("first_step", 1), ("rows", 0)):
-            value = getattr(self, field)
-            if value < least:
-                raise DescriptionError(
-                    f"{field} is too small", where=where, value=value, allowed=f"at least {least}"
-                )
-
-
-def state_block_rows(n_neurons: int, itemsize: int) -> int:
-    """Return the rows per time block: the largest power of two within 1 MiB, at least 1."""
-    fitting = _STATE_BLOCK_BYTES // max(1, n_neurons * itemsize)
-    return int(min(_MAX_STATE_ROWS, 1 << max(0, fitting.bit_length() - 1)))
+# Columns of a chunk: of more, readers rarely want all at once.
+MOST_COLUMNS = 2**20
 
 
 class RankWriter:
@@ -124,8 +47,8 @@ class RankWriter:
         Whose group to create.
     spike_chunk : int
         Spikes per chunk; the buffer holds 4 chunks.
-    state : sequence of StateSpec
-        State recordings.
+    state, weights : sequence of StateSpec, WeightSpec
+        State and weight recordings.
     flush_seconds : float
         Age at which incomplete chunks are committed, s of wall time.
 
@@ -144,6 +67,7 @@ class RankWriter:
         *,
         spike_chunk: int = SPIKE_CHUNK,
         state: Sequence[StateSpec] = (),
+        weights: Sequence[WeightSpec] = (),
         flush_seconds: float = 2.0,
     ) -> None:
         self.path = Path(path)
@@ -161,13 +85,17 @@ class RankWriter:
         about = {"status": "running", "host": socket.gethostname(), "pid": os.getpid()}
         self._group = create_group(self._root, own, about)
         self._spikes = self._spike_stream(f"{own}/spikes", spike_chunk)
-        self._specs = {spec.name: spec for spec in state}
-        if len(self._specs) != len(state):
-            raise DescriptionError("two state recordings of one name", where=f"{self.path}")
-        if state:
-            create_group(self._root, f"{own}/state", {})
-        self._states = {spec.name: self._state_stream(f"{own}/state", spec) for spec in state}
-        self._streams: list[RowStream] = [self._spikes, *self._states.values()]
+        self._rows: dict[tuple[str, str], tuple[RowSpec, StateStream]] = {}
+        for spec in (*state, *weights):
+            if (spec.folder, spec.name) in self._rows:
+                raise DescriptionError(
+                    f"two {spec.kind} recordings of one name", where=f"{self.path}"
+                )
+            if spec.folder not in {folder for folder, _ in self._rows}:
+                create_group(self._root, f"{own}/{spec.folder}", {})
+            self._rows[spec.folder, spec.name] = spec, self._row_stream(own, spec)
+        streams = (stream for _, stream in self._rows.values())
+        self._streams: list[RowStream] = [self._spikes, *streams]
         self._thread = StreamThread(
             self._streams, flush_seconds=flush_seconds, name=f"writer of {own}"
         )
@@ -194,16 +122,18 @@ class RankWriter:
         self._spikes.check(steps, gids)
         self._thread.append(self._spikes, {"step": steps, "gid": gids}, len(steps))
 
-    def append_state(self, name: str, first_row: int, values: Mapping[str, NDArray[Any]]) -> None:
-        """Append rows to a state recording.
+    def append_rows(
+        self, folder: str, name: str, first_row: int, values: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Append rows to a recording of states or weights.
 
         Parameters
         ----------
-        name : str
-            The recording.
+        folder, name : str
+            The recording: ``"state"`` or ``"weights"``, and its name.
         first_row : int
             Number of the first row, which must be the number of rows appended so far.
-        values : mapping of str to ndarray, shape (rows, n_neurons)
+        values : mapping of str to ndarray, shape (rows, n_columns)
             Every variable, before its offset is added.
 
         Raises
@@ -211,10 +141,11 @@ class RankWriter:
         StoreError
             If rows are missing or misshapen, or earlier ones could not be written.
         """
-        if name not in self._specs:
-            raise unknown("state recording", name, self._specs, where=f"{self.path}")
-        spec, stream = self._specs[name], self._states[name]
-        where = f"{self.path}, state recording {name!r}"
+        if (folder, name) not in self._rows:
+            known = [f"{one}/{other}" for one, other in self._rows]
+            raise unknown("recording", f"{folder}/{name}", known, where=f"{self.path}")
+        spec, stream = self._rows[folder, name]
+        where = f"{self.path}, {spec.kind} recording {name!r}"
         if first_row != stream.appended:
             raise StoreError(f"row {first_row} follows row {stream.appended - 1}", path=where)
         if set(values) != set(spec.variables):
@@ -222,9 +153,9 @@ class RankWriter:
                 f"variables {sorted(values)}, must be {sorted(spec.variables)}", path=where
             )
         shapes = {np.shape(block) for block in values.values()}
-        if len(shapes) != 1 or any(shape[1:] != spec.gids.shape for shape in shapes):
+        if len(shapes) != 1 or any(shape[1:] != (spec.n_columns,) for shape in shapes):
             raise StoreError(
-                f"shapes {sorted(shapes)}, must be (rows, {len(spec.gids)})", path=where
+                f"shapes {sorted(shapes)}, must be (rows, {spec.n_columns})", path=where
             )
         columns = {
             variable: _with_offset(values[variable], about.offset)
@@ -321,8 +252,8 @@ class RankWriter:
         }
         return SpikeStream(group, arrays, block_rows=chunk, first_step=self._first_step)
 
-    def _state_stream(self, path: str, spec: StateSpec) -> StateStream:
-        path = f"{path}/{spec.name}"
+    def _row_stream(self, own: str, spec: RowSpec) -> StateStream:
+        path = f"{own}/{spec.folder}/{spec.name}"
         group = create_group(
             self._root,
             path,
@@ -334,21 +265,21 @@ class RankWriter:
                 "variables": list(spec.variables),
             },
         )
-        n = len(spec.gids)
-        gids = create_array(
-            self._root, f"{path}/gid", shape=(n,), chunks=(max(1, n),), dtype="uint32"
-        )
-        with store_errors(f"{self.path}/{path}/gid", "cannot be written"):
-            gids[:] = np.asarray(spec.gids, np.uint32)
-        dtypes = {name: about.dtype or spec.dtype for name, about in spec.variables.items()}
-        rows = state_block_rows(n, max(np.dtype(dtype).itemsize for dtype in dtypes.values()))
+        n, rows = spec.n_columns, spec.block_rows
+        wide = max(1, min(n, MOST_COLUMNS))
+        for name, column in spec.columns.items():
+            array = create_array(
+                self._root, f"{path}/{name}", shape=(n,), chunks=(wide,), dtype=str(column.dtype)
+            )
+            with store_errors(f"{self.path}/{path}/{name}", "cannot be written"):
+                array[:] = column
         arrays = {
             name: create_array(
                 self._root,
                 f"{path}/{name}",
                 shape=(spec.rows, n),
-                chunks=(rows, max(1, n)),
-                dtype=dtypes[name],
+                chunks=(rows, wide),
+                dtype=about.dtype or spec.dtype,
                 units=about.unit,
                 doc=about.doc or name,
             )

@@ -7,7 +7,7 @@ attempt's first step bounds what the earlier ones count for.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
 from distsnn.io.spike_index import SpikeTable, plan_windows
-from distsnn.io.state_reader import RankState, StateRecording, StateSegment
+from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
+from distsnn.io.weight_reader import WeightRecording
 
 # A rank's spikes lie in chunks that are decompressed whole. Windows grow with the ranks so that
 # each chunk is decompressed a few times at most, within a bounded memory.
@@ -52,8 +53,8 @@ class RankRecord:
         ``peak_rss_bytes`` and more.
     spikes : RankSpikes or None
         Its spikes, lazily opened.
-    states : dict of str to RankState
-        Its state recordings, lazily opened.
+    states, weights : dict of str to RankRows
+        Its recordings of states and of weights, lazily opened.
     """
 
     attempt: int
@@ -63,7 +64,8 @@ class RankRecord:
     timing: dict[str, float]
     memory: dict[str, Any]
     spikes: RankSpikes | None
-    states: dict[str, RankState]
+    states: dict[str, RankRows]
+    weights: dict[str, RankRows]
 
     @property
     def committed_step(self) -> int:
@@ -152,7 +154,8 @@ class StoreReader:
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        self.attempts, self.damage = _open_attempts(self._root, self.state_names)
+        names = {"state": self.state_names, "weights": self.weight_names}
+        self.attempts, self.damage = _open_attempts(self._root, names)
         if self.damage is not None and not resuming:
             raise self.damage
 
@@ -331,14 +334,39 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = []
-        for attempt in self.attempts:
-            parts = [rank.states.get(name) for rank in attempt.ranks]
-            present = tuple(part for part in parts if part is not None)
-            # Rows are valid where every rank has them.
-            whole = len(present) == len(parts)
-            segments.append(StateSegment(present, attempt.first_step, attempt.until_step, whole))
+        segments = [
+            _segment(attempt, [rank.states.get(name) for rank in attempt.ranks])
+            for attempt in self.attempts
+        ]
         return StateRecording.of(self.metadata, name, segments, path=str(self.path))
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the weight recordings."""
+        return [str(view["name"]) for view in self.metadata.get("recorded_weights", [])]
+
+    def weights(self, name: str) -> WeightRecording:
+        """Return a weight recording joined over ranks and attempts, with its synapses alone loaded.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        StoreError
+            If it is damaged.
+        """
+        segments = [
+            _segment(attempt, [rank.weights.get(name) for rank in attempt.ranks])
+            for attempt in self.attempts
+        ]
+        return WeightRecording.of(self.metadata, name, segments, path=str(self.path))
+
+
+def _segment(attempt: Attempt, parts: Sequence[RankRows | None]) -> RowSegment:
+    present = tuple(part for part in parts if part is not None)
+    # Rows are valid where every rank has them.
+    whole = len(present) == len(parts)
+    return RowSegment(present, attempt.first_step, attempt.until_step, whole)
 
 
 def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
@@ -346,7 +374,7 @@ def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
 
 
 def _open_attempts(
-    root: zarr.Group, states: Sequence[str]
+    root: zarr.Group, recordings: Mapping[str, Sequence[str]]
 ) -> tuple[tuple[Attempt, ...], StoreError | None]:
     """Return the attempts before the first that cannot be read, and why it cannot."""
     found: list[tuple[dict[str, Any], tuple[RankRecord, ...]]] = []
@@ -356,7 +384,7 @@ def _open_attempts(
             attributes = read_attributes(group)
             check_attempt(attributes, path=location(group))
             numbers = range(attributes["ranks"])
-            ranks = tuple(_open_rank(root, index, rank, states) for rank in numbers)
+            ranks = tuple(_open_rank(root, index, rank, recordings) for rank in numbers)
             found.append((attributes, ranks))
     except StoreError as error:
         damage = error
@@ -375,24 +403,27 @@ def _open_attempts(
     return tuple(attempts), damage
 
 
-def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[str]) -> RankRecord:
+def _open_rank(
+    root: zarr.Group, attempt: int, rank: int, recordings: Mapping[str, Sequence[str]]
+) -> RankRecord:
     path = rank_path(attempt, rank)
     # the quick question first: an attempt may claim more ranks than there are
     there = Path(location(root, path), "zarr.json").is_file()
     group = open_group(root, path) if there else None
     if group is None:
-        return RankRecord(attempt, rank, False, "not started", {}, {}, None, {})
+        return RankRecord(attempt, rank, False, "not started", {}, {}, None, {}, {})
     attributes = read_attributes(group)
     spikes = None
     spike_group = open_group(root, f"{path}/spikes")
     if spike_group is not None:
         spikes = RankSpikes.of(root, spike_group)
     # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
-    states = {}
-    for name in state_names:
-        opened = RankState.of(root, f"{path}/state/{name}")
-        if opened is not None:
-            states[name] = opened
+    found: dict[str, dict[str, RankRows]] = {folder: {} for folder in recordings}
+    for folder, names in recordings.items():
+        for name in names:
+            opened = RankRows.of(root, f"{path}/{folder}/{name}")
+            if opened is not None:
+                found[folder][name] = opened
     return RankRecord(
         attempt,
         rank,
@@ -401,5 +432,6 @@ def _open_rank(root: zarr.Group, attempt: int, rank: int, state_names: Sequence[
         attributes.get("timing", {}),
         attributes.get("memory", {}),
         spikes,
-        states,
+        found["state"],
+        found["weights"],
     )

@@ -12,6 +12,7 @@ The rank's own thread moves `appended`; the writer thread moves the others. Both
 writer reads rows below `appended`, the owner fills rows from it on.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,9 +131,10 @@ class RowStream(ABC):
                     at = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
                         array[start:stop] = self.ring[name][at : at + stop - start]
-                    if self.ring[name].size:  # no file where a rank records no neuron
-                        place = (start // self.block_rows, *[0] * (array.ndim - 1))
-                        self.files.add(chunk_file(array, place))
+                    # no file where a rank records no column
+                    sizes = zip(array.shape[1:], array.chunks[1:], strict=True)
+                    for place in itertools.product(*(range(-(-n // one)) for n, one in sizes)):
+                        self.files.add(chunk_file(array, (start // self.block_rows, *place)))
             self._rows_written(first, commit.rows)
         write_attributes(
             self._group,

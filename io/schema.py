@@ -7,11 +7,10 @@ entry is reported when it is read. ``docs/store-format.md`` shows the registry t
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from distsnn.errors import DescriptionError, StoreError, nearest
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 1
@@ -29,98 +28,20 @@ _PLACEHOLDERS = {
     "variable": r"[^/]+",
     "path": r".+",
 }
-_KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "str": (str,),
-    "bool": (bool,),
-    "dict": (dict,),
-    "list": (list,),
-}
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One attribute of a group: its JSON kind, whether a reader can do without it, its meaning."""
-
-    name: str
-    kind: str
-    doc: str
-    required: bool = True
-
-    def check(self, value: object, *, path: str) -> None:
-        """Raise StoreError if `value` is not of this attribute's kind."""
-        allowed = _KINDS[self.kind]
-        # JSON's true is an instance of Python's int.
-        is_bool = isinstance(value, bool)
-        if not isinstance(value, allowed) or (is_bool and self.kind != "bool"):
-            raise StoreError(
-                f"attribute {self.name!r} is {type(value).__name__}, must be {self.kind}", path=path
-            )
-
-
-@dataclass(frozen=True)
-class GroupSpec:
-    """A kind of group: the pattern of its path, its meaning and its attributes."""
-
-    pattern: str
-    doc: str
-    attributes: tuple[Attribute, ...] = ()
-
-    def check(self, attributes: Mapping[str, Any], *, path: str, writing: bool) -> None:
-        """Validate attributes: all required ones, of the right kind and, on writing, no others.
-
-        A reader ignores attributes that it does not know, so that a later minor version may add
-        some.
-
-        Raises
-        ------
-        StoreError
-            If they do not fit.
-        """
-        known = {attribute.name: attribute for attribute in self.attributes}
-        for name in attributes:
-            if writing and name not in known:
-                hint = nearest(name, known)
-                suffix = f"; did you mean {hint!r}?" if hint else ""
-                raise StoreError(f"no attribute {name!r} in the schema{suffix}", path=path)
-        for attribute in self.attributes:
-            if attribute.name in attributes:
-                attribute.check(attributes[attribute.name], path=path)
-            elif attribute.required:
-                raise StoreError(f"attribute {attribute.name!r} is missing", path=path)
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """A kind of array: the pattern of its path, dtypes, dimensions, unit and meaning.
-
-    ``dims`` is empty where any shape is allowed; an empty ``unit`` means that the array's own
-    attribute ``units`` says it.
-    """
-
-    pattern: str
-    dtypes: tuple[str, ...]
-    dims: tuple[str, ...]
-    unit: str
-    doc: str
-    # What readers see where no chunk was written: a value that cannot be data.
-    fill: Mapping[str, float | int]
-
-    def check(self, dtype: object, ndim: int, *, path: str) -> None:
-        """Raise StoreError if an array of this dtype and rank does not belong at `path`."""
-        if str(dtype) not in self.dtypes:
-            raise StoreError(f"dtype {dtype}, must be {' or '.join(self.dtypes)}", path=path)
-        if self.dims and ndim != len(self.dims):
-            raise StoreError(f"{ndim} dimensions, must be {self.dims}", path=path)
-
-
 _NUMBERS = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64"),
 )
 _ZERO: Mapping[str, float | int] = {}
 _NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("nan")}
+
+_ROWS = (
+    Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
+    Attribute("committed_step", "int", "all rows stamped up to here are committed"),
+    Attribute("first_step", "int", "step of row 0"),
+    Attribute("every", "int", "steps between rows"),
+    Attribute("variables", "list", "names of the arrays"),
+)
 
 GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
@@ -145,6 +66,12 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "list",
                 "state recordings: {name, population, start, stop, variables, every}",
             ),
+            Attribute(
+                "recorded_weights",
+                "list",
+                "weight recordings: {name, projection, synapses (their number), variables, every}",
+                required=False,
+            ),
             Attribute("quanta", "dict", "fixed-point scales of the weights"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             Attribute("complete", "bool", "the run reached its end and every rank said so"),
@@ -157,8 +84,8 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "scripted",
                 "list",
-                "stimuli and sources that a script set while it ran: the description alone does "
-                "not repeat the run",
+                "stimuli, sources, populations (their states) and projections (weights, learning, "
+                "signals) that a script set while it ran: the description alone does not repeat it",
                 required=False,
             ),
         ),
@@ -189,8 +116,8 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "inputs",
                 "dict",
-                "what a script has set: values {stimulus: number or list}, spikes still to be "
-                "emitted {source: {step, neuron}}",
+                "what a script has set: values {stimulus: {field: number or list}}, spikes still "
+                "to come {source: {step, neuron, weight}}, names of all that it set",
                 required=False,
             ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
@@ -276,13 +203,14 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "attempt{attempt}/rank{rank}/state/{name}",
         "One state recording; row r holds the state at step first_step + r·every.",
-        (
-            Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
-            Attribute("committed_step", "int", "all rows stamped up to here are committed"),
-            Attribute("first_step", "int", "step of row 0"),
-            Attribute("every", "int", "steps between rows"),
-            Attribute("variables", "list", "names of the arrays"),
-        ),
+        _ROWS,
+    ),
+    GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
+    GroupSpec(
+        "attempt{attempt}/rank{rank}/weights/{name}",
+        "One weight recording; row r holds what spikes up to step first_step + r·every made of the "
+        "weights.",
+        _ROWS,
     ),
     GroupSpec(
         "attempt{attempt}/notices",
@@ -334,6 +262,38 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("time", "neuron"),
         "",
         "recorded variable, in absolute units (a variable cannot be called gid)",
+        _NAN,
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/source",
+        ("uint32",),
+        ("synapse",),
+        "1",
+        "source of each column: columns are in the order of sources",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/target",
+        ("uint32",),
+        ("synapse",),
+        "1",
+        "target of each column",
+        {"uint32": 2**32 - 1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/delay",
+        ("int32",),
+        ("synapse",),
+        "dt",
+        "delay of each column",
+        {"int32": -1},
+    ),
+    ArraySpec(
+        "attempt{attempt}/rank{rank}/weights/{name}/{variable}",
+        ("float32", "float64"),
+        ("time", "synapse"),
+        "",
+        "weight, signed, or a state of the synapses (which cannot be called source, target, delay)",
         _NAN,
     ),
     ArraySpec(

@@ -1,4 +1,7 @@
-"""State recordings: each rank's columns and rows, and one array joined over ranks and attempts."""
+"""Recordings of rows: each rank's columns and rows, and one array joined over ranks and attempts.
+
+These are of states; those of weights are joined by `distsnn.io.weight_reader`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +16,13 @@ from distsnn.io.metadata_checks import check_state
 from distsnn.io.nodes import location, open_array, open_group, read_attributes
 from distsnn.io.rank_spikes import CommittedArray
 
+# Where a rank's columns stand among those of all.
+Places = NDArray[np.intp]
+
 
 @dataclass(frozen=True)
-class RankState:
-    """One rank's part of a state recording.
+class RankRows:
+    """One rank's part of a recording of states or weights.
 
     Attributes
     ----------
@@ -42,7 +48,7 @@ class RankState:
 
     @classmethod
     def of(cls, root: zarr.Group, path: str) -> Self | None:
-        """Read the commit of a rank's state recording, or return None where there is none."""
+        """Read the commit of a rank's recording, or return None where there is none."""
         group = open_group(root, path)
         if group is None:
             return None
@@ -58,13 +64,13 @@ class RankState:
             tuple(attributes["variables"]),
         )
 
-    def gids(self) -> NDArray[np.uint32]:
-        """Return the neuron of each column."""
-        array = open_array(self.root, f"{self.path}/gid")
+    def column(self, name: str = "gid") -> NDArray[Any]:
+        """Return what an array says of each column."""
+        array = open_array(self.root, f"{self.path}/{name}")
         return CommittedArray(array, array.shape[0]).load(0, array.shape[0])
 
     def values(self, variable: str) -> CommittedArray:
-        """Return a variable, (time, neuron), lazily."""
+        """Return a variable, (time, column), lazily."""
         return CommittedArray(open_array(self.root, f"{self.path}/{variable}"), self.rows)
 
     def rows_until(self, step: int) -> int:
@@ -73,14 +79,14 @@ class RankState:
 
 
 @dataclass(frozen=True)
-class StateSegment:
+class RowSegment:
     """An attempt's part: its ranks' recordings and the steps (after, until] for which it counts.
 
     ``whole`` says whether every rank of the attempt has its recording; without that there are no
     valid rows.
     """
 
-    parts: tuple[RankState, ...]
+    parts: tuple[RankRows, ...]
     after: int
     until: int | None
     whole: bool
@@ -103,15 +109,15 @@ class StateSegment:
         return self.parts[0].first_step + np.arange(start, stop) * self.parts[0].every
 
 
-class StateArray:
-    """One variable of a state recording joined over ranks and attempts, read by slices.
+class RowArray:
+    """One variable of a recording joined over ranks and attempts, read by slices.
 
     It has what Dask needs of an array: shape, dtype, ndim and indexing by slices and integers.
 
     Attributes
     ----------
     shape : (int, int)
-        Rows and neurons, the neurons in the order of gids.
+        Rows and neurons in the order of gids, or synapses in that of (source, target).
     dtype : numpy.dtype
         Type of the elements.
     block_rows : int
@@ -124,13 +130,13 @@ class StateArray:
 
     def __init__(
         self,
-        sources: list[tuple[int, int, list[tuple[CommittedArray, NDArray[np.intp]]]]],
-        n_neurons: int,
+        sources: list[tuple[int, int, list[tuple[CommittedArray, Places]]]],
+        n_columns: int,
     ) -> None:
         # (first row of the segment in its arrays, number of rows, every rank's array and columns)
         self._sources = sources
         arrays = [array for _, _, ranks in sources for array, _ in ranks]
-        self.shape = (sum(count for _, count, _ in sources), n_neurons)
+        self.shape = (sum(count for _, count, _ in sources), n_columns)
         dtypes = {array.dtype for array in arrays}
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
         self.block_rows = max((array.chunk_rows for array in arrays), default=1)
@@ -151,7 +157,7 @@ class StateArray:
         return loaded
 
     def load(self, start: int, stop: int) -> NDArray[Any]:
-        """Return rows [start, stop) of all neurons."""
+        """Return rows [start, stop) of all columns."""
         out = np.empty((stop - start, self.shape[1]), self.dtype)
         at = 0
         for first, count, ranks in self._sources:
@@ -163,6 +169,52 @@ class StateArray:
                     )
             at += count
         return out
+
+
+def check_rhythm(segment: RowSegment, name: str, *, path: str) -> None:
+    """Check that all ranks recorded at the same steps (StoreError if not)."""
+    if len({(part.first_step, part.every) for part in segment.parts}) > 1:
+        raise StoreError(f"damaged: ranks recorded {name!r} at different steps", path=path)
+
+
+def joined(
+    used: Sequence[RowSegment], columns: Sequence[Sequence[Places]], variable: str, n_columns: int
+) -> RowArray:
+    """Return a variable of segments that have rows.
+
+    Parameters
+    ----------
+    used : sequence of RowSegment
+        The segments.
+    columns : sequence of sequence of ndarray
+        For each segment, where its parts' columns stand among all.
+    variable : str
+        The variable.
+    n_columns : int
+        Number of columns.
+    """
+    sources = []
+    for segment, places in zip(used, columns, strict=True):
+        start, stop = segment.row_range()
+        ranks = []
+        for part, place in zip(segment.parts, places, strict=True):
+            if not len(place):
+                continue
+            values = part.values(variable)
+            if values.shape[1:] != place.shape:
+                raise StoreError(
+                    f"damaged: {values.shape[1]} columns, of which {len(place)} are known",
+                    path=location(values.array),
+                )
+            ranks.append((values, place))
+        sources.append((start, stop - start, ranks))
+    return RowArray(sources, n_columns)
+
+
+def steps_of(used: Sequence[RowSegment]) -> NDArray[np.int64]:
+    """Return the stamps of all rows of some segments."""
+    steps = [segment.steps() for segment in used]
+    return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -179,7 +231,7 @@ class StateRecording:
         Their indices within the population.
     steps : ndarray of int64, shape (n_rows,)
         Stamps of the rows.
-    variables : dict of str to StateArray
+    variables : dict of str to RowArray
         The values, in absolute units.
     """
 
@@ -188,11 +240,11 @@ class StateRecording:
     gids: NDArray[np.uint32]
     neurons: NDArray[np.int64]
     steps: NDArray[np.int64]
-    variables: dict[str, StateArray]
+    variables: dict[str, RowArray]
 
     @classmethod
     def of(
-        cls, metadata: dict[str, Any], name: str, segments: Sequence[StateSegment], *, path: str
+        cls, metadata: dict[str, Any], name: str, segments: Sequence[RowSegment], *, path: str
     ) -> Self:
         """Join the segments of a recording that the metadata lists."""
         views = {str(view["name"]): view for view in metadata["recorded_states"]}
@@ -204,12 +256,10 @@ class StateRecording:
         gids = (neurons + first_gid[view["population"]]).astype(np.uint32)
         used = [segment for segment in segments if len(segment.steps())]
         columns = [
-            [np.searchsorted(gids, part.gids()) for part in segment.parts] for segment in used
+            [np.searchsorted(gids, part.column()) for part in segment.parts] for segment in used
         ]
         for segment, places in zip(used, columns, strict=True):
-            rhythms = {(part.first_step, part.every) for part in segment.parts}
-            if len(rhythms) > 1:
-                raise StoreError(f"damaged: ranks recorded {name!r} at different steps", path=path)
+            check_rhythm(segment, name, path=path)
             found = np.sort(np.concatenate(places))
             if not np.array_equal(found, np.arange(len(gids))):
                 raise StoreError(
@@ -217,24 +267,13 @@ class StateRecording:
                     f"({segment.parts[0].path})",
                     path=path,
                 )
-        variables = {}
-        for variable in view["variables"]:
-            sources = []
-            for segment, places in zip(used, columns, strict=True):
-                start, stop = segment.row_range()
-                ranks = [
-                    (part.values(variable), place)
-                    for part, place in zip(segment.parts, places, strict=True)
-                    if len(place)
-                ]
-                sources.append((start, stop - start, ranks))
-            variables[str(variable)] = StateArray(sources, len(gids))
-        steps = [segment.steps() for segment in used]
+        names = map(str, view["variables"])
+        variables = {one: joined(used, columns, one, len(gids)) for one in names}
         return cls(
             name=name,
             population=view["population"],
             gids=gids,
             neurons=neurons,
-            steps=np.concatenate(steps) if steps else np.empty(0, np.int64),
+            steps=steps_of(used),
             variables=variables,
         )

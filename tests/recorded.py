@@ -8,7 +8,7 @@ from distsnn.io.reader import StoreReader
 
 
 def recorded(path: Path) -> dict[str, np.ndarray]:
-    """Return a run's spikes, and its states with their steps and gids, as arrays by name."""
+    """Return a run's spikes, states and weights, with their steps and gids, as arrays by name."""
     reader = StoreReader(path)
     step, gid = reader.spikes()
     found = {"spikes step": step, "spikes gid": gid}
@@ -17,6 +17,16 @@ def recorded(path: Path) -> dict[str, np.ndarray]:
         found[f"{name} steps"], found[f"{name} gids"] = recording.steps, recording.gids
         for variable, array in recording.variables.items():
             found[f"{name} {variable}"] = array.load(0, array.shape[0])
+    for name in reader.weight_names:
+        weights = reader.weights(name)
+        found |= {
+            f"weights of {name} steps": weights.steps,
+            f"weights of {name} sources": weights.sources,
+            f"weights of {name} targets": weights.targets,
+            f"weights of {name} delays": weights.delays,
+        }
+        for variable, array in weights.variables.items():
+            found[f"weights of {name} {variable}"] = array.load(0, array.shape[0])
     return found
 
 

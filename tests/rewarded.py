@@ -1,8 +1,9 @@
 """The description of the modulated rule whose kernel is `rewarded_kernel`."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network import ModulatedSynapse, Value, parameter
+from distsnn.network import ModulatedSynapse, State, Value, parameter
 from distsnn.network.registry import synapse_model
 
 
@@ -12,6 +13,7 @@ class Rewarded(ModulatedSynapse):
 
     name: ClassVar[str] = "rewarded"
     kernel: ClassVar[str] = "rewarded_kernel"
+    states: ClassVar[Mapping[str, State]] = {"c": State("weight", "eligibility")}
 
     tau: Value = parameter(default=20.0, unit="ms", doc="decay of traces of spikes", above=0.0)
     tau_c: Value = parameter(default=100.0, unit="ms", doc="decay of eligibility", above=0.0)

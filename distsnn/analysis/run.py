@@ -15,9 +15,11 @@ from distsnn.analysis import correlation, isi, rates, spectrum
 from distsnn.analysis.selection import Selection, recorded_neurons
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
+from distsnn.io.state_reader import StateRecording
+from distsnn.io.weight_reader import WeightRecording
 from distsnn.units import counted
 
-# Bytes of a state variable that are loaded together.
+# Bytes of a recorded variable that are loaded together.
 _STATE_BLOCK = 2**23
 
 
@@ -240,30 +242,77 @@ class Run:
             If there is no such recording.
         """
         recording = self.reader.state(name)
-        variables = {}
-        for variable, array in recording.variables.items():
-            row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
-            blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
-            data = da.from_array(  # type: ignore[no-untyped-call]
-                array,
-                chunks=(max(1, blocks * array.block_rows), -1),
-                name=f"{variable}-{tokenize(str(self.reader.path), name, array.shape)}",
-                asarray=False,
-                fancy=False,
-                meta=np.empty((0, 0), array.dtype),
-            )
-            attributes = {"units": array.units, "long_name": array.long_name}
-            variables[variable] = (("time", "neuron"), data, attributes)
         return xr.Dataset(
-            variables,
+            self._lazy(recording, "neuron"),
             coords={
-                "time": ("time", recording.steps * self.dt, {"units": "ms"}),
-                "step": ("time", recording.steps),
+                **self._times(recording),
                 "neuron": recording.neurons,
                 "gid": ("neuron", recording.gids),
             },
             attrs={"population": recording.population, "recording": name},
         )
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the weight recordings."""
+        return self.reader.weight_names
+
+    def weights(self, name: str) -> xr.Dataset:
+        """Return a weight recording, not loaded but for which synapses it has.
+
+        Parameters
+        ----------
+        name : str
+            The recording, such as ``"E->E"``; see `weight_names`.
+
+        Returns
+        -------
+        xarray.Dataset on Dask, dims (time, synapse)
+            The recorded variables, `weight` with its sign. Synapses are in the order of (source,
+            target); several of a pair are in the order in which they were drawn or given.
+            Coordinates: time (ms), step, source and target (gids) and delay (ms).
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        """
+        recording = self.reader.weights(name)
+        return xr.Dataset(
+            self._lazy(recording, "synapse"),
+            coords={
+                **self._times(recording),
+                "source": ("synapse", recording.sources),
+                "target": ("synapse", recording.targets),
+                "delay": ("synapse", recording.delays * self.dt, {"units": "ms"}),
+            },
+            attrs={"projection": recording.projection, "recording": name},
+        )
+
+    def _lazy(self, recording: StateRecording | WeightRecording, of: str) -> dict[str, Any]:
+        """Return the variables of a recording as Dask arrays with their dimensions."""
+        variables = {}
+        for variable, array in recording.variables.items():
+            row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
+            blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
+            token = tokenize(str(self.reader.path), of, recording.name, array.shape)
+            data = da.from_array(  # type: ignore[no-untyped-call]
+                array,
+                chunks=(max(1, blocks * array.block_rows), -1),
+                name=f"{variable}-{token}",
+                asarray=False,
+                fancy=False,
+                meta=np.empty((0, 0), array.dtype),
+            )
+            attributes = {"units": array.units, "long_name": array.long_name}
+            variables[variable] = (("time", of), data, attributes)
+        return variables
+
+    def _times(self, recording: StateRecording | WeightRecording) -> dict[str, Any]:
+        return {
+            "time": ("time", recording.steps * self.dt, {"units": "ms"}),
+            "step": ("time", recording.steps),
+        }
 
     def rates(
         self,

@@ -109,12 +109,12 @@ def _run(path: Path) -> Model:
 
 
 def check_unscripted(reader: StoreReader) -> None:
-    """Raise DescriptionError if a script set a run's inputs, which the command cannot repeat."""
+    """Raise DescriptionError if a script took part in a run, which the command cannot repeat."""
     names = reader.metadata.get("scripted", [])
     if names:
         raise DescriptionError(
-            f"a script set inputs while it ran ({', '.join(map(str, names))}), and the store does "
-            "not hold what it set when",
+            "a script set inputs, states or weights while it ran "
+            f"({', '.join(map(str, names))}), and the store does not hold what it set when",
             where=str(reader.path),
             allowed="to start the script",
         )

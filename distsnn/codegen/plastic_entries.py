@@ -8,9 +8,10 @@ row, and over the spikes in a target's history that a synapse has not taken yet.
 - `release`, an entry: those in the queue spike that have gone along their axons by a loop;
 - `archive`, an entry: a list's spikes enter the histories of targets;
 - `modulate`, an entry: the modulator changes, where spikes of its neurons are due;
-- `carry`, a kernel: weights and states as they will have become by a step without events;
+- `carry`, a kernel: weights and states as they will have become by a step without events, where
+  they change or fade meanwhile;
 - `sources_spike`, a kernel: traces of sources follow some spikes;
-- `sweep`, a kernel: the queue is released, and all rows take the spikes of their targets.
+- `sweep`, a kernel: the queue is released, and some rows take the spikes of their targets.
 """
 
 from collections.abc import Iterable
@@ -77,7 +78,7 @@ class _Writer:
             *self._sources_spike(),
             *self._archive(),
             *(self._modulate() if hasattr(self.rule, "modulator_spike") else []),
-            *(self._carry() if self.evolves else []),
+            *(self._carry() if self.since else []),
         ]
         return "\n".join([*lines, ""])
 
@@ -262,12 +263,17 @@ class _Writer:
         m = [self._faded("m", "m", "since - m_step")] if self.modulated else []
         return [*self._result("between", [f"{until} - since"], m), f"since = {until}"]
 
+    def _fadings(self, until: str) -> list[str]:
+        """Return the lines that let states fade up to a step, where they do so by themselves."""
+        return [
+            f"s_{name} = {self._faded(name, f's_{name}', f'{until} - since')}"
+            for name in (() if self.evolves else self.rule.STATES)
+            if name in self.rule.DECAYS
+        ]
+
     def _event(self, function: str, source: str) -> list[str]:
         """Return the lines of one event at a synapse, at the step `event`."""
-        rule, lines = self.rule, self._evolution("event")
-        for name in () if self.evolves else rule.STATES:
-            if name in rule.DECAYS:
-                lines.append(f"s_{name} = {self._faded(name, f's_{name}', 'event - since')}")
+        rule, lines = self.rule, [*self._evolution("event"), *self._fadings("event")]
         traces = [f"{source}{name}" for name in rule.SOURCE]
         traces += [f"y_{name}" for name in rule.TARGET]
         m = [self._faded("m", "m", "event - m_step")] if self.modulated else []
@@ -380,25 +386,30 @@ class _Writer:
         ]
 
     def _carry(self) -> list[str]:
-        """Return the kernel that lets synapses evolve up to a step."""
+        """Return the kernel that lets synapses evolve up to a step.
+
+        `synapses` are the numbers of those whose values are given; empty: these are of all.
+        """
         arrays = "".join(f", all_{name}" for name in self.rule.STATES)
         lines = [
             "@kernel",
-            f"def carry(table, scalars, now, since_steps, weights{arrays}):",
+            f"def carry(table, scalars, now, synapses, since_steps, weights{arrays}):",
             *self._arrays(),
         ]
-        if self.modulated:
+        if self.modulated and self.evolves:
             lines += [
                 *_MODULATOR,
                 "    m_step, m = np.int64(changes[n_changes - 1]), values[n_changes - 1]",
             ]
         for name, at in self.where.per_synapse.items():
-            lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
+            lines.append(f"    each_{name} = array(table[{at}], MANY, real)")
         body = [
+            "n = synapses[i] if synapses.size > 0 else i",
             "w, since = weights[i], np.int64(since_steps[i])",
             *(f"s_{name} = all_{name}[i]" for name in self.rule.STATES),
-            *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
+            *(f"c_{name} = each_{name}[n]" for name in self.where.per_synapse),
             *self._evolution("now"),
+            *self._fadings("now"),
             "weights[i], since_steps[i] = w, since",
             *(f"all_{name}[i] = s_{name}" for name in self.rule.STATES),
         ]
@@ -444,10 +455,10 @@ def deliver(table, scalars, first, last, step):
     return DONE
 
 @kernel
-def sweep(table, scalars, n_rows, now):
+def sweep(table, scalars, rows, now):
     let_go(table, scalars, now)
-    until = array(table[UNTIL], n_rows, np.int32)
-    for row in range(n_rows):
+    until = array(table[UNTIL], MANY, np.int32)
+    for row in rows:
         if until[row] < now:
             advance(table, scalars, row, now, False, 0)
 """.strip().splitlines()

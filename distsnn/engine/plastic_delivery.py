@@ -30,6 +30,11 @@ from distsnn.network import EquationSynapse
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.quanta import Quanta
 
+Ints = npt.NDArray[np.int64]
+Values = npt.NDArray[Any]
+
+_ALL: Ints = np.empty(0, np.int64)
+
 # A history for which rows must be swept more often than this is too short.
 _SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
@@ -102,6 +107,10 @@ class PlasticDelivery:
         The rule's kernel module.
     sign : int
         Sign of the weights, which are kept as magnitudes.
+    per_synapse_bytes : int
+        Memory of constants that differ from synapse to synapse.
+    bounds : ndarray of float64, shape (1,) or (n_synapses,)
+        The largest weight of all synapses, or of each.
     modulation : Modulation or None
         What modulates the synapses, if anything does.
     """
@@ -126,7 +135,8 @@ class PlasticDelivery:
         self.sign = model.sign
         kernel = kernel_name(model)
         self.rule = rule_kernel(kernel)
-        constants = self.rule.constants(synapse_parameters(layout, rows, seed), network.dt)
+        parameters = synapse_parameters(layout, rows, seed)
+        constants = self.rule.constants(parameters, network.dt)
         self._variant = PlasticVariant(
             kernel,
             model.precision,
@@ -151,6 +161,11 @@ class PlasticDelivery:
             name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
+        given = {
+            name: np.ascontiguousarray(constants[name], model.precision)
+            for name in where.per_synapse
+        }
+        self.per_synapse_bytes = sum(one.nbytes for one in given.values())
         arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
@@ -166,10 +181,7 @@ class PlasticDelivery:
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
-            *(
-                (at, np.ascontiguousarray(constants[name], model.precision))
-                for name, at in where.per_synapse.items()
-            ),
+            *((at, given[name]) for name, at in where.per_synapse.items()),
         )
         for at, array in arrays:
             call.point(at, array)
@@ -182,6 +194,7 @@ class PlasticDelivery:
         for name, at in where.scalars.items():
             self._scalars[at] = float(constants[name])
         self._set_weights(model, quanta)
+        self.bounds = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
         self._set_targets()
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
@@ -198,7 +211,7 @@ class PlasticDelivery:
         name = self.projection.post.population
         receptors = self.layout.network.population(name).model.receptors
         quantum = quanta.quantum(name, receptors[self.rows.row_set.plan.plane])
-        self.most = abs(model.w_max) if np.isfinite(model.w_max) else 2.0**40 * quantum
+        self.most = model.largest if np.isfinite(model.largest) else 2.0**40 * quantum
         self._scalars[plastic.SCALE] = model.sign / quantum
         self._scalars[plastic.LIMIT] = self.most
 
@@ -245,11 +258,14 @@ class PlasticDelivery:
 
     def sweep(self, now: int) -> None:
         """Let all rows take their events up to a step before which all spikes are known."""
-        self._entries.sweep(self._table, self._scalars, self.until.size, now)
+        self._take_events(np.arange(self.until.size), now)
         self._swept = now
         self._table[plastic.SETTLED] = now - self._reach
         if self.modulation is not None:
             self.modulation.forget(now)
+
+    def _take_events(self, rows: Ints, now: int) -> None:
+        self._entries.sweep(self._table, self._scalars, rows, now)
 
     def modulate(self, value: float, now: int) -> None:
         """Set the modulator, for all that comes after a step before which all spikes are known."""
@@ -261,10 +277,40 @@ class PlasticDelivery:
     def read_weights(self, now: int) -> npt.NDArray[Any]:
         """Return a copy of the weights (magnitudes) as they are at a step."""
         self.sweep(now)
-        weights = self.rows.weights.copy()
-        states = [one.copy() for one in self.synapse_states.values()]
-        self._carry(now, self.since.copy(), weights, states)
-        return weights
+        if not evolves(self.rule):
+            return self.rows.weights.copy()
+        return self._as_at(now)["weight"]
+
+    def read(self, now: int, rows: Ints | None, synapses: Ints | None) -> dict[str, Values]:
+        """Return copies of weights (magnitudes) and states as they are at a step.
+
+        Parameters
+        ----------
+        now : int
+            Step before which all spikes are known.
+        rows, synapses : ndarray of int64, or None
+            The synapses, and the rows that have them; None: all.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``weight`` and the states by name.
+        """
+        if rows is None:
+            self.sweep(now)
+        else:
+            self._take_events(rows, now)
+        return self._as_at(now, synapses)
+
+    def _as_at(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:
+        part: Any = slice(None) if synapses is None else synapses
+        # a copy in either case: of a slice, and of what an array of numbers picks
+        weights, *states = (
+            np.array(one[part]) for one in (self.rows.weights, *self.synapse_states.values())
+        )
+        if keeps_last_event(self.rule):
+            self._carry(now, np.array(self.since[part]), weights, states, synapses)
+        return {"weight": weights} | dict(zip(self.rule.STATES, states, strict=True))
 
     def set_weights(self, values: npt.NDArray[Any] | float, now: int) -> None:
         """Set the weights (magnitudes) at a step."""
@@ -282,17 +328,30 @@ class PlasticDelivery:
         now : int
             Step before which all spikes are known.
         """
+        sums = np.zeros(self.layout.n_local)
+        self.add_weights(sums, now)
+        self.scale(np.divide(totals, sums, out=np.ones_like(sums), where=sums > 0.0), now)
+
+    def add_weights(self, sums: npt.NDArray[np.float64], now: int) -> None:
+        """Add the weights (magnitudes) at a step to sums by local neuron."""
+        self.sweep(now)
+        self._carry_all(now)
+        scaling.add_weights(self.rows.row_set.words, self.rows.weights, self._target_mask, sums)
+
+    def scale(self, factors: npt.NDArray[np.float64], now: int) -> None:
+        """Multiply the weights onto each local neuron by its factor, at a step."""
         self.sweep(now)
         self._carry_all(now)
         words, weights = self.rows.row_set.words, self.rows.weights
-        mask = (1 << self.rows.row_set.plan.target_bits) - 1
-        sums = np.zeros(self.layout.n_local)
-        scaling.add_weights(words, weights, mask, sums)
-        factors = np.divide(totals, sums, out=np.ones_like(sums), where=sums > 0.0)
-        scaling.scale_weights(words, weights, mask, factors, self.most)
+        scaling.scale_weights(words, weights, self._target_mask, factors, self.bounds)
+
+    @property
+    def _target_mask(self) -> int:
+        return (1 << self.rows.row_set.plan.target_bits) - 1
 
     def _carry_all(self, now: int) -> None:
-        self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))
+        if evolves(self.rule):  # fading has no end to be noted
+            self._carry(now, self.since, self.rows.weights, list(self.synapse_states.values()))
 
     def _carry(
         self,
@@ -300,10 +359,12 @@ class PlasticDelivery:
         since: npt.NDArray[np.int32],
         weights: npt.NDArray[Any],
         states: list[npt.NDArray[Any]],
+        synapses: Ints | None = None,
     ) -> None:
-        """Let synapses evolve up to a step without events, where they do."""
-        if evolves(self.rule) and self.learns:
-            self._entries.carry(self._table, self._scalars, now, since, weights, *states)
+        """Let synapses evolve up to a step without events; states fade without learning too."""
+        if self.learns or not evolves(self.rule):
+            which = _ALL if synapses is None else synapses
+            self._entries.carry(self._table, self._scalars, now, which, since, weights, *states)
 
     @property
     def learns(self) -> bool:
@@ -414,25 +475,3 @@ class Archive:
     def grow(self) -> None:
         """Make room in the histories."""
         self.owner.make_room()
-
-
-def plastic_ring(layout: Layout, plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
-    """Return the ring of plastic input, like that of all input but for its length."""
-    ahead = max((one.largest for one in plastic_rows), default=0)
-    planes, _, slots = ring.rows.shape
-    used = planes if plastic_rows else 0
-    return InputRing(np.zeros((used, 1 << ahead.bit_length(), slots), ring.rows.dtype))
-
-
-def merge_calls(rows: list[PlasticRows], own: InputRing, ring: InputRing) -> list[Call]:
-    """Return the calls that add the plastic input due in a loop to all other input."""
-    calls = []
-    for plane in sorted({one.row_set.plan.plane for one in rows if one.synapses}):
-        entry = plastic.merge32 if ring.bits == 32 else plastic.merge64
-        call = Call(entry, np.zeros(plastic.MERGE_TABLE_SIZE, np.int64), 0, 0)
-        own.point(call, plane)
-        own.describe(call)
-        ring.point(call, plane, ring=plastic.INPUT)
-        call.table[plastic.INPUT_MASK] = ring.rows.shape[1] - 1
-        calls.append(call)
-    return calls

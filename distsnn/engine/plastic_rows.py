@@ -68,12 +68,12 @@ class PlasticRows:
         row = int(np.searchsorted(self.row_set.rows, synapse, side="right")) - 1
         return int(self.row_set.sources[row])
 
-    def targets(self, part: slice = slice(None)) -> Ints:
+    def targets(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the local targets of some synapses."""
         mask = (1 << self.row_set.plan.target_bits) - 1
         return self.row_set.words[part].astype(np.int64) & mask
 
-    def delays(self, part: slice = slice(None)) -> Ints:
+    def delays(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the delays of some synapses, steps."""
         return self.row_set.words[part].astype(np.int64) >> self.row_set.plan.target_bits
 
@@ -134,8 +134,8 @@ def build(
     if rows.synapses:
         plastic.check_synapses(None, rows.smallest, dt, where=f"projection {one.name!r}")
     most = _UNBOUNDED
-    if math.isfinite(plastic.w_max):
-        most = math.ceil(abs(plastic.w_max) / quanta.quantum(*key))
+    if math.isfinite(plastic.largest):
+        most = math.ceil(plastic.largest / quanta.quantum(*key))
     for part in _parts(rows.synapses):
         load[plane] += most * np.bincount(rows.targets(part), minlength=layout.n_local)
     return rows
@@ -144,7 +144,7 @@ def build(
 def _unit(one: Projection, exponent: int) -> int:
     """Return k of the unit 2^k in which weights are drawn, for a quantum of 2^exponent."""
     assert one.plasticity is not None
-    largest = abs(one.plasticity.w_max)
+    largest = one.plasticity.largest
     if math.isinf(largest):
         if one.weight is None:  # what is in a file has at most 21 bits in quanta
             return exponent + 21 - _UNIT_BITS
@@ -159,9 +159,13 @@ def _parts(synapses: int) -> Iterator[slice]:
 
 def _check_given(layout: Layout, one: Projection, unit: float, prepared: Ints) -> None:
     """Raise DescriptionError for the first weight (in units) that is not within its bounds."""
-    assert one.plasticity is not None
-    weights, most = prepared[:, 2], one.plasticity.w_max / unit
-    bad = (weights * np.sign(most) < 0.0) | (np.abs(weights) > np.ceil(abs(most)))
+    model = one.plasticity
+    assert model is not None
+    # given bounds were compared with given weights one by one when these were described
+    given = isinstance(model.w_max, np.ndarray)
+    most = model.largest if given else max(abs(model.allowed.low), abs(model.allowed.high))
+    weights = prepared[:, 2]
+    bad = (weights * model.sign < 0) | (np.abs(weights) > np.ceil(most / unit))
     if bad.any():
         first = prepared[np.argmax(bad)]
         raise DescriptionError(
@@ -169,7 +173,7 @@ def _check_given(layout: Layout, one: Projection, unit: float, prepared: Ints) -
             where=f"projection {one.name!r}, weight of the synapse from gid {first[0]} to gid "
             f"{layout.gids(first[1:2])[0]}",
             value=float(first[2]) * unit,
-            allowed=str(one.plasticity.allowed),
+            allowed=str(model.allowed),
         )
 
 

@@ -14,8 +14,8 @@ from distsnn.kernels import stimuli as kernels
 from distsnn.network import Network, RecordState
 
 # Loops that may run before samples are drained, and the memory that their buffers may take.
-_MOST_STEPS = 1024
-_MOST_BYTES = 64 * 2**20
+MOST_STEPS = 1024
+MOST_BYTES = 64 * 2**20
 
 
 @dataclass(eq=False)
@@ -75,8 +75,8 @@ def most_steps(network: Network) -> int:
         for one in network.recordings
         if isinstance(one, RecordState)
     ]
-    rows = [max(1, _MOST_BYTES // (8 * width)) * every for width, every in views]
-    return min([_MOST_STEPS, *rows])
+    rows = [max(1, MOST_BYTES // (8 * width)) * every for width, every in views]
+    return min([MOST_STEPS, *rows])
 
 
 def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:

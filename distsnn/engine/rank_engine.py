@@ -1,6 +1,6 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,15 +9,11 @@ import numpy.typing as npt
 from distsnn.engine import spike_sources
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
+from distsnn.engine.homeostasis import Scaling
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
-from distsnn.engine.plastic_delivery import (
-    Archive,
-    PlasticDelivery,
-    SpikeLists,
-    merge_calls,
-    plastic_ring,
-)
+from distsnn.engine.plastic_delivery import Archive, PlasticDelivery, SpikeLists
+from distsnn.engine.plastic_ring import merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import SettledTraces
 from distsnn.engine.populations import (
     InputRing,
@@ -26,10 +22,12 @@ from distsnn.engine.populations import (
     spikes_per_step,
     update_call,
 )
-from distsnn.engine.probes import Probe, most_steps, probes
+from distsnn.engine.probes import Probe, most_steps
+from distsnn.engine.probes import probes as state_probes
 from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import CURRENTS, Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
+from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring
 from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
@@ -117,6 +115,10 @@ class RankEngine:
         Populations by name.
     probes : list of Probe
         State recordings.
+    weight_probes : list of WeightProbe
+        Weight recordings.
+    scalings : list of Scaling
+        What scales weights in between, once connected.
     most_spikes : int
         Most spikes of this rank in one step.
     settled : list of SettledStates or SettledTraces
@@ -148,7 +150,9 @@ class RankEngine:
         self._spike_step = np.empty(size, np.int32)
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
-        self.probes: list[Probe] = probes(layout, self.neurons)
+        self.probes: list[Probe] = state_probes(layout, self.neurons)
+        self.weight_probes: list[WeightProbe] = []
+        self.scalings: list[Scaling] = []
         self.settled: list[SettledStates | SettledTraces] = [*settled(layout, seed)]
 
     def _make_ring(self) -> InputRing:
@@ -206,6 +210,11 @@ class RankEngine:
             for one in rows
         ]
         self.settled += [SettledTraces(one) for one in self.plastic]
+        of = {one.projection.name: one for one in self.plastic}
+        self.scalings = [
+            Scaling(layout, one, [of[name] for name in one.projections])
+            for one in layout.network.homeostasis
+        ]
         # targets' spikes are noted before sources' spikes look for them
         self._static: list[Delivery | ProceduralDelivery | Archive] = [
             *(one.archive for one in self.plastic),
@@ -239,13 +248,23 @@ class RankEngine:
 
     @property
     def most_steps(self) -> int:
-        """Most loops of one `run`: what the buffers of state recordings hold."""
-        return most_steps(self.layout.network)
+        """Most loops of one `run`: what the buffers of recordings hold."""
+        of_weights = (one.most_steps for one in self.weight_probes)
+        return min([most_steps(self.layout.network), *of_weights])
 
     @property
     def step(self) -> int:
         """Loops done."""
         return int(self._state[loop.K])
+
+    def samplers(self) -> dict[str, list[Probe] | list[WeightProbe]]:
+        """Return what records states and weights, by the folders of a store."""
+        return {"state": self.probes, "weights": self.weight_probes}
+
+    def record_weights(self, choices: Iterable[Choice]) -> None:
+        """Record weights from now on, once connected."""
+        of = {one.projection.name: one for one in self.plastic}
+        self.weight_probes = [WeightProbe(of[one.recording.projection], one) for one in choices]
 
     def run(self, steps: int, spikes: TakeSpikes) -> None:
         """Run some loops.
@@ -264,10 +283,25 @@ class RankEngine:
         ValueError
             If the probes' buffers do not hold that many loops.
         """
+        end = self.step + steps
+        probes: list[Probe | WeightProbe] = [*self.probes, *self.weight_probes]
+        for probe in probes:
+            probe.check_room(self.step, end)
+        while True:
+            began = self.step
+            # weights are known where all ranks' spikes are delivered: at an epoch's end
+            between: list[Scaling | WeightProbe] = [*self.scalings, *self.weight_probes]
+            pauses = ((began // one.every + 1) * one.every for one in between)
+            self._state[loop.STOP] = min([end, *pauses])
+            self._run_to_stop(spikes)
+            for one in between if self.step > began else ():
+                if self.step % one.every == 0:
+                    one.act(self.step)
+            if self.step == end:
+                return
+
+    def _run_to_stop(self, spikes: TakeSpikes) -> None:
         state = self._state
-        for one in self.probes:
-            one.check_room(self.step, self.step + steps)
-        state[loop.STOP] = state[loop.K] + steps
         while True:
             status = self._loop(self._tables, self._exchange_call)
             n = int(state[loop.N_SPIKES])
@@ -275,6 +309,8 @@ class RankEngine:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]
                 self._history.append(step, gid)
                 self._settle(int(step[-1]) - self._reach)
+                for one in self.scalings:
+                    one.spikes(step, gid)
                 spikes(step, gid)
                 state[loop.N_SPIKES] = 0
             if status == loop.DONE:

@@ -77,6 +77,8 @@ def take(engine: RankEngine, reach: int) -> Snapshot:
     spikes = engine.in_flight(reach)
     for one in engine.settled:
         states |= one.saved() if one.neurons.size else {}
+    for scaling in engine.scalings:
+        states |= scaling.saved()
     of_plastic, items = plastic_snapshot.take(engine, reach)
     states |= of_plastic
     digests = block_digests(layout, states, items, spikes)
@@ -112,6 +114,8 @@ def put(
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             values[real] = states[name, variable]
+    for scaling in engine.scalings:
+        scaling.put(states)
     plastic_snapshot.put_targets(engine, states, step)
     engine.resume(step, flying, sources)
     plastic_snapshot.put_rows(engine, items, step, flying)

@@ -20,7 +20,6 @@ from distsnn.network import (
     PoissonInput,
     SpikeInput,
     StepCurrent,
-    Stimulus,
     View,
 )
 from distsnn.network.checks import steps_array
@@ -113,31 +112,46 @@ class Stimuli:
         seed: int,
     ) -> None:
         self.calls = list(_clearing(neurons))
-        self._named: dict[str, tuple[int, PoissonCalls | ConstantCalls]] = {}
+        self._named: dict[str, tuple[int, PoissonCalls | CurrentCalls | NoiseCalls]] = {}
+        self._given: dict[str, SpikeCalls] = {}
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
-            calls: PoissonCalls | ConstantCalls | None = None
+            calls: PoissonCalls | CurrentCalls | NoiseCalls
+            if isinstance(one, SpikeInput):
+                given = SpikeCalls(layout, quanta, ring, target, one)
+                if one.name is not None:
+                    self._given[one.name] = given
+                self.calls += given.calls
+                continue
             if isinstance(one, PoissonInput):
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
-            elif isinstance(one, ConstantCurrent):
-                calls = ConstantCalls(layout, target, one)
-            if calls is not None and one.name is not None:
-                self._named[one.name] = len(self.calls), calls
-            if calls is not None:
-                self.calls += calls.calls
-            elif isinstance(one, SpikeInput):
-                self.calls += _given(layout, quanta, ring, target, one)
+            elif isinstance(one, NoiseCurrent):
+                calls = NoiseCalls(layout, target, one, number, seed)
             else:
-                self.calls += _currents(layout, target, one, number, seed)
+                assert isinstance(one, ConstantCurrent | StepCurrent)
+                calls = CurrentCalls(layout, target, one)
+            if one.name is not None:
+                self._named[one.name] = len(self.calls), calls
+            self.calls += calls.calls
         self.table = call_table(self.calls)
 
-    def set(self, name: str, value: float | Floats) -> None:
-        """Set a named stimulus' rate or amplitude, of all its neurons or of each, from now on."""
+    def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
+        """Set fields of a named stimulus, of all its neurons or of each, from now on."""
         first, one = self._named[name]
-        one.set(value)
+        one.set(**values)
         for row, call in enumerate(one.calls, start=first):
             self.table[row, loop.FUNCTION] = call.entry.address
             self.table[row, loop.FROM], self.table[row, loop.TO] = call.start, call.stop
+
+    def emit(
+        self,
+        name: str,
+        step: npt.NDArray[np.int64],
+        neurons: npt.NDArray[np.int64],
+        weights: Floats,
+    ) -> None:
+        """Add spikes, stamped later than now and sorted by step, to those of a `SpikeInput`."""
+        self._given[name].emit(step, neurons, weights)
 
 
 def _clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
@@ -187,8 +201,43 @@ def _spread(index: npt.NDArray[np.int64], value: float | Floats, outside: float)
     return np.where(index >= 0, each, outside)
 
 
-class ConstantCalls:
-    """The call of a constant current on this rank, whose amplitude may be set between two runs.
+class CurrentCalls:
+    """The calls of a given current on this rank, whose amplitude may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One for each piece of its course; of an amplitude that is set, the first alone is left. None
+        where no target neuron is on this rank.
+    """
+
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: ConstantCurrent | StepCurrent
+    ) -> None:
+        self._index, dt = _in_view(neurons, one.target), layout.network.dt
+        course: float | Floats | Piecewise
+        if isinstance(one, ConstantCurrent):
+            course, self._window = one.amplitude, _window(one.start, one.stop, dt)
+        else:
+            course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
+        self.calls: list[Call] = []
+        if (self._index >= 0).any():
+            entry = kernels.add_current(neurons.population.precision)
+            for start, stop, amplitude in _pieces(course, *self._window, dt):
+                each = _spread(self._index, amplitude, 0.0)
+                self.calls.append(_current_call(neurons, entry, each, start, stop))
+
+    def set(self, amplitude: float | Floats) -> None:
+        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        for call in self.calls[:1]:
+            call.keep[kernels.AMPLITUDES][:] = _spread(self._index, amplitude, 0.0)
+            call.start, call.stop = self._window
+        for call in self.calls[1:]:
+            call.stop = call.start
+
+
+class NoiseCalls:
+    """The call of a noise on this rank, whose mean and deviation may be set between two runs.
 
     Attributes
     ----------
@@ -196,22 +245,40 @@ class ConstantCalls:
         One, or none where no target neuron is on this rank.
     """
 
-    def __init__(self, layout: Layout, neurons: Neurons, one: ConstantCurrent) -> None:
-        self._index = _in_view(neurons, one.target)
-        self._first = neurons.first
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: NoiseCurrent, number: int, seed: int
+    ) -> None:
+        self._index, dt = _in_view(neurons, one.target), layout.network.dt
         self.calls: list[Call] = []
-        if (self._index >= 0).any():
-            entry = kernels.add_current(neurons.population.precision)
-            window = _window(one.start, one.stop, layout.network.dt)
-            self.calls.append(_current_call(neurons, entry, self._each(one.amplitude), *window))
+        if not (self._index >= 0).any():
+            return
+        entry = kernels.add_noise(neurons.population.precision)
+        start, stop = _window(one.start, one.stop, dt)
+        means = _spread(self._index, one.mean, 0.0)
+        call = _current_call(neurons, entry, means, start, stop)
+        call.point(kernels.DEVIATIONS, _spread(self._index, one.sd, -1.0), neurons.first)
+        call.point(kernels.COUNTERS, layout.counters)
+        size = neurons.last - neurons.first
+        call.point(kernels.HELD, np.zeros(size), neurons.first)
+        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
+        call.table[kernels.STIMULUS_ID] = number
+        call.table[kernels.INTERVAL] = one.interval_steps(dt)
+        call.table[kernels.ORIGIN] = start
+        _seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
+        self.calls.append(call)
 
-    def _each(self, amplitude: float | Floats) -> Floats:
-        return _spread(self._index, amplitude, 0.0)
+    def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
+        """Let the noise have another mean or standard deviation, pA, whenever it acts.
 
-    def set(self, amplitude: float | Floats) -> None:
-        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        What is held in the current interval is made anew of the same draws: so it does not matter
+        whether it was drawn before.
+        """
         for call in self.calls:
-            call.keep[kernels.AMPLITUDES][:] = self._each(amplitude)
+            if mean is not None:
+                call.keep[kernels.AMPLITUDES][:] = _spread(self._index, mean, 0.0)
+            if sd is not None:
+                call.keep[kernels.DEVIATIONS][:] = _spread(self._index, sd, -1.0)
+            call.keep[kernels.DRAWN][:] = -1
 
 
 class PoissonCalls:
@@ -296,64 +363,73 @@ class PoissonCalls:
             call.point(poisson.WEIGHTS, weights, offset)
 
 
-def _given(
-    layout: Layout, quanta: Quanta, ring: InputRing, neurons: Neurons, one: SpikeInput
-) -> Iterator[Call]:
-    index = _in_view(neurons, one.target)
-    local = np.full(one.target.size, -1, np.int64)
-    local[index[index >= 0]] = np.flatnonzero(index >= 0)
-    loops = steps_array(one.times, layout.network.dt, where="times").astype(np.int64) - 1
-    weight = np.broadcast_to(np.asarray(one.weight, np.float64), loops.shape)
-    for chosen in (weight >= 0, weight < 0):
-        mine = np.flatnonzero(chosen & (local[one.neurons] >= 0))
-        if not mine.size:
-            continue
-        plane, integers = receptor_weights(layout, quanta, one, weight[mine])
-        call = Call(
-            kernels.given_spikes(ring.bits),
-            np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
-            neurons.first,
-            neurons.last,
-        )
-        ring.point(call, plane)
-        ring.describe(call)
-        call.point(kernels.EVENT_STEPS, loops[mine])
-        call.point(kernels.EVENT_TARGETS, local[one.neurons[mine]])
-        call.point(kernels.EVENT_WEIGHTS, np.ascontiguousarray(integers))
-        call.table[kernels.N_EVENTS] = mine.size
-        yield call
+class SpikeCalls:
+    """The calls of given spikes on this rank, to which others may be added between two runs.
 
+    Attributes
+    ----------
+    calls : list of Call
+        One for weights >= 0, one for those below, where there are such or the stimulus has a name.
+    """
 
-def _currents(
-    layout: Layout, neurons: Neurons, one: Stimulus, number: int, seed: int
-) -> Iterator[Call]:
-    assert isinstance(one, StepCurrent | NoiseCurrent)
-    index, dt = _in_view(neurons, one.target), layout.network.dt
-    if not (index >= 0).any():
-        return
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: SpikeInput,
+    ) -> None:
+        self._layout, self._quanta, self._one = layout, quanta, one
+        index = _in_view(neurons, one.target)
+        self._local = np.full(one.target.size, -1, np.int64)
+        self._local[index[index >= 0]] = np.flatnonzero(index >= 0)
+        step = steps_array(one.times, layout.network.dt, where="times").astype(np.int64)
+        weight = np.broadcast_to(np.asarray(one.weight, np.float64), step.shape)
+        added = one.name is not None and bool((index >= 0).any())
+        self._by_sign: dict[bool, Call] = {}
+        for positive in (True, False):
+            mine = ((weight >= 0) == positive) & (self._local[one.neurons] >= 0)
+            if not (added or mine.any()):
+                continue
+            call = Call(
+                kernels.given_spikes(ring.bits),
+                np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
+                neurons.first,
+                neurons.last,
+            )
+            sign = np.array([1.0 if positive else -1.0])
+            ring.point(call, receptor_weights(layout, quanta, one, sign)[0])
+            ring.describe(call)
+            for at in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
+                call.point(at, np.empty(0, np.int64))
+            self._by_sign[positive] = call
+        self.emit(step, one.neurons.astype(np.int64), weight)
 
-    def spread(value: float | Floats, outside: float) -> Floats:
-        return _spread(index, value, outside)
+    @property
+    def calls(self) -> list[Call]:  # noqa: D102 (attribute)
+        return [*self._by_sign.values()]
 
-    if isinstance(one, NoiseCurrent):
-        entry = kernels.add_noise(neurons.population.precision)
-        start, stop = _window(one.start, one.stop, dt)
-        call = _current_call(neurons, entry, spread(one.mean, 0.0), start, stop)
-        call.point(kernels.DEVIATIONS, spread(one.sd, -1.0), neurons.first)
-        call.point(kernels.COUNTERS, layout.counters)
-        size = neurons.last - neurons.first
-        call.point(kernels.HELD, np.zeros(size), neurons.first)
-        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
-        call.table[kernels.STIMULUS_ID] = number
-        call.table[kernels.INTERVAL] = one.interval_steps(dt)
-        call.table[kernels.ORIGIN] = start
-        _seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
-        yield call
-        return
-    entry = kernels.add_current(neurons.population.precision)
-    course = Piecewise(one.times, one.amplitudes)
-    for start, stop, amplitude in _pieces(course, 0, FOREVER, dt):
-        yield _current_call(neurons, entry, spread(amplitude, 0.0), start, stop)
+    def emit(
+        self, step: npt.NDArray[np.int64], neurons: npt.NDArray[np.int64], weights: Floats
+    ) -> None:
+        """Add spikes, sorted by step, behind those of the same step that are there."""
+        for positive, call in self._by_sign.items():
+            chosen = ((weights >= 0) == positive) & (self._local[neurons] >= 0)
+            if not chosen.any():
+                continue
+            _, integers = receptor_weights(self._layout, self._quanta, self._one, weights[chosen])
+            first = int(call.table[kernels.POSITION])
+            new = {
+                kernels.EVENT_STEPS: step[chosen] - 1,
+                kernels.EVENT_TARGETS: self._local[neurons[chosen]],
+                kernels.EVENT_WEIGHTS: integers,
+            }
+            columns = {at: np.concatenate([call.keep[at][first:], new[at]]) for at in new}
+            order = np.argsort(columns[kernels.EVENT_STEPS], kind="stable")
+            for at, column in columns.items():
+                call.point(at, column[order])
+            call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 
 def _current_call(

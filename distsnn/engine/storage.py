@@ -152,15 +152,14 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
     """Raise DescriptionError if the expected synapses cannot be held, before any is drawn."""
     network = layout.network
     share = layout.n_neurons / network.n_neurons
-    stored, drawn, largest = 0.0, 0.0, ("", 0.0)
+    needed, drawn, largest = 0.0, 0.0, ("", 0.0)
     for one in network.projections:
         expected = share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
         drawn += expected
         if storage != "procedural" or not _can_be_drawn_again(one):
-            stored += expected
+            needed += expected * _bytes_of(one, _LEAST_BYTES)
         if expected > largest[1]:
             largest = (one.name or "", expected)
-    needed = _LEAST_BYTES * stored
     if needed > memory_bytes or drawn > _MOST_SYNAPSES:
         free = f"{memory_bytes / 2**30:.3g} GiB of memory" if needed > memory_bytes else ""
         raise DescriptionError(
@@ -177,7 +176,23 @@ def _can_be_drawn_again(one: Projection) -> bool:
 
 def _stored_bytes(layout: Layout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
-    return _STORED_BYTES * layout.network.expected_synapses() * share
+    return share * sum(
+        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        * _bytes_of(one, _STORED_BYTES)
+        for one in layout.network.projections
+    )
+
+
+def _bytes_of(one: Projection, static: float) -> float:
+    """Return the bytes of a synapse: `static`, or what a plastic one takes at least."""
+    model = one.plasticity
+    if model is None:
+        return static
+    real = 8 if model.precision == "float64" else 4
+    own = sum(not isinstance(getattr(model, name), float) for name in model.per_synapse)
+    kept = 4 + real * (1 + len(model.synapse_states) + own)
+    # while rows are made there are 8-byte words beside those that they are cut into
+    return max(kept, 8 + 4 + real)
 
 
 def explicit_plan(

@@ -11,8 +11,10 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.kernels import wiring_draws
 from distsnn.kernels.values import draw_by_synapse
-from distsnn.network import coded
+from distsnn.network import AllToAll, Explicit, OneToOne, coded
 from distsnn.network.distributions import Distribution
+
+Floats = npt.NDArray[np.float64]
 
 
 def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str, Any]:
@@ -30,7 +32,8 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
     Returns
     -------
     dict of str to ndarray of float64, shape () or (n_synapses,), or str
-        Drawn parameters belong to seed, source and target; the bound is a magnitude.
+        Drawn parameters belong to seed, source and target, given ones are those of the synapses;
+        the bound is a magnitude.
     """
     projections = layout.network.projections
     model = projections[rows.projection].plasticity
@@ -42,14 +45,35 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
         if isinstance(value, Distribution):
             key = wiring_draws.cell_streams(keys[rows.projection], np.array([number]))[0]
             found[one.name] = _drawn(layout, rows, value, key)
+        elif isinstance(value, np.ndarray):
+            found[one.name] = _given(layout, rows, value)
         else:
             found[one.name] = value if isinstance(value, str) else np.asarray(value, np.float64)
     return found | {"w_max": np.abs(found["w_max"])}
 
 
-def _drawn(
-    layout: Layout, rows: PlasticRows, value: Distribution, key: np.uint64
-) -> npt.NDArray[np.float64]:
+def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
+    """Return what an array holds for each of a rank's synapses."""
+    one = layout.network.projections[rows.projection]
+    first = layout.network.first_gid
+    sources = np.repeat(rows.row_set.sources.astype(np.int64), np.diff(rows.row_set.rows))
+    sources -= first[one.pre.population] + one.pre.start
+    if isinstance(one.rule, OneToOne):
+        return value[sources]
+    targets = layout.gids(rows.targets()) - (first[one.post.population] + one.post.start)
+    if isinstance(one.rule, AllToAll):
+        return value[sources, targets]
+    assert isinstance(one.rule, Explicit)
+    # several edges of a pair are in the order in which they were given
+    index = layout.population_index(one.post.population)
+    mine = np.flatnonzero(layout.local(index, one.post.start + one.rule.targets) >= 0)
+    edges = mine[np.lexsort((one.rule.targets[mine], one.rule.sources[mine]))]
+    found = np.empty(sources.size)
+    found[np.lexsort((targets, sources))] = value[edges]
+    return found
+
+
+def _drawn(layout: Layout, rows: PlasticRows, value: Distribution, key: np.uint64) -> Floats:
     kind, parameters = coded(value)
     row_set, out = rows.row_set, np.empty(rows.synapses)
     gids = layout.gids(np.arange(layout.n_local))

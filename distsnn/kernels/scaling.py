@@ -17,7 +17,8 @@ def add_weights(words, weights, mask, sums):
 
 
 @kernel
-def scale_weights(words, weights, mask, factors, most):
-    """Multiply each weight by its target's factor; what is then above `most` becomes that."""
+def scale_weights(words, weights, mask, factors, bounds):
+    """Multiply each weight by its target's factor, up to the bound: one for all, or its own."""
     for i in range(words.size):
+        most = bounds[i] if bounds.size > 1 else bounds[0]
         weights[i] = min(np.float64(weights[i]) * factors[np.int64(words[i]) & mask], most)

@@ -18,6 +18,7 @@ from distsnn.network.distributions import (
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
+from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
@@ -38,7 +39,13 @@ from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
-from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.recordings import (
+    Recording,
+    RecordSpikes,
+    RecordState,
+    RecordWeights,
+    SynapseRange,
+)
 from distsnn.network.registry import model_named, model_names, neuron_model
 from distsnn.network.rules import (
     AllToAll,
@@ -84,6 +91,7 @@ __all__ = [
     "FixedTotalNumber",
     "GifPscExp",
     "HhCondExpTraub",
+    "Homeostasis",
     "IafCondAlpha",
     "IafCondExp",
     "IafPscAlpha",
@@ -100,6 +108,7 @@ __all__ = [
     "NeuronModel",
     "NoiseCurrent",
     "Normal",
+    "NormaliseWeights",
     "Oja",
     "OneToOne",
     "PairwiseBernoulli",
@@ -114,6 +123,7 @@ __all__ = [
     "Projection",
     "RecordSpikes",
     "RecordState",
+    "RecordWeights",
     "Recording",
     "Rule",
     "STDPPowerLaw",
@@ -123,6 +133,8 @@ __all__ = [
     "StepCurrent",
     "Stimulus",
     "SynapseModel",
+    "SynapseRange",
+    "SynapticScaling",
     "Target",
     "TripletSTDP",
     "TruncatedNormal",

@@ -93,9 +93,9 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     scale = scale_of(weight)
     if one.plasticity is not None:
         # any weight may grow to its bound; without one, far beyond where it started
-        bound = one.plasticity.w_max
-        scale = scale or (abs(bound) if math.isfinite(bound) else 1.0)
-        weight = bound if math.isfinite(bound) else math.copysign(_GROWTH * scale, bound)
+        bound = one.plasticity.largest
+        scale = scale or (bound if math.isfinite(bound) else 1.0)
+        weight = one.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
     sums = {}
     likely = model.reached(one.receptor, *bounds(weight, TAIL))
     for receptor in likely:

@@ -14,10 +14,17 @@ from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
+from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
 from distsnn.network.projections import Projection
-from distsnn.network.recordings import Recording, RecordSpikes, RecordState
+from distsnn.network.recordings import (
+    Recording,
+    RecordSpikes,
+    RecordState,
+    RecordWeights,
+    SynapseRange,
+)
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
 from distsnn.units import counted
@@ -37,10 +44,12 @@ class Network(Description):
         Projections.
     stimuli : iterable of Stimulus
         Stimuli.
-    recordings : iterable of RecordSpikes or RecordState, optional
+    recordings : iterable of RecordSpikes, RecordState or RecordWeights, optional
         Recordings; None means the spikes of all populations.
     dt : float
         Step, ms.
+    homeostasis : iterable of Homeostasis
+        What scales weights at regular times.
 
     Raises
     ------
@@ -49,8 +58,8 @@ class Network(Description):
 
     Notes
     -----
-    In a network all targets are views with `stop` filled in, and projections and state recordings
-    have names.
+    In a network all targets are views with `stop` filled in, and projections and recordings of
+    states and weights have names.
     """
 
     populations: tuple[Population, ...]
@@ -58,6 +67,7 @@ class Network(Description):
     stimuli: tuple[Stimulus, ...]
     recordings: tuple[Recording, ...]
     dt: float
+    homeostasis: tuple[Homeostasis, ...]
 
     def __init__(
         self,
@@ -66,6 +76,7 @@ class Network(Description):
         stimuli: Iterable[Stimulus] = (),
         recordings: Iterable[Recording] | None = None,
         dt: float = 0.1,
+        homeostasis: Iterable[Homeostasis] = (),
     ) -> None:
         dt = as_number(dt, where="network, field dt")
         check_range(dt, POSITIVE, where="network, field dt")
@@ -77,6 +88,7 @@ class Network(Description):
         self._fill(projections=self._projections(_items(projections, Projection, "projections")))
         self._fill(stimuli=self._stimuli(_items(stimuli, Stimulus, "stimuli")))
         self._fill(recordings=self._recordings(_items(recordings, Recording, "recordings")))
+        self._fill(homeostasis=self._homeostasis(_items(homeostasis, Homeostasis, "homeostasis")))
 
     def _check_populations(self) -> None:
         if not self.populations:
@@ -128,6 +140,9 @@ class Network(Description):
     def _recordings(self, given: tuple[Recording, ...]) -> tuple[Recording, ...]:
         made: list[Recording] = []
         for one in given:
+            if isinstance(one, RecordWeights):
+                made.append(self._weights(one))
+                continue
             where = f"{type(one).__name__} of {one.target.population!r}"
             target = self.resolve(one.target, where=f"{where}, field target")
             if isinstance(one, RecordState):
@@ -138,6 +153,7 @@ class Network(Description):
             else:
                 made.append(RecordSpikes(target))
         _unique([one.name for one in made if isinstance(one, RecordState)], "state recording")
+        _unique([one.name for one in made if isinstance(one, RecordWeights)], "weight recording")
         spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
         spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
         for left, right in pairwise(spikes):
@@ -149,6 +165,26 @@ class Network(Description):
                     allowed=f"no overlap with {self.label(left)}",
                 )
         return tuple(made)
+
+    def _homeostasis(self, given: tuple[Homeostasis, ...]) -> tuple[Homeostasis, ...]:
+        made = tuple(one.named() for one in given)
+        _unique([one.name for one in made], "homeostasis")
+        known = {str(one.name): one for one in self.projections}
+        for one in made:
+            one.check(known, self.dt)
+        return made
+
+    def _weights(self, given: RecordWeights) -> RecordWeights:
+        one = replace(given, name=given.name or given.projection)
+        where = f"recording {one.name!r}"
+        of = self.projection(one.projection, where=f"{where}, field projection")
+        views = [
+            None if view is None else self.resolve(view, where=f"{where}, field {field}")
+            for field, view in (("sources", one.sources), ("targets", one.targets))
+        ]
+        one = replace(one, sources=views[0], targets=views[1])
+        one.check(of, self.dt, where=where)
+        return one
 
     @cached_property
     def n_neurons(self) -> int:
@@ -179,6 +215,19 @@ class Network(Description):
         if name not in self._by_name:
             raise unknown("population", name, self._by_name, where=where)
         return self._by_name[name]
+
+    def projection(self, name: str, *, where: str = "") -> Projection:
+        """Return the projection of a name.
+
+        Raises
+        ------
+        DescriptionError
+            If there is none; it names the nearest.
+        """
+        for one in self.projections:
+            if one.name == name:
+                return one
+        raise unknown("projection", name, [str(one.name) for one in self.projections], where=where)
 
     def resolve(self, target: Target, *, where: str = "") -> View:
         """Return the view of a target within this network.
@@ -291,6 +340,7 @@ _CLASSES: dict[str, type[Description]] = {
     made.__name__: made
     for made in (
         *(Network, NeuronModel, PlasticityModel, Population),
-        *(Projection, RecordSpikes, RecordState),
+        *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
+        *(NormaliseWeights, SynapticScaling),
     )
 }

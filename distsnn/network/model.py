@@ -161,10 +161,12 @@ class Model(Description):
         DescriptionError
             For the first parameter that cannot be simulated.
         """
+        self._check_parameters((size,), where=where)
+
+    def _check_parameters(self, shape: tuple[int, ...] | None, *, where: str) -> None:
         for name, known in self.parameters().items():
             value, place = self.value(name), f"{where}, field {name}"
-            if isinstance(value, np.ndarray):
-                check_shape(value, (size,), where=place, of=f"one value per {self.each}")
+            self._check_array(name, shape, where=place)
             if known.integer and not (isinstance(value, float) and value.is_integer()):
                 raise DescriptionError(
                     "must be one whole number for all neurons", where=place, value=value
@@ -172,6 +174,16 @@ class Model(Description):
             check_value(value, known.allowed, where=place)
         for smaller, larger in self.ordered:
             self._check_order(smaller, larger, where=where)
+
+    def _check_array(self, name: str, shape: tuple[int, ...] | None, *, where: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, np.ndarray):
+            return
+        if shape is None:
+            raise DescriptionError(
+                "such synapses take no array", where=where, allowed="a number or a distribution"
+            )
+        check_shape(value, shape, where=where, of=f"one value per {self.each}")
 
     def _check_order(self, smaller: str, larger: str, *, where: str) -> None:
         left, right = self.value(smaller), self.value(larger)

@@ -1,6 +1,6 @@
 """What all models of plastic synapses share: bound and sign of weights, delays, precision."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,9 +8,8 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
-from distsnn.network.distributions import Distribution
-from distsnn.network.model import SynapseModel
-from distsnn.network.values import Value, check_value
+from distsnn.network.model import State, SynapseModel
+from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
 from distsnn.units import steps
 
 PRECISIONS = ("float32", "float64")
@@ -31,7 +30,7 @@ class PlasticSynapse(SynapseModel):
 
     Parameters
     ----------
-    w_max : float
+    w_max : float, array_like or Distribution
         Bound of the weights, in their unit. Its sign is that of all weights; it may be infinite.
     axonal_delay : float
         Axonal part of the delays, ms, at least dt below the shortest of them.
@@ -41,7 +40,8 @@ class PlasticSynapse(SynapseModel):
     Attributes
     ----------
     per_synapse : tuple of str
-        Parameters that may be drawn for each synapse.
+        Parameters that may differ from synapse to synapse: drawn, or given in an array such as
+        weights are given in. What is not given so takes no memory.
     weight_unit : str
         Unit of the weights; empty: whatever that of the target's input is.
     kernel : str
@@ -49,25 +49,31 @@ class PlasticSynapse(SynapseModel):
     """
 
     each: ClassVar[str] = "synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ()
+    per_synapse: ClassVar[tuple[str, ...]] = ("w_max",)
     weight_unit: ClassVar[str] = ""
     kernel: ClassVar[str] = ""
 
-    w_max: float = 100.0
+    w_max: Value = 100.0
     axonal_delay: float = 0.0
     precision: str = "float32"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = f"{self.name}, field "
-        for name in ("w_max", "axonal_delay"):
-            self._fill(**{name: as_number(getattr(self, name), where=where + name)})
-        if math.isnan(self.w_max) or self.w_max == 0.0:
+        self._fill(
+            w_max=as_value(self.w_max, where=where + "w_max"),
+            axonal_delay=as_number(self.axonal_delay, where=where + "axonal_delay"),
+        )
+        least, most = bounds(self.w_max, TAIL)
+        alike = least > 0.0 or most < 0.0  # neither with nan
+        if not (alike and (isinstance(self.w_max, float) or np.isfinite([least, most]).all())):
             raise DescriptionError(
                 "must be a bound with the sign of the weights",
                 where=where + "w_max",
                 value=self.w_max,
-                allowed="a number other than 0, or inf, or -inf",
+                allowed="a number other than 0, or inf, or -inf"
+                if isinstance(self.w_max, float)
+                else "finite numbers of one sign, none of them 0",
             )
         check_range(self.axonal_delay, NOT_NEGATIVE, where=where + "axonal_delay")
         self.check_choice("precision", PRECISIONS)
@@ -84,25 +90,49 @@ class PlasticSynapse(SynapseModel):
         return self.kernel or f"distsnn.kernels.plasticity.{self.name}"
 
     @property
+    def synapse_states(self) -> Mapping[str, State]:
+        """What is kept of each synapse besides its weight, as its rule's kernel names it."""
+        return self.states
+
+    @property
     def sign(self) -> int:
         """Sign of the weights."""
-        return 1 if self.w_max > 0.0 else -1
+        return 1 if bounds(self.w_max, TAIL)[0] > 0.0 else -1
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude of the bound of any synapse, which may be infinite."""
+        return max(map(abs, bounds(self.w_max, TAIL)))
 
     @property
     def allowed(self) -> Range:
-        """Which weights there may be."""
-        return Range(0.0, self.w_max) if self.w_max > 0.0 else Range(self.w_max, 0.0)
+        """Which weights all synapses may have."""
+        least = min(map(abs, bounds(self.w_max, TAIL)))
+        return Range(0.0, least) if self.sign > 0 else Range(-least, 0.0)
 
-    def check(self, size: int, *, where: str) -> None:  # noqa: D102 (inherited)
-        for name in self.parameters():
-            value, drawn = self.value(name), name in self.per_synapse
-            if isinstance(value, np.ndarray) or (isinstance(value, Distribution) and not drawn):
+    def check_each(self, shape: tuple[int, ...] | None, *, where: str) -> None:
+        """Check shapes and ranges of all parameters.
+
+        Parameters
+        ----------
+        shape : tuple of int or None
+            Shape of arrays for all synapses; None: the projection's rule takes no arrays.
+        where : str
+            The place named in an error.
+
+        Raises
+        ------
+        DescriptionError
+            For the first parameter that cannot be simulated.
+        """
+        for name in (*self.parameters(), "w_max"):
+            value, place = getattr(self, name), f"{where}, field {name}"
+            if not isinstance(value, float) and name not in self.per_synapse:
                 raise DescriptionError(
-                    "must be one number for all synapses" + (" or a distribution" if drawn else ""),
-                    where=f"{where}, field {name}",
-                    value=value,
+                    "must be one number for all synapses", where=place, value=value
                 )
-        super().check(size, where=where)
+        self._check_parameters(shape, where=where)
+        self._check_array("w_max", shape, where=f"{where}, field w_max")
 
     def check_synapses(
         self, weight: Value | None, shortest: int | None, dt: float, *, where: str
@@ -126,7 +156,18 @@ class PlasticSynapse(SynapseModel):
             If weights are beyond their bound or have the other sign, or the axonal delay is off
             the grid or not shorter than all delays.
         """
-        if weight is not None:
+        if isinstance(weight, np.ndarray) and isinstance(self.w_max, np.ndarray):
+            beyond = np.abs(weight) > np.abs(self.w_max)
+            if beyond.any():
+                raise DescriptionError(
+                    "is beyond its bound",
+                    where=f"{where}, field weight",
+                    value=float(weight[beyond][0]),
+                    allowed=f"at most {float(self.w_max[beyond][0]):g}, its w_max",
+                )
+            one_sign = Range(0.0) if self.sign > 0 else Range(high=0.0)
+            check_value(weight, one_sign, where=f"{where}, field weight")
+        elif weight is not None:
             check_value(weight, self.allowed, where=f"{where}, field weight")
         axonal = self.axonal_steps(dt, where=where)
         if shortest is not None and axonal >= shortest:
@@ -162,13 +203,14 @@ class ModulatedSynapse(PlasticSynapse):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, kind in (("modulator", str), ("modulation_delay", int | float)):
-            if not isinstance(getattr(self, name), kind):
-                raise DescriptionError(
-                    "must be a population's name" if kind is str else "must be a number",
-                    where=f"{self.name}, field {name}",
-                    value=getattr(self, name),
-                )
+        if not isinstance(self.modulator, str):
+            raise DescriptionError(
+                "must be a population's name",
+                where=f"{self.name}, field modulator",
+                value=self.modulator,
+            )
+        delay = as_number(self.modulation_delay, where=f"{self.name}, field modulation_delay")
+        self._fill(modulation_delay=delay)
 
     def check_synapses(  # noqa: D102 (inherited)
         self, weight: Value | None, shortest: int | None, dt: float, *, where: str

@@ -154,7 +154,11 @@ class Projection(Description):
         if self.delay is not None:
             delay_support(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:
-            self.synapse.check(n_pre, where=f"{where}, field synapse")
+            place = f"{where}, field synapse"
+            if self.plasticity is not None:
+                self.plasticity.check_each(self.rule.value_shape(n_pre, n_post), where=place)
+            else:
+                self.synapse.check(n_pre, where=place)
             if self.plasticity is None and not model.takes_scaled:
                 raise DescriptionError(
                     f"{model.name} counts spikes, and shares of spikes there are none",

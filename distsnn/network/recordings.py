@@ -1,13 +1,14 @@
-"""Recordings: which spikes and state variables a run keeps."""
+"""Recordings: which spikes, state variables and weights a run keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
-from distsnn.network.checks import POSITIVE, as_number, check_range
+from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
 from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.projections import Projection
 from distsnn.units import steps
 
 
@@ -61,20 +62,13 @@ class RecordState(Description):
             as_name(name, where=f"{where}, field name")
         if every is not None:
             every = as_number(every, where=f"{where}, field every")
-        names = (variables,) if isinstance(variables, str) else variables
-        if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
-            raise DescriptionError(
-                "must be names of state variables", where=f"{where}, field variables", value=names
-            )
-        self._fill(target=view, variables=tuple(names), every=every, name=name)
+        names = _names(variables, where=f"{where}, field variables")
+        self._fill(target=view, variables=names, every=every, name=name)
 
     def every_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = f"recording {self.name or self.target.population!r}, field every"
-        if self.every is None:
-            return 1
-        check_range(self.every, POSITIVE, where=where)
-        return steps(self.every, dt, where=where)
+        return 1 if self.every is None else _interval(self.every, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check variables and interval.
@@ -84,18 +78,175 @@ class RecordState(Description):
         DescriptionError
             If the model has no such variable, or the interval is off the grid.
         """
-        if not self.variables:
-            raise DescriptionError("no variable to record", where=f"{where}, field variables")
-        for variable in self.variables:
-            if variable not in model.states:
-                raise unknown(
-                    "state variable", str(variable), model.states, where=f"{where}, field variables"
-                )
-        if len(set(self.variables)) < len(self.variables):
-            raise DescriptionError(
-                "variable named twice", where=f"{where}, field variables", value=self.variables
-            )
+        _check_names(self.variables, model.states, where=f"{where}, field variables")
         self.every_steps(dt)
 
 
-Recording = RecordSpikes | RecordState
+@dataclass(frozen=True, eq=False)
+class SynapseRange(Description):
+    """Some synapses, by their numbers: `start`, `start` + `step`, ... below `stop`.
+
+    Parameters
+    ----------
+    start : int
+        The first.
+    stop : int, optional
+        The first that is too far; None: there is none.
+    step : int
+        From one to the next, >= 1.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        where = "synapses, field "
+        as_integer(self.start, where=f"{where}start")
+        as_integer(self.step, where=f"{where}step", low=1)
+        if self.stop is not None:
+            as_integer(self.stop, where=f"{where}stop", low=self.start + 1)
+
+    @property
+    def everything(self) -> bool:
+        """Whether no synapse is left out."""
+        return (self.start, self.stop, self.step) == (0, None, 1)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class RecordWeights(Description):
+    """Record weights of a plastic projection at regular times.
+
+    Synapses are numbered in the order of (source, target); several of a pair are in the order in
+    which they were drawn or given. The row of a step holds what spikes up to this step made of the
+    weights, and not what a script sets then.
+
+    Parameters
+    ----------
+    projection : str or Projection
+        The projection's name, such as ``"E->E"``, or a projection that was given one.
+    every : float, ms
+        Interval between records, on the grid.
+    variables : str or sequence of str
+        ``"weight"`` and names of states of the synapses, such as the eligibility ``"c"`` of
+        `DopamineSTDP`.
+    synapses : int or slice, optional
+        Which of them are recorded: the first so many, or a slice; by default all.
+    sources, targets : Population, View or str, optional
+        Only synapses from and onto these neurons are recorded, and counted by `synapses`.
+    name : str, optional
+        Name of the recording, unique; in a network None becomes that of the projection.
+    """
+
+    projection: str
+    every: float
+    variables: tuple[str, ...]
+    synapses: SynapseRange
+    sources: View | None
+    targets: View | None
+    name: str | None
+
+    def __init__(
+        self,
+        projection: str | Projection,
+        every: float,
+        variables: str | Sequence[str] = "weight",
+        synapses: int | slice | SynapseRange | None = None,
+        sources: Target | None = None,
+        targets: Target | None = None,
+        name: str | None = None,
+    ) -> None:
+        of = projection.name if isinstance(projection, Projection) else projection
+        if not isinstance(of, str):
+            raise DescriptionError(
+                "must be a projection's name",
+                where="RecordWeights, field projection",
+                value=of,
+                allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
+            )
+        where = f"recording {name or of!r}"
+        if name is not None:
+            as_name(name, where=f"{where}, field name")
+        views = [
+            None if one is None else as_view(one, where=f"{where}, field {field}")
+            for field, one in (("sources", sources), ("targets", targets))
+        ]
+        self._fill(
+            projection=of,
+            every=as_number(every, where=f"{where}, field every"),
+            variables=_names(variables, where=f"{where}, field variables"),
+            synapses=_range(synapses, where=f"{where}, field synapses"),
+            sources=views[0],
+            targets=views[1],
+            name=name,
+        )
+
+    def every_steps(self, dt: float) -> int:
+        """Return the interval in steps."""
+        return _interval(self.every, dt, where=f"recording {self.name!r}, field every")
+
+    def check(self, of: Projection, dt: float, *, where: str) -> None:
+        """Check that the projection in a network has what is to be recorded.
+
+        Raises
+        ------
+        DescriptionError
+            If it is not plastic, has no such states or neurons, or the interval is off the grid.
+        """
+        if of.plasticity is None:
+            raise DescriptionError(
+                f"projection {of.name!r} is not plastic",
+                where=f"{where}, field projection",
+                allowed="a projection whose `synapse` is a model of plasticity, such as STDP",
+            )
+        known = ["weight", *of.plasticity.synapse_states]
+        _check_names(self.variables, known, where=f"{where}, field variables")
+        for field, view, its in (
+            ("sources", self.sources, of.pre),
+            ("targets", self.targets, of.post),
+        ):
+            if view is not None and not view.overlap(its):
+                raise DescriptionError(
+                    f"projection {of.name!r} has no such {field}",
+                    where=f"{where}, field {field}",
+                    value=f"{view.population}[{view.start}:{view.stop}]",
+                    allowed=f"some of {its.population}[{its.start}:{its.stop}]",
+                )
+        self.every_steps(dt)
+
+
+Recording = RecordSpikes | RecordState | RecordWeights
+
+
+def _interval(every: float, dt: float, *, where: str) -> int:
+    check_range(every, POSITIVE, where=where)
+    return steps(every, dt, where=where)
+
+
+def _names(given: str | Sequence[str], *, where: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
+        raise DescriptionError("must be names of variables", where=where, value=names)
+    return tuple(names)
+
+
+def _check_names(names: tuple[str, ...], known: Iterable[str], *, where: str) -> None:
+    known = [*known]
+    if not names:
+        raise DescriptionError("no variable to record", where=where)
+    for one in names:
+        if one not in known:
+            raise unknown("state variable", one, known, where=where)
+    if len(set(names)) < len(names):
+        raise DescriptionError("variable named twice", where=where, value=names)
+
+
+def _range(given: object, *, where: str) -> SynapseRange:
+    if isinstance(given, SynapseRange):
+        return given
+    if isinstance(given, slice):
+        start = 0 if given.start is None else given.start
+        return SynapseRange(start, given.stop, 1 if given.step is None else given.step)
+    if given is None:
+        return SynapseRange()
+    return SynapseRange(0, as_integer(given, where=where, low=1))

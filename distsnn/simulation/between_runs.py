@@ -10,6 +10,7 @@ from distsnn.network.values import ValueLike
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
+from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
 
@@ -20,6 +21,7 @@ class BetweenRuns:
     _engine: RankEngine
     _communicator: Communicator
     _inputs: Inputs
+    _scripted: Scripted
     _output: Output
 
     def state(self, target: Target) -> NeuronStates:
@@ -35,7 +37,7 @@ class BetweenRuns:
         DescriptionError
             If there are no such neurons, or ranks name different ones.
         """
-        return NeuronStates(self._engine, self._communicator, target)
+        return NeuronStates(self._engine, self._communicator, target, self._scripted)
 
     def synapses(self, projection: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return what a named projection's synapse model knows (`synapse_states`). Collective."""
@@ -77,10 +79,11 @@ class BetweenRuns:
         Parameters
         ----------
         name : str
-            Name of a `PoissonInput` or `ConstantCurrent`.
+            Name of a `PoissonInput`, `ConstantCurrent`, `StepCurrent` or `NoiseCurrent`.
         **fields : float or array_like (n_targets,)
-            ``rate=`` of a Poisson input, spikes/s, or ``amplitude=`` of a current, pA. It acts
-            when the stimulus does, between its start and stop.
+            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, or ``mean=`` and
+            ``sd=`` of noise, pA. It acts when the stimulus does, between its start and stop; that
+            of a `StepCurrent` at once, and its course is over.
 
         Raises
         ------
@@ -96,25 +99,35 @@ class BetweenRuns:
         """
         self._inputs.set(name, fields)
 
-    def emit(self, source: str, neurons: ValueLike, times: ValueLike | None = None) -> None:
-        """Let neurons of a `SpikeSource` emit spikes besides those described. Collective.
+    def emit(
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None = None,
+        weights: ValueLike | None = None,
+    ) -> None:
+        """Add spikes to those described of a `SpikeSource` or a `SpikeInput`. Collective.
 
         What rank 0 gives counts, and what the other ranks do is not looked at.
 
         Parameters
         ----------
         source : str
-            Name of the population.
+            Name of the population, whose neurons emit them, or of the stimulus, whose targets get
+            them.
         neurons : int or array_like of int, shape (n_spikes,)
-            The neuron (index in the population) of each spike.
+            The neuron (index in the population or the target) of each spike.
         times : float or array_like (n_spikes,), optional
             When, ms, on the grid and later than now; by default at the next step.
+        weights : float or array_like (n_spikes,), optional
+            Weights of a stimulus' spikes; by default the one of all that are described.
 
         Raises
         ------
         DescriptionError
-            On rank 0, if there is no such source or neuron, a time is past or off the grid, or a
-            neuron would spike twice in a step.
+            On rank 0, if there is no such source or neuron, a time is past or off the grid, a
+            source's neuron would spike twice in a step, or weights are missing, or too large for
+            the sums of a step's input.
         RankError
             On the others.
 
@@ -123,7 +136,7 @@ class BetweenRuns:
         >>> simulation.emit("sensors", [3, 7])  # doctest: +SKIP
         >>> simulation.emit("sensors", [3, 3], [10.2, 10.9])  # doctest: +SKIP
         """
-        self._inputs.emit(source, neurons, times)
+        self._inputs.emit(source, neurons, times, weights)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.
@@ -138,7 +151,7 @@ class BetweenRuns:
         DescriptionError
             If there is no such projection, it is not plastic, or ranks name different ones.
         """
-        return PlasticSynapses(self._engine, self._communicator, projection)
+        return PlasticSynapses(self._engine, self._communicator, projection, self._scripted)
 
     def learning(self, projection: str, on: bool) -> None:
         """Switch the learning of a plastic projection on or off, from now on. Collective.
@@ -158,6 +171,7 @@ class BetweenRuns:
             If there is no such projection, it is not plastic, or ranks were told different things.
         """
         set_learning(self._engine, self._communicator, projection, on)
+        self._scripted.note(projection)
 
     def signal(self, projection: str, value: float) -> None:
         """Set the signal that modulates a plastic projection, from now on. Collective.
@@ -179,4 +193,4 @@ class BetweenRuns:
         RankError
             On the others.
         """
-        set_signal(self._engine, self._communicator, projection, value)
+        self._scripted.note(set_signal(self._engine, self._communicator, projection, value))

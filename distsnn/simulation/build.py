@@ -35,6 +35,7 @@ from distsnn.partition.graph import Graph
 from distsnn.partition.traffic import traffic
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges, route_files
+from distsnn.simulation.synapse_choice import choices
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
@@ -174,6 +175,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
+    chosen = choices(engine, communicator)
+    with together(communicator, "choosing synapses"):
+        engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epoch_steps, reach, synapses)
 

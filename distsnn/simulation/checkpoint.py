@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
-from distsnn.engine import plastic_snapshot, snapshot
+from distsnn.engine import homeostasis, plastic_snapshot, snapshot
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.source_states import saved_names
@@ -153,6 +153,7 @@ class Checkpoints:
             _check_index(generation, layout, index)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
+            names += homeostasis.saved_names(network)
             of_sources = saved_names(network)
             for plastic in engine.plastic:
                 names += plastic_snapshot.names_by_neuron(plastic)

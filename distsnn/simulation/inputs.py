@@ -1,8 +1,8 @@
 """Inputs that a script sets between the pieces of a run; rank 0's values count on all ranks."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ from distsnn.comm import Communicator, from_first
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.stimuli import most_counts, receptor_weights
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network import ConstantCurrent, PoissonInput, SpikeSource
+from distsnn.network import (
+    ConstantCurrent,
+    NoiseCurrent,
+    PoissonInput,
+    SpikeInput,
+    SpikeSource,
+    StepCurrent,
+)
 from distsnn.network.checks import (
     ANY,
     NOT_NEGATIVE,
@@ -26,11 +33,21 @@ from distsnn.network.checks import (
 )
 from distsnn.network.stimuli import PerNeuron, as_per_neuron
 from distsnn.network.values import ValueLike
+from distsnn.simulation.given_spikes import Events, GivenSpikes
+from distsnn.simulation.scripted import Scripted
 
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
 
-_FIELDS: dict[type, str] = {PoissonInput: "rate", ConstantCurrent: "amplitude"}
+Stimulus = PoissonInput | ConstantCurrent | StepCurrent | NoiseCurrent
+Values = dict[str, PerNeuron]
+
+_FIELDS: dict[type, tuple[str, ...]] = {
+    PoissonInput: ("rate",),
+    ConstantCurrent: ("amplitude",),
+    StepCurrent: ("amplitude",),
+    NoiseCurrent: ("mean", "sd"),
+}
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
 
@@ -41,21 +58,21 @@ class _Settable:
 
     Attributes
     ----------
-    stimulus : PoissonInput or ConstantCurrent
+    stimulus : PoissonInput, ConstantCurrent, StepCurrent or NoiseCurrent
         What is described.
     plane, weight : int
         Of a Poisson stimulus, the receptor plane and \\|weight\\|, quanta; else 0.
     counts : int
         A bound of its spikes onto a neuron in one step; 0 for a current.
-    value : float or ndarray, shape (n_targets,), or None
-        What was set last.
+    values : dict of str to (float or ndarray, shape (n_targets,))
+        What was set last, by field.
     """
 
-    stimulus: PoissonInput | ConstantCurrent
+    stimulus: Stimulus
     plane: int = 0
     weight: int = 0
     counts: int = 0
-    value: PerNeuron | None = None
+    values: Values = field(default_factory=dict)
 
 
 class Inputs:
@@ -70,44 +87,46 @@ class Inputs:
         This rank's engine, connected.
     communicator : Communicator
         The ranks.
+    scripted : Scripted
+        What is told of everything that is set.
     """
 
-    def __init__(self, engine: RankEngine, communicator: Communicator) -> None:
-        self._engine, self._communicator = engine, communicator
+    def __init__(self, engine: RankEngine, communicator: Communicator, scripted: Scripted) -> None:
+        self._engine, self._communicator, self._scripted = engine, communicator, scripted
         self._network = network = engine.layout.network
         # by how many quanta the input of a step may grow on every rank, by receptor plane
         self._room: list[int] = (-communicator.allreduce_max(-engine.room)).tolist()
         self._settable: dict[str, _Settable] = {}
         for one in network.stimuli:
-            if one.name is not None and isinstance(one, PoissonInput | ConstantCurrent):
+            if one.name is not None and isinstance(one, Stimulus):
                 self._settable[one.name] = self._as_described(one)
         self._sources = {
             one.name: one for one in network.populations if isinstance(one.model, SpikeSource)
         }
+        self._given = {
+            one.name: GivenSpikes(engine, one, self._room)
+            for one in network.stimuli
+            if isinstance(one, SpikeInput) and one.name is not None
+        }
         self._emitted: dict[str, Keys] = {}
         self._described: dict[str, Keys] = {}
-        self._listener: Callable[[list[str]], None] = lambda names: None
-
-    @property
-    def names(self) -> list[str]:
-        """The stimuli and sources that were set so far."""
-        changed = [name for name, one in self._settable.items() if one.value is not None]
-        return [*changed, *self._emitted]
-
-    def report_to(self, listener: Callable[[list[str]], None]) -> None:
-        """Tell somebody what was set so far, now and whenever there is something new."""
-        self._listener = listener
-        if self.names:
-            listener(self.names)
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
         """Do what `Simulation.set` does. Collective."""
         self._put(*from_first(self._communicator, lambda: self._checked(name, fields)))
 
-    def emit(self, source: str, neurons: ValueLike, times: ValueLike | None) -> None:
+    def emit(
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None,
+        weights: ValueLike | None,
+    ) -> None:
         """Do what `Simulation.emit` does. Collective."""
         self._add(
-            *from_first(self._communicator, lambda: self._checked_spikes(source, neurons, times))
+            *from_first(
+                self._communicator, lambda: self._checked_spikes(source, neurons, times, weights)
+            )
         )
 
     def saved(self) -> dict[str, Any]:
@@ -115,14 +134,16 @@ class Inputs:
         self._forget_past()
         return {
             "values": {
-                name: np.asarray(one.value).tolist()
+                name: {of: np.asarray(value).tolist() for of, value in one.values.items()}
                 for name, one in self._settable.items()
-                if one.value is not None
+                if one.values
             },
             "spikes": {
                 name: {"step": (keys >> 32).tolist(), "neuron": (keys & 0xFFFFFFFF).tolist()}
                 for name, keys in self._emitted.items()
-            },
+            }
+            | {name: one.saved() for name, one in self._given.items() if one.coming.step.size},
+            "names": self._scripted.names,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -134,18 +155,21 @@ class Inputs:
             If it does not fit the network.
         """
         values, emitted = saved.get("values", {}), saved.get("spikes", {})
-        _check_saved(values, emitted)
-        fields = {name: _FIELDS[type(self._find(name).stimulus)] for name in values}
+        names = saved.get("names", [])
+        _check_saved(values, emitted, names)
+        self._scripted.note(*names)
         for name in values:
-            self._put(name, 0.0)  # room that one has given up is there for all, in any order
-        for name, value in values.items():
-            self._put(*self._checked(name, {fields[name]: value}))
+            if isinstance(self._find(name).stimulus, PoissonInput):
+                # room that one has given up is there for all, in any order
+                self._put(name, {"rate": 0.0})
+        for name, fields in values.items():
+            self._put(*self._checked(name, fields))
         for name, spikes in emitted.items():
             times = np.asarray(spikes["step"], np.float64) * self._network.dt
-            self._add(*self._checked_spikes(name, spikes["neuron"], times))
+            self._add(*self._checked_spikes(name, spikes["neuron"], times, spikes.get("weight")))
 
-    def _as_described(self, one: PoissonInput | ConstantCurrent) -> _Settable:
-        if isinstance(one, ConstantCurrent):
+    def _as_described(self, one: Stimulus) -> _Settable:
+        if not isinstance(one, PoissonInput):
             return _Settable(one)
         engine, counts = self._engine, self._most(one.max_rate())
         plane, weight = receptor_weights(engine.layout, engine.quanta, one, np.asarray(one.weight))
@@ -163,37 +187,39 @@ class Inputs:
             raise unknown("stimulus", name, self._settable, where="set")
         return self._settable[name]
 
-    def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, PerNeuron]:
+    def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, Values]:
         one = self._find(name)
-        field = _FIELDS[type(one.stimulus)]
-        where = f"stimulus {name!r}, field {field}"
-        if [*fields] != [field]:
-            given = next((other for other in fields if other != field), "nothing")
-            raise unknown("field", given, [field], where=f"stimulus {name!r}")
-        value = as_per_neuron(fields[field], where=where)
-        if isinstance(value, np.ndarray):
-            shape = (one.stimulus.target.size,)
-            check_shape(value, shape, where=where, of="one value per target neuron")
-        check_range(value, self._allowed(one), where=where)
-        return name, value
+        known, values = _FIELDS[type(one.stimulus)], {}
+        for other in fields or ["nothing"]:
+            if other not in known:
+                raise unknown("field", other, known, where=f"stimulus {name!r}")
+        for of, given in fields.items():
+            where = f"stimulus {name!r}, field {of}"
+            value = as_per_neuron(given, where=where)
+            if isinstance(value, np.ndarray):
+                shape = (one.stimulus.target.size,)
+                check_shape(value, shape, where=where, of="one value per target neuron")
+            check_range(value, NOT_NEGATIVE if of == "sd" else self._allowed(one), where=where)
+            values[of] = value
+        return name, values
 
-    def _put(self, name: str, value: PerNeuron) -> None:
+    def _put(self, name: str, values: Values) -> None:
         one = self._settable[name]
         if isinstance(one.stimulus, PoissonInput):
+            value = values["rate"]
             counts = self._most(value if isinstance(value, float) else float(value.max()))
             self._room[one.plane] += one.weight * (one.counts - counts)
             one.counts = counts
-        one.value, new = value, one.value is None
-        if new:
-            self._listener(self.names)
-        self._engine.stimuli.set(name, value)
+        one.values |= values
+        self._scripted.note(name)
+        self._engine.stimuli.set(name, values)
 
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
     def _allowed(self, one: _Settable) -> Range:
         """Return the values with which no sum of a step's input can overflow."""
-        if isinstance(one.stimulus, ConstantCurrent):
+        if not isinstance(one.stimulus, PoissonInput):
             return ANY
         if one.weight == 0:
             return NOT_NEGATIVE
@@ -203,13 +229,19 @@ class Inputs:
         return Range(0.0, mean / (self._network.dt * 1e-3))
 
     def _checked_spikes(
-        self, source: str, neurons: ValueLike, times: ValueLike | None
-    ) -> tuple[str, Keys]:
-        if not isinstance(source, str) or source not in self._sources:
-            raise unknown("population of spike sources", source, self._sources, where="emit")
+        self,
+        source: str,
+        neurons: ValueLike,
+        times: ValueLike | None,
+        weights: ValueLike | None,
+    ) -> tuple[str, Keys | Events]:
+        sizes = {name: one.size for name, one in self._sources.items()}
+        sizes |= {name: one.stimulus.target.size for name, one in self._given.items()}
+        if not isinstance(source, str) or source not in sizes:
+            raise unknown("spike source or spike input", source, sizes, where="emit")
         where, dt = f"spikes of {source!r}", self._network.dt
         who = as_indices(np.atleast_1d(np.asarray(neurons)), where=f"{where}, neurons")
-        check_indices(who, self._sources[source].size, where=f"{where}, neurons")
+        check_indices(who, sizes[source], where=f"{where}, neurons")
         now = self._engine.step
         step = np.full(who.size, now + 1)
         if times is not None:
@@ -227,6 +259,12 @@ class Inputs:
                     value=float(when[index]),
                     allowed=f"later than {now * dt:g} ms, up to {_LAST_STEP * dt:g} ms",
                 )
+        if source in self._given:
+            return source, self._given[source].events(step, who.astype(np.int64), weights)
+        if weights is not None:
+            raise DescriptionError(
+                "are those of the projections of a spike source", where=f"{where}, weights"
+            )
         keys = np.sort((step << 32) | who)
         twice = np.zeros(keys.size, np.bool_)
         twice[1:] = keys[1:] == keys[:-1]
@@ -249,13 +287,15 @@ class Inputs:
             self._described[source] = np.sort((step.astype(np.int64) << 32) | model.neurons)
         return self._described[source]
 
-    def _add(self, source: str, keys: Keys) -> None:
+    def _add(self, source: str, keys: Keys | Events) -> None:
         self._forget_past()
-        new = source not in self._emitted
+        if isinstance(keys, Events):
+            self._scripted.note(source)
+            self._given[source].add(keys)
+            return
         before = self._emitted.get(source, _NONE)
         self._emitted[source] = np.sort(np.concatenate([before, keys]))
-        if new:
-            self._listener(self.names)
+        self._scripted.note(source)
         self._engine.emit(source, keys >> 32, keys & 0xFFFFFFFF)
 
     def _forget_past(self) -> None:
@@ -264,17 +304,22 @@ class Inputs:
             self._emitted[source] = keys[keys.searchsorted(past) :]
 
 
-def _check_saved(values: object, emitted: object) -> None:
+def _check_saved(values: object, emitted: object, names: object) -> None:
     """Raise DescriptionError unless what was saved is of the kinds that `saved` returns."""
-    fits = isinstance(values, dict) and isinstance(emitted, dict)
+    fits = isinstance(values, dict) and isinstance(emitted, dict) and isinstance(names, list)
+    fits = fits and all(isinstance(one, str) for one in names)  # type: ignore[attr-defined]
+    fits = fits and all(isinstance(one, dict) for one in values.values())  # type: ignore[attr-defined]
     if not fits or not all(map(_are_spikes, emitted.values())):  # type: ignore[attr-defined]
         raise DescriptionError("not inputs as they are saved", where="inputs")
 
 
 def _are_spikes(saved: object) -> bool:
     match saved:
+        case {"step": [*steps], "neuron": [*neurons], "weight": [*weights]}:
+            fits = len(weights) == len(steps) and all(isinstance(w, int | float) for w in weights)
         case {"step": [*steps], "neuron": [*neurons]}:
-            numbers = [*steps, *neurons]
-            whole = all(type(one) is int and 0 <= one < 2**32 for one in numbers)
-            return whole and len(steps) == len(neurons)
-    return False
+            fits = True
+        case _:
+            return False
+    whole = all(type(one) is int and 0 <= one < 2**32 for one in [*steps, *neurons])
+    return fits and whole and len(steps) == len(neurons)

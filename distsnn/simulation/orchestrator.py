@@ -35,6 +35,7 @@ from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
+from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
 from distsnn.units import counted
 
@@ -141,7 +142,7 @@ class Simulation(BetweenRuns):
                     saved_by=saved_by if again else None,
                 )
                 self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
-                self._inputs.report_to(self._output.recorder.scripted)
+                self._scripted.report_to(self._output.recorder.scripted)
         except BaseException as error:
             if self._progress is not None:
                 self._progress.drop()
@@ -227,7 +228,7 @@ class Simulation(BetweenRuns):
                 about = metadata(
                     self.network, self.settings, self._built, self._communicator, self._model
                 )
-                about |= {"scripted": self._inputs.names} if self._inputs.names else {}
+                about |= {"scripted": self._scripted.names} if self._scripted.names else {}
                 RunWriter.create(
                     path, about, self.network.to_dict(), 1, first_step=self._engine.step
                 )
@@ -265,7 +266,8 @@ class Simulation(BetweenRuns):
             self._built = build(network, self.settings, self._communicator)
             self._engine = self._built.engine
             self._times = Times(self._engine, self._communicator)
-            self._inputs = Inputs(self._engine, self._communicator)
+            self._scripted = Scripted()
+            self._inputs = Inputs(self._engine, self._communicator, self._scripted)
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
             )

@@ -57,8 +57,9 @@ class Output:
         if self.recorder is not None:
             self.recorder.drain()
         else:
-            for probe in engine.probes:
-                probe.drain()
+            for probes in engine.samplers().values():
+                for probe in probes:
+                    probe.drain()
         self.spent_s += time.perf_counter() - begin
         return None if self.recorder is None else self.recorder.failure
 

@@ -19,7 +19,8 @@ import zarr
 from distsnn.comm import Communicator, together
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
-from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
+from distsnn.io.rank_writer import RankWriter
+from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, RecordSpikes, RecordState
 from distsnn.simulation.build import Built, Settings
@@ -80,6 +81,16 @@ def metadata(
                 "every": one.every_steps(network.dt),
             }
             for one in states
+        ],
+        "recorded_weights": [
+            {
+                "name": one.recording.name,
+                "projection": one.recording.projection,
+                "synapses": one.total,
+                "variables": list(one.recording.variables),
+                "every": one.every,
+            }
+            for one in built.engine.weight_probes
         ],
         "quanta": built.quanta.to_dict(),
         "versions": versions(communicator),
@@ -169,9 +180,11 @@ class Recorder:
                 )
         self.attempt: int = communicator.bcast(0 if self._run is None else self._run.attempt)
         with together(communicator, "opening the store"):
-            specs = state_specs(built.engine)
-            self._writer = RankWriter(path, self.attempt, communicator.rank, state=specs)
-        self._rows = {spec.name: 0 for spec in specs}
+            states, weights = state_specs(built.engine), weight_specs(built.engine)
+            self._writer = RankWriter(
+                path, self.attempt, communicator.rank, state=states, weights=weights
+            )
+        self._rows = {(spec.folder, spec.name): 0 for spec in (*states, *weights)}
         self._untold: dict[str, Any] = {}
         self._tell_from = 0.0
 
@@ -214,16 +227,16 @@ class Recorder:
                 self.failure = RecordingError(f"{type(error).__name__}: {error}", path=self.path)
 
     def drain(self) -> None:
-        """Append new samples of states, and declare all up to the engine's step appended."""
-        for probe in self._engine.probes:
-            name = probe.recording.name
-            assert name is not None
-            rows = probe.drain()
-            n = len(next(iter(rows.values())))
-            if n:
-                with self._keeping_failure():
-                    self._writer.append_state(name, self._rows[name], rows)
-            self._rows[name] += n
+        """Append new samples, and declare all up to the engine's step appended."""
+        for folder, probes in self._engine.samplers().items():
+            for probe in probes:
+                assert probe.recording.name is not None
+                key, rows = (folder, probe.recording.name), probe.drain()
+                n = len(next(iter(rows.values())))
+                if n:
+                    with self._keeping_failure():
+                        self._writer.append_rows(*key, self._rows[key], rows)
+                self._rows[key] += n
         with self._keeping_failure():
             self._tell(at_once=False)
             self._writer.advance(self._engine.step)
@@ -286,12 +299,41 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
         }
         specs.append(
             StateSpec(
-                recording.name,
-                variables,
-                population.precision,
-                probe.gids,
-                probe.every,
-                (engine.step // probe.every + 1) * probe.every,
+                name=recording.name,
+                variables=variables,
+                dtype=population.precision,
+                gids=probe.gids,
+                every=probe.every,
+                first_step=(engine.step // probe.every + 1) * probe.every,
+            )
+        )
+    return specs
+
+
+def weight_specs(engine: RankEngine) -> list[WeightSpec]:
+    """Return what a rank's writer must know of its weight recordings."""
+    specs = []
+    for probe in engine.weight_probes:
+        name, network = probe.recording.name, engine.layout.network
+        projection = network.projection(probe.recording.projection)
+        model = projection.plasticity
+        assert name is not None
+        assert model is not None
+        unit = network.population(projection.post.population).model.weight_unit
+        about = {"weight": StateVariable(unit, "weight")}
+        for state, known in model.synapse_states.items():
+            of_weights = known.unit == "weight"
+            about[state] = StateVariable(unit if of_weights else known.unit, known.doc)
+        specs.append(
+            WeightSpec(
+                name=name,
+                variables={one: about[one] for one in probe.recording.variables},
+                dtype=model.precision,
+                sources=probe.sources,
+                targets=probe.targets,
+                delays=probe.delays,
+                every=probe.every,
+                first_step=(engine.step // probe.every + 1) * probe.every,
             )
         )
     return specs

@@ -13,6 +13,7 @@ from distsnn.errors import unknown
 from distsnn.network import Target
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
+from distsnn.simulation.scripted import Scripted
 
 Values = npt.NDArray[np.float64 | np.int64]
 
@@ -31,6 +32,8 @@ class NeuronStates:
         The ranks.
     target : Population, View or str
         The neurons.
+    scripted : Scripted
+        What is told that states were set.
 
     Raises
     ------
@@ -45,8 +48,10 @@ class NeuronStates:
     >>> dict(state)  # all variables
     """
 
-    def __init__(self, engine: RankEngine, communicator: Communicator, target: Target) -> None:
-        self._engine, self._communicator = engine, communicator
+    def __init__(
+        self, engine: RankEngine, communicator: Communicator, target: Target, scripted: Scripted
+    ) -> None:
+        self._engine, self._communicator, self._scripted = engine, communicator, scripted
         with together(communicator, "looking for neurons"):
             network = engine.layout.network
             view = network.resolve(target, where="state")
@@ -125,6 +130,7 @@ class NeuronStates:
             value = value[self._own]
         step, seed = self._engine.step, self._engine.seed
         neuron_states.write(self._neurons, variable, self._slots, value, step=step, seed=seed)
+        self._scripted.note(population.name)
 
     def _check(self, variable: str) -> None:
         known = self._neurons.population.model.states

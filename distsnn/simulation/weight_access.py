@@ -9,6 +9,7 @@ from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.checks import ANY, POSITIVE, Range, as_number, check_range, check_shape
 from distsnn.network.values import ValueLike, as_value, value_digest
+from distsnn.simulation.scripted import Scripted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,6 +30,8 @@ class PlasticSynapses:
         The ranks.
     projection : str
         The projection's name.
+    scripted : Scripted
+        What is told that weights were set.
 
     Attributes
     ----------
@@ -49,8 +52,15 @@ class PlasticSynapses:
     >>> synapses.values = 0.5 * synapses.values
     """
 
-    def __init__(self, engine: RankEngine, communicator: Communicator, projection: str) -> None:
+    def __init__(
+        self,
+        engine: RankEngine,
+        communicator: Communicator,
+        projection: str,
+        scripted: Scripted,
+    ) -> None:
         self._engine, self._communicator = engine, communicator
+        self._name, self._scripted = projection, scripted
         self._where = f"weights of projection {projection!r}"
         with together(communicator, "looking for synapses"):
             self._delivery = plastic_named(engine, projection, where="weights")
@@ -90,6 +100,7 @@ class PlasticSynapses:
         answers(self._communicator, lambda: (asked, None), where=self._where)
         own = value[self._own] if isinstance(value, np.ndarray) else value
         self._delivery.set_weights(np.abs(own), self._engine.step)
+        self._scripted.note(self._name)
 
     def normalise(self, total: ValueLike) -> None:
         """Multiply the weights onto each neuron by a factor, so that their sum is `total`.
@@ -130,20 +141,30 @@ class PlasticSynapses:
         own = value[neuron[slots]] if isinstance(value, np.ndarray) else value
         totals[int(layout.first[index]) + slots] = np.abs(own)
         delivery.normalise(totals, self._engine.step)
+        self._scripted.note(self._name)
 
     def _check_bound(self, values: Floats) -> None:
         model = self._delivery.projection.plasticity
         assert model is not None
-        bad = model.allowed.excludes(values)
-        if bad.any():
-            first = int(np.argmax(bad))
-            raise DescriptionError(
-                "out of range",
-                where=f"{self._where}, synapse {first} from gid {self.sources[first]} to gid "
-                f"{self.targets[first]}",
-                value=float(values[first]),
-                allowed=str(model.allowed),
-            )
+        if isinstance(model.w_max, float):
+            self._refuse(model.allowed.excludes(values), values, np.arange(values.size))
+        else:  # a bound of each, which only the rank knows that has it
+            own, most = values[self._own], self._delivery.bounds
+            self._refuse(~((model.sign * own >= 0.0) & (np.abs(own) <= most)), own, self._own)
+
+    def _refuse(self, bad: npt.NDArray[np.bool_], values: Floats, synapses: Ints) -> None:
+        if not bad.any():
+            return
+        first = int(np.argmax(bad))
+        bounds, number = self._delivery.bounds, int(synapses[first])
+        most = self._delivery.sign * float(bounds[first if bounds.size > 1 else 0])
+        raise DescriptionError(
+            "out of range",
+            where=f"{self._where}, synapse {number} from gid {self.sources[number]} to gid "
+            f"{self.targets[number]}",
+            value=float(values[first]),
+            allowed=str(Range(min(most, 0.0), max(most, 0.0))),
+        )
 
 
 def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -> float | Floats:
@@ -177,8 +198,8 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
 
 def set_signal(
     engine: RankEngine, communicator: Communicator, projection: str, value: float
-) -> None:
-    """Set the signal that modulates a plastic projection, from now on. Collective.
+) -> str:
+    """Set the signal that modulates a plastic projection, and return its name. Collective.
 
     What rank 0 gives counts, and what the other ranks do is not looked at.
 
@@ -205,6 +226,7 @@ def set_signal(
 
     name, number = from_first(communicator, given)
     plastic_named(engine, name, where="signal").modulate(number, engine.step)
+    return name
 
 
 def plastic_named(engine: RankEngine, projection: str, *, where: str) -> PlasticDelivery:

@@ -18,6 +18,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    RecordWeights,
     Uniform,
 )
 
@@ -60,5 +61,6 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
             RecordState(a, ["V_m", "w", "refractory"]),
             RecordState(b, ["V_m", "g_in"], every=0.3),
             RecordState(d, ["V_m", "g_ampa", "g_nmda", "g_gaba"]),
+            RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
         ],
     ), 60.0

@@ -17,6 +17,7 @@ from distsnn.network import (
     FixedTotalNumber,
     Network,
     Normal,
+    NormaliseWeights,
     Oja,
     PairwiseBernoulli,
     PoissonInput,
@@ -24,8 +25,10 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    RecordWeights,
     SpikeSource,
     STDPPowerLaw,
+    SynapticScaling,
     TripletSTDP,
     TruncatedNormal,
     Tsodyks2,
@@ -102,12 +105,28 @@ def plastic_synapses(folder: Path) -> tuple[Network, float]:
             Projection(i, e, FixedOutdegree(5), weight=-60.0, delay=0.9),
         ],
         [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],
+        [
+            RecordSpikes(e),
+            RecordSpikes(i),
+            # more pauses than there are pieces, at times that divide nothing
+            RecordWeights("E->E", 2.3, synapses=slice(7, 4000, 3)),
+            RecordWeights("E[0:200]->E[50:300]", 50.0),
+            RecordWeights("I->E", 31.7, sources=i[30:], targets=e[20:280], synapses=99),
+            RecordWeights("E->E#2", 7.1, ("c", "weight"), targets=e[100:101]),
+        ],
     ), 200.0
 
 
 @case
 def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
     e, i = cells()
+    draw = np.random.default_rng(14)
+    n = 3000
+    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, 90, n))
+    bounds = draw.uniform(60.0, 120.0, n)
+    each = STDP(
+        learning_rate=draw.uniform(0.0, 0.1, n), alpha=Uniform(0.5, 1.5), mu_minus=0.4, w_max=bounds
+    )
     rules = (
         STDP(pairing="restricted", learning_rate=0.1, alpha=Uniform(0.5, 1.5)),
         STDP(pairing="presynaptic", learning_rate=0.1, axonal_delay=0.4),
@@ -115,7 +134,9 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
         TripletSTDP(Aplus=0.1, Aminus=0.3, Aplus_triplet=0.1, Aminus_triplet=0.01),
         Oja(eta=0.5, alpha=0.02, axonal_delay=0.8),
         BCM(eta=0.1, tau_theta=100.0, rate_0=40.0),
-        DopamineSTDP(modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=0.1),
+        DopamineSTDP(
+            modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=Uniform(0.05, 0.15)
+        ),
     )
     return Network(
         [e, i],
@@ -126,8 +147,24 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             ),
             Projection(
                 *(i, e, FixedIndegree(6), -40.0, Uniform(0.9, 3.0)),
-                synapse=VogelsSTDP(w_max=-90.0, eta=1.0, alpha=0.8),
+                synapse=VogelsSTDP(w_max=Uniform(-120.0, -60.0), eta=1.0, alpha=0.8),
+            ),
+            Projection(
+                *(e, e[200:290], edges, 0.5 * bounds, Uniform(0.9, 3.0)), synapse=each, name="each"
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 40.0)],
+        [
+            *map(RecordSpikes, (e, i)),
+            RecordWeights("E->E[40:300]", 9.9, ("due", "weight"), synapses=50),
+            RecordWeights("E->E[40:300]#2", 9.9, "x", synapses=50),
+            RecordWeights("E->E[40:300]#7", 3.3, ("c", "weight"), synapses=slice(9, None, 2)),
+            RecordWeights("each", 40.0),
+            RecordWeights("I->E", 13.0, synapses=90, name="scaled"),
+        ],
+        homeostasis=[
+            NormaliseWeights(["E->E[40:300]", "E->E[40:300]#3"], 6.5, 300.0, share=0.5),
+            NormaliseWeights("each", 20.0, draw.uniform(50.0, 400.0, 90)),
+            SynapticScaling("I->E", 1.3, rate=draw.uniform(1.0, 60.0, E_SIZE), beta=0.3, tau=25.0),
+        ],
     ), 120.0

@@ -33,7 +33,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step, gid = StoreReader(path).spikes()
     assert np.count_nonzero(gid < closed_loop.N) > 300
     assert np.count_nonzero(gid >= closed_loop.N) > 50
-    assert last(path).about["inputs"]["spikes"]["S"]["step"]
+    for name in ("S", "hits"):
+        assert last(path).about["inputs"]["spikes"][name]["step"]
+    for name in ("rewarded", "contrastive"):
+        weights = StoreReader(path).weights(name).variables["weight"][:, :]
+        assert (np.ptp(weights, axis=0) > 0.1).mean() > 0.3
     assert step.max() == StoreReader(path).complete_step
     return path
 
@@ -49,4 +53,5 @@ def test_closed_loop_is_the_same_on_any_ranks(
     assert_same(recorded(alone), recorded(other))
     for name in ("digest", "inputs"):
         assert last(alone).about[name] == last(other).about[name]
-    assert StoreReader(other).metadata["scripted"] == ["drive", "push", "S"]
+    scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise", "hits"]
+    assert StoreReader(other).metadata["scripted"] == scripted

@@ -8,10 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from distsnn.network import (
+    STDP,
     AeifCondExp,
     AeifPscExp,
     AllToAll,
     ConstantCurrent,
+    DopamineSTDP,
     Explicit,
     Exponential,
     FixedIndegree,
@@ -33,6 +35,7 @@ from distsnn.network import (
     Neuron,
     NoiseCurrent,
     Normal,
+    NormaliseWeights,
     OneToOne,
     PairwiseBernoulli,
     Piecewise,
@@ -42,9 +45,11 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    RecordWeights,
     SpikeInput,
     SpikeSource,
     StepCurrent,
+    SynapticScaling,
     TruncatedNormal,
     Tsodyks2,
     Uniform,
@@ -273,6 +278,16 @@ def small_network() -> Network:
                 *(i, e[10:60], FixedTotalNumber(500)), weight=-150.0, delay=1.5, synapse=Tsodyks2()
             ),
             Projection(source, e, Explicit([0, 1], [5, 7]), weight=200.0, delay=1.5),
+            Projection(
+                *(e, e, FixedIndegree(3), 30.0, Uniform(1.5, 4.0)),
+                synapse=STDP(alpha=Uniform(0.5, 1.5), pairing="restricted"),
+                name="learning",
+            ),
+            Projection(
+                *(source, e, Explicit([0, 1], [5, 7]), [10.0, 20.0], 1.5),
+                synapse=DopamineSTDP(A_plus=[0.1, 0.2], w_max=[15.0, 25.0]),
+                name="given",
+            ),
         ],
         [
             PoissonInput(e, 6000.0, 40.0, stop=1000.0),
@@ -284,5 +299,11 @@ def small_network() -> Network:
             RecordSpikes(i[5:20]),
             RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], every=0.3),
             RecordState(i, "V_m", name="all of I"),
+            RecordWeights("learning", 0.7, ["weight", "due"], slice(3, 300, 2), e[10:]),
+            RecordWeights("given", 2.0, "c", name="eligibility"),
+        ],
+        homeostasis=[
+            NormaliseWeights(["learning"], 2.0, np.linspace(50.0, 99.0, 150), share=0.5),
+            SynapticScaling(["given", "learning"], 3.0, 20.0, beta=0.1, tau=50.0),
         ],
     )

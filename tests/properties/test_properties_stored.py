@@ -38,6 +38,9 @@ def read_all(run: Path) -> None:
     for name in reader.state_names:
         for array in reader.state(name).variables.values():
             array.load(0, array.shape[0])
+    for name in reader.weight_names:
+        for array in reader.weights(name).variables.values():
+            array.load(0, array.shape[0])
     Network.from_dict(*reader.network())
 
 

@@ -39,7 +39,8 @@ class Plasticity:
     units : dict of str to Unit
         Units of all names.
     per_synapse : tuple of str
-        Parameters that only weights and states depend on, and so may differ between synapses.
+        Parameters that only weights and states depend on, and so may differ between synapses;
+        the bound is one of them.
     """
 
     variables: dict[str, Definition]
@@ -109,7 +110,7 @@ def read_plasticity(
                 shared |= used(value)
     if not any(name == WEIGHT for its in events.values() for name, _ in its):
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
-    per_synapse = tuple(name for name in parameters if name not in shared)
+    per_synapse = tuple(name for name in (*parameters, BOUND) if name not in shared)
     return Plasticity(variables, derived, decays, events, units, per_synapse)
 
 

@@ -15,7 +15,13 @@ from distsnn.network.equations.declarations import (
     check_kinds,
     parameter_fields,
 )
-from distsnn.network.equations.plasticity import MODULATOR, Plasticity, read_plasticity
+from distsnn.network.equations.plasticity import (
+    MODULATOR,
+    SYNAPSE,
+    Plasticity,
+    read_plasticity,
+)
+from distsnn.network.model import State
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
 
 # Further names that a class or its constructor has.
@@ -151,6 +157,10 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         "name": model.name,
         "weight_unit": model.weight_unit,
         "per_synapse": rule.per_synapse,
+        "states": {
+            name: State(rule.variables[name].unit_text, rule.variables[name].text)
+            for name in rule.of(SYNAPSE)
+        },
     }
     return make_dataclass(
         model.name,

@@ -30,7 +30,7 @@ class BCM(PlasticSynapse):
     """
 
     name: ClassVar[str] = "bcm_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta",)
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max")
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -29,7 +29,7 @@ class ContrastiveSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "contrastive_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta",)
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max")
 
     tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)
     eta: Value = parameter(default=0.01, unit="weight", doc="step of a pairing")

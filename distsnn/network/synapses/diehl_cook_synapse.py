@@ -24,7 +24,7 @@ class DiehlCookSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "diehl_cook_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu")
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu", "w_max")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     learning_rate: Value = parameter(default=0.01, unit="1", doc="step of the share", low=0.0)

@@ -30,7 +30,7 @@ class Oja(PlasticSynapse):
     """
 
     name: ClassVar[str] = "oja_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha")
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha", "w_max")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)

@@ -1,8 +1,9 @@
 """Spike-timing-dependent plasticity that a third factor turns into weight."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import parameter
+from distsnn.network.model import State, parameter
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
@@ -30,9 +31,10 @@ class DopamineSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus")
+    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus", "w_max")
+    states: ClassVar[Mapping[str, State]] = {"c": State("weight", "eligibility")}
 
-    w_max: float = 200.0
+    w_max: Value = 200.0
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
     tau_c: Value = parameter(default=1000.0, unit="ms", doc="decay of the eligibility", above=0.0)

@@ -25,9 +25,9 @@ class STDPPowerLaw(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_pl_synapse_hom"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu")
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu", "w_max")
 
-    w_max: float = float("inf")
+    w_max: Value = float("inf")
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
     learning_rate: Value = parameter(

@@ -1,10 +1,11 @@
 """Spike-timing-dependent plasticity by pairs of spikes."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
-from distsnn.network.model import parameter
+from distsnn.network.model import State, parameter
 from distsnn.network.plastic_synapse import PlasticSynapse
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
@@ -15,6 +16,11 @@ PAIRINGS = {
     "nearest": "stdp_synapse",
     "restricted": "stdp_nn_restr_synapse",
     "presynaptic": "stdp_nn_pre_centered_synapse",
+}
+# What they keep of each synapse.
+_STATES = {
+    "restricted": {"due": State("1", "1 from a spike of the source to the target's next")},
+    "presynaptic": {"x": State("1", "trace of the source's spikes since the target's last")},
 }
 
 
@@ -48,7 +54,13 @@ class STDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu_plus", "mu_minus")
+    per_synapse: ClassVar[tuple[str, ...]] = (
+        "learning_rate",
+        "alpha",
+        "mu_plus",
+        "mu_minus",
+        "w_max",
+    )
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
@@ -65,12 +77,16 @@ class STDP(PlasticSynapse):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("pairing", tuple(PAIRINGS))
-        if math.isinf(self.w_max):
+        if math.isinf(self.largest):
             raise DescriptionError(
                 "must be a number, since weights change by shares of it",
                 where=f"{self.name}, field w_max",
                 value=self.w_max,
             )
+
+    @property
+    def synapse_states(self) -> Mapping[str, State]:  # noqa: D102 (inherited)
+        return _STATES.get(self.pairing, {})
 
     @property
     def kernel_module(self) -> str:  # noqa: D102 (inherited)

@@ -28,6 +28,7 @@ class TripletSTDP(PlasticSynapse):
     per_synapse: ClassVar[tuple[str, ...]] = (
         *("Aplus", "Aminus"),
         *("Aplus_triplet", "Aminus_triplet"),
+        "w_max",
     )
 
     tau_plus: Value = parameter(default=16.8, unit="ms", doc="decay of x", above=0.0)

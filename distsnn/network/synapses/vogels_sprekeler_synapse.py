@@ -27,9 +27,9 @@ class VogelsSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "vogels_sprekeler_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta")
+    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta", "w_max")
 
-    w_max: float = 1.0
+    w_max: Value = 1.0
     tau: Value = parameter(default=20.0, unit="ms", doc="decay of x and y", above=0.0)
     alpha: Value = parameter(default=0.12, unit="1", doc="depression in steps of eta", low=0.0)
     eta: Value = parameter(default=0.001, unit="weight", doc="step of a pairing", low=0.0)

@@ -14,15 +14,22 @@ from distsnn.comm import Communicator, start
 from distsnn.errors import DescriptionError, RankError
 from distsnn.network import (
     ConstantCurrent,
+    ContrastiveSTDP,
+    DopamineSTDP,
     FixedIndegree,
     IafPscExp,
     Network,
+    NoiseCurrent,
     Normal,
     OneToOne,
     PoissonInput,
     Population,
     Projection,
+    RecordSpikes,
+    RecordWeights,
+    SpikeInput,
     SpikeSource,
+    Uniform,
 )
 from distsnn.simulation import Simulation
 
@@ -38,11 +45,30 @@ def network() -> Network:
         [
             Projection(e, e, FixedIndegree(10), weight=Normal(40.0, 4.0), delay=Normal(1.5, 0.5)),
             Projection(s, e[50:250], OneToOne(), weight=800.0, delay=0.7),
+            # rewarded by the script: a signal acts on synapses of all ranks
+            Projection(
+                *(e, e, FixedIndegree(4), Uniform(10.0, 50.0), Uniform(0.7, 4.0)),
+                synapse=DopamineSTDP(A_plus=0.4, A_minus=0.3, tau_c=20.0, w_max=60.0),
+                name="rewarded",
+            ),
+            Projection(
+                *(s, e, FixedIndegree(3), Uniform(10.0, 50.0), 1.1),
+                synapse=ContrastiveSTDP(eta=0.5, tau=20.0, axonal_delay=0.4, w_max=60.0),
+                name="contrastive",
+            ),
         ],
         [
             PoissonInput(e, 8500.0, 55.0),
             PoissonInput(e[100:], 0.0, 40.0, name="drive"),
             ConstantCurrent(e, 0.0, name="push"),
+            # held over pieces
+            NoiseCurrent(e[30:], 0.0, 10.0, interval=2.3, name="noise"),
+            SpikeInput(e[10:300], [0.4, 3.0], [5, 77], [200.0, -90.0], name="hits"),
+        ],
+        [
+            *map(RecordSpikes, (e, s)),
+            RecordWeights("rewarded", 0.7, ["weight", "c"], synapses=slice(3, None, 5)),
+            RecordWeights("contrastive", 1.5),
         ],
     )
 
@@ -64,6 +90,12 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         later = simulation.time_ms + 2.1  # once more after the next piece, to be in flight
         simulation.emit("S", gid[once], times[once])
         simulation.emit("S", [piece] if mine else rank, later + dt if mine else object())
+        simulation.signal("rewarded" if mine else "?", 0.001 * (counts.sum() - 20.0 * (piece % 3)))
+        simulation.signal("contrastive", 1.0 - piece % 3 if mine else np.nan)
+        simulation.set("noise", **({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
+        hit = np.array([piece, 10 * piece, 289 - piece])
+        weights = [150.0, -90.0, 200.0]
+        simulation.emit("hits", hit if mine else rank, later - 1.0, weights if mine else "none")
 
 
 def check_errors(simulation: Simulation, rank: int) -> None:

@@ -146,12 +146,20 @@ def test_the_neurons_of_a_view_are_counted_within_their_population(tmp_path):
     view = {"name": "V", "population": "E", "start": 0, "stop": 32, "variables": ["V_m"]}
     meta = metadata(sizes, 100, recorded_states=[{**view, "every": 10}])
     path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1).path
-    from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
+    from distsnn.io.rank_writer import RankWriter
+    from distsnn.io.row_specs import StateSpec, StateVariable
 
     gids = np.arange(8, 40, dtype=np.uint32)[::-1].copy()
-    spec = StateSpec("V", {"V_m": StateVariable("mV")}, "float64", gids, every=10, first_step=10)
+    spec = StateSpec(
+        name="V",
+        variables={"V_m": StateVariable("mV")},
+        dtype="float64",
+        gids=gids,
+        every=10,
+        first_step=10,
+    )
     with RankWriter(path, 0, 0, state=[spec]) as writer:
-        writer.append_state("V", 0, {"V_m": np.tile(gids, (3, 1)).astype(float)})
+        writer.append_rows("state", "V", 0, {"V_m": np.tile(gids, (3, 1)).astype(float)})
         writer.advance(30)
     state = open_run(path).state("V").compute()
     np.testing.assert_array_equal(state["neuron"], np.arange(32))

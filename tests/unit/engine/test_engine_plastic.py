@@ -16,10 +16,12 @@ from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.kernels.functions import exp_array
 from distsnn.network import (
     STDP,
+    AllToAll,
     Explicit,
     FixedIndegree,
     IafPscExp,
     Network,
+    OneToOne,
     PairwiseBernoulli,
     ParrotNeuron,
     PoissonInput,
@@ -129,18 +131,72 @@ def test_weights_are_those_of_lists_of_events(name: str) -> None:
 
 def test_parameters_may_be_drawn_for_each_synapse() -> None:
     drawn = STDP(
-        learning_rate=Uniform(0.0, 0.2), alpha=Uniform(0.5, 1.5), mu_plus=0.3, precision="float64"
+        learning_rate=Uniform(0.0, 0.2),
+        alpha=Uniform(0.5, 1.5),
+        mu_plus=0.3,
+        w_max=Uniform(96.0, 150.0),
+        precision="float64",
     )
     run = Run(learning(drawn), STEPS)
     rows = run.engine.plastic[0].rows
     given = synapse_parameters(run.engine.layout, rows, 3)
     assert np.unique(given["learning_rate"]).size == rows.synapses
     assert abs(np.corrcoef(given["learning_rate"], given["alpha"])[0, 1]) < 0.2
+    assert np.ptp(given["w_max"]) > 40.0
+    columns = (given[name] for name in ("learning_rate", "alpha", "w_max"))
     models = [
-        dataclasses.replace(drawn, learning_rate=rate, alpha=alpha)
-        for rate, alpha in zip(given["learning_rate"], given["alpha"], strict=True)
+        dataclasses.replace(drawn, learning_rate=rate, alpha=alpha, w_max=most)
+        for rate, alpha, most in zip(*columns, strict=True)
     ]
     np.testing.assert_array_equal(rows.weights, run.expected(0, models)[0])
+
+
+GIVEN_RULES = {
+    "one to one": (OneToOne(), TARGETS[9:29]),
+    "all to all": (AllToAll(), TARGETS[30:43]),
+    # every pair several times
+    "explicit": (Explicit(RNG.integers(0, 20, 400), RNG.integers(0, 7, 400)), TARGETS[3:]),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_RULES)
+def test_parameters_may_be_given_for_each_synapse(name: str) -> None:
+    rule, targets = GIVEN_RULES[name]
+    shape = rule.value_shape(SOURCES.size, targets.size)
+    assert shape is not None
+    rates, bounds = RNG.uniform(0.0, 0.2, shape), RNG.uniform(60.0, 150.0, shape)
+    weights = bounds * RNG.uniform(0.0, 1.0, shape)
+    given = STDP(learning_rate=rates, alpha=1.2, w_max=bounds, precision="float64")
+    network = Network(
+        [SOURCES, TARGETS],
+        [Projection(SOURCES, targets, rule, weights, Uniform(0.8, 4.0), synapse=given)],
+        DRIVE,
+        [],
+    )
+    run = Run(network, 3000)
+    of_pair: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for number, (rate, most) in enumerate(zip(rates.flat, bounds.flat, strict=True)):
+        pair = number, number
+        if isinstance(rule, AllToAll):
+            pair = number // targets.size, number % targets.size
+        elif isinstance(rule, Explicit):
+            pair = int(rule.sources[number]), int(rule.targets[number])
+        of_pair.setdefault(pair, []).append((rate, most))
+    models = []
+    for source, target, _, _ in run.synapses(0):
+        rate, most = of_pair[source, target - SOURCES.size - targets.start].pop(0)
+        models.append(dataclasses.replace(given, learning_rate=rate, w_max=most))
+    assert not any(of_pair.values())
+    np.testing.assert_array_equal(run.engine.plastic[0].rows.weights, run.expected(0, models)[0])
+
+
+def test_only_what_is_given_for_each_synapse_takes_memory() -> None:
+    constant, drawn = (
+        engine(learning(STDP(alpha=alpha))).plastic[0] for alpha in (1.0, Uniform(0.9, 1.1))
+    )
+    assert constant.per_synapse_bytes == 0
+    assert constant.bounds.size == 1
+    assert drawn.per_synapse_bytes == 4 * drawn.rows.synapses
 
 
 def test_single_precision_is_close_to_double() -> None:

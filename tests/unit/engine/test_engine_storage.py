@@ -8,6 +8,8 @@ from distsnn.engine import storage
 from distsnn.engine.storage import RowSetPlan, choose
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    STDP,
+    DopamineSTDP,
     Exponential,
     FixedIndegree,
     FixedTotalNumber,
@@ -212,6 +214,25 @@ def test_more_synapses_than_fit_are_refused_before_any_is_drawn(
     one = Projection(E, E, rule, weight=1.0, delay=1.0, name="too many")
     with pytest.raises(DescriptionError, match=f"'too many'.*{message}"):
         _plans(one, memory_bytes=memory)
+
+
+@pytest.mark.parametrize(
+    ("synapse", "each"),
+    [
+        (STDP(), 16),  # while they are made; then 8
+        (STDP(precision="float64", alpha=Uniform(0.9, 1.1), learning_rate=Uniform(0.0, 0.1)), 28),
+        (DopamineSTDP(A_plus=Uniform(0.9, 1.1), A_minus=Uniform(0.1, 1.0)), 20),
+    ],
+)
+def test_plastic_synapses_that_do_not_fit_are_refused_too(synapse: object, each: int) -> None:
+    one = Projection(E, E, FixedIndegree(10**5), 1.0, 1.0, synapse=synapse, name="too many")
+    needed = each * 1e5 * E.size
+    message = f"'too many'.*{needed / 2**30:.3g} GiB at least in all"
+    network = Network([E], [one])
+    (layout,) = layouts(network, 1)
+    with pytest.raises(DescriptionError, match=message):
+        choose(layout, scales(network), memory_bytes=0.99 * needed)
+    assert choose(layout, scales(network), memory_bytes=1.01 * needed) == []
 
 
 def test_what_can_be_drawn_again_needs_no_memory() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable
+from distsnn.io.rank_writer import RankWriter
+from distsnn.io.row_specs import StateSpec, StateVariable
 from distsnn.io.run_writer import RunWriter
 
 # The project, for subprocesses that import it.
@@ -124,7 +125,7 @@ def write_rank(
             part = (step > first_step) & (step <= until)
             writer.append_spikes(step[part], gid[part])
             rows = np.arange(spec.first_step + 10 * row, until + 1, 10, dtype=np.int64)
-            writer.append_state("V", row, state_values(rows, gids))
+            writer.append_rows("state", "V", row, state_values(rows, gids))
             row += len(rows)
             writer.advance(int(until))
             first_step = until

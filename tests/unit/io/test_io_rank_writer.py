@@ -14,8 +14,9 @@ import zarr
 from synthetic_run import E_L, SIZES, metadata, random_spikes, state_spec, state_values
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.rank_writer import RankWriter, StateSpec, StateVariable, state_block_rows
+from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
+from distsnn.io.row_specs import StateSpec, StateVariable, block_rows
 from distsnn.io.row_stream import BLOCKS, RowStream
 from distsnn.io.run_writer import RunWriter
 
@@ -229,7 +230,7 @@ def test_states_are_absolute_and_grow_and_are_trimmed(store):
     with RankWriter(store, 0, 0, state=[spec], flush_seconds=3600) as writer:
         for first in range(0, 100, 9):
             block = {name: array[first : first + 9] for name, array in values.items()}
-            writer.append_state("V", first, block)
+            writer.append_rows("state", "V", first, block)
             writer.advance(int(steps[min(first + 8, 99)]))
             writer.flush()
             seen = StoreReader(store).state("V")
@@ -247,16 +248,16 @@ def test_states_are_absolute_and_grow_and_are_trimmed(store):
 def test_an_offset_per_neuron(store):
     offset = np.linspace(-80, -60, 40)
     spec = StateSpec(
-        "V",
-        {"V_m": StateVariable("mV", offset=offset), "refractory": StateVariable("steps")},
-        "float64",
-        np.arange(40, dtype=np.uint32),
+        name="V",
+        variables={"V_m": StateVariable("mV", offset=offset), "refractory": StateVariable("steps")},
+        dtype="float64",
+        gids=np.arange(40, dtype=np.uint32),
         every=10,
         first_step=10,
     )
     with RankWriter(store, 0, 0, state=[spec]) as writer:
         rows = np.ones((3, 40))
-        writer.append_state("V", 0, {"V_m": rows, "refractory": rows})
+        writer.append_rows("state", "V", 0, {"V_m": rows, "refractory": rows})
         writer.advance(30)
     read = StoreReader(store).state("V").variables["V_m"][:, :]
     np.testing.assert_array_equal(read, rows + offset)
@@ -265,18 +266,18 @@ def test_an_offset_per_neuron(store):
 def test_states_larger_than_the_buffer(store):
     n = 40
     spec = StateSpec(
-        "V",
-        {"V_m": StateVariable("mV"), "refractory": StateVariable("steps")},
-        "float64",
-        np.arange(n, dtype=np.uint32),
+        name="V",
+        variables={"V_m": StateVariable("mV"), "refractory": StateVariable("steps")},
+        dtype="float64",
+        gids=np.arange(n, dtype=np.uint32),
         every=10,
         first_step=10,
         rows=20_000,
     )
     values = np.random.default_rng(0).normal(size=(20_000, n))
     with RankWriter(store, 0, 0, state=[spec]) as writer:
-        assert writer._states["V"].capacity < 20_000
-        writer.append_state("V", 0, {"V_m": values, "refractory": values})
+        assert writer._rows["state", "V"][1].capacity < 20_000
+        writer.append_rows("state", "V", 0, {"V_m": values, "refractory": values})
         writer.advance(200_000)
     np.testing.assert_array_equal(StoreReader(store).state("V").variables["V_m"][:, :], values)
 
@@ -294,9 +295,9 @@ def test_states_that_do_not_fit_are_refused(store, row, values, message):
     spec = state_spec(np.arange(40, dtype=np.uint32), 0, 10)
     with RankWriter(store, 0, 0, state=[spec]) as writer:
         with pytest.raises(StoreError, match=message):
-            writer.append_state("V", row, {name: np.zeros(s) for name, s in values.items()})
-        with pytest.raises(DescriptionError, match="did you mean 'V'"):
-            writer.append_state("v", 0, {})
+            writer.append_rows("state", "V", row, {name: np.zeros(s) for name, s in values.items()})
+        with pytest.raises(DescriptionError, match="did you mean 'state/V'"):
+            writer.append_rows("state", "v", 0, {})
 
 
 @pytest.mark.parametrize(
@@ -324,10 +325,9 @@ def test_bad_state_specs_are_refused(change):
 
 
 def test_block_rows():
-    assert state_block_rows(1, 4) == 2**16
-    assert state_block_rows(1000, 4) == 256
-    assert state_block_rows(10**7, 8) == 1
-    assert state_block_rows(0, 4) == 2**16
+    assert block_rows(1, 4) == 2**16
+    assert block_rows(1000, 4) == 256
+    assert (block_rows(10**7, 8), block_rows(0, 4)) == (1, 2**16)
 
 
 def fail_writes(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
@@ -477,7 +477,7 @@ def test_what_is_secured_is_committed_and_only_later_files_are_synced(store, mon
     def go_on(writer: RankWriter, number: int) -> None:
         steps = np.arange(10, 50, 10) + 40 * number
         writer.append_spikes(*spikes_at(*steps))
-        writer.append_state("V", 4 * number, state_values(steps, gids))
+        writer.append_rows("state", "V", 4 * number, state_values(steps, gids))
         writer.advance(int(steps[-1]))
 
     with RankWriter(store, 0, 0, state=[state_spec(gids, 0, 4)], flush_seconds=3600) as writer:

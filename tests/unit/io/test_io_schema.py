@@ -75,7 +75,7 @@ def test_unknown_arrays_are_refused(path):
 
 def test_unknown_groups_are_refused():
     with pytest.raises(StoreError, match="no such group"):
-        schema.group_spec("attempt000/rank0000/weights")
+        schema.group_spec("attempt000/rank0000/wights")
 
 
 def test_array_of_another_dtype_cannot_be_written_or_read(tmp_path):

@@ -43,7 +43,8 @@ def test_a_rule_stands_where_a_built_in_one_does() -> None:
     assert own.plasticity.w_max == 7.0
     assert own.plasticity.sign == 1
     assert PAIR(w_max=-3.0).sign == -1
-    assert own.plasticity.per_synapse == ("alpha", "learning_rate", "mu_minus", "mu_plus")
+    own_values = ("alpha", "learning_rate", "mu_minus", "mu_plus", "w_max")
+    assert own.plasticity.per_synapse == own_values
 
 
 def vars_of(model: PlasticityModel) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def test_names_that_are_taken_are_refused(name: str) -> None:
     [
         ({"tau": 0.0}, "field synapse, field tau: out of range.*> 0"),
         ({"tau": Uniform(1.0, 2.0)}, "field tau: must be one number for all synapses"),
-        ({"k": [1.0, 2.0]}, "must be one number for all synapses or a distribution"),
+        ({"k": [1.0, 2.0]}, "field k: array of the wrong shape"),
         ({"taw": 1.0}, "did you mean 'tau'"),
         ({"w_max": 0.0}, "must be a bound"),
         ({"precision": "float16"}, "unknown precision"),

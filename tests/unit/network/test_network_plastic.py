@@ -10,6 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
     AllToAll,
+    FixedIndegree,
     IafPscExp,
     Lognormal,
     Network,
@@ -23,6 +24,7 @@ from distsnn.network import (
 from distsnn.network.quanta import quanta
 
 E = Population("E", 20, IafPscExp())
+ALL = np.full((20, 20), 10.0)
 
 
 def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0) -> Network:
@@ -40,7 +42,23 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         (lambda: STDP(axonal_delay=-1.0), "field axonal_delay: out of range; given -1.0"),
         (lambda: network(STDP(tau_plus=0.0)), "field synapse, field tau_plus: out of range"),
         (lambda: network(STDP(tau_plus=Uniform(1.0, 2.0))), "must be one number for all synapses"),
-        (lambda: network(STDP(alpha=[1.0, 2.0])), "one number for all synapses or a distribution"),
+        (lambda: network(STDP(alpha=[1.0, 2.0])), "alpha: array of the wrong shape; given (2,)"),
+        (lambda: network(STDP(tau_plus=np.ones((20, 20)))), "must be one number for all synapses"),
+        (lambda: network(STDP(w_max=[9.0, -9.0])), "finite numbers of one sign, none of them 0"),
+        (lambda: network(STDP(w_max=[9.0, np.inf])), "finite numbers of one sign, none of them 0"),
+        (lambda: network(STDP(w_max=Normal(9.0, 3.0))), "field w_max: must be a bound with the"),
+        (lambda: network(STDP(w_max=[9.0, 10.0])), "field w_max: array of the wrong shape"),
+        (lambda: network(STDP(w_max=Uniform(9.0, 20.0))), "given 10.0; allowed: >= 0 and <= 9"),
+        (
+            lambda: network(STDP(w_max=np.linspace(9.0, 20.0, 400).reshape(20, 20)), ALL),
+            "field weight: is beyond its bound; given 10.0; allowed: at most 9, its w_max",
+        ),
+        (
+            lambda: Projection(E, E, FixedIndegree(3), 1.0, 1.0, synapse=STDP(alpha=[1.0])).check(
+                E.model, 0.1, where="p"
+            ),
+            "p, field synapse, field alpha: such synapses take no array; allowed: a number or a",
+        ),
         (lambda: network(STDP(), -1.0), "'E->E', field weight: out of range; given -1.0"),
         (lambda: network(STDP(), 100.5), "field weight: out of range; given 100.5"),
         (lambda: network(STDP(w_max=-9.0)), "given 10.0; allowed: >= -9 and <= 0"),
@@ -63,6 +81,17 @@ def test_errors_name_the_place(make: Callable[[], object], message: str) -> None
     with pytest.raises(DescriptionError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def test_arrays_by_synapse_are_stored_and_read_again() -> None:
+    made = network(STDP(w_max=2.0 * ALL, learning_rate=0.001 * ALL, alpha=Uniform(0.0, 1.0)), ALL)
+    again = Network.from_dict(*made.to_dict())
+    assert again.equal(made)
+    model = again.projections[0].plasticity
+    assert model is not None
+    assert (model.sign, model.largest, model.allowed.high) == (1, 20.0, 20.0)
+    negative = STDP(w_max=Uniform(-30.0, -10.0))
+    assert (negative.sign, negative.largest, negative.allowed.low) == (-1, 30.0, -10.0)
 
 
 def test_stored_and_read_again() -> None:

@@ -12,6 +12,7 @@ from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     ConstantCurrent,
+    DopamineSTDP,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -199,9 +200,10 @@ def inputs() -> list[Stimulus]:
     ("name", "value", "message"),
     [
         ("Drive", {"rate": 1.0}, "set: unknown stimulus 'Drive'.*did you mean 'drive'"),
-        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, nothing, push"),
-        ("noise", {"mean": 1.0}, "'noise': a NoiseCurrent cannot be set; allowed: a PoissonInput"),
-        ("given", {"times": [1.0]}, "a SpikeInput cannot be set"),
+        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, noise, nothing, push"),
+        ("given", {"times": [1.0]}, "a SpikeInput cannot be set; allowed: a PoissonInput or a"),
+        ("noise", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: mean, sd"),
+        ("noise", {"mean": 1.0, "sd": -1.0}, "'noise', field sd: out of range; given -1.0"),
         ("drive", {"rates": 1.0}, "'drive': unknown field 'rates'.*did you mean 'rate'"),
         ("drive", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: rate"),
         ("drive", {}, "stimulus 'drive': unknown field 'nothing'; allowed: rate"),
@@ -223,7 +225,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
     def wrong(simulation: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
             simulation.set(name, **value)
-        assert simulation._inputs.names == []
+        assert simulation._scripted.names == []
 
     assert_same(in_pieces(made, (12.0, wrong)), in_one_run(made))
 
@@ -231,8 +233,8 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 @pytest.mark.parametrize(
     ("source", "neurons", "times", "message"),
     [
-        ("s", 1, None, "emit: unknown population of spike sources 's'.*did you mean 'S'"),
-        ("E", 1, None, "unknown population of spike sources 'E'; allowed: S"),
+        ("s", 1, None, "emit: unknown spike source or spike input 's'.*did you mean 'S'"),
+        ("E", 1, None, "unknown spike source or spike input 'E'; allowed: S"),
         ("S", 20, None, r"spikes of 'S', neurons\[0\]: index out of range; given 20"),
         ("S", [1, -1], None, r"neurons\[1\]: index out of range; given -1"),
         ("S", 1.5, None, "neurons: must be an array of whole numbers"),
@@ -334,6 +336,42 @@ def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.Monkey
             simulation.spikes("e")
 
 
+def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> None:
+    e = Population("E", 70, IafPscExp())
+    rewarded = DopamineSTDP(w_max=90.0)
+    made = Network(
+        [e],
+        [
+            Projection(e, e, FixedIndegree(3), 30.0, 1.5, name=name, synapse=rewarded)
+            for name in ("a", "b", "c", "d")
+        ],
+    )
+    path = tmp_path / "run.zarr"
+
+    def told() -> list[str]:
+        found: list[str] = StoreReader(path).metadata.get("scripted", [])
+        return found
+
+    with Simulation(made, out=path) as simulation:
+        synapses, state = simulation.weights("d"), simulation.state(e[:10])
+        assert synapses.values.size == 210
+        assert state["V_m"].size == 10
+        assert told() == []
+        simulation.signal("b", 0.5)
+        simulation.learning("a", False)
+        synapses.values = 3.0
+        simulation.weights("c").normalise(100.0)
+        state["V_m"] = -60.0
+        state["V_m"] = -61.0
+        assert told() == ["b", "a", "d", "c", "E"]
+        simulation.save()
+        with pytest.raises(DescriptionError):
+            simulation.signal("b", np.nan)
+    with Simulation.restore(path, out=tmp_path / "other.zarr") as simulation:
+        assert simulation._scripted.names == told()
+    assert StoreReader(tmp_path / "other.zarr").metadata["scripted"] == told()
+
+
 def loop(simulation: Simulation, until: float) -> list[Spikes]:
     """Let inputs follow from spikes, 2 ms after 2 ms."""
     found = []
@@ -379,4 +417,7 @@ def test_store_tells_what_a_script_sets_and_the_command_refuses_to_repeat_it(
         simulation.run(1.0)
     for words in (("run", path, "--out", tmp_path / "b.zarr"), ("run", "--resume", path)):
         assert main([*map(str, words)]) == 2
-        assert "a script set inputs while it ran (drive, S), and" in capfd.readouterr().err
+        assert (
+            "a script set inputs, states or weights while it ran (drive, S), and"
+            in capfd.readouterr().err
+        )

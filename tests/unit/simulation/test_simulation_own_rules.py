@@ -65,6 +65,14 @@ def test_parameters_may_differ_between_synapses() -> None:
     assert ks_2samp(found, expected).pvalue > 1e-3
 
 
+def test_bounds_may_differ_between_synapses() -> None:
+    # the bound is the first field of all rules: its draws are the same
+    values: dict[str, Any] = {"learning_rate": 0.1, "w_max": Uniform(81.0, 130.0)}
+    expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
+    np.testing.assert_array_equal(found, expected)
+    assert (found > 81.0).any()
+
+
 def test_a_signal_modulates() -> None:
     with Simulation(learning(REWARDED())) as simulation:
         synapses = simulation.weights("E->E")

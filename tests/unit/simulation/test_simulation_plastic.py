@@ -102,6 +102,24 @@ def test_errors_name_the_place(name: str, value: object, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_every_synapse_keeps_to_its_own_bound() -> None:
+    bounds = np.array([-60.0, -20.0, -30.0, -40.0, -50.0, -99.0])
+    one = Projection(S, E, PAIRS, 0.5 * bounds, 1.0, synapse=STDP(w_max=bounds))
+    with Simulation(Network([S, E], [one])) as simulation:
+        synapses = simulation.weights("S->E")
+        order = np.lexsort((PAIRS.targets, PAIRS.sources))
+        np.testing.assert_array_equal(synapses.values, 0.5 * bounds[order])
+        synapses.values = bounds[order]
+        np.testing.assert_array_equal(synapses.values, bounds[order])
+        with pytest.raises(DescriptionError, match="synapse 2 from gid 3 to gid 79: out of range"):
+            synapses.values = bounds[order] - np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+        synapses.values = -1.0
+        synapses.normalise(-150.0)
+        sums = np.bincount(synapses.targets, weights=synapses.values)
+        assert (synapses.values >= bounds[order]).all()
+        np.testing.assert_array_equal(sums[[74, 79]], [-105.0, -100.0])
+
+
 def test_switch_must_be_one() -> None:
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match="True or False"):
         simulation.learning("E->E", 1)  # type: ignore[arg-type]

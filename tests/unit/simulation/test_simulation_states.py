@@ -29,6 +29,7 @@ from distsnn.network import (
 )
 from distsnn.network.checks import ANY
 from distsnn.simulation import Simulation
+from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates
 
 N, SEED = 330, 5
@@ -61,7 +62,7 @@ def on_ranks(
 
     def main(communicator: Communicator) -> Any:
         rank = communicator.rank
-        return work(NeuronStates(made[rank], communicator, target), rank)
+        return work(NeuronStates(made[rank], communicator, target, Scripted()), rank)
 
     results, aborted = run(len(made), main)
     assert aborted is None
@@ -212,14 +213,16 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
     variable: Any, value: Any, message: str
 ) -> None:
     made = engines(cells({"V_m": V}), 1)
-    states, before = NeuronStates(made[0], SingleProcess(), "E"), kept(made)
+    states, before = NeuronStates(made[0], SingleProcess(), "E", Scripted()), kept(made)
     with pytest.raises(DescriptionError, match=message):
         states[variable] = value
     assert kept(made).tobytes() == before.tobytes()
 
 
 def test_float64_takes_what_float32_does_not() -> None:
-    states = NeuronStates(engines(cells(precision="float64"), 1)[0], SingleProcess(), "E")
+    states = NeuronStates(
+        engines(cells(precision="float64"), 1)[0], SingleProcess(), "E", Scripted()
+    )
     states["I_syn_ex"] = -1e39
     assert set(states["I_syn_ex"]) == {-1e39}
 
@@ -277,7 +280,9 @@ def test_ranks_that_name_different_neurons_are_told() -> None:
     made = engines(cells(), 2)
 
     def main(communicator: Communicator) -> None:
-        NeuronStates(made[communicator.rank], communicator, ["E", "first"][communicator.rank])
+        NeuronStates(
+            made[communicator.rank], communicator, ["E", "first"][communicator.rank], Scripted()
+        )
 
     for error in run(2, main)[0]:
         assert isinstance(error, DescriptionError)

@@ -1,0 +1,192 @@
+"""Homeostasis in action: weights onto a rank's neurons are scaled, between two epochs of a run.
+
+All weights onto a neuron are on its rank, summed in the order of (projection, source, drawing), and
+its spikes are known there: nothing is exchanged, and no rank shows in the result.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.kernels import activity
+from distsnn.kernels.functions import exp_array
+from distsnn.network import Homeostasis, Network, NormaliseWeights, SynapticScaling
+
+Floats = npt.NDArray[np.float64]
+Named = Mapping[tuple[str, str], npt.NDArray[Any]]
+
+# Growth or decay in one go beyond which there is nothing but bounds and zeros.
+_MOST_EXPONENT = 50.0
+
+
+class Targets:
+    """The neurons of a rank whose weights are scaled.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    one : Homeostasis
+        What is done.
+
+    Attributes
+    ----------
+    index, first : int
+        Their population, and its first local slot.
+    neurons : ndarray of int64, shape (n,)
+        Neurons of the population's slots, -1 for padding.
+    slots : ndarray of int64, shape (n_targets_here,)
+        Which of these slots are targets.
+    """
+
+    def __init__(self, layout: Layout, one: Homeostasis) -> None:
+        self._layout = layout
+        self.post = layout.network.projection(one.projections[0]).post
+        self.index = layout.population_index(self.post.population)
+        self.first = int(layout.first[self.index])
+        self.neurons = layout.in_population(self.index)
+        inside = (self.neurons >= self.post.start) & (self.neurons < self.post.stop)
+        self.slots = np.flatnonzero(inside)
+
+    def values(self, given: float | Floats) -> Floats:
+        """Return what is given for each of the population's slots, 0 where there is no target."""
+        out = np.zeros(self.neurons.size)
+        own = self.neurons[self.slots] - self.post.start
+        out[self.slots] = given[own] if isinstance(given, np.ndarray) else given
+        return out
+
+    def local(self, values: Floats, rest: float) -> Floats:
+        """Return values of the population's slots for all local ones, with a rest for others."""
+        out = np.full(self._layout.n_local, rest)
+        out[self.first + self.slots] = values[self.slots]
+        return out
+
+
+class Scaling:
+    """Weights onto neurons, scaled so that their sum or the neurons' activity comes to a goal.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    one : Homeostasis
+        What is done.
+    deliveries : sequence of PlasticDelivery
+        The projections, in the order in which weights are summed.
+
+    Attributes
+    ----------
+    every : int
+        Steps between two times; it acts at the multiples.
+    """
+
+    def __init__(
+        self, layout: Layout, one: Homeostasis, deliveries: Sequence[PlasticDelivery]
+    ) -> None:
+        self._layout, self._one, self._deliveries = layout, one, deliveries
+        self.every = one.every_steps(layout.network.dt)
+        self._targets = targets = Targets(layout, one)
+        self._activity: Activity | None = None
+        if isinstance(one, SynapticScaling):
+            self._goal = targets.values(one.rate)
+            self._activity = Activity(layout, one, targets)
+        elif isinstance(one, NormaliseWeights):
+            self._goal = np.abs(targets.values(one.total))
+
+    def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Take this rank's spikes, in the order of their stamps."""
+        if self._activity is not None:
+            self._activity.follow(step, gid)
+
+    def act(self, step: int) -> None:
+        """Scale the weights, at a step up to which all ranks' spikes were delivered."""
+        factors = self._factors(step)
+        for one in self._deliveries:
+            if one.learns:
+                one.scale(factors, step)
+
+    def _factors(self, step: int) -> Floats:
+        targets, one = self._targets, self._one
+        if isinstance(one, NormaliseWeights):
+            sums = np.zeros(self._layout.n_local)
+            for delivery in self._deliveries:
+                delivery.add_weights(sums, step)
+            goal = targets.local(self._goal, 0.0)
+            factors = np.divide(goal, sums, out=np.ones_like(sums), where=sums > 0.0)
+            return factors if one.share == 1.0 else 1.0 + one.share * (factors - 1.0)
+        assert isinstance(one, SynapticScaling)
+        assert self._activity is not None
+        exponent = 1e-3 * one.every * one.beta * (self._goal - self._activity.at(step))
+        grown = exp_array(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
+        return targets.local(grown, 1.0)
+
+    def saved(self) -> Named:
+        """Return what a checkpoint holds of it, neurons in the order of the rank's blocks."""
+        return {} if self._activity is None else self._activity.saved()
+
+    def put(self, saved: Named) -> None:
+        """Set it to what `saved` returned."""
+        if self._activity is not None:
+            self._activity.put(saved)
+
+
+class Activity:
+    """Traces of the spikes of a rank's neurons, spikes/s.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    one : SynapticScaling
+        What they are for.
+    targets : Targets
+        The neurons.
+    """
+
+    def __init__(self, layout: Layout, one: SynapticScaling, targets: Targets) -> None:
+        self._layout, self._targets, self._names = layout, targets, _names(layout.network, one)
+        self._tau, self._jump = one.tau / layout.network.dt, 1e3 / one.tau
+        self._traces = targets.values(one.rate)
+        self._last = np.zeros(self._traces.size, np.int32)
+
+    def follow(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Let traces follow spikes."""
+        post = self._targets.post
+        neuron = gid.astype(np.int64) - self._layout.network.first_gid[post.population]
+        mine = (neuron >= post.start) & (neuron < post.stop)
+        slots = self._layout.local(self._targets.index, neuron[mine]) - self._targets.first
+        activity.follow_spikes(step[mine], slots, self._jump, self._tau, self._traces, self._last)
+
+    def at(self, step: int) -> Floats:
+        """Return the traces at a step, of the population's slots."""
+        out = np.empty_like(self._traces)
+        activity.traces_at(step, self._tau, self._traces, self._last, out)
+        return out
+
+    def saved(self) -> Named:
+        """Return the traces and when they were after a spike."""
+        real = self._targets.neurons >= 0
+        values = (self._traces[real], self._last[real])
+        return dict(zip(self._names, values, strict=True)) if real.any() else {}
+
+    def put(self, saved: Named) -> None:
+        """Set them to saved ones."""
+        real = self._targets.neurons >= 0
+        if real.any():
+            self._traces[real], self._last[real] = (saved[name] for name in self._names)
+
+
+def _names(network: Network, one: Homeostasis) -> list[tuple[str, str]]:
+    population = network.projection(one.projections[0]).post.population
+    # '/' cannot be in a name: no state of a neuron or projection is called so
+    return [(population, f"{what} / {one.name}") for what in ("activity", "last spike")]
+
+
+def saved_names(network: Network) -> list[tuple[str, str]]:
+    """Return by which names (population, variable) checkpoints hold what homeostasis knows."""
+    scaling = [one for one in network.homeostasis if isinstance(one, SynapticScaling)]
+    return [name for one in scaling for name in _names(network, one)]

@@ -1,0 +1,110 @@
+"""Weight recordings: samples of chosen synapses' weights and states, drained like states'."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.probes import MOST_BYTES, MOST_STEPS
+from distsnn.network import RecordWeights
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which of a rank's synapses are recorded.
+
+    Attributes
+    ----------
+    recording : RecordWeights
+        What is recorded.
+    synapses : ndarray of int64, shape (n,), or None
+        Their numbers on this rank, ascending; None: all.
+    total : int
+        How many are recorded on all ranks.
+    """
+
+    recording: RecordWeights
+    synapses: Ints | None
+    total: int
+
+
+class WeightProbe:
+    """One weight recording on this rank.
+
+    Parameters
+    ----------
+    delivery : PlasticDelivery
+        The projection.
+    choice : Choice
+        What is recorded.
+
+    Attributes
+    ----------
+    recording : RecordWeights
+        What is recorded.
+    every : int
+        Steps between samples, which are taken at its multiples.
+    total : int
+        Synapses recorded on all ranks.
+    sources, targets : ndarray of uint32, shape (n,)
+        Gids of this rank's recorded synapses.
+    delays : ndarray of int32, shape (n,)
+        Their delays, steps.
+    most_steps : int
+        Most steps between two drains, the same on all ranks.
+    """
+
+    def __init__(self, delivery: PlasticDelivery, choice: Choice) -> None:
+        self.recording, self._delivery = choice.recording, delivery
+        self.every = choice.recording.every_steps(delivery.layout.network.dt)
+        self.total = choice.total
+        self._synapses = part = choice.synapses
+        self._rows: Ints | None = None
+        rows, starts = delivery.rows, delivery.rows.row_set.rows
+        if part is None:
+            row = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+        else:
+            row = np.searchsorted(starts, part, side="right") - 1
+            self._rows = np.unique(row)
+        which = slice(None) if part is None else part
+        self.sources = rows.row_set.sources[row].astype(np.uint32)
+        self.targets = delivery.layout.gids(rows.targets(which)).astype(np.uint32)
+        self.delays = rows.delays(which).astype(np.int32)
+        names = choice.recording.variables
+        fitting = max(1, MOST_BYTES // max(1, 8 * len(names) * self.total))
+        capacity = min(fitting, -(-MOST_STEPS // self.every))
+        self.most_steps = capacity * self.every
+        kind = delivery.rows.weights.dtype
+        self._samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
+        self._n_rows = 0
+
+    def check_room(self, first: int, last: int) -> None:
+        """Check that the samples of the steps after first, up to last, fit.
+
+        Raises
+        ------
+        ValueError
+            If they do not: too many steps, or the samples before were not drained.
+        """
+        more = last // self.every - first // self.every
+        capacity = len(next(iter(self._samples.values())))
+        if self._n_rows + more > capacity:
+            raise ValueError(f"no room for {more} samples of weights in {capacity} rows")
+
+    def act(self, step: int) -> None:
+        """Take a sample at a step up to which all ranks' spikes were delivered."""
+        found = self._delivery.read(step, self._rows, self._synapses)
+        found["weight"] *= self._delivery.sign
+        for name, samples in self._samples.items():
+            samples[self._n_rows] = found[name]
+        self._n_rows += 1
+
+    def drain(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the new rows of every variable and forget them (the arrays are reused)."""
+        new = {name: samples[: self._n_rows] for name, samples in self._samples.items()}
+        self._n_rows = 0
+        return new

@@ -1,0 +1,243 @@
+"""Homeostasis: what keeps the weights onto each neuron in bounds, at regular times of a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import Description
+from distsnn.network.checks import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    FloatArray,
+    Range,
+    as_number,
+    check_range,
+    check_shape,
+)
+from distsnn.network.populations import as_name
+from distsnn.network.projections import Projection
+from distsnn.network.values import as_value
+from distsnn.units import steps
+
+_SHARE = Range(0.0, 1.0, open_low=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Homeostasis(Description):
+    """Base class of what multiplies all weights onto a neuron by one factor, again and again.
+
+    It acts at the multiples of an interval, after all events of that step, on plastic projections
+    onto the same neurons with weights of one sign. What goes beyond a bound is set to it. The
+    weights of a projection that does not learn for the moment stay as they are.
+
+    Parameters
+    ----------
+    projections : str, Projection or sequence of these
+        Names of the projections.
+    every : float
+        Interval, ms, on the grid.
+    name : str, optional
+        Name, unique; in a network None becomes the projections' names.
+    """
+
+    projections: tuple[str, ...]
+    every: float
+    name: str | None
+
+    def _begin(self, projections: object, every: float, name: str | None) -> str:
+        """Set what all have, and return the place for errors."""
+        noun = type(self).__name__
+        single = isinstance(projections, str | Projection)
+        given = [projections] if single else projections
+        if not isinstance(given, Sequence) or not given:
+            raise DescriptionError(
+                "must be names of projections", where=f"{noun}, field projections", value=given
+            )
+        names = tuple(one.name if isinstance(one, Projection) else one for one in given)
+        for one in names:
+            if not isinstance(one, str):
+                raise DescriptionError(
+                    "must be a projection's name",
+                    where=f"{noun}, field projections",
+                    value=one,
+                    allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
+                )
+        if name is not None:
+            as_name(name, where=f"{noun}, field name")
+        where = f"{noun} {name or ', '.join(map(str, names))!r}"
+        self._fill(
+            projections=names, every=as_number(every, where=f"{where}, field every"), name=name
+        )
+        return where
+
+    def every_steps(self, dt: float) -> int:
+        """Return the interval in steps."""
+        where = f"{type(self).__name__} {self.name!r}, field every"
+        check_range(self.every, POSITIVE, where=where)
+        return steps(self.every, dt, where=where)
+
+    def named(self) -> Self:
+        """Return the same with a name."""
+        return replace(self, name=self.name or ", ".join(self.projections))
+
+    def check(self, known: Mapping[str, Projection], dt: float) -> None:
+        """Check that a network's projections are such as can be scaled together.
+
+        Raises
+        ------
+        DescriptionError
+            If one does not exist or is not plastic, they end on different neurons or have weights
+            of different signs, or the interval is off the grid.
+        """
+        where = f"{type(self).__name__} {self.name!r}"
+        found = []
+        for name in self.projections:
+            place = f"{where}, field projections"
+            if name not in known:
+                raise unknown("projection", name, known, where=place)
+            if known[name].plasticity is None:
+                raise DescriptionError(
+                    f"projection {name!r} is not plastic",
+                    where=place,
+                    allowed="projections whose `synapse` is a model of plasticity, such as STDP",
+                )
+            found.append(known[name])
+            model, first = known[name].plasticity, found[0].plasticity
+            assert model is not None
+            assert first is not None
+            if known[name].post != found[0].post or model.sign != first.sign:
+                raise DescriptionError(
+                    f"{found[0].name!r} and {name!r} have different targets or signs",
+                    where=place,
+                    allowed="projections onto the same neurons, with weights of one sign",
+                )
+        if len(set(self.projections)) < len(self.projections):
+            raise DescriptionError(
+                "projection named twice",
+                where=f"{where}, field projections",
+                value=self.projections,
+            )
+        self.every_steps(dt)
+        self._check_goal(found[0], where=where)
+
+    def _check_goal(self, one: Projection, *, where: str) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class NormaliseWeights(Homeostasis):
+    """Brings the sum of the weights onto each neuron to a total.
+
+    Each time the weights are multiplied by 1 + share (total / sum - 1). A neuron with nothing but
+    weights of 0 keeps these.
+
+    Parameters
+    ----------
+    projections : str, Projection or sequence of these
+        Names of the projections, whose weights are summed together.
+    every : float
+        Interval, ms, on the grid.
+    total : float or array_like (n_targets,)
+        The sum, in the weights' unit and with their sign.
+    share : float
+        How much of the way is gone each time, above 0, up to 1.
+    name : str, optional
+        Name, unique; in a network None becomes the projections' names.
+    """
+
+    total: float | FloatArray
+    share: float
+
+    def __init__(
+        self,
+        projections: str | Projection | Sequence[str | Projection],
+        every: float,
+        total: float | FloatArray | Sequence[float],
+        share: float = 1.0,
+        name: str | None = None,
+    ) -> None:
+        where = self._begin(projections, every, name)
+        share = as_number(share, where=f"{where}, field share")
+        check_range(share, _SHARE, where=f"{where}, field share")
+        self._fill(total=_per_target(total, where=f"{where}, field total"), share=share)
+
+    def _check_goal(self, one: Projection, *, where: str) -> None:
+        assert one.plasticity is not None
+        allowed = POSITIVE if one.plasticity.sign > 0 else Range(high=0.0, open_high=True)
+        _check_per_target(self.total, one, allowed, where=f"{where}, field total")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class SynapticScaling(Homeostasis):
+    """Scales the weights onto each neuron until it spikes at a rate (van Rossum et al. 2000).
+
+    With a the neuron's activity, a trace of its spikes that decays with tau::
+
+        dw/dt = beta w (rate - a)    da/dt = -a/tau + spikes
+
+    Each time the weights are multiplied by exp(beta every (rate - a)). The activity begins with
+    the rate, so that nothing happens before it is known. The rule's term for the integral of
+    (rate - a) is left out.
+
+    Parameters
+    ----------
+    projections : str, Projection or sequence of these
+        Names of the projections.
+    every : float
+        Interval, ms, on the grid.
+    rate : float or array_like (n_targets,)
+        Rate to be reached, spikes/s.
+    beta : float
+        Speed: by how much weights grow, as a share, in a second in which a neuron is 1 spike/s too
+        slow.
+    tau : float
+        Time constant of the activity, ms.
+    name : str, optional
+        Name, unique; in a network None becomes the projections' names.
+
+    Notes
+    -----
+    Source: van Rossum, Bi & Turrigiano (2000), J Neurosci 20:8812; Turrigiano et al. (1998),
+    Nature 391:892.
+    """
+
+    rate: float | FloatArray
+    beta: float
+    tau: float
+
+    def __init__(
+        self,
+        projections: str | Projection | Sequence[str | Projection],
+        every: float,
+        rate: float | FloatArray | Sequence[float],
+        beta: float,
+        tau: float,
+        name: str | None = None,
+    ) -> None:
+        where = self._begin(projections, every, name)
+        numbers = {}
+        for field, value, allowed in (("beta", beta, NOT_NEGATIVE), ("tau", tau, POSITIVE)):
+            numbers[field] = as_number(value, where=f"{where}, field {field}")
+            check_range(numbers[field], allowed, where=f"{where}, field {field}")
+        self._fill(rate=_per_target(rate, where=f"{where}, field rate"), **numbers)
+
+    def _check_goal(self, one: Projection, *, where: str) -> None:
+        _check_per_target(self.rate, one, NOT_NEGATIVE, where=f"{where}, field rate")
+
+
+def _per_target(given: object, *, where: str) -> float | FloatArray:
+    value = as_value(given, where=where)
+    if not isinstance(value, float | np.ndarray):
+        raise DescriptionError("must be a number or an array", where=where, value=value)
+    return value
+
+
+def _check_per_target(
+    value: float | FloatArray, one: Projection, allowed: Range, *, where: str
+) -> None:
+    if isinstance(value, np.ndarray):
+        check_shape(value, (one.post.size,), where=where, of="one value per target neuron")
+    check_range(value, allowed, where=where)

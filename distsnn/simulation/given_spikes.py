@@ -1,0 +1,143 @@
+"""Spikes that a script adds to those of a `SpikeInput`, and the room that their sums need."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.stimuli import receptor_weights
+from distsnn.errors import DescriptionError
+from distsnn.network import SpikeInput
+from distsnn.network.checks import as_floats, check_shape
+from distsnn.network.values import ValueLike
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Given spikes, in the order of their steps.
+
+    Attributes
+    ----------
+    step, neuron : ndarray of int64, shape (n,)
+        When each arrives, and at which neuron of the target.
+    weight : ndarray of float64, shape (n,)
+        Its weight.
+    """
+
+    step: Ints
+    neuron: Ints
+    weight: Floats
+
+    def after(self, step: int) -> "Events":
+        """Return those that come after a step."""
+        first = int(np.searchsorted(self.step, step, side="right"))
+        return Events(self.step[first:], self.neuron[first:], self.weight[first:])
+
+    def joined(self, other: "Events") -> "Events":
+        """Return both, those of a step in the order in which they were given."""
+        step = np.concatenate([self.step, other.step])
+        order = np.argsort(step, kind="stable")
+        neuron = np.concatenate([self.neuron, other.neuron])
+        weight = np.concatenate([self.weight, other.weight])
+        return Events(step[order], neuron[order], weight[order])
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> "Events":
+        """Return what `saved` returned."""
+        step, neuron = (np.array(saved[name], np.int64) for name in ("step", "neuron"))
+        return cls(step, neuron, np.array(saved["weight"], np.float64))
+
+    def saved(self) -> dict[str, Any]:
+        """Return them as JSON-able data."""
+        return {name: getattr(self, name).tolist() for name in ("step", "neuron", "weight")}
+
+
+NONE = Events(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+class GivenSpikes:
+    """What a script has added to a named `SpikeInput`, and is still to come.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    stimulus : SpikeInput
+        The stimulus.
+    room : list of int
+        By how many quanta a step's input may grow, by receptor plane; shared with all inputs.
+    """
+
+    def __init__(self, engine: RankEngine, stimulus: SpikeInput, room: list[int]) -> None:
+        self._engine, self.stimulus, self._room = engine, stimulus, room
+        self.coming = NONE
+        self._taken: dict[int, int] = {}
+
+    def events(self, step: Ints, neuron: Ints, weights: ValueLike | None) -> Events:
+        """Return checked spikes: with the stimulus' weight, where none is given.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such weight, or sums of a step's input could overflow.
+        """
+        one = self.stimulus
+        where = f"spikes of {one.name!r}, weights"
+        if weights is None and isinstance(one.weight, np.ndarray):
+            raise DescriptionError(
+                "are missing, as those described have no weight in common", where=where
+            )
+        weight = as_floats(np.asarray(one.weight if weights is None else weights), where=where)
+        if weight.ndim:
+            check_shape(weight, step.shape, where=where, of="one per spike")
+        model = self._engine.layout.network.population(one.target.population).model
+        model.check_weight(one.receptor, float(weight) if not weight.ndim else weight, where=where)
+        order = np.argsort(step, kind="stable")
+        new = Events(step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy())
+        for plane, more in self._needed(self._left().joined(new)).items():
+            if more - self._taken.get(plane, 0) > self._room[plane]:
+                raise DescriptionError(
+                    "sums of a step's input have no room for them",
+                    where=where,
+                    value=float(np.abs(new.weight).max()),
+                    allowed="smaller weights, or a description with spikes as large",
+                )
+        return new
+
+    def add(self, new: Events) -> None:
+        """Add spikes that were checked."""
+        self.coming = self._left().joined(new)
+        needed = self._needed(self.coming)
+        for plane in {*needed, *self._taken}:
+            self._room[plane] -= needed.get(plane, 0) - self._taken.get(plane, 0)
+        self._taken = needed
+        assert self.stimulus.name is not None
+        self._engine.stimuli.emit(self.stimulus.name, new.step, new.neuron, new.weight)
+
+    def saved(self) -> dict[str, Any]:
+        """Return, as JSON-able data, what is still to come."""
+        return self._left().saved()
+
+    def _left(self) -> Events:
+        return self.coming.after(self._engine.step)
+
+    def _needed(self, events: Events) -> dict[int, int]:
+        """Return by how much these may add to a step's input, quanta, by receptor plane."""
+        found: dict[int, int] = {}
+        slot = events.step * self.stimulus.target.size + events.neuron
+        for chosen in (events.weight > 0.0, events.weight < 0.0):
+            if chosen.any():
+                plane, weights = receptor_weights(
+                    self._engine.layout, self._engine.quanta, self.stimulus, events.weight[chosen]
+                )
+                _, inverse = np.unique(slot[chosen], return_inverse=True)
+                sums = np.zeros(int(inverse.max()) + 1, np.int64)
+                np.add.at(sums, inverse, np.abs(weights))
+                found[plane] = found.get(plane, 0) + int(sums.max())
+        return found

@@ -1,0 +1,30 @@
+"""What a script has set while a network ran, which its description alone does not repeat."""
+
+from collections.abc import Callable
+
+
+class Scripted:
+    """Names of stimuli, sources, populations and projections, in the order of their first setting.
+
+    Attributes
+    ----------
+    names : list of str
+        The names.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._listener: Callable[[list[str]], None] = lambda names: None
+
+    def report_to(self, listener: Callable[[list[str]], None]) -> None:
+        """Tell somebody what was set so far, now and whenever there is something new."""
+        self._listener = listener
+        if self.names:
+            listener(self.names)
+
+    def note(self, *names: str) -> None:
+        """Take note of what has just been set."""
+        new = [name for name in dict.fromkeys(names) if name not in self.names]
+        if new:
+            self.names += new
+            self._listener(self.names)

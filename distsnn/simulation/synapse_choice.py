@@ -1,0 +1,151 @@
+"""Which synapses weight recordings keep: by their numbers in an order that no rank knows alone."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator, together
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.weight_probes import Choice
+from distsnn.network import RecordWeights, SynapseRange, View
+from distsnn.simulation.weight_access import plastic_named
+
+Ints = npt.NDArray[np.int64]
+
+_AT_A_TIME = 1 << 22  # synapses
+_COUNTS_AT_A_TIME = 1 << 16  # sources
+
+
+def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
+    """Return what is recorded of this rank's synapses, recording by recording. Collective.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        The engine, connected.
+    communicator : Communicator
+        The ranks.
+    """
+    return [
+        _choice(engine, communicator, one)
+        for one in engine.layout.network.recordings
+        if isinstance(one, RecordWeights)
+    ]
+
+
+def _choice(engine: RankEngine, communicator: Communicator, one: RecordWeights) -> Choice:
+    with together(communicator, "choosing synapses"):
+        candidates = _Candidates(plastic_named(engine, one.projection, where="recordings"), one)
+        counts = candidates.counts()
+    if one.synapses.everything:
+        total = sum(communicator.allgather(int(counts.sum())))
+        found = None if candidates.all else candidates.of(0, counts.size)
+        return Choice(one, found, total)
+    everyones = np.zeros_like(counts)
+    for first in range(0, counts.size, _COUNTS_AT_A_TIME):
+        part = slice(first, first + _COUNTS_AT_A_TIME)
+        everyones[part] = np.sum(communicator.allgather(counts[part]), axis=0)
+    found = _numbered(candidates, one.synapses, everyones, communicator)
+    return Choice(one, found, sum(communicator.allgather(found.size)))
+
+
+class _Candidates:
+    """A rank's synapses from and onto the neurons that a recording names.
+
+    Attributes
+    ----------
+    all : bool
+        Whether these are all of the projection's.
+    """
+
+    def __init__(self, delivery: PlasticDelivery, one: RecordWeights) -> None:
+        network, rows = delivery.layout.network, delivery.rows
+        self._rows, self._layout = rows, delivery.layout
+        self._starts = rows.row_set.rows
+
+        def gids(view: View) -> tuple[int, int]:
+            first = network.first_gid[view.population]
+            return first + view.start, first + view.stop
+
+        projection = delivery.projection
+        first, last = gids(projection.pre if one.sources is None else one.sources)
+        self._first_row, self._last_row = np.searchsorted(rows.row_set.sources, [first, last])
+        self._pre, self._n_pre = gids(projection.pre)[0], projection.pre.size
+        self._targets = None if one.targets is None else gids(one.targets)
+        self.all = one.sources is None and one.targets is None
+
+    def counts(self) -> Ints:
+        """Return how many there are of each of the projection's sources, shape (n_pre,)."""
+        counts = np.zeros(self._n_pre, np.int64)
+        first, last = int(self._first_row), int(self._last_row)
+        sizes = np.diff(self._starts[first : last + 1])
+        for begin, end in _groups(sizes):
+            rows = slice(first + begin, first + end)
+            number = self._rows.row_set.sources[rows].astype(np.int64) - self._pre
+            if self._targets is None:
+                counts[number] = sizes[begin:end]
+            else:
+                part = self._in_rows(first + begin, first + end)
+                row = np.searchsorted(self._starts, part, side="right") - 1 - rows.start
+                counts[number] = np.bincount(row, minlength=number.size)
+        return counts
+
+    def of(self, first: int, last: int) -> Ints:
+        """Return those of the projection's sources [first, last), in the order of their numbers."""
+        bounds = [self._pre + first, self._pre + last]
+        begin, end = np.searchsorted(self._rows.row_set.sources, bounds)
+        return self._in_rows(max(begin, self._first_row), min(end, self._last_row))
+
+    def gids(self, synapses: Ints) -> tuple[Ints, Ints]:
+        """Return the gids of some synapses' sources and targets."""
+        row = np.searchsorted(self._starts, synapses, side="right") - 1
+        sources = self._rows.row_set.sources[row].astype(np.int64)
+        return sources, self._layout.gids(self._rows.targets(synapses))
+
+    def _in_rows(self, first: int, last: int) -> Ints:
+        if first >= last:
+            return np.empty(0, np.int64)
+        found = np.arange(self._starts[first], self._starts[last])
+        if self._targets is None:
+            return found
+        part = slice(int(self._starts[first]), int(self._starts[last]))
+        target = self._layout.gids(self._rows.targets(part))
+        return found[(target >= self._targets[0]) & (target < self._targets[1])]
+
+
+def _numbered(
+    candidates: _Candidates, chosen: SynapseRange, counts: Ints, communicator: Communicator
+) -> Ints:
+    """Return the candidates of a rank whose numbers among those of all are chosen. Collective."""
+    ends = np.cumsum(counts)
+    stop = int(ends[-1]) if chosen.stop is None else chosen.stop
+    first = int(np.searchsorted(ends, chosen.start, side="right"))
+    last = int(np.searchsorted(ends - counts, stop))
+    found = [np.empty(0, np.int64)]
+    for begin, end in _groups(counts[first:last]):
+        own = candidates.of(first + begin, first + end)
+        everyones = communicator.allgather(np.stack(candidates.gids(own)))
+        sources, targets = np.concatenate(everyones, axis=1)
+        order = np.lexsort((targets, sources))
+        number = np.empty(order.size, np.int64)
+        number[order] = ends[first + begin] - counts[first + begin] + np.arange(order.size)
+        at = sum(part.shape[1] for part in everyones[: communicator.rank])
+        mine = number[at : at + own.size]
+        picked = (mine >= chosen.start) & (mine < stop)
+        picked &= (mine - chosen.start) % chosen.step == 0
+        found.append(own[picked])
+    return np.concatenate(found)
+
+
+def _groups(sizes: Ints) -> Iterator[tuple[int, int]]:
+    """Yield ranges of sizes whose sums are small, but for those that are large alone."""
+    first, total = 0, 0
+    for at, size in enumerate(sizes.tolist()):
+        if at > first and total + size > _AT_A_TIME:
+            yield first, at
+            first, total = at, 0
+        total += size
+    if first < sizes.size:
+        yield first, sizes.size

@@ -1,0 +1,155 @@
+"""What a rank's writer must know of its recordings of states and weights, whose rows are times."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distsnn.errors import DescriptionError
+from distsnn.io.schema import check_component
+
+# Bytes of a time block (chunk) of one variable: a few dozen blocks a second at most.
+_BLOCK_BYTES = 2**20
+_MAX_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class StateVariable:
+    """One variable of a recording.
+
+    Attributes
+    ----------
+    unit : str
+        Its unit, such as ``"mV"``.
+    doc : str
+        Its meaning.
+    offset : float or ndarray of shape (n_columns,)
+        Added to what the writer is given: a kernel that holds V_m relative to E_L records absolute
+        mV by ``offset=E_L``. The sum is done in float64, then rounded to `dtype`.
+    dtype : str or None
+        float32, float64 or int32; None: that of the recording.
+    """
+
+    unit: str
+    doc: str = ""
+    offset: float | NDArray[np.floating[Any]] = 0.0
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSpec:
+    """A rank's part of one recording, of which every row is one step's.
+
+    Attributes
+    ----------
+    name : str
+        The recording's name, the same on every rank.
+    variables : mapping of str to StateVariable
+        What is recorded.
+    dtype : str
+        float32, float64 or int32, for variables that name none.
+    every : int
+        Steps between rows.
+    first_step : int
+        Step of row 0: the first multiple of `every` after the attempt's first step.
+    rows : int
+        Rows expected, to pre-size the arrays; they grow where there are more.
+    """
+
+    kind: ClassVar[str]
+    folder: ClassVar[str]
+
+    name: str
+    variables: Mapping[str, StateVariable]
+    dtype: str
+    every: int
+    first_step: int
+    rows: int = 0
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Arrays that say what the columns are, of equal length, by name."""
+        raise NotImplementedError
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns, which may be 0."""
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def block_rows(self) -> int:
+        """Rows per time block: the largest power of two within 1 MiB, at least 1."""
+        dtypes = (about.dtype or self.dtype for about in self.variables.values())
+        return block_rows(self.n_columns, max(np.dtype(dtype).itemsize for dtype in dtypes))
+
+    def __post_init__(self) -> None:
+        where = f"{self.kind} recording {self.name!r}"
+        check_component(self.name, where=where)
+        for variable in self.variables:
+            check_component(variable, where=where)
+        for name in self.columns:
+            if name in self.variables:
+                raise DescriptionError(
+                    f"a recorded variable cannot be called {name!r}", where=where
+                )
+        if not self.variables:
+            raise DescriptionError("no variables", where=where)
+        for field, least in (("every", 1), ("first_step", 1), ("rows", 0)):
+            value = getattr(self, field)
+            if value < least:
+                raise DescriptionError(
+                    f"{field} is too small", where=where, value=value, allowed=f"at least {least}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateSpec(RowSpec):
+    """A rank's part of a recording of states; attributes as in `RowSpec`, and
+
+    Attributes
+    ----------
+    gids : ndarray of uint32, shape (n_neurons,)
+        This rank's recorded neurons, the columns.
+    """
+
+    kind: ClassVar[str] = "state"
+    folder: ClassVar[str] = "state"
+
+    gids: NDArray[np.uint32]
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:  # noqa: D102 (inherited)
+        return {"gid": self.gids}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSpec(RowSpec):
+    """A rank's part of a recording of weights; attributes as in `RowSpec`, and
+
+    Attributes
+    ----------
+    sources, targets : ndarray of uint32, shape (n_synapses,)
+        Gids of this rank's recorded synapses, the columns, in the order of sources; several of a
+        pair are in their own order.
+    delays : ndarray of int32, shape (n_synapses,)
+        Their delays, steps.
+    """
+
+    kind: ClassVar[str] = "weight"
+    folder: ClassVar[str] = "weights"
+
+    sources: NDArray[np.uint32]
+    targets: NDArray[np.uint32]
+    delays: NDArray[np.int32]
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:  # noqa: D102 (inherited)
+        return {"source": self.sources, "target": self.targets, "delay": self.delays}
+
+
+def block_rows(n_columns: int, itemsize: int) -> int:
+    """Return the rows per time block: the largest power of two within 1 MiB, at least 1."""
+    fitting = _BLOCK_BYTES // max(1, n_columns * itemsize)
+    return int(min(_MAX_ROWS, 1 << max(0, fitting.bit_length() - 1)))

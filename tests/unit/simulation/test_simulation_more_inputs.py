@@ -1,0 +1,160 @@
+"""Noise, courses of currents and given spikes, set between pieces: as if described."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from test_simulation_inputs import (
+    CURRENTS,
+    DT,
+    END,
+    RNG,
+    TIMES,
+    assert_same,
+    cells,
+    everyone,
+    in_one_run,
+    in_pieces,
+    network,
+    setting,
+)
+
+from distsnn.errors import DescriptionError
+from distsnn.network import Network, NoiseCurrent, SpikeInput, StepCurrent
+from distsnn.network.quanta import quanta
+from distsnn.simulation import Simulation
+
+
+def test_course_of_a_step_current_ends_where_it_is_set() -> None:
+    target = cells()[30:120]
+    values = [np.zeros(90), CURRENTS, np.full(90, 412.5)]
+    expected = in_one_run(network(StepCurrent(target, TIMES, values)))
+    early = StepCurrent(target, [3.0, 20.0, 30.0], [0.0, 300.0, -100.0], name="step")
+    late = StepCurrent(target, [26.0], [99.0], name="step")
+    actions = [
+        (13.1, setting("step", amplitude=CURRENTS)),
+        (25.0, setting("step", amplitude=412.5)),
+    ]
+    for one in (early, late):
+        assert_same(in_pieces(network(one), *actions), expected, in_one_run(network(one)))
+
+
+def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
+    target = cells()[30:120]
+    return network(NoiseCurrent(target, mean, sd, interval, start=2.0, name="noise"))
+
+
+def test_noise_that_is_set_is_made_of_the_same_draws() -> None:
+    sds = np.abs(CURRENTS)
+    expected = in_one_run(noise(CURRENTS, sds, 0.7))
+    zero = noise(0.0, 0.0, 0.7)
+    both = [(0.0, setting("noise", mean=CURRENTS, sd=sds))]
+    one_by_one = [(0.1, setting("noise", sd=sds)), (1.2, setting("noise", mean=CURRENTS))]
+    for actions in (both, one_by_one):
+        assert_same(in_pieces(zero, *actions), expected, in_one_run(zero))
+    # without deviation it is a course of means
+    course = in_one_run(
+        network(StepCurrent(cells()[30:120], [2.0, 13.1, 25.0], [50.0, 400.0, 9.0]))
+    )
+    actions = [
+        (13.1, setting("noise", mean=np.full(90, 400.0))),
+        (25.0, setting("noise", mean=9.0)),
+    ]
+    assert_same(in_pieces(noise(50.0, 0.0), *actions), course)
+
+
+def test_noise_that_is_set_while_a_draw_holds_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    made, path = noise(100.0, 300.0, interval=6.0), tmp_path / "saved.zarr"
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(11.0)
+        simulation.set("noise", mean=-100.0, sd=CURRENTS**2 / 300.0)
+        simulation.run(2.0)
+        simulation.save(path)
+        simulation.run(END - 13.0)
+        expected = everyone(simulation)
+    with Simulation.restore(path) as simulation:
+        simulation.run(END - 13.0)
+        assert_same(everyone(simulation), expected, in_one_run(made))
+
+
+GIVEN = {"times": [2.0, 11.1, 30.3], "neurons": [3, 4, 3], "weight": [900.0, -50.0, 700.0]}
+
+
+def events(times: Any, neurons: Any, weight: Any) -> SpikeInput:
+    return SpikeInput(cells()[30:120], times, neurons, weight, name="events")
+
+
+@pytest.mark.parametrize("weight", [950.0, None], ids=["one weight", "several"])
+def test_spikes_added_to_an_input_are_as_if_described(weight: float | None) -> None:
+    times = RNG.integers(50, 390, 300) * DT
+    neurons, weights = RNG.integers(0, 90, 300), RNG.uniform(-300.0, 900.0, 300)
+    first = GIVEN["times"], GIVEN["neurons"], GIVEN["weight"] if weight is None else weight
+    how = weights if weight is None else np.full(300, weight)
+    before = np.broadcast_to(np.asarray(first[2]), 3)
+    described = events(
+        [*first[0], *times], [*first[1], *neurons], weight or np.concatenate([before, how])
+    )
+    early = times < 25.0
+
+    def add(chosen: npt.NDArray[np.bool_]) -> Callable[[Simulation], None]:
+        more = {} if weight is not None else {"weights": weights[chosen]}
+        return lambda simulation: simulation.emit("events", neurons[chosen], times[chosen], **more)
+
+    made = network(events(*first))
+    actions = [(4.0, add(early)), (20.0, add(~early))]
+    assert quanta(network(described)).exponent == quanta(made).exponent
+    assert_same(in_pieces(made, *actions), in_one_run(network(described)), in_one_run(made))
+
+
+def test_spikes_added_to_an_input_are_saved_and_restored(tmp_path: Path) -> None:
+    made = network(events(**GIVEN))
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(10.0)
+        simulation.emit("events", [1, 2, 1], [10.1, 20.0, 25.0], 800.0)
+        simulation.emit("events", range(90), weights=np.linspace(-50.0, 900.0, 90))
+        simulation.run(8.0)
+        simulation.save(tmp_path / "saved.zarr")
+        simulation.run(END - 18.0)
+        expected = everyone(simulation)
+    with Simulation.restore(tmp_path / "saved.zarr") as simulation:
+        saved = simulation._inputs.saved()["spikes"]["events"]
+        assert saved == {"step": [200, 250], "neuron": [2, 1], "weight": [800.0, 800.0]}
+        assert simulation._scripted.names == ["events"]
+        simulation.run(END - 18.0)
+        assert_same(everyone(simulation), expected, in_one_run(made))
+
+
+def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> None:
+    with Simulation(network(events([1.0], [3], 2.0))) as simulation:
+        plane, room = 0, simulation._inputs._room[0]
+        weight = 0.7 * room * simulation._engine.quanta.quantum("E", "ex")
+        simulation.emit("events", [5], 3.0, weight)
+        assert 0 < simulation._inputs._room[plane] < 0.31 * room
+        with pytest.raises(DescriptionError, match="have no room for them"):
+            simulation.emit("events", [5], 3.0, weight)
+        simulation.emit("events", [6], 3.0, weight)  # sums are those of each neuron
+        simulation.run(3.0)
+        simulation.emit("events", [5], 5.0, 0.5 * weight)
+        assert simulation._inputs._room[plane] > 0.6 * room
+
+
+@pytest.mark.parametrize(
+    ("spikes", "message"),
+    [
+        ((["x"],), "spikes of 'events', neurons"),
+        (([90],), r"neurons\[0\]: index out of range; given 90; allowed: 0 to 89"),
+        (([0], 0.0, 1.0), r"times\[0\]: out of range"),
+        (([0], 1.0), "'events', weights: are missing, as those described have no weight in"),
+        (([0], 1.0, [1.0, 2.0]), "weights: array of the wrong shape"),
+        (([0], 1.0, np.nan), "weights: must be finite"),
+    ],
+)
+def test_spikes_that_an_input_cannot_have_are_refused(spikes: tuple, message: str) -> None:
+    with (
+        Simulation(network(events(**GIVEN))) as simulation,
+        pytest.raises(DescriptionError, match=message),
+    ):
+        simulation.emit("events", *spikes)
