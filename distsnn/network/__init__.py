@@ -20,6 +20,7 @@ from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
@@ -66,6 +67,7 @@ __all__ = [
     "BCM",
     "STDP",
     "AeifCondExp",
+    "AeifPscDeltaClopath",
     "AeifPscExp",
     "AllToAll",
     "ConstantCurrent",
