@@ -36,7 +36,7 @@ from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import Recording, RecordSpikes, RecordState
@@ -52,6 +52,7 @@ from distsnn.network.rules import (
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
 from distsnn.network.synapses.bcm_synapse import BCM
+from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.oja_synapse import Oja
@@ -70,6 +71,7 @@ __all__ = [
     "AeifPscDeltaClopath",
     "AeifPscExp",
     "AllToAll",
+    "ClopathSTDP",
     "ConstantCurrent",
     "ContrastiveSTDP",
     "Description",
@@ -133,6 +135,7 @@ __all__ = [
     "Value",
     "View",
     "VogelsSTDP",
+    "WatchingSynapse",
     "bounds",
     "coded",
     "delay_steps",
