@@ -50,6 +50,7 @@ OWN = {
 # For some 10 spikes/s without input; by other means than 380 pA for some.
 DRIVEN: dict[str, dict[str, float]] = {
     "aeif_cond_exp": {"I_e": 700.0},
+    "aeif_psc_delta_clopath": {"I_e": 700.0},
     "aeif_psc_exp": {"I_e": 700.0},
     "hh_cond_exp_traub": {"I_e": 100.0},
     "iaf_cond_alpha": {"I_e": 270.0},

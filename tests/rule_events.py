@@ -70,6 +70,11 @@ class Synapse:
             self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
         )
 
+    def follow(self, change: Any, level: float) -> None:
+        """Change the weight by what the target's states amount to."""
+        traces = [self.traces[name] for name in self.rule.SOURCE]
+        (self.weight,) = plain(change)(self.weight, *traces, level, *self.values())
+
     def count(self, names: Sequence[str], change: Any) -> None:
         """Change the traces of one side by its spike."""
         if names:
@@ -141,5 +146,73 @@ def weights(
         synapse.m = levels.get(step, synapse.m)
     if until is not None:
         synapse.advance(until)
+        found.append(synapse.weight)
+    return np.array(found)
+
+
+def levels(
+    rule: ModuleType,
+    parameters: Mapping[str, float],
+    states: Mapping[str, Floats],
+    late: int,
+    dt: float = 0.1,
+) -> tuple[Floats, Floats]:
+    """Return what a rule that follows a target's states makes of them in every step.
+
+    Parameters
+    ----------
+    states : mapping of str to ndarray, shape (n_steps + 1,)
+        What it follows, from step 0 on, at which nothing acts.
+    late : int
+        How late some of them act, steps; before step 0 they were as at step 0.
+    """
+    constants = [float(x) for x in rule.constants(parameters, dt).values()]
+    n = np.arange(states[rule.WATCHED[0]].size)
+    seen = [
+        states[name][np.maximum(n - late, 0) if name in rule.LATE else n].tolist()
+        for name in rule.WATCHED
+    ]
+    found = [plain(rule.watch)(*now, *constants) for now in zip(*seen, strict=True)]
+    acts, meets = np.array(found).T
+    acts[0] = meets[0] = 0.0
+    return acts, meets
+
+
+def followed(
+    rule: ModuleType,
+    parameters: Mapping[str, float],
+    pre: Iterable[int],
+    acts: Floats,
+    meets: Floats,
+    *,
+    weight: float,
+    dendritic: int,
+    axonal: int = 0,
+    dt: float = 0.1,
+    until: int | None = None,
+) -> Floats:
+    """Return what `weights` does, for a rule that follows its target's states.
+
+    Parameters
+    ----------
+    acts, meets : ndarray of float64, shape (n_steps + 1,)
+        What `levels` returned.
+    """
+    constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
+    synapse, found = Synapse(rule, weight, constants), []
+    pres = {step + axonal for step in pre}
+    last = math.inf if until is None else until
+    for step in sorted(pres | set((np.flatnonzero(acts) + dendritic).tolist())):
+        if step > last:
+            break
+        synapse.advance(step)
+        at = step - dendritic
+        if 0 < at < acts.size and acts[at] > 0.0:
+            synapse.follow(rule.on_post, acts[at])
+        if step in pres:
+            synapse.follow(rule.on_pre, meets[at] if at > 0 else 0.0)
+            found.append(synapse.weight)
+            synapse.count(rule.SOURCE, rule.source_spike)
+    if until is not None:
         found.append(synapse.weight)
     return np.array(found)

@@ -6,7 +6,8 @@ row, and over the spikes in a target's history that a synapse has not taken yet.
 
 - `deliver`, an entry: the sources of a list of spikes spike at once;
 - `release`, an entry: those in the queue spike that have gone along their axons by a loop;
-- `archive`, an entry: a list's spikes enter the histories of targets;
+- `archive`, an entry: a list's spikes enter the histories of targets; where the rule follows their
+  states in place of their spikes, `codegen.watch_entries` writes what does so;
 - `modulate`, an entry: the modulator changes, where spikes of its neurons are due;
 - `carry`, a kernel: weights and states as they will have become by a step without events, where
   they change or fade meanwhile;
@@ -26,6 +27,7 @@ from distsnn.codegen.plasticity import (
     keeps_last_event,
     plastic_layout,
     rule_kernel,
+    watched,
 )
 from distsnn.jit import Entry, Function
 
@@ -55,7 +57,10 @@ class _Writer:
         self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
-        self.entry = 1 + len(self.rule.TARGET)  # reals that a spike takes in a history
+        self.watches = bool(watched(self.rule))
+        # what is kept of a target's event
+        self.of_target = ("level",) if self.watches else self.rule.TARGET
+        self.entry = 1 + len(self.of_target)  # reals that it takes in a history
 
     def text(self) -> str:
         """Return the text of the module."""
@@ -76,7 +81,7 @@ class _Writer:
             *self._advance(),
             *_CALLERS,
             *self._sources_spike(),
-            *self._archive(),
+            *([] if self.watches else self._archive()),
             *(self._modulate() if hasattr(self.rule, "modulator_spike") else []),
             *(self._carry() if self.since else []),
         ]
@@ -85,7 +90,8 @@ class _Writer:
     def _imported(self) -> list[str]:
         optional = ("between", "modulator_spike")
         given = [name for name in optional if hasattr(self.rule, name)]
-        return ["on_post", "on_pre", "source_spike", "target_spike", *given]
+        spike = ["source_spike", *([] if self.watches else ["target_spike"])]
+        return ["on_post", "on_pre", *spike, *given]
 
     def _arrays(self) -> list[str]:
         """Return the lines that find the factors and the constants of all synapses."""
@@ -107,7 +113,7 @@ class _Writer:
 
     def _kept(self, entry: str) -> dict[str, str]:
         """Return by name the traces of a target after the spike of an entry."""
-        names = enumerate(self.rule.TARGET, 1)
+        names = enumerate(self.of_target, 1)
         return {name: f"history[np.uint64({entry} + {at})]" for at, name in names}
 
     def _faded(self, name: str, value: str, n: str) -> str:
@@ -149,6 +155,11 @@ class _Writer:
         ]
         if self.since:
             lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+        if self.watches:
+            lines += [
+                "    firsts = array(table[FIRSTS], MANY, np.int32)",
+                "    levels = array(table[LEVELS], MANY, real)",
+            ]
         if self.modulated:
             lines += [
                 *_MODULATOR,
@@ -190,8 +201,9 @@ class _Writer:
             "target = np.int64(word & target_mask)",
             "dendritic = np.int64(word >> bits) - axonal",
             "at, begin = now - dendritic, until - dendritic",
-            "ahead = words[min(i + np.uint64(SYNAPSES_AHEAD), np.uint64(end - 1))]",
-            "prefetch(table[HISTORY] + np.int64(ahead & target_mask) * record_bytes)",
+            "later = words[min(i + np.uint64(SYNAPSES_AHEAD), np.uint64(end - 1))]",
+            "ahead = np.int64(later & target_mask)",
+            *self._prefetch(),
             "w = weights[i]",
             *(f"s_{name} = all_{name}[i]" for name in rule.STATES),
             *(f"c_{name} = all_{name}[i]" for name in self.where.per_synapse),
@@ -204,7 +216,7 @@ class _Writer:
                 "m_step, m = np.int64(changes[q - 1]), values[q - 1]",
             ]
         lines += [
-            f"j = target * (depth * {self.entry})",
+            f"j = {self._newest('target')}",
             f"while {self._step('j')} > at:",
             f"    j += {self.entry}",
             "k = j",
@@ -213,27 +225,19 @@ class _Writer:
             "while k > j:",
             f"    k -= {self.entry}",
             f"    moment = np.int64({self._step('k')})",
-            f"    before = moment - np.int64({self._step(f'k + {self.entry}')})",
             "    event = moment + dendritic",
             *(f"    {line}" for line in self._changes()),
         ]
         for name in rule.SOURCE:
             value = self._faded(name, f"kept_{name}", "event - last")
             lines.append(f"    x_{name} = {value}")
-        for name, kept in self._kept(f"k + {self.entry}").items():
-            lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
         lines += [
+            *(f"    {line}" for line in self._of_target_at_its_event()),
             *(f"    {line}" for line in self._event("on_post", "x_")),
             "event = now",
             *self._changes(),
             "if spikes:",
-            f"    while {self._step('j')} == at:",
-            f"        j += {self.entry}",
-            f"    before = at - np.int64({self._step('j')})",
-        ]
-        for name, kept in self._kept("j").items():
-            lines.append(f"    y_{name} = {self._faded(name, kept, 'before')}")
-        lines += [
+            *(f"    {line}" for line in self._of_target_at_sources_spike()),
             *(f"    {line}" for line in self._event("on_pre", "now_")),
             "    slot = np.uint64((np.int64(word) + base) & ring_mask)",
             "    ring[slot] += integer(np.rint(np.float64(w) * scale))",
@@ -244,6 +248,42 @@ class _Writer:
             lines.append("since_steps[i] = since")
         # what is no number is wrong too
         return [*lines, "wrong |= not (w >= least and w <= limit)"]
+
+    def _of_target_at_its_event(self) -> list[str]:
+        """Return the lines that find what `on_post` takes of the target, at entry k."""
+        if self.watches:
+            return [f"y_{name} = {kept}" for name, kept in self._kept("k").items()]
+        before = f"before = moment - np.int64({self._step(f'k + {self.entry}')})"
+        return [before, *self._faded_traces(f"k + {self.entry}")]
+
+    def _of_target_at_sources_spike(self) -> list[str]:
+        """Return the lines that find what `on_pre` takes of the target, at the step `at`."""
+        if self.watches:
+            row = "(at & table[LEVEL_MASK]) * table[LEVEL_STRIDE]"
+            return [f"y_level = levels[np.uint64({row} + target)]"]
+        return [
+            f"while {self._step('j')} == at:",
+            f"    j += {self.entry}",
+            f"before = at - np.int64({self._step('j')})",
+            *self._faded_traces("j"),
+        ]
+
+    def _faded_traces(self, entry: str) -> list[str]:
+        """Return the lines that fade a target's traces after an entry's spike by `before`."""
+        kept = self._kept(entry).items()
+        return [f"y_{name} = {self._faded(name, value, 'before')}" for name, value in kept]
+
+    def _newest(self, target: str) -> str:
+        """Return the place, in reals, of the newest entry in a target's history."""
+        if self.watches:
+            return f"({target} * depth + np.int64(firsts[np.uint64({target})])) * {self.entry}"
+        return f"{target} * (depth * {self.entry})"
+
+    def _prefetch(self) -> list[str]:
+        """Return the lines that ask for the history of the target `ahead`."""
+        if self.watches:
+            return [f"prefetch(table[HISTORY] + {self.real_bytes} * ({self._newest('ahead')}))"]
+        return ["prefetch(table[HISTORY] + ahead * record_bytes)"]
 
     def _changes(self) -> list[str]:
         """Return the lines that take the modulator's changes up to the step `event`."""
@@ -275,7 +315,7 @@ class _Writer:
         """Return the lines of one event at a synapse, at the step `event`."""
         rule, lines = self.rule, [*self._evolution("event"), *self._fadings("event")]
         traces = [f"{source}{name}" for name in rule.SOURCE]
-        traces += [f"y_{name}" for name in rule.TARGET]
+        traces += [f"y_{name}" for name in self.of_target]
         m = [self._faded("m", "m", "event - m_step")] if self.modulated else []
         return [*lines, *self._result(function, traces, m), *(["since = event"] * self.since)]
 

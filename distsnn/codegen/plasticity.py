@@ -63,17 +63,23 @@ class PlasticLayout:
         factors of time constants.
     scalars : mapping of str to int
         Positions of the other constants in the scalars.
+    watched, offsets : mapping of str to int
+        Positions in the table of the addresses of targets' states that the rule follows, and of
+        what is to be added to them (float64).
     """
 
     states: Mapping[str, int]
     per_synapse: Mapping[str, int]
     factors: Mapping[str, int]
     scalars: Mapping[str, int]
+    watched: Mapping[str, int]
+    offsets: Mapping[str, int]
 
     @property
     def size(self) -> int:
         """Length of the table."""
-        return plastic.TABLE_SIZE + sum(map(len, (self.states, self.per_synapse, self.factors)))
+        own = (self.states, self.per_synapse, self.factors, self.watched, self.offsets)
+        return plastic.TABLE_SIZE + sum(map(len, own))
 
     @property
     def n_scalars(self) -> int:
@@ -101,6 +107,12 @@ def keeps_last_event(rule: RuleKernel) -> bool:
     return evolves(rule) or any(name in rule.DECAYS for name in rule.STATES)
 
 
+def watched(rule: RuleKernel) -> tuple[str, ...]:
+    """Return which states of its targets a rule follows in place of their spikes."""
+    found: tuple[str, ...] = getattr(rule, "WATCHED", ())
+    return found
+
+
 def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     """Return where a variant's entries find what."""
     rule = rule_kernel(variant.kernel)
@@ -111,4 +123,6 @@ def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
         per_synapse={name: next(words) for name in variant.per_synapse},
         factors={name: next(words) for name in sorted(set(rule.DECAYS.values()))},
         scalars={name: at for at, name in enumerate(shared, plastic.N_SCALARS)},
+        watched={name: next(words) for name in watched(rule)},
+        offsets={name: next(words) for name in watched(rule)},
     )

@@ -20,14 +20,15 @@ from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.populations import InputRing
-from distsnn.engine.post_history import PostHistory
+from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.post_history import FillingHistory, PostHistory
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address
+from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import loop, plastic, scaling
-from distsnn.network import EquationSynapse
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
+from distsnn.network import EquationSynapse, delay_support
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.quanta import Quanta
 
 Ints = npt.NDArray[np.int64]
@@ -37,6 +38,9 @@ _ALL: Ints = np.empty(0, np.int64)
 
 # A history for which rows must be swept more often than this is too short.
 _SWEEP_MS = 1000.0
+# One of steps takes every step where a potential stays above its threshold: where it has become as
+# long as this, rows are swept before it becomes longer.
+_LONG_HISTORY = 1024
 _FIRST_QUEUE = 1024
 
 
@@ -86,6 +90,8 @@ class PlasticDelivery:
         The longest delay of the whole network, steps.
     seed : int
         The run's seed.
+    targets : Neurons
+        The targets' population.
 
     Attributes
     ----------
@@ -93,8 +99,10 @@ class PlasticDelivery:
         Called with a range of the list: sources spike, or are put into the queue.
     collect : Call or None
         Called every loop where spikes take time to go along their axons.
-    archive : Archive
-        What notes the spikes of targets.
+    archive : Archive or None
+        What notes the spikes of targets, where these act.
+    watch : TargetWatch or None
+        What follows their states, where these act.
     rows : PlasticRows
         The synapses.
     traces : ndarray, shape (n_rows, n_traces)
@@ -102,7 +110,7 @@ class PlasticDelivery:
     last, until : ndarray of int32, shape (n_rows,)
         Step at the synapses of each source's last spike; that up to which rows took events.
     history : PostHistory
-        Spikes of the targets.
+        Spikes of the targets, or steps in which they act.
     rule : RuleKernel
         The rule's kernel module.
     sign : int
@@ -126,6 +134,7 @@ class PlasticDelivery:
         spikes: SpikeLists,
         reach: int,
         seed: int,
+        targets: Neurons,
     ) -> None:
         network, plan = layout.network, rows.row_set.plan
         self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, reach
@@ -152,8 +161,6 @@ class PlasticDelivery:
         entry = plastic.enqueue if axonal else self._entries.deliver
         self.deliver = call = Call(entry, table, 0, 0, self._scalars)
         self.collect = Call(self._entries.release, table, 0, 0, self._scalars) if axonal else None
-        self.archive = Archive(Call(self._entries.archive, table, 0, 0, self._scalars), self)
-
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), model.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
@@ -195,7 +202,7 @@ class PlasticDelivery:
             self._scalars[at] = float(constants[name])
         self._set_weights(model, quanta)
         self.bounds = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
-        self._set_targets()
+        self._set_targets(model, targets)
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
         self.modulation = None
@@ -215,20 +222,46 @@ class PlasticDelivery:
         self._scalars[plastic.SCALE] = model.sign / quantum
         self._scalars[plastic.LIMIT] = self.most
 
-    def _set_targets(self) -> None:
-        """Make the histories, and set where the gids of targets are found in them."""
+    def _set_targets(self, model: PlasticSynapse, targets: Neurons) -> None:
+        """Make the histories, and set where targets are found in them."""
         layout, post, table = self.layout, self.projection.post, self._table
-        self.target_population = index = layout.population_index(post.population)
-        self._first = int(layout.first[index])
-        size = int(layout.last[index]) - self._first
-        self.history = PostHistory(size, len(self.rule.TARGET), str(self.traces.dtype))
-        self._point_at_history()
+        self.target_population, self._first = targets.index, targets.first
+        size = targets.last - targets.first
         self._swept = 0
         table[plastic.SETTLED] = -self._reach
-        table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
-        table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
-        table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
-        self.deliver.point(plastic.BLOCKS, np.ascontiguousarray(layout.blocks_of(index)))
+        self.archive: Archive | None = None
+        self.watch: TargetWatch | None = None
+        if isinstance(model, WatchingSynapse):
+            self.history: PostHistory = (history := FillingHistory(size, model.precision))
+            self.deliver.point(plastic.FIRSTS, history.firsts, self._first)
+            self.watch = self._watching(model, targets, history)
+        else:
+            self.history = PostHistory(size, len(self.rule.TARGET), model.precision)
+            self.archive = Archive(Call(self._entries.archive, table, 0, 0, self._scalars), self)
+            table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
+            table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
+            table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
+            blocks = layout.blocks_of(targets.index)
+            self.deliver.point(plastic.BLOCKS, np.ascontiguousarray(blocks))
+        self._point_at_history()
+
+    def _watching(
+        self, model: WatchingSynapse, targets: Neurons, history: FillingHistory
+    ) -> TargetWatch:
+        dt, delay = self.layout.network.dt, self.projection.delay
+        # delays in a file are not known before it is read, and then to each rank its own
+        longest = self._reach if delay is None else delay_support(delay, dt)[1]
+        return TargetWatch(
+            targets,
+            history,
+            self.rows.reached(self.layout.n_local)[targets.first : targets.last],
+            min(longest, self._reach),
+            dt,
+            model,
+            self._variant,
+            self.deliver,
+            self._spikes.state,
+        )
 
     def _point_at_history(self) -> None:
         records = self.history.records
@@ -250,11 +283,18 @@ class PlasticDelivery:
     def make_room(self) -> None:
         """Let rows take the spikes of a history that is full, or make it larger."""
         now = int(self._spikes.state[loop.EPOCH_START])
-        if (now - self._swept) * self.layout.network.dt >= _SWEEP_MS:
+        since = now - self._swept
+        long = self.watch is not None and self.history.depth >= _LONG_HISTORY
+        if since * self.layout.network.dt >= _SWEEP_MS or (long and since > 0):
             self.sweep(now)
         else:
             self.history.double()
             self._point_at_history()
+
+    def make_room_to_watch(self) -> None:
+        """Make room for the next step of the targets, if their states act."""
+        while self.watch is not None and self.watch.is_full:
+            self.make_room()
 
     def sweep(self, now: int) -> None:
         """Let all rows take their events up to a step before which all spikes are known."""
@@ -411,6 +451,12 @@ class PlasticDelivery:
         for column, values in enumerate(traces):
             records["trace"][real, 0, column] = values
         self._swept = step
+
+    def begin_watch(self, saved: dict[str, npt.NDArray[Any]], step: int) -> None:
+        """Set what is kept of the targets' states to what was saved at a step."""
+        assert self.watch is not None
+        self.watch.put(saved, step)
+        self._point_at_history()
 
     def resume(self, step: int, flying: Spikes) -> None:
         """Go on from a step to which synapses were set; sources' spikes in flight are taken."""

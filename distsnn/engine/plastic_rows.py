@@ -73,6 +73,13 @@ class PlasticRows:
         mask = (1 << self.row_set.plan.target_bits) - 1
         return self.row_set.words[part].astype(np.int64) & mask
 
+    def reached(self, n_local: int) -> npt.NDArray[np.bool_]:
+        """Return which of the rank's neurons have synapses."""
+        found = np.zeros(n_local, np.bool_)
+        for part in _parts(self.synapses):
+            found[self.targets(part)] = True
+        return found
+
     def delays(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the delays of some synapses, steps."""
         return self.row_set.words[part].astype(np.int64) >> self.row_set.plan.target_bits

@@ -1,8 +1,9 @@
 """What a checkpoint holds of plastic projections, in an order that does not depend on the ranks.
 
 By block of targets: weights and states of its synapses, in the order of source and of drawing; its
-neurons' traces before the spikes in flight, from which histories are made again; and the plastic
-input that is on its way. What is kept of sources is in `engine.plastic_sources`.
+neurons' traces before the spikes in flight, from which histories are made again, or what is kept of
+their states, where a rule follows these; and the plastic input that is on its way. What is kept of
+sources is in `engine.plastic_sources`.
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,12 @@ def take(engine: RankEngine, reach: int) -> tuple[dict[Name, npt.NDArray[Any]], 
         order, counts = synapses_in_blocks(one)
         for name, values in one.by_synapse().items():
             items[_onto(one, name)] = values[order], counts
-        states |= _targets(one, engine.step - reach)
+        if one.watch is None:
+            states |= _targets(one, engine.step - reach)
+        else:
+            saved, of_blocks = one.watch.saved(engine.step), _sizes(one)
+            for name, each in one.watch.names().items():
+                items[_onto(one, name)] = saved[name], each * of_blocks
     for population in _reached(engine):
         pending, columns = _pending(engine, population)
         states[population, "plastic input"] = pending
@@ -81,6 +87,12 @@ def names_by_synapse(one: PlasticDelivery) -> list[Name]:
     return [_onto(one, name) for name in one.by_synapse()]
 
 
+def names_by_state(one: PlasticDelivery) -> dict[Name, int]:
+    """Return by which names the states of a projection's targets are saved, and how many each."""
+    names = {} if one.watch is None else one.watch.names()
+    return {_onto(one, name): each for name, each in names.items()}
+
+
 def pending_names(engine: RankEngine) -> list[tuple[Name, list[Name]]]:
     """Return by which names the plastic input is saved: its count by neuron, and its columns."""
     return [
@@ -92,7 +104,7 @@ def pending_names(engine: RankEngine) -> list[tuple[Name, list[Name]]]:
 def put_targets(engine: RankEngine, states: States, step: int) -> None:
     """Set the histories, before the spikes in flight enter them."""
     for one in engine.plastic:
-        if one.history.records.size:
+        if one.history.records.size and one.watch is None:
             values = [states[name] for name in names_by_neuron(one)]
             one.begin_history(values[:-1], values[-1], step)
 
@@ -104,6 +116,9 @@ def put_rows(engine: RankEngine, items: States, step: int, flying: Spikes) -> No
             order, _ = synapses_in_blocks(one)
             for name, values in one.by_synapse().items():
                 values[order] = items[_onto(one, name)]
+            if one.watch is not None:
+                names = one.watch.names()
+                one.begin_watch({name: items[_onto(one, name)] for name in names}, step)
         one.resume(step, flying)
     ring = engine.plastic_ring.rows
     ring[:] = 0
@@ -129,7 +144,15 @@ def _reached(engine: RankEngine, *, everywhere: bool = False) -> list[str]:
     return sorted(found)
 
 
+def _sizes(one: PlasticDelivery) -> Ints:
+    """Return the number of neurons in each of the rank's blocks of targets."""
+    layout = one.layout
+    return layout.table.size[layout.blocks_of_rank(one.projection.post.population)].astype(np.int64)
+
+
 def _target_names(one: PlasticDelivery) -> list[str]:
+    if one.watch is not None:
+        return []
     return [*(f"{name} of targets" for name in one.rule.TARGET), "last spike of targets"]
 
 

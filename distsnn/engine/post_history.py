@@ -1,4 +1,4 @@
-"""The latest spikes of a plastic projection's targets, from which rows catch up."""
+"""What a plastic projection's targets did of late, from which rows catch up."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy.typing as npt
 from distsnn.kernels.plastic import NEVER
 
 _FIRST_DEPTH = 16
+# of steps in which a target acts there are dozens in a spike
+_FIRST_DEPTH_OF_STEPS = 64
 # The latest 8 spikes of a record, with one trace of float32, are a cache line.
 _LINE = 64
 
@@ -32,9 +34,9 @@ class PostHistory:
         ``step``, int32, and ``trace``, of shape (traces,), newest first.
     """
 
-    def __init__(self, size: int, traces: int, precision: str) -> None:
+    def __init__(self, size: int, traces: int, precision: str, depth: int = _FIRST_DEPTH) -> None:
         self._traces, self._precision = traces, precision
-        self.depth = _FIRST_DEPTH
+        self.depth = depth
         self.records = self._made(size)
 
     def _made(self, size: int) -> npt.NDArray[Any]:
@@ -60,3 +62,64 @@ class PostHistory:
         self.depth *= 2
         self.records = self._made(len(old))
         self.records[:, :depth] = old
+
+
+class FillingHistory(PostHistory):
+    """A record of steps for each of some targets, which is filled from its end.
+
+    Parameters
+    ----------
+    size : int
+        Targets.
+    precision : str
+        Type of what is kept of a step.
+
+    Attributes
+    ----------
+    firsts : ndarray of int32, shape (size,)
+        Where the newest entry of each record is; what is before it is no more.
+    """
+
+    def __init__(self, size: int, precision: str) -> None:
+        super().__init__(size, 1, precision, _FIRST_DEPTH_OF_STEPS)
+        self.firsts = np.full(size, self.depth - 1, np.int32)
+
+    def double(self) -> None:
+        """Make room for twice as many steps of each target."""
+        old, depth = self.records, self.depth
+        self.depth *= 2
+        self.records = self._made(len(old))
+        self.records[:, depth:] = old
+        self.firsts += depth
+
+    def is_full(self, settled: int) -> bool:
+        """Return whether a record lacks room, if entries up to a step are let go."""
+        last = self.records["step"][self.firsts == 0] > settled
+        return bool((last.sum(axis=1) > self.depth // 2).any())
+
+    def since(self, step: int, steps: int) -> npt.NDArray[Any]:
+        """Return what is kept of some steps after a step, 0 where there is no entry.
+
+        Returns
+        -------
+        ndarray, shape (size, steps)
+        """
+        there = (self.records["step"] > step) & (np.arange(self.depth) >= self.firsts[:, None])
+        target, entry = np.nonzero(there)
+        found = np.zeros((len(there), steps), self._precision)
+        column = self.records["step"][target, entry] - step - 1
+        found[target, column] = self.records["trace"][target, entry, 0]
+        return found
+
+    def begin(self, values: npt.NDArray[Any], step: int) -> None:
+        """Set the records to what `since` returned."""
+        counts = np.count_nonzero(values, axis=1)
+        while self.depth // 2 < counts.max(initial=0):
+            self.depth *= 2
+        self.records = self._made(len(values))
+        target, column = np.nonzero(values)
+        earlier = np.arange(target.size) - (np.cumsum(counts) - counts)[target]
+        entry = self.depth - 2 - earlier
+        self.records["step"][target, entry] = step + 1 + column
+        self.records["trace"][target, entry, 0] = values[target, column]
+        self.firsts[:] = self.depth - 1 - counts

@@ -206,7 +206,10 @@ class RankEngine:
         self.plastic_ring = plastic_ring(layout, rows, self.ring)
         lists = SpikeLists(*spikes, state)
         self.plastic = [
-            PlasticDelivery(layout, self.quanta, one, self.plastic_ring, lists, reach, self.seed)
+            PlasticDelivery(
+                *(layout, self.quanta, one, self.plastic_ring, lists, reach, self.seed),
+                self.neurons[layout.network.projections[one.projection].post.population],
+            )
             for one in rows
         ]
         self.settled += [SettledTraces(one) for one in self.plastic]
@@ -217,7 +220,7 @@ class RankEngine:
         ]
         # targets' spikes are noted before sources' spikes look for them
         self._static: list[Delivery | ProceduralDelivery | Archive] = [
-            *(one.archive for one in self.plastic),
+            *(one.archive for one in self.plastic if one.archive is not None),
             *static,
         ]
         modulations = [one.modulation for one in self.plastic if one.modulation is not None]
@@ -235,7 +238,10 @@ class RankEngine:
         self._calls: dict[str, list[Call]] = {
             "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
-            "probes": [call for one in self.probes for call in one.calls],
+            "probes": [
+                *(one.watch.call for one in self.plastic if one.watch is not None),
+                *(call for one in self.probes for call in one.calls),
+            ],
             "delivers": [one.deliver for one in self.deliveries],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
@@ -304,6 +310,10 @@ class RankEngine:
         state = self._state
         while True:
             status = self._loop(self._tables, self._exchange_call)
+            if state[loop.PAUSE]:
+                state[loop.PAUSE] = 0
+                for plastic in self.plastic:
+                    plastic.make_room_to_watch()
             n = int(state[loop.N_SPIKES])
             if n:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]

@@ -18,8 +18,8 @@ and have delays >= e' - e, the most that EPOCH_STEPS allows. So an epoch may be 
 and nothing but the number of exchanges changes.
 
 The loop returns to Python when it is DONE (at STOP), when the buffer of spikes might not hold
-another loop (FLUSH), when a calendar's pool must grow (GROW, resumed where it stopped), or with an
-exchange's error (FAILED).
+another loop or a call has asked for it by PAUSE (FLUSH), when a calendar's pool must grow (GROW,
+resumed where it stopped), or with an exchange's error (FAILED).
 """
 
 import numpy as np
@@ -52,8 +52,9 @@ CALL_SIZE = 9
     LARGEST_STEP,  # most spikes this rank can emit in one loop
     ERROR,  # the exchange's error code
     EPOCHS,
-) = range(16)
-STATE_SIZE = 16
+    PAUSE,  # not 0: a call needs Python before the next loop; the caller sets it to 0
+) = range(17)
+STATE_SIZE = 17
 
 # Where the time goes, in ticks.
 COLLECT, STIMULI, UPDATE, PROBES, DELIVER, EXCHANGE, RECORD = range(7)
@@ -143,7 +144,7 @@ def run(
             if k == state[STOP]:
                 return DONE
             state[EPOCH_END] = min(k + state[EPOCH_STEPS], state[STOP])
-        if state[N_SPIKES] + state[LARGEST_STEP] > spike_step.size:
+        if state[N_SPIKES] + state[LARGEST_STEP] > spike_step.size or state[PAUSE] != 0:
             return FLUSH
 
         now = ticks()

@@ -9,6 +9,10 @@ target's traces were after it. Unused entries have a step long before the start,
 A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
 it does not matter when, and how often, a row is brought up to date.
 
+A rule may follow states of its targets in place of their spikes. Its histories hold the steps in
+which these act, and how much. There are many of them: a record is filled from its end, and FIRSTS
+says where its newest entry is. What a spike of the source meets at a step is in a ring of LEVELS.
+
 A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
 In between it fades, or stays.
 
@@ -38,7 +42,11 @@ QUEUE_ROW, QUEUE_LOOP, QUEUED, QUEUE_ROOM = 29, 30, 31, 32
 MOD_STEP, MOD_VALUE, N_MOD, MOD_ROOM, MOD_AHEAD, MOD_MASK = 33, 34, 35, 36, 37, 38
 MOD_GID, N_MOD_NEURONS, MOD_DELAY = 39, 40, 41
 FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
-TABLE_SIZE = 44
+# targets whose states are followed: the newest entries of their records, the ring of levels, that
+# of states that act late, and who has synapses
+FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 46, 47, 48, 49, 50
+HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, one float64 a target
+TABLE_SIZE = 54
 # Words of its scalars: what turns a weight into quanta, and the largest weight.
 SCALE, LIMIT = 0, 1
 N_SCALARS = 2
@@ -93,6 +101,40 @@ def prefetch_row(table, row, word_bytes, real_bytes):
     end = min(rows[row + 1], start + _AHEAD_IN_ROW)
     prefetch_words(table[WORDS], start, end, word_bytes)
     prefetch_words(table[WEIGHTS], start, end, real_bytes)
+
+
+@inline
+def entries_ahead(steps, words, record, depth, settled):
+    """Return how many entries of a full record not all rows have taken yet."""
+    n = 0
+    while n < depth and steps[(record + n) * words] > settled:
+        n += 1
+    return n
+
+
+@inline
+def insert(steps, values, words, firsts, target, depth, settled, now, value):
+    """Add an entry to a record that is filled from its end; return whether another has room.
+
+    A record is full where its newest entry is its first. It then keeps what not all rows have
+    taken, if that is no more than half of it, and begins anew from its end; its last entry has a
+    step long before the start. An entry takes `words` int32, which are two reals: the second is its
+    value.
+    """
+    record = target * depth
+    first = firsts[target]
+    if first == 0:
+        kept = entries_ahead(steps, words, record, depth, settled)
+        first = depth - 1 - kept
+        last = record + depth - 1
+        steps[last * words], values[2 * last + 1] = NEVER, 0
+        for j in range(kept - 1, -1, -1):
+            steps[(record + first + j) * words] = steps[(record + j) * words]
+            values[2 * (record + first + j) + 1] = values[2 * (record + j) + 1]
+    first -= 1
+    steps[(record + first) * words], values[2 * (record + first) + 1] = now, value
+    firsts[target] = first
+    return first > 0 or entries_ahead(steps, words, record, depth, settled) <= depth >> 1
 
 
 @entry

@@ -21,6 +21,7 @@ from distsnn.network.equations.plasticity_model import EquationSynapse, Plastici
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
@@ -36,7 +37,7 @@ from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.spike_source import SpikeSource
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import (
@@ -58,6 +59,7 @@ from distsnn.network.rules import (
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
 from distsnn.network.synapses.bcm_synapse import BCM
+from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.oja_synapse import Oja
@@ -73,8 +75,10 @@ __all__ = [
     "BCM",
     "STDP",
     "AeifCondExp",
+    "AeifPscDeltaClopath",
     "AeifPscExp",
     "AllToAll",
+    "ClopathSTDP",
     "ConstantCurrent",
     "ContrastiveSTDP",
     "Description",
@@ -143,6 +147,7 @@ __all__ = [
     "Value",
     "View",
     "VogelsSTDP",
+    "WatchingSynapse",
     "bounds",
     "coded",
     "delay_steps",

@@ -1,6 +1,6 @@
 """What all models of plastic synapses share: bound and sign of weights, delays, precision."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -181,6 +181,48 @@ class PlasticSynapse(SynapseModel):
     def axonal_steps(self, dt: float, *, where: str = "") -> int:
         """Return the axonal delay in steps."""
         return steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")
+
+
+@dataclass(frozen=True, eq=False)
+class WatchingSynapse(PlasticSynapse):
+    """Base class of models in which states of the target act in every step, and not its spikes.
+
+    Attributes
+    ----------
+    watched : tuple of str
+        States that the target must have.
+    late : str
+        Parameter that says by how much some of them are late, ms.
+    """
+
+    watched: ClassVar[tuple[str, ...]] = ()
+    late: ClassVar[str] = ""
+
+    def check_target(self, states: Collection[str], target: str, *, where: str) -> None:
+        """Check that a target of a model with some states has those that are watched.
+
+        Raises
+        ------
+        DescriptionError
+            If it has not.
+        """
+        for name in self.watched:
+            if name not in states:
+                raise DescriptionError(
+                    f"{self.name} follows the state {name} of its target, which {target} has not",
+                    where=where,
+                    allowed=f"a neuron with the states {', '.join(self.watched)}",
+                )
+
+    def check_synapses(  # noqa: D102 (inherited)
+        self, weight: Value | None, shortest: int | None, dt: float, *, where: str
+    ) -> None:
+        super().check_synapses(weight, shortest, dt, where=where)
+        self.late_steps(dt, where=where)
+
+    def late_steps(self, dt: float, *, where: str = "") -> int:
+        """Return by how many steps some states are late."""
+        return steps(getattr(self, self.late), dt, where=f"{where}, field synapse.{self.late}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, WatchingSynapse
 from distsnn.network.populations import Target, View, as_name, as_view
 from distsnn.network.registry import synapse_classes
 from distsnn.network.rules import Rule
@@ -170,6 +170,8 @@ class Projection(Description):
             self._check_unit(self.plasticity.weight_unit, model, where=where)
             shortest = None if self.delay is None else delay_support(self.delay, dt)[0]
             self.plasticity.check_synapses(self.weight, shortest, dt, where=where)
+        if isinstance(self.synapse, WatchingSynapse):
+            self.synapse.check_target(model.states, model.name, where=f"{where}, field synapse")
 
     def _check_unit(self, unit: str, model: Neuron, *, where: str) -> None:
         theirs = model.weight_unit

@@ -58,6 +58,9 @@ def read_items(
             sizes = np.sum([part[number] for part in everyones], axis=0)
             for name in plastic_snapshot.names_by_synapse(one):
                 found[name] = _of_blocks(generation, engine, index, name, sizes)
+            for name, each in plastic_snapshot.names_by_state(one).items():
+                values = each * layout.table.size.astype(np.int64)
+                found[name] = _of_blocks(generation, engine, index, name, values)
         for count, columns in plastic_snapshot.pending_names(engine):
             sizes = layout.table.size.astype(np.int64)
             numbers = _of_blocks(generation, engine, index, count, sizes, everywhere=True)

@@ -9,7 +9,9 @@ from rewarded import Rewarded
 from distsnn.network import (
     BCM,
     STDP,
+    AeifPscDeltaClopath,
     AllToAll,
+    ClopathSTDP,
     DopamineSTDP,
     Explicit,
     FixedIndegree,
@@ -168,3 +170,38 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             SynapticScaling("I->E", 1.3, rate=draw.uniform(1.0, 60.0, E_SIZE), beta=0.3, tau=25.0),
         ],
     ), 120.0
+
+
+@case
+def rules_that_follow_potentials(folder: Path) -> tuple[Network, float]:
+    start = {"V_m": Uniform(-75.0, -55.0), "u_bar_bar": -68.0}
+    # some fire dozens of times, so that their histories are made longer
+    neuron = AeifPscDeltaClopath(E_L=Uniform(-72.0, -69.0), I_e=Uniform(200.0, 1500.0), t_ref=1.0)
+    a = Population("A", 200, neuron, start)
+    b = Population("B", 70, AeifPscDeltaClopath(t_clamp=0.4, I_e=900.0), start, "float64")
+    given = {"A_LTP": Uniform(0.0, 4e-3), "A_LTD": 4e-3, "w_max": 6.0}
+    return Network(
+        [a, b],
+        [
+            Projection(
+                *(a, a, FixedIndegree(10), Uniform(0.5, 4.0), Uniform(0.8, 6.0)),
+                synapse=ClopathSTDP(**given, theta_plus=-55.0),
+            ),
+            Projection(
+                *(a[30:], b[5:], PairwiseBernoulli(0.2), 1.0, Uniform(0.8, 3.0)),
+                synapse=ClopathSTDP(
+                    **given, A_LTD_const=0, u_ref_squared=5000.0, axonal_delay=0.4, w_min=0.5
+                ),
+            ),
+            Projection(
+                *(b, a[:150], FixedIndegree(5), -1.0, 1.0),
+                synapse=ClopathSTDP(
+                    **{**given, "w_max": -3.0}, delay_u_bars=0.0, precision="float64"
+                ),
+            ),
+            # what it follows is not what another rule of the same targets does
+            Projection(b, b, FixedIndegree(5), 1.0, Uniform(1.0, 3.0), synapse=STDP(w_max=3.0)),
+        ],
+        [PoissonInput(a, 3000.0, 1.5), PoissonInput(b, 3000.0, 1.5)],
+        [RecordSpikes(a), RecordSpikes(b), RecordState(a[20:90], ["V_m", "u_bar_minus"], 0.5)],
+    ), 150.0

@@ -15,6 +15,7 @@ from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     AeifCondExp,
+    AeifPscDeltaClopath,
     AeifPscExp,
     Explicit,
     HhCondExpTraub,
@@ -60,6 +61,8 @@ class Case:
         Initial values where they are not the same by default.
     quiet : float
         Weights of the quiet neurons' input, by those of the others.
+    states : tuple of str
+        Potentials that are compared.
     """
 
     model: type[Neuron]
@@ -70,12 +73,14 @@ class Case:
     own: Mapping[str, float] = field(default_factory=lambda: {"substeps": 40})
     initial: Mapping[str, float] = field(default_factory=dict)
     quiet: float = 0.5
+    states: tuple[str, ...] = ("V_m",)
 
 
 GATES = {name: HhCondExpTraub.states[name].default for name in ("Act_m", "Inact_h", "Act_n")}
 GATES["V_m"] = -75.0
 # a spike is found to a part of a step, and twenty of them add up
 FINE = {"substeps": 100}
+AVERAGES = ("V_m", "u_bar_plus", "u_bar_minus", "u_bar_bar")
 SYNAPSES = {"tau_syn_ex": 3.0, "tau_syn_in": 6.0}
 CASES = {
     "iaf_cond_exp": Case(IafCondExp, (1.0, -2.0), (280.0, 380.0), 8000, SYNAPSES),
@@ -98,6 +103,15 @@ CASES = {
     "aeif_psc_exp": Case(AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
     "aeif_psc_exp, bursting": Case(
         AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, {**SYNAPSES, "V_reset": -47.0}, FINE
+    ),
+    "aeif_psc_delta_clopath": Case(
+        AeifPscDeltaClopath, (1.0, -1.0), (1400.0, 2000.0), 20000, {}, FINE, states=AVERAGES
+    ),
+    "aeif_psc_delta_clopath, Delta_T = 0": Case(
+        *(AeifPscDeltaClopath, (1.0, -1.0), (1800.0, 2600.0), 20000),
+        {"Delta_T": 0.0, "t_ref": 2.0, "t_clamp": 1.0, "V_th_max": -45.0, "I_sp": 200.0},
+        {"substeps": 1},
+        states=AVERAGES,
     ),
     "izhikevich": Case(Izhikevich, (3.0, -3.0), (5.0, 12.0), 20000, own={}),
     "izhikevich, published step": Case(
@@ -137,11 +151,11 @@ class Driven:
         neurons = Population("neurons", N, model, self.case.initial, precision="float64")
         source, target, weight, delay = self.input
         trains = Population("trains", N_SOURCES, SpikeSource(self.train[1] * DT, self.train[0]))
-        edges = Explicit(source, target)
+        edges, quiet = Explicit(source, target), neurons[LOUD:]
         return Network(
             [neurons, trains],
             [Projection(trains, neurons, edges, weight=weight, delay=delay * DT, weight_bits=30)],
-            recordings=[RecordSpikes(neurons), RecordState(neurons[LOUD:], "V_m", every=DT)],
+            recordings=[RecordSpikes(neurons), RecordState(quiet, self.case.states, every=DT)],
         )
 
     def nest(self, run_nest: RunNest) -> dict[str, np.ndarray]:
@@ -156,7 +170,7 @@ class Driven:
                 "populations": [
                     {"model": self.case.model.name, "size": N, "parameters": parameters}
                 ],
-                "state": {"variables": ["V_m"], "every": 1},
+                "state": {"variables": [*self.case.states], "every": 1},
             },
             train_source=self.train[0],
             train_step=self.train[1],
@@ -186,9 +200,9 @@ def test_first_spikes_and_potentials_are_nests(
     assert not np.any(expected["spike_neuron"] >= LOUD)
     traces = reader.state(f"neurons_{LOUD}_{N}")
     np.testing.assert_array_equal(traces.steps, expected["state_step"])
-    difference = np.abs(traces.variables["V_m"][:, :] - expected["V_m"]).max()
-    spread = np.ptp(expected["V_m"], axis=0).min()
-    print(f"{name}: spikes {worst} steps, V_m {difference:.2g} mV of a range of {spread:.2g} mV")
+    apart = [np.abs(traces.variables[one][:, :] - expected[one]) for one in driven.case.states]
+    difference, spread = max(map(np.max, apart)), np.ptp(expected["V_m"], axis=0).min()
+    print(f"{name}: spikes {worst} steps, {difference:.2g} mV of a range of {spread:.2g} mV")
     assert worst <= 1
     assert difference < 0.01
     # the potentials move, or they would prove nothing

@@ -1,7 +1,8 @@
 """Plasticity rules beside NEST's of the same name: every weight after every spike of its source.
 
 Sources and targets spike when told, over a thousand times each: at random, in bursts without a
-pause, and together as seen by the synapse (the target one delay before the source).
+pause, and together as seen by the synapse (the target one delay before the source). Where a rule
+follows the target's potential, spikes are told by kicks, and the potentials are all neurons' own.
 """
 
 import zlib
@@ -13,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from rule_events import weights
+from rule_events import followed, levels, weights
 
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
+from distsnn.kernels.plasticity import clopath_synapse
 from distsnn.network import (
     STDP,
+    AeifPscDeltaClopath,
+    ClopathSTDP,
     DopamineSTDP,
     Explicit,
     IafPscExp,
@@ -130,6 +134,11 @@ class Trains:
     post: tuple[Integers, ...]
     modulator: Integers
 
+    @property
+    def last(self) -> int:
+        """Step of the last spike of a source."""
+        return int(max(one[-1] for one in self.pre))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return them as nest_plasticity.py takes them."""
         found = {}
@@ -142,22 +151,22 @@ class Trains:
         return found
 
 
-def trains(seed: int) -> Trains:
-    random = np.random.default_rng(seed)
+def trains(seed: int, steps: int = STEPS, n: int = 900, first: int = 2) -> Trains:
+    random, end = np.random.default_rng(seed), steps - 500
 
     def one(*more: Integers) -> Integers:
-        bursts = [np.arange(first, first + 8) for first in random.integers(50, STEPS - 500, 20)]
-        steps = np.concatenate([*bursts, random.integers(50, STEPS - 500, 900), *more])
-        return np.unique(steps[steps > 1])
+        bursts = [np.arange(at, at + 8) for at in random.integers(first + 48, end, n // 45)]
+        steps = np.concatenate([*bursts, random.integers(first + 48, end, n), *more])
+        return np.unique(steps[steps >= first])
 
     # before a source has spiked, NEST's nearest-neighbour rules pair with a spike at time 0
-    pre = tuple(one(np.array([2 + source])) for source in range(len(DELAYS)))
+    pre = tuple(one(np.array([first + source])) for source in range(len(DELAYS)))
     # at one synapse or the other, a third of all spikes coincide
     post = tuple(
-        one(*(random.choice(at[1:], 60) - d for at, d in zip(pre, delays, strict=True)))
+        one(*(random.choice(at[1:], n // 15) - d for at, d in zip(pre, delays, strict=True)))
         for delays in DELAYS.T
     )
-    return Trains(pre, post, np.unique(random.integers(50, STEPS - 500, 300)))
+    return Trains(pre, post, np.unique(random.integers(first + 48, end, n // 3)))
 
 
 def of_the_rule(case: Case, spikes: Trains) -> list[Floats]:
@@ -284,3 +293,160 @@ def test_every_weight_that_acts_is_nests(name: str, run_nest: RunNest, tmp_path:
         # 500 spikes on either side, and weights above 1 % of the bound
         seen = np.flatnonzero(np.abs(theirs[:500]) > 1.0)
         np.testing.assert_allclose(single[index][seen], theirs[seen], rtol=1e-5, atol=0.0)
+
+
+# --- the target's potential -------------------------------------------------------------------
+
+# Spikes are made by kicks alone, which take V_m over its peak at the end of a step: both simulators
+# have them at the same time, which upstrokes would be integrated to.
+KICK, QUIET = 110.0, {"V_th_rest": 20.0}
+START, LATE = 0.4, 50
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Parameters of the neuron, and those of the rule: the target's in NEST, but for `own`."""
+
+    neuron: Mapping[str, float]
+    rule: Mapping[str, float]
+    own: Mapping[str, float]
+
+    def given(self) -> dict[str, float]:
+        """Return the rule's parameters under our names."""
+        return {**self.rule, "delay_u_bars": LATE * DT} | {
+            {"Wmax": "w_max", "Wmin": "w_min"}.get(name, name): x for name, x in self.own.items()
+        }
+
+
+FOLLOWED = {
+    # a spike is 20 steps long; V_m stays below theta_plus otherwise
+    "as published": Followed(
+        {"t_clamp": 2.0},
+        {
+            **{"A_LTP": 1e-4, "A_LTD": 1e-3, "theta_plus": -45.3, "theta_minus": -70.6},
+            **{"A_LTD_const": 1.0, "u_ref_squared": 60.0},
+        },
+        {"tau_x": 15.0, "Wmax": 1.0, "Wmin": 0.0},
+    ),
+    # spikes as short as can be, in bursts; the afterdepolarisation potentiates too
+    "homeostatic": Followed(
+        {"t_clamp": 0.1, "t_ref": 0.1, "V_reset": -62.0, "tau_u_bar_bar": 50.0},
+        {
+            **{"A_LTP": 2e-4, "A_LTD": 9e-4, "theta_plus": -60.0, "theta_minus": -68.0},
+            **{"A_LTD_const": 0.0, "u_ref_squared": 3000.0},
+        },
+        {"tau_x": 9.0, "Wmax": 0.9, "Wmin": 0.05},
+    ),
+}
+
+
+def potentials_of_nest(
+    case: Followed, spikes: Trains, steps: int, run_nest: RunNest
+) -> dict[str, np.ndarray]:
+    """Return NEST's weights, spikes and states."""
+    arrays = spikes.arrays()
+    arrays["post_step"] -= 1
+    switch = {"A_LTD_const": bool(case.rule["A_LTD_const"])}
+    found = run_nest(
+        {
+            "steps": steps,
+            "model": "clopath_synapse",
+            "parameters": dict(case.own),
+            "target": "aeif_psc_delta_clopath",
+            "neuron": {**QUIET, **case.neuron, **case.rule, "delay_u_bars": LATE * DT} | switch,
+            "drive": [KICK, 1],
+            "state": [*clopath_synapse.WATCHED],
+        },
+        program="nest_plasticity",
+        synapse_source=SOURCE,
+        synapse_target=TARGET,
+        synapse_weight=np.full(SOURCE.size, START),
+        synapse_delay=DELAYS.ravel(),
+        **arrays,
+    )
+    for synapse, source in enumerate(SOURCE):
+        steps_of_one = found["step"][found["synapse"] == synapse]
+        np.testing.assert_array_equal(steps_of_one, spikes.pre[source])
+    return found
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_every_weight_that_follows_nests_potentials_is_nests(name: str, run_nest: RunNest) -> None:
+    case, steps = FOLLOWED[name], 40_000
+    # NEST takes averages before the start to be 0 mV
+    spikes = trains(zlib.crc32(name.encode()), steps, 180, 2 * LATE)
+    found = potentials_of_nest(case, spikes, steps, run_nest)
+    both = [
+        levels(
+            clopath_synapse,
+            case.given(),
+            {one: np.append(-70.6, found[one][:, target]) for one in clopath_synapse.WATCHED},
+            LATE,
+        )
+        for target in range(3)
+    ]
+    for synapse, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
+        mine = followed(
+            *(clopath_synapse, case.given(), spikes.pre[source], *both[target]),
+            weight=START,
+            dendritic=DELAYS[source, target],
+        )
+        theirs = found["weight"][found["synapse"] == synapse]
+        assert np.ptp(theirs) > 0.2 * START
+        assert np.unique(theirs).size > 0.4 * theirs.size
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8 * START)
+
+
+def potentials_of_the_engine(
+    case: Followed, spikes: Trains, precision: str, path: Path
+) -> tuple[list[Floats], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return every synapse's weights after every spike of its source, and the targets' spikes."""
+    model = ClopathSTDP(**case.given(), precision=precision)
+    sources = Population("S", len(DELAYS), SpikeSource(*told(spikes.pre, 0)))
+    neuron = AeifPscDeltaClopath(**QUIET, **case.neuron, substeps=40)
+    neurons = Population("T", len(DELAYS), neuron, precision="float64")
+    edges = Explicit(SOURCE, TARGET)
+    learning = Projection(
+        *(sources, neurons, edges, START, DELAYS.ravel() * DT),
+        synapse=model,
+        weight_bits=BITS,
+        name="learning",
+    )
+    network = Network(
+        [sources, neurons],
+        [learning],
+        [SpikeInput(neurons, *told(spikes.post, 0), weight=KICK)],
+        [RecordSpikes(neurons)],
+    )
+    now, found = 0, [[] for _ in SOURCE]
+    with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
+        for step in np.unique(np.concatenate(spikes.pre)):
+            simulation.run((step - now) * DT)
+            now = step
+            known = simulation.weights("learning")
+            targets = known.targets - network.first_gid["T"]
+            for source, target, weight in zip(known.sources, targets, known.values, strict=True):
+                if step in spikes.pre[source]:
+                    found[len(DELAYS) * source + target].append(weight)
+    step, gid = StoreReader(path).spikes(0, now)
+    return [np.array(one) for one in found], step, gid - network.first_gid["T"]
+
+
+@pytest.mark.validation
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_every_weight_that_follows_potentials_is_nests(
+    name: str, run_nest: RunNest, tmp_path: Path
+) -> None:
+    case, spikes = FOLLOWED[name], trains(zlib.crc32(name.encode()), first=2 * LATE)
+    found = potentials_of_nest(case, spikes, STEPS, run_nest)
+    double, step, gid = potentials_of_the_engine(case, spikes, "float64", tmp_path / "64.zarr")
+    single, *_ = potentials_of_the_engine(case, spikes, "float32", tmp_path / "32.zarr")
+    seen = found["spike_step"] <= spikes.last
+    np.testing.assert_array_equal(step, found["spike_step"][seen])
+    np.testing.assert_array_equal(gid, found["spike_neuron"][seen])
+    for synapse in range(SOURCE.size):
+        theirs = found["weight"][found["synapse"] == synapse]
+        assert theirs.size > 1000
+        np.testing.assert_allclose(double[synapse], theirs, rtol=1e-6, atol=1e-8 * START)
+        many = np.flatnonzero(theirs[:1000] > 0.01 * case.own["Wmax"])
+        np.testing.assert_allclose(single[synapse][many], theirs[many], rtol=1e-5, atol=0.0)

@@ -25,6 +25,14 @@ It may also define
   being the modulator at its start. It is called before every event and every change of the
   modulator, never because somebody reads. States do not decay by themselves then.
 
+A rule that follows states of its targets in place of their spikes has `TARGET = ()` and defines
+
+- `WATCHED`: names of these states, which are taken after every step;
+- `LATE`: those of them that are taken as they were some steps before;
+- `watch(*watched, *constants)`, float64 whatever the precision: a pair of levels, none negative.
+  `on_post` is called for steps in which the first is above 0, and gets it in place of the target's
+  traces; `on_pre` gets the second, of the step that is at the synapse with the source's spike.
+
 All return tuples, of one element too. Weights are magnitudes. Everything but `steps` is real, in
 the projection's precision: no literal such as 0.5 that would promote float32 to float64. Where
 neurons spike, a constant that differs from synapse to synapse must not be used.

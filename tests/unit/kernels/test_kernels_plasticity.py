@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from rule_events import weights
+from rule_events import followed, levels, weights
 from scipy.integrate import quad
 
 Floats = npt.NDArray[np.float64]
@@ -320,3 +320,61 @@ def test_single_precision_stays_single(name: str) -> None:
         assert found
         for signature in found:
             assert {str(kind) for kind in signature.return_type} == {"float32"}, function
+
+
+# --- the target's potential -------------------------------------------------------------------
+
+VOLTAGE = {
+    **{"tau_x": 15.0, "A_LTP": 8e-4, "A_LTD": 2e-3, "theta_plus": -45.3, "theta_minus": -70.6},
+    **{"A_LTD_const": 1.0, "u_ref_squared": 60.0, "w_min": 0.0, "w_max": 1e6},
+}
+LATE_STEPS, N_STEPS = 50, 4000
+
+
+def course(seed: int) -> dict[str, Floats]:
+    """Return a potential, and averages, which are above their thresholds now and then."""
+    draw = np.random.default_rng(seed)
+    slow = np.repeat(draw.uniform(-90.0, -20.0, (4, N_STEPS // 25 + 1)), 25, axis=1)
+    names = rule("clopath_synapse").WATCHED
+    return dict(zip(names, slow[:, : N_STEPS + 1], strict=True))
+
+
+def by_integral(pre: Integers, states: dict[str, Floats], dendritic: int, const: bool) -> float:
+    """Return what Clopath et al. (2010), eqs 1 to 3, add up to, without bounds."""
+
+    def above(name: str, step: int, theta: float) -> float:
+        return max(float(states[name][max(step, 0)]) - theta, 0.0)
+
+    total = 0.0
+    for step in range(1, int(pre[-1]) - dendritic + 1):
+        both = above("V_m", step, -45.3) * above("u_bar_plus", step - LATE_STEPS, -70.6)
+        total += 8e-4 * DT / 15.0 * both * earlier(pre, step + dendritic, 15.0) if both else 0.0
+    for step in pre - dendritic:
+        if step > 0:
+            of_bar = 1.0 if const else float(states["u_bar_bar"][step]) ** 2 / 60.0
+            total -= 2e-3 * of_bar * above("u_bar_minus", step - LATE_STEPS, -70.6)
+    return total
+
+
+@pytest.mark.parametrize("dendritic", [1, 33])
+@pytest.mark.parametrize("const", [True, False])
+def test_potentials_change_the_weight_by_the_sum_over_steps(dendritic: int, const: bool) -> None:
+    states, pre = course(7), spikes(8)[0][:-1]
+    clopath, given = rule("clopath_synapse"), {**VOLTAGE, "A_LTD_const": float(const)}
+    both = levels(clopath, given, states, LATE_STEPS)
+    found = followed(clopath, given, pre, *both, weight=1000.0, dendritic=dendritic)
+    expected = by_integral(pre, states, dendritic, const)
+    assert abs(expected) > 1.0
+    assert found[-1] - 1000.0 == pytest.approx(expected, rel=1e-10)
+    ups, downs = (np.sum(np.sign(np.diff(found)) == sign) for sign in (1, -1))
+    assert min(ups, downs) > 5
+
+
+def test_potentials_move_the_weight_between_its_bounds() -> None:
+    states, pre = course(9), spikes(10)[0][:-1]
+    clopath, given = rule("clopath_synapse"), {**VOLTAGE, "w_min": 50.1, "w_max": 50.4}
+    both = levels(clopath, given, states, LATE_STEPS)
+    found = followed(clopath, given, pre, *both, weight=START, dendritic=5)
+    # it begins below the lower one, as in NEST it may
+    assert (found.min(), found.max()) == (50.1, 50.4)
+    assert np.mean((found > 50.1) & (found < 50.4)) > 0.3

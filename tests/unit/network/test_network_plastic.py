@@ -10,6 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
     AllToAll,
+    ClopathSTDP,
     FixedIndegree,
     IafPscExp,
     Lognormal,
@@ -75,6 +76,15 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         ),
         (lambda: network(Rewarded(modulation_delay=0.0)), "modulation_delay: out of range"),
         (lambda: Rewarded(modulator=3), "field modulator: must be a population's name"),
+        (
+            lambda: network(ClopathSTDP()),
+            "field synapse: clopath_synapse follows the state u_bar_plus of its target",
+        ),
+        (lambda: network(ClopathSTDP(w_min=100.0)), "field w_min: must be below the largest"),
+        (
+            lambda: network(ClopathSTDP(delay_u_bars=0.55)),
+            "field synapse.delay_u_bars: time is not on the grid",
+        ),
     ],
 )
 def test_errors_name_the_place(make: Callable[[], object], message: str) -> None:
