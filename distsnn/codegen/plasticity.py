@@ -58,22 +58,20 @@ class PlasticLayout:
 
     Attributes
     ----------
-    states, per_synapse, factors : mapping of str to int
-        Positions in the table of the addresses of states, of constants per synapse, and of the
-        factors of time constants.
+    states, per_synapse : mapping of str to int
+        Positions in the table of the addresses of states and of constants per synapse.
     scalars : mapping of str to int
         Positions of the other constants in the scalars.
     """
 
     states: Mapping[str, int]
     per_synapse: Mapping[str, int]
-    factors: Mapping[str, int]
     scalars: Mapping[str, int]
 
     @property
     def size(self) -> int:
         """Length of the table."""
-        return plastic.TABLE_SIZE + sum(map(len, (self.states, self.per_synapse, self.factors)))
+        return plastic.TABLE_SIZE + len(self.states) + len(self.per_synapse)
 
     @property
     def n_scalars(self) -> int:
@@ -109,6 +107,5 @@ def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     return PlasticLayout(
         states={name: next(words) for name in rule.STATES},
         per_synapse={name: next(words) for name in variant.per_synapse},
-        factors={name: next(words) for name in sorted(set(rule.DECAYS.values()))},
         scalars={name: at for at, name in enumerate(shared, plastic.N_SCALARS)},
     )

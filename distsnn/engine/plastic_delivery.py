@@ -151,6 +151,9 @@ class PlasticDelivery:
             name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
         }
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
+        self._constants = [
+            np.ascontiguousarray(constants[name], model.precision) for name in where.per_synapse
+        ]
         arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
@@ -166,19 +169,12 @@ class PlasticDelivery:
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
-            *(
-                (at, np.ascontiguousarray(constants[name], model.precision))
-                for name, at in where.per_synapse.items()
-            ),
+            *zip(where.per_synapse.values(), self._constants, strict=True),
         )
         for at, array in arrays:
             call.point(at, array)
         ring.point(call, plan.plane)
         ring.describe(call)
-        for name, at in where.factors.items():
-            factors = np.empty(plastic.N_FACTORS, model.precision)
-            plastic.fill_factors(float(constants[name]), factors)
-            call.point(at, factors)
         for name, at in where.scalars.items():
             self._scalars[at] = float(constants[name])
         self._set_weights(model, quanta)
@@ -368,6 +364,13 @@ class PlasticDelivery:
         while self._queue.shape[1] < n:
             self.grow()
         self._queue[:, :n] = rows[queued], steps[queued] - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the synapses and of all that is kept of their sources and targets."""
+        kept = (self.traces, self.last, self.until, self.history.records)
+        arrays = (*self.synapse_states.values(), self.since, *self._constants, *kept)
+        return self.rows.nbytes + sum(one.nbytes for one in arrays)
 
     @property
     def events(self) -> int:
