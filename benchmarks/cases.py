@@ -70,7 +70,7 @@ def _brette(
 
 def _hpc(*, plastic: bool, distsnn_ms: int, nest_ms: int) -> Case:
     """Return NEST's benchmark, with synapses that learn or with none."""
-    # weights and rates are near their steady state from the start
+    # as long as the original; weights and rates are near their steady state from the start
     nest = f"--time {nest_ms} --warmup 100" + ("" if plastic else " --static")
     return Case(
         "hpc-plastic" if plastic else "hpc-static",
@@ -116,7 +116,7 @@ CASES = {
             {"brian2": Peer("brian2_izhikevich.py", _arguments("--time 1000"))},
         ),
         _hpc(plastic=False, distsnn_ms=2000, nest_ms=500),
-        _hpc(plastic=True, distsnn_ms=1000, nest_ms=200),
+        _hpc(plastic=True, distsnn_ms=250, nest_ms=250),
         Case("recording", _arguments("microcircuit --time 2000 --warmup 500")),
     )
 }

@@ -91,9 +91,9 @@ def _stack(code: RuleCode) -> list[str]:
         "w_": "real",
         "newest": "np.int64",
         "oldest": "np.int64",
-        "delays": "np.int64",
-        "left": "np.int64",
-        "deeper": "np.int64",
+        "delays": "np.int32",
+        "left": "np.int32",
+        "deeper": "np.int32",
         "d_w": "real",
         "d_lag": "np.int32",
         "d_before": "np.int32",
@@ -120,7 +120,7 @@ def _find(code: RuleCode) -> list[str]:
         f"        j += {code.entry}",
         "    newest[i], oldest[i], delays[i], w_[i] = j, j, delay, weights[first + i]",
         *(["    changed[i] = first_change"] * code.modulated),
-        "    left[np.uint64(due)] = deeper[np.uint64(due)] = np.int64(i)",
+        "    left[np.uint64(due)] = deeper[np.uint64(due)] = i",
         f"    due += np.int64({code.step('j')} > until - delay)",
         "more = due",
         "while more > 0:",
@@ -128,7 +128,7 @@ def _find(code: RuleCode) -> list[str]:
         "    for r in range(np.uint64(of)):",
         "        i = np.uint64(deeper[r])",
         f"        j = oldest[i] + {code.entry}",
-        "        oldest[i], deeper[np.uint64(more)] = j, np.int64(i)",
+        "        oldest[i], deeper[np.uint64(more)] = j, i",
         f"        more += np.int64({code.step('j')} > until - delays[i])",
     ]
 
@@ -151,7 +151,7 @@ def _rounds(code: RuleCode) -> list[str]:
         *(f"        d_c_{name}[r] = all_{name}[first + i]" for name in per_synapse),
         *(["        d_since[r] = since_steps[first + i]"] * code.since),
         *(["        d_changed[r] = changed[i]"] * code.modulated),
-        "    for r in range(np.uint64(of)):",
+        f"    for r in range({_padded(code)}):",
         "        w, lag = d_w[r], d_lag[r]",
         *(f"        {line}" for line in _loaded(code, "d_", "r")),
         *(["        event = last + np.int64(lag)"] * (code.since or code.modulated)),
@@ -168,13 +168,24 @@ def _rounds(code: RuleCode) -> list[str]:
         *(["        d_changed[r] = q"] * code.modulated),
         "    for r in range(np.uint64(of)):",
         "        i = np.uint64(left[r])",
-        "        w_[i], left[np.uint64(due)] = d_w[r], np.int64(i)",
+        "        w_[i], left[np.uint64(due)] = d_w[r], i",
         "        due += np.int64(oldest[i] > newest[i])",
         *(f"        all_{name}[first + i] = d_s_{name}[r]" for name in rule.STATES),
         *(["        since_steps[first + i] = d_since[r]"] * code.since),
         *(["        changed[i] = d_changed[r]"] * code.modulated),
     ]
     return lines
+
+
+def _padded(code: RuleCode) -> str:
+    """Return how many elements a round computes.
+
+    It goes on to whole vectors, with what an earlier one has left there: the last few alone would
+    take as long as all others. Where a modulator's changes are looked up, there are no vectors.
+    """
+    return (
+        "np.uint64(of)" if code.modulated else "(np.uint64(of + LANES - 1)) & ~np.uint64(LANES - 1)"
+    )
 
 
 def _spike(code: RuleCode) -> list[str]:

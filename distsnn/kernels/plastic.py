@@ -50,7 +50,9 @@ NEVER = -(1 << 30)
 # Spikes before that count as this long ago: where nothing is kept of them any more.
 LONG_AGO = 1 << 30
 # Synapses of a row that pass through each stage together: all they need fits the first-level cache.
-PIECE = 256
+PIECE = 128
+# Loops over gathered values go on to a multiple of this.
+LANES = 32
 MANY = 1 << 40
 BATCH = 1024
 # What is asked for in advance: the first synapses of rows.
