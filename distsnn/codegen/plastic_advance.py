@@ -5,7 +5,7 @@ a mispredicted branch for each. So synapses are taken in pieces of a row, and al
 through each stage together:
 
 1. *Find*: of each synapse's history the newest spike that has reached it, and the oldest one that
-   it has not taken.
+   it has not taken; and, for later, the newest one before the source's spike.
 2. *Rounds*: the synapses that have a spike left take their oldest. What it needs is gathered, the
    rule is applied, and the weights are put back.
 3. *Spike*: the spike of the source, its weights in quanta, and these into the ring.
@@ -89,8 +89,8 @@ def _stack(code: RuleCode) -> list[str]:
     """
     kinds = {
         "w_": "real",
-        "newest": "np.int64",
-        "oldest": "np.int64",
+        "newest": "np.uint32",
+        "oldest": "np.uint32",
         "delays": "np.int32",
         "left": "np.int32",
         "deeper": "np.int32",
@@ -115,10 +115,16 @@ def _find(code: RuleCode) -> list[str]:
         "for i in range(n):",
         "    word = words[first + i]",
         "    delay = np.int64(word >> bits) - axonal",
-        "    j = np.int64(word & target_mask) * record",
-        f"    while {code.step('j')} > now - delay:",
+        "    at, j = now - delay, np.int64(word & target_mask) * record",
+        f"    while {code.step('j')} > at:",
         f"        j += {code.entry}",
         "    newest[i], oldest[i], delays[i], w_[i] = j, j, delay, weights[first + i]",
+        "    if spikes:",
+        "        k = j",
+        f"        while {code.step('k')} == at:",
+        f"            k += {code.entry}",
+        f"        e_before[i] = at - np.int64({code.step('k')})",
+        *(f"        e_y_{name}[i] = {kept}" for name, kept in code.kept("k").items()),
         *(["    changed[i] = first_change"] * code.modulated),
         "    left[np.uint64(due)] = deeper[np.uint64(due)] = i",
         f"    due += np.int64({code.step('j')} > until - delay)",
@@ -127,7 +133,7 @@ def _find(code: RuleCode) -> list[str]:
         "    of, more = more, 0",
         "    for r in range(np.uint64(of)):",
         "        i = np.uint64(deeper[r])",
-        f"        j = oldest[i] + {code.entry}",
+        f"        j = np.int64(oldest[i]) + {code.entry}",
         "        oldest[i], deeper[np.uint64(more)] = j, i",
         f"        more += np.int64({code.step('j')} > until - delays[i])",
     ]
@@ -141,11 +147,11 @@ def _rounds(code: RuleCode) -> list[str]:
         "    of, due = due, 0",
         "    for r in range(np.uint64(of)):",
         "        i = np.uint64(left[r])",
-        f"        k = oldest[i] - {code.entry}",
+        f"        k = np.int64(oldest[i]) - {code.entry}",
         "        oldest[i], d_w[r] = k, w_[i]",
         f"        moment, j = np.int64({code.step('k')}), k + {code.entry}",
         "        d_lag[r] = moment + delays[i] - last",
-        f"        d_before[r] = min(moment - np.int64({code.step('j')}), LONG_AGO)",
+        f"        d_before[r] = moment - np.int64({code.step('j')})",
         *(f"        d_y_{name}[r] = {kept}" for name, kept in code.kept("j").items()),
         *(f"        d_s_{name}[r] = all_{name}[first + i]" for name in rule.STATES),
         *(f"        d_c_{name}[r] = all_{name}[first + i]" for name in per_synapse),
@@ -202,12 +208,6 @@ def _spike(code: RuleCode) -> list[str]:
         ]
     lines += [
         "if spikes:",
-        "    for i in range(n):",
-        "        at, j = now - delays[i], newest[i]",
-        f"        while {code.step('j')} == at:",
-        f"            j += {code.entry}",
-        f"        e_before[i] = min(at - np.int64({code.step('j')}), LONG_AGO)",
-        *(f"        e_y_{name}[i] = {kept}" for name, kept in code.kept("j").items()),
         "    for i in range(n):",
         "        w = w_[i]",
         *(f"        {line}" for line in _loaded(code, "all_", "first + i")),

@@ -13,6 +13,8 @@ _FIRST_DEPTH = 16
 # needed. Records are an odd number of lines: were it even, first lines would crowd in a part of
 # the cache.
 _LINE = 64
+# Places in histories have 32 bits.
+_MOST_REALS = 1 << 32
 
 
 class PostHistory:
@@ -36,6 +38,7 @@ class PostHistory:
     """
 
     def __init__(self, size: int, traces: int, precision: str) -> None:
+        self._traces = traces
         real = np.dtype(precision)
         self._kind = np.dtype(
             {
@@ -56,6 +59,10 @@ class PostHistory:
         return whole * (times if lines * times % 2 else times + 1)
 
     def _made(self, size: int) -> npt.NDArray[Any]:
+        if size * self.depth * (1 + self._traces) >= _MOST_REALS:
+            raise MemoryError(
+                f"{self.depth} spikes of each of {size} neurons are more than are kept"
+            )
         n_bytes = size * self.depth * self._kind.itemsize
         room = np.zeros(n_bytes + _LINE, np.uint8)
         first = -room.ctypes.data % _LINE

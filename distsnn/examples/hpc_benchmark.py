@@ -29,14 +29,8 @@ DELAY = 1.5  # ms
 PEAK = 0.14  # of the potential after an excitatory spike, mV
 RELATIVE_INHIBITION = -5.0  # of weights
 RELATIVE_DRIVE = 1.685  # of the external rate to that which just takes a neuron to its threshold
-# Of the power law, whose weights are numbers in pA.
-PLASTICITY = {
-    "tau_plus": 15.0,
-    "tau_minus": 30.0,
-    "learning_rate": 0.1,
-    "alpha": 0.0513,
-    "mu": 0.4,
-}
+# The power law's weights are numbers in pA.
+LEARNING = STDPPowerLaw(tau_plus=15.0, tau_minus=30.0, learning_rate=0.1, alpha=0.0513, mu=0.4)
 
 
 def build(
@@ -86,7 +80,6 @@ def build(
     populations = [Population(name, size, neuron, start, precision) for name, size in sizes.items()]
     excitatory = PEAK / _peak()
     weights = {"E": excitatory, "I": RELATIVE_INHIBITION * excitatory}
-    learning = STDPPowerLaw(**PLASTICITY) if plastic else None
     projections = [
         Projection(
             pre,
@@ -94,7 +87,7 @@ def build(
             FixedIndegree(indegrees[pre.name], autapses=False),
             weight=weights[pre.name],
             delay=DELAY,
-            synapse=learning if (pre.name, post.name) == ("E", "E") else None,
+            synapse=LEARNING if plastic and pre.name == post.name == "E" else None,
             name=f"{pre.name}->{post.name}",
         )
         for pre in populations

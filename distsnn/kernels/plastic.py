@@ -46,9 +46,8 @@ N_SCALARS = 2
 INPUT, INPUT_MASK = 3, 4
 MERGE_TABLE_SIZE = 5
 
+# Where no trace is left it does not matter that differences to it may be more than 31 bits.
 NEVER = -(1 << 30)
-# Spikes before that count as this long ago: where nothing is kept of them any more.
-LONG_AGO = 1 << 30
 # Synapses of a row that pass through each stage together: all they need fits the first-level cache.
 PIECE = 128
 # Loops over gathered values go on to a multiple of this.

@@ -1,8 +1,7 @@
 """NEST's benchmark with plastic synapses: rates and weights within NEST's spread over seeds.
 
-`data/hpc_nest_stats.json` has NEST's; it was made with
-``python benchmarks/peers/nest_hpc.py --scale 0.2 --density 0.1 --warmup 1000 --time 4000 --weights
---threads 2 --seed S``, S from 1 to 10.
+At half the size and half the indegrees, so that a seed takes seconds. Later the network becomes
+synchronous and its weights grow, in NEST as here, and seeds differ by more than a test could use.
 """
 
 import json
