@@ -25,6 +25,7 @@ from running import (
 DISTURBED = 0.05  # share of the machine that others may take
 PAIRS = 5  # of runs with and without recording
 _MEDIANS = ("rtf", "build_s", "peak_rss_bytes", "others_cpu")
+_MORE = ("events_per_s", "bytes_per_synapse", "plastic_bytes_per_synapse")  # of some
 
 Measurement = dict[str, Any]
 Run = Callable[[], Measurement]
@@ -102,7 +103,8 @@ def interleave(
 
 def median(measurements: Sequence[Measurement]) -> Measurement:
     """Return the medians of some measurements, and how many were disturbed by other processes."""
-    middle = {name: statistics.median(one[name] for one in measurements) for name in _MEDIANS}
+    names = [*_MEDIANS, *(name for name in _MORE if all(name in one for one in measurements))]
+    middle = {name: statistics.median(one[name] for one in measurements) for name in names}
     disturbed = sum(one["others_cpu"] > DISTURBED for one in measurements)
     return middle | {"runs": len(measurements), "disturbed": disturbed}
 
@@ -137,6 +139,10 @@ def _marked(text: str, result: Measurement) -> str:
     return f"{text} !" if result["disturbed"] else text
 
 
+def _optional(result: Measurement, name: str, scale: float = 1.0) -> str:
+    return f"{result[name] * scale:.3g}" if name in result else ""
+
+
 def comparison(results: Mapping[str, Mapping[str, Measurement]]) -> str:
     """Return the table of medians, with each peer's figures by distsnn's.
 
@@ -159,13 +165,15 @@ def comparison(results: Mapping[str, Mapping[str, Measurement]]) -> str:
                     _marked(f"{result['rtf']:.3g}", result),
                     f"{result['build_s']:.2f}",
                     f"{result['peak_rss_bytes'] / 1e6:.0f}",
+                    _optional(result, "events_per_s", 1e-6),
+                    _optional(result, "bytes_per_synapse"),
                     f"{100 * result['others_cpu']:.1f} %",
                     f"{result['runs']}",
                     "" if ratio is None else f"{ratio:.1f}",
                 )
             )
-    header = ("network", "who", "RTF", "build s", "peak MB", "others' CPU", "runs")
-    return table((*header, "RTF / distsnn's"), rows)
+    header = ("network", "who", "RTF", "build s", "peak MB", "M events/s", "B/synapse")
+    return table((*header, "others' CPU", "runs", "RTF / distsnn's"), rows)
 
 
 def verdicts(results: Mapping[str, Mapping[str, Measurement]]) -> str:
@@ -173,15 +181,15 @@ def verdicts(results: Mapping[str, Mapping[str, Measurement]]) -> str:
     rows = []
     for figure in FIGURES:
         ours = results.get(figure.case, {}).get("distsnn")
-        if ours is None:
+        if ours is None or figure.quantity not in ours:
             continue
         value = ours[figure.quantity]
         rows.append(
             (
                 f"{figure.case}: {figure.label}",
                 _marked(figure.text(value), ours),
-                f"≤ {figure.text(figure.must)}",
-                f"≤ {figure.text(figure.goal)}",
+                f"{figure.sign} {figure.text(figure.must)}",
+                f"{figure.sign} {figure.text(figure.goal)}",
                 figure.verdict(value),
             )
         )

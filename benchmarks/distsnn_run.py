@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from all_ranks import measured_on
+from peers.measure import rss_bytes
 
 from distsnn import Simulation
 from distsnn.cli.models import load_model
@@ -71,8 +72,13 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         - `slowest`: the same, each of the rank that spent most;
         - `exchanges`: number of exchanges in the measured time;
         - `events_per_s`: synaptic events of all ranks by second of wall time;
+        - `bytes_per_synapse`: memory that the ranks took from before the build to their peaks, by
+          synapse;
+        - `plastic_bytes_per_synapse`: the same of the arrays of synapses that learn alone, where
+          there are any;
         - `close_s`: closing the store after it, s.
     """
+    before = sum(ranks.allgather(rss_bytes()))
     ranks.barrier()
     begin = time.perf_counter()
     with together(ranks, "making the network"):
@@ -91,7 +97,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     build_s = max(ranks.allgather(time.perf_counter() - begin))
     with simulation:
         simulation.run(options.warmup)
-        before = simulation.counted()
+        start = simulation.counted()
         with measured_on(ranks) as cost:
             simulation.run(options.time)
         after = simulation.counted()
@@ -100,12 +106,17 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         close_s = max(ranks.allgather(time.perf_counter() - begin))
     spent = {
         # the ticks' length becomes better known with time: no time must not come out negative
-        phase: np.maximum(np.subtract(after.phases[phase], before.phases[phase]), 0.0)
+        phase: np.maximum(np.subtract(after.phases[phase], start.phases[phase]), 0.0)
         for phase in after.phases
         if phase not in ("build", "total")
     }
     seconds = options.time * MS
     settings = "".join(f" {one}" for one in options.set)
+    taken = sum(summary.peak_rss_bytes) - before
+    plastic = {}
+    if after.plastic_synapses:
+        each = after.plastic_bytes / after.plastic_synapses
+        plastic["plastic_bytes_per_synapse"] = round(each, 2)
     return {
         "simulator": "distsnn",
         "version": version("distsnn"),
@@ -121,7 +132,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "rtf": round(cost.wall_s / seconds, 5),
         "rates": {
             one.name: round(
-                (after.spikes[one.name] - before.spikes[one.name]) / one.size / seconds, 4
+                (after.spikes[one.name] - start.spikes[one.name]) / one.size / seconds, 4
             )
             for one in network.populations
             if store is not None
@@ -130,8 +141,10 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "others_cpu": round(cost.others_cpu, 4),
         "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
         "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
-        "exchanges": after.epochs - before.epochs if summary.ranks > 1 else 0,
-        "events_per_s": round((after.events - before.events) / cost.wall_s),
+        "exchanges": after.epochs - start.epochs if summary.ranks > 1 else 0,
+        "events_per_s": round((after.events - start.events) / cost.wall_s),
+        "bytes_per_synapse": round(taken / max(1, summary.synapses), 2),
+        **plastic,
         "close_s": round(close_s, 4),
     }
 

@@ -9,18 +9,23 @@ from distsnn.engine import wiring
 from distsnn.engine.delivery import Delivery
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, make_neurons, update_call
+from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.stimuli import Stimuli
 from distsnn.engine.tables import Call, call_table
 from distsnn.kernels import emission, loop
 from distsnn.kernels.delivery import GROW
 from distsnn.network import (
+    FixedIndegree,
     FixedOutdegree,
+    IafPscExp,
     IafPscExpShared,
     Network,
     Normal,
+    PlasticSynapse,
     PoissonInput,
     Population,
     Projection,
+    Uniform,
 )
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
@@ -187,3 +192,36 @@ class Spikes:
         if status != 0:
             raise RuntimeError(f"delivery ended with status {status}")
         return self._delivery.events - before
+
+
+class Learning:
+    """Neurons that fire 8 to 13 spikes/s, each with a plastic synapse onto all but for chance.
+
+    They are driven by currents, and so large that no weight matters.
+
+    Parameters
+    ----------
+    synapse : PlasticSynapse
+        The rule.
+    neurons : int
+        Targets, and sources.
+    """
+
+    def __init__(self, synapse: PlasticSynapse, *, neurons: int = 4500) -> None:
+        currents = np.linspace(375.1, 400.0, neurons) * 1e9
+        model = IafPscExp(C_m=250e9, I_e=currents, t_ref=50.0)
+        population = Population("N", neurons, model, {"V_m": Uniform(-70.0, -55.0)})
+        rule = FixedIndegree(neurons)
+        one = Projection(population, population, rule, weight=1e-3, delay=1.5, synapse=synapse)
+        network = Network([population], [one])
+        layout, scales = layout_of(network), quanta(network)
+        wired = wiring.build(layout, scales, SEED)
+        self._engine = RankEngine(layout, scales, wired, SEED)
+        self._engine.connect(None, wired.smallest_delay, wired.largest_delay)
+        self.run(2000)
+
+    def run(self, steps: int) -> int:
+        """Run some steps; return the number of synaptic events."""
+        before = self._engine.events
+        self._engine.run(steps, lambda step, gid: None)
+        return self._engine.events - before

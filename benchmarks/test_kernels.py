@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from kernel_setup import SEED, Spikes, layout_of, poisson_loops, update_loops
+from kernel_setup import SEED, Learning, Spikes, layout_of, poisson_loops, update_loops
 from own_models import ADEX_ROSENBROCK, IZHIKEVICH, LIF
 
 from distsnn import jit
@@ -16,7 +16,9 @@ from distsnn.engine import snapshot, wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.kernels import functions, sampling
 from distsnn.network import (
+    STDP,
     AllToAll,
+    DopamineSTDP,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -25,9 +27,13 @@ from distsnn.network import (
     Neuron,
     Normal,
     PairwiseBernoulli,
+    PlasticSynapse,
     Population,
     Projection,
     Rule,
+    STDPPowerLaw,
+    TripletSTDP,
+    VogelsSTDP,
     model_named,
 )
 from distsnn.network.populations import Precision
@@ -38,6 +44,7 @@ pytest.importorskip("pytest_benchmark", reason="needs pip install 'distsnn[bench
 
 NEURONS = 4096  # their state stays in the second-level cache
 LOOPS = 100
+STEPS = 1000  # of networks that learn
 VALUES = 100_000
 
 Value = float | Normal
@@ -114,6 +121,27 @@ def test_deliver(
     """Rows as of the microcircuit at scale 0.1 and 1 on two ranks: some 7 and 60 to a run."""
     spikes = Spikes(delivery, targets=targets, outdegree=outdegree, sources=sources)
     measure(spikes.deliver, spikes.deliver(), "event")
+
+
+@pytest.mark.parametrize(
+    "synapse",
+    [
+        STDPPowerLaw(),
+        STDPPowerLaw(precision="float64"),
+        STDP(mu_plus=0.0, mu_minus=0.0),
+        TripletSTDP(),
+        VogelsSTDP(),
+        DopamineSTDP(),
+    ],
+    ids=lambda one: f"{type(one).__name__}-{one.precision}",
+)
+def test_learn(measure: Measure, synapse: PlasticSynapse) -> None:
+    """Long rows, of targets that spike about as often as sources; updates are 2 % of it."""
+    learning = Learning(synapse)
+    events: list[int] = []
+    measure(lambda: events.append(learning.run(STEPS)), learning.run(STEPS), "event")
+    # rounds have about as many events as the one that was counted
+    assert min(events) > 0.5 * max(events)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,28 @@ def array(address, size, dtype):
     return numba.carray(_pointer(address), size, dtype)
 
 
+@intrinsic(prefer_literal=True)
+def _stack_room(typing_context, words):
+    size = words.literal_value
+
+    def generate(context, builder, signature, arguments):
+        with builder.goto_entry_block():  # once, also where it is asked for in a loop
+            room = builder.alloca(ir.ArrayType(ir.IntType(64), size))
+        room.align = 64
+        return builder.bitcast(room, ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), generate
+
+
+@numba.njit(inline="always")
+def stack_array(size, dtype):
+    """Return a 1-d array on the stack, of a constant size and a type of 8 bytes or less.
+
+    LLVM knows that nothing else lies there, and vectorises loops over it without asking.
+    """
+    return numba.carray(_stack_room(size), size, dtype)
+
+
 @intrinsic
 def call(typing_context, function, table, scalars, first, last, step):
     """Call an entry by address: ``call(function, table, scalars, first, last, step) -> status``."""

@@ -60,6 +60,12 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def rss_bytes() -> int:
+    """Return the resident set that this process has now, bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def run_and_note_peak(note: Path, command: list[str]) -> int:
     """Run a program, write the largest resident set of it alone (bytes) to a file.
 
@@ -90,6 +96,7 @@ def report(
     run: Cost,
     rates: Mapping[str, float],
     peak_bytes: int,
+    more: Mapping[str, float] | None = None,
 ) -> None:
     """Print one measurement as one line of JSON.
 
@@ -111,6 +118,8 @@ def report(
         Mean rate of each population, spikes/s.
     peak_bytes : int
         Largest resident set of the simulation, bytes.
+    more : mapping of str to float, optional
+        Further fields.
     """
     line = {
         "simulator": simulator,
@@ -128,6 +137,7 @@ def report(
         "rates": {name: round(rate, 4) for name, rate in rates.items()},
         "peak_rss_bytes": peak_bytes,
         "others_cpu": round(run.others_cpu, 4),
+        **(more or {}),
     }
     print(json.dumps(line), flush=True)
 

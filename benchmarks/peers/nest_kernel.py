@@ -6,7 +6,7 @@ distsnn records them too; ``--recording none`` shows NEST at its fastest.
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 os.environ.setdefault("PYNEST_QUIET", "1")  # no banner; so the scripts take nest from here
@@ -56,8 +56,12 @@ def run_and_report(
     network: str,
     synapses: int,
     build_s: float,
+    more: Callable[[Mapping[str, float], float], Mapping[str, float]] | None = None,
 ) -> None:
-    """Run the warm-up and the measured time, and print the measurement."""
+    """Run the warm-up and the measured time, and print the measurement.
+
+    `more` returns further fields, given the rates and the measured wall time in s.
+    """
     if options.warmup > 0:
         nest.Run(options.warmup)
     with measured() as run:
@@ -87,4 +91,5 @@ def run_and_report(
         run=run,
         rates=rates,
         peak_bytes=peak_rss_bytes(),
+        more=None if more is None else more(rates, run.wall_s),
     )

@@ -5,6 +5,7 @@ Units: ms, mV, pA, pF, spikes/s.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 DT = 0.1
 
@@ -39,6 +40,43 @@ class Brunel:
     def input_rate(self) -> float:
         """Rate of the Poisson input of one neuron, spikes/s."""
         return 1e3 * self.eta * self.v_th / (self.weight_ex * self.tau_m)
+
+
+class HpcBenchmark:
+    """NEST's ``hpc_benchmark.py``, after Morrison et al. (2007), Neural Comput 19:1437.
+
+    Indegrees do not grow with the network; `density` scales them, which the original does not.
+    """
+
+    def __init__(self, scale: float, density: float = 1.0) -> None:
+        self.n_ex, self.n_in = int(9000 * scale), int(2250 * scale)
+        self.indegree_ex, self.indegree_in = int(9000 * density), int(2250 * density)
+
+    c_m, tau_m, tau_syn, t_ref = 250.0, 10.0, 0.32582722403722841, 0.5
+    v_rest, v_reset, v_th = 0.0, 0.0, 20.0
+    v_start_mean, v_start_sd = 5.7, 7.2
+    delay = 1.5
+    weight_ex = 45.609600316540956  # a potential of 0.14 mV at its peak
+    weight_in = -5.0 * weight_ex
+    eta = 1.685
+    tau_minus = 30.0  # of the neurons, in NEST
+    stdp: ClassVar = {"alpha": 0.0513, "lambda": 0.1, "mu": 0.4, "tau_plus": 15.0}
+
+    @property
+    def neurons(self) -> int:
+        """All neurons."""
+        return self.n_ex + self.n_in
+
+    @property
+    def synapses(self) -> int:
+        """All recurrent synapses."""
+        return self.neurons * (self.indegree_ex + self.indegree_in)
+
+    @property
+    def input_rate(self) -> float:
+        """Rate of the Poisson input of one neuron, spikes/s."""
+        charge = self.weight_ex * math.e * self.tau_syn
+        return 1e3 * self.eta * self.v_th * self.c_m / self.tau_m / charge
 
 
 class Brette:

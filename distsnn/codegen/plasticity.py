@@ -58,9 +58,8 @@ class PlasticLayout:
 
     Attributes
     ----------
-    states, per_synapse, factors : mapping of str to int
-        Positions in the table of the addresses of states, of constants per synapse, and of the
-        factors of time constants.
+    states, per_synapse : mapping of str to int
+        Positions in the table of the addresses of states and of constants per synapse.
     scalars : mapping of str to int
         Positions of the other constants in the scalars.
     watched, offsets : mapping of str to int
@@ -70,7 +69,6 @@ class PlasticLayout:
 
     states: Mapping[str, int]
     per_synapse: Mapping[str, int]
-    factors: Mapping[str, int]
     scalars: Mapping[str, int]
     watched: Mapping[str, int]
     offsets: Mapping[str, int]
@@ -78,7 +76,7 @@ class PlasticLayout:
     @property
     def size(self) -> int:
         """Length of the table."""
-        own = (self.states, self.per_synapse, self.factors, self.watched, self.offsets)
+        own = (self.states, self.per_synapse, self.watched, self.offsets)
         return plastic.TABLE_SIZE + sum(map(len, own))
 
     @property
@@ -121,7 +119,6 @@ def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     return PlasticLayout(
         states={name: next(words) for name in rule.STATES},
         per_synapse={name: next(words) for name in variant.per_synapse},
-        factors={name: next(words) for name in sorted(set(rule.DECAYS.values()))},
         scalars={name: at for at, name in enumerate(shared, plastic.N_SCALARS)},
         watched={name: next(words) for name in watched(rule)},
         offsets={name: next(words) for name in watched(rule)},

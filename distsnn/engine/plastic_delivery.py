@@ -1,7 +1,6 @@
 """Plastic projections in action: rows, histories of their targets, and the calls between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from distsnn.codegen.plasticity import (
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
+from distsnn.engine.plastic_calls import Archive, SpikeLists
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
@@ -42,23 +42,6 @@ _SWEEP_MS = 1000.0
 # long as this, rows are swept before it becomes longer.
 _LONG_HISTORY = 1024
 _FIRST_QUEUE = 1024
-
-
-@dataclass(frozen=True, eq=False)
-class SpikeLists:
-    """The list of spikes to deliver, and the loop's state.
-
-    Attributes
-    ----------
-    gid, step : ndarray of uint32, int64
-        Spikes and the loops that emitted them.
-    state : ndarray of int64
-        See `kernels.loop`.
-    """
-
-    gid: npt.NDArray[np.uint32]
-    step: npt.NDArray[np.int64]
-    state: npt.NDArray[np.int64]
 
 
 def kernel_name(model: PlasticSynapse) -> str:
@@ -194,10 +177,6 @@ class PlasticDelivery:
             call.point(at, array)
         ring.point(call, plan.plane)
         ring.describe(call)
-        for name, at in where.factors.items():
-            factors = np.empty(plastic.N_FACTORS, model.precision)
-            plastic.fill_factors(float(constants[name]), factors)
-            call.point(at, factors)
         for name, at in where.scalars.items():
             self._scalars[at] = float(constants[name])
         self._set_weights(model, quanta)
@@ -237,7 +216,8 @@ class PlasticDelivery:
             self.watch = self._watching(model, targets, history)
         else:
             self.history = PostHistory(size, len(self.rule.TARGET), model.precision)
-            self.archive = Archive(Call(self._entries.archive, table, 0, 0, self._scalars), self)
+            entry = Call(self._entries.archive, table, 0, 0, self._scalars)
+            self.archive = Archive(entry, self.make_room)
             table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
             table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
             table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
@@ -477,6 +457,14 @@ class PlasticDelivery:
         self._queue[:, :n] = rows[queued], steps[queued] - 1
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the synapses and of all that is kept of their sources and targets."""
+        kept = (self.traces, self.last, self.until, self.history.records)
+        arrays = (*self.synapse_states.values(), self.since, *kept)
+        own = self.rows.nbytes + self.per_synapse_bytes
+        return own + sum(one.nbytes for one in arrays)
+
+    @property
     def events(self) -> int:
         """Synaptic events delivered so far."""
         return int(self._table[plastic.EVENTS])
@@ -498,26 +486,3 @@ class PlasticDelivery:
             f"0 to {self.most:g}"
         )
         return int(self._table[plastic.FAULT_STEP]), target, what
-
-
-@dataclass(eq=False)
-class Archive:
-    """What notes the spikes of a plastic projection's targets.
-
-    Attributes
-    ----------
-    deliver : Call
-        Called with a range of the list.
-    owner : PlasticDelivery
-        Whose targets they are.
-    """
-
-    deliver: Call
-    owner: PlasticDelivery
-    collect: Call | None = None
-    states: SourceStates | None = None
-    events: int = 0
-
-    def grow(self) -> None:
-        """Make room in the histories."""
-        self.owner.make_room()

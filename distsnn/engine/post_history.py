@@ -1,5 +1,6 @@
 """What a plastic projection's targets did of late, from which rows catch up."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from distsnn.kernels.plastic import NEVER
 _FIRST_DEPTH = 16
 # of steps in which a target acts there are dozens in a spike
 _FIRST_DEPTH_OF_STEPS = 64
-# The latest 8 spikes of a record, with one trace of float32, are a cache line.
+# The latest 8 spikes of a record, with one trace of float32, are a cache line; others are seldom
+# needed. Records are an odd number of lines: were it even, first lines would crowd in a part of
+# the cache.
 _LINE = 64
+# Places in histories have 32 bits.
+_MOST_REALS = 1 << 32
 
 
 class PostHistory:
@@ -36,30 +41,41 @@ class PostHistory:
 
     def __init__(self, size: int, traces: int, precision: str, depth: int = _FIRST_DEPTH) -> None:
         self._traces, self._precision = traces, precision
-        self.depth = depth
-        self.records = self._made(size)
-
-    def _made(self, size: int) -> npt.NDArray[Any]:
-        real = np.dtype(self._precision)
-        kind = np.dtype(
+        real = np.dtype(precision)
+        self._kind = np.dtype(
             {
                 "names": ["step", "trace"],
-                "formats": [np.int32, (real, (self._traces,))],
+                "formats": [np.int32, (real, (traces,))],
                 "offsets": [0, real.itemsize],
-                "itemsize": real.itemsize * (1 + self._traces),
+                "itemsize": real.itemsize * (1 + traces),
             }
         )
-        n_bytes = size * self.depth * kind.itemsize
+        self.depth = self._at_least(depth)
+        self.records = self._made(size)
+
+    def _at_least(self, depth: int) -> int:
+        """Return the next depth with which records are an odd number of lines."""
+        whole = _LINE // math.gcd(_LINE, self._kind.itemsize)  # spikes that fill whole lines
+        lines = whole * self._kind.itemsize // _LINE
+        times = -(-depth // whole)
+        return whole * (times if lines * times % 2 else times + 1)
+
+    def _made(self, size: int) -> npt.NDArray[Any]:
+        if size * self.depth * (1 + self._traces) >= _MOST_REALS:
+            raise MemoryError(
+                f"{self.depth} spikes of each of {size} neurons are more than are kept"
+            )
+        n_bytes = size * self.depth * self._kind.itemsize
         room = np.zeros(n_bytes + _LINE, np.uint8)
         first = -room.ctypes.data % _LINE
-        records = room[first : first + n_bytes].view(kind).reshape(size, self.depth)
+        records = room[first : first + n_bytes].view(self._kind).reshape(size, self.depth)
         records["step"] = NEVER
         return records
 
     def double(self) -> None:
-        """Make room for twice as many spikes of each target."""
+        """Make room for twice as many spikes of each target, or a few more."""
         old, depth = self.records, self.depth
-        self.depth *= 2
+        self.depth = self._at_least(2 * depth)
         self.records = self._made(len(old))
         self.records[:, :depth] = old
 
@@ -87,10 +103,11 @@ class FillingHistory(PostHistory):
     def double(self) -> None:
         """Make room for twice as many steps of each target."""
         old, depth = self.records, self.depth
-        self.depth *= 2
+        self.depth = self._at_least(2 * depth)
+        more = self.depth - depth
         self.records = self._made(len(old))
-        self.records[:, depth:] = old
-        self.firsts += depth
+        self.records[:, more:] = old
+        self.firsts += more
 
     def is_full(self, settled: int) -> bool:
         """Return whether a record lacks room, if entries up to a step are let go."""
@@ -115,7 +132,7 @@ class FillingHistory(PostHistory):
         """Set the records to what `since` returned."""
         counts = np.count_nonzero(values, axis=1)
         while self.depth // 2 < counts.max(initial=0):
-            self.depth *= 2
+            self.depth = self._at_least(2 * self.depth)
         self.records = self._made(len(values))
         target, column = np.nonzero(values)
         earlier = np.arange(target.size) - (np.cumsum(counts) - counts)[target]

@@ -12,7 +12,8 @@ from distsnn.engine.history import History, Spikes
 from distsnn.engine.homeostasis import Scaling
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
-from distsnn.engine.plastic_delivery import Archive, PlasticDelivery, SpikeLists
+from distsnn.engine.plastic_calls import Archive, SpikeLists
+from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import SettledTraces
 from distsnn.engine.populations import (

@@ -5,8 +5,14 @@ Axes: i spike, n neuron.
 
 import numpy as np
 
-from distsnn.jit import kernel
-from distsnn.kernels.plastic import faded
+from distsnn.jit import inline, kernel
+from distsnn.kernels.functions import exp, flush
+
+
+@inline
+def faded(n, tau):
+    """Return exp(-n / tau), or 0 where it is so small that products were denormal."""
+    return flush(exp(-np.float64(n) / tau))
 
 
 @kernel

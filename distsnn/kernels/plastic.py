@@ -23,9 +23,8 @@ Axes: r row (source), i synapse, j spike of a history (newest first).
 
 import numpy as np
 
-from distsnn.jit import array, entry, inline, kernel
+from distsnn.jit import array, entry, inline
 from distsnn.kernels.delivery import DONE, GROW, find_row, prefetch_words
-from distsnn.kernels.functions import exp, flush
 from distsnn.kernels.rows import MASK, RING, STRIDE
 
 # Words of a projection's table: the ring (kernels.rows: RING, MASK, STRIDE), then
@@ -55,26 +54,16 @@ N_SCALARS = 2
 INPUT, INPUT_MASK = 3, 4
 MERGE_TABLE_SIZE = 5
 
+# Where no trace is left it does not matter that differences to it may be more than 31 bits.
 NEVER = -(1 << 30)
-# Factors of so many steps are looked up.
-N_FACTORS = 1 << 13
+# Synapses of a row that pass through each stage together: all they need fits the first-level cache.
+PIECE = 128
+# Loops over gathered values go on to a multiple of this.
+LANES = 32
 MANY = 1 << 40
 BATCH = 1024
-# What is asked for in advance: the first synapses of rows, and histories of targets.
-ROWS_AHEAD, SYNAPSES_AHEAD, _AHEAD_IN_ROW = 3, 8, 256
-
-
-@inline
-def faded(n, tau):
-    """Return exp(-n / tau) (float64), or 0 where it is so small that products were denormal."""
-    return flush(exp(-np.float64(n) / tau))
-
-
-@kernel
-def fill_factors(tau, factors):
-    """Fill the factors of 0, 1, ... steps with a time constant (steps)."""
-    for n in range(factors.size):
-        factors[n] = faded(n, tau)
+# What is asked for in advance: the first synapses of rows.
+ROWS_AHEAD, _AHEAD_IN_ROW = 3, 256
 
 
 @inline

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -438,12 +439,19 @@ class Simulation(BetweenRuns):
         """Return what was done and spent so far, between two runs. Collective."""
         phases = self._communicator.allgather(self._times.shared())
         spikes = self._output.counts.of_all(self._communicator)
+        plastic = self._engine.plastic
         return Counted(
             phases={phase: [one[phase] for one in phases] for phase in phases[0]},
             spikes=dict(zip(self._output.recorded.neurons, spikes, strict=True)),
-            events=sum(self._communicator.allgather(self._engine.events)),
+            events=self._sum([self._engine.events]),
             epochs=self._engine.epochs,
+            plastic_synapses=self._sum(one.rows.synapses for one in plastic),
+            plastic_bytes=self._sum(one.nbytes for one in plastic),
         )
+
+    def _sum(self, numbers: Iterable[int]) -> int:
+        """Return the sum of some numbers over all ranks. Collective."""
+        return sum(self._communicator.allgather(sum(numbers)))
 
     def _summary(self) -> Summary:
         counts = self._output.counts.of_all(self._communicator)

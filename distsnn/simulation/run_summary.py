@@ -59,9 +59,14 @@ class Counted:
         Synaptic events, of all ranks, since the simulation was made.
     epochs : int
         Epochs, since the simulation was made.
+    plastic_synapses, plastic_bytes : int
+        Synapses that learn, of all ranks, and the memory that they take: words, weights, states,
+        sources' traces and targets' histories.
     """
 
     phases: dict[str, list[float]]
     spikes: dict[str, int]
     events: int
     epochs: int
+    plastic_synapses: int
+    plastic_bytes: int

@@ -14,6 +14,7 @@ from distsnn.engine import wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.kernels.functions import exp_array
+from distsnn.kernels.plastic import PIECE
 from distsnn.network import (
     STDP,
     AllToAll,
@@ -127,6 +128,25 @@ def test_weights_are_those_of_lists_of_events(name: str) -> None:
     changed = np.abs(found - run.start[0])
     assert (changed > 1.0).mean() > 0.5
     assert np.unique(found).size > 150
+
+
+def test_rows_of_several_pieces_with_many_spikes_to_take() -> None:
+    n = 2 * PIECE + 7
+    targets = Population("E", n, IafPscExp(t_ref=0.2), {"V_m": Uniform(-70.0, -50.0)}, "float64")
+    drive = [
+        PoissonInput(targets[:PIECE], 9000.0, 60.0),
+        PoissonInput(targets[PIECE:], 50000.0, 60.0),
+    ]
+    one = Projection(
+        *(SOURCES[7:9], targets, AllToAll(), Uniform(5.0, 95.0), Uniform(0.8, 4.0)),
+        synapse=MODELS["multiplicative"],
+    )
+    run = Run(Network([SOURCES, targets], [one], drive, []), 1000, 1, 499)
+    np.testing.assert_array_equal(run.engine.plastic[0].rows.weights, run.expected(0)[0])
+    assert np.diff(run.engine.plastic[0].rows.row_set.rows).tolist() == [n, n]
+    # more of them than a source's, so that a synapse takes several at once
+    counts = [train.size for train in run.trains]
+    assert max(counts[20:]) > 3 * max(counts[7:9]) > 10
 
 
 def test_parameters_may_be_drawn_for_each_synapse() -> None:

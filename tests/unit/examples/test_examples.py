@@ -9,27 +9,37 @@ import pytest
 
 from distsnn import examples
 from distsnn.errors import DescriptionError
-from distsnn.examples import brette_coba, brette_cuba, brunel, izhikevich2003, tutorial
+from distsnn.examples import (
+    brette_coba,
+    brette_cuba,
+    brunel,
+    hpc_benchmark,
+    izhikevich2003,
+    tutorial,
+)
 from distsnn.network import (
     AllToAll,
     FixedIndegree,
     IafCondExp,
+    IafPscAlpha,
     IafPscDelta,
     IafPscExp,
     Izhikevich,
     Network,
+    Normal,
     PoissonInput,
+    STDPPowerLaw,
     Uniform,
 )
 from distsnn.simulation import Simulation
 
 
-def indegrees(network: Network) -> dict[str, dict[str, int]]:
+def indegrees(network: Network, *, autapses: bool = True) -> dict[str, dict[str, int]]:
     """Synapses onto a neuron, by target and source population."""
     found: dict[str, dict[str, int]] = {one.name: {} for one in network.populations}
     for one in network.projections:
         assert isinstance(one.rule, FixedIndegree)
-        assert one.rule.autapses and one.rule.multapses
+        assert (one.rule.autapses, one.rule.multapses) == (autapses, True)
         found[one.post.population][one.pre.population] = one.rule.indegree
     return found
 
@@ -37,8 +47,8 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("brette_coba", "brette_cuba", "brunel", "digits", "izhikevich2003"),
-        *("microcircuit", "synfire", "tutorial"),
+        *("brette_coba", "brette_cuba", "brunel", "digits", "hpc_benchmark"),
+        *("izhikevich2003", "microcircuit", "synfire", "tutorial"),
     ],
 )
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
@@ -92,6 +102,48 @@ def test_brunels_network_takes_its_parameters() -> None:
 def test_brunels_network_without_sources_or_weight_is_refused(order: int, J: float) -> None:
     with pytest.raises(DescriptionError, match="brunel, "):
         brunel.build(order=order, J=J)
+
+
+def test_nests_benchmark_with_plastic_synapses() -> None:
+    network = hpc_benchmark.build()
+    assert [one.size for one in network.populations] == [9000, 2250]
+    assert network.expected_synapses() == 126_562_500
+    sources = {"E": {"E": 9000, "I": 2250}, "I": {"E": 9000, "I": 2250}}
+    assert indegrees(network, autapses=False) == sources
+    # as NEST's script has it from Lambert's function
+    weight = 45.609600316540956
+    for one in network.projections:
+        sign = 1.0 if one.pre.population == "E" else -5.0
+        assert (one.weight, one.delay) == (pytest.approx(sign * weight, rel=1e-14), 1.5)
+        assert (one.plasticity is not None) == (one.name == "E->E")
+    learning = network.projections[0].plasticity
+    assert isinstance(learning, STDPPowerLaw)
+    assert (learning.learning_rate, learning.alpha, learning.mu) == (0.1, 0.0513, 0.4)
+    assert (learning.tau_plus, learning.tau_minus, learning.w_max) == (15.0, 30.0, float("inf"))
+    for stimulus in network.stimuli:
+        assert isinstance(stimulus, PoissonInput)
+        assert (stimulus.rate, stimulus.weight) == (
+            pytest.approx(20856.037200898867, rel=1e-13),
+            pytest.approx(weight),
+        )
+    for population in network.populations:
+        model = population.model
+        assert isinstance(model, IafPscAlpha)
+        assert (model.C_m, model.tau_m, model.t_ref, model.E_L) == (250.0, 10.0, 0.5, 0.0)
+        assert model.tau_syn_ex == model.tau_syn_in == 0.32582722403722841
+        assert (model.V_reset, model.V_th) == (0.0, 20.0)
+        assert population.initial["V_m"] == Normal(5.7, 7.2)
+
+
+def test_nests_benchmark_takes_its_parameters() -> None:
+    network = hpc_benchmark.build(scale=0.1, plastic=False, density=0.02, precision="float64")
+    assert [one.size for one in network.populations] == [900, 225]
+    assert indegrees(network, autapses=False)["E"] == {"E": 180, "I": 45}
+    assert all(one.synapse is None for one in network.projections)
+    assert network.stimuli[0].rate == hpc_benchmark.build().stimuli[0].rate
+    for name in ("scale", "density"):
+        with pytest.raises(DescriptionError, match=f"hpc_benchmark, {name}"):
+            hpc_benchmark.build(**{name: 1e-4})
 
 
 @pytest.mark.parametrize(
@@ -157,8 +209,9 @@ def test_brettes_network_with_conductances() -> None:
         (brette_coba.build(1000), 200.0, 2.0, 60.0),
         (tutorial.build(), 300.0, 5.0, 25.0),
         (izhikevich2003.build(), 1000.0, 3.0, 30.0),
+        (hpc_benchmark.build(scale=0.1, density=0.05), 200.0, 5.0, 100.0),
     ],
-    ids=["brunel", "brette_cuba", "brette_coba", "tutorial", "izhikevich2003"],
+    ids=["brunel", "brette_cuba", "brette_coba", "tutorial", "izhikevich2003", "hpc_benchmark"],
 )
 def test_example_is_active(network: Network, time_ms: float, low: float, high: float) -> None:
     with Simulation(network) as simulation:

@@ -12,17 +12,32 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from decoded import layouts, scales
 from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
 from distsnn.counter_rng import PARAMETER
+from distsnn.engine import wiring
+from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.tables import Call
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
+from distsnn.kernels.plastic import PIECE
 from distsnn.kernels.synapses import tsodyks2_synapse
 from distsnn.kernels.values import draw_values
-from distsnn.network import NeuronModel, model_named
+from distsnn.network import (
+    AllToAll,
+    IafPscExp,
+    Network,
+    NeuronModel,
+    PlasticSynapse,
+    Population,
+    Projection,
+    STDPPowerLaw,
+    Uniform,
+    model_named,
+)
 from distsnn.network.checks import ANY
 
 LENGTHS = (255, 256, 257)
@@ -138,6 +153,22 @@ def _short_term_plasticity() -> npt.NDArray[np.float64]:
     return records
 
 
+def _weights(rule: PlasticSynapse) -> npt.NDArray[np.generic]:
+    """Return weights that have learnt, in rows of more than one piece."""
+    start = {"V_m": Uniform(-70.0, -55.0)}
+    population = Population("N", PIECE + 45, IafPscExp(I_e=390.0), start, "float64")
+    one = Projection(population, population, AllToAll(), 1e-3, Uniform(0.5, 4.0), synapse=rule)
+    network = Network([population], [one])
+    (layout,) = layouts(network, 1)
+    fine = scales(network)
+    engine = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+    engine.connect(None, 5, engine.wiring.largest_delay)
+    engine.run(3000, lambda step, gid: None)
+    weights = engine.plastic[0].rows.weights
+    assert np.unique(weights).size > 1000
+    return weights
+
+
 def hashes(every: bool) -> Iterator[tuple[str, str]]:
     """Yield the name and the hash of everything computed, by every model or by a few."""
     least = min(LENGTHS)
@@ -156,6 +187,9 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
             one = PoissonCall(means, n)
             yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
         yield f"noise {size}", _hash(_noise(size)[:least])
+    rules = (STDPPowerLaw(precision=one, learning_rate=1e-4) for one in ("float32", "float64"))
+    for rule in rules if every else ():
+        yield f"weights {rule.precision}", _hash(_weights(rule))
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
     yield "tsodyks2_synapse", _hash(_short_term_plasticity())
     yield "functions", _hash(exp_array(x), expm1_array(x), log_array(np.abs(x)))

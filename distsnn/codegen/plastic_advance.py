@@ -1,0 +1,278 @@
+"""Writes the function that takes a row's events up to a step.
+
+How many spikes of its target a synapse has not taken yet differs from one to the next, and would be
+a mispredicted branch for each. So synapses are taken in pieces of a row, and all of a piece pass
+through each stage together:
+
+1. *Find*: of each synapse's history the newest spike that has reached it, and the oldest one that
+   it has not taken; and, for later, the newest one before the source's spike.
+2. *Rounds*: the synapses that have a spike left take their oldest. What it needs is gathered, the
+   rule is applied, and the weights are put back.
+3. *Spike*: the spike of the source, its weights in quanta, and these into the ring.
+
+Loops that compute touch dense arrays on the stack alone, so that they are vectorised; loops that
+gather have no branch that depends on the data, or one that is as good as never taken. No sum is
+taken over synapses but that of integers in the ring: the order and the pieces never show.
+"""
+
+from distsnn.codegen.plastic_code import MODULATOR, RuleCode
+
+
+def advance(code: RuleCode) -> list[str]:
+    """Return the lines of ``advance(table, scalars, row, now, spikes, loop)``."""
+    rule, n_source = code.rule, len(code.rule.SOURCE)
+    lines = [
+        "@inline",
+        "def advance(table, scalars, row, now, spikes, loop):",
+        "    words = array(table[WORDS], MANY, unsigned)",
+        "    weights = array(table[WEIGHTS], MANY, real)",
+        "    rows = array(table[ROW], MANY, np.int64)",
+        "    steps = array(table[HISTORY], MANY, np.int32)",
+        "    history = array(table[HISTORY], MANY, real)",
+        "    sources = array(table[SOURCES], MANY, real)",
+        "    last_steps = array(table[LAST], MANY, np.int32)",
+        "    until_steps = array(table[UNTIL], MANY, np.int32)",
+        "    slots = (table[MASK] + 1) * table[STRIDE]",
+        "    ring = array(table[RING], slots, integer)",
+        "    bits, axonal = unsigned(table[TARGET_BITS]), table[AXONAL]",
+        "    target_mask, ring_mask = unsigned((1 << table[TARGET_BITS]) - 1), slots - 1",
+        "    base, scale = loop << table[TARGET_BITS], scalars[SCALE]",
+        "    least, limit = real(0.0), real(scalars[LIMIT])",
+        "    start, end, depth = rows[row], rows[row + 1], table[DEPTH]",
+        "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
+        *code.constants(),
+    ]
+    if code.since:
+        lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+    if code.watches:
+        lines += [
+            "    firsts = array(table[FIRSTS], MANY, np.int32)",
+            "    levels = array(table[LEVELS], MANY, real)",
+        ]
+    if code.modulated:
+        lines += [
+            *MODULATOR,
+            "    first_change = n_changes",
+            "    while first_change > 1 and changes[first_change - 1] > until:",
+            "        first_change -= 1",
+        ]
+    for name, at in (*code.where.states.items(), *code.where.per_synapse.items()):
+        lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
+    for i, name in enumerate(rule.SOURCE):
+        value = code.faded(name, f"kept_{name}", "now - last")
+        lines.append(f"    kept_{name} = sources[row * {n_source} + {i}]")
+        lines.append(f"    now_{name} = {value} if spikes else kept_{name}")
+    lines += [
+        *(f"    {line}" for line in _stack(code)),
+        "    if table[LEARNS] != 0:",
+        "        wrong = False",
+        "        for begin in range(start, end, PIECE):",
+        "            first, n = np.uint64(begin), np.uint64(min(PIECE, end - begin))",
+        *(f"            {line}" for line in (*_find(code), *_rounds(code), *_spike(code))),
+        "        if wrong and table[FAULT_ROW] < 0:",
+        "            table[FAULT_ROW] = row",
+        "            table[FAULT_STEP] = now",
+        "    elif spikes:",
+        "        for i in range(np.uint64(start), np.uint64(end)):",
+        "            slot = np.uint64((np.int64(words[i]) + base) & ring_mask)",
+        "            ring[slot] += integer(np.rint(np.float64(weights[i]) * scale))",
+        "    until_steps[row] = now",
+        "    if spikes:",
+        "        table[EVENTS] += end - start",
+        "        last_steps[row] = now",
+    ]
+    places = [f"sources[row * {n_source} + {i}]" for i in range(n_source)]
+    return [*lines, *code.source_spike(places)]
+
+
+def _stack(code: RuleCode) -> list[str]:
+    """Return the lines that make the arrays of a piece.
+
+    By synapse: its weight `w_`, its dendritic delay, the places of entries in histories, and what
+    is gathered for the spike of the source, `e_NAME`. What is gathered for a round: `d_NAME`; not
+    the same arrays, as what a rule does not look at falls away with the array that it is kept in.
+    """
+    kinds = {
+        "w_": "real",
+        "newest": "np.uint32",
+        "oldest": "np.uint32",
+        "delays": "np.int32",
+        "left": "np.int32",
+        "deeper": "np.int32",
+        "d_w": "real",
+        "d_lag": "np.int32",
+        "d_before": "np.int32",
+        "e_before": "np.int32",
+        "quanta": "integer",
+        **({"d_since": "np.int32"} if code.since else {}),
+        **({"changed": "np.int64", "d_changed": "np.int64"} if code.modulated else {}),
+        **{f"{stage}_y_{name}": "real" for stage in "de" for name in code.of_target},
+        **{f"d_s_{name}": "real" for name in code.rule.STATES},
+        **{f"d_c_{name}": "real" for name in code.where.per_synapse},
+    }
+    return [f"{name} = stack_array(PIECE, {kind})" for name, kind in kinds.items()]
+
+
+def _find(code: RuleCode) -> list[str]:
+    """Return the lines that find the spikes that are to be taken."""
+    return [
+        "due = 0",
+        "for i in range(n):",
+        "    word = words[first + i]",
+        "    delay = np.int64(word >> bits) - axonal",
+        "    at, target = now - delay, np.int64(word & target_mask)",
+        f"    j = {code.newest('target')}",
+        f"    while {code.step('j')} > at:",
+        f"        j += {code.entry}",
+        "    newest[i], oldest[i], delays[i], w_[i] = j, j, delay, weights[first + i]",
+        "    if spikes:",
+        *(f"        {line}" for line in _met(code)),
+        *(["    changed[i] = first_change"] * code.modulated),
+        "    left[np.uint64(due)] = deeper[np.uint64(due)] = i",
+        f"    due += np.int64({code.step('j')} > until - delay)",
+        "more = due",
+        "while more > 0:",
+        "    of, more = more, 0",
+        "    for r in range(np.uint64(of)):",
+        "        i = np.uint64(deeper[r])",
+        f"        j = np.int64(oldest[i]) + {code.entry}",
+        "        oldest[i], deeper[np.uint64(more)] = j, i",
+        f"        more += np.int64({code.step('j')} > until - delays[i])",
+    ]
+
+
+def _met(code: RuleCode) -> list[str]:
+    """Return the lines that gather what the source's spike meets of a target, whose newest is j."""
+    if code.watches:
+        row = "(at & table[LEVEL_MASK]) * table[LEVEL_STRIDE]"
+        return [f"e_y_level[i] = levels[np.uint64({row} + target)]"]
+    return [
+        "k = j",
+        f"while {code.step('k')} == at:",
+        f"    k += {code.entry}",
+        f"e_before[i] = at - np.int64({code.step('k')})",
+        *(f"e_y_{name}[i] = {kept}" for name, kept in code.kept("k").items()),
+    ]
+
+
+def _rounds(code: RuleCode) -> list[str]:
+    """Return the lines that let synapses take the spikes that are left, oldest first."""
+    rule, per_synapse = code.rule, code.where.per_synapse
+    # a trace is that of the spike before, and has faded since; a level is the entry's own
+    before = "k" if code.watches else f"k + {code.entry}"
+    lines = [
+        "while due > 0:",
+        "    of, due = due, 0",
+        "    for r in range(np.uint64(of)):",
+        "        i = np.uint64(left[r])",
+        f"        k = np.int64(oldest[i]) - {code.entry}",
+        "        oldest[i], d_w[r] = k, w_[i]",
+        f"        moment, j = np.int64({code.step('k')}), {before}",
+        "        d_lag[r] = moment + delays[i] - last",
+        f"        d_before[r] = moment - np.int64({code.step('j')})",
+        *(f"        d_y_{name}[r] = {kept}" for name, kept in code.kept("j").items()),
+        *(f"        d_s_{name}[r] = all_{name}[first + i]" for name in rule.STATES),
+        *(f"        d_c_{name}[r] = all_{name}[first + i]" for name in per_synapse),
+        *(["        d_since[r] = since_steps[first + i]"] * code.since),
+        *(["        d_changed[r] = changed[i]"] * code.modulated),
+        f"    for r in range({_padded(code)}):",
+        "        w, lag = d_w[r], d_lag[r]",
+        *(f"        {line}" for line in _loaded(code, "d_", "r")),
+        *(["        event = last + np.int64(lag)"] * (code.since or code.modulated)),
+        *(f"        {line}" for line in code.changes()),
+    ]
+    for name in rule.SOURCE:
+        lines.append(f"        x_{name} = {code.faded(name, f'kept_{name}', 'lag')}")
+    lines += [
+        *(f"        {line}" for line in _traces(code, "d", "r")),
+        *(f"        {line}" for line in code.event("on_post", "x_")),
+        "        d_w[r] = w",
+        *(f"        d_s_{name}[r] = s_{name}" for name in rule.STATES),
+        *(["        d_since[r] = since"] * code.since),
+        *(["        d_changed[r] = q"] * code.modulated),
+        "    for r in range(np.uint64(of)):",
+        "        i = np.uint64(left[r])",
+        "        w_[i], left[np.uint64(due)] = d_w[r], i",
+        "        due += np.int64(oldest[i] > newest[i])",
+        *(f"        all_{name}[first + i] = d_s_{name}[r]" for name in rule.STATES),
+        *(["        since_steps[first + i] = d_since[r]"] * code.since),
+        *(["        changed[i] = d_changed[r]"] * code.modulated),
+    ]
+    return lines
+
+
+def _padded(code: RuleCode) -> str:
+    """Return how many elements a round computes.
+
+    It goes on to whole vectors, with what an earlier one has left there: the last few alone would
+    take as long as all others. Where a modulator's changes are looked up, there are no vectors.
+    """
+    return (
+        "np.uint64(of)" if code.modulated else "(np.uint64(of + LANES - 1)) & ~np.uint64(LANES - 1)"
+    )
+
+
+def _spike(code: RuleCode) -> list[str]:
+    """Return the lines that let the source spike, if it does, and put the weights back."""
+    lines = ["event = now"] if code.since or code.modulated else []
+    if code.modulated:
+        lines += [
+            "for i in range(n):",
+            "    w = w_[i]",
+            *(f"    {line}" for line in _loaded(code, "all_", "first + i")),
+            *(f"    {line}" for line in code.changes()),
+            "    w_[i], changed[i] = w, q",
+            *(f"    {line}" for line in _stored(code)),
+        ]
+    lines += [
+        "if spikes:",
+        "    for i in range(n):",
+        "        w = w_[i]",
+        *(f"        {line}" for line in _loaded(code, "all_", "first + i")),
+        *(f"        {line}" for line in _traces(code, "e", "i")),
+        *(f"        {line}" for line in code.event("on_pre", "now_")),
+        "        w_[i] = w",
+        *(f"        {line}" for line in _stored(code)),
+        "    for i in range(n):",
+        "        quanta[i] = integer(np.rint(np.float64(w_[i]) * scale))",
+        "    for i in range(n):",
+        "        slot = np.uint64((np.int64(words[first + i]) + base) & ring_mask)",
+        "        ring[slot] += quanta[i]",
+        "for i in range(n):",
+        "    w = w_[i]",
+        "    weights[first + i] = w",
+        # what is no number is wrong too
+        "    wrong |= not (w >= least and w <= limit)",
+    ]
+    return lines
+
+
+def _loaded(code: RuleCode, prefix: str, at: str) -> list[str]:
+    """Return the lines that take what is kept of a synapse beside its weight."""
+    since, changed = ("d_since[r]", "d_changed[r]")
+    if prefix == "all_":
+        since, changed = ("since_steps[first + i]", "changed[i]")
+    states = f"{prefix}s_" if prefix == "d_" else prefix
+    constants = f"{prefix}c_" if prefix == "d_" else prefix
+    lines = [f"s_{name} = {states}{name}[{at}]" for name in code.rule.STATES]
+    lines += [f"c_{name} = {constants}{name}[{at}]" for name in code.where.per_synapse]
+    if code.since:
+        lines.append(f"since = np.int64({since})")
+    if code.modulated:
+        lines += [f"q = {changed}", "m_step, m = np.int64(changes[q - 1]), values[q - 1]"]
+    return lines
+
+
+def _stored(code: RuleCode) -> list[str]:
+    """Return the lines that put back what is kept of a synapse beside its weight."""
+    lines = [f"all_{name}[first + i] = s_{name}" for name in code.rule.STATES]
+    return [*lines, *(["since_steps[first + i] = since"] * code.since)]
+
+
+def _traces(code: RuleCode, stage: str, at: str) -> list[str]:
+    """Return the lines that fade the target's traces to an event."""
+    before = f"{stage}_before[{at}]"
+    return [
+        f"y_{name} = {code.faded(name, f'{stage}_y_{name}[{at}]', before)}"
+        for name in code.of_target
+    ]

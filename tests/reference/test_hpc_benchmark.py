@@ -1,0 +1,51 @@
+"""NEST's benchmark with plastic synapses: rates and weights within NEST's spread over seeds.
+
+At half the size and half the indegrees, so that a seed takes seconds. Later the network becomes
+synchronous and its weights grow, in NEST as here, and seeds differ by more than a test could use.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distsnn.analysis import open_run
+from distsnn.comm import SingleProcess
+from distsnn.examples.hpc_benchmark import build
+from distsnn.simulation import Simulation
+
+NEST = json.loads((Path(__file__).parent / "data" / "hpc_nest_stats.json").read_text())
+BEGIN, END = NEST["warmup_ms"], NEST["warmup_ms"] + NEST["time_ms"]
+SEEDS = (1, 2, 3, 4, 5)
+
+
+@pytest.fixture(scope="module")
+def statistics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """Return rates of both populations, and mean and SD of the weights that learn, by seed."""
+    folder = tmp_path_factory.mktemp("hpc")
+    network = build(scale=NEST["scale"], density=NEST["density"])
+    found: dict[str, list[float]] = {name: [] for name in NEST["statistics"]}
+    for seed in SEEDS:
+        path = folder / f"{seed}.zarr"
+        with Simulation(network, seed=seed, out=path, communicator=SingleProcess()) as simulation:
+            simulation.run(END)
+            weights = simulation.weights("E->E").values
+        found["weight mean"].append(float(weights.mean()))
+        found["weight sd"].append(float(weights.std()))
+        run = open_run(path)
+        for name in "EI":
+            rates = run.rates(name, start=BEGIN, stop=END)
+            found[f"rate {name}"].append(float(rates.mean()))
+    return found
+
+
+@pytest.mark.validation
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("quantity", NEST["statistics"])
+def test_mean_over_seeds_within_nests_spread(
+    quantity: str, statistics: dict[str, list[float]]
+) -> None:
+    nest = NEST["statistics"][quantity]
+    ours = float(np.mean(statistics[quantity]))
+    assert abs(ours - nest["mean"]) <= 3.0 * nest["sd"], (statistics[quantity], nest)
