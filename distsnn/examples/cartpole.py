@@ -20,6 +20,7 @@ changes nothing but the time. It needs the extra `examples`.
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +143,9 @@ class CartPole:
     """
 
     def __init__(self, ranks: Communicator, seed: int, limit: int) -> None:
-        self._ranks, self._seed, self._environment = ranks, seed, None
+        self._ranks = ranks
+        self._seed: int | None = seed
+        self._environment: Any = None
         if ranks.rank == 0:
             import gymnasium  # the extra `examples`
 
@@ -150,12 +153,12 @@ class CartPole:
 
     def begin(self) -> Floats:
         """Begin an episode, and return the state."""
-        state = None
+        state: Any = None  # what the other ranks give is not looked at
         if self._environment is not None:
             # a seed begins a sequence of episodes
             state, _ = self._environment.reset(seed=self._seed)
         self._seed = None
-        return self._ranks.bcast(state)
+        return np.asarray(self._ranks.bcast(state), np.float64)
 
     def push(self, side: int) -> tuple[Floats, bool, bool]:
         """Push the cart to the left (0) or right (1) for a step.
@@ -165,11 +168,12 @@ class CartPole:
         (ndarray, bool, bool)
             The state, whether the pole fell or the cart left its track, and whether time is up.
         """
-        outcome = None
+        outcome: Any = None
         if self._environment is not None:
             state, _, fell, late, _ = self._environment.step(side)
             outcome = state, fell, late
-        return self._ranks.bcast(outcome)
+        state, fell, late = self._ranks.bcast(outcome)
+        return np.asarray(state, np.float64), fell, late
 
 
 class Agent:
@@ -304,24 +308,53 @@ def learn(
         counts = [balance(agent, pole, learn=False) for _ in range(tests)]
         wall, passed = time.perf_counter() - begin, simulation.time_ms - since
         weights = {name: simulation.weights(name).values for name in RATES}
-    return Learnt(np.array(training), np.array(counts), weights, passed * 1e-3 / wall)
+    return Learnt(
+        np.array(training, np.int64), np.array(counts, np.int64), weights, passed * 1e-3 / wall
+    )
+
+
+def draw(learnt: Sequence[Learnt], path: str) -> None:
+    """Draw the steps of episodes while networks learnt, and where the first one sees danger."""
+    from matplotlib.figure import Figure  # what `pip install 'distsnn[analysis]'` adds
+
+    figure = Figure(figsize=(9.0, 3.2), layout="constrained")
+    steps, danger = figure.subplots(1, 2, width_ratios=(3, 2))
+    for one in learnt:
+        steps.plot(1 + np.arange(one.training.size), one.training, linewidth=0.8)
+    steps.set(xlabel="episode", ylabel="steps until the pole fell")
+    onto_critic = learnt[0].weights["place->critic"].reshape(2, CELLS, -1).mean(axis=2)[1]
+    # cell i of a row has its centre in the middle of pixel i
+    (low, *_, high), half = FIELDS.centres, 0.5 * np.diff(FIELDS.centres)[0]
+    ends = np.outer(SPAN[2:], (low - half, high + half)).ravel()
+    image = danger.imshow(
+        onto_critic.reshape(FIELDS.n_fields, -1).T, origin="lower", extent=ends, aspect="auto"
+    )
+    danger.set(xlabel="angle of the pole, rad", ylabel="its speed, rad/s")
+    figure.colorbar(image, label="mean weight onto the critic, pA")
+    figure.savefig(path, dpi=120)
 
 
 def main() -> None:
-    """Learn and test with some seeds, and print what was reached."""
+    """Learn and test with some seeds, print what was reached, and draw it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--episodes", type=int, default=400)
-    parser.add_argument("--limit", type=int, default=LIMIT)
+    parser.add_argument("--episodes", type=int, default=400, help="most episodes to learn from")
+    parser.add_argument("--tests", type=int, default=100, help="episodes afterwards")
+    parser.add_argument("--picture", default="cartpole.png")
     chosen = parser.parse_args()
+    first, found = world().rank == 0, []
     for seed in chosen.seeds:
-        learnt = learn(seed=seed, episodes=chosen.episodes, limit=chosen.limit, progress=False)
-        if world().rank == 0:
+        learnt = learn(seed=seed, episodes=chosen.episodes, tests=chosen.tests, progress=False)
+        found.append(learnt)
+        if first:
             print(
                 f"seed {seed}: {learnt.tests.mean():.1f} steps on average of {learnt.tests.size} "
                 f"episodes (least {learnt.tests.min()}), learnt in {learnt.training.size} episodes "
-                f"of {learnt.training.sum()} steps; {learnt.speed:.0f} times real time"
+                f"of {learnt.training.sum()} steps; {learnt.speed:.0f} times real time",
+                flush=True,
             )
+    if first:
+        draw(found, chosen.picture)
 
 
 if __name__ == "__main__":
