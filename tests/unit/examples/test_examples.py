@@ -37,7 +37,7 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("brette_coba", "brette_cuba", "brunel", "digits", "izhikevich2003"),
+        *("brette_coba", "brette_cuba", "brunel", "diagnosis", "digits", "izhikevich2003"),
         *("microcircuit", "synfire", "tutorial"),
     ],
 )
