@@ -38,7 +38,7 @@ def indegrees(network: Network) -> dict[str, dict[str, int]]:
     "name",
     [
         *("brette_coba", "brette_cuba", "brunel", "diagnosis", "digits", "izhikevich2003"),
-        *("microcircuit", "synfire", "tutorial"),
+        *("microcircuit", "selectivity", "synfire", "tutorial"),
     ],
 )
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
