@@ -47,8 +47,8 @@ def indegrees(network: Network, *, autapses: bool = True) -> dict[str, dict[str,
 @pytest.mark.parametrize(
     "name",
     [
-        *("brette_coba", "brette_cuba", "brunel", "cartpole", "digits", "hpc_benchmark"),
-        *("izhikevich2003", "microcircuit", "synfire", "tutorial"),
+        *("brette_coba", "brette_cuba", "brunel", "cartpole", "diagnosis", "digits"),
+        *("hpc_benchmark", "izhikevich2003", "microcircuit", "selectivity", "synfire", "tutorial"),
     ],
 )
 def test_example_is_found_documented_and_reproducible(name: str) -> None:
