@@ -58,6 +58,11 @@ class Machine:
         """Number of ports of a node."""
         return int(self.neighbour.shape[1])
 
+    @property
+    def directed(self) -> bool:
+        """Whether each port has an opposite one on the same node."""
+        return not self.ports or not self.ports[0].isdigit()
+
     @cached_property
     def cores(self) -> npt.NDArray[np.int64]:
         """Number of cores of each node that can host neurons."""
