@@ -14,6 +14,9 @@ from distsnn.units import counted
 # Trials of a swap for each core, and the most operations that all of them may take (some seconds).
 _TRIALS = 4000
 _OPERATIONS = 1e9
+# One packet reaches all cores of a node. Were it reckoned so while cores are moved, nothing would
+# draw a source's last targets from a node: a small part of it grows with their number.
+_LAST_ONES = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,27 @@ def hops_between(machine: Machine) -> npt.NDArray[np.int16]:
     out = np.empty((machine.n_nodes, machine.n_nodes), np.int16)
     distances(machine.neighbour, out)
     return out
+
+
+def rate_hops(
+    to: Reach, machine: Machine, hops: npt.NDArray[np.int16], places: Ints, *, copies: bool
+) -> float:
+    """Return the sum over slices of spikes/s × hops to each node (or core) that they reach.
+
+    Parameters
+    ----------
+    to, machine, hops, places
+        Who sends to whom, the machine, the hops between its nodes, and each core's place.
+    copies : bool
+        Whether a spike is sent once for each core (unicast) instead of once for each node.
+    """
+    node, nodes = machine.node_of_core[places], machine.n_nodes
+    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
+    there = node[to.target]
+    if not copies:
+        pairs = np.unique(source * np.int64(nodes) + there)
+        source, there = pairs // nodes, pairs % nodes
+    return float((to.spikes[source] * hops[node[to.core[source]], there]).sum())
 
 
 def curve(machine: Machine) -> Ints:
@@ -157,13 +181,20 @@ def _swap(
     np.add.at(count, (source, node_of_core[to.target]), 1)
     occupant = np.full(machine.core.size, -1, np.int64)
     occupant[places] = np.arange(to.cores)
+    most = int(machine.cores.max())
+    targets = np.arange(most + 1, dtype=np.float64)
+    if copies:
+        worth = targets
+    else:
+        worth = (1.0 - _LAST_ONES) * np.minimum(targets, 1.0) + _LAST_ONES * (1.0 - 0.5**targets)
+    before = rate_hops(to, machine, hops, places, copies=copies), places.copy()
     if trials is None:
         each = 4 * (order.size / to.cores + machine.n_nodes)
         trials = int(min(_TRIALS * to.cores, _OPERATIONS / each))
     anneal(
         trials,
         np.uint64(seed),
-        copies,
+        worth,
         hops,
         to.spikes,
         in_start,
@@ -178,3 +209,5 @@ def _swap(
         node_of_core[to.core],
         count,
     )
+    if rate_hops(to, machine, hops, places, copies=copies) > before[0]:
+        places[:] = before[1]

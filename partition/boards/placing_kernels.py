@@ -29,17 +29,11 @@ def distances(neighbour, out):
                     tail += 1
 
 
-@inline
-def _weight(count, copies):
-    # one packet for each core, or one for each node
-    return count if copies else min(count, 1)
-
-
 @kernel
 def _move(
     core,
     to,
-    copies,
+    worth,
     hops,
     spikes,
     in_start,
@@ -50,29 +44,27 @@ def _move(
     node_of,
     count,
 ):
-    """Move a core to a node; return by how much rate × hops grows."""
+    """Move a core to a node; return by how much rate × hops grows, as `worth` counts it."""
     at = node_of_core[core]
     change = 0.0
     for k in range(in_start[core], in_start[core + 1]):
         s = in_source[k]
         had = count[s, at]
         count[s, at] = had - 1
-        saved = _weight(had, copies) - _weight(had - 1, copies)
-        change -= spikes[s] * saved * hops[node_of[s], at]
+        change -= spikes[s] * (worth[had] - worth[had - 1]) * hops[node_of[s], at]
     for k in range(own_start[core], own_start[core + 1]):
         s = own[k]
         node_of[s] = to
-        grown = 0
+        grown = 0.0
         for n in range(hops.shape[0]):
             if count[s, n] > 0:
-                grown += _weight(count[s, n], copies) * (hops[to, n] - hops[at, n])
+                grown += worth[count[s, n]] * (hops[to, n] - hops[at, n])
         change += spikes[s] * grown
     for k in range(in_start[core], in_start[core + 1]):
         s = in_source[k]
         had = count[s, to]
         count[s, to] = had + 1
-        added = _weight(had + 1, copies) - _weight(had, copies)
-        change += spikes[s] * added * hops[node_of[s], to]
+        change += spikes[s] * (worth[had + 1] - worth[had]) * hops[node_of[s], to]
     node_of_core[core] = to
     return change
 
@@ -96,7 +88,7 @@ def _below(state, limit):
 def anneal(
     trials,
     seed,
-    copies,
+    worth,
     hops,
     spikes,
     in_start,
@@ -114,7 +106,8 @@ def anneal(
     """Swap cores, or move them to free places, `trials` times; return the change of rate × hops.
 
     A worse place is taken with a chance that falls as time goes on; of the last quarter of trials
-    only improvements are taken. `place` [c], `occupant` [m], `room` [n], `node_of` [s] and `count`
+    only improvements are taken. Of a spike that reaches k cores of a node, ``worth[k]`` packets are
+    reckoned to go there. `place` [c], `occupant` [m], `room` [n], `node_of` [s] and `count`
     [s, n] (cores of node n that source s reaches) are brought up to date.
     """
     cores, places = place.size, occupant.size
@@ -136,12 +129,12 @@ def anneal(
         if memory[core] - back > room[b] or back - memory[core] > room[a]:
             continue
         change = _move(
-            *(core, b, copies, hops, spikes, in_start, in_source),
+            *(core, b, worth, hops, spikes, in_start, in_source),
             *(own_start, own, node_of_core, node_of, count),
         )
         if other >= 0:
             change += _move(
-                *(other, a, copies, hops, spikes, in_start, in_source),
+                *(other, a, worth, hops, spikes, in_start, in_source),
                 *(own_start, own, node_of_core, node_of, count),
             )
         if change > 0.0:
@@ -154,11 +147,11 @@ def anneal(
             if change > limit * chance:
                 if other >= 0:
                     _move(
-                        *(other, b, copies, hops, spikes, in_start, in_source),
+                        *(other, b, worth, hops, spikes, in_start, in_source),
                         *(own_start, own, node_of_core, node_of, count),
                     )
                 _move(
-                    *(core, a, copies, hops, spikes, in_start, in_source),
+                    *(core, a, worth, hops, spikes, in_start, in_source),
                     *(own_start, own, node_of_core, node_of, count),
                 )
                 continue

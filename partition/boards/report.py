@@ -9,7 +9,7 @@ from distsnn.partition.boards.demand import Ints, limits
 from distsnn.partition.boards.figures import Figure
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.mapping import Mapping
-from distsnn.partition.boards.place import hops_between
+from distsnn.partition.boards.place import hops_between, rate_hops
 from distsnn.partition.boards.topology import Topology
 
 # What a node is, where a chip has more than one.
@@ -75,14 +75,8 @@ def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
 
 def rate_weighted_hops(mapping: Mapping) -> float:
     """Return the sum over slices of spikes/s × hops to each node (unicast: core) they reach."""
-    to, copies = mapping.to, mapping.tables is None
-    hops, node = hops_between(mapping.machine), mapping.machine.node_of_core[mapping.places]
-    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
-    there = node[to.target]
-    if not copies:
-        pairs = np.unique(source * np.int64(mapping.machine.n_nodes) + there)
-        source, there = pairs // mapping.machine.n_nodes, pairs % mapping.machine.n_nodes
-    return float((to.spikes[source] * hops[mapping.node[source], there]).sum())
+    hops, copies = hops_between(mapping.machine), mapping.tables is None
+    return rate_hops(mapping.to, mapping.machine, hops, mapping.places, copies=copies)
 
 
 def hops_bound(mapping: Mapping) -> float:

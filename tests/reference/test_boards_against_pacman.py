@@ -86,7 +86,8 @@ def test_machines_are_spinn_machines(
 
 
 def test_pacman_follows_our_routes(ask: Ask) -> None:
-    graph = sparse(96, 20)
+    # 255 neurons, as PACMAN takes the key after the last for one of the slice's
+    graph = sparse(96, 20, neurons=255)
     mapping = map_graph(graph, load_board("spin5"))
     assert mapping.keys is not None
     fields = {
@@ -123,4 +124,4 @@ def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, graph: Sl
     }
     places = np.array([place_of[tuple(one)] for one in answer["placements"]])
     other = routed(board, made, graph, mapping.to, mapping.needs, places)
-    assert rate_weighted_hops(mapping) <= rate_weighted_hops(other)
+    assert rate_weighted_hops(mapping) <= 0.8 * rate_weighted_hops(other)
