@@ -68,7 +68,22 @@ def contiguous(table: BlockTable, ranks: int) -> Assignment:
     return Assignment(ranks, owner.astype(np.int32), "contiguous")
 
 
-STRATEGIES: dict[str, Strategy] = {"round_robin": round_robin, "contiguous": contiguous}
+def population(table: BlockTable, ranks: int) -> Assignment:
+    """Give whole populations to ranks, the largest first to the rank with the fewest neurons."""
+    sizes = np.bincount(table.population, table.size)
+    of_population = np.empty(sizes.size, np.int32)
+    neurons = np.zeros(ranks)
+    for one in np.argsort(-sizes, kind="stable"):
+        of_population[one] = rank = int(np.argmin(neurons))
+        neurons[rank] += sizes[one]
+    return Assignment(ranks, of_population[table.population], "population")
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "round_robin": round_robin,
+    "contiguous": contiguous,
+    "population": population,
+}
 
 
 def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
@@ -89,5 +104,5 @@ def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignm
             )
         return strategy
     if strategy not in STRATEGIES:
-        raise unknown("strategy", str(strategy), STRATEGIES, where="partition")
+        raise unknown("strategy", str(strategy), [*STRATEGIES, "graph"], where="partition")
     return STRATEGIES[strategy](table, ranks)

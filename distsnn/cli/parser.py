@@ -21,6 +21,9 @@ _MODEL = (
 )
 
 
+_RATES = "rates of the populations, which `distsnn profile` wrote, or a run's store"
+
+
 class _Parser(argparse.ArgumentParser):
     # On ranks other than the first nothing is printed, and mistakes are raised everywhere.
     speaks = True
@@ -64,12 +67,14 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
         parser.print_help()
         raise SystemExit(2)
     options, extra = parser.parse_known_args(words)
-    if options.command in ("run", "submit"):
+    if "set" in options:
         # `--set a=1 b=2` as well as `--set a=1 --set b=2`
         options.set += [word for word in extra if _is_setting(word)]
         extra = [word for word in extra if not _is_setting(word)]
-    if options.command == "run" and options.model is None and options.resume in (None, "auto"):
-        commands["run"].error("the following arguments are required: MODEL")
+    resumed = options.command == "run" and options.resume not in (None, "auto")
+    template = options.command == "submit"  # which checks for itself
+    if "model" in options and options.model is None and not resumed and not template:
+        commands[options.command].error("the following arguments are required: MODEL")
     if extra:
         raise _refused(extra[0], commands[options.command])
     options.words = list(words)
@@ -102,6 +107,8 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
         "--out", metavar="FILE", help="the page (default: RUN with the ending .html)"
     )
     _add_submit(add("submit", "run a model as a batch job of SLURM"))
+    _add_partition(add("partition", "tell what ways of dealing a model out to ranks come to"))
+    _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
     add("examples", "list the models that come with distsnn")
     # What `simulate(..., ranks=N)` starts the ranks with.
     add("worker", None).add_argument("folder", metavar="FOLDER")
@@ -135,8 +142,10 @@ def _add_run(run: _Parser) -> None:
         "--partition",
         metavar="NAME",
         default="round_robin",
-        help="how neurons are assigned to ranks: round_robin, contiguous (default: %(default)s)",
+        help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
+        "(default: %(default)s)",
     )
+    run.add_argument("--rates", metavar="FILE", help=f"for --partition graph: {_RATES}")
     run.add_argument(
         "--delivery",
         metavar="NAME",
@@ -186,6 +195,38 @@ def _add_run(run: _Parser) -> None:
         help="end the job if a rank is not heard of for so long (60s)",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
+
+
+def _add_partition(partition: _Parser) -> None:
+    _add_model(partition)
+    partition.add_argument(
+        "--ranks", metavar="N", type=_ranks, default=2, help="MPI ranks (default: %(default)s)"
+    )
+    partition.add_argument(
+        "--strategy",
+        metavar="NAME",
+        action="append",
+        help="round_robin, contiguous, population or graph; may be repeated (default: all)",
+    )
+    partition.add_argument("--rates", metavar="FILE", help=_RATES)
+    partition.add_argument(
+        "--quality",
+        metavar="NAME",
+        default="fast",
+        help="of graph: fast, or best, which needs mtkahypar (default: %(default)s)",
+    )
+    partition.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_profile(profile: _Parser) -> None:
+    _add_model(profile)
+    profile.add_argument(
+        "--time", metavar="MS", type=_time, default=200.0, help="measured, ms (%(default)g)"
+    )
+    profile.add_argument(
+        "--warmup", metavar="MS", type=_time, default=100.0, help="before that, ms (%(default)g)"
+    )
+    profile.add_argument("--out", metavar="FILE", help="write JSON here (default: print it)")
 
 
 def _add_submit(submit: _Parser) -> None:

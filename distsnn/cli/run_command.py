@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.models import check_unscripted, load_model
+from distsnn.cli.rates import load_rates
 from distsnn.cli.tables import run_lines
 from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
@@ -14,6 +15,7 @@ from distsnn.io.nodes import store_errors
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import same_path
 from distsnn.network import Network
+from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
@@ -52,8 +54,10 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
         if communicator.rank == 0:
             store = _to_resume(options)
     store = communicator.bcast(store)
+    with together(communicator, "reading rates"):
+        partition = _partition(options)
     common: dict[str, Any] = {
-        "partition": options.partition,
+        "partition": partition,
         "delivery": options.delivery,
         "storage": options.storage,
         "progress": not options.quiet,
@@ -84,6 +88,16 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
     )
     title = str(model.about.get("name", options.model))
     return _run(simulation, time_ms, title, options, communicator)
+
+
+def _partition(options: Namespace) -> str | Graph:
+    if options.rates is None:
+        return str(options.partition)
+    if options.partition != "graph":
+        raise DescriptionError(
+            "rates are for --partition graph", where="--rates", value=options.rates
+        )
+    return Graph(load_rates(options.rates))
 
 
 def _to_resume(options: Namespace) -> str | None:

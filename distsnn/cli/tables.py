@@ -1,5 +1,6 @@
 """Runs in words and columns, for people."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from distsnn.units import counted
@@ -52,6 +53,18 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     ]
     width = max(len(name) for name, _ in rows)
     return [numbers["path"], *(f"  {name:{width}}  {text}" for name, text in rows)]
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines: the first column to the left, numbers to the right."""
+    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
+    return [
+        "  ".join(
+            text.rjust(width) if at else text.ljust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (heads, *rows)
+    ]
 
 
 def _notice(notice: dict[str, Any], dt: float) -> str:

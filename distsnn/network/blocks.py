@@ -62,12 +62,16 @@ def block_size(n_neurons: int) -> int:
 
 
 def blocks(network: Network) -> BlockTable:
-    """Return the blocks of a network.
+    """Return the blocks of a network, as ranks own them."""
+    return slices(network, block_size(network.n_neurons))
 
-    Boundaries lie at multiples of the block size from each population's start; a population's last
-    block may be smaller.
+
+def slices(network: Network, step: int) -> BlockTable:
+    """Return a network cut into slices of at most `step` neurons, none of two populations.
+
+    Boundaries lie at multiples of `step` from each population's start; a population's last slice
+    may be smaller.
     """
-    step = block_size(network.n_neurons)
     sizes = np.array([one.size for one in network.populations], np.int64)
     counts = -(-sizes // step)
     population = np.repeat(np.arange(sizes.size, dtype=np.int32), counts)

@@ -4,6 +4,9 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import Range, as_integer, as_number, check_range
@@ -71,6 +74,23 @@ class Rule(Description, ABC):
         It is hard where there is a hard one, else mean + 8 standard deviations + 8.
         """
 
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return the probability that a source has a synapse onto one of so many targets.
+
+        Parameters
+        ----------
+        targets : ndarray of float64
+            Numbers of targets; where there are no autapses the source itself does not count.
+
+        Raises
+        ------
+        TypeError
+            Of rules that give their pairs and draw none.
+        """
+        raise TypeError(f"{type(self).__name__} gives its pairs")
+
     def _pairs(self, n_pre: int, n_post: int, same: bool) -> int:
         return n_pre * n_post - (n_post if same and self.skips_autapses else 0)
 
@@ -135,6 +155,12 @@ class AllToAll(Rule):
         """Return the number of pairs."""
         return float(self._pairs(n_pre, n_post, same))
 
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return 1 where there are targets."""
+        return (targets > 0).astype(np.float64)
+
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return n_pre."""
         return n_pre
@@ -172,6 +198,17 @@ class FixedIndegree(Rule):
         """Return indegree · n_post."""
         return float(self.indegree * n_post)
 
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return 1 - (probability that a target draws others alone)^targets."""
+        candidates = max(1, n_pre - (same and self.skips_autapses))
+        if self.multapses:
+            others = (1.0 - 1.0 / candidates) ** self.indegree
+        else:
+            others = 1.0 - self.indegree / candidates
+        return 1.0 - others**targets
+
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return the indegree."""
         return self.indegree
@@ -208,6 +245,19 @@ class FixedOutdegree(Rule):
     def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
         """Return outdegree · n_pre."""
         return float(self.outdegree * n_pre)
+
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return 1 - (probability that all draws are other targets)."""
+        candidates = max(1, n_post - (same and self.skips_autapses))
+        others = candidates - np.minimum(targets, candidates)
+        if self.multapses:
+            return 1.0 - (others / candidates) ** self.outdegree
+        drawn = np.arange(self.outdegree)
+        left = np.maximum(others[..., np.newaxis] - drawn, 0.0) / (candidates - drawn)
+        missed: npt.NDArray[np.float64] = left.prod(axis=-1)
+        return 1.0 - missed
 
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of Binomial(outdegree · n_pre, 1/n_post), at most n_pre sans multapses."""
@@ -258,6 +308,12 @@ class FixedTotalNumber(Rule):
         """Return n."""
         return float(self.n)
 
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return 1 - (probability that all draws are other pairs)."""
+        return 1.0 - (1.0 - targets / max(1, self._pairs(n_pre, n_post, same))) ** self.n
+
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of Binomial(n, 1/n_post)."""
         return min(self.n, binomial_bound(self.n, 1.0 / n_post))
@@ -286,6 +342,12 @@ class PairwiseBernoulli(Rule):
     def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
         """Return p · pairs."""
         return self.p * self._pairs(n_pre, n_post, same)
+
+    def reach(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    ) -> npt.NDArray[np.float64]:
+        """Return 1 - (1 - p)^targets."""
+        return 1.0 - (1.0 - self.p) ** targets
 
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of Binomial(n_pre, p), at most n_pre."""

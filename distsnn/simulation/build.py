@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -27,11 +27,14 @@ from distsnn.network import (
     Population,
     Projection,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.delays import smallest_across
+from distsnn.partition.graph import Graph
+from distsnn.partition.traffic import traffic
 from distsnn.simulation.clock import available_bytes
-from distsnn.simulation.edge_routing import route_files
+from distsnn.simulation.edge_routing import read_edges, route_files
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 _LONGEST_EPOCH = 256
@@ -49,7 +52,7 @@ class Settings:
     ----------
     seed : int
         Seed of all random numbers, 0 to 2^64 - 1.
-    partition : str or Assignment
+    partition : str, Assignment or Graph
         Strategy that assigns blocks to ranks, or an assignment.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
@@ -58,7 +61,7 @@ class Settings:
     """
 
     seed: int = 1
-    partition: str | Assignment = "round_robin"
+    partition: str | Assignment | Graph = "round_robin"
     delivery: str = "auto"
     storage: str = "auto"
 
@@ -72,7 +75,9 @@ class Settings:
 
     def to_dict(self) -> dict[str, object]:
         """Return the settings as JSON-able data."""
-        partition = self.partition if isinstance(self.partition, str) else self.partition.strategy
+        partition = self.partition
+        if not isinstance(partition, str):
+            partition = "graph" if isinstance(partition, Graph) else partition.strategy
         return {
             "seed": self.seed,
             "partition": partition,
@@ -133,7 +138,8 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         warm_up()
     with together(communicator, "describing the network"):
         table = blocks(network)
-        assignment = assign(table, communicator.size, settings.partition)
+    assignment = _assigned(network, table, settings.partition, communicator)
+    with together(communicator, "describing the network"):
         layout = Layout(network, table, assignment, communicator.rank)
     given, files = route_files(layout, communicator)
     with together(communicator, "describing the network"):
@@ -157,8 +163,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         for one in network.projections
         if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator
     ]
-    mine = min([wired.smallest_delay or _LONGEST_EPOCH, *modulation])
-    smallest = -communicator.allreduce_max(-mine)
+    # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
+    here = max(wired.smallest_delay or _LONGEST_EPOCH, _smallest_across(network, assignment, table))
+    smallest = -communicator.allreduce_max(-min([here, *modulation]))
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     most_spikes = communicator.allgather(engine.most_spikes)
@@ -169,6 +176,35 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         engine.connect(exchange, epoch_steps, reach)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epoch_steps, reach, synapses)
+
+
+def _assigned(
+    network: Network,
+    table: BlockTable,
+    partition: str | Assignment | Graph,
+    communicator: Communicator,
+) -> Assignment:
+    """Return who owns which block, the same on all ranks. Collective."""
+    if partition == "graph":
+        partition = Graph()
+    if isinstance(partition, Graph):
+        # Libraries may decide otherwise on another machine: rank 0's word counts.
+        owner = np.zeros(0, np.int32)
+        with together(communicator, "partitioning"):
+            if communicator.rank == 0:
+                reader = partial(read_edges, dt=network.dt)
+                owner = partition.assign(network, table, communicator.size, reader).owner
+        return Assignment(communicator.size, communicator.bcast(owner), "graph")
+    with together(communicator, "describing the network"):
+        return assign(table, communicator.size, partition)
+
+
+def _smallest_across(network: Network, assignment: Assignment, table: BlockTable) -> int:
+    if assignment.ranks == 1:
+        return _LONGEST_EPOCH
+    if any(isinstance(one.rule, ExplicitFile) for one in network.projections):
+        return 1  # not known without reading: what was wired tells
+    return smallest_across(traffic(network, table), assignment.owner)
 
 
 def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:

@@ -25,6 +25,12 @@ def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[t
         yield first, min(first + length, n_edges)
 
 
+def read_edges(one: Projection, dt: float) -> Iterator[Records]:
+    """Yield all edges of a projection's file, slice by slice, on this rank alone."""
+    assert isinstance(one.rule, ExplicitFile)
+    return edges.file_records(one, dt, shared_slices(one.rule.n_edges, edges.grain(one), 0, 1))
+
+
 def route_files(
     layout: Layout, communicator: Communicator
 ) -> tuple[dict[int, list[Records]], dict[int, EdgeSummary]]:

@@ -22,6 +22,7 @@ from distsnn.io.run_writer import RunWriter, check_target, same_path
 from distsnn.jit import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
+from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
@@ -53,7 +54,7 @@ class Simulation(BetweenRuns):
         Where the run is recorded (a Zarr store); nothing is recorded without.
     overwrite : bool
         Replace a run that is at `out`.
-    partition : str or Assignment
+    partition : str, Assignment or Graph
         How blocks of neurons are assigned to ranks.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
@@ -95,7 +96,7 @@ class Simulation(BetweenRuns):
         seed: int = 1,
         out: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
-        partition: str | Assignment = "round_robin",
+        partition: str | Assignment | Graph = "round_robin",
         delivery: str = "auto",
         storage: str = "auto",
         progress: bool | Progress = False,

@@ -15,6 +15,7 @@ from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
+from distsnn.partition.graph import Graph
 from distsnn.simulation.build import Settings
 from distsnn.simulation.orchestrator import Simulation
 from distsnn.simulation.policy import Policy
@@ -33,7 +34,7 @@ def simulate(
     seed: int = 1,
     ranks: int | None = None,
     overwrite: bool = False,
-    partition: str | Assignment = "round_robin",
+    partition: str | Assignment | Graph = "round_robin",
     delivery: str = "auto",
     storage: str = "auto",
     progress: bool | Progress = True,
@@ -58,7 +59,7 @@ def simulate(
         Launch this many MPI ranks on this machine. By default, and with 1, none are launched.
     overwrite : bool
         Replace a run that is at `out`.
-    partition : str or Assignment
+    partition : str, Assignment or Graph
         How blocks of neurons are assigned to ranks.
     delivery : {"auto", "pull", "push"}
         How spikes are delivered.
@@ -90,10 +91,10 @@ def simulate(
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
         raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
     if job is None and ranks is not None and ranks > 1:
-        if isinstance(partition, Assignment) or isinstance(progress, Progress):
+        if not isinstance(partition, str) or isinstance(progress, Progress):
             raise DescriptionError(
                 "cannot be handed to launched ranks",
-                where="partition" if isinstance(partition, Assignment) else "progress",
+                where="progress" if isinstance(partition, str) else "partition",
                 allowed="a name or a bool; or start the script under mpiexec",
             )
         Settings(seed, partition, delivery, storage)

@@ -182,7 +182,8 @@ def _swap(
     occupant = np.full(machine.core.size, -1, np.int64)
     occupant[places] = np.arange(to.cores)
     most = int(machine.cores.max())
-    targets = np.arange(most + 1, dtype=np.float64)
+    # while two cores swap, a node has one too many
+    targets = np.arange(most + 2, dtype=np.float64)
     if copies:
         worth = targets
     else:

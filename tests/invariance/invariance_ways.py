@@ -12,10 +12,16 @@ WAYS: dict[int, dict[str, dict[str, object]]] = {
     2: {
         "two": {},
         "two explicit pushed": {"storage": "explicit", "delivery": "push", "save": [1.0]},
-        "two packed pulled": {"storage": "packed", "delivery": "pull", "partition": "contiguous"},
+        "two packed pulled": {"storage": "packed", "delivery": "pull", "partition": "graph"},
     },
-    3: {"three pushed in pieces": {"delivery": "push", "pieces": [0.13, 0.5, 0.505, 1.0]}},
-    4: {"four procedural": {"storage": "procedural", "partition": "contiguous", "save": [1.0]}},
+    3: {
+        "three pushed in pieces": {
+            "delivery": "push",
+            "pieces": [0.13, 0.5, 0.505, 1.0],
+            "partition": "population",
+        }
+    },
+    4: {"four procedural": {"storage": "procedural", "partition": "graph", "save": [1.0]}},
     7: {"seven": {}},
 }
 REFERENCE = "alone"

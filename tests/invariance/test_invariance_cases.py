@@ -6,6 +6,7 @@ from pathlib import Path
 
 import invariance_equation_cases  # noqa: F401 (adds its cases)
 import invariance_neuron_cases  # noqa: F401 (adds its case)
+import invariance_partition_cases  # noqa: F401 (adds its cases)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_exchange_overflowed(runs: Callable, way: str) -> None:
     assert counted["thousands_of_spikes_in_a_step"]["overflows"] > 0
     step = reference(runs(1).path(REFERENCE, "thousands_of_spikes_in_a_step"))["spikes step"]
     assert np.bincount(step).max() > 4000
+
+
+def test_ranks_that_are_far_in_time_exchange_less_often(runs: Callable) -> None:
+    # 0.1 ms inside an area, 3 ms between them
+    for way, steps in (("two", 1), ("two packed pulled", 30), ("four procedural", 30)):
+        path = runs(RANKS[way]).path(way, "areas")
+        assert StoreReader(path).metadata["settings"]["epoch_steps"] == steps
 
 
 def test_edges_are_the_same_from_either_kind_of_file(runs: Callable) -> None:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import invariance_equation_cases  # noqa: F401 (adds its cases)
 import invariance_neuron_cases  # noqa: F401 (adds its case)
+import invariance_partition_cases  # noqa: F401 (adds its cases)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
 

@@ -46,11 +46,22 @@ def test_contiguous_cuts_into_pieces_of_like_size(ranks: int) -> None:
     assert np.abs(neurons - table.size.sum() / ranks).max() <= 64
 
 
+def test_populations_stay_whole() -> None:
+    table = _table(1000, 63, 640, 65, 1, 300)
+    made = assign(table, 3, "population")
+    np.testing.assert_array_equal(
+        [made.owner[table.population == one][0] for one in range(6)], [0, 2, 1, 2, 2, 2]
+    )
+    for one in range(6):
+        assert np.unique(made.owner[table.population == one]).size == 1
+
+
 def test_more_ranks_than_blocks_leave_some_without() -> None:
     table = _table(100)
     for strategy in STRATEGIES:
         made = assign(table, 5, strategy)
-        assert sum(made.owned(rank).size == 0 for rank in range(5)) == 3
+        left = 4 if strategy == "population" else 3
+        assert sum(made.owned(rank).size == 0 for rank in range(5)) == left
 
 
 def test_given_assignments_are_checked() -> None:

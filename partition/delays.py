@@ -1,0 +1,78 @@
+"""The largest smallest delay across ranks: what the ranks' distance in time allows.
+
+Ranks must exchange spikes once in the smallest delay of a synapse between two of them. Slices
+that are closer than D are put together; if what results can be dealt out in balance, an epoch may
+last D.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.kernels.partitioning import joined
+from distsnn.partition.traffic import NO_DELAY, TrafficGraph
+
+
+def clusters(graph: TrafficGraph, delay: int) -> npt.NDArray[np.int64]:
+    """Return the cluster of each slice: together are all whose synapses have delays below `delay`.
+
+    Parameters
+    ----------
+    graph : TrafficGraph
+        The slices.
+    delay : int
+        Steps.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Numbered from 0 in the order of their first slices.
+    """
+    near = graph.delay < delay
+    parent = joined(graph.n, graph.source[near], graph.target[near])
+    return np.unique(parent, return_inverse=True)[1].astype(np.int64)
+
+
+def fits(weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]) -> bool:
+    """Return whether vertices can be dealt out within the ranks' capacities, largest first."""
+    room = capacity.astype(np.float64)
+    for one in np.sort(weight)[::-1]:
+        rank = int(np.argmax(room))
+        if room[rank] < one:
+            return False
+        room[rank] -= one
+    return True
+
+
+def largest_delay(
+    graph: TrafficGraph, weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]
+) -> int:
+    """Return the largest D, in steps, so that no synapse across ranks need be shorter.
+
+    Parameters
+    ----------
+    graph : TrafficGraph
+        The slices.
+    weight : ndarray of float64, shape (n,)
+        What simulating each slice costs.
+    capacity : ndarray of float64, shape (ranks,)
+        Most weight of each rank.
+    """
+    delays = np.unique(graph.delay)
+    if delays.size == 0:
+        return int(NO_DELAY)
+    low, high = 0, delays.size  # delays[low] is possible; delays[high] is not, or there is none
+    candidates = np.append(delays, NO_DELAY)
+    while high - low >= 1:
+        middle = (low + high + 1) // 2
+        together = clusters(graph, int(candidates[middle]))
+        if fits(np.bincount(together, weight).astype(np.float64), capacity):
+            low = middle
+        else:
+            high = middle - 1
+    return int(candidates[low])
+
+
+def smallest_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
+    """Return a bound of the delays between ranks, steps: none is smaller."""
+    across = owner[graph.source] != owner[graph.target]
+    return int(graph.delay[across].min(initial=NO_DELAY))

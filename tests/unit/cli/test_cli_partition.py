@@ -1,0 +1,100 @@
+"""The commands around partitioning: rates, what strategies come to, running with one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distsnn.io.summary import summarise
+
+Command = Callable[..., Any]
+AREAS = """
+from distsnn.network import (
+    FixedIndegree, IafPscExp, Network, PoissonInput, Population, Projection
+)
+
+
+def build(areas: int = 4) -> Network:
+    cells = [Population(f"a{at}", 64, IafPscExp()) for at in range(areas)]
+    made = [Projection(one, one, FixedIndegree(5), 1.0, 0.1) for one in cells]
+    made += [
+        Projection(one, cells[at - 1], FixedIndegree(3), 1.0, 2.0) for at, one in enumerate(cells)
+    ]
+    inputs = [PoissonInput(one, 9000.0 + 500.0 * at, 60.0) for at, one in enumerate(cells)]
+    return Network(cells, made, inputs)
+"""
+
+
+@pytest.fixture
+def areas(tmp_path: Path) -> Path:
+    path = tmp_path / "areas.py"
+    path.write_text(AREAS)
+    return path
+
+
+def test_strategies_are_compared(distsnn: Command, areas: Path) -> None:
+    found = json.loads(distsnn("partition", areas, "--json").out)
+    assert [one["strategy"] for one in found] == [
+        *("round_robin", "contiguous", "population", "graph")
+    ]
+    epochs = {one["strategy"]: (one["epoch_ms"], one["exchanges_per_s"]) for one in found}
+    assert epochs["round_robin"] == (2.0, 500.0)  # an area is a block: none is cut
+    assert epochs["graph"] == (2.0, 500.0)
+    shown = distsnn("partition", areas, "--ranks", "3", "--strategy", "graph").out.splitlines()
+    assert [line.split()[0] for line in shown] == ["strategy", "graph"]
+    assert len({len(line) for line in shown}) == 1
+
+
+def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Path) -> None:
+    rates, run = tmp_path / "rates.json", tmp_path / "run.zarr"
+    words = ("--warmup", "20", "--time", "100", "--set", "areas=3")
+    assert distsnn("profile", areas, *words, "--out", rates).code == 0
+    found = json.loads(rates.read_text())
+    assert found.keys() == {"a0", "a1", "a2"}
+    assert 0.0 < found["a0"] < found["a2"]
+    assert json.loads(distsnn("profile", areas, *words).out) == found
+    given = ("--set", "areas=3", "--rates", rates)
+    (one,) = json.loads(
+        distsnn("partition", areas, *given, "--strategy", "population", "--json").out
+    )
+    assert one["spikes_per_s"] == pytest.approx(64 * sum(found.values()))
+    done = distsnn("run", areas, *given, "--partition", "graph", "--time", "100", "--out", run)
+    assert done.code == 0
+    # a run's store is as good as a file of rates
+    again = json.loads(
+        distsnn("partition", areas, "--set", "areas=3", "--rates", run, "--json").out
+    )
+    assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(summarise(run)["rates"].values()))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["partition", "MODEL", "--strategy", "grap"], "unknown strategy 'grap'.*mean 'graph'"),
+        (["partition", "MODEL", "--quality", "bset"], "unknown quality 'bset'.*mean 'best'"),
+        (["partition", "MODEL", "--ranks", "0"], "0: must be 1 or more"),
+        (["partition"], "the following arguments are required: MODEL"),
+        (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
+        (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
+        (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
+        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
+        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "rates are for --partition graph"),
+        (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
+    ],
+)
+def test_mistakes_are_told(
+    distsnn: Command,
+    areas: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "few.json").write_text('{"a0": 5}')
+    done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))
+    assert done.code == 2
+    assert __import__("re").search(message, done.message), done.message

@@ -1,0 +1,198 @@
+"""The graph strategy: clusters by delay, refinement, balance."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
+from distsnn.network.blocks import blocks
+from distsnn.partition import graph as strategy
+from distsnn.partition.delays import clusters, fits, largest_delay, smallest_across
+from distsnn.partition.graph import Cost, Graph, graph_owners
+from distsnn.partition.refinement import Flow, cost, refine
+from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
+
+
+def by_hand(n: int, edges: list[tuple[int, int, float, int]]) -> TrafficGraph:
+    """Return a graph of slices of 64 neurons: source, target, synapses, delay."""
+    table = np.array(sorted(edges)).reshape(-1, 4)
+    return TrafficGraph(
+        np.zeros(n, np.int32),
+        np.arange(n) * 64,
+        np.full(n, 64),
+        np.ones(n),
+        np.searchsorted(table[:, 0], np.arange(n + 1)),
+        table[:, 1].astype(np.int32),
+        table[:, 2],
+        table[:, 3].astype(np.int32),
+    )
+
+
+def areas(n: int, near: float = 0.1, far: float = 3.0) -> Network:
+    cells = [Population(f"a{at}", 128, IafPscExp()) for at in range(n)]
+    inside = [Projection(one, one, FixedIndegree(50), 1.0, near) for one in cells]
+    between = [
+        Projection(one, cells[(at + step) % n], FixedIndegree(5), 1.0, far)
+        for at, one in enumerate(cells)
+        for step in (1, 3)
+    ]
+    return Network(cells, inside + between)
+
+
+def random_flow(n: int, seed: int) -> Flow:
+    draw = np.random.default_rng(seed)
+    dense = draw.random((n, n)) < 0.4
+    target, source = np.nonzero(dense)
+    return Flow(
+        draw.uniform(0.0, 9.0, n),
+        draw.uniform(1.0, 2.0, n),
+        np.searchsorted(target, np.arange(n + 1)),
+        source,
+        draw.exponential(0.7, source.size),
+    )
+
+
+def test_cost_is_the_expected_number_of_remote_ranks() -> None:
+    # 0 -> 1, 2, 3 with 0.5, 0.25, 0.25 synapses a neuron; 0 and 3 share a rank
+    flow = Flow(
+        *(np.array([4.0, 1.0, 1.0, 1.0]), np.ones(4), np.array([0, 0, 1, 2, 3])),
+        *(np.zeros(3, np.int64), np.array([0.5, 0.25, 0.25])),
+    )
+    owner = np.array([0, 1, 2, 0])
+    assert cost(flow, owner, 3) == pytest.approx(4 * (2 - np.exp(-0.5) - np.exp(-0.25)))
+    assert cost(flow, np.zeros(4, np.int64), 3) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_refinement_ends_where_no_move_helps_and_within_capacity(seed: int) -> None:
+    flow = random_flow(24, seed)
+    start = np.arange(24) % 3
+    capacity = np.full(3, 1.1 * flow.weight.sum() / 3)
+    made = refine(flow, start, capacity)
+    np.testing.assert_array_equal(made, refine(flow, start, capacity))  # a pure function
+    load = np.bincount(made, flow.weight, minlength=3)
+    assert np.all(load <= capacity)
+    least = cost(flow, made, 3)
+    assert least < 0.97 * cost(flow, start, 3)
+    for vertex, rank in product(range(24), range(3)):
+        if load[rank] + flow.weight[vertex] <= capacity[rank]:
+            other = made.copy()
+            other[vertex] = rank
+            assert cost(flow, other, 3) >= least - 1e-9
+
+
+def test_refinement_empties_ranks_that_are_too_full() -> None:
+    flow = random_flow(24, 9)
+    capacity = np.full(3, 1.15 * flow.weight.sum() / 3)
+    made = refine(flow, np.zeros(24, np.int64), capacity)
+    assert np.all(np.bincount(made, flow.weight, minlength=3) <= capacity)
+
+
+def test_clusters_hold_all_that_is_nearer() -> None:
+    # far cycles of near pairs: 0 ~ 3, 1 ~ 4 ~ 5; 2 alone
+    graph = by_hand(6, [(0, 3, 1.0, 5), (4, 1, 1.0, 2), (5, 4, 1.0, 9), (2, 2, 1.0, 1)])
+    np.testing.assert_array_equal(clusters(graph, 1), np.arange(6))
+    np.testing.assert_array_equal(clusters(graph, 9), [0, 1, 2, 0, 1, 3])
+    np.testing.assert_array_equal(clusters(graph, 10), [0, 1, 2, 0, 1, 1])
+    owner = np.array([0, 1, 0, 0, 1, 2], np.int32)
+    assert smallest_across(graph, owner) == 9
+    assert smallest_across(graph, np.zeros(6, np.int32)) == NO_DELAY
+
+
+def test_the_largest_delay_is_what_balance_allows() -> None:
+    graph = by_hand(4, [(0, 1, 1.0, 2), (2, 3, 1.0, 4), (1, 2, 1.0, 30), (3, 0, 1.0, 50)])
+    weight = np.ones(4)
+    assert largest_delay(graph, weight, np.full(2, 2.0)) == 30
+    assert largest_delay(graph, weight, np.full(3, 2.0)) == 30
+    assert largest_delay(graph, weight, np.full(4, 1.0)) == 2
+    assert largest_delay(graph, weight, np.array([2.0, 1.0, 1.0])) == 4
+    # all on one rank, the other has nothing: no synapse between ranks at all
+    assert largest_delay(graph, weight, np.full(2, 4.0)) == NO_DELAY
+    assert largest_delay(by_hand(4, []), weight, np.full(2, 2.0)) == NO_DELAY
+
+
+def test_fits_is_about_the_largest_first() -> None:
+    assert fits(np.array([1.0, 3.0, 2.0]), np.array([3.0, 3.0]))
+    assert not fits(np.array([1.0, 3.0, 3.0]), np.array([3.0, 3.0]))
+
+
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not library:
+        monkeypatch.setitem(__import__("sys").modules, "pymetis", None)
+        assert strategy._metis(random_flow(9, 0), np.ones(2), 3) == []
+    network = areas(12)
+    table = blocks(network)
+    made = Graph().assign(network, table, ranks)
+    assert made.strategy == "graph"
+    of_area = made.owner.reshape(12, 2)
+    np.testing.assert_array_equal(of_area[:, 0], of_area[:, 1])
+    np.testing.assert_array_equal(np.bincount(of_area[:, 0]), np.full(ranks, 12 // ranks))
+    assert smallest_across(traffic(network, table), made.owner) == 30
+    np.testing.assert_array_equal(Graph().assign(network, table, ranks).owner, made.owner)
+
+
+def test_shares_are_kept() -> None:
+    network = areas(12)
+    table = blocks(network)
+    made = Graph(shares=[3.0, 1.0]).assign(network, table, 2)
+    np.testing.assert_array_equal(np.bincount(made.owner), [18, 6])
+
+
+def test_rates_decide_what_is_cut() -> None:
+    # a ring of four: either pair may be cut, and the loud one should not be
+    cells = [Population(f"a{at}", 64, IafPscExp()) for at in range(4)]
+    ring = [
+        Projection(one, cells[(at + step) % 4], FixedIndegree(9), 1.0, 1.0)
+        for at, one in enumerate(cells)
+        for step in (1, 3)
+    ]
+    network = Network(cells, ring)
+    table = blocks(network)
+    for loud, partner in ((0, 1), (1, 2), (2, 3)):
+        rates = {f"a{at}": 20.0 if at in (loud, partner) else 1.0 for at in range(4)}
+        owner = Graph(rates=rates, imbalance=0.5).assign(network, table, 2).owner
+        assert owner[loud] == owner[partner]
+
+
+def test_dense_networks_end_balanced() -> None:
+    cells = [Population(f"p{at}", size, IafPscExp()) for at, size in enumerate((700, 320, 64, 9))]
+    network = Network(
+        cells, [Projection(a, b, FixedIndegree(30), 1.0, 1.0) for a, b in product(cells, cells)]
+    )
+    table = blocks(network)
+    graph = traffic(network, table, 5.0)
+    weight = Cost().of(graph)
+    owner = graph_owners(graph, weight, np.ones(3))
+    load = np.bincount(owner, weight, minlength=3)
+    assert load.max() <= 1.03 * weight.sum() / 3 + weight.max()
+    np.testing.assert_array_equal(graph_owners(graph, weight, np.ones(1)), 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"imbalance": -0.1}, "partition graph, field imbalance.*-0.1"),
+        ({"shares": [1.0, 0.0]}, "partition graph, field shares"),
+        ({"quality": "bset"}, "unknown quality 'bset'.*did you mean 'best'"),
+    ],
+)
+def test_bad_settings_are_told(arguments: dict, message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        Graph(**arguments)
+
+
+def test_shares_must_be_one_for_each_rank() -> None:
+    network = areas(4)
+    with pytest.raises(DescriptionError, match=r"field shares.*\(2,\)"):
+        Graph(shares=[1.0, 1.0]).assign(network, blocks(network), 3)
+
+
+def test_the_best_quality_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "mtkahypar", None)
+    network = areas(4)
+    with pytest.raises(DescriptionError, match="needs the library mtkahypar"):
+        Graph(quality="best").assign(network, blocks(network), 2)

@@ -1,0 +1,128 @@
+"""Metrics of an assignment: expectations beside what is counted in built wirings."""
+
+import decoded
+import numpy as np
+import pytest
+from decoded import DELAY, SOURCE, TARGET
+
+from distsnn.engine import wiring
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    IafPscExp,
+    Network,
+    OneToOne,
+    PairwiseBernoulli,
+    Population,
+    Projection,
+    Rule,
+    Uniform,
+)
+from distsnn.network.blocks import blocks
+from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.metrics import Metrics, metrics
+
+E, INH = Population("E", 200, IafPscExp()), Population("I", 70, IafPscExp())
+SEEDS = 30
+RATES = {"E": np.linspace(1.0, 9.0, 200), "I": 20.0}
+
+
+def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float, float, int, int]:
+    """Return connectivity, traffic, cut synapses and smallest delay of a built network."""
+    (layout,) = decoded.layouts(network, 1)
+    made = wiring.build(layout, decoded.scales(network), seed, storage="explicit", delivery="push")
+    found = decoded.of_wiring(layout, made)
+    owner = np.repeat(assignment.owner, blocks(network).size).astype(np.int64)
+    remote = owner[found[:, SOURCE]] != owner[found[:, TARGET]]
+    pairs = np.unique(found[remote, SOURCE] * assignment.ranks + owner[found[remote, TARGET]])
+    rate = np.concatenate([RATES["E"], np.full(70, RATES["I"])])
+    spikes = rate[pairs // assignment.ranks].sum()
+    return pairs.size, spikes, int(remote.sum()), int(found[remote, DELAY].min())
+
+
+def expected(network: Network, ranks: int, strategy: str = "round_robin") -> Metrics:
+    table = blocks(network)
+    return metrics(network, table, assign(table, ranks, strategy), RATES)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FixedIndegree(2),
+        FixedIndegree(2, autapses=False, multapses=False),
+        FixedOutdegree(2, autapses=False),
+        FixedOutdegree(2, multapses=False),
+        FixedTotalNumber(400),
+        PairwiseBernoulli(0.01, autapses=False),
+    ],
+)
+def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
+    network = Network(
+        [E, INH],
+        [
+            Projection(E, E, rule, 1.0, Uniform(0.7, 2.0)),
+            # a second way for the same sources, and sources from the middle of a block
+            Projection(E[30:150], INH, FixedIndegree(2), 1.0, 1.0),
+        ],
+    )
+    table = blocks(network)
+    assignment = assign(table, 3, "round_robin")
+    made = np.array([counted(network, assignment, seed)[:3] for seed in range(SEEDS)])
+    found = expected(network, 3)
+    error = made.std(axis=0, ddof=1) / np.sqrt(SEEDS)
+    values = (found.connectivity, found.traffic, found.cut_synapses)
+    # FixedOutdegree and FixedIndegree may have cuts that hardly vary
+    assert np.all(np.abs(made.mean(axis=0) - values) <= 4.0 * error + 1e-9)
+    assert found.epoch <= counted(network, assignment, 0)[3]
+    assert found.epoch == 7
+
+
+def test_what_is_given_is_exact() -> None:
+    draw = np.random.default_rng(3)
+    edges = Explicit(draw.integers(0, 200, 300), draw.integers(0, 70, 300))
+    network = Network(
+        [E, INH],
+        [
+            Projection(E, INH, edges, 1.0, draw.integers(3, 50, 300) * 0.1),
+            Projection(E[:70], INH, OneToOne(), 1.0, 4.0),
+            Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.2),
+        ],
+    )
+    table = blocks(network)
+    for strategy in ("round_robin", "contiguous", "population"):
+        assignment = assign(table, 2, strategy)
+        found = metrics(network, table, assignment, RATES)
+        connectivity, spikes, cut, delay = counted(network, assignment, 1)
+        assert found.connectivity == pytest.approx(connectivity)
+        assert found.traffic == pytest.approx(spikes)
+        assert (found.cut_synapses, found.epoch) == (cut, delay)
+        assert found.strategy == strategy
+    # E on one rank, I on the other: I's fast synapses are its own rank's
+    assert found.delay.tolist() == [[0, delay], [0, 2]]
+    assert (found.contacts, found.exchanges) == (1, pytest.approx(1e4 / delay))
+    np.testing.assert_array_equal(found.neurons, [200, 70])
+
+
+def test_one_rank_tells_nobody_anything() -> None:
+    network = Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.0)])
+    table = blocks(network)
+    found = metrics(network, table, assign(table, 1, "contiguous"))
+    assert (found.connectivity, found.traffic, found.cut_synapses) == (0.0, 0.0, 0.0)
+    assert (found.epoch, found.exchanges, found.contacts, found.bytes) == (0, 0.0, 0, 0.0)
+    assert (found.imbalance, found.spikes) == (0.0, 200.0)
+
+
+def test_imbalance_is_that_of_the_costliest_rank() -> None:
+    network = Network([E, INH], [Projection(E, INH, FixedIndegree(5), 1.0, 1.0)])
+    found = expected(network, 2, "population")
+    cost = found.cost
+    # neurons' steps, and events onto I
+    assert cost[0] == pytest.approx(200 * 1e4)
+    assert cost[1] == pytest.approx(70 * 1e4 + 1.7 * 70 * 5 * RATES["E"].mean())
+    assert found.imbalance == pytest.approx(cost[0] / cost.mean() - 1.0)
+    data = found.to_dict()
+    assert data["synapses"] == [0.0, 350.0]
+    assert data["epoch_ms"] == 1.0
