@@ -5,13 +5,14 @@ with its kind and place.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.partition.boards import check_kernels as kinds
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import Demand, Ints, limits
+from distsnn.partition.boards.demand import Demand, Floats, Ints, limits
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.keys import Keys
 from distsnn.partition.boards.place import Reach
@@ -74,13 +75,13 @@ def check_cores(
         elif name == "in_axons":
             # a source that several slices of a core share comes in once
             source = np.repeat(np.arange(to.core.size), np.diff(to.start))
-            held = np.bincount(to.target, needs.neurons[source], minlength=to.cores)
+            held = _sums(to.target, needs.neurons[source], to.cores)
         else:
-            held = np.bincount(to.core, values, minlength=to.cores)
+            held = _sums(to.core, values, to.cores)
         if name == "memory" and shared:
-            at_node = np.bincount(node_of, held, minlength=machine.n_nodes)
-            for node in np.flatnonzero(at_node > limit):
-                what = f"node {machine.label(int(node))}: {at_node[node]:.0f} of {limit:.0f} bytes"
+            at_node = _sums(node_of, held, machine.n_nodes)
+            for full in np.flatnonzero(at_node > limit):
+                what = f"node {machine.label(int(full))}: {at_node[full]:.0f} of {limit:.0f} bytes"
                 found.append(Violation("overfull node", what))
             continue
         for core in np.flatnonzero(held > limit):
@@ -91,6 +92,10 @@ def check_cores(
             )
             found.append(Violation("overfull core", what))
     return found + _check_axons(to, needs, board, machine, places)
+
+
+def _sums(at: Ints, values: npt.NDArray[Any], size: int) -> Floats:
+    return np.bincount(at, values, minlength=size).astype(np.float64)
 
 
 def _check_axons(
@@ -105,7 +110,7 @@ def _check_axons(
             )
     most = board.core.out_axons.value
     if most is not None:
-        held = np.bincount(to.core, reached * needs.neurons, minlength=to.cores)
+        held = _sums(to.core, reached * needs.neurons, to.cores)
         for core in np.flatnonzero(held > most):
             node = machine.label(int(machine.node_of_core[places[core]]))
             what = f"core {machine.core[places[core]]} of node {node}: out_axons {held[core]:.0f}"

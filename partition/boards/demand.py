@@ -69,10 +69,10 @@ def demand(graph: Traffic, board: Board) -> Demand:
     n, size = graph.neurons.size, graph.neurons.astype(np.int64)
     source = np.repeat(np.arange(n), np.diff(graph.start))
     rows = np.bincount(graph.target, size[source], minlength=n)
-    synapses = np.bincount(graph.target, graph.synapses, minlength=n)
+    synapses = np.bincount(graph.target, graph.synapses, minlength=n).astype(np.float64)
     row, one = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
     memory = np.zeros(n) if row is None or one is None else row * rows + one * synapses
-    return Demand(size, rows.astype(np.int64), synapses / size, memory)
+    return Demand(size, rows.astype(np.int64), synapses / size, memory.astype(np.float64))
 
 
 def limits(board: Board) -> tuple[dict[str, float], list[str]]:
@@ -85,7 +85,9 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
     unchecked : list of str
         Figures without which a limit cannot be checked.
     """
-    core, known, unchecked = board.core, {}, []
+    core = board.core
+    known: dict[str, float] = {}
+    unchecked: list[str] = []
 
     def add(name: str, figure: Figure[int], label: str) -> None:
         if figure.value is None:

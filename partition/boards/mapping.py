@@ -133,7 +133,7 @@ def map_graph(
         )
     made, to = machine(board), reach(graph, pack(graph, board))
     multicast = board.router.scheme.need("how packets find their way") == MULTICAST
-    memory = np.bincount(to.core, needs.memory, minlength=to.cores)
+    memory = np.bincount(to.core, needs.memory, minlength=to.cores).astype(np.float64)
     shared = board.chip.shared_memory.value
     if board.core.synapse_memory.value is not None or shared is None:
         memory, shared_memory = np.zeros(to.cores), np.inf

@@ -1,5 +1,7 @@
 """What a mapping costs: sizes, hops, loads, tables, energy, latency, and how far from a bound."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -156,7 +158,7 @@ def _powers(
         each = dt if step.value is None else step.value
         return float(made["neurons"] * 1000.0 / (each or step.need("how often neurons update")))
 
-    terms = {
+    terms: dict[str, tuple[Figure[float], Callable[[], Any]]] = {
         "synaptic_event": (energy.synaptic_event, lambda: graph.rate[source] @ graph.synapses),
         "neuron_update": (energy.neuron_update, updates),
         "neuron_spike": (energy.neuron_spike, lambda: mapping.to.spikes.sum()),
@@ -168,21 +170,19 @@ def _powers(
     }
     powers: dict[str, float | None] = {}
     for name, (figure, number) in terms.items():
-        powers[name] = _known(
-            f"power_W.{name}", lambda f=figure, n=number: _term(f, float(n())), unknown
-        )
+        powers[name] = _known(f"power_W.{name}", partial(_term, figure, number), unknown)
     parts = [one for one in powers.values() if one is not None]
     powers["total"] = sum(parts) if len(parts) == len(powers) else None
     return powers
 
 
-def _term(figure: Figure[float], number: float) -> float:
-    return figure.need("its part of the energy") * number
+def _term(figure: Figure[float], number: Callable[[], Any]) -> float:
+    return figure.need("its part of the energy") * float(number())
 
 
-def _known(name: str, value: Any, unknown: dict[str, str]) -> float | None:
+def _known(name: str, value: Callable[[], float], unknown: dict[str, str]) -> float | None:
     try:
-        return float(value())
+        return value()
     except DescriptionError as error:
         unknown[name] = str(error)
         return None

@@ -55,7 +55,8 @@ class Routes:
         half = machine.n_ports // 2
         ahead = np.int64(1) << ((self.arrival.astype(np.int64) + half) % machine.n_ports)
         passing = (self.arrival >= 0) & ~self.cores.any(axis=1)
-        return passing & (self.links == ahead)
+        straight: npt.NDArray[np.bool_] = passing & (self.links == ahead)
+        return straight
 
     def loads(self, machine: Machine, spikes: Floats) -> Floats:
         """Return the packets/s over each link, shape (n_nodes, n_ports)."""
@@ -163,7 +164,7 @@ def _trees(
     along_y = [one in ("N", "S") for one in machine.ports]
     tries = np.argsort(~np.array(along_y, bool), kind="stable").astype(np.int64)
     grow_trees(roots, machine.neighbour, machine.opposite, tries, 1.0, price, hops, parent, port)
-    return tree.reshape(-1), parent, port
+    return tree.reshape(-1).astype(np.int64), parent, port
 
 
 def _cut_off(
