@@ -20,6 +20,7 @@ REQUIREMENTS = {
     "nest": ("nest-simulator>=3.9",),
     "brian2": ("brian2>=2.9", "numpy<2.4"),
     "auryn": (),
+    "pacman": ("SpiNNaker_PACMAN>=7.4",),
 }
 
 

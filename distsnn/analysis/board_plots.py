@@ -1,0 +1,110 @@
+"""Plots of a network mapped onto a board: which chips are full, which links are hot.
+
+They take the data that `distsnn map` writes, and know nothing of how it was made.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from distsnn.analysis.figure_style import Style, dress, new_figure
+
+# Two links in one direction each, side by side; in units of the distance of two chips.
+_APART = 0.09
+_HEX_PORTS = 6
+
+
+def chip_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
+    """Plot each chip with the part of its cores that host neurons.
+
+    Parameters
+    ----------
+    data : mapping
+        What `distsnn map` writes as JSON.
+    style : Style, optional
+        Colours.
+    """
+    style = style or Style()
+    used = Counter(
+        (one["x"], one["y"]) for one in {_core(part): part for part in data["slices"]}.values()
+    )
+    nodes = data["nodes"]
+    part = [used[one["x"], one["y"]] / max(1, one["cores"]) for one in nodes]
+    figure, ax, at = _canvas(data, style, "cores that host neurons")
+    dots = ax.scatter(*at.T, c=part, vmin=0.0, vmax=1.0, s=260, marker="h", cmap="viridis")
+    for (x, y), one in zip(at, nodes, strict=True):
+        number = used[one["x"], one["y"]]
+        ax.text(x, y, str(number), ha="center", va="center", fontsize=7, color="#888888")
+    _scale(figure, ax, dots, "part of its cores", style)
+    return figure
+
+
+def link_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
+    """Plot the packets/s over each link, as heat; links around the edges end halfway.
+
+    Parameters
+    ----------
+    data : mapping
+        What `distsnn map` writes as JSON.
+    style : Style, optional
+        Colours.
+    """
+    style = style or Style()
+    figure, ax, at = _canvas(data, style, "packets over links")
+    place = {(one["x"], one["y"]): spot for one, spot in zip(data["nodes"], at, strict=True)}
+    ax.scatter(*at.T, s=40, color=style.ink, alpha=0.3, marker="h")
+    lines, heat = [], []
+    for one in data["links"]:
+        step = data["ports"].get(one["port"])
+        if step is None:
+            continue  # links of a graph have no direction
+        spot = place[one["x"], one["y"]]
+        way = _flat(np.array([step], float), len(data["ports"]))[0]
+        side = _APART * np.array([-way[1], way[0]])
+        near = (one["x"] + step[0], one["y"] + step[1]) in place
+        lines.append([spot + 0.15 * way + side, spot + (0.85 if near else 0.5) * way + side])
+        heat.append(one["packets_per_s"])
+    drawn = LineCollection(lines, cmap=matplotlib.colormaps["inferno_r"], linewidths=3.0)
+    drawn.set_array(np.array(heat, float))
+    ax.add_collection(drawn)
+    if heat:
+        drawn.set_clim(0.0, max(heat))
+        _scale(figure, ax, drawn, "packets/s", style)
+    return figure
+
+
+def _core(part: Mapping[str, Any]) -> tuple[int, int, int]:
+    return part["x"], part["y"], part["core"]
+
+
+def _canvas(data: Mapping[str, Any], style: Style, title: str) -> tuple[Figure, Any, Any]:
+    nodes = data["nodes"]
+    at = _flat(np.array([[one["x"], one["y"]] for one in nodes], float), len(data["ports"]))
+    width, height = np.ptp(at, axis=0) + 2.0
+    scale = min(0.55, 12.0 / max(width, height))
+    figure = new_figure(max(4.0, scale * width + 1.2), max(3.0, scale * height + 0.6), style)
+    ax = figure.add_subplot()
+    dress(ax, style, x="", title=f"{data['report']['board']}: {title}")
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    ax.set_xlim(at[:, 0].min() - 1.0, at[:, 0].max() + 1.0)
+    ax.set_ylim(at[:, 1].min() - 1.0, at[:, 1].max() + 1.0)
+    return figure, ax, at
+
+
+def _flat(at: Any, ports: int) -> Any:
+    # the six directions of a hexagonal grid stand 60 degrees apart on paper
+    if ports != _HEX_PORTS:
+        return at
+    return np.column_stack([at[:, 0] - 0.5 * at[:, 1], np.sqrt(0.75) * at[:, 1]])
+
+
+def _scale(figure: Figure, ax: Any, drawn: Any, label: str, style: Style) -> None:
+    bar = figure.colorbar(drawn, ax=ax, shrink=0.7)
+    bar.set_label(label, color=style.ink, fontsize=8)
+    bar.ax.tick_params(colors=style.ink, labelsize=7)

@@ -1,0 +1,53 @@
+"""The options of `distsnn boards` and `distsnn map`."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+
+def add_board_commands(
+    add: Callable[[str, str], Any], add_model: Callable[[Any], None], rates: str
+) -> None:
+    """Add both commands.
+
+    Parameters
+    ----------
+    add : callable
+        Returns the parser of a new command with a name and a line of help.
+    add_model : callable
+        Adds MODEL and what belongs to it.
+    rates : str
+        Help on ``--rates``.
+    """
+    boards: ArgumentParser = add("boards", "list neuromorphic boards, or tell one's figures")
+    boards.add_argument("board", metavar="BOARD", nargs="?", help="a board's name, or a YAML file")
+    boards.add_argument("--json", action="store_true", help="print JSON")
+    mapper: ArgumentParser = add("map", "map a model onto a neuromorphic board")
+    add_model(mapper)
+    mapper.add_argument(
+        "--board", metavar="BOARD", required=True, help="a board's name, or a YAML file"
+    )
+    mapper.add_argument("--boards", metavar="CxR", help="join columns x rows of boards (1x1)")
+    mapper.add_argument("--rates", metavar="FILE", help=f"{rates} (1 spike/s)")
+    mapper.add_argument(
+        "--neurons-per-core",
+        metavar="N",
+        type=_neurons,
+        help="neurons per core, at most (default: what a core takes)",
+    )
+    mapper.add_argument(
+        "--optimise",
+        metavar="WHAT",
+        default="hops",
+        help="hops, or congestion: also spread packets over links (default: %(default)s)",
+    )
+    mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
+    mapper.add_argument(
+        "--plot", metavar="FILE", help="plot chips and links: FILE-chips.png, FILE-links.png"
+    )
+
+
+def _neurons(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no number of neurons")
+    return int(text)

@@ -1,0 +1,48 @@
+"""``distsnn boards``: the boards that networks can be mapped onto."""
+
+import json
+from argparse import Namespace
+from dataclasses import asdict
+from typing import Any
+
+from distsnn.comm import Communicator
+from distsnn.partition.boards.board import Board, load_board, shipped
+from distsnn.partition.boards.geometry import machine
+
+
+def execute(options: Namespace, communicator: Communicator) -> int:
+    """Run the command (on the first rank)."""
+    if communicator.rank == 0:
+        boards = [load_board(name) for name in ([options.board] if options.board else shipped())]
+        if options.json:
+            print(json.dumps([_data(one) for one in boards], indent=2))
+        elif options.board:
+            print("\n".join(_details(boards[0])))
+        else:
+            print("\n".join(line for one in boards for line in _lines(one)))
+    return 0
+
+
+def _data(board: Board) -> dict[str, Any]:
+    return asdict(board)
+
+
+def _lines(board: Board) -> list[str]:
+    made = machine(board)
+    checked = f"checked by {board.checked_by}" if board.checked_by else "not checked by other code"
+    size = f"{made.n_nodes} {board.topology.node}s" if made.n_nodes > 1 else board.topology.node
+    return [
+        f"{board.name:12}{board.title}",
+        f"{'':12}{size}, {made.core.size:,} cores for neurons; {checked}",
+    ]
+
+
+def _details(board: Board) -> list[str]:
+    lines = _lines(board)
+    for section in ("chip", "core", "router", "links", "energy", "time"):
+        for name, figure in vars(getattr(board, section)).items():
+            value = "unknown" if figure.value is None else f"{figure.value}"
+            said = f" ({figure.source}, {figure.confidence})" if figure.source else ""
+            note = f": {figure.note}" if figure.note else ""
+            lines.append(f"  {section}.{name} = {value}{said}{note}")
+    return [*lines, *(f"  {key}: {text}" for key, text in board.sources.items())]

@@ -1,0 +1,95 @@
+"""``distsnn map``: a network onto a neuromorphic board."""
+
+import re
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from distsnn.cli.models import load_model
+from distsnn.cli.rates import load_rates
+from distsnn.comm import Communicator
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.demand import fitting_slices
+from distsnn.partition.boards.export import as_data, save_mapping
+from distsnn.partition.boards.mapping import map_graph
+from distsnn.partition.boards.slices import slices
+from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.simulation.edge_routing import read_edges
+from distsnn.units import counted
+
+
+def execute(options: Namespace, communicator: Communicator) -> int:
+    """Run the command (on the first rank)."""
+    if communicator.rank == 0:
+        _map(options)
+    return 0
+
+
+def _map(options: Namespace) -> None:
+    board = _board(options.board, options.boards)
+    network = load_model(options.model, options.set).network
+    rates: Rates = 1.0 if options.rates is None else load_rates(options.rates)
+    reader = partial(read_edges, dt=network.dt)
+
+    def graph_of(neurons: int) -> TrafficGraph:
+        return traffic(network, slices(network, neurons), rates, reader)
+
+    graph, neurons = fitting_slices(graph_of, board, options.neurons_per_core)
+    models = [one.model.name for one in network.populations]
+    seed = 1 if options.seed is None else options.seed
+    mapping = map_graph(graph, board, models=models, optimise=options.optimise, seed=seed)
+    names = [one.name for one in network.populations]
+    data = as_data(mapping, names, dt=network.dt)
+    if options.out is not None:
+        save_mapping(mapping, Path(options.out), names, dt=network.dt)
+    if options.plot is not None:
+        _plot(data, Path(options.plot))
+    print("\n".join(_lines(data["report"], neurons)))
+
+
+def _board(name: str, boards: str | None) -> Board:
+    board = load_board(name)
+    if boards is None:
+        return board
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", boards)
+    if match is None:
+        raise DescriptionError(
+            "is no rectangle of boards", where="--boards", value=boards, allowed="such as 3x3"
+        )
+    return board.tiled(int(match[1]), int(match[2]))
+
+
+def _plot(data: dict[str, Any], path: Path) -> None:
+    from distsnn.analysis.board_plots import chip_map, link_map
+
+    for name, draw in (("chips", chip_map), ("links", link_map)):
+        draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
+
+
+def _lines(report: dict[str, Any], neurons: int) -> list[str]:
+    lines = [
+        f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {neurons} on "
+        f"{report['cores']:,} of {report['cores_available']:,} cores, "
+        f"{counted(report['chips'], 'chip')}",
+        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s (no placement is below "
+        f"{report['lower_bound_hops']:.4g}/s); packets cross {report['link_crossings_per_s']:.4g} "
+        f"links/s, the largest load {report['largest_link_load']:.4g}/s",
+    ]
+    if "table_entries" in report:
+        entries = report["table_entries"]
+        lines.append(
+            f"router entries: {entries['plain']:,}, without those that go straight on "
+            f"{entries['without_default']:,}, merged {entries['compressed']:,}; "
+            f"the largest table {entries['largest']:,}"
+        )
+    power = report["power_W"]
+    terms = [f"{name} {value:.3g}" for name, value in power.items() if value is not None]
+    lines.append(f"power, W: {', '.join(terms) or 'no term is known'}")
+    missing = sorted({one.split(":", 1)[0] for one in report["unknown"]} | set(report["unchecked"]))
+    if missing:
+        lines.append(f"not told, as the board's figures are unknown: {', '.join(missing)}")
+    what = "every slice's packets were followed" if "table_entries" in report else "all was checked"
+    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s)")
+    return lines

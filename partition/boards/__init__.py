@@ -1,0 +1,1 @@
+"""Which core of a neuromorphic board hosts which neurons, and how spikes get there."""

@@ -1,0 +1,178 @@
+"""A board: what hardware there is to map a network onto, read from a file or shipped by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.partition.boards.figures import Figure, amount, read_mapping, read_section
+from distsnn.partition.boards.sections import Chip, Core, Energy, Links, Router
+from distsnn.partition.boards.topology import Dead, Topology, joined, read_topology
+
+_SHIPPED = Path(__file__).parent / "descriptions"
+_SECTIONS = {"chip": Chip, "core": Core, "router": Router, "links": Links, "energy": Energy}
+_FIELDS = ["name", "title", "sources", "checked_by", "topology", *_SECTIONS, "time"]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Time:
+    """The board's clock.
+
+    Parameters
+    ----------
+    step : Figure of float
+        The step of simulated time that it keeps up with, ms.
+    """
+
+    step: Figure[float] = amount()
+
+
+@dataclass(frozen=True)
+class Board:
+    """A machine of one or more boards.
+
+    Parameters
+    ----------
+    name, title : str
+        Short name, and what it is in a line.
+    sources : mapping of str to str
+        Where figures come from; figures name its keys.
+    checked_by : str or None
+        Third-party code that the description was compared with in tests; None if none was.
+    topology : Topology
+        Nodes and links.
+    chip, core, router, links, energy, time : sections of figures
+        What nodes hold, can do and spend.
+    """
+
+    name: str
+    title: str
+    sources: Mapping[str, str]
+    checked_by: str | None
+    topology: Topology
+    chip: Chip
+    core: Core
+    router: Router
+    links: Links
+    energy: Energy
+    time: Time
+
+    def tiled(self, columns: int, rows: int) -> "Board":
+        """Return a machine of a rectangle of these boards.
+
+        Raises
+        ------
+        DescriptionError
+            If they cannot be joined.
+        """
+        where = f"board {self.name!r}, boards"
+        return replace(self, topology=joined(self.topology, columns, rows, where=where))
+
+    def without(self, dead: Dead) -> "Board":
+        """Return the same machine with dead parts, in coordinates of the whole machine."""
+        return replace(self, topology=replace(self.topology, dead=dead))
+
+    def unknown_figures(self) -> list[str]:
+        """Return the names of all figures that are not known, such as ``energy.hop_x``."""
+        return [
+            f"{section}.{one.name}"
+            for section in (*_SECTIONS, "time")
+            for one in fields(getattr(self, section))
+            if getattr(getattr(self, section), one.name).value is None
+        ]
+
+
+def shipped() -> list[str]:
+    """Return the names of the boards that come with distsnn."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
+
+
+def load_board(name: str | Path) -> Board:
+    """Return the board of a name, or of a YAML file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A shipped board's name, or the path of a file that ends in ``.yaml`` or ``.yml``.
+
+    Raises
+    ------
+    DescriptionError
+        If there is none, or its description is not valid; the error names file and field.
+    """
+    if str(name) in shipped():
+        return read_board(_SHIPPED / f"{name}.yaml")
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise unknown("board", str(name), shipped(), where="the path of a .yaml file or a name")
+    return read_board(path)
+
+
+def read_board(path: Path) -> Board:
+    """Return the board that a YAML file describes.
+
+    Raises
+    ------
+    DescriptionError
+        If the file cannot be read or is not a valid description.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DescriptionError(f"cannot be read ({error})", where=str(path)) from error
+    except yaml.YAMLError as error:
+        raise DescriptionError(f"is not YAML: {error}", where=str(path)) from error
+    return board_of(data, where=path.name)
+
+
+def board_of(data: object, *, where: str) -> Board:
+    """Return the board of a description as plain data; `where` names it in errors."""
+    given = read_mapping(data, ["format", *_FIELDS], where=where)
+    if given["format"] != FORMAT:
+        raise DescriptionError(
+            "unknown format", where=f"{where}: format", value=given["format"], allowed=str(FORMAT)
+        )
+    for key in ("name", "title"):
+        if not isinstance(given[key], str) or not given[key]:
+            raise DescriptionError("must be a text", where=f"{where}: {key}", value=given[key])
+    sources = given["sources"]
+    if not isinstance(sources, dict) or not all(
+        isinstance(part, str) for pair in sources.items() for part in pair
+    ):
+        raise DescriptionError("must map keys to texts", where=f"{where}: sources", value=sources)
+    checked = given["checked_by"]
+    if checked is not None and not isinstance(checked, str):
+        raise DescriptionError(
+            "must be a text or null", where=f"{where}: checked_by", value=checked
+        )
+    sections: dict[str, Any] = {
+        key: read_section(cls, given[key], sources, where=f"{where}: {key}")
+        for key, cls in (_SECTIONS | {"time": Time}).items()
+    }
+    topology = read_topology(given["topology"], where=f"{where}: topology")
+    _check_topology_source(given["topology"], sources, where=f"{where}: topology")
+    made = Board(given["name"], given["title"], sources, checked, topology, **sections)
+    _check(made, where=where)
+    return made
+
+
+def _check_topology_source(data: Any, sources: Mapping[str, str], *, where: str) -> None:
+    if data.get("source") not in sources:
+        raise unknown("source", data.get("source"), sources, where=f"{where}.source")
+
+
+def _check(board: Board, *, where: str) -> None:
+    cores, reserved = board.chip.cores.value, board.chip.reserved.value
+    if cores is not None and reserved is not None and reserved >= cores:
+        raise DescriptionError(
+            "no core is left", where=f"{where}: chip.reserved", value=reserved, allowed=f"< {cores}"
+        )
+    bits = board.router.key_bits.value
+    if bits is not None and bits > 32:
+        raise DescriptionError(
+            "too many", where=f"{where}: router.key_bits", value=bits, allowed="at most 32"
+        )

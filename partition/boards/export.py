@@ -1,0 +1,178 @@
+"""Mappings as plain data: JSON for every board, and what PACMAN reads for SpiNNaker's."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.mapping import Mapping
+from distsnn.partition.boards.report import report
+from distsnn.partition.boards.tables import Tables, plain_tables
+
+FORMAT = 1
+# SpiNNaker's route word: bits 0 to 5 are links, core p is bit 6 + p.
+_LINKS = 6
+
+
+def as_data(
+    mapping: Mapping, names: Sequence[str] = (), *, dt: float | None = None
+) -> dict[str, Any]:
+    """Return a mapping as data for JSON.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        The mapping.
+    names : sequence of str
+        Names of the populations; their indices stand in their place if there are none.
+    dt : float, optional
+        Step of the network, ms, for the report.
+
+    Returns
+    -------
+    dict
+        ``nodes`` (place and number of cores), ``ports`` (the step that each takes), ``slices``
+        (population, first neuron, number, place, key and mask), ``links`` (packets/s), ``tables``
+        (entries as key, mask, ports, cores, in their order) and ``report``.
+    """
+    made, graph = mapping.machine, mapping.graph
+    places = mapping.places[mapping.to.core]
+    slices = []
+    for one in range(mapping.to.core.size):
+        population = int(graph.population[one])
+        data: dict[str, Any] = {
+            "population": names[population] if names else population,
+            "first": int(graph.first[one]),
+            "neurons": int(graph.neurons[one]),
+            **_place(mapping, int(places[one])),
+        }
+        if mapping.keys is not None:
+            data |= {"key": int(mapping.keys.key[one]), "mask": int(mapping.keys.mask[one])}
+        slices.append(data)
+    links = [
+        {
+            "x": int(made.x[node]),
+            "y": int(made.y[node]),
+            "port": made.ports[port],
+            "packets_per_s": float(mapping.load[node, port]),
+        }
+        for node, port in zip(*np.nonzero(mapping.load), strict=True)
+    ]
+    nodes = [
+        {"x": int(x), "y": int(y), "cores": int(cores)}
+        for x, y, cores in zip(made.x, made.y, made.cores, strict=True)
+    ]
+    tables = None if mapping.tables is None else _entries(mapping, mapping.tables)
+    return {
+        "format": FORMAT,
+        "report": report(mapping, dt=dt),
+        "nodes": nodes,
+        "ports": {name: list(step) for name, step in mapping.board.topology.ports.items()},
+        "slices": slices,
+        "links": links,
+        "tables": tables,
+    }
+
+
+def save_mapping(
+    mapping: Mapping, path: Path, names: Sequence[str] = (), *, dt: float | None = None
+) -> None:
+    """Write a mapping to a JSON file (see `as_data`).
+
+    Raises
+    ------
+    DescriptionError
+        If the file cannot be written.
+    """
+    text = json.dumps(as_data(mapping, names, dt=dt), indent=1)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
+
+
+def pacman_placements(mapping: Mapping) -> list[dict[str, Any]]:
+    """Return placements as PACMAN's ``placement_from_json`` reads them.
+
+    Slice v is the vertex ``slice v``; there must be one slice a core.
+    """
+    return [
+        {"vertex_label": f"slice {one}", "x": at["x"], "y": at["y"], "p": at["core"]}
+        for one, place in enumerate(mapping.places[mapping.to.core])
+        for at in [_place(mapping, int(place))]
+    ]
+
+
+def pacman_tables(mapping: Mapping, *, compressed: bool = True) -> list[dict[str, Any]]:
+    """Return routing tables as PACMAN's ``multicast_routing_tables.from_json`` reads them.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        A mapping onto a board of SpiNNaker.
+    compressed : bool
+        Whether to return the merged tables, instead of one entry for each slice that passes.
+
+    Raises
+    ------
+    DescriptionError
+        If the board's routers have no such tables.
+    """
+    if mapping.tables is None or mapping.routes is None or mapping.keys is None:
+        raise DescriptionError("has no tables of keys and masks", where=mapping.board.name)
+    if mapping.machine.n_ports != _LINKS:
+        raise DescriptionError("its routers are not SpiNNaker's", where=mapping.board.name)
+    tables = mapping.tables
+    default = np.zeros(tables.key.size, bool)
+    if not compressed:
+        tables = plain_tables(mapping.routes, mapping.keys, mapping.machine.n_nodes)
+        order = np.argsort(mapping.routes.node, kind="stable")
+        default = mapping.routes.straight_on(mapping.machine)[order]
+    return [
+        {
+            "x": int(mapping.machine.x[node]),
+            "y": int(mapping.machine.y[node]),
+            "entries": [
+                {
+                    "key": int(tables.key[one]),
+                    "mask": int(tables.mask[one]),
+                    "defaultable": bool(default[one]),
+                    "spinnaker_route": int(tables.links[one]) | _cores(tables, one) << _LINKS,
+                }
+                for one in range(int(tables.start[node]), int(tables.start[node + 1]))
+            ],
+        }
+        for node in range(mapping.machine.n_nodes)
+    ]
+
+
+def _place(mapping: Mapping, place: int) -> dict[str, int]:
+    made = mapping.machine
+    node = int(made.node_of_core[place])
+    return {"x": int(made.x[node]), "y": int(made.y[node]), "core": int(made.core[place])}
+
+
+def _cores(tables: Tables, entry: int) -> int:
+    return sum(int(word) << 64 * at for at, word in enumerate(tables.cores[entry]))
+
+
+def _entries(mapping: Mapping, tables: Tables) -> list[dict[str, Any]]:
+    made = mapping.machine
+    found = []
+    for node in range(made.n_nodes):
+        entries = []
+        for one in range(int(tables.start[node]), int(tables.start[node + 1])):
+            cores, links = _cores(tables, one), int(tables.links[one])
+            entries.append(
+                {
+                    "key": int(tables.key[one]),
+                    "mask": int(tables.mask[one]),
+                    "ports": [name for at, name in enumerate(made.ports) if links >> at & 1],
+                    "cores": [at for at in range(cores.bit_length()) if cores >> at & 1],
+                }
+            )
+        found.append({"x": int(made.x[node]), "y": int(made.y[node]), "entries": entries})
+    return found

@@ -1,0 +1,173 @@
+"""The mapping of a network onto a board, made step by step by pure functions."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.partition.boards.board import Board
+from distsnn.partition.boards.check import Violation, check_cores, check_keys, check_tables
+from distsnn.partition.boards.demand import (
+    Demand,
+    Floats,
+    Ints,
+    Traffic,
+    check_runnable,
+    demand,
+    overfull,
+    pack,
+)
+from distsnn.partition.boards.geometry import Machine, machine
+from distsnn.partition.boards.keys import Keys, allot
+from distsnn.partition.boards.place import Reach, place, reach
+from distsnn.partition.boards.routes import Routes, route, single_loads
+from distsnn.partition.boards.sections import MULTICAST
+from distsnn.partition.boards.tables import Tables, compressed_tables
+
+OPTIMISE = ("hops", "congestion")
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Where each slice of a network is, and how its spikes get where they go.
+
+    Parameters
+    ----------
+    board : Board
+        The board.
+    machine : Machine
+        Its living parts.
+    graph : Traffic
+        The network's slices.
+    to : Reach
+        Which core holds each slice, and which cores it reaches.
+    needs : Demand
+        What each slice takes of its core.
+    places : ndarray of int64, shape (n_cores,)
+        Place of each core among the machine's cores.
+    load : ndarray of float64, shape (n_nodes, n_ports)
+        Packets/s over each link.
+    keys, routes, tables : Keys, Routes, Tables or None
+        Of boards with multicast routers; None on others.
+    seconds : float
+        Time that it took, s.
+    """
+
+    board: Board
+    machine: Machine
+    graph: Traffic
+    to: Reach
+    needs: Demand
+    places: Ints
+    load: Floats
+    keys: Keys | None = None
+    routes: Routes | None = None
+    tables: Tables | None = None
+    seconds: float = 0.0
+
+    @property
+    def node(self) -> Ints:
+        """Node of each slice."""
+        return self.machine.node_of_core[self.places[self.to.core]]
+
+    def check(self) -> list[Violation]:
+        """Return all that is wrong, found by following packets; nothing if all is well."""
+        found = check_cores(self.to, self.needs, self.board, self.machine, self.places)
+        if self.keys is not None and self.tables is not None:
+            found += check_keys(self.needs.neurons, self.keys)
+            parts = self.to, self.board, self.machine, self.places, self.keys, self.tables
+            found += check_tables(*parts)[0]
+        return found
+
+
+def map_graph(
+    graph: Traffic,
+    board: Board,
+    *,
+    models: Sequence[str] = (),
+    optimise: str = "hops",
+    seed: int = 1,
+    trials: int | None = None,
+) -> Mapping:
+    """Map the slices of a network onto a board.
+
+    Parameters
+    ----------
+    graph : Traffic
+        The slices, each small enough for a core (`demand.fitting_slices`).
+    board : Board
+        The board.
+    models : sequence of str
+        The neuron model of each population, by name.
+    optimise : {"hops", "congestion"}
+        Whether ways are only short, or also spread over links so that the most loaded has less.
+    seed : int
+        Seed of the swaps of placement.
+    trials : int, optional
+        Swaps to try.
+
+    Returns
+    -------
+    Mapping
+        Checked: an error tells of the first violation.
+
+    Raises
+    ------
+    DescriptionError
+        If the network cannot run there or does not fit, naming the limit.
+    """
+    if optimise not in OPTIMISE:
+        raise unknown("objective", optimise, OPTIMISE, where="map, optimise")
+    began = time.perf_counter()
+    check_runnable(graph, board, models)
+    needs = demand(graph, board)
+    over = overfull(needs, board)
+    if over is not None:
+        raise DescriptionError(
+            f"a slice exceeds what a core takes: {over[0]}",
+            where=f"board {board.name!r}",
+            value=over[1],
+            allowed=f"at most {over[2]:g}",
+        )
+    made, to = machine(board), reach(graph, pack(graph, board))
+    multicast = board.router.scheme.need("how packets find their way") == MULTICAST
+    memory = np.bincount(to.core, needs.memory, minlength=to.cores).astype(np.float64)
+    shared = board.chip.shared_memory.value
+    if board.core.synapse_memory.value is not None or shared is None:
+        memory, shared_memory = np.zeros(to.cores), np.inf
+    else:
+        shared_memory = float(shared)
+    places = place(to, made, memory, shared_memory, copies=not multicast, seed=seed, trials=trials)
+    if multicast:
+        mapping = routed(board, made, graph, to, needs, places, optimise=optimise)
+    else:
+        load = single_loads(to, made, places)
+        mapping = Mapping(board, made, graph, to, needs, places, load)
+    found = mapping.check()
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise DescriptionError(f"{found[0]}{more}", where=f"mapping onto {board.name!r}")
+    return replace(mapping, seconds=time.perf_counter() - began)
+
+
+def routed(
+    board: Board,
+    made: Machine,
+    graph: Traffic,
+    to: Reach,
+    needs: Demand,
+    places: Ints,
+    *,
+    optimise: str = "hops",
+) -> Mapping:
+    """Return the mapping of a placement by multicast: keys, routes and tables, not checked."""
+    node = made.node_of_core[places[to.core]]
+    bits = board.router.key_bits.need("keys")
+    routes = route(to, made, places, spread=optimise == "congestion")
+    keys = allot(needs.neurons, node, routes, made.n_nodes, bits)
+    default = bool(board.router.default_route.value)
+    tables = compressed_tables(routes, keys, made, default=default)
+    load = routes.loads(made, to.spikes)
+    return Mapping(board, made, graph, to, needs, places, load, keys, routes, tables)

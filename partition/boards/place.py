@@ -1,0 +1,214 @@
+"""Which core of the machine each core of the network gets: along a curve, then by swaps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.demand import Floats, Ints, Traffic
+from distsnn.partition.boards.geometry import Machine
+from distsnn.partition.boards.placing_kernels import anneal, distances
+from distsnn.units import counted
+
+# Trials of a swap for each core, and the most operations that all of them may take (some seconds).
+_TRIALS = 4000
+_OPERATIONS = 1e9
+# One packet reaches all cores of a node. Were it reckoned so while cores are moved, nothing would
+# draw a source's last targets from a node: a small part of it grows with their number.
+_LAST_ONES = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Which cores each slice's spikes go to.
+
+    Parameters
+    ----------
+    core : ndarray of int64, shape (n,)
+        Core of each slice.
+    cores : int
+        Number of cores.
+    start, target : ndarray of int64, shapes (n + 1,) and (n_pairs,)
+        The cores that slice v reaches are ``target[start[v]:start[v + 1]]``, ascending.
+    spikes : ndarray of float64, shape (n,)
+        Spikes of each slice, 1/s.
+    """
+
+    core: Ints
+    cores: int
+    start: Ints
+    target: Ints
+    spikes: Floats
+
+
+def reach(graph: Traffic, core: Ints) -> Reach:
+    """Return which cores each slice reaches (an edge that expects no synapse reaches nothing)."""
+    n, cores = core.size, int(core.max(initial=-1)) + 1
+    source = np.repeat(np.arange(n), np.diff(graph.start))
+    some = graph.synapses > 0.0
+    pairs = np.unique(source[some] * np.int64(cores) + core[graph.target[some]])
+    start = np.searchsorted(pairs, np.arange(n + 1) * np.int64(cores)).astype(np.int64)
+    spikes = graph.rate.astype(np.float64) * graph.neurons
+    return Reach(core, cores, start, pairs % max(cores, 1), spikes)
+
+
+def hops_between(machine: Machine) -> npt.NDArray[np.int16]:
+    """Return the hops between all nodes, -1 where there is no way, shape (n, n)."""
+    out = np.empty((machine.n_nodes, machine.n_nodes), np.int16)
+    distances(machine.neighbour, out)
+    return out
+
+
+def rate_hops(
+    to: Reach, machine: Machine, hops: npt.NDArray[np.int16], places: Ints, *, copies: bool
+) -> float:
+    """Return the sum over slices of spikes/s × hops to each node (or core) that they reach.
+
+    Parameters
+    ----------
+    to, machine, hops, places
+        Who sends to whom, the machine, the hops between its nodes, and each core's place.
+    copies : bool
+        Whether a spike is sent once for each core (unicast) instead of once for each node.
+    """
+    node, nodes = machine.node_of_core[places], machine.n_nodes
+    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
+    there = node[to.target]
+    if not copies:
+        pairs = np.unique(source * np.int64(nodes) + there)
+        source, there = pairs // nodes, pairs % nodes
+    return float((to.spikes[source] * hops[node[to.core[source]], there]).sum())
+
+
+def curve(machine: Machine) -> Ints:
+    """Return the nodes in the order of Hilbert's curve: neighbours in it are neighbours on it."""
+    side = 1
+    while side < max(machine.width, machine.height):
+        side *= 2
+    x, y = machine.x.copy(), machine.y.copy()
+    key = np.zeros_like(x)
+    step = side // 2
+    while step:
+        right, up = (x & step) > 0, (y & step) > 0
+        key += step * step * ((3 * right) ^ up)
+        flip = ~up & right
+        x, y = np.where(flip, side - 1 - x, x), np.where(flip, side - 1 - y, y)
+        x, y = np.where(~up, y, x), np.where(~up, x, y)
+        step //= 2
+    return np.lexsort((machine.x, machine.y, key)).astype(np.int64)
+
+
+def place(
+    to: Reach,
+    machine: Machine,
+    memory: Floats,
+    shared_memory: float,
+    *,
+    copies: bool,
+    seed: int = 1,
+    trials: int | None = None,
+) -> Ints:
+    """Return the place of each core: its index among the machine's cores.
+
+    Parameters
+    ----------
+    to : Reach
+        Who sends to whom.
+    machine : Machine
+        The machine.
+    memory : ndarray of float64, shape (n_cores,)
+        What each core takes of its node's shared memory, bytes.
+    shared_memory : float
+        A node's shared memory, bytes; infinite if it has no limit.
+    copies : bool
+        Whether a spike is sent once for each core (unicast) instead of once for each node.
+    seed : int
+        Seed of the swaps.
+    trials : int, optional
+        Swaps to try; by default some thousands for each core, fewer for a large network.
+
+    Raises
+    ------
+    DescriptionError
+        If there are too few cores or too little shared memory.
+    """
+    places = np.full(to.cores, -1, np.int64)
+    room = np.full(machine.n_nodes, shared_memory)
+    hops = hops_between(machine)
+    # where dead parts cut the machine, its largest piece is used
+    near = hops[int((hops >= 0).sum(axis=1).argmax())] >= 0
+    free = iter([one for one in curve(machine) if near[one]])
+    node, first, last = -1, 0, 0
+    for core in range(to.cores):
+        while first == last or room[node] < memory[core]:
+            node = int(next(free, -1))
+            if node < 0:
+                raise DescriptionError(
+                    "the network does not fit: it needs more cores, or more memory for synapses",
+                    where=f"board of {counted(machine.n_nodes, 'node')}",
+                    value=f"{counted(to.cores, 'core')}, {memory.sum() / 2**20:.0f} MiB",
+                    allowed=f"{counted(machine.core.size, 'core')}, "
+                    f"{shared_memory * machine.n_nodes / 2**20:.0f} MiB",
+                )
+            first, last = int(machine.first_core[node]), int(machine.first_core[node + 1])
+        places[core] = first
+        first += 1
+        room[node] -= memory[core]
+    if machine.n_nodes > 1 and to.cores > 0:
+        _swap(to, machine, hops, memory, room, places, copies, seed, trials)
+    return places
+
+
+def _swap(
+    to: Reach,
+    machine: Machine,
+    hops: npt.NDArray[np.int16],
+    memory: Floats,
+    room: Floats,
+    places: Ints,
+    copies: bool,
+    seed: int,
+    trials: int | None,
+) -> None:
+    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
+    order = np.argsort(to.target, kind="stable")
+    in_start = np.searchsorted(to.target[order], np.arange(to.cores + 1)).astype(np.int64)
+    own = np.argsort(to.core, kind="stable").astype(np.int64)
+    own_start = np.searchsorted(to.core[own], np.arange(to.cores + 1)).astype(np.int64)
+    count = np.zeros((to.core.size, machine.n_nodes), np.int32)
+    node_of_core = machine.node_of_core[places]
+    np.add.at(count, (source, node_of_core[to.target]), 1)
+    occupant = np.full(machine.core.size, -1, np.int64)
+    occupant[places] = np.arange(to.cores)
+    most = int(machine.cores.max())
+    # while two cores swap, a node has one too many
+    targets = np.arange(most + 2, dtype=np.float64)
+    if copies:
+        worth = targets
+    else:
+        worth = (1.0 - _LAST_ONES) * np.minimum(targets, 1.0) + _LAST_ONES * (1.0 - 0.5**targets)
+    before = rate_hops(to, machine, hops, places, copies=copies), places.copy()
+    if trials is None:
+        each = 4 * (order.size / to.cores + machine.n_nodes)
+        trials = int(min(_TRIALS * to.cores, _OPERATIONS / each))
+    anneal(
+        trials,
+        np.uint64(seed),
+        worth,
+        hops,
+        to.spikes,
+        in_start,
+        source[order],
+        own_start,
+        own,
+        places,
+        occupant,
+        machine.node_of_core,
+        memory,
+        room,
+        node_of_core[to.core],
+        count,
+    )
+    if rate_hops(to, machine, hops, places, copies=copies) > before[0]:
+        places[:] = before[1]

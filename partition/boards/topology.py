@@ -1,0 +1,241 @@
+"""Which nodes a board has, and which of them are linked: as described, without arrays."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.partition.boards.figures import read_count, read_mapping
+
+XY = tuple[int, int]
+
+# Ports in the order of their numbers, with the step that each takes. Opposite ports are half the
+# list apart. SpiNNaker numbers its links so.
+HEX_PORTS: dict[str, XY] = {
+    "E": (1, 0),
+    "NE": (1, 1),
+    "N": (0, 1),
+    "W": (-1, 0),
+    "SW": (-1, -1),
+    "S": (0, -1),
+}
+SQUARE_PORTS: dict[str, XY] = {"E": (1, 0), "N": (0, 1), "W": (-1, 0), "S": (0, -1)}
+KINDS = ("hex_torus", "torus", "mesh2d", "graph", "crossbar")
+WRAPS = ("none", "x", "y", "both", "tiled")
+_FIELDS = ["kind", "node", "width", "height", "wrap"]
+_OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards", "source", "confidence")
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How boards make a larger machine.
+
+    Board (i, j) stands at x = column·i + (shift·j mod column), y = row·j.
+
+    Parameters
+    ----------
+    column, row : int
+        Nodes from one board of a row to the next, and from one row of boards to the next.
+    shift : int
+        How far a row of boards stands to the right of the row below, modulo `column`.
+    rows_to_wrap : int
+        Rows of boards after which their pattern repeats, so that opposite edges can be cabled;
+        0 if edges never are.
+    """
+
+    column: int
+    row: int
+    shift: int = 0
+    rows_to_wrap: int = 0
+
+
+@dataclass(frozen=True)
+class Dead:
+    """What does not work, in coordinates of the whole machine.
+
+    Parameters
+    ----------
+    nodes : tuple of (x, y)
+        Nodes, with all their links.
+    cores : tuple of (x, y, p)
+        Cores.
+    links : tuple of (x, y, port)
+        Links, in both directions, by the name of the port at one end.
+    """
+
+    nodes: tuple[XY, ...] = ()
+    cores: tuple[tuple[int, int, int], ...] = ()
+    links: tuple[tuple[int, int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The nodes of one board, how boards are joined, and what is dead.
+
+    Parameters
+    ----------
+    kind : str
+        ``hex_torus``: six links a node; ``torus``, ``mesh2d``: four; ``graph``: nodes in one row,
+        linked as `edges` say; ``crossbar``: every node is one hop from every other.
+    node : str
+        What a node is: ``chip``, or the router of a part of one: ``tile``, ``core``.
+    width, height : int
+        Nodes of a board in x and y.
+    wrap : str
+        Whether opposite edges are linked: ``none``, ``x``, ``y``, ``both``, or ``tiled``: both,
+        when boards are joined in a pattern that repeats.
+    outline : tuple of (first x, last x)
+        Nodes of each row, from y = 0; all of them if empty.
+    tiling : Tiling or None
+        How boards are joined; None where they cannot be.
+    fewer_cores : tuple of (x, y, cores)
+        Nodes of a board with other numbers of cores.
+    edges : tuple of (node, node)
+        Links of a graph.
+    boards : (columns, rows)
+        Boards that are joined.
+    dead : Dead
+        What does not work.
+    """
+
+    kind: str
+    node: str
+    width: int
+    height: int
+    wrap: str = "none"
+    outline: tuple[XY, ...] = ()
+    tiling: Tiling | None = None
+    fewer_cores: tuple[tuple[int, int, int], ...] = ()
+    edges: tuple[XY, ...] = ()
+    boards: XY = (1, 1)
+    dead: Dead = Dead()
+
+    @property
+    def ports(self) -> dict[str, XY]:
+        """Ports of a node with the step that each takes; empty where links have no direction."""
+        if self.kind == "hex_torus":
+            return HEX_PORTS
+        return SQUARE_PORTS if self.kind in ("torus", "mesh2d") else {}
+
+
+def read_topology(data: object, *, where: str) -> Topology:
+    """Return the topology of a description.
+
+    Raises
+    ------
+    DescriptionError
+        If it is not one; it names file and field.
+    """
+    given = read_mapping(data, _FIELDS, where=where, optional=_OPTIONAL)
+    for key in ("kind", "wrap"):
+        allowed = KINDS if key == "kind" else WRAPS
+        if given[key] not in allowed:
+            raise unknown(key, given[key], allowed, where=f"{where}.{key}")
+    if not isinstance(given["node"], str):
+        raise DescriptionError("must be a name", where=f"{where}.node", value=given["node"])
+    width, height = (
+        read_count(given[key], where=f"{where}.{key}", low=1) for key in ("width", "height")
+    )
+    outline = _rows(given.get("outline"), 2, where=f"{where}.outline")
+    if outline and len(outline) != height:
+        raise DescriptionError(
+            "must have one range of x for each y",
+            where=f"{where}.outline",
+            value=f"{len(outline)} rows",
+            allowed=f"{height} rows",
+        )
+    for y, (first, last) in enumerate(outline):
+        if first > last or last >= width:
+            place = f"{where}.outline[{y}]"
+            raise DescriptionError(
+                "no range within the width",
+                where=place,
+                value=[first, last],
+                allowed=f"0 to {width - 1}",
+            )
+    tiling = None
+    if given.get("tiling") is not None:
+        place = f"{where}.tiling"
+        keys = ["column", "row", "shift", "rows_to_wrap"]
+        parts = read_mapping(given["tiling"], keys, where=place)
+        low = {"column": 1, "row": 1}
+        tiling = Tiling(
+            **{
+                key: read_count(parts[key], where=f"{place}.{key}", low=low.get(key, 0))
+                for key in keys
+            }
+        )
+    made = Topology(
+        given["kind"],
+        given["node"],
+        width,
+        height,
+        given["wrap"],
+        outline,
+        tiling,
+        _rows(given.get("fewer_cores"), 3, where=f"{where}.fewer_cores"),
+        _rows(given.get("edges"), 2, where=f"{where}.edges"),
+        dead=_dead(given.get("dead"), where=f"{where}.dead"),
+    )
+    if made.edges and made.kind != "graph":
+        raise DescriptionError("only a graph has edges", where=f"{where}.edges", value=made.kind)
+    if given["kind"] in ("graph", "crossbar") and made.height != 1:
+        raise DescriptionError("nodes stand in one row", where=f"{where}.height", value=made.height)
+    if given.get("boards") is not None:
+        columns, rows = _rows([given["boards"]], 2, where=f"{where}.boards")[0]
+        made = joined(made, columns, rows, where=f"{where}.boards")
+    return made
+
+
+def joined(topology: Topology, columns: int, rows: int, *, where: str) -> Topology:
+    """Return the topology of a rectangle of boards.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no board in it, or boards cannot be joined.
+    """
+    if columns < 1 or rows < 1:
+        raise DescriptionError("at least one board", where=where, value=f"{columns}x{rows}")
+    if (columns, rows) != (1, 1) and topology.tiling is None:
+        raise DescriptionError(
+            "boards of this kind cannot be joined",
+            where=where,
+            value=f"{columns}x{rows}",
+            allowed="1x1",
+        )
+    return replace(topology, boards=(columns, rows))
+
+
+def _dead(data: object, *, where: str) -> Dead:
+    if data is None:
+        return Dead()
+    given = read_mapping(data, [], where=where, optional=("nodes", "cores", "links"))
+    links = given.get("links") or []
+    if not isinstance(links, list):
+        raise DescriptionError("must be a list", where=f"{where}.links", value=links)
+    for index, one in enumerate(links):
+        if not isinstance(one, list) or len(one) != 3 or not isinstance(one[2], str):
+            raise DescriptionError(
+                "must be a link", where=f"{where}.links[{index}]", value=one, allowed="[x, y, port]"
+            )
+        _rows([one[:2]], 2, where=f"{where}.links[{index}]")
+    return Dead(
+        _rows(given.get("nodes"), 2, where=f"{where}.nodes"),
+        _rows(given.get("cores"), 3, where=f"{where}.cores"),
+        tuple((one[0], one[1], one[2]) for one in links),
+    )
+
+
+def _rows(data: object, length: int, *, where: str) -> tuple[Any, ...]:
+    if data is None:
+        return ()
+    if not isinstance(data, list):
+        raise DescriptionError("must be a list", where=where, value=data)
+    made = []
+    for index, one in enumerate(data):
+        if not isinstance(one, list) or len(one) != length:
+            raise DescriptionError(
+                f"must be a list of {length} whole numbers", where=f"{where}[{index}]", value=one
+            )
+        made.append(tuple(read_count(part, where=f"{where}[{index}]") for part in one))
+    return tuple(made)

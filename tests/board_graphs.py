@@ -1,0 +1,59 @@
+"""Traffic graphs made by hand, for tests of mappings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """The slices of a network, as `distsnn.partition.boards.demand.Traffic` asks for."""
+
+    population: np.ndarray
+    first: np.ndarray
+    neurons: np.ndarray
+    rate: np.ndarray
+    start: np.ndarray
+    target: np.ndarray
+    synapses: np.ndarray
+    delay: np.ndarray
+
+
+def of_matrix(synapses: np.ndarray, neurons: int | np.ndarray = 256, rate=5.0) -> Slices:
+    """Make a graph of a matrix of expected synapses, each slice a population of its own."""
+    n = len(synapses)
+    source, target = np.nonzero(synapses)
+    return Slices(
+        np.arange(n, dtype=np.int32),
+        np.zeros(n, np.int64),
+        np.broadcast_to(np.asarray(neurons, np.int64), n).copy(),
+        np.broadcast_to(np.asarray(rate, np.float64), n).copy(),
+        np.searchsorted(source, np.arange(n + 1)).astype(np.int64),
+        target.astype(np.int32),
+        synapses[source, target].astype(np.float64),
+        np.ones(source.size, np.int32),
+    )
+
+
+def all_to_all(n: int, **more) -> Slices:
+    return of_matrix(np.full((n, n), 1000.0), **more)
+
+
+def sparse(n: int, targets: int, seed: int = 1, **more) -> Slices:
+    """Make a graph in which each slice reaches some others, at random."""
+    rng = np.random.default_rng(seed)
+    matrix = np.zeros((n, n))
+    for row in matrix:
+        row[rng.choice(n, min(targets, n), replace=False)] = 1000.0
+    return of_matrix(matrix, **more)
+
+
+def modular(modules: int, each: int, between: int, seed: int = 1, **more) -> Slices:
+    """Make a graph of modules, all to all inside, a few edges between; slices are shuffled."""
+    rng = np.random.default_rng(seed)
+    n = modules * each
+    matrix = np.kron(np.eye(modules), np.full((each, each), 1000.0))
+    for row in matrix:
+        row[rng.choice(n, between, replace=False)] = 10.0
+    order = rng.permutation(n)
+    return of_matrix(matrix[np.ix_(order, order)], **more)

@@ -1,0 +1,59 @@
+"""On random boards with dead parts, mappings are right or refused for a reason that holds."""
+
+import numpy as np
+import pytest
+from board_graphs import of_matrix
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.board import load_board
+from distsnn.partition.boards.check import check_tables
+from distsnn.partition.boards.geometry import machine
+from distsnn.partition.boards.mapping import map_graph
+from distsnn.partition.boards.place import hops_between
+from distsnn.partition.boards.topology import Dead
+
+
+@st.composite
+def boards(draw):
+    board = load_board(draw(st.sampled_from(["spin5", "spin3"])))
+    if board.name == "spin5":
+        board = board.tiled(1, draw(st.sampled_from([1, 2, 3])))
+    whole = machine(board)
+    nodes = list(zip(whole.x.tolist(), whole.y.tolist(), strict=True))
+    most = len(nodes) // 4
+    dead_nodes = draw(st.lists(st.sampled_from(nodes), max_size=most, unique=True))
+    link = st.tuples(st.sampled_from(nodes), st.sampled_from(whole.ports))
+    links = [(*xy, port) for xy, port in draw(st.lists(link, max_size=40))]
+    core = st.tuples(st.sampled_from(nodes), st.integers(0, 16))
+    cores = [(*xy, number) for xy, number in draw(st.lists(core, max_size=30))]
+    return board.without(Dead(tuple(dead_nodes), tuple(cores), tuple(links)))
+
+
+@st.composite
+def graphs(draw):
+    n = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    matrix = (rng.random((n, n)) < draw(st.sampled_from([0.02, 0.2, 0.7]))) * 100.0
+    return of_matrix(matrix, neurons=rng.integers(1, 257, n), rate=rng.random(n) * 10)
+
+
+@given(board=boards(), graph=graphs(), optimise=st.sampled_from(["hops", "congestion"]))
+@settings(max_examples=60)
+def test_what_is_mapped_is_delivered(board, graph, optimise) -> None:
+    made = machine(board)
+    joined = hops_between(made) >= 0
+    piece = joined[joined.sum(axis=1).argmax()]
+    if made.cores[piece].sum() < graph.neurons.size:
+        with pytest.raises(DescriptionError, match="does not fit"):
+            map_graph(graph, board, trials=2000, optimise=optimise)
+        return
+    mapping = map_graph(graph, board, trials=2000, optimise=optimise)
+    # map_graph has checked it; packets cross what the loads say, and no dead part is used
+    parts = mapping.to, board, made, mapping.places, mapping.keys, mapping.tables
+    found, crossed = check_tables(*parts)
+    assert found == []
+    assert mapping.load.sum() == pytest.approx(float((crossed * mapping.to.spikes).sum()))
+    assert (mapping.load[made.neighbour < 0] == 0).all()
+    assert np.unique(mapping.places).size == mapping.places.size

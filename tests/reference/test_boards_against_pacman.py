@@ -1,0 +1,127 @@
+"""SpiNNaker's own tools: the same machines, our routes valid, our tables right and no larger."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from board_graphs import Slices, modular, sparse
+
+from distsnn.partition.boards.board import load_board
+from distsnn.partition.boards.export import pacman_placements, pacman_tables
+from distsnn.partition.boards.geometry import machine
+from distsnn.partition.boards.mapping import map_graph, routed
+from distsnn.partition.boards.report import rate_weighted_hops
+
+pytestmark = pytest.mark.validation
+
+PROGRAM = Path(__file__).parent / "pacman" / "pacman_run.py"
+Ask = Callable[..., dict[str, Any]]
+SPIN5 = {"version": 5, "width": 8, "height": 8}
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Return ``ask(task=..., **fields)``, which has PACMAN answer in a process of its own."""
+    python = os.environ.get("DISTSNN_PACMAN_PYTHON")
+    if not python:
+        pytest.skip(
+            "DISTSNN_PACMAN_PYTHON is not set to a Python with SpiNNaker_PACMAN "
+            "(benchmarks/peers/environments.py pacman prints one)"
+        )
+
+    def run(**request: Any) -> dict[str, Any]:
+        files = tmp_path / "request.json", tmp_path / "answer.json"
+        files[0].write_text(json.dumps(request))
+        done = subprocess.run(
+            [python, PROGRAM, *files], capture_output=True, text=True, timeout=280, cwd=tmp_path
+        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr[-2000:])
+        answer: dict[str, Any] = json.loads(files[1].read_text())
+        return answer
+
+    return run
+
+
+def edges(graph: Slices) -> list[list[int]]:
+    source = np.repeat(np.arange(graph.neurons.size), np.diff(graph.start))
+    return np.column_stack([source, graph.target]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "boards", "fields"),
+    [
+        ("spin3", (1, 1), {"version": 3, "width": 2, "height": 2}),
+        ("spin5", (1, 1), SPIN5),
+        ("spin5", (1, 3), {"version": 5, "width": 12, "height": 12}),
+        ("spin5", (3, 3), {"version": 5, "width": 36, "height": 12}),
+        ("spin5", (2, 6), {"version": 5, "width": 24, "height": 24}),
+    ],
+)
+def test_machines_are_spinn_machines(
+    ask: Ask, name: str, boards: tuple[int, int], fields: dict[str, int]
+) -> None:
+    board = load_board(name)
+    made = machine(board.tiled(*boards))
+    chips = {(one["x"], one["y"]): one for one in ask(task="machine", **fields)["chips"]}
+    assert len(chips) == made.n_nodes
+    for node in range(made.n_nodes):
+        chip = chips[int(made.x[node]), int(made.y[node])]
+        cores = made.core[made.first_core[node] : made.first_core[node + 1]].tolist()
+        assert [*range(board.chip.reserved.need("test")), *cores] == chip["cores"]
+        assert chip["reserved"] == board.chip.reserved.value
+        assert chip["entries"] == board.router.entries.value
+        assert chip["sdram"] == board.chip.shared_memory.value
+        links = [
+            [port, int(made.x[there]), int(made.y[there])]
+            for port, there in enumerate(made.neighbour[node])
+            if there >= 0
+        ]
+        assert links == chip["links"]
+
+
+def test_pacman_follows_our_routes(ask: Ask) -> None:
+    # 255 neurons, as PACMAN takes the key after the last for one of the slice's
+    graph = sparse(96, 20, neurons=255)
+    mapping = map_graph(graph, load_board("spin5"))
+    assert mapping.keys is not None
+    fields = {
+        "neurons": graph.neurons.tolist(),
+        "edges": edges(graph),
+        "keys": np.column_stack([mapping.keys.key, mapping.keys.mask]).tolist(),
+        "placements": pacman_placements(mapping),
+    }
+    plain = pacman_tables(mapping, compressed=False)
+    assert ask(task="validate", plain=plain, **fields, **SPIN5) == {"valid": 96}
+    broken = next(table["entries"] for table in plain if table["entries"])
+    broken[0]["spinnaker_route"] ^= 1 << 6
+    with pytest.raises(RuntimeError, match="PacmanRoutingException"):
+        ask(task="validate", plain=plain, **fields, **SPIN5)
+
+
+@pytest.mark.parametrize("graph", [sparse(760, 20), modular(95, 8, 5)], ids=["sparse", "modules"])
+def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, graph: Slices) -> None:
+    board = load_board("spin5")
+    mapping = map_graph(graph, board)
+    tables = {
+        "plain": pacman_tables(mapping, compressed=False),
+        "compressed": pacman_tables(mapping),
+    }
+    theirs = ask(task="compress", **tables, **SPIN5)["theirs"]
+    assert mapping.tables is not None
+    assert mapping.tables.sizes.sum() <= sum(theirs)
+    assert mapping.tables.sizes.max() <= max(theirs)
+    answer = ask(task="place", neurons=graph.neurons.tolist(), edges=edges(graph), **SPIN5)
+    made = mapping.machine
+    place_of = {
+        (int(made.x[node]), int(made.y[node]), int(core)): place
+        for place, (node, core) in enumerate(zip(made.node_of_core, made.core, strict=True))
+    }
+    places = np.array([place_of[tuple(one)] for one in answer["placements"]])
+    other = routed(board, made, graph, mapping.to, mapping.needs, places)
+    assert rate_weighted_hops(mapping) <= 0.8 * rate_weighted_hops(other)

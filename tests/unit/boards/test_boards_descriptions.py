@@ -1,0 +1,210 @@
+"""Boards are read from YAML, checked field by field, and what is unknown is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.board import Board, board_of, load_board, shipped
+from distsnn.partition.boards.geometry import Machine, machine
+from distsnn.partition.boards.topology import Dead
+
+SPIN5 = Path(__file__).parents[3] / "partition/boards/descriptions/spin5.yaml"
+
+
+def spin5() -> dict:
+    return yaml.safe_load(SPIN5.read_text())
+
+
+def links(made: Machine) -> set[tuple[int, int, str, int, int]]:
+    return {
+        (int(made.x[a]), int(made.y[a]), made.ports[p], int(made.x[b]), int(made.y[b]))
+        for a, p in zip(*np.nonzero(made.neighbour >= 0), strict=True)
+        for b in [made.neighbour[a, p]]
+    }
+
+
+def check_links(made: Machine) -> None:
+    """Every link has another one back, at the port that it tells."""
+    for node, port in zip(*np.nonzero(made.neighbour >= 0), strict=True):
+        there, back = made.neighbour[node, port], made.opposite[node, port]
+        assert (made.neighbour[there, back], made.opposite[there, back]) == (node, port)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_board_is_valid_and_names_its_sources(name: str) -> None:
+    board = load_board(name)
+    assert board.name == name
+    check_links(machine(board))
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "cores", "directed_links"),
+    [("spin5", 48, 808, 240), ("spin3", 4, 68, 16), ("loihi", 32, 128, 104), ("akida", 1, 80, 0)],
+)
+def test_sizes(name: str, nodes: int, cores: int, directed_links: int) -> None:
+    made = machine(load_board(name))
+    assert (made.n_nodes, made.core.size, len(links(made))) == (nodes, cores, directed_links)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "box", "directed_links"),
+    [
+        (1, 3, (12, 12), 144 * 6),  # a triad: every link is there
+        (3, 3, (36, 12), 432 * 6),
+        (1, 2, (16, 12), 496),
+        (2, 1, (20, 8), None),
+    ],
+)
+def test_boards_join_to_rectangles(
+    columns: int, rows: int, box: tuple[int, int], directed_links: int | None
+) -> None:
+    made = machine(load_board("spin5").tiled(columns, rows))
+    assert made.n_nodes == 48 * columns * rows
+    assert (made.width, made.height) == box
+    assert directed_links in (None, len(links(made)))
+    assert set(np.bincount(made.board)) == {48}
+    check_links(made)
+
+
+def test_dead_parts_are_left_out() -> None:
+    board = load_board("spin5")
+    whole = machine(board)
+    dead = Dead(nodes=((3, 3),), cores=((0, 0, 5), (3, 3, 2)), links=((4, 4, "NE"), (5, 5, "SW")))
+    made = machine(board.without(dead))
+    lost = links(whole) - links(made)
+    assert lost == {one for one in links(whole) if (3, 3) in (one[:2], one[3:])} | {
+        (4, 4, "NE", 5, 5),
+        (5, 5, "SW", 4, 4),
+    }
+    first = next(one for one in range(made.n_nodes) if (made.x[one], made.y[one]) == (0, 0))
+    mine = made.core[made.first_core[first] : made.first_core[first + 1]]
+    assert list(mine) == [1, 2, 3, 4, *range(6, 18)]
+    check_links(made)
+
+
+@pytest.mark.parametrize(
+    ("dead", "what"),
+    [
+        (Dead(nodes=((7, 0),)), "dead.nodes[0]: no such node"),
+        (Dead(cores=((1, 1, 17),)), "dead.cores[0]: no such core"),
+        (Dead(cores=((7, 0, 1),)), "dead.cores[0]: no such node"),
+        (Dead(links=((0, 0, "NNE"),)), "did you mean 'NE'"),
+    ],
+)
+def test_a_dead_part_that_is_none_is_refused(dead: Dead, what: str) -> None:
+    with pytest.raises(DescriptionError) as error:
+        machine(load_board("spin5").without(dead))
+    assert what in str(error.value)
+
+
+def test_graph_and_crossbar() -> None:
+    data = spin5()
+    data["topology"] |= {
+        "kind": "graph",
+        "width": 4,
+        "height": 1,
+        "edges": [[0, 1], [1, 2], [3, 1]],
+    }
+    for key in ("outline", "tiling", "fewer_cores"):
+        data["topology"].pop(key)
+    data["topology"]["wrap"] = "none"
+    made = machine(board_of(data, where="test"))
+    check_links(made)
+    assert [sorted(row[row >= 0]) for row in made.neighbour] == [[1], [0, 2, 3], [1], [1]]
+    data["topology"] |= {"kind": "crossbar", "edges": []}
+    made = machine(board_of(data, where="test"))
+    check_links(made)
+    assert [sorted(row[row >= 0]) for row in made.neighbour] == [
+        [one for one in range(4) if one != node] for node in range(4)
+    ]
+    data["topology"] |= {"kind": "graph", "edges": [[0, 4]]}
+    with pytest.raises(DescriptionError, match=r"edges\[0\]"):
+        machine(board_of(data, where="test"))
+
+
+def broken(**changes: object) -> Board:
+    """Read spin5 with some fields, such as ``router__entries``, replaced."""
+    data = spin5()
+    for key, value in changes.items():
+        *sections, last = key.split("__")
+        place = data
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return board_of(data, where="mine.yaml")
+
+
+FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"router__entires": FIGURE}, ("mine.yaml: router", "'entires'", "'entries'")),
+        ({"router__entries": 1023}, ("mine.yaml: router.entries", "must be a mapping")),
+        ({"router__entries__value": -1}, ("mine.yaml: router.entries", "-1", ">= 1")),
+        ({"router__entries__value": True}, ("router.entries", "whole number")),
+        ({"router__entries__source": "furber"}, ("router.entries", "'furber2014'")),
+        ({"router__entries__confidence": "hihg"}, ("router.entries", "did you mean 'high'")),
+        ({"router__scheme__value": "multicas"}, ("router.scheme", "did you mean 'multicast'")),
+        ({"router__key_bits__value": 64}, ("router.key_bits", "at most 32")),
+        ({"energy__hop_x__value": "1e-9"}, ("energy.hop_x", "1.0e-9")),
+        ({"energy__hop_x__value": float("nan")}, ("energy.hop_x", "finite")),
+        ({"core__models__value": "any"}, ("core.models", "list of names")),
+        ({"core__recurrent__value": 1}, ("core.recurrent", "true or false")),
+        ({"chip__reserved__value": 18}, ("chip.reserved", "no core is left")),
+        ({"topology__kind": "hex"}, ("topology.kind", "hex_torus")),
+        ({"topology__source": None}, ("topology.source", "spinn_machine")),
+        ({"topology__outline": [[0, 4]]}, ("topology.outline", "1 rows", "8 rows")),
+        ({"topology__dead": {"links": [[0, 0, 1]]}}, ("dead.links[0]", "[x, y, port]")),
+        ({"topology__boards": [0, 1]}, ("topology.boards", "0x1")),
+        ({"format": 2}, ("mine.yaml: format", "2")),
+        ({"colour": "green"}, ("mine.yaml", "'colour'")),
+    ],
+)
+def test_mistakes_are_named_with_file_and_field(
+    changes: dict[str, object], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(DescriptionError) as error:
+        broken(**changes)
+    assert [part for part in parts if part not in str(error.value)] == []
+
+
+def test_a_missing_field_is_no_unknown_one() -> None:
+    data = spin5()
+    del data["links"]["latency"]
+    with pytest.raises(DescriptionError, match="'latency' is missing"):
+        board_of(data, where="mine.yaml")
+
+
+def test_an_unknown_figure_is_refused_and_listed() -> None:
+    board = load_board("spin5")
+    assert "links.latency" in board.unknown_figures()
+    with pytest.raises(DescriptionError) as error:
+        board.links.latency.need("the latency of a spike")
+    assert "spin5.yaml: links.latency" in str(error.value)
+    assert board.router.entries.need("tables") == 1023
+
+
+def test_files_are_read_and_names_are_corrected(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.yaml"
+    copy.write_text(SPIN5.read_text().replace("name: spin5", "name: mine"))
+    assert load_board(copy).name == "mine"
+    copy.write_text("a: [")
+    with pytest.raises(DescriptionError, match="not YAML"):
+        load_board(copy)
+    copy.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(DescriptionError, match="not YAML"):
+        load_board(copy)
+    with pytest.raises(DescriptionError, match="cannot be read"):
+        load_board(tmp_path / "other.yaml")
+    with pytest.raises(DescriptionError, match="did you mean 'spin5'"):
+        load_board("spin-5")
+
+
+def test_boards_that_cannot_be_joined() -> None:
+    with pytest.raises(DescriptionError, match="cannot be joined"):
+        load_board("spin3").tiled(2, 1)

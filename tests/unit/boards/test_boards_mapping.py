@@ -1,0 +1,295 @@
+"""Mappings deliver every packet exactly where it belongs; where not, the checker notices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from board_graphs import all_to_all, modular, of_matrix, sparse
+
+from distsnn.errors import DescriptionError
+from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.check import check_cores, check_keys, check_tables
+from distsnn.partition.boards.demand import demand, fitting_slices, pack
+from distsnn.partition.boards.geometry import machine
+from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.boards.place import curve, hops_between
+from distsnn.partition.boards.tables import plain_tables
+from distsnn.partition.boards.topology import Dead
+
+
+def mapped(graph, board: str | Board = "spin5", **more) -> Mapping:
+    if isinstance(board, str):
+        board = load_board(board)
+    return map_graph(graph, board, **({"trials": 20_000} | more))
+
+
+@pytest.fixture(scope="module")
+def small() -> Mapping:
+    # 96 slices on 6 chips, where tables have something to merge
+    return mapped(sparse(96, 20))
+
+
+def kinds(mapping: Mapping) -> set[str]:
+    return {one.kind for one in mapping.check()}
+
+
+def crossed(mapping: Mapping) -> np.ndarray:
+    parts = mapping.to, mapping.board, mapping.machine, mapping.places
+    return check_tables(*parts, mapping.keys, mapping.tables)[1]
+
+
+def test_what_is_mapped_is_right_and_its_loads_are_what_packets_cross(small: Mapping) -> None:
+    assert small.check() == []
+    assert small.tables.sizes.sum() < small.routes.source.size
+    assert small.load.sum() == pytest.approx((crossed(small) * small.to.spikes).sum())
+
+
+def test_plain_tables_are_right_too(small: Mapping) -> None:
+    plain = plain_tables(small.routes, small.keys, small.machine.n_nodes)
+    assert replace(small, tables=plain).check() == []
+
+
+def test_the_same_seed_gives_the_same_mapping(small: Mapping) -> None:
+    again = mapped(sparse(96, 20))
+    assert np.array_equal(again.places, small.places)
+    assert np.array_equal(again.tables.key, small.tables.key)
+
+
+def test_ways_are_shortest_and_trees_cross_no_more_links(small: Mapping) -> None:
+    hops, node = hops_between(small.machine), small.machine.node_of_core[small.places]
+    for one in range(96):
+        reached = np.unique(node[small.to.target[small.to.start[one] : small.to.start[one + 1]]])
+        ways = hops[small.node[one], reached]
+        assert ways.max() <= crossed(small)[one] <= ways.sum()
+
+
+def test_placement_follows_the_modules() -> None:
+    # each module fits a chip: nearly nothing need leave it
+    graph = modular(8, 16, 0)
+    spread, best = mapped(graph, trials=0), mapped(graph, trials=200_000)
+    assert best.load.sum() < 0.25 * spread.load.sum()
+
+
+def test_congestion_lowers_the_largest_load() -> None:
+    graph = sparse(200, 10)
+    short, even = mapped(graph), mapped(graph, optimise="congestion")
+    assert even.check() == []
+    assert even.load.max() < short.load.max()
+
+
+def test_all_to_all_needs_few_entries() -> None:
+    mapping = mapped(all_to_all(160), trials=0)
+    assert mapping.tables.sizes.max() <= 2 * 10
+    assert mapping.check() == []
+
+
+def test_the_curve_visits_neighbours() -> None:
+    made = machine(load_board("loihi").tiled(1, 2))
+    order = curve(made)
+    assert sorted(order) == list(range(64))
+    assert (hops_between(made)[order[:-1], order[1:]] == 1).all()
+
+
+# what goes wrong, on purpose
+
+
+def test_a_corrupt_route_is_noticed(small: Mapping) -> None:
+    found = set()
+    for entry in range(small.tables.key.size):
+        links = small.tables.links.copy()
+        links[entry] ^= 1 << 0
+        broken = kinds(replace(small, tables=replace(small.tables, links=links)))
+        assert broken, entry
+        found |= broken
+    assert {"missing delivery", "unwanted delivery"} & found or "dead link" in found
+
+
+def test_a_corrupt_core_is_noticed(small: Mapping) -> None:
+    cores = small.tables.cores.copy()
+    entry = int(np.flatnonzero(cores.any(axis=1))[0])
+    number = int(cores[entry, 0]).bit_length() - 1
+    cores[entry, 0] ^= np.uint64(1 << number)
+    assert kinds(replace(small, tables=replace(small.tables, cores=cores))) == {"missing delivery"}
+    cores[entry, 0] |= np.uint64(1 << 0)  # the monitor's core
+    assert "dead core" in kinds(replace(small, tables=replace(small.tables, cores=cores)))
+
+
+def test_a_corrupt_key_is_noticed(small: Mapping) -> None:
+    plain = plain_tables(small.routes, small.keys, small.machine.n_nodes)
+    key = plain.key.copy()
+    first = int(plain.start[np.argmax(plain.sizes)])
+    key[first] ^= 1 << 31
+    assert kinds(replace(small, tables=replace(plain, key=key)))
+
+
+def test_an_entry_that_splits_a_block_is_noticed(small: Mapping) -> None:
+    mask = small.tables.mask.copy()
+    mask[:] |= 1
+    assert "split keys" in kinds(replace(small, tables=replace(small.tables, mask=mask)))
+
+
+def test_a_lost_table_is_noticed(small: Mapping) -> None:
+    empty = replace(small.tables, start=np.zeros_like(small.tables.start))
+    assert kinds(replace(small, tables=empty)) == {"no entry", "missing delivery"}
+
+
+def test_where_nothing_goes_by_default_dropped_packets_are_noticed() -> None:
+    mapping = mapped(sparse(200, 10))
+    made, routes = mapping.machine, mapping.routes
+    plain = plain_tables(routes, mapping.keys, made.n_nodes)
+    turns = ~routes.straight_on(made)[np.argsort(routes.node, kind="stable")]
+    assert not turns.all()
+    start = np.concatenate(([0], np.cumsum(turns)))[plain.start]
+    arrays = {name: getattr(plain, name)[turns] for name in ("key", "mask", "links", "cores")}
+    relying = replace(mapping, tables=replace(plain, start=start, **arrays))
+    assert relying.check() == []
+    router = mapping.board.router
+    none = replace(router, default_route=replace(router.default_route, value=False))
+    board = replace(mapping.board, router=none)
+    assert kinds(replace(relying, board=board)) == {"dropped packet", "missing delivery"}
+    assert mapped(sparse(200, 10), board).check() == []
+
+
+def test_a_loop_and_a_duplicate_are_noticed() -> None:
+    # node 2 stands above node 0, and below it too: two links lead there
+    mapping = mapped(of_matrix(np.array([[0.0, 1.0], [0.0, 0.0]])), "spin3", trials=0)
+    made = mapping.machine
+    places = np.array([made.first_core[0], made.first_core[2]])
+    there, twice = (int(port) for port in np.flatnonzero(made.neighbour[0] == 2))
+    core = np.array([[0], [1 << int(made.core[places[1]])]], np.uint64)
+    tables = replace(
+        mapping.tables,
+        start=np.array([0, 1, 1, 2, 2]),
+        key=mapping.keys.key[[0, 0]],
+        mask=mapping.keys.mask[[0, 0]],
+        links=np.array([1 << there, 0]),
+        cores=core,
+    )
+    good = replace(mapping, places=places, tables=tables)
+    assert good.check() == []
+    back = int(made.opposite[0, there])
+    loop = replace(tables, links=np.array([1 << there, 1 << back]))
+    assert kinds(replace(good, tables=loop)) == {"loop"}
+    both = replace(tables, links=np.array([1 << there | 1 << twice, 0]))
+    assert kinds(replace(good, tables=both)) == {"duplicate"}
+
+
+def test_an_overfull_core_is_noticed(small: Mapping) -> None:
+    needs = replace(small.needs, neurons=small.needs.neurons + np.eye(96, dtype=int)[7] * 100)
+    (found,) = check_cores(small.to, needs, small.board, small.machine, small.places)
+    assert (found.kind, "neurons 356, allowed 256" in found.what) == ("overfull core", True)
+    places = small.places.copy()
+    places[3] = places[2]
+    assert "shared core" in kinds(replace(small, places=places))
+
+
+def test_overfull_memory_is_noticed(small: Mapping) -> None:
+    needs = replace(small.needs, memory=np.full(96, 1e7))
+    found = check_cores(small.to, needs, small.board, small.machine, small.places)
+    assert {one.kind for one in found} == {"overfull node"}
+
+
+def test_a_link_that_is_cut_is_noticed(small: Mapping) -> None:
+    node, port = np.unravel_index(small.load.argmax(), small.load.shape)
+    made = small.machine
+    dead = Dead(links=((int(made.x[node]), int(made.y[node]), made.ports[port]),))
+    cut = replace(small, machine=machine(small.board.without(dead)))
+    assert kinds(cut) == {"dead link", "missing delivery"}
+
+
+def test_a_duplicate_key_is_noticed(small: Mapping) -> None:
+    key = small.keys.key.copy()
+    key[5] = key[9]
+    found = check_keys(small.needs.neurons, replace(small.keys, key=key))
+    assert [one.kind for one in found] == ["duplicate key"]
+    assert "slices 5 and 9" in found[0].what or "slices 9 and 5" in found[0].what
+
+
+def test_keys_too_few_or_unaligned_are_noticed(small: Mapping) -> None:
+    mask = small.keys.mask.copy()
+    mask[4] |= 128
+    found = check_keys(small.needs.neurons, replace(small.keys, mask=mask))
+    assert [one.kind for one in found] == ["too few keys"]
+    key = small.keys.key.copy()
+    key[4] += 3
+    assert "unaligned key" in {
+        one.kind for one in check_keys(small.needs.neurons, replace(small.keys, key=key))
+    }
+
+
+def test_a_table_that_is_too_large_is_refused() -> None:
+    board = load_board("spin5")
+    router = board.router
+    tight = replace(board, router=replace(router, entries=replace(router.entries, value=5)))
+    with pytest.raises(DescriptionError, match="table too large"):
+        mapped(sparse(96, 20), tight)
+
+
+# what does not fit, or cannot run
+
+
+def test_too_many_slices_are_refused() -> None:
+    with pytest.raises(DescriptionError, match="does not fit"):
+        mapped(sparse(69, 2), "spin3")
+
+
+def test_slices_too_large_are_refused_with_the_limit() -> None:
+    with pytest.raises(DescriptionError, match=r"neurons.*300.*at most 256"):
+        mapped(sparse(4, 2, neurons=300))
+
+
+def test_slices_shrink_until_they_fit() -> None:
+    def graph_of(neurons: int):
+        pieces = -(-1000 // neurons)
+        sizes = np.full(pieces, neurons)
+        sizes[-1] = 1000 - neurons * (pieces - 1)
+        return of_matrix(0.5 * np.outer(sizes, sizes), neurons=sizes)
+
+    board = load_board("spin5")
+    assert fitting_slices(graph_of, board)[1] == 256
+    core = board.core
+    memory = replace(core.max_neurons, value=400_000)
+    tight = replace(board, core=replace(core, synapse_memory=memory))
+    graph, neurons = fitting_slices(graph_of, tight)
+    assert demand(graph, tight).memory.max() <= 400_000
+    assert demand(graph_of(neurons + 10), tight).memory.max() > 400_000
+
+
+def test_akida_refuses_integrators_and_recurrence_with_the_reason() -> None:
+    board = load_board("akida")
+    with pytest.raises(DescriptionError, match=r"thresholds without memory.*iaf_psc_exp"):
+        map_graph(sparse(4, 2), board, models=["iaf_psc_exp"])
+    with pytest.raises(DescriptionError, match="recurrent network: layers feed forward"):
+        map_graph(all_to_all(4), board)
+
+
+def test_loihi_sends_a_packet_to_each_core_and_shares_cores() -> None:
+    ring = np.eye(60)
+    ring = sum(np.roll(ring, shift, axis=1) for shift in (1, 2, 11)) * 100.0
+    graph = of_matrix(ring, neurons=512)
+    board = load_board("loihi")
+    core = pack(graph, board)
+    assert core.max() == 29
+    mapping = mapped(graph, board)
+    assert mapping.tables is None
+    assert mapping.check() == []
+    hops, node = hops_between(mapping.machine), mapping.machine.node_of_core[mapping.places]
+    expected = sum(
+        mapping.to.spikes[one] * hops[mapping.node[one], node[target]]
+        for one in range(60)
+        for target in mapping.to.target[mapping.to.start[one] : mapping.to.start[one + 1]]
+    )
+    assert mapping.load.sum() == pytest.approx(expected)
+
+
+def test_truenorth_takes_one_target_core_a_slice() -> None:
+    chain = np.roll(np.eye(6) * 100.0, 1, axis=1)
+    assert mapped(of_matrix(chain, neurons=100), "truenorth", trials=100).check() == []
+    chain[2, 5] = 100.0
+    with pytest.raises(DescriptionError, match="several axons: slice 2 reaches 2"):
+        mapped(of_matrix(chain, neurons=100), "truenorth", trials=100)
+
+
+def test_an_unknown_objective_is_named() -> None:
+    with pytest.raises(DescriptionError, match="did you mean 'hops'"):
+        mapped(sparse(4, 2), optimise="hop")

@@ -1,0 +1,75 @@
+"""The commands around boards."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+
+MODEL = '''
+from distsnn.network import FixedTotalNumber, IafPscExp, Network, Population, Projection
+
+
+def build(size: int = 1000):
+    """Return two populations that excite each other."""
+    E, I = Population("E", size, IafPscExp()), Population("I", 300, IafPscExp())
+    return Network([E, I], [Projection(a, b, FixedTotalNumber(5000), weight=1.0, delay=1.0)
+                            for a in (E, I) for b in (E, I)])
+'''
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    path = tmp_path / "pair.py"
+    path.write_text(MODEL)
+    return path
+
+
+def test_boards_are_listed_with_their_figures(distsnn: Command) -> None:
+    listed = distsnn("boards").out
+    assert "spin5" in listed
+    assert "akida" in listed
+    assert "not checked by other code" in listed
+    told = distsnn("boards", "spin5").out
+    assert "router.entries = 1023 (spinn_machine, high)" in told
+    assert "links.latency = unknown" in told
+    data = json.loads(distsnn("boards", "--json").out)
+    assert {"spin5", "loihi"} <= {one["name"] for one in data}
+    refused = distsnn("boards", "spinn5")
+    assert (refused.code, "did you mean 'spin5'" in refused.message) == (2, True)
+
+
+def test_a_model_is_mapped_and_written(distsnn: Command, pair: Path, tmp_path: Path) -> None:
+    (tmp_path / "rates.json").write_text('{"E": 2.0, "I": 10.0}')
+    out, plot = tmp_path / "mapping.json", tmp_path / "shown.png"
+    done = distsnn(
+        *("map", pair, "--board", "spin5", "--boards", "1x3", "--set", "size=2000"),
+        *("--rates", tmp_path / "rates.json", "--out", out, "--plot", plot),
+    )
+    assert done.code == 0
+    assert "2,300 neurons in 10 slices of up to 256 on 10 of 2,424 cores, 1 chip" in done.out
+    assert "nothing is wrong" in done.out
+    data = json.loads(out.read_text())
+    assert data["report"]["packets_per_s"] == 2000 * 2.0 + 300 * 10.0
+    assert [one["population"] for one in data["slices"]] == ["E"] * 8 + ["I"] * 2
+    assert {one.name for one in tmp_path.glob("shown*")} == {"shown-chips.png", "shown-links.png"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--board", "spin5", "--boards", "3by3"], "--boards: is no rectangle of boards"),
+        (["--board", "akida", "--neurons-per-core", "64"], "thresholds without memory"),
+        (["--board", "loihi2", "--optimise", "hop"], "did you mean 'hops'"),
+        (["--board", "akida"], "core.max_neurons: unknown"),
+        ([], "--board"),
+    ],
+)
+def test_what_cannot_be_mapped_is_refused(
+    distsnn: Command, pair: Path, words: list[str], message: str
+) -> None:
+    done = distsnn("map", pair, *words)
+    assert (done.code, message in done.message) == (2, True)
