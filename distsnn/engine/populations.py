@@ -225,7 +225,7 @@ def _neuron_call(
     kernel = codegen.neuron_kernel(kernel_name(model))
     with np.errstate(all="ignore"):  # what comes of it is checked
         constants = kernel.propagators(neurons.parameters, layout.network.dt)
-    _check_constants(population, neurons.parameters, constants)
+    _check_constants(neurons, constants)
     variant = codegen.Variant.of(
         kernel_name(model),
         constants,
@@ -267,16 +267,15 @@ def _neuron_call(
     return call
 
 
-def _check_constants(
-    population: Population,
-    parameters: Mapping[str, npt.NDArray[np.float64]],
-    constants: Mapping[str, npt.NDArray[np.float64]],
-) -> None:
+def _check_constants(neurons: Neurons, constants: Mapping[str, npt.NDArray[np.float64]]) -> None:
     # Such as of a time constant of 0 in equations: in time it would make all states no numbers.
-    unbounded = any(np.isinf(one).any() for one in parameters.values())
+    population, real = neurons.population, neurons.neurons >= 0
+    parameters = {
+        name: one[real] if np.ndim(one) else one for name, one in neurons.parameters.items()
+    }
     for values in constants.values():
-        bad = np.isnan(values) if unbounded else ~np.isfinite(values)
-        if bad.any():
+        # infinite ones may be bounds that are never reached
+        if np.isnan(values[real] if np.ndim(values) else values).any():
             zeros = [name for name, one in parameters.items() if np.any(one == 0.0)]
             raise DescriptionError(
                 f"{population.model.name} cannot be integrated: something is divided by 0",
