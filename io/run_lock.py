@@ -40,34 +40,46 @@ class RunLock:
             target.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(target, "cannot be locked"):
             try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                while not self._take(target):
+                    pass
             except OSError as error:
                 if error.errno in _NO_FILE:
                     return
                 raise
-            self._descriptor = descriptor
+            os.ftruncate(self._descriptor, 0)
+            owner = f"process {os.getpid()} on {socket.gethostname()}"
+            os.pwrite(self._descriptor, owner.encode(), 0)
+
+    def _take(self, target: Path) -> bool:
+        """Open and lock the file; return whether it still is the one of this name."""
+        # whoever put a link there wants another file to be written
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                owner = os.pread(self._descriptor, 200, 0).decode(errors="replace")
-                os.close(descriptor)
-                self._descriptor = -1
+                owner = os.pread(descriptor, 200, 0).decode(errors="replace")
                 raise StoreError(
                     f"is being written by {owner or 'another process'}", path=str(target)
                 ) from None
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
-                    os.close(descriptor)
-                    self._descriptor = -1
                     raise
-            os.ftruncate(self._descriptor, 0)
-            owner = f"process {os.getpid()} on {socket.gethostname()}"
-            os.pwrite(self._descriptor, owner.encode(), 0)
+            there, mine = self._path, os.fstat(descriptor)
+            same = there.exists() and os.path.samestat(there.lstat(), mine)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if same:
+            self._descriptor = descriptor
+        else:  # its last owner has removed it between our opening and locking it
+            os.close(descriptor)
+        return same
 
     def release(self) -> None:
         """Give the lock back; doing so again does nothing."""
         if self._descriptor >= 0:
-            # unlinked while it is held: whoever opens the old file now finds it locked or gone
+            # unlinked while it is held: whoever has opened it already finds that it is gone
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = -1

@@ -80,7 +80,12 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("created", "str", "wall time of the start, ISO 8601", required=False),
             Attribute("command", "list", "the command line", required=False),
             Attribute("model", "dict", "model file or example, with its settings", required=False),
-            Attribute("settings", "dict", "ranks, strategies and other options", required=False),
+            Attribute(
+                "settings",
+                "dict",
+                "seed, strategies and the epoch of the first attempt",
+                required=False,
+            ),
             Attribute(
                 "scripted",
                 "list",

@@ -160,7 +160,7 @@ class BatchJob:
     @property
     def ending(self) -> str:
         """The ending of the run's path."""
-        return self.out.rstrip("/")[len(self.stem) :]
+        return ".zarr" if PurePath(self.out).suffix == ".zarr" else ""
 
     @property
     def name(self) -> str:

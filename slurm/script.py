@@ -64,7 +64,7 @@ export -f rank
 _STEP = """\
 say "on $SLURM_JOB_NODELIST"
 rm -f "$DISTSNN_FAILED"
-srun --mpi=@MPI@ --kill-on-bad-exit=1 bash -c 'rank "$@"' rank "${command[@]}" &
+srun --mpi=@MPI@ --kill-on-bad-exit=1 --export=ALL /bin/bash -c 'rank "$@"' rank "${command[@]}" &
 step=$!
 
 # Asked to save: pass it on, and again for ranks that were not yet listening.

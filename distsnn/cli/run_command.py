@@ -157,6 +157,13 @@ def _resume(
         network = None
         if options.model is not None:
             network = load_model(options.model, options.set).network
+            # one that is not done is compared in detail when it is restored
+            if done and not same_run(reader, network, int(about["seed"])):
+                raise DescriptionError(
+                    "is complete, and of another network",
+                    where=f"--resume, {store}",
+                    allowed="another path, or --overwrite without --resume",
+                )
     if done:
         if communicator.rank == 0 and not options.quiet:
             print(f"{store} is complete: {asked * dt:g} ms")

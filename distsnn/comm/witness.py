@@ -75,7 +75,9 @@ def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:
     partial = folder / f"zarr.{uuid.uuid4().hex}.partial"
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        os.write(descriptor, text.encode())
+        left = text.encode()
+        while left:  # a full disk takes a part, and the rest is an error
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
         # unlike a rename this fails if another was first
         os.link(partial, final)

@@ -53,6 +53,7 @@ class Interrupts:
                 raise KeyboardInterrupt
             self.number = self.number or number
 
+        self.number = self.number or held()
         return _handling(note)
 
     @contextmanager

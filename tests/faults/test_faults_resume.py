@@ -253,6 +253,20 @@ def test_auto_leaves_the_run_of_another_network_alone(small: Path, tmp_path: Pat
     assert StoreReader(out).spike_hash() == before
 
 
+def test_auto_does_not_take_the_complete_run_of_another_network_for_done(
+    small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    assert run("run", small, "--time", "10", "--out", out).code == 0
+    before = StoreReader(out).spike_hash()
+    for more in (("--out", out, "--resume", "auto"), ("--resume", out)):
+        assert run("run", small, "--time", "10", *more).code == 0
+        ended = run("run", "tutorial", "--time", "10", *more)
+        one_message(ended, "is complete, and of another network")
+        assert ended.code == 2
+    assert StoreReader(out).spike_hash() == before
+
+
 def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     auto = words(small, out, "--time", "1000000", "--resume", "auto", "--checkpoint-wall", "1s")

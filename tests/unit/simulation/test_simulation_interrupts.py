@@ -118,11 +118,15 @@ def test_signal_that_came_before_is_acted_upon(monkeypatch: pytest.MonkeyPatch) 
     try:
         hold()
         assert held() == 0
+        made_before = Interrupts()
         send(signal.SIGUSR1)
         send(signal.SIGTERM)
         assert held() == signal.SIGUSR1
         with pytest.raises(Stopped, match="SIGUSR1"), Interrupts().acting():
             raise AssertionError("went on")
+        # between the build and the run, say
+        with made_before.noted():
+            assert made_before.number == signal.SIGUSR1
         send(signal.SIGTERM)  # and one that comes later changes nothing
     finally:
         for number, handler in before.items():

@@ -92,6 +92,20 @@ def test_array_names_run_and_seed() -> None:
     assert job.runs == ("runs/b-seed1.zarr", "runs/b-seed2.zarr", "runs/b-seed3.zarr")
 
 
+@pytest.mark.parametrize(
+    ("out", "first"),
+    [
+        ("./run.zarr", "run-seed1.zarr"),
+        ("runs//a.zarr", "runs/a-seed1.zarr"),
+        ("a/./b.zarr/", "a/b-seed1.zarr"),
+        ("a/b", "a/b-seed1"),
+        ("a/b.run", "a/b.run-seed1"),
+    ],
+)
+def test_runs_of_an_array_are_named_however_the_path_is_written(out: str, first: str) -> None:
+    assert a_job(array="1-2", out=out).runs[0] == first
+
+
 def test_analysis_waits_for_the_job_and_gets_all_runs() -> None:
     job = a_job(array="1-2", sbatch=(("ntasks-per-node", "2"), ("constraint", "ib")))
     script = analysis_script(job, "my analysis.py", "17")
