@@ -17,8 +17,9 @@ _unexplained: list[str] = []
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    # Tests that run when their mark is asked for are timed, or fill the machine by themselves.
-    if not config.option.markexpr.startswith("not "):
+    # Of the tests that run when their mark is asked for, those of faults and jobs are timed.
+    marks = config.option.markexpr
+    if not marks.startswith("not ") and marks != "validation":
         config.option.numprocesses = 0
 
 
