@@ -22,7 +22,7 @@ from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation.build import Built, network_digest
-from distsnn.simulation.plastic_checkpoint import read_items, switches
+from distsnn.simulation.plastic_checkpoint import read_items, set_modulators, switches
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
@@ -170,9 +170,7 @@ class Checkpoints:
         with together(communicator, "restoring the state"):
             about, at = generation.about, int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
-            for plastic in engine.plastic:
-                if plastic.modulation is not None:
-                    plastic.modulation.change(*about["modulators"][plastic.projection.name])
+            set_modulators(generation, engine)
             snapshot.put(engine, states, sources, items, at, (step[order], gid[order]))
             for plastic in engine.plastic:
                 plastic.learns = plastic.projection.name not in about.get("frozen", ())

@@ -1,5 +1,6 @@
 """What a checkpoint holds of plastic projections: of each block as much as it has synapses."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from distsnn.comm import Communicator, together
 from distsnn.engine import plastic_snapshot
 from distsnn.engine.plastic_snapshot import Name
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import StoreError
 from distsnn.io.checkpoint_reader import Generation
 
 Ints = npt.NDArray[np.int64]
@@ -25,6 +27,31 @@ def switches(engine: RankEngine) -> dict[str, Any]:
     }
     found: dict[str, Any] = {"frozen": frozen, "modulators": modulated}
     return {name: value for name, value in found.items() if value}
+
+
+def set_modulators(generation: Generation, engine: RankEngine) -> None:
+    """Set what modulates plastic projections to what was saved.
+
+    Raises
+    ------
+    StoreError
+        If that cannot have been saved: kernels take the steps as they are.
+    """
+    saved, at = generation.about.get("modulators", {}), int(generation.about["step"])
+    for one in engine.plastic:
+        if one.modulation is None:
+            continue
+        match saved.get(one.projection.name):
+            case [int(step), int() | float() as value] if (
+                not isinstance(step, bool) and -at <= step <= at and math.isfinite(value)
+            ):
+                one.modulation.change(step, float(value))
+            case other:
+                raise StoreError(
+                    f"damaged: projection {one.projection.name!r} cannot have been modulated by "
+                    f"{other!r}",
+                    path=str(generation.folder),
+                )
 
 
 def read_items(

@@ -50,6 +50,8 @@ def cut_or_flipped(draw: Any, content: bytes) -> bytes:
     made = bytearray(content)
     if draw(st.booleans()):
         return bytes(made[: draw(st.integers(0, len(made) - 1))])
-    for _ in range(draw(st.integers(1, 3))):
-        made[draw(st.integers(0, len(made) - 1))] ^= draw(st.integers(1, 255))
+    # each at most once, or the second time might undo the first
+    at = st.lists(st.integers(0, len(made) - 1), min_size=1, max_size=3, unique=True)
+    for one in draw(at):
+        made[one] ^= draw(st.integers(1, 255))
     return bytes(made)

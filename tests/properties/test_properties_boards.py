@@ -40,7 +40,7 @@ def graphs(draw):
 
 
 @given(board=boards(), graph=graphs(), optimise=st.sampled_from(["hops", "congestion"]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_is_mapped_is_delivered(board, graph, optimise) -> None:
     made = machine(board)
     joined = hops_between(made) >= 0
