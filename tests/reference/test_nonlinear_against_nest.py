@@ -107,12 +107,6 @@ CASES = {
     "aeif_psc_delta_clopath": Case(
         AeifPscDeltaClopath, (1.0, -1.0), (1400.0, 2000.0), 20000, {}, FINE, states=AVERAGES
     ),
-    "aeif_psc_delta_clopath, Delta_T = 0": Case(
-        *(AeifPscDeltaClopath, (1.0, -1.0), (1800.0, 2600.0), 20000),
-        {"Delta_T": 0.0, "t_ref": 2.0, "t_clamp": 1.0, "V_th_max": -45.0, "I_sp": 200.0},
-        {"substeps": 1},
-        states=AVERAGES,
-    ),
     "izhikevich": Case(Izhikevich, (3.0, -3.0), (5.0, 12.0), 20000, own={}),
     "izhikevich, published step": Case(
         Izhikevich, (9.0, -9.0), (5.0, 12.0), 20000, {"consistent_integration": 0}, {}

@@ -21,8 +21,6 @@ from distsnn.io.reader import StoreReader
 from distsnn.kernels.plasticity import clopath_synapse
 from distsnn.network import (
     STDP,
-    AeifPscDeltaClopath,
-    ClopathSTDP,
     DopamineSTDP,
     Explicit,
     IafPscExp,
@@ -395,58 +393,3 @@ def test_every_weight_that_follows_nests_potentials_is_nests(name: str, run_nest
         assert np.ptp(theirs) > 0.2 * START
         assert np.unique(theirs).size > 0.4 * theirs.size
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8 * START)
-
-
-def potentials_of_the_engine(
-    case: Followed, spikes: Trains, precision: str, path: Path
-) -> tuple[list[Floats], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return every synapse's weights after every spike of its source, and the targets' spikes."""
-    model = ClopathSTDP(**case.given(), precision=precision)
-    sources = Population("S", len(DELAYS), SpikeSource(*told(spikes.pre, 0)))
-    neuron = AeifPscDeltaClopath(**QUIET, **case.neuron, substeps=40)
-    neurons = Population("T", len(DELAYS), neuron, precision="float64")
-    edges = Explicit(SOURCE, TARGET)
-    learning = Projection(
-        *(sources, neurons, edges, START, DELAYS.ravel() * DT),
-        synapse=model,
-        weight_bits=BITS,
-        name="learning",
-    )
-    network = Network(
-        [sources, neurons],
-        [learning],
-        [SpikeInput(neurons, *told(spikes.post, 0), weight=KICK)],
-        [RecordSpikes(neurons)],
-    )
-    now, found = 0, [[] for _ in SOURCE]
-    with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
-        for step in np.unique(np.concatenate(spikes.pre)):
-            simulation.run((step - now) * DT)
-            now = step
-            known = simulation.weights("learning")
-            targets = known.targets - network.first_gid["T"]
-            for source, target, weight in zip(known.sources, targets, known.values, strict=True):
-                if step in spikes.pre[source]:
-                    found[len(DELAYS) * source + target].append(weight)
-    step, gid = StoreReader(path).spikes(0, now)
-    return [np.array(one) for one in found], step, gid - network.first_gid["T"]
-
-
-@pytest.mark.validation
-@pytest.mark.parametrize("name", FOLLOWED)
-def test_every_weight_that_follows_potentials_is_nests(
-    name: str, run_nest: RunNest, tmp_path: Path
-) -> None:
-    case, spikes = FOLLOWED[name], trains(zlib.crc32(name.encode()), first=2 * LATE)
-    found = potentials_of_nest(case, spikes, STEPS, run_nest)
-    double, step, gid = potentials_of_the_engine(case, spikes, "float64", tmp_path / "64.zarr")
-    single, *_ = potentials_of_the_engine(case, spikes, "float32", tmp_path / "32.zarr")
-    seen = found["spike_step"] <= spikes.last
-    np.testing.assert_array_equal(step, found["spike_step"][seen])
-    np.testing.assert_array_equal(gid, found["spike_neuron"][seen])
-    for synapse in range(SOURCE.size):
-        theirs = found["weight"][found["synapse"] == synapse]
-        assert theirs.size > 1000
-        np.testing.assert_allclose(double[synapse], theirs, rtol=1e-6, atol=1e-8 * START)
-        many = np.flatnonzero(theirs[:1000] > 0.01 * case.own["Wmax"])
-        np.testing.assert_allclose(single[synapse][many], theirs[many], rtol=1e-5, atol=0.0)

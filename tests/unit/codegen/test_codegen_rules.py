@@ -45,7 +45,7 @@ def test_what_a_rule_declares() -> None:
     # in steps, whatever the unit; what has no decay is not among them
     taus = {name: float(rule.constants[one]) for name, one in rule.kernel.DECAYS.items()}
     assert taus == pytest.approx({"x": 200.0, "y": 200.0, "tag": 1500.0})
-    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate")
+    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate", "w_max")
 
 
 def test_the_text_depends_on_the_rule_alone() -> None:

@@ -65,7 +65,7 @@ def test_records_keep_what_is_not_settled(precision: str) -> None:
             one.settled = now - 40
         one.check()
     # twice what is not settled at most, and room for it
-    assert one.history.depth == 256
+    assert 256 <= one.history.depth < 256 + 64
     assert one.history.firsts[4] == one.history.depth - 1
 
 

@@ -80,7 +80,10 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
             lambda: network(ClopathSTDP()),
             "field synapse: clopath_synapse follows the state u_bar_plus of its target",
         ),
-        (lambda: network(ClopathSTDP(w_min=100.0)), "field w_min: must be below the largest"),
+        (
+            lambda: ClopathSTDP(w_min=100.0).check(9, where="projection"),
+            "field w_min: must be below the largest",
+        ),
         (
             lambda: network(ClopathSTDP(delay_u_bars=0.55)),
             "field synapse.delay_u_bars: time is not on the grid",
