@@ -17,9 +17,9 @@ _unexplained: list[str] = []
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    # Of the tests that run when their mark is asked for, those of faults and jobs are timed.
-    marks = config.option.markexpr
-    if not marks.startswith("not ") and marks != "validation":
+    # Tests that run when their mark is asked for are timed, or fill the machine by themselves: with
+    # --dist=load whoever calls knows that these do not.
+    if not config.option.markexpr.startswith("not ") and config.option.dist != "load":
         config.option.numprocesses = 0
 
 
