@@ -7,7 +7,7 @@ attempt's first step bounds what the earlier ones count for.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -334,10 +334,7 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = [
-            _segment(attempt, [rank.states.get(name) for rank in attempt.ranks])
-            for attempt in self.attempts
-        ]
+        segments = _segments(self.attempts, lambda rank: rank.states.get(name))
         return StateRecording.of(self.metadata, name, segments, path=str(self.path))
 
     @property
@@ -355,18 +352,21 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = [
-            _segment(attempt, [rank.weights.get(name) for rank in attempt.ranks])
-            for attempt in self.attempts
-        ]
+        segments = _segments(self.attempts, lambda rank: rank.weights.get(name))
         return WeightRecording.of(self.metadata, name, segments, path=str(self.path))
 
 
-def _segment(attempt: Attempt, parts: Sequence[RankRows | None]) -> RowSegment:
-    present = tuple(part for part in parts if part is not None)
-    # Rows are valid where every rank has them.
-    whole = len(present) == len(parts)
-    return RowSegment(present, attempt.first_step, attempt.until_step, whole)
+def _segments(
+    attempts: Sequence[Attempt], part_of: Callable[[RankRecord], RankRows | None]
+) -> list[RowSegment]:
+    found = []
+    for attempt in attempts:
+        parts = [part_of(rank) for rank in attempt.ranks]
+        present = tuple(part for part in parts if part is not None)
+        # Rows are valid where every rank has them.
+        whole = len(present) == len(parts)
+        found.append(RowSegment(present, attempt.first_step, attempt.until_step, whole))
+    return found
 
 
 def _spikes_of(attempt: Attempt) -> list[RankSpikes]:

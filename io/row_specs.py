@@ -1,5 +1,6 @@
 """What a rank's writer must know of its recordings of states and weights, whose rows are times."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,7 +40,7 @@ class StateVariable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowSpec:
+class RowSpec(ABC):
     """A rank's part of one recording, of which every row is one step's.
 
     Attributes
@@ -69,9 +70,9 @@ class RowSpec:
     rows: int = 0
 
     @property
+    @abstractmethod
     def columns(self) -> dict[str, NDArray[Any]]:
         """Arrays that say what the columns are, of equal length, by name."""
-        raise NotImplementedError
 
     @property
     def n_columns(self) -> int:

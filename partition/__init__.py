@@ -1,1 +1,1 @@
-"""Which rank simulates which blocks of neurons."""
+"""Which rank simulates which blocks of neurons, and which core of a board hosts which."""

@@ -141,8 +141,8 @@ def graph_owners(
 
     First the largest D is found for which the slices can be dealt out in balance so that no
     synapse across ranks is shorter; slices that are closer stay together. Of the assignments that
-    remain the one counts with the least traffic: the best of several starts by METIS, each refined
-    by moving slices.
+    remain the one counts with the least traffic: the best of several starts, by METIS and at
+    random, each refined by moving and swapping clusters.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def graph_owners(
     imbalance : float
         How much more than its share a rank may get; the largest slice is allowed for besides.
     quality : {"fast", "best"}
-        "best" starts from mtkahypar's assignment too; a hundred times slower.
+        "best" starts from mtkahypar's assignment too.
 
     Raises
     ------

@@ -1,29 +1,15 @@
 """Traffic graphs made by hand, for tests of mappings."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-
-@dataclass(frozen=True, eq=False)
-class Slices:
-    """The slices of a network, as `distsnn.partition.boards.demand.Traffic` asks for."""
-
-    population: np.ndarray
-    first: np.ndarray
-    neurons: np.ndarray
-    rate: np.ndarray
-    start: np.ndarray
-    target: np.ndarray
-    synapses: np.ndarray
-    delay: np.ndarray
+from distsnn.partition.traffic import TrafficGraph
 
 
-def of_matrix(synapses: np.ndarray, neurons: int | np.ndarray = 256, rate=5.0) -> Slices:
+def of_matrix(synapses: np.ndarray, neurons: int | np.ndarray = 256, rate=5.0) -> TrafficGraph:
     """Make a graph of a matrix of expected synapses, each slice a population of its own."""
     n = len(synapses)
     source, target = np.nonzero(synapses)
-    return Slices(
+    return TrafficGraph(
         np.arange(n, dtype=np.int32),
         np.zeros(n, np.int64),
         np.broadcast_to(np.asarray(neurons, np.int64), n).copy(),
@@ -35,11 +21,11 @@ def of_matrix(synapses: np.ndarray, neurons: int | np.ndarray = 256, rate=5.0) -
     )
 
 
-def all_to_all(n: int, **more) -> Slices:
+def all_to_all(n: int, **more) -> TrafficGraph:
     return of_matrix(np.full((n, n), 1000.0), **more)
 
 
-def sparse(n: int, targets: int, seed: int = 1, **more) -> Slices:
+def sparse(n: int, targets: int, seed: int = 1, **more) -> TrafficGraph:
     """Make a graph in which each slice reaches some others, at random."""
     rng = np.random.default_rng(seed)
     matrix = np.zeros((n, n))
@@ -48,7 +34,7 @@ def sparse(n: int, targets: int, seed: int = 1, **more) -> Slices:
     return of_matrix(matrix, **more)
 
 
-def modular(modules: int, each: int, between: int, seed: int = 1, **more) -> Slices:
+def modular(modules: int, each: int, between: int, seed: int = 1, **more) -> TrafficGraph:
     """Make a graph of modules, all to all inside, a few edges between; slices are shuffled."""
     rng = np.random.default_rng(seed)
     n = modules * each

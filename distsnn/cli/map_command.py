@@ -10,12 +10,12 @@ from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
+from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.export import as_data, save_mapping
 from distsnn.partition.boards.mapping import map_graph
-from distsnn.partition.boards.slices import slices
-from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.partition.traffic import TrafficGraph, traffic
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.units import counted
 
@@ -30,7 +30,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 def _map(options: Namespace) -> None:
     board = _board(options.board, options.boards)
     network = load_model(options.model, options.set).network
-    rates: Rates = 1.0 if options.rates is None else load_rates(options.rates)
+    rates = load_rates(options.rates)
     reader = partial(read_edges, dt=network.dt)
 
     def graph_of(neurons: int) -> TrafficGraph:

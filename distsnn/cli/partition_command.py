@@ -12,7 +12,6 @@ from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import STRATEGIES, assign
 from distsnn.partition.graph import Graph
 from distsnn.partition.metrics import Metrics, metrics
-from distsnn.partition.traffic import Rates
 from distsnn.simulation.edge_routing import read_edges
 
 _HEADS = (
@@ -25,7 +24,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank == 0:
         network = load_model(options.model, options.set).network
-        rates: Rates = 1.0 if options.rates is None else load_rates(options.rates)
+        rates = load_rates(options.rates)
         table = blocks(network)
         reader = partial(read_edges, dt=network.dt)
         found = []

@@ -6,14 +6,15 @@ from pathlib import Path
 from distsnn.errors import DescriptionError
 from distsnn.io.run_writer import is_run
 from distsnn.io.summary import summarise
+from distsnn.partition.traffic import Rates
 
 
-def load_rates(name: str) -> dict[str, float]:
-    """Return the rate of each population, spikes/s.
+def load_rates(name: str | None) -> Rates:
+    """Return the rate of each population, spikes/s; where no name is given, 1 of all neurons.
 
     Parameters
     ----------
-    name : str
+    name : str or None
         A JSON file, ``{"E": 5.2, "I": 8.1}``, or the store of a run that recorded all populations.
 
     Raises
@@ -21,6 +22,8 @@ def load_rates(name: str) -> dict[str, float]:
     DescriptionError
         If there is no such file, or it holds anything else.
     """
+    if name is None:
+        return 1.0
     path = Path(name)
     where = f"--rates {name}"
     if path.is_dir() and is_run(path):

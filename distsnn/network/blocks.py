@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.errors import DescriptionError
 from distsnn.network.description import Network
 
 # Philox streams are keyed per 64 neurons, and a block must not cut such a group.
@@ -71,7 +72,14 @@ def slices(network: Network, step: int) -> BlockTable:
 
     Boundaries lie at multiples of `step` from each population's start; a population's last slice
     may be smaller.
+
+    Raises
+    ------
+    DescriptionError
+        If there would be no neuron in a slice.
     """
+    if step < 1:
+        raise DescriptionError("at least one neuron", where="neurons of a slice", value=step)
     sizes = np.array([one.size for one in network.populations], np.int64)
     counts = -(-sizes // step)
     population = np.repeat(np.arange(sizes.size, dtype=np.int32), counts)

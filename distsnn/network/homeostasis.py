@@ -1,5 +1,6 @@
 """Homeostasis: what keeps the weights onto each neuron in bounds, at regular times of a run."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -26,7 +27,7 @@ _SHARE = Range(0.0, 1.0, open_low=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Homeostasis(Description):
+class Homeostasis(Description, ABC):
     """Base class of what multiplies all weights onto a neuron by one factor, again and again.
 
     It acts at the multiples of an interval, after all events of that step, on plastic projections
@@ -123,8 +124,8 @@ class Homeostasis(Description):
         self.every_steps(dt)
         self._check_goal(found[0], where=where)
 
-    def _check_goal(self, one: Projection, *, where: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _check_goal(self, one: Projection, *, where: str) -> None: ...
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -74,8 +74,7 @@ def check_cores(
             np.maximum.at(held, to.core, values)
         elif name == "in_axons":
             # a source that several slices of a core share comes in once
-            source = np.repeat(np.arange(to.core.size), np.diff(to.start))
-            held = _sums(to.target, needs.neurons[source], to.cores)
+            held = _sums(to.target, needs.neurons[to.source], to.cores)
         else:
             held = _sums(to.core, values, to.cores)
         if name == "memory" and shared:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,35 +10,10 @@ from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.figures import Figure
 from distsnn.partition.boards.sections import ANY_MODEL, ONE_AXON, UNICAST
+from distsnn.partition.traffic import TrafficGraph
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-class Traffic(Protocol):
-    """Expected synapses and spikes between slices of populations (`partition.traffic`).
-
-    Slice v is ``neurons[v]`` neurons of ``population[v]`` from ``first[v]``, each with
-    ``rate[v]`` spikes/s; its edges are ``start[v]`` to ``start[v + 1]``, with the `target` slice,
-    the expected number of `synapses` and the smallest `delay` (steps).
-    """
-
-    @property
-    def population(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def first(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def neurons(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def rate(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def start(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def target(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def synapses(self) -> npt.NDArray[Any]: ...  # noqa: D102
-    @property
-    def delay(self) -> npt.NDArray[Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +38,12 @@ class Demand:
     memory: Floats
 
 
-def demand(graph: Traffic, board: Board) -> Demand:
+def demand(graph: TrafficGraph, board: Board) -> Demand:
     """Return what the slices of a network take of a board's cores."""
-    n, size = graph.neurons.size, graph.neurons.astype(np.int64)
-    source = np.repeat(np.arange(n), np.diff(graph.start))
-    rows = np.bincount(graph.target, size[source], minlength=n)
-    synapses = np.bincount(graph.target, graph.synapses, minlength=n).astype(np.float64)
+    size, synapses = graph.neurons, graph.incoming
+    rows = np.bincount(graph.target, size[graph.source], minlength=graph.n)
     row, one = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
-    memory = np.zeros(n) if row is None or one is None else row * rows + one * synapses
+    memory = np.zeros(graph.n) if row is None or one is None else row * rows + one * synapses
     return Demand(size, rows.astype(np.int64), synapses / size, memory.astype(np.float64))
 
 
@@ -111,12 +83,12 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
     return known, unchecked
 
 
-def check_runnable(graph: Traffic, board: Board, models: Sequence[str]) -> None:
+def check_runnable(graph: TrafficGraph, board: Board, models: Sequence[str]) -> None:
     """Refuse a network that the board's cores cannot run whatever its size.
 
     Parameters
     ----------
-    graph : Traffic
+    graph : TrafficGraph
         The network's slices.
     board : Board
         The board.
@@ -147,12 +119,11 @@ def check_runnable(graph: Traffic, board: Board, models: Sequence[str]) -> None:
         )
 
 
-def _has_cycle(graph: Traffic) -> bool:
+def _has_cycle(graph: TrafficGraph) -> bool:
     # populations are peeled off as long as one has no source left
     n = int(graph.population.max(initial=-1)) + 1
-    source = np.repeat(np.arange(graph.neurons.size), np.diff(graph.start))
     links = np.zeros((n, n), bool)
-    links[graph.population[source], graph.population[graph.target]] = True
+    links[graph.population[graph.source], graph.population[graph.target]] = True
     left = np.ones(n, bool)
     while left.any():
         free = left & ~links[left].any(axis=0)
@@ -163,8 +134,8 @@ def _has_cycle(graph: Traffic) -> bool:
 
 
 def fitting_slices(
-    graph_of: Callable[[int], Traffic], board: Board, neurons: int | None = None
-) -> tuple[Traffic, int]:
+    graph_of: Callable[[int], TrafficGraph], board: Board, neurons: int | None = None
+) -> tuple[TrafficGraph, int]:
     """Return a network's slices, small enough for each to fit a core.
 
     Parameters
@@ -178,7 +149,7 @@ def fitting_slices(
 
     Returns
     -------
-    graph : Traffic
+    graph : TrafficGraph
         The slices.
     neurons : int
         Neurons per slice.
@@ -217,7 +188,7 @@ def overfull(needs: Demand, board: Board) -> tuple[str, float, float] | None:
     return None
 
 
-def pack(graph: Traffic, board: Board) -> Ints:
+def pack(graph: TrafficGraph, board: Board) -> Ints:
     """Return which core holds each slice: consecutive slices share one while they fit.
 
     Returns

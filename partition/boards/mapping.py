@@ -13,7 +13,6 @@ from distsnn.partition.boards.demand import (
     Demand,
     Floats,
     Ints,
-    Traffic,
     check_runnable,
     demand,
     overfull,
@@ -25,6 +24,7 @@ from distsnn.partition.boards.place import Reach, place, reach
 from distsnn.partition.boards.routes import Routes, route, single_loads
 from distsnn.partition.boards.sections import MULTICAST
 from distsnn.partition.boards.tables import Tables, compressed_tables
+from distsnn.partition.traffic import TrafficGraph
 
 OPTIMISE = ("hops", "congestion")
 
@@ -39,7 +39,7 @@ class Mapping:
         The board.
     machine : Machine
         Its living parts.
-    graph : Traffic
+    graph : TrafficGraph
         The network's slices.
     to : Reach
         Which core holds each slice, and which cores it reaches.
@@ -57,7 +57,7 @@ class Mapping:
 
     board: Board
     machine: Machine
-    graph: Traffic
+    graph: TrafficGraph
     to: Reach
     needs: Demand
     places: Ints
@@ -83,7 +83,7 @@ class Mapping:
 
 
 def map_graph(
-    graph: Traffic,
+    graph: TrafficGraph,
     board: Board,
     *,
     models: Sequence[str] = (),
@@ -95,7 +95,7 @@ def map_graph(
 
     Parameters
     ----------
-    graph : Traffic
+    graph : TrafficGraph
         The slices, each small enough for a core (`demand.fitting_slices`).
     board : Board
         The board.
@@ -155,7 +155,7 @@ def map_graph(
 def routed(
     board: Board,
     made: Machine,
-    graph: Traffic,
+    graph: TrafficGraph,
     to: Reach,
     needs: Demand,
     places: Ints,

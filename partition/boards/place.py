@@ -1,14 +1,16 @@
 """Which core of the machine each core of the network gets: along a curve, then by swaps."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import Floats, Ints, Traffic
+from distsnn.partition.boards.demand import Floats, Ints
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placing_kernels import anneal, distances
+from distsnn.partition.traffic import TrafficGraph
 from distsnn.units import counted
 
 # Trials of a swap for each core, and the most operations that all of them may take (some seconds).
@@ -41,16 +43,19 @@ class Reach:
     target: Ints
     spikes: Floats
 
+    @cached_property
+    def source(self) -> Ints:
+        """The slice of each pair, shape (n_pairs,)."""
+        return np.repeat(np.arange(self.core.size), np.diff(self.start))
 
-def reach(graph: Traffic, core: Ints) -> Reach:
+
+def reach(graph: TrafficGraph, core: Ints) -> Reach:
     """Return which cores each slice reaches (an edge that expects no synapse reaches nothing)."""
     n, cores = core.size, int(core.max(initial=-1)) + 1
-    source = np.repeat(np.arange(n), np.diff(graph.start))
     some = graph.synapses > 0.0
-    pairs = np.unique(source[some] * np.int64(cores) + core[graph.target[some]])
+    pairs = np.unique(graph.source[some] * np.int64(cores) + core[graph.target[some]])
     start = np.searchsorted(pairs, np.arange(n + 1) * np.int64(cores)).astype(np.int64)
-    spikes = graph.rate.astype(np.float64) * graph.neurons
-    return Reach(core, cores, start, pairs % max(cores, 1), spikes)
+    return Reach(core, cores, start, pairs % max(cores, 1), graph.spikes)
 
 
 def hops_between(machine: Machine) -> npt.NDArray[np.int16]:
@@ -73,8 +78,7 @@ def rate_hops(
         Whether a spike is sent once for each core (unicast) instead of once for each node.
     """
     node, nodes = machine.node_of_core[places], machine.n_nodes
-    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
-    there = node[to.target]
+    source, there = to.source, node[to.target]
     if not copies:
         pairs = np.unique(source * np.int64(nodes) + there)
         source, there = pairs // nodes, pairs % nodes
@@ -171,14 +175,13 @@ def _swap(
     seed: int,
     trials: int | None,
 ) -> None:
-    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
     order = np.argsort(to.target, kind="stable")
     in_start = np.searchsorted(to.target[order], np.arange(to.cores + 1)).astype(np.int64)
     own = np.argsort(to.core, kind="stable").astype(np.int64)
     own_start = np.searchsorted(to.core[own], np.arange(to.cores + 1)).astype(np.int64)
     count = np.zeros((to.core.size, machine.n_nodes), np.int32)
     node_of_core = machine.node_of_core[places]
-    np.add.at(count, (source, node_of_core[to.target]), 1)
+    np.add.at(count, (to.source, node_of_core[to.target]), 1)
     occupant = np.full(machine.core.size, -1, np.int64)
     occupant[places] = np.arange(to.cores)
     most = int(machine.cores.max())
@@ -199,7 +202,7 @@ def _swap(
         hops,
         to.spikes,
         in_start,
-        source[order],
+        to.source[order],
         own_start,
         own,
         places,

@@ -92,10 +92,8 @@ def hops_bound(mapping: Mapping) -> float:
     near = np.sort(np.where(hops < 0, np.iinfo(np.int32).max, hops), axis=1).min(axis=0)
     most = int(mapping.machine.cores.max())
     nearest = np.concatenate(([0], np.cumsum(near if not copies else np.repeat(near, most))))
-    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
-    itself = np.bincount(source, to.target == to.core[source], minlength=to.core.size).astype(
-        np.int64
-    )
+    own = to.target == to.core[to.source]
+    itself = np.bincount(to.source, own, minlength=to.core.size).astype(np.int64)
     others = np.diff(to.start) - itself
     if copies:
         # the slice's own core takes one of its node's
@@ -114,9 +112,8 @@ def latency(mapping: Mapping) -> float:
     """
     each = mapping.board.links.latency.need("the latency of spikes")
     to, hops = mapping.to, hops_between(mapping.machine)
-    source = np.repeat(np.arange(to.core.size), np.diff(to.start))
     node = mapping.machine.node_of_core[mapping.places]
-    return float(hops[mapping.node[source], node[to.target]].max(initial=0)) * each
+    return float(hops[mapping.node[to.source], node[to.target]].max(initial=0)) * each
 
 
 def link_use(mapping: Mapping) -> float:
@@ -149,7 +146,6 @@ def _powers(
 ) -> dict[str, float | None]:
     """Return the power of each term, W, and their sum where all are known."""
     graph, energy = mapping.graph, mapping.board.energy
-    source = np.repeat(np.arange(graph.neurons.size), np.diff(graph.start))
     along_x = np.array([one in ("E", "W") for one in mapping.machine.ports], bool)
     x_load = float(mapping.load[:, along_x].sum())
 
@@ -159,7 +155,10 @@ def _powers(
         return float(made["neurons"] * 1000.0 / (each or step.need("how often neurons update")))
 
     terms: dict[str, tuple[Figure[float], Callable[[], Any]]] = {
-        "synaptic_event": (energy.synaptic_event, lambda: graph.rate[source] @ graph.synapses),
+        "synaptic_event": (
+            energy.synaptic_event,
+            lambda: graph.rate[graph.source] @ graph.synapses,
+        ),
         "neuron_update": (energy.neuron_update, updates),
         "neuron_spike": (energy.neuron_spike, lambda: mapping.to.spikes.sum()),
         "packet_out": (energy.packet_out, lambda: made["packets_per_s"]),

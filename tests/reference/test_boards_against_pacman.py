@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_graphs import Slices, modular, sparse
+from board_graphs import modular, sparse
 
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import pacman_placements, pacman_tables
 from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.mapping import map_graph, routed
 from distsnn.partition.boards.report import rate_weighted_hops
+from distsnn.partition.traffic import TrafficGraph
 
 pytestmark = pytest.mark.validation
 
@@ -48,7 +49,7 @@ def ask(tmp_path: Path) -> Ask:
     return run
 
 
-def edges(graph: Slices) -> list[list[int]]:
+def edges(graph: TrafficGraph) -> list[list[int]]:
     source = np.repeat(np.arange(graph.neurons.size), np.diff(graph.start))
     return np.column_stack([source, graph.target]).tolist()
 
@@ -105,7 +106,7 @@ def test_pacman_follows_our_routes(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("graph", [sparse(760, 20), modular(95, 8, 5)], ids=["sparse", "modules"])
-def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, graph: Slices) -> None:
+def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, graph: TrafficGraph) -> None:
     board = load_board("spin5")
     mapping = map_graph(graph, board)
     tables = {

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from decoded import DELAY, SOURCE, TARGET
 
-from distsnn.engine import wiring
 from distsnn.network import (
     AllToAll,
     Explicit,
@@ -32,9 +31,7 @@ RATES = {"E": np.linspace(1.0, 9.0, 200), "I": 20.0}
 
 def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float, float, int, int]:
     """Return connectivity, traffic, cut synapses and smallest delay of a built network."""
-    (layout,) = decoded.layouts(network, 1)
-    made = wiring.build(layout, decoded.scales(network), seed, storage="explicit", delivery="push")
-    found = decoded.of_wiring(layout, made)
+    found = decoded.synapses(network, seed=seed)
     owner = np.repeat(assignment.owner, blocks(network).size).astype(np.int64)
     remote = owner[found[:, SOURCE]] != owner[found[:, TARGET]]
     pairs = np.unique(found[remote, SOURCE] * assignment.ranks + owner[found[remote, TARGET]])

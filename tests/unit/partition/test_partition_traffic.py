@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from decoded import DELAY, SOURCE, TARGET
 
-from distsnn.engine import edges, wiring
+from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -40,12 +40,7 @@ def dense(graph: TrafficGraph, values: np.ndarray, missing: float = 0.0) -> np.n
 
 def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Count the synapses between slices as they are built, and their smallest delays."""
-    (layout,) = decoded.layouts(network, 1)
-    given = decoded.file_edges(network)
-    made = wiring.build(
-        layout, decoded.scales(network), seed, storage="explicit", delivery="push", given=given
-    )
-    found = decoded.of_wiring(layout, made)
+    found = decoded.synapses(network, seed=seed)
     n = table.n_blocks
     cell = table.of_gid(found[:, SOURCE]) * n + table.of_gid(found[:, TARGET])
     delay = np.full(n * n, NO_DELAY)
