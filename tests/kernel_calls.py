@@ -1,31 +1,14 @@
 """Calls of compiled entries from Python, as the loop makes them."""
 
-import ctypes
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
-from distsnn.engine.tables import Call, address
+from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import emission, poisson, rows, uniforms
 from distsnn.network import model_named
-
-_ENTRY = ctypes.CFUNCTYPE(
-    ctypes.c_int64,
-    ctypes.c_int64,
-    ctypes.c_int64,
-    ctypes.c_int64,
-    ctypes.c_int64,
-    ctypes.c_int64,
-)
-
-
-def invoke(one: Call, step: int, first: int | None = None, last: int | None = None) -> int:
-    """Call an entry in a loop, over its own range or another, and return its status."""
-    function = _ENTRY(one.entry.address)
-    low, high = one.first if first is None else first, one.last if last is None else last
-    return int(function(address(one.table), address(one.scalars), low, high, step))
 
 
 def counters(n: int) -> npt.NDArray[np.uint32]:

@@ -12,7 +12,10 @@ row, and over the spikes in a target's history that a synapse has not taken yet.
 - `carry`, a kernel: weights and states as they will have become by a step without events, where
   they change or fade meanwhile;
 - `sources_spike`, a kernel: traces of sources follow some spikes;
-- `sweep`, a kernel: the queue is released, and some rows take the spikes of their targets.
+- `sweep`, an entry: a range of the rows in SWEPT take the spikes of their targets.
+
+`advance` takes long to compile, and numba does so for every signature, literals told apart. So all
+its callers are entries, and true and false are `now == now` and `now != now`, which LLVM folds.
 """
 
 from functools import cache
@@ -34,7 +37,7 @@ class Entries(Protocol):
     modulate: Entry
     carry: Function
     sources_spike: Function
-    sweep: Function
+    sweep: Entry
 
 
 @cache
@@ -196,23 +199,19 @@ class _Writer(RuleCode):
 
 
 _CALLERS = """
-@inline
-def let_go(table, scalars, step):
+@entry
+def release(table, scalars, first, last, step):
     rows = array(table[QUEUE_ROW], MANY, np.int64)
     loops = array(table[QUEUE_LOOP], MANY, np.int64)
     kept = 0
     for i in range(table[QUEUED]):
         now = loops[i] + 1 + table[AXONAL]
         if now <= step:
-            advance(table, scalars, rows[i], now, True, loops[i])
+            advance(table, scalars, rows[i], now, now == now, loops[i])
         else:
             rows[kept], loops[kept] = rows[i], loops[i]
             kept += 1
     table[QUEUED] = kept
-
-@entry
-def release(table, scalars, first, last, step):
-    let_go(table, scalars, step)
     return DONE
 
 @entry
@@ -224,14 +223,16 @@ def deliver(table, scalars, first, last, step):
         for j in range(n):
             if j + ROWS_AHEAD < n:
                 prefetch_row(table, rows[j + ROWS_AHEAD], word_bytes, real_bytes)
-            advance(table, scalars, rows[j], loops[j] + 1, True, loops[j])
+            now = loops[j] + 1
+            advance(table, scalars, rows[j], now, now == now, loops[j])
     return DONE
 
-@kernel
-def sweep(table, scalars, rows, now):
-    let_go(table, scalars, now)
+@entry
+def sweep(table, scalars, first, last, step):
+    rows = array(table[SWEPT], last, np.int64)
     until = array(table[UNTIL], MANY, np.int32)
-    for row in rows:
-        if until[row] < now:
-            advance(table, scalars, row, now, False, 0)
+    for i in range(first, last):
+        if until[rows[i]] < step:
+            advance(table, scalars, rows[i], step, step != step, step)
+    return DONE
 """.strip().splitlines()

@@ -24,7 +24,7 @@ from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_parameters import synapse_parameters
-from distsnn.engine.tables import Call, address
+from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import loop, plastic, scaling
 from distsnn.network import EquationSynapse, delay_support
@@ -143,6 +143,7 @@ class PlasticDelivery:
         axonal = model.axonal_steps(network.dt)
         entry = plastic.enqueue if axonal else self._entries.deliver
         self.deliver = call = Call(entry, table, 0, 0, self._scalars)
+        self._sweep = Call(self._entries.sweep, table, 0, 0, self._scalars)
         self.collect = Call(self._entries.release, table, 0, 0, self._scalars) if axonal else None
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), model.precision)
@@ -285,7 +286,10 @@ class PlasticDelivery:
             self.modulation.forget(now)
 
     def _take_events(self, rows: Ints, now: int) -> None:
-        self._entries.sweep(self._table, self._scalars, rows, now)
+        if self.collect is not None:
+            invoke(self.collect, now)
+        self._sweep.point(plastic.SWEPT, rows)
+        invoke(self._sweep, now, 0, rows.size)
 
     def modulate(self, value: float, now: int) -> None:
         """Set the modulator, for all that comes after a step before which all spikes are known."""

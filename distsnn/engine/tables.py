@@ -1,5 +1,6 @@
 """Tables of calls, and the arrays behind the addresses in them, kept alive together."""
 
+import ctypes
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from distsnn.jit import Entry
 from distsnn.kernels import loop
 
 FOREVER = 1 << 62
+_ENTRY = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 6)
 
 
 def address(array: npt.NDArray[Any]) -> int:
@@ -59,6 +61,13 @@ class Call:
         """
         self.table[at] = address(array) - offset * array.itemsize
         self.keep[at] = array
+
+
+def invoke(call: Call, step: int, first: int | None = None, last: int | None = None) -> int:
+    """Call an entry as the loop does, over its own range or another, and return its status."""
+    low, high = call.first if first is None else first, call.last if last is None else last
+    function = _ENTRY(call.entry.address)
+    return int(function(address(call.table), address(call.scalars), low, high, step))
 
 
 def call_table(calls: list[Call]) -> npt.NDArray[np.int64]:

@@ -45,7 +45,8 @@ FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
 # of states that act late, and who has synapses
 FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 46, 47, 48, 49, 50
 HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, one float64 a target
-TABLE_SIZE = 54
+SWEPT = 54  # numbers of rows
+TABLE_SIZE = 55
 # Words of its scalars: what turns a weight into quanta, and the largest weight.
 SCALE, LIMIT = 0, 1
 N_SCALARS = 2

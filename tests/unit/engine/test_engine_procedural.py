@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT, Ints, gids_of, layouts, of_wiring, scales
-from kernel_calls import invoke
 
 from distsnn.engine import wiring
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing
+from distsnn.engine.tables import invoke
 from distsnn.network import (
     AllToAll,
     Exponential,

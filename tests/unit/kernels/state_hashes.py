@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from decoded import layouts, scales
-from kernel_calls import NeuronCall, PoissonCall, counters, defaults, invoke
+from kernel_calls import NeuronCall, PoissonCall, counters, defaults
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine import wiring
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.tables import Call
+from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.plastic import PIECE

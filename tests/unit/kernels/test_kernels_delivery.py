@@ -8,13 +8,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
-from kernel_calls import invoke
 
 from distsnn.engine import delivery
 from distsnn.engine.delivery import Delivery
 from distsnn.engine.populations import InputRing
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
+from distsnn.engine.tables import invoke
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels.synapses import tsodyks2_synapse
 

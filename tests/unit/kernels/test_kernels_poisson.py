@@ -5,11 +5,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from kernel_calls import PoissonCall, counters, invoke
+from kernel_calls import PoissonCall, counters
 from numba import uint32
 from scipy import stats
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
+from distsnn.engine.tables import invoke
 from distsnn.jit import kernel
 from distsnn.kernels import poisson
 from distsnn.kernels.functions import exp, log

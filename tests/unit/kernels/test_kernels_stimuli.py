@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from kernel_calls import counters, invoke
+from kernel_calls import counters
 from scipy import stats
 
-from distsnn.engine.tables import Call
+from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import emission, rows, stimuli
 
 N = 192
