@@ -23,10 +23,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_ms (all ranks have
         committed up to there), complete, status (of each rank of the last attempt), gone (ranks of
         it that count as running while their process is not there, on this machine), notices (what
-        was noted of ranks that died or stalled in it, the earliest first), build_s, run_s,
-        real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by population,
-        of its recorded neurons over recorded_ms; None where none are recorded), spike_hash. What
-        the run did not note is None.
+        was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
+        run_s, real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by
+        population, of its recorded neurons over recorded_ms; None where none are recorded),
+        spike_hash. What the run did not note is None.
 
     Raises
     ------

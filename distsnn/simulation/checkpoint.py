@@ -149,7 +149,7 @@ class Checkpoints:
         communicator, engine = self._communicator, self._built.engine
         layout, reach = engine.layout, int(generation.about["reach"])
         with together(communicator, "reading the checkpoint"):
-            index = generation.blocks()
+            index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
@@ -161,7 +161,7 @@ class Checkpoints:
             states = _saved(generation, layout, index, names, layout.owned)
             sources = _saved(generation, layout, index, of_sources, everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
-            own = [generation.spikes(one) for one in ranks]
+            own = [generation.spikes(one, network.n_neurons * reach) for one in ranks]
         items = read_items(generation, engine, index, communicator)
         everyones = [one for part in communicator.allgather(own) for one in part]
         step = np.concatenate([one[0] for one in everyones])
