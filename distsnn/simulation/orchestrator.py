@@ -75,6 +75,8 @@ class Simulation(BetweenRuns):
     start : str or PathLike, optional
         A store with a checkpoint of this network to go on from, written by any number of ranks.
         If it is `out` as well, its run goes on in a new attempt.
+    lock : RunLock, optional
+        The lock on `out`, if rank 0 has it already; the simulation gives it back when it ends.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Simulation(BetweenRuns):
         model: dict[str, Any] | None = None,
         policy: Policy | None = None,
         start: str | os.PathLike[str] | None = None,
+        lock: RunLock | None = None,
     ) -> None:
         begin = time.perf_counter()
         self.network = network
@@ -125,7 +128,7 @@ class Simulation(BetweenRuns):
                 check_target(out, overwrite=overwrite, resume=again)
         with together(self._communicator, "locking the store"):
             if out is not None and rank == 0:
-                self._held.callback(RunLock(out).release)
+                self._held.callback((lock or RunLock(out)).release)
         self._model = model
         self._output = Output(network, self._communicator)
         self._heartbeat.start()
