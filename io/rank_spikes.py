@@ -107,7 +107,7 @@ class RankSpikes:
         rows, stride = attributes["committed"], attributes["index_stride"]
         with store_errors(where, "damaged index"):
             steps = np.array(attributes["index_step"], dtype=np.int64)
-            if len(steps) != -(-rows // stride):
+            if steps.shape != (-(-rows // stride),):
                 raise ValueError(f"{len(steps)} entries of stride {stride} for {rows} spikes")
             committed = attributes["committed_step"]
             last = max(committed, attributes["last_spike_step"])

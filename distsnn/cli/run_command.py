@@ -9,7 +9,7 @@ from typing import Any
 from distsnn.cli.models import check_unscripted, load_model
 from distsnn.cli.rates import load_rates
 from distsnn.cli.tables import run_lines
-from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
+from distsnn.comm import SAID, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import newest_step
@@ -42,8 +42,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 
 
 def _verdict(code: int) -> int:
-    # Ranks that end by themselves return one of these, and have said why.
-    if code in (0, 1, 2, RESUMABLE, 130, 143):
+    if code in SAID:
         return code
     raise DistsnnError(f"a rank was killed or crashed; the job ended with exit code {code}")
 

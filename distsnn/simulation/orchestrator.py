@@ -117,7 +117,7 @@ class Simulation(BetweenRuns):
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start)
-        self._held = ExitStack()
+        self._held, self._between = ExitStack(), ExitStack()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
@@ -324,7 +324,10 @@ class Simulation(BetweenRuns):
         StoreError
             If a recording cannot be written; all that was committed stays readable.
         KeyboardInterrupt
-            After Ctrl-C (or SIGTERM): all ranks stop at the same step, with the store closed.
+            After Ctrl-C: all ranks stop at the same step, with the store closed.
+        Stopped
+            The same after SIGTERM or SIGUSR1, with the state saved; also after one that came since
+            the last run, in a ``with`` block.
         """
         end = alike(
             self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
@@ -471,6 +474,7 @@ class Simulation(BetweenRuns):
         )
 
     def __enter__(self) -> Self:
+        self._between.enter_context(self._interrupts.kept())
         return self
 
     def __exit__(
@@ -479,7 +483,9 @@ class Simulation(BetweenRuns):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self._stop(error)
+        with self._between:
+            if error is None:
+                self.close()
+            else:
+                self._interrupts.number = 0  # a signal asked for no more than the end
+                self._stop(error)

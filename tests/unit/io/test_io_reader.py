@@ -239,6 +239,8 @@ def test_more_committed_than_stored_is_noticed(run):
         {"committed": "many"},
         {"index_step": [3, 2, 1]},
         {"index_step": []},
+        {"index_step": [[[1]]]},
+        {"last_spike_step": 10**400},
         {"index_stride": 0},
         {"committed_step": 1, "last_spike_step": 1},
     ],
