@@ -122,8 +122,9 @@ class Generation:
         folder = self.folder / f"rank{rank:04d}"
         known = self._rank(rank)["files"]
         verify(folder, known)
-        names = (path.relative_to(folder).as_posix() for path in files_below(folder))
-        more = set(names) - set(known)
+        with store_errors(folder, "cannot be read"):
+            names = {path.relative_to(folder).as_posix() for path in files_below(folder)}
+        more = names - set(known)
         if more:
             raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
 
