@@ -78,7 +78,9 @@ class Generation:
         version = raw.get("format_version")
         if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
             raise StoreError("damaged: no checkpoint", path=location(group))
-        if raw.get("seal") != seal(raw):
+        with store_errors(location(group), "damaged"):
+            whole = raw.get("seal") == seal(raw)
+        if not whole:
             raise StoreError("damaged: attributes are not those written", path=location(group))
         if version != CHECKPOINT_VERSION:
             raise DescriptionError(
@@ -136,7 +138,10 @@ class Generation:
     def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
         """Return the spikes in flight of one rank's neurons, of which there can be so many."""
         path = f"rank{rank:04d}/spikes"
-        return self._read_all(f"{path}/step", most), self._read_all(f"{path}/gid", most)
+        step, gid = self._read_all(f"{path}/step", most), self._read_all(f"{path}/gid", most)
+        if step.shape != gid.shape:
+            raise StoreError("damaged: steps and neurons differ", path=f"{self.folder}/{path}")
+        return step, gid
 
     def states(
         self,

@@ -186,9 +186,12 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
 
 def read_attributes(group: zarr.Group) -> dict[str, Any]:
     """Return a group's attributes, validated."""
-    attributes = group.attrs.asdict()
-    group_spec(group.path).check(attributes, path=location(group), writing=False)
-    decoded: dict[str, Any] = decode(attributes)
+    with store_errors(location(group), "damaged"):  # nested without end, say
+        decoded: dict[str, Any] = {
+            name: decode(value) for name, value in group.attrs.asdict().items()
+        }
+    # as they are used: a table may turn out to be a tagged number
+    group_spec(group.path).check(decoded, path=location(group), writing=False)
     return decoded
 
 

@@ -405,8 +405,8 @@ def _check_spikes(
 ) -> None:
     # Kernels look gids up without asking: what is no neuron must not reach them.
     at, reach = int(generation.about["step"]), int(generation.about["reach"])
-    fits = step.shape == gid.shape
-    if fits and step.size:
+    fits = True
+    if step.size:
         fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
         fits = fits and step.max() <= at
     if not fits:

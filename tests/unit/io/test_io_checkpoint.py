@@ -179,7 +179,7 @@ def reseal(store: Path, path: str, edit: Callable[[dict[str, Any]], None]) -> No
     rank = folder / "rank0000" / "zarr.json"
     below = path.removeprefix("rank0000/")
     about = json.loads(rank.read_text())
-    if below in about["attributes"]["files"]:
+    if below in about["attributes"]["files"] and below != "zarr.json":
         about["attributes"]["files"][below] = checkpoint_files.checksum(folder / path)
         rank.write_text(json.dumps(about))
     about = json.loads((folder / "zarr.json").read_text())
@@ -209,6 +209,22 @@ def test_malformed_segments_are_damage(store: Path, segments: list[Any], message
     reseal(store, "rank0000/zarr.json", lambda one: one["attributes"].update(segments=segments))
     with pytest.raises(StoreError, match=message):
         verify(store, 1)
+
+
+def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
+    write(store, 1)
+    reseal(
+        store, "rank0000/zarr.json", lambda one: one["attributes"].update(files={"$float": "nan"})
+    )
+    with pytest.raises(StoreError, match="attribute 'files' is float, must be dict"):
+        verify(store, 1)
+
+
+def test_spikes_of_which_some_have_no_neuron_are_damage(store: Path) -> None:
+    write(store, 1)
+    reseal(store, "rank0000/spikes/gid/zarr.json", lambda one: one.update(shape=[1]))
+    with pytest.raises(StoreError, match="spikes: damaged: steps and neurons differ"):
+        verify(store, 1).spikes(0, 2)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "a/" * 3000 + "b", "\ud800"])

@@ -252,6 +252,17 @@ def test_a_commit_that_contradicts_itself_is_noticed(run, attributes):
         StoreReader(run.path)
 
 
+@pytest.mark.parametrize("depth", [600, 100_000])
+def test_metadata_that_is_nested_without_end_is_noticed(run, depth):
+    file = run.path / "zarr.json"
+    deep = "[" * depth + "]" * depth
+    file.write_text(
+        file.read_text().replace('"attributes": {', f'"attributes": {{"command": {deep},')
+    )
+    with pytest.raises(StoreError, match=r"run\.zarr|r\.zarr"):
+        StoreReader(run.path)
+
+
 @pytest.mark.parametrize("place", ["", "attempt000", "attempt000/rank0001/spikes"])
 def test_truncated_metadata_is_noticed(run, place):
     file = run.path / place / "zarr.json"
