@@ -59,9 +59,13 @@ class RunLock:
                 if error.errno in _NO_FILE:
                     return
                 raise
-            os.ftruncate(self._descriptor, 0)
             owner = f"process {os.getpid()} on {socket.gethostname()}"
-            os.pwrite(self._descriptor, owner.encode(), 0)
+            try:
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, owner.encode(), 0)
+            except OSError:  # as on a full disk
+                self.release()
+                raise
 
     def _take(self, target: Path) -> bool:
         """Open and lock the file; return whether it still is the one of this name."""

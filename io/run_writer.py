@@ -217,8 +217,11 @@ def check_target(
 
 
 def same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
-    """Return whether two paths are given and lead to the same place."""
-    return left is not None and right is not None and Path(left).resolve() == Path(right).resolve()
+    """Return whether two paths are given and lead to the same place (StoreError: to none)."""
+    if left is None or right is None:
+        return False
+    with store_errors(left, "cannot be read"):
+        return Path(left).resolve() == Path(right).resolve()
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:

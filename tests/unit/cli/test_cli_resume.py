@@ -90,6 +90,11 @@ def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> No
     done = distsnn("run", "--resume", tmp_path / "missing" / "run.zarr")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
     assert "there is no such path" in done.message
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for words in (("--out", loop), ()):
+        done = distsnn("run", "--resume", loop, *words)
+        assert (done.code, done.message.startswith(f"distsnn: {loop}: ")) == (2, True)
 
 
 def test_run_of_which_nothing_was_saved_starts_anew(

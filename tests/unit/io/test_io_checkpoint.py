@@ -123,6 +123,18 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     assert not list((store / CHECKPOINT).glob("*.partial"))
 
 
+def test_link_in_place_of_a_leftover_is_removed_and_not_followed(
+    store: Path, tmp_path: Path
+) -> None:
+    write(store, 1)
+    (tmp_path / "mine").mkdir()
+    (store / CHECKPOINT / "generation000002.partial").symlink_to(tmp_path / "mine")
+    write(store, 2)
+    assert generations(store) == [2, 1]
+    assert (tmp_path / "mine").is_dir()
+    assert not list((store / CHECKPOINT).glob("*.partial"))
+
+
 def files(store: Path) -> list[Path]:
     folder = store / CHECKPOINT / generation_name(1)
     return sorted(path for path in folder.rglob("*") if path.is_file())

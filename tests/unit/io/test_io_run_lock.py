@@ -1,5 +1,6 @@
 """The lock on a run's store."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -57,6 +58,20 @@ def test_a_lock_on_a_file_that_is_gone_is_none(
     with pytest.raises(StoreError, match="is being written"):
         RunLock(tmp_path / "run.zarr")
     lock.release()
+
+
+def test_full_disk_is_told_and_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_lock.os, "pwrite", full)
+        with pytest.raises(StoreError, match=r"run\.zarr: cannot be locked: No space left"):
+            RunLock(tmp_path / "run.zarr")
+    assert not list(tmp_path.iterdir())
+    RunLock(tmp_path / "run.zarr").release()
 
 
 def test_child_of_a_process_that_died_does_not_hold_its_lock(tmp_path: Path) -> None:
