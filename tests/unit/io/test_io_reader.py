@@ -3,6 +3,7 @@ import json
 import pickle
 import struct
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -437,6 +438,21 @@ def test_damaged_notice_is_told_beside_what_else_is_known(run):
         lines = info_lines(summarise(run.path))
         assert sum(line.startswith("  lost") for line in lines) == 2
         assert any("a rank, whose notice cannot be read: " in line for line in lines)
+
+
+def test_summary_takes_no_memory_for_neurons_that_are_only_claimed(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    populations = metadata(SIZES, 100)["populations"]
+    populations[1] |= {"size": 2**31 - 100}
+    views = [{"population": "I", "start": 0, "stop": 2**31 - 100}]
+    zarr.open_group(run.path).attrs.update(populations=populations, recorded_spikes=views)
+    tracemalloc.start()
+    summary = summarise(run.path)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert summary["rates"]["E"] is None
+    expected = np.count_nonzero(run.gid >= 80) / (2**31 - 100) / 2.0
+    assert summary["rates"]["I"] == pytest.approx(expected)
 
 
 def test_only_recorded_neurons_count_for_the_rate(tmp_path):
