@@ -3,9 +3,9 @@
 
 ``python benchmarks/kills.py --kills 100`` starts a run with ``--resume auto``, sends SIGKILL or
 SIGTERM to a random rank (or to the command itself) at a random moment, and starts it again on
-another number of ranks, until it is complete; then the next run. It prints one line of JSON: kills
-survived, spikes lost or duplicated, runs that differ, jobs that hung, and the seconds from a death
-to the end of its job.
+another number of ranks and with another partition, until it is complete; then the next run. It
+prints one line of JSON: kills survived, spikes lost or duplicated, runs that differ, jobs that
+hung, and the seconds from a death to the end of its job.
 """
 
 import argparse
@@ -24,8 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from distsnn.io.reader import StoreReader
+from distsnn.partition.assignment import STRATEGIES
 
 MODEL = Path(__file__).with_name("kills_model.py")
+PARTITIONS = (*STRATEGIES, "graph")
 HUNG_AFTER = 10.0  # s, from a death to the end of its job
 _RANK = (b"PMI_RANK=", b"OMPI_COMM_WORLD_RANK=")
 
@@ -115,7 +117,8 @@ def compare(out: Path, whole: Path, result: Result) -> None:
 def attempt(out: Path, chance: random.Random, options: argparse.Namespace, result: Result) -> bool:
     """Start a run, send a signal at a random moment; return whether it is complete."""
     ranks = chance.choice((2, 3, 4))
-    words = command(out, ranks, options.time, "--checkpoint-every", f"{options.every}ms")
+    more = ("--checkpoint-every", f"{options.every}ms", "--partition", chance.choice(PARTITIONS))
+    words = command(out, ranks, options.time, *more)
     log = out.parent / "attempts.log"
     with log.open("ab") as stream:
         job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)

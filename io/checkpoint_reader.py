@@ -1,6 +1,8 @@
 """Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -12,13 +14,15 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
+    CHUNK,
     METADATA,
     files_below,
     generation_name,
+    generations,
     seal,
     verify,
 )
-from distsnn.io.metadata_checks import check_generation
+from distsnn.io.metadata_checks import check_generation, check_segments
 from distsnn.io.nodes import (
     check_claim,
     location,
@@ -29,6 +33,9 @@ from distsnn.io.nodes import (
     store_errors,
 )
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+
+# The largest that is written: of digests, which have 32 bytes each.
+_MOST_OF_A_CHUNK = 32 * CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,9 @@ class Generation:
         version = raw.get("format_version")
         if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
             raise StoreError("damaged: no checkpoint", path=location(group))
-        if raw.get("seal") != seal(raw):
+        with store_errors(location(group), "damaged"):
+            whole = raw.get("seal") == seal(raw)
+        if not whole:
             raise StoreError("damaged: attributes are not those written", path=location(group))
         if version != CHECKPOINT_VERSION:
             raise DescriptionError(
@@ -115,20 +124,24 @@ class Generation:
         folder = self.folder / f"rank{rank:04d}"
         known = self._rank(rank)["files"]
         verify(folder, known)
-        names = (path.relative_to(folder).as_posix() for path in files_below(folder))
-        more = set(names) - set(known)
+        with store_errors(folder, "cannot be read"):
+            names = {path.relative_to(folder).as_posix() for path in files_below(folder)}
+        more = names - set(known)
         if more:
             raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
 
-    def blocks(self) -> dict[str, NDArray[Any]]:
-        """Return the index: rank, offset, digest and wiring, by block."""
+    def blocks(self, most: int) -> dict[str, NDArray[Any]]:
+        """Return the index of so many blocks at most: rank, offset, digest and wiring."""
         names = ("rank", "offset", "digest", "wiring")
-        return {name: self._read(f"blocks/{name}") for name in names}
+        return {name: self._read_all(f"blocks/{name}", most) for name in names}
 
-    def spikes(self, rank: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
-        """Return the spikes in flight of one rank's neurons."""
+    def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+        """Return the spikes in flight of one rank's neurons, of which there can be so many."""
         path = f"rank{rank:04d}/spikes"
-        return self._read(f"{path}/step"), self._read(f"{path}/gid")
+        step, gid = self._read_all(f"{path}/step", most), self._read_all(f"{path}/gid", most)
+        if step.shape != gid.shape:
+            raise StoreError("damaged: steps and neurons differ", path=f"{self.folder}/{path}")
+        return step, gid
 
     def states(
         self,
@@ -165,7 +178,9 @@ class Generation:
         if group is None:
             path = f"{self.folder}/rank{rank:04d}"
             raise StoreError("damaged: a rank's group is missing", path=path)
-        return read_attributes(group)
+        attributes = read_attributes(group)
+        check_segments(attributes, path=location(group))
+        return attributes
 
     def _segment(
         self, rank: int, population: str, variable: str, low: int, high: int
@@ -173,8 +188,7 @@ class Generation:
         """Return a range of what a rank saved of a state."""
         if rank not in self._segments:
             self._segments[rank] = {
-                (str(one["population"]), str(one["variable"])): one
-                for one in self._rank(rank)["segments"]
+                (one["population"], one["variable"]): one for one in self._rank(rank)["segments"]
             }
         segment = self._segments[rank].get((population, variable))
         if segment is None or high > segment["size"]:
@@ -182,16 +196,37 @@ class Generation:
                 f"damaged: state {variable!r} of {population!r} is not whole",
                 path=f"{self.folder}/rank{rank:04d}",
             )
-        first = int(segment["first"])
+        first = segment["first"]
         path = f"rank{rank:04d}/state/{segment['dtype']}"
         return self._read(path, first + low, first + high)
 
-    def _read(self, path: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
+    def _read_all(self, path: str, most: int) -> NDArray[Any]:
         array = open_array(self._root, f"{self._path}/{path}")
-        if high is not None and high > array.shape[0]:
+        if array.shape[0] > most:
+            raise StoreError(
+                f"damaged: {array.shape[0]} values, {most} at most", path=location(array)
+            )
+        return self._read(path, 0, array.shape[0])
+
+    def _read(self, path: str, low: int, high: int) -> NDArray[Any]:
+        array = open_array(self._root, f"{self._path}/{path}")
+        if high > array.shape[0]:
             raise StoreError(
                 f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
             )
+        if math.prod(array.chunks) > _MOST_OF_A_CHUNK:
+            raise StoreError(f"damaged: chunks of {array.chunks} elements", path=location(array))
         check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])
+
+
+def newest_step(store: Path) -> int | None:
+    """Return the step at which a store's newest generation was saved, unverified.
+
+    None where there is none whose attributes are whole.
+    """
+    for number in generations(store):
+        with suppress(StoreError, DescriptionError):  # whoever goes on from it is told
+            return int(Generation.open(store, number).about["step"])
+    return None

@@ -149,7 +149,7 @@ class GenerationWriter:
 
 
 def _remove(leftover: Path) -> None:
-    if leftover.is_dir():
+    if leftover.is_dir() and not leftover.is_symlink():
         shutil.rmtree(leftover)
     else:
         leftover.unlink()

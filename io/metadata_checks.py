@@ -30,6 +30,7 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
     """
     _check_number(metadata["dt"], "dt", path, positive=True)
     _check_number(metadata["time_ms"], "time_ms", path)
+    check_figures(metadata.get("wall", {}), "wall", path=path)
     check_whole(metadata["n_steps"], "n_steps", path=path, high=_LAST_STEP)
     sizes: dict[str, int] = {}
     expected = 0
@@ -66,12 +67,42 @@ def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
 
 
+def check_rank(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check what a rank noted of itself (StoreError if it cannot be)."""
+    for name in ("timing", "memory"):
+        check_figures(attributes.get(name, {}), name, path=path)
+
+
+def check_notice(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check a notice about a rank (StoreError if it cannot be)."""
+    check_whole(attributes["rank"], "rank", path=path, high=MAX_RANKS)
+    check_whole(attributes.get("step", 0), "step", path=path, high=_LAST_STEP)
+
+
 def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check a checkpoint's attributes (StoreError if they cannot be)."""
     check_whole(attributes["step"], "step", path=path, high=_LAST_STEP)
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
+
+
+def check_segments(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check where a rank of a checkpoint says that its states are (StoreError if they cannot)."""
+    for index, row in enumerate(_rows(attributes["segments"], "segments", path)):
+        place = f"segments[{index}]"
+        for key in ("population", "variable", "dtype"):
+            _name(row, key, place, path)
+        for key in ("first", "size"):
+            check_whole(row.get(key), f"{place}.{key}", path=path, high=2**62)
+
+
+def check_spikes(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check the commit of a rank's spikes (StoreError if it cannot be)."""
+    check_whole(attributes["committed"], "committed", path=path, high=2**62)
+    for name in ("committed_step", "last_spike_step"):
+        check_whole(attributes[name], name, path=path, low=-1, high=_LAST_STEP)
+    check_whole(attributes["index_stride"], "index_stride", path=path, low=1, high=2**62)
 
 
 def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
@@ -98,6 +129,14 @@ def check_variables(value: Any, name: str, *, path: str) -> None:
         raise StoreError(f"damaged: {name} is no list of names", path=path)
     for one in value:
         _component(one, name, path)
+
+
+def check_figures(value: Mapping[str, Any], name: str, *, path: str) -> None:
+    """Raise StoreError unless all values of a table are numbers."""
+    for key, one in value.items():
+        good = isinstance(one, float) or (isinstance(one, int) and not isinstance(one, bool))
+        if not good or (isinstance(one, int) and abs(one) >= 2**63):
+            raise StoreError(f"damaged: {name}.{key} is no number", path=path)
 
 
 def _rows(value: Any, name: str, path: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The large arrays of a network's description , kept beside its JSON."""
+"""The large arrays of a network's description, kept beside its JSON."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from distsnn.io.nodes import (
     create_group,
     location,
     open_array,
+    open_node,
     store_errors,
 )
 from distsnn.io.schema import check_component
@@ -83,7 +84,7 @@ def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarr
         folder = Path(location(root, under))
         found = [file.parent.relative_to(folder) for file in sorted(folder.rglob("zarr.json"))]
         names = [path.as_posix() for path in found if path.parts]
-        names = [name for name in names if isinstance(root[f"{under}/{name}"], zarr.Array)]
+    names = [name for name in names if isinstance(open_node(root, f"{under}/{name}"), zarr.Array)]
     arrays = {}
     for name in names:
         stored = open_array(root, f"{under}/{name}")

@@ -27,8 +27,11 @@ else:
     # Earlier versions of zarr have no parameters to their arrays.
     ZarrArray = zarr.Array
 
+_METADATA = "zarr.json"
 # Blosc's own limit, and so that of every chunk ever written.
 _LARGEST_CHUNK = 2**31
+# What zstd, in the blocks that Blosc cuts, makes of a byte of zeros alone: 4400, measured.
+_MOST_COMPRESSED = 2**13
 # A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
 _CONFIG: Any = {"write_empty_chunks": True}
 
@@ -55,8 +58,8 @@ def location(group: zarr.Group | ZarrArray, path: str = "") -> str:
     return "/".join([root, *parts])
 
 
-def check_inside(group: zarr.Group, path: str = "") -> None:
-    """Check that what is written at a path lands inside the store, whatever links there are.
+def check_inside(group: zarr.Group | ZarrArray, path: str = "", *, done: str = "written") -> None:
+    """Check that what is written or read at a path lies in the store, whatever links there are.
 
     In memory there are none.
 
@@ -65,28 +68,60 @@ def check_inside(group: zarr.Group, path: str = "") -> None:
     StoreError
         If a link leads out of the store.
     """
-    if isinstance(group.store, MemoryStore):
-        return
-    where = location(group, path)
-    root = Path(where.removesuffix("/".join(part for part in (group.path, path) if part)))
+    if isinstance(group.store, LocalStore):
+        names = [name for name in f"{group.path}/{path}".split("/") if name]
+        _check_way(Path(group.store.root), names, done)
+
+
+def _check_way(root: Path, names: Sequence[str], done: str) -> None:
+    way, strays = root, False
+    where = root.joinpath(*names)
     with store_errors(where, "cannot be read"):
-        inside = Path(where).resolve().is_relative_to(root.resolve())
+        for name in names:
+            way /= name
+            # asking for links is quick, following them is not
+            strays = strays or name == ".." or way.is_symlink()
+        inside = not strays or where.resolve().is_relative_to(root.resolve())
     if not inside:
-        raise StoreError("a link leads out of the store: nothing is written there", path=where)
+        raise StoreError(f"a link leads out of the store: nothing is {done} there", path=str(where))
 
 
 def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
     """Open the root group of the store in the folder `path` (StoreError if there is none)."""
     with store_errors(path, "cannot be opened"):
-        exists, good = path.exists(), (path / "zarr.json").is_file()
+        exists, good = path.exists(), (path / _METADATA).is_file()
     if not good:
         missing = "not a Zarr store" if exists else "there is no such path"
         raise StoreError(missing, path=str(path))
+    _check_way(path, [_METADATA], "read")
     with store_errors(path, "cannot be opened"):
         store = LocalStore(path, read_only=not writable)
         return zarr.open_group(
             store, mode="r+" if writable else "r", zarr_format=3, use_consolidated=False
         )
+
+
+def open_node(root: zarr.Group, path: str) -> zarr.Group | ZarrArray | None:
+    """Open what there is at `path`, or return None where there is nothing.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, or does not lie in the store.
+    """
+    where = location(root, path)
+    check_inside(root, f"{path}/{_METADATA}", done="read")
+    with store_errors(where, "cannot be read"):
+        metadata = Path(where, _METADATA)
+        # a pipe, say, would never end
+        if isinstance(root.store, LocalStore) and metadata.exists() and not metadata.is_file():
+            raise ValueError(f"{_METADATA} is no file")
+        try:
+            node: zarr.Group | ZarrArray = root[path]
+        except KeyError:
+            return None
+        node.attrs.asdict()  # zarr takes any JSON, until it is asked
+        return node
 
 
 def new_root(path: Path) -> zarr.Group:
@@ -133,13 +168,8 @@ def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> 
 
 def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
     """Open the group at `path`, or return None where there is none."""
-    try:
-        node = root[path]
-    except KeyError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        raise StoreError(f"cannot be read: {error}", path=location(root, path)) from error
-    if not isinstance(node, zarr.Group):
+    node = open_node(root, path)
+    if isinstance(node, zarr.Array):
         raise StoreError("is an array, must be a group", path=location(root, path))
     return node
 
@@ -156,9 +186,12 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
 
 def read_attributes(group: zarr.Group) -> dict[str, Any]:
     """Return a group's attributes, validated."""
-    attributes = group.attrs.asdict()
-    group_spec(group.path).check(attributes, path=location(group), writing=False)
-    decoded: dict[str, Any] = decode(attributes)
+    with store_errors(location(group), "damaged"):  # nested without end, say
+        decoded: dict[str, Any] = {
+            name: decode(value) for name, value in group.attrs.asdict().items()
+        }
+    # as they are used: a table may turn out to be a tagged number
+    group_spec(group.path).check(decoded, path=location(group), writing=False)
     return decoded
 
 
@@ -220,7 +253,7 @@ def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> No
     Raises
     ------
     StoreError
-        If a chunk is missing, or larger than a chunk can be.
+        If a chunk is missing, or larger than a chunk, or this one's file, can be.
     """
     where, shape = location(array), array.shape
     with store_errors(where, "damaged"):
@@ -235,8 +268,13 @@ def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> No
     # one after the other, so that the first that is missing ends it
     for place in _places(axes):
         path = chunk_file(array, place)
-        if not path.is_file():
+        check_inside(array, array.metadata.encode_chunk_key(place), done="read")
+        with store_errors(path, "cannot be read"):
+            held = path.stat().st_size if path.is_file() else None
+        if held is None:
             raise StoreError("damaged: a chunk is missing", path=str(path))
+        if nbytes > _MOST_COMPRESSED * held:
+            raise StoreError(f"damaged: {held} bytes cannot hold {nbytes}", path=str(path))
 
 
 def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
@@ -256,11 +294,10 @@ def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
 
 def open_array(root: zarr.Group, path: str) -> ZarrArray:
     """Open an array and validate it (StoreError if it is missing or differs from the schema)."""
-    where = location(root, path)
-    with store_errors(where, "cannot be read"):
-        node = root[path]
+    where, node = location(root, path), open_node(root, path)
     if not isinstance(node, zarr.Array):
-        raise StoreError("is a group, must be an array", path=where)
+        what = "there is no such array" if node is None else "is a group, must be an array"
+        raise StoreError(what, path=where)
     spec = array_spec(path)
     spec.check(node.dtype, node.ndim, path=where)
     if spec.dims and node.metadata.zarr_format == 3:

@@ -12,7 +12,9 @@ from typing import Any
 
 import zarr
 
-from distsnn.io.nodes import open_group, open_root, read_attributes
+from distsnn.errors import StoreError
+from distsnn.io.metadata_checks import check_notice
+from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.processes import started
 from distsnn.io.schema import notices_path, rank_path
 
@@ -39,19 +41,23 @@ def read_notices(
     Returns
     -------
     list of dict
-        rank, host, pid, when, what; step and signal where known.
-
-    Raises
-    ------
-    StoreError
-        If a notice is damaged.
+        rank, host, pid, when, what; step and signal where known. Of a notice that cannot be read,
+        damage alone: why not; these come last.
     """
-    root = open_root(Path(path))
-    if open_group(root, notices_path(attempt)) is None:
-        return []
-    groups = (open_group(root, f"{notices_path(attempt)}/rank{rank:04d}") for rank in ranks)
-    found = [read_attributes(group) for group in groups if group is not None]
-    return sorted(found, key=lambda notice: str(notice["when"]))
+    root, own = open_root(Path(path)), notices_path(attempt)
+    found, damaged = [], []
+    # asked of the file system, as no attempt has notices unless something befell it
+    for rank in ranks if Path(path, own).exists() else ():
+        try:
+            group = open_group(root, f"{own}/rank{rank:04d}")
+            if group is not None:
+                notice = read_attributes(group)
+                check_notice(notice, path=location(group))
+                found.append(notice)
+        except StoreError as error:
+            # whoever asks what befell a run is to learn all that can be known
+            damaged.append({"damage": str(error)})
+    return [*sorted(found, key=lambda notice: str(notice["when"])), *damaged]
 
 
 def gone_ranks(path: str | os.PathLike[str], attempt: int, ranks: Iterable[int]) -> list[int]:

@@ -8,6 +8,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
+from distsnn.io.metadata_checks import check_spikes
 from distsnn.io.nodes import (
     ZarrArray,
     check_claim,
@@ -102,10 +103,11 @@ class RankSpikes:
         """Read the commit of a rank's spikes (StoreError if it contradicts itself)."""
         attributes = read_attributes(group)
         where = location(group)
+        check_spikes(attributes, path=where)
         rows, stride = attributes["committed"], attributes["index_stride"]
         with store_errors(where, "damaged index"):
             steps = np.array(attributes["index_step"], dtype=np.int64)
-            if rows < 0 or stride < 1 or len(steps) != -(-rows // stride):
+            if steps.shape != (-(-rows // stride),):
                 raise ValueError(f"{len(steps)} entries of stride {stride} for {rows} spikes")
             committed = attributes["committed_step"]
             last = max(committed, attributes["last_spike_step"])

@@ -18,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.metadata_checks import check_attempt, check_run
+from distsnn.io.metadata_checks import check_attempt, check_rank, check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
@@ -408,11 +408,12 @@ def _open_rank(
 ) -> RankRecord:
     path = rank_path(attempt, rank)
     # the quick question first: an attempt may claim more ranks than there are
-    there = Path(location(root, path), "zarr.json").is_file()
+    there = os.path.lexists(Path(location(root, path), "zarr.json"))
     group = open_group(root, path) if there else None
     if group is None:
         return RankRecord(attempt, rank, False, "not started", {}, {}, None, {}, {})
     attributes = read_attributes(group)
+    check_rank(attributes, path=location(group))
     spikes = None
     spike_group = open_group(root, f"{path}/spikes")
     if spike_group is not None:

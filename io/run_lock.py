@@ -15,6 +15,19 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+# Descriptors of locks that are held. A child that a script forks would hold them too, and on after
+# this process has died.
+_HELD: set[int] = set()
+
+
+def _let_go() -> None:
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class RunLock:
     """A lock on the path of a store, held until it is released or its process ends.
 
@@ -46,9 +59,13 @@ class RunLock:
                 if error.errno in _NO_FILE:
                     return
                 raise
-            os.ftruncate(self._descriptor, 0)
             owner = f"process {os.getpid()} on {socket.gethostname()}"
-            os.pwrite(self._descriptor, owner.encode(), 0)
+            try:
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, owner.encode(), 0)
+            except OSError:  # as on a full disk
+                self.release()
+                raise
 
     def _take(self, target: Path) -> bool:
         """Open and lock the file; return whether it still is the one of this name."""
@@ -72,14 +89,16 @@ class RunLock:
             raise
         if same:
             self._descriptor = descriptor
+            _HELD.add(descriptor)
         else:  # its last owner has removed it between our opening and locking it
             os.close(descriptor)
         return same
 
     def release(self) -> None:
         """Give the lock back; doing so again does nothing."""
-        if self._descriptor >= 0:
+        if self._descriptor in _HELD:
             # unlinked while it is held: whoever has opened it already finds that it is gone
             self._path.unlink(missing_ok=True)
+            _HELD.remove(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1

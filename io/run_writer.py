@@ -1,6 +1,5 @@
 """Creates a run's store and its attempts; rank 0 alone does this, before the ranks open theirs."""
 
-import itertools
 import os
 import re
 import shutil
@@ -169,13 +168,10 @@ class RunWriter:
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
-            for name in map(attempt_path, itertools.count(attempt)):
-                if not (target / name).exists():
-                    break
-                check_inside(root, name)
-                shutil.rmtree(target / name)
-        _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
+            _sweep_attempts(root, target, attempt)
+        # first, as a complete run must not begin another attempt
         write_attributes(root, {"complete": False})
+        _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
         return cls(target, root, attempt)
 
     def update(self, **attributes: Any) -> None:
@@ -221,8 +217,11 @@ def check_target(
 
 
 def same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
-    """Return whether two paths are given and lead to the same place."""
-    return left is not None and right is not None and Path(left).resolve() == Path(right).resolve()
+    """Return whether two paths are given and lead to the same place (StoreError: to none)."""
+    if left is None or right is None:
+        return False
+    with store_errors(left, "cannot be read"):
+        return Path(left).resolve() == Path(right).resolve()
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -267,6 +266,20 @@ def _create_attempt(
         attempt_path(attempt),
         {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})},
     )
+
+
+def _sweep_attempts(root: zarr.Group, target: Path, first: int) -> None:
+    """Remove attempts from `first` on, of which one at least cannot be read.
+
+    A kill in the midst of it must not leave one that would count again after the next `first`: the
+    last goes first, and of each what makes it one.
+    """
+    found = (re.fullmatch(r"attempt(\d{3,})", path.name) for path in target.iterdir())
+    for one in sorted((one for one in found if one), key=lambda one: int(one[1]), reverse=True):
+        if int(one[1]) >= first:
+            check_inside(root, one[0])
+            (target / one[0] / "zarr.json").unlink(missing_ok=True)
+            shutil.rmtree(target / one[0])
 
 
 def _sweep_beside(target: Path) -> None:

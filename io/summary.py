@@ -23,10 +23,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_ms (all ranks have
         committed up to there), complete, status (of each rank of the last attempt), gone (ranks of
         it that count as running while their process is not there, on this machine), notices (what
-        was noted of ranks that died or stalled in it, the earliest first), build_s, run_s,
-        real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by population,
-        of its recorded neurons over recorded_ms; None where none are recorded), spike_hash. What
-        the run did not note is None.
+        was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
+        run_s, real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by
+        population, of its recorded neurons over recorded_ms; None where none are recorded),
+        spike_hash. What the run did not note is None.
 
     Raises
     ------
@@ -63,17 +63,34 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _rates(reader: StoreReader) -> dict[str, float | None]:
-    """Return the mean rate of each population's recorded neurons, spikes/s."""
-    counts = np.zeros(reader.n_neurons, np.int64)
+    """Return the mean rate of each population's recorded neurons, spikes/s.
+
+    By ranges of neurons: what a file says of their number takes no memory.
+    """
+    rows = reader.metadata["populations"]
+    ranges = [_recorded_ranges(reader, row) for row in rows]
+    edges = np.array([edge for its in ranges for one in its for edge in one], np.int64)
+    counts = np.zeros(edges.size + 1, np.int64)
     for _, gid in reader.iterate_spikes(0, reader.complete_step):
-        counts += np.bincount(gid, minlength=reader.n_neurons)
+        # an odd number of edges lies at or below whatever is within a range
+        counts += np.bincount(np.searchsorted(edges, gid, side="right"), minlength=counts.size)
+    spikes = iter(counts[1::2].tolist())
     seconds = reader.complete_step * reader.dt * 1e-3
     rates: dict[str, float | None] = {}
-    for row in reader.metadata["populations"]:
-        recorded = reader.recorded(row["name"])
-        if seconds == 0.0 or not recorded.any():
-            rates[row["name"]] = None
-        else:
-            own = counts[row["first_gid"] : row["first_gid"] + row["size"]]
-            rates[row["name"]] = float(own[recorded].mean() / seconds)
+    for row, its in zip(rows, ranges, strict=True):
+        total = sum(next(spikes) for _ in its)
+        neurons = sum(stop - start for start, stop in its)
+        rates[row["name"]] = total / neurons / seconds if neurons and seconds else None
     return rates
+
+
+def _recorded_ranges(reader: StoreReader, row: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ranges of gids of a population whose spikes are recorded, apart and in order."""
+    first, found = row["first_gid"], list[tuple[int, int]]()
+    views = [one for one in reader.metadata["recorded_spikes"] if one["population"] == row["name"]]
+    for start, stop in sorted((first + one["start"], first + one["stop"]) for one in views):
+        if found and start <= found[-1][1]:
+            start, last = found.pop()
+            stop = max(stop, last)
+        found.append((start, stop))
+    return found

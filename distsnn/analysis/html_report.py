@@ -67,7 +67,8 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     text = render(run)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        # a stored text may hold what no encoding has
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Entry of the command line: parse, run the command on all ranks, end them with one exit code."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ def _open_streams() -> None:
             if null != descriptor:
                 os.close(null)
             setattr(sys, name, os.fdopen(descriptor, "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a stored text, or a name where the locale knows only ASCII
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _execute(words: list[str], communicator: Communicator) -> int:

@@ -2,18 +2,21 @@
 
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from distsnn.cli.models import check_unscripted, load_model
 from distsnn.cli.rates import load_rates
 from distsnn.cli.tables import run_lines
-from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
+from distsnn.comm import SAID, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.nodes import store_errors
+from distsnn.io.checkpoint_reader import newest_step
+from distsnn.io.nodes import open_root, store_errors
 from distsnn.io.reader import StoreReader
-from distsnn.io.run_writer import same_path
+from distsnn.io.run_lock import RunLock
+from distsnn.io.run_writer import check_target, same_path
 from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
@@ -39,8 +42,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 
 
 def _verdict(code: int) -> int:
-    # Ranks that end by themselves return one of these, and have said why.
-    if code in (0, 1, 2, RESUMABLE, 130, 143):
+    if code in SAID:
         return code
     raise DistsnnError(f"a rank was killed or crashed; the job ended with exit code {code}")
 
@@ -49,11 +51,6 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
     policy = Policy(
         options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate
     )
-    store = None
-    with together(communicator, "looking for a run"):
-        if communicator.rank == 0:
-            store = _to_resume(options)
-    store = communicator.bcast(store)
     with together(communicator, "reading rates"):
         partition = _partition(options)
     common: dict[str, Any] = {
@@ -66,8 +63,21 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
     }
     if options.heartbeat is not None:
         common["heartbeat"] = options.heartbeat
-    if store is not None:
-        return _resume(store, options, communicator, common)
+    with ExitStack() as held:
+        store = None
+        with together(communicator, "looking for a run"):
+            if communicator.rank == 0 and options.resume is not None:
+                # before anything is decided by what is there: another job may be about to change it
+                common["lock"] = RunLock(_place(options))
+                held.callback(common["lock"].release)
+                store = _to_resume(options)
+        store = communicator.bcast(store)
+        if store is not None:
+            return _resume(store, options, communicator, common)
+        return _start(options, communicator, common)
+
+
+def _start(options: Namespace, communicator: Communicator, common: dict[str, Any]) -> int:
     with together(communicator, "making the network"):
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
@@ -100,23 +110,35 @@ def _partition(options: Namespace) -> str | Graph:
     return Graph(load_rates(options.rates))
 
 
-def _to_resume(options: Namespace) -> str | None:
-    """Return the run to go on with, or None to start one (on rank 0)."""
-    if options.resume is None:
-        return None
+def _place(options: Namespace) -> str:
+    """Return where the run is, or is to be, that --resume asks for."""
     if options.overwrite:
         raise DescriptionError("either go on or --overwrite", where="--resume")
+    if options.resume == "auto":
+        if options.out is None:
+            raise DescriptionError("needs --out, the run to look for", where="--resume auto")
+        # a mistake in the path is told in the same words as where nothing is resumed
+        if not _is_there(options.out):
+            check_target(options.out)
+        return str(options.out)
+    if options.out is not None and not same_path(options.out, options.resume):
+        raise DescriptionError(
+            "a resumed run is recorded where it was", where="--out", value=options.out
+        )
+    open_root(Path(options.resume))  # or a lock, and folders for it, are made where no run is
+    return str(options.resume)
+
+
+def _is_there(path: str) -> bool:
+    with store_errors(path, "cannot be read"):
+        return Path(path).exists()
+
+
+def _to_resume(options: Namespace) -> str | None:
+    """Return the run to go on with, or None to start one (on rank 0, with the lock)."""
     if options.resume != "auto":
-        if options.out is not None and not same_path(options.out, options.resume):
-            raise DescriptionError(
-                "a resumed run is recorded where it was", where="--out", value=options.out
-            )
         return str(options.resume)
-    if options.out is None:
-        raise DescriptionError("needs --out, the run to look for", where="--resume auto")
-    with store_errors(options.out, "cannot be read"):
-        exists = Path(options.out).exists()
-    if not exists:
+    if not _is_there(options.out):
         return None
     reader = StoreReader(options.out, resuming=True)
     # where nothing was saved before it was stopped, it starts anew
@@ -147,6 +169,8 @@ def _resume(
         if options.time is not None:
             asked = steps(options.time, dt, where="--time")
         done = reader.complete and asked <= reader.complete_step
+        if not done:
+            _check_asked(reader, asked, options)
         if options.seed not in (None, int(about["seed"])):
             raise DescriptionError(
                 "a resumed run keeps its seed",
@@ -166,12 +190,26 @@ def _resume(
                 )
     if done:
         if communicator.rank == 0 and not options.quiet:
-            print(f"{store} is complete: {asked * dt:g} ms")
+            print(f"{store} is complete: {reader.complete_step * dt:g} ms")
         return 0
     simulation = Simulation.restore(store, network=network, out=store, **common)
     left = asked * dt - simulation.time_ms
     title = str(about.get("model", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)
+
+
+def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
+    """Check that a run is to last as long as it was saved at least."""
+    saved = newest_step(reader.path)
+    if saved is not None and asked < saved:
+        raise DescriptionError(
+            "the run was saved at a later time: it cannot end before"
+            if options.time is not None
+            else "how long is the run to be? --time MS is missing",
+            where="--time" if options.time is not None else f"--resume, {reader.path}",
+            value=options.time,
+            allowed=f"{saved * reader.dt:g} ms, which it has reached, or more",
+        )
 
 
 def _run(

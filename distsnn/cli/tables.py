@@ -68,6 +68,8 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _notice(notice: dict[str, Any], dt: float) -> str:
+    if "damage" in notice:
+        return f"a rank, whose notice cannot be read: {notice['damage']}"
     step = notice.get("step")
     at = "" if step is None else f", at {_ms(step * dt)}"
     rank = f"rank {notice['rank']} (process {notice['pid']} on {notice['host']})"

@@ -6,6 +6,7 @@ computed once, in float64; all else is computed as it is written, operation by o
 """
 
 from functools import cache
+from itertools import takewhile
 
 from distsnn.codegen.expressions import ARRAY_CALLS, ARRAY_FOLDED, CALLS, FOLDED, Constants, called
 from distsnn.codegen.modules import load
@@ -21,8 +22,8 @@ from distsnn.network.equations.plasticity import (
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number
 
-_SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-*/"} | {"neg": "(-{})"}
-_SUMS = {"+": "({} + {})"}  # of two terms or more
+_SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}
+_CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of two terms or factors or more
 # Weights that rounding has moved beyond their bounds by a little, or exponents of 0, are no
 # reason to fail.
 _IN_KERNEL = CALLS | _SIGNS | {"**": "bounded_power({}, {})"}
@@ -127,8 +128,13 @@ class _Statement:
             power = self._power(node.arguments[0], node.arguments[1].value)
             if power is not None:
                 return power
-        arguments = [self._code(one) for one in node.arguments]
-        return called(node.function, arguments, _IN_KERNEL, FOLDED | _SUMS)
+        given = node.arguments
+        if node.function == "*":
+            # constants that a product begins with are one
+            head = tuple(takewhile(self._is_fixed, given))
+            given = (Apply("*", head, node.at), *given[len(head) :]) if head[1:] else given
+        arguments = [self._code(one) for one in given]
+        return called(node.function, arguments, _IN_KERNEL, FOLDED | _CHAINS)
 
     def _variable(self, name: str) -> str:
         if name not in self._rule.derived:
@@ -175,7 +181,7 @@ class _Statement:
                     return _given(self._rule, name)
                 return f"1e{UNITS[name].whole_tens}"
         arguments = [self._constant(one) for one in node.arguments]
-        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _SUMS)
+        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)
 
 
 def _is_condition(node: Node) -> bool:

@@ -9,7 +9,7 @@ from distsnn.comm.agreement import (
     from_first,
     together,
 )
-from distsnn.comm.ending import RESUMABLE, guard
+from distsnn.comm.ending import RESUMABLE, SAID, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
@@ -20,6 +20,7 @@ from distsnn.comm.world import start, world
 
 __all__ = [
     "RESUMABLE",
+    "SAID",
     "Communicator",
     "DryRun",
     "Exchange",

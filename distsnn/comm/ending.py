@@ -23,10 +23,13 @@ _PATIENCE_AGREED = 8.0
 _PATIENCE = 1.5
 # Ranks that run out of patience do so one after the other, so that only the first speaks.
 _STAGGER = 1.6  # s, between the first and the last rank, and at most a quarter of it per rank
-_PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
+PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
 
 # What a batch system's script takes as "start me again": the run was saved and can be resumed.
 RESUMABLE = 85
+# Codes of ranks that end by themselves and have said why: done, failed, bad usage, saved and
+# resumable, interrupted, terminated.
+SAID = (0, 1, 2, RESUMABLE, 130, 143)
 
 _FOLLOWER = -1  # the code of a rank that stops because of another
 
@@ -97,7 +100,7 @@ def _end(communicator: Communicator, error: BaseException) -> int:
         codes = None  # a second Ctrl-C: wait no longer
     if codes is None:
         _report(communicator, error, alone=True)
-        time.sleep(_PIPE_DELAY)
+        time.sleep(PIPE_DELAY)
         communicator.abort(code)
     speaker, verdict = _verdict(codes)
     if speaker == communicator.rank:

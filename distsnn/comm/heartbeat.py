@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from distsnn.comm.agreement import summary
-from distsnn.comm.ending import write
+from distsnn.comm.ending import PIPE_DELAY, write
 from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, parent_of
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
@@ -35,7 +35,6 @@ _DEATH_PATIENCE = 3.0
 _FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
 _STAGGER, _MOST_STAGGER = 0.4, 1.6  # s, between ranks that may all want to speak
 _WRITING = 2.0  # s, at most, for a notice or the message
-_PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
 
 
 def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
@@ -341,7 +340,7 @@ class Heartbeat:
             self._note(about, links)
         if message is not None:
             _within(_WRITING, lambda: write(message))
-            time.sleep(_PIPE_DELAY)
+            time.sleep(PIPE_DELAY)
         self._tell_witness({"failing": True, "bye": True})
         os._exit(1)
 

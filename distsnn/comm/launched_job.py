@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from distsnn.comm.ending import RESUMABLE
+from distsnn.comm.ending import SAID
 from distsnn.comm.exits import ProcessExit, alive, memory_kills, signal_of, words
 from distsnn.comm.launcher import launcher
 from distsnn.comm.lifeline import Lifelines
@@ -24,9 +24,6 @@ _POLL = 0.1  # s
 _SCAN = 0.5  # s, between two looks at which ranks live
 _KILL_AFTER = 2.0  # s, from asking mpiexec to end to killing all of its processes
 
-# Exit codes of ranks that end by themselves and have said why: done, failed, bad usage, saved and
-# resumable, interrupted, terminated.
-_SAID = (0, 1, 2, RESUMABLE, 130, 143)
 # What a launcher ends the other ranks with.
 _LAUNCHER_KILLS = (signal.SIGKILL, signal.SIGTERM)
 
@@ -63,12 +60,12 @@ def judge(code: int, first: Death | None, banner: str, *, memory: bool = False) 
         Whether this machine has killed a process for lack of memory meanwhile.
     """
     number = None if first is None else signal_of(first.status)
-    if code in _SAID and (number is None or number in _LAUNCHER_KILLS):
+    if code in SAID and (number is None or number in _LAUNCHER_KILLS):
         return Verdict(code)
     if first is None:
         # nothing was seen: as before the first look, or where the ranks are on other machines
         return Verdict(code if code >= 0 else 128 - code)
-    if first.status is not None and number is None and first.status >> 8 in _SAID:
+    if first.status is not None and number is None and first.status >> 8 in SAID:
         return Verdict(first.status >> 8)
     return Verdict(1, told(first, banner, memory=memory))
 
@@ -198,7 +195,7 @@ class Job:
             what = "a rank ended" if first is None else told(first, banner, memory=memory)
             what += f", and the others did not within {self._patience:g} s"
             return Verdict(1, f"{what}: all its processes were ended")
-        if code not in _SAID and self._signals:
+        if code not in SAID and self._signals:
             return Verdict(128 + self._signals[0])
         return judge(code, first, banner, memory=memory)
 

@@ -37,7 +37,9 @@ class Range:
     @property
     def is_empty(self) -> bool:
         """Whether no value is within."""
-        return self.low > self.high or (self.low == self.high and (self.open_low or self.open_high))
+        one = self.low == self.high
+        infinite = self.low == math.inf or self.high == -math.inf
+        return self.low > self.high or infinite or (one and (self.open_low or self.open_high))
 
     def excludes(self, values: FloatArray) -> npt.NDArray[np.bool_]:
         """Return which values lie outside (NaN and infinite values do)."""

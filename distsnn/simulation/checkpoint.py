@@ -149,7 +149,7 @@ class Checkpoints:
         communicator, engine = self._communicator, self._built.engine
         layout, reach = engine.layout, int(generation.about["reach"])
         with together(communicator, "reading the checkpoint"):
-            index = generation.blocks()
+            index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
@@ -161,7 +161,7 @@ class Checkpoints:
             states = _saved(generation, layout, index, names, layout.owned)
             sources = _saved(generation, layout, index, of_sources, everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
-            own = [generation.spikes(one) for one in ranks]
+            own = [generation.spikes(one, network.n_neurons * reach) for one in ranks]
         items = read_items(generation, engine, index, communicator)
         everyones = [one for part in communicator.allgather(own) for one in part]
         step = np.concatenate([one[0] for one in everyones])
@@ -255,6 +255,7 @@ def newest(
     for number in communicator.bcast(numbers):
         found: Generation | None = None
         damage: str | None = None
+        left_out: str | None = None
         with together(communicator, "verifying the checkpoint"):
             try:
                 found = Generation.open(store, number)
@@ -262,36 +263,44 @@ def newest(
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
                 if recorded and communicator.rank == 0:
-                    _check_recorded(found, note)
+                    left_out = _check_recorded(found)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
         if not damages:
             assert found is not None
+            if left_out is not None:
+                note(left_out)
             return found
         note(f"checkpoint {number} is not used: {damages[0]}")
     with together(communicator, "looking for a checkpoint"):
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation, note: Note) -> None:
+def _check_recorded(generation: Generation) -> str | None:
     """Raise StoreError unless the run is recorded up to a checkpoint.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time.
+
+    Returns
+    -------
+    str or None
+        What is to be told of a later attempt that cannot be read, if the checkpoint is used.
     """
     reader = StoreReader(generation.store, resuming=True)
     attempt = len(reader.attempts)
-    if reader.damage is not None:
-        if attempt <= generation.about["attempt"]:
-            raise reader.damage
-        note(f"attempt {attempt} is left out, as nothing of it was saved: {reader.damage}")
+    if reader.damage is not None and attempt <= generation.about["attempt"]:
+        raise reader.damage
     recorded, step = reader.complete_step, generation.about["step"]
     if recorded < step:
         raise StoreError(
             f"saved at step {step}, but recordings count up to step {recorded} only",
             path=str(generation.folder),
         )
+    if reader.damage is None:
+        return None
+    return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
 
 
 def check_store(store: Path, network: Network, seed: int) -> None:
@@ -396,8 +405,8 @@ def _check_spikes(
 ) -> None:
     # Kernels look gids up without asking: what is no neuron must not reach them.
     at, reach = int(generation.about["step"]), int(generation.about["reach"])
-    fits = step.shape == gid.shape
-    if fits and step.size:
+    fits = True
+    if step.size:
         fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
         fits = fits and step.max() <= at
     if not fits:

@@ -1,16 +1,20 @@
-"""Signals that end a run: at once while a network is built, at the end of a piece while it runs."""
+"""Signals that end a run: at once while a network is built, at the end of a piece while it runs.
+
+Between the runs of a simulation that is used in a ``with`` block they wait for the next one.
+"""
 
 import _signal  # type: ignore[import-not-found]
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
 from distsnn.errors import Stopped
-from distsnn.held_signals import held
+from distsnn.held_signals import HELD, held
 
 Handler = Callable[[int, FrameType | None], None]
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -57,6 +61,22 @@ class Interrupts:
         return _handling(note)
 
     @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Take note of a batch system's signals between runs too: the next run acts upon them.
+
+        One that no run has acted upon when the body ends well is sent anew, to whoever handles
+        it then: by default it ends the process.
+        """
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.number = self.number or number
+
+        with _handling(note, HELD):
+            yield
+        if self.number in HELD:
+            os.kill(os.getpid(), self.number)
+
+    @contextmanager
     def acting(self) -> Iterator[None]:
         """Raise KeyboardInterrupt or Stopped at once, whatever the body makes of it.
 
@@ -92,11 +112,11 @@ def stopping(number: int, *, at_ms: float, store: str | None) -> BaseException:
 
 
 @contextmanager
-def _handling(handler: Handler) -> Iterator[None]:
+def _handling(handler: Handler, numbers: Iterable[int] = _NUMBERS) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    before = [(number, _set_handler(number, handler)) for number in _NUMBERS]
+    before = [(number, _set_handler(number, handler)) for number in numbers]
     try:
         yield
     finally:

@@ -75,6 +75,8 @@ class Simulation(BetweenRuns):
     start : str or PathLike, optional
         A store with a checkpoint of this network to go on from, written by any number of ranks.
         If it is `out` as well, its run goes on in a new attempt.
+    lock : RunLock, optional
+        The lock on `out`, if rank 0 has it already; the simulation gives it back when it ends.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Simulation(BetweenRuns):
         model: dict[str, Any] | None = None,
         policy: Policy | None = None,
         start: str | os.PathLike[str] | None = None,
+        lock: RunLock | None = None,
     ) -> None:
         begin = time.perf_counter()
         self.network = network
@@ -114,7 +117,7 @@ class Simulation(BetweenRuns):
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start)
-        self._held = ExitStack()
+        self._held, self._between = ExitStack(), ExitStack()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
@@ -125,7 +128,7 @@ class Simulation(BetweenRuns):
                 check_target(out, overwrite=overwrite, resume=again)
         with together(self._communicator, "locking the store"):
             if out is not None and rank == 0:
-                self._held.callback(RunLock(out).release)
+                self._held.callback((lock or RunLock(out)).release)
         self._model = model
         self._output = Output(network, self._communicator)
         self._heartbeat.start()
@@ -321,7 +324,10 @@ class Simulation(BetweenRuns):
         StoreError
             If a recording cannot be written; all that was committed stays readable.
         KeyboardInterrupt
-            After Ctrl-C (or SIGTERM): all ranks stop at the same step, with the store closed.
+            After Ctrl-C: all ranks stop at the same step, with the store closed.
+        Stopped
+            The same after SIGTERM or SIGUSR1, with the state saved; also after one that came since
+            the last run, in a ``with`` block.
         """
         end = alike(
             self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
@@ -468,6 +474,7 @@ class Simulation(BetweenRuns):
         )
 
     def __enter__(self) -> Self:
+        self._between.enter_context(self._interrupts.kept())
         return self
 
     def __exit__(
@@ -476,7 +483,9 @@ class Simulation(BetweenRuns):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self._stop(error)
+        with self._between:
+            if error is None:
+                self.close()
+            else:
+                self._interrupts.number = 0  # a signal asked for no more than the end
+                self._stop(error)

@@ -11,6 +11,7 @@ from damage import cut_or_flipped, damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distsnn.cli.tables import info_lines
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations, seal
 from distsnn.io.network_files import load_network
@@ -33,7 +34,7 @@ def tell(read: Callable[[], object], seen: Counter[str]) -> None:
 def read_all(run: Path) -> None:
     """Read everything of a run that there is."""
     reader = StoreReader(run)
-    summarise(run)
+    info_lines(summarise(run))
     reader.spikes()
     for name in reader.state_names:
         for array in reader.state(name).variables.values():

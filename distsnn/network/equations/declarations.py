@@ -1,5 +1,6 @@
 """What models written as equations declare besides their texts: names, parameters, ranges."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from distsnn.network.base import FrozenMapping
 from distsnn.network.checks import Range
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import Parameter, declared
-from distsnn.network.values import Value, as_value
+from distsnn.network.values import Value, as_value, check_value
 
 # A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
 ParameterSpec = tuple[float | Distribution, str, str]
@@ -59,7 +60,8 @@ def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, .
 
 def as_texts(model: object, *names: str) -> dict[str, str]:
     """Return texts of a model with lines that end alike: whoever wrote them, it is one model."""
-    return {name: getattr(model, name).replace("\r\n", "\n") for name in names}
+    given = {name: getattr(model, name) for name in names}
+    return {name: re.sub("\r\n?", "\n", text) for name, text in given.items()}
 
 
 def as_names(given: Any, *, where: str) -> tuple[str, ...]:
@@ -114,6 +116,7 @@ def parameter_fields(
         bound = least.get(name)
         if bound is not None and (allowed.low, allowed.open_low) < (bound.low, bound.open_low):
             allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
+            check_value(default, allowed, where=f"parameters, {name!r}, default")
         known = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
         found.append((name, Value, declared(default, known)))
     return found
@@ -137,7 +140,7 @@ def _parameter(name: str, given: Any) -> ParameterSpec:
             allowed=f"a number or a distribution; arrays for neurons by model({name}=...)",
         )
     allowed = spec[2] if len(spec) == 3 else ""
-    _range(allowed, where=where)
+    check_value(value, _range(allowed, where=where), where=f"{where}, default")
     return value, spec[1], allowed
 
 

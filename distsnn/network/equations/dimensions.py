@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from functools import reduce
 from typing import TypeAlias
 
 from distsnn.errors import DescriptionError
@@ -119,8 +120,8 @@ def _unit(node: Node) -> Unit:
             if name not in UNITS:
                 raise unknown_at("unit", name, common_units(), node.at)
             return UNITS[name]
-        case Apply(function="*", arguments=(left, right)):
-            return _unit(left).times(_unit(right))
+        case Apply(function="*", arguments=factors):
+            return reduce(Unit.times, map(_unit, factors))
         case Apply(function="/", arguments=(left, right)):
             return _unit(left).times(_unit(right), -1)
         case Apply(function="**", arguments=(base, power)):
@@ -191,10 +192,11 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if logic:
         return TRUTH
     if function in ("*", "/"):
-        left, right = kinds
-        if isinstance(left, Unit) and isinstance(right, Unit):
-            return left.times(right, 1 if function == "*" else -1)
-        return ZERO
+        factors = [one for one in kinds if isinstance(one, Unit)]
+        if len(factors) < len(kinds):
+            return ZERO
+        power = 1 if function == "*" else -1
+        return reduce(lambda left, right: left.times(right, power), factors)
     if function == "**":
         return _power(node, kinds)
     if function in ("exp", "exprel", "log"):

@@ -143,6 +143,7 @@ class NeuronModel(Description):
                 value=self.substeps,
                 allowed="1",
             )
+        _ = self.neuron  # whose parameters have their ranges
 
     def _checked_initial(self) -> dict[str, float | str]:
         found: dict[str, float | str] = {}

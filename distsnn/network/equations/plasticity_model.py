@@ -108,9 +108,9 @@ class PlasticityModel(Description):
             texts=("traces", "on_pre", "on_post", "on_modulator", "weight_unit"),
             mappings=("parameters",),
         )
-        texts = as_texts(self, "traces", "on_pre", "on_post")
+        texts = as_texts(self, "traces", "on_pre", "on_post", "on_modulator")
         self._fill(parameters=as_parameters(self.parameters), **texts)
-        _ = self.rule
+        _ = self.synapse  # reads the rule
 
     @cached_property
     def rule(self) -> Plasticity:

@@ -6,6 +6,9 @@ from functools import cached_property
 
 from distsnn.errors import DescriptionError, nearest
 
+# Of a line in an error, characters.
+_WIDEST = 120
+
 
 @dataclass(frozen=True)
 class Source:
@@ -62,10 +65,15 @@ class Span:
         """Return the line where it starts and, below, carets under the piece."""
         number, column = self.source.place(self.start)
         line = self.source.line(number)
-        width = max(1, min(self.stop, self.start - column + 1 + len(line)) - self.start)
+        # of a long line what is around the place
+        first = max(0, min(column - 1 - _WIDEST // 3, len(line) - _WIDEST))
+        last = min(len(line), first + _WIDEST)
+        left, right = "... " if first else "", " ..." if last < len(line) else ""
+        width = max(1, min(self.stop - self.start, last - column + 1))
         # a tab stays one, so that the carets stand where they should
-        before = "".join("\t" if one == "\t" else " " for one in line[: column - 1])
-        return f"    {line}\n    {before}{'^' * width}"
+        before = "".join("\t" if one == "\t" else " " for one in line[first : column - 1])
+        shown = f"{left}{line[first:last]}{right}"
+        return f"    {shown}\n    {' ' * len(left)}{before}{'^' * width}"
 
 
 class EquationError(DescriptionError):

@@ -47,6 +47,8 @@ _REFUSED = {
     ast.NotEq: "!= (real numbers are compared with <, <=, >, >=)",
 }
 _LONGEST, _DEEPEST = 20_000, 60
+# A whole number that no float can be.
+_ENDLESS = re.compile(r"(?<![\w.])[1-9][0-9]{309,}(?![\w.])", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -130,6 +132,10 @@ def parse(at: Span) -> Node:
     at = Span(at.source, at.start + blank, at.start + max(blank, len(at.text.rstrip())))
     if not at.text:
         raise EquationError("an expression is missing", at)
+    endless = _ENDLESS.search(at.text)
+    if endless is not None:  # in Python's words it would be a matter of Python's limits
+        start, stop = (at.start + one for one in endless.span())
+        raise EquationError("the number is too large", Span(at.source, start, stop))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on Python, such as `1 is 1`
@@ -186,7 +192,9 @@ class _Reader:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Apply("not", (inner(operand),), at)
             case ast.BinOp(op=ast.Add() | ast.Sub()):
-                return self._sum(tree, depth - 1)
+                return self._chain(tree, depth - 1, (ast.Add, ast.Sub), _added)
+            case ast.BinOp(op=ast.Mult() | ast.Div()):
+                return self._chain(tree, depth - 1, (ast.Mult, ast.Div), _multiplied)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
                 return _folded(_BINARY[type(op)], (inner(left), inner(right)), at)
             case ast.BoolOp(op=op, values=values):
@@ -213,15 +221,28 @@ class _Reader:
             allowed=f"numbers, names, + - * / **, comparisons, {', '.join((*LOGIC, *FUNCTIONS))}",
         )
 
-    def _sum(self, tree: ast.expr, depth: int) -> Node:
-        """Read a chain of + and -, which Python nests, as one sum: however long, it is not deep."""
+    def _chain(
+        self,
+        tree: ast.expr,
+        depth: int,
+        operators: tuple[type[ast.operator], ...],
+        joined: Callable[[Node, str, Node, Span], Node],
+    ) -> Node:
+        """Read a chain of + and -, or of * and /, which Python nests, as one sum or product.
+
+        However long it is, it is not deep, but for divisions: each has the chain before it on top.
+        """
         links = []
-        while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
+        at = self.span(tree)
+        while isinstance(tree, ast.BinOp) and isinstance(tree.op, operators):
             links.append((tree.op, tree.right, self.span(tree)))
             tree = tree.left
+        depth -= sum(isinstance(op, ast.Div) for op, _, _ in links[1:])
+        if depth <= 0:
+            raise EquationError("nested too deeply", at)
         found = self.node(tree, depth)
         for op, right, at in reversed(links):
-            found = _added(found, _BINARY[type(op)], self.node(right, depth), at)
+            found = joined(found, _BINARY[type(op)], self.node(right, depth), at)
         return found
 
 
@@ -234,6 +255,13 @@ def _added(left: Node, sign: str, right: Node, at: Span) -> Node:
         rest = [_folded("neg", (one,), one.at) for one in rest]
     term = right if sign == "+" else _folded("neg", (right,), right.at)
     return Apply("+", (first, *rest, term), at)
+
+
+def _multiplied(left: Node, sign: str, right: Node, at: Span) -> Node:
+    """Return a product or quotient; what a product is multiplied by becomes one of its factors."""
+    if sign == "*" and isinstance(left, Apply) and left.function == "*":
+        return Apply("*", (*left.arguments, right), at)
+    return _folded(sign, (left, right), at)
 
 
 def _number(value: float, at: Span) -> Number:

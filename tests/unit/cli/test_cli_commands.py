@@ -35,6 +35,18 @@ def test_run_records_and_tells_what_it_did(distsnn: Command, model: Path, tmp_pa
     assert StoreReader(out).metadata["model"]["parameters"]["size"] == 30
 
 
+def test_info_shows_a_text_that_no_encoding_has(
+    distsnn: Command, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run.zarr"
+    assert distsnn("run", model, "--time", "5", "--out", out, "--quiet").code == 0
+    group = out / "attempt000" / "rank0000" / "zarr.json"
+    group.write_text(group.read_text().replace('"complete"', '"\\ud800"'))
+    done = distsnn("info", out)
+    assert (done.code, done.err) == (0, "")
+    assert "ranks: \\ud800\n" in done.out
+
+
 def test_quiet_run_says_nothing(distsnn: Command, model: Path) -> None:
     done = distsnn("run", model, "--time", "5", "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")

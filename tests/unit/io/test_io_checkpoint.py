@@ -1,6 +1,9 @@
 """Generations of a checkpoint: there whole or not at all, and every damage is noticed."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +86,7 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
     assert {name: found.about[name] for name in ABOUT} == ABOUT
-    index = found.blocks()
+    index = found.blocks(4)
     for name, values in BLOCKS.items():
         np.testing.assert_array_equal(index[name], values)
     for blocks in ([0, 1, 2], [1], [0, 2], [2, 1]):
@@ -93,9 +96,9 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
     np.testing.assert_array_equal(
         found.states("I", "w", index["rank"][3:], index["offset"][3:], [64]), W
     )
-    step, gid = found.spikes(0)
+    step, gid = found.spikes(0, 2)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
-    assert found.spikes(1)[0].size == 0
+    assert found.spikes(1, 2)[0].size == 0
 
 
 def test_two_generations_stay(store: Path) -> None:
@@ -117,6 +120,18 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     assert generations(store) == [1]
     write(store, 2)
     assert generations(store) == [2, 1]
+    assert not list((store / CHECKPOINT).glob("*.partial"))
+
+
+def test_link_in_place_of_a_leftover_is_removed_and_not_followed(
+    store: Path, tmp_path: Path
+) -> None:
+    write(store, 1)
+    (tmp_path / "mine").mkdir()
+    (store / CHECKPOINT / "generation000002.partial").symlink_to(tmp_path / "mine")
+    write(store, 2)
+    assert generations(store) == [2, 1]
+    assert (tmp_path / "mine").is_dir()
     assert not list((store / CHECKPOINT).glob("*.partial"))
 
 
@@ -165,6 +180,94 @@ def test_checksums_cannot_name_files_elsewhere(store: Path, tmp_path: Path) -> N
     (tmp_path / "secret").write_text("")
     with pytest.raises(StoreError, match="leaves the checkpoint"):
         checkpoint_files.verify(store, {"../secret": "0"})
+
+
+def reseal(store: Path, path: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change a rank's metadata, or below it, as one does who knows how checksums are made."""
+    folder = store / CHECKPOINT / generation_name(1)
+    content = json.loads((folder / path).read_text())
+    edit(content)
+    (folder / path).write_text(json.dumps(content))
+    rank = folder / "rank0000" / "zarr.json"
+    below = path.removeprefix("rank0000/")
+    about = json.loads(rank.read_text())
+    if below in about["attributes"]["files"] and below != "zarr.json":
+        about["attributes"]["files"][below] = checkpoint_files.checksum(folder / path)
+        rank.write_text(json.dumps(about))
+    about = json.loads((folder / "zarr.json").read_text())
+    attributes = about["attributes"]
+    for name in attributes["files"]:
+        attributes["files"][name] = checkpoint_files.checksum(folder / name)
+    attributes["seal"] = seal(attributes)
+    (folder / "zarr.json").write_text(json.dumps(about))
+
+
+SEGMENT = {"population": "E", "variable": "V_m", "dtype": "float32", "first": 0, "size": 128}
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ([5], "segments is no table"),
+        ([{}], r"segments\[0\].population is no name"),
+        ([SEGMENT | {"variable": None}], r"segments\[0\].variable is no name"),
+        ([SEGMENT | {"dtype": []}], r"segments\[0\].dtype is no name"),
+        ([SEGMENT | {"first": -1}], r"segments\[0\].first is -1, must be a whole number"),
+        ([SEGMENT | {"size": "128"}], r"segments\[0\].size is '128', must be a whole number"),
+    ],
+)
+def test_malformed_segments_are_damage(store: Path, segments: list[Any], message: str) -> None:
+    write(store, 1)
+    reseal(store, "rank0000/zarr.json", lambda one: one["attributes"].update(segments=segments))
+    with pytest.raises(StoreError, match=message):
+        verify(store, 1)
+
+
+def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
+    write(store, 1)
+    reseal(
+        store, "rank0000/zarr.json", lambda one: one["attributes"].update(files={"$float": "nan"})
+    )
+    with pytest.raises(StoreError, match="attribute 'files' is float, must be dict"):
+        verify(store, 1)
+
+
+def test_spikes_of_which_some_have_no_neuron_are_damage(store: Path) -> None:
+    write(store, 1)
+    reseal(store, "rank0000/spikes/gid/zarr.json", lambda one: one.update(shape=[1]))
+    with pytest.raises(StoreError, match="spikes: damaged: steps and neurons differ"):
+        verify(store, 1).spikes(0, 2)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "a/" * 3000 + "b", "\ud800"])
+def test_names_that_no_file_can_have_are_damage(store: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="damaged"):
+        checkpoint_files.verify(store, {name: "0"})
+
+
+def test_links_that_go_in_circles_are_damage(store: Path) -> None:
+    write(store, 1)
+    chunks = store / CHECKPOINT / generation_name(1) / "rank0000" / "state" / "float32" / "c"
+    (chunks / "0").unlink()
+    (chunks / "0").symlink_to(chunks / "0")
+    with pytest.raises(StoreError, match="damaged"):
+        verify(store, 1)
+
+
+def test_no_more_is_read_than_there_can_be(store: Path) -> None:
+    write(store, 1)
+    found = verify(store, 1)
+    with pytest.raises(StoreError, match="blocks/rank: damaged: 4 values, 3 at most"):
+        found.blocks(3)
+    with pytest.raises(StoreError, match="spikes/step: damaged: 2 values, 1 at most"):
+        found.spikes(0, 1)
+
+    def enlarge(content: dict[str, Any]) -> None:
+        content["chunk_grid"]["configuration"]["chunk_shape"] = [2**27]
+
+    reseal(store, "rank0000/spikes/step/zarr.json", enlarge)
+    with pytest.raises(StoreError, match="spikes/step: damaged: chunks of"):
+        verify(store, 1).spikes(0, 2)
 
 
 def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:

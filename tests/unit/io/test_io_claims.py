@@ -1,6 +1,7 @@
 """What files claim to hold is refused before memory is taken for it, and no path leads outside."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,15 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import metadata_checks
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.network_files import load_network, save_network
-from distsnn.io.nodes import create_array, create_group, open_group, open_root, write_attributes
+from distsnn.io.nodes import (
+    check_claim,
+    create_array,
+    create_group,
+    open_array,
+    open_group,
+    open_root,
+    write_attributes,
+)
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import (
@@ -239,6 +248,85 @@ def test_links_out_of_a_store_are_not_followed_for_writing(
             assert group is not None
             write_attributes(group, {"status": "changed"})
     assert sorted((one, one.stat().st_mtime_ns) for one in outside.rglob("*")) == before
+
+
+READ = [
+    "zarr.json",
+    "attempt000",
+    "attempt000/rank0000/zarr.json",
+    "attempt000/rank0000/spikes/step",
+    "attempt000/rank0000/spikes/step/c",
+    "attempt000/rank0000/spikes/step/c/0",
+    "attempt000/rank0000/state/V",
+    "network/arrays",
+]
+
+
+def read(path: Path) -> None:
+    """Read something of every kind of a run, of which the last is an array of the description."""
+    reader = StoreReader(path)
+    reader.spikes()
+    reader.state("V").variables["V_m"].load(0, 1)
+    open_array(open_root(path), "network/arrays/w")
+
+
+@pytest.fixture
+def described(run: Written) -> Path:
+    root = open_root(run.path, writable=True)
+    create_array(root, "network/arrays/w", shape=(5,), chunks=(5,), dtype="float64")[...] = 1.0
+    read(run.path)
+    return run.path
+
+
+@pytest.mark.parametrize("link", READ)
+def test_links_out_of_a_store_are_not_followed_for_reading(
+    described: Path, tmp_path: Path, link: str
+) -> None:
+    place, outside = described / link, tmp_path / "outside"
+    place.rename(outside)
+    place.symlink_to(outside)
+    with pytest.raises(StoreError, match="a link leads out of the store: nothing is read"):
+        read(described)
+    # one that stays inside is followed, and so is one to the whole store
+    place.unlink()
+    inside = described / "elsewhere"
+    outside.rename(inside)
+    place.symlink_to(inside)
+    (tmp_path / "shortcut.zarr").symlink_to(described)
+    read(tmp_path / "shortcut.zarr")
+
+
+@pytest.mark.parametrize("link", READ[1:])
+def test_loops_of_links_are_told(described: Path, link: str) -> None:
+    place = described / link
+    place.rename(described / "kept")
+    place.symlink_to(place)
+    with pytest.raises(StoreError, match=link):
+        read(described)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "attempt000/zarr.json"])
+def test_pipe_in_place_of_a_file_is_not_waited_for(run: Written, name: str) -> None:
+    (run.path / name).unlink()
+    os.mkfifo(run.path / name)
+    with pytest.raises(StoreError, match=r"not a Zarr store|zarr\.json is no file"):
+        StoreReader(run.path)
+
+
+def test_chunk_whose_file_cannot_hold_it_is_refused(run: Written) -> None:
+    step = run.path / "attempt000" / "rank0000" / "spikes" / "step"
+    change(step / "zarr.json", **{GRID: [2**28]})
+    message = refused("run", run.path)
+    assert f"{step}/c/0: damaged: " in message
+    assert f" bytes cannot hold {2**30}" in message
+
+
+@pytest.mark.parametrize("n", [1, 2**20, 2**23])
+def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> None:
+    root = open_root(write_run(tmp_path / "run.zarr").path, writable=True)
+    array = create_array(root, "network/arrays/w", shape=(n,), chunks=(n,), dtype="float64")
+    array[...] = 0.0
+    check_claim(array)
 
 
 def test_explicit_edges_take_no_objects() -> None:

@@ -3,6 +3,7 @@ import json
 import pickle
 import struct
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from synthetic_run import (
     write_run,
 )
 
+from distsnn.cli.tables import info_lines
+from distsnn.comm.witness import write_notice
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
@@ -237,6 +240,8 @@ def test_more_committed_than_stored_is_noticed(run):
         {"committed": "many"},
         {"index_step": [3, 2, 1]},
         {"index_step": []},
+        {"index_step": [[[1]]]},
+        {"last_spike_step": 10**400},
         {"index_stride": 0},
         {"committed_step": 1, "last_spike_step": 1},
     ],
@@ -245,6 +250,17 @@ def test_a_commit_that_contradicts_itself_is_noticed(run, attributes):
     group = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/spikes"]
     group.update_attributes(attributes)
     with pytest.raises(StoreError, match="rank0000/spikes"):
+        StoreReader(run.path)
+
+
+@pytest.mark.parametrize("depth", [600, 100_000])
+def test_metadata_that_is_nested_without_end_is_noticed(run, depth):
+    file = run.path / "zarr.json"
+    deep = "[" * depth + "]" * depth
+    file.write_text(
+        file.read_text().replace('"attributes": {', f'"attributes": {{"command": {deep},')
+    )
+    with pytest.raises(StoreError, match=r"run\.zarr|r\.zarr"):
         StoreReader(run.path)
 
 
@@ -389,6 +405,54 @@ def test_the_summary(run):
     assert summary["real_time_factor"] == 2.0
     expected = np.count_nonzero(run.gid < 80) / 80 / 2.0
     assert summary["rates"]["E"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        ("", {"wall": {"run_s": "long"}}),
+        ("", {"wall": {"run_s": -(10**400)}}),
+        ("attempt000/rank0001", {"timing": {"total": [1.0]}}),
+        ("attempt000/rank0001", {"memory": {"peak_rss_bytes": True}}),
+    ],
+)
+def test_figures_that_are_none_are_damage(run, group, values):
+    (name,), (table,) = values.keys(), values.values()
+    zarr.open_group(run.path / group).attrs.update(values)
+    with pytest.raises(StoreError, match=f"damaged: {name}.{next(iter(table))} is no number"):
+        summarise(run.path)
+
+
+def test_damaged_notice_is_told_beside_what_else_is_known(run):
+    folder = run.path / "attempt000" / "notices"
+    about = {"host": "h", "pid": 1, "when": "2026-01-01", "what": "was ended by signal 9"}
+    for rank in (0, 1):
+        write_notice(folder, {"rank": rank, "step": 10, **about})
+    summary = summarise(run.path)
+    assert [one["rank"] for one in summary["notices"]] == [0, 1]
+    for damage in ("", "{}", (folder / "rank0000/zarr.json").read_text().replace("10", "1" * 99)):
+        (folder / "rank0000" / "zarr.json").write_text(damage)
+        other, damaged = summarise(run.path)["notices"]
+        assert other["rank"] == 1
+        assert f"{folder}/rank0000: " in damaged["damage"]
+        lines = info_lines(summarise(run.path))
+        assert sum(line.startswith("  lost") for line in lines) == 2
+        assert any("a rank, whose notice cannot be read: " in line for line in lines)
+
+
+def test_summary_takes_no_memory_for_neurons_that_are_only_claimed(tmp_path):
+    run = write_run(tmp_path / "r.zarr")
+    populations = metadata(SIZES, 100)["populations"]
+    populations[1] |= {"size": 2**31 - 100}
+    views = [{"population": "I", "start": 0, "stop": 2**31 - 100}]
+    zarr.open_group(run.path).attrs.update(populations=populations, recorded_spikes=views)
+    tracemalloc.start()
+    summary = summarise(run.path)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert summary["rates"]["E"] is None
+    expected = np.count_nonzero(run.gid >= 80) / (2**31 - 100) / 2.0
+    assert summary["rates"]["I"] == pytest.approx(expected)
 
 
 def test_only_recorded_neurons_count_for_the_rate(tmp_path):

@@ -1,11 +1,17 @@
 """The lock on a run's store."""
 
+import errno
 import fcntl
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_run import ROOT
 
 from distsnn.errors import StoreError
 from distsnn.io import run_lock
@@ -52,3 +58,51 @@ def test_a_lock_on_a_file_that_is_gone_is_none(
     with pytest.raises(StoreError, match="is being written"):
         RunLock(tmp_path / "run.zarr")
     lock.release()
+
+
+def test_full_disk_is_told_and_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_lock.os, "pwrite", full)
+        with pytest.raises(StoreError, match=r"run\.zarr: cannot be locked: No space left"):
+            RunLock(tmp_path / "run.zarr")
+    assert not list(tmp_path.iterdir())
+    RunLock(tmp_path / "run.zarr").release()
+
+
+def test_child_of_a_process_that_died_does_not_hold_its_lock(tmp_path: Path) -> None:
+    """As of an environment that a script runs in a process of its own."""
+    script = f"""
+import os, sys, time
+from distsnn.io.run_lock import RunLock
+lock = RunLock({str(tmp_path / "run.zarr")!r})
+child = os.fork()
+if child == 0:
+    lock.release()  # which is its parent's
+    time.sleep(60)
+print(child, flush=True)
+time.sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    try:
+        time.sleep(0.1)
+        with pytest.raises(StoreError, match=f"is being written by process {process.pid} on"):
+            RunLock(tmp_path / "run.zarr")
+        process.kill()
+        process.wait()
+        RunLock(tmp_path / "run.zarr").release()
+    finally:
+        process.stdout.close()
+        process.kill()
+        process.wait()
+        os.kill(child, signal.SIGKILL)

@@ -190,6 +190,39 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
     assert not StoreReader(run.path).complete
 
 
+def test_kill_while_attempts_are_swept_brings_none_of_them_back(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "r.zarr")
+    for step in (500, 700):
+        RunWriter.resume(run.path, 1, first_step=step, saved_by=0)
+    (run.path / "attempt001" / "zarr.json").write_text("")
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("distsnn.io.run_writer.shutil.rmtree", killed)
+        RunWriter.resume(run.path, 1, first_step=500, saved_by=0)
+    assert RunWriter.resume(run.path, 1, first_step=500, saved_by=0).attempt == 1
+    assert [attempt.first_step for attempt in StoreReader(run.path).attempts] == [0, 500]
+    # nor does one that is found behind a gap
+    (run.path / "attempt001").rename(run.path / "attempt003")
+    assert RunWriter.resume(run.path, 1, first_step=600, saved_by=0).attempt == 1
+    assert {"attempt000", "attempt001"} == {n for n in names_in(run.path) if "attempt" in n}
+
+
+def test_complete_run_does_not_begin_another_attempt(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "r.zarr")
+    assert StoreReader(run.path).complete
+
+    def killed(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distsnn.io.run_writer._create_attempt", killed)
+    with pytest.raises(KeyboardInterrupt):
+        RunWriter.resume(run.path, 1, first_step=500, saved_by=0)
+    assert not StoreReader(run.path).complete
+
+
 def test_resuming_nothing(tmp_path):
     with pytest.raises(StoreError, match="no such path"):
         RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0, saved_by=0)

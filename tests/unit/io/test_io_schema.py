@@ -107,7 +107,7 @@ def test_group_in_place_of_an_array_and_the_reverse(tmp_path):
         open_array(root, "attempt000/rank0000/spikes/step")
     with pytest.raises(StoreError, match="is an array"):
         open_group(root, "attempt001")
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match="there is no such array"):
         open_array(root, "attempt000/rank0000/spikes/gid")
 
 

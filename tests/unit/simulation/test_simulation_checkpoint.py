@@ -246,6 +246,43 @@ def test_attempt_that_a_power_cut_left_unreadable_is_left_out(
     assert_same(recorded(whole), recorded(out))
 
 
+def test_checkpoint_of_an_attempt_that_cannot_be_read_gives_way_to_the_one_before(
+    network: Network, whole: Path, tmp_path: Path
+) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    lost = Simulation.restore(out, out=out)
+    lost.run(3.0)
+    lost.save()
+    lost._stop(RuntimeError("given up"))
+    assert generations(out) == [3, 2]
+    (out / "attempt001" / "zarr.json").write_bytes(b"")
+    notes = Notes()
+    simulation = Simulation.restore(out, out=out, progress=notes)
+    assert simulation.time_ms == 21.3
+    assert any(one.startswith("checkpoint 3 is not used: ") for one in notes.notes)
+    (note,) = [one for one in notes.notes if one.startswith("attempt 1 is left out")]
+    assert "it saved nothing that is used" in note
+    simulation.run(40.0 - 21.3)
+    simulation.close()
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_nothing_is_told_of_a_checkpoint_that_is_not_used(network: Network, tmp_path: Path) -> None:
+    out = saved(network, tmp_path / "run.zarr")
+    lost = Simulation.restore(out, out=out)
+    lost._stop(RuntimeError("given up"))
+    (out / "attempt001" / "zarr.json").write_bytes(b"")
+    for number in generations(out):
+        (out / CHECKPOINT / generation_name(number) / "blocks" / "zarr.json").write_bytes(b"")
+    notes = Notes()
+    with pytest.raises(StoreError, match="no whole checkpoint"):
+        Simulation.restore(out, out=out, progress=notes)
+    assert [one.partition(":")[0] for one in notes.notes] == [
+        "checkpoint 2 is not used",
+        "checkpoint 1 is not used",
+    ]
+
+
 def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
     network: Network, tmp_path: Path
 ) -> None:

@@ -4,11 +4,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from distsnn.errors import Stopped
 from distsnn.held_signals import HELD, held, hold
+from distsnn.network import Network
+from distsnn.simulation import Simulation
 from distsnn.simulation.interrupts import Interrupts
 
 
@@ -43,6 +47,63 @@ def test_batch_system_may_repeat_itself() -> None:
         send(signal.SIGUSR1)
         send(signal.SIGTERM)
     assert interrupts.number == signal.SIGUSR1
+
+
+def test_signal_between_runs_waits_for_the_next_one() -> None:
+    interrupts = Interrupts()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match="of the run"), interrupts.kept():
+        send(signal.SIGTERM)
+        send(signal.SIGUSR1)
+        with interrupts.noted():
+            assert interrupts.number == signal.SIGTERM
+            raise ValueError("of the run")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", HELD)
+def test_signal_after_the_last_run_reaches_who_else_handles_it(
+    number: int, other_handler: list[int]
+) -> None:
+    interrupts = Interrupts()
+    with interrupts.kept():
+        with interrupts.noted():
+            pass
+        send(number)
+        assert other_handler == []
+    assert other_handler == [number]
+    # Ctrl-C is the user's: it does not wait
+    with pytest.raises(KeyboardInterrupt), Interrupts().kept():
+        send()
+
+
+@pytest.fixture
+def other_handler() -> Iterator[list[int]]:
+    """Which signals a handler outside of distsnn got."""
+    got: list[int] = []
+    before = [
+        (number, signal.signal(number, lambda number, _: got.append(number))) for number in HELD
+    ]
+    yield got
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+def test_simulation_acts_upon_a_signal_between_its_runs(
+    network: Network, tmp_path: Path, other_handler: list[int]
+) -> None:
+    out = tmp_path / "run.zarr"
+    made = Simulation(network, seed=4, out=out)
+    with pytest.raises(Stopped, match="stopped by SIGTERM at") as caught, made as simulation:
+        simulation.run(3.0)
+        send(signal.SIGTERM)
+        simulation.run(1000.0)
+    assert (caught.value.store, other_handler) == (str(out), [])
+    resumed = Simulation.restore(out)
+    assert 3.0 < resumed.time_ms == caught.value.at_ms < 1000.0
+    with resumed:
+        send(signal.SIGUSR1)
+    assert other_handler == [signal.SIGUSR1]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from distsnn.comm import RESUMABLE
 from distsnn.errors import DescriptionError
 from distsnn.slurm import BatchJob, analysis_script, job_script
 from distsnn.slurm.templates import names, template
@@ -39,6 +40,11 @@ def directives(script: str) -> dict[str, str]:
     lines = [line for line in script.splitlines() if line.startswith("#SBATCH --")]
     pairs = (line.removeprefix("#SBATCH --").partition("=") for line in lines)
     return {name: value for name, _, value in pairs}
+
+
+def test_exit_code_that_asks_for_another_start_is_that_of_a_stopped_run() -> None:
+    # bash text, which knows no constants
+    assert f"((code == {RESUMABLE}))" in job_script(a_job())
 
 
 def test_directives_of_a_job() -> None:

@@ -1,0 +1,107 @@
+"""What is decided before a run is resumed: by one job at a time, and not against what is saved."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distsnn.cli import run_command
+from distsnn.errors import StoreError
+from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_lock import RunLock
+from distsnn.simulation import Simulation
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def stopped(distsnn: Command, model: Path, tmp_path: Path) -> Path:
+    """A run of 40 ms that was saved at 20 and 40 ms, of which more was asked for."""
+    out = tmp_path / "run.zarr"
+    words = ("run", model, "--time", "40", "--seed", "9", "--out", out, "--quiet")
+    assert distsnn(*words, "--checkpoint-every", "20ms").code == 0
+    simulation = Simulation.restore(out, out=out)
+    simulation._stop(RuntimeError("given up"))
+    return out
+
+
+def test_auto_decides_while_no_other_job_can_change_the_run(
+    distsnn: Command, model: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+
+    def looking(store: Path) -> list[int]:
+        with pytest.raises(StoreError, match="is being written by process") as caught:
+            RunLock(stopped)
+        refused.append(caught.value)
+        return generations(store)
+
+    monkeypatch.setattr(run_command, "generations", looking)
+    words = ("--time", "50", "--seed", "9", "--out", stopped, "--quiet")
+    assert distsnn("run", model, *words, "--resume", "auto").code == 0
+    assert len(refused) == 1
+    assert StoreReader(stopped).complete_step == 500
+    # given back, also where there is nothing to do
+    for _ in range(2):
+        assert distsnn("run", model, *words, "--resume", "auto").code == 0
+    assert [path.name for path in stopped.parent.iterdir() if path.name.endswith(".lock")] == []
+
+
+def test_run_does_not_end_before_what_is_saved(distsnn: Command, stopped: Path) -> None:
+    before = StoreReader(stopped).spike_hash()
+    done = distsnn("run", "--resume", stopped, "--time", "30")
+    assert done.code == 2
+    assert done.message == (
+        "distsnn: --time: the run was saved at a later time: it cannot end before; given 30.0; "
+        "allowed: 40 ms, which it has reached, or more"
+    )
+    reader = StoreReader(stopped)
+    assert (reader.complete, len(reader.attempts), reader.spike_hash()) == (False, 2, before)
+    # the newest that can be read counts
+    (stopped / CHECKPOINT / generation_name(2) / "zarr.json").write_text("{}")
+    assert distsnn("run", "--resume", stopped, "--time", "30", "--quiet").code == 0
+    assert StoreReader(stopped).complete_step == 300
+
+
+def test_run_that_was_saved_at_its_end_is_complete(distsnn: Command, stopped: Path) -> None:
+    assert distsnn("run", "--resume", stopped, "--time", "40", "--quiet").code == 0
+    assert StoreReader(stopped).complete
+    done = distsnn("run", "--resume", stopped, "--time", "30")
+    assert (done.code, done.out) == (0, f"{stopped} is complete: 40 ms\n")
+
+
+def test_state_that_a_script_saved_needs_a_time(
+    distsnn: Command, stopped: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "state.zarr"
+    with Simulation.restore(stopped) as simulation:
+        simulation.save(other)
+    done = distsnn("run", "--resume", other)
+    assert done.code == 2
+    assert "how long is the run to be? --time MS is missing; allowed: 40 ms" in done.message
+    assert distsnn("run", "--resume", other, "--time", "45", "--quiet").code == 0
+    assert StoreReader(other).complete_step == 450
+
+
+def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> None:
+    done = distsnn("run", "--resume", tmp_path / "missing" / "run.zarr")
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "there is no such path" in done.message
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for words in (("--out", loop), ()):
+        done = distsnn("run", "--resume", loop, *words)
+        assert (done.code, done.message.startswith(f"distsnn: {loop}: ")) == (2, True)
+
+
+def test_run_of_which_nothing_was_saved_starts_anew(
+    distsnn: Command, model: Path, stopped: Path
+) -> None:
+    shutil.rmtree(stopped / CHECKPOINT)
+    words = ("--time", "40", "--seed", "9", "--out", stopped, "--quiet")
+    assert distsnn("run", model, *words, "--resume", "auto").code == 0
+    reader = StoreReader(stopped)
+    assert (reader.complete, len(reader.attempts)) == (True, 1)
