@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distsnn.cli.map_run import BothRuns, effect_lines
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
-from distsnn.comm import Communicator
+from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
+from distsnn.network import Network
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.export import as_data, save_mapping
 from distsnn.partition.boards.mapping import map_graph
@@ -21,16 +24,26 @@ from distsnn.units import counted
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
-    """Run the command (on the first rank)."""
-    if communicator.rank == 0:
-        _map(options)
+    """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
+    with together(communicator, "making the network"):
+        board = _board(options.board, options.boards)
+        network = load_model(options.model, options.set).network
+        made = None if options.run is None else constrained(network, board)
+    if made is None:
+        with together(communicator, "mapping"):
+            if communicator.rank == 0:
+                _map(network, board, options)
+        return 0
+    with BothRuns(network, made, options, communicator) as runs, together(communicator, "mapping"):
+        if communicator.rank == 0:
+            _map(made.network, board, options, runs)
     return 0
 
 
-def _map(options: Namespace) -> None:
-    board = _board(options.board, options.boards)
-    network = load_model(options.model, options.set).network
+def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | None = None) -> None:
     rates = load_rates(options.rates)
+    if runs is not None and options.rates is None:
+        rates = runs.rates()
     reader = partial(read_edges, dt=network.dt)
 
     def graph_of(neurons: int) -> TrafficGraph:
@@ -40,13 +53,16 @@ def _map(options: Namespace) -> None:
     models = [one.model.name for one in network.populations]
     seed = 1 if options.seed is None else options.seed
     mapping = map_graph(graph, board, models=models, optimise=options.optimise, seed=seed)
-    names = [one.name for one in network.populations]
-    data = as_data(mapping, names, dt=network.dt)
+    data = as_data(mapping, [one.name for one in network.populations], dt=network.dt)
+    lines = _lines(data["report"], neurons)
+    if runs is not None:
+        data["run"] = runs.effect(mapping, neurons)
+        lines += effect_lines(data["run"], board.name)
     if options.out is not None:
-        save_mapping(mapping, Path(options.out), names, dt=network.dt)
+        save_mapping(data, Path(options.out))
     if options.plot is not None:
         _plot(data, Path(options.plot))
-    print("\n".join(_lines(data["report"], neurons)))
+    print("\n".join(lines))
 
 
 def _board(name: str, boards: str | None) -> Board:

@@ -77,19 +77,16 @@ def as_data(
     }
 
 
-def save_mapping(
-    mapping: Mapping, path: Path, names: Sequence[str] = (), *, dt: float | None = None
-) -> None:
-    """Write a mapping to a JSON file (see `as_data`).
+def save_mapping(data: dict[str, Any], path: Path) -> None:
+    """Write a mapping's data (`as_data`, and whatever stands beside) to a JSON file.
 
     Raises
     ------
     DescriptionError
         If the file cannot be written.
     """
-    text = json.dumps(as_data(mapping, names, dt=dt), indent=1)
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
