@@ -15,6 +15,7 @@ from distsnn.partition.boards.export import (
     as_data,
     pacman_placements,
     pacman_tables,
+    sanafe_mappings,
     save_mapping,
 )
 from distsnn.partition.boards.mapping import Mapping, map_graph
@@ -137,3 +138,14 @@ def test_plots_show_chips_and_links(spin5: Mapping, loihi: Mapping) -> None:
         assert sum(map(int, texts)) == mapping.to.cores
         (lines,) = [one for one in link_map(data).axes[0].collections if len(one.get_paths()) > 1]
         assert sorted(lines.get_array()) == sorted(one["packets_per_s"] for one in data["links"])
+
+
+def test_sanafes_mapping_names_slices_and_tiles(spin5: Mapping, loihi: Mapping) -> None:
+    made = sanafe_mappings(loihi, [f"P{one}" for one in range(20)])
+    places = as_data(loihi)["slices"]
+    for one, (line, at) in enumerate(zip(made, places, strict=True)):
+        # tiles are counted along y first, four in a column
+        core = f"{4 * at['x'] + at['y']}.{at['core']}"
+        assert line == {f"P{one}.0..255": [{"core": core}]}
+    with pytest.raises(DescriptionError, match="copy packets"):
+        sanafe_mappings(spin5, [])
