@@ -44,7 +44,7 @@ def add_board_commands(
         "--optimise",
         metavar="WHAT",
         default="hops",
-        help="hops, or congestion: also spread packets over links (default: %(default)s)",
+        help="hops, congestion: also spread packets over links, or energy (default: %(default)s)",
     )
     mapper.add_argument(
         "--run",

@@ -19,6 +19,7 @@ from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.export import as_data, save_mapping
 from distsnn.partition.boards.mapping import map_graph
 from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.units import counted
 
@@ -54,6 +55,7 @@ def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | No
     seed = 1 if options.seed is None else options.seed
     mapping = map_graph(graph, board, models=models, optimise=options.optimise, seed=seed)
     data = as_data(mapping, [one.name for one in network.populations], dt=network.dt)
+    data["report"]["peak_rss_bytes"] = peak_rss_bytes()
     lines = _lines(data["report"], neurons)
     if runs is not None:
         data["run"] = runs.effect(mapping, neurons)
@@ -89,9 +91,10 @@ def _lines(report: dict[str, Any], neurons: int) -> list[str]:
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {neurons} on "
         f"{report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
-        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s (no placement is below "
-        f"{report['lower_bound_hops']:.4g}/s); packets cross {report['link_crossings_per_s']:.4g} "
-        f"links/s, the largest load {report['largest_link_load']:.4g}/s",
+        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, {100.0 * report['gap']:.0f} % "
+        f"of them beyond a bound that no placement is below; packets cross "
+        f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
+        f"{report['largest_link_load']:.4g}/s",
     ]
     if "table_entries" in report:
         entries = report["table_entries"]
@@ -107,5 +110,6 @@ def _lines(report: dict[str, Any], neurons: int) -> list[str]:
     if missing:
         lines.append(f"not told, as the board's figures are unknown: {', '.join(missing)}")
     what = "every slice's packets were followed" if "table_entries" in report else "all was checked"
-    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s)")
+    memory = report["peak_rss_bytes"] / 2**20
+    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
     return lines
