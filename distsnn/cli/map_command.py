@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.map_run import BothRuns, effect_lines
+from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator, together
@@ -35,7 +35,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             if communicator.rank == 0:
                 _map(network, board, options)
         return 0
-    with BothRuns(network, made, options, communicator) as runs, together(communicator, "mapping"):
+    with both_runs(network, made, options, communicator) as runs, together(communicator, "mapping"):
         if communicator.rank == 0:
             _map(made.network, board, options, runs)
     return 0
@@ -58,7 +58,7 @@ def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | No
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
     lines = _lines(data["report"], neurons)
     if runs is not None:
-        data["run"] = runs.effect(mapping, neurons)
+        data["run"] = runs.effect(mapping, data["report"], neurons)
         lines += effect_lines(data["run"], board.name)
     if options.out is not None:
         save_mapping(data, Path(options.out))

@@ -1,30 +1,35 @@
 """``distsnn map --run``: what a board does to a network, seen before there is a board."""
 
-import tempfile
 from argparse import Namespace
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, together
+from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.constraints import Constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.mapping import Mapping
-from distsnn.partition.boards.report import report
 from distsnn.simulation import Simulation
 from distsnn.units import counted, steps
 
 
-class BothRuns:
-    """Runs of a network as it is and as a board would run it, recorded in a folder.
+@contextmanager
+def both_runs(
+    network: Network, made: Constrained, options: Namespace, communicator: Communicator
+) -> Iterator["BothRuns"]:
+    """Run a network as it is and as a board would run it; the recordings are gone afterwards.
 
-    Collective. Used as a context: the recordings are gone afterwards.
+    Collective.
 
     Parameters
     ----------
@@ -37,32 +42,44 @@ class BothRuns:
     communicator : Communicator
         The ranks that run them.
     """
-
-    def __init__(
-        self, network: Network, made: Constrained, options: Namespace, communicator: Communicator
-    ) -> None:
-        self.made, self.time_ms = made, float(options.run)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    time_ms, both = float(options.run), (network, made.network)
+    seed = 1 if options.seed is None else options.seed
+    with ExitStack() as kept:
+        folder: Any = None
         with together(communicator, "preparing the runs"):
-            for one in (network, made.network):
-                steps(self.time_ms, one.dt, where="--run")
+            if time_ms == 0.0:
+                raise DescriptionError("nothing would run", where="--run", value=0.0)
+            for one in both:
+                steps(time_ms, one.dt, where="--run")
             if communicator.rank == 0:
-                self._folder = tempfile.TemporaryDirectory(prefix="distsnn-map-")
-        folder: Any = communicator.bcast(None if self._folder is None else self._folder.name)
-        self.paths = [Path(folder) / name for name in ("free.zarr", "board.zarr")]
-        for one, path in zip((network, made.network), self.paths, strict=True):
+                folder = kept.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
+        folder = communicator.bcast(folder)
+        paths = Path(folder) / "free.zarr", Path(folder) / "board.zarr"
+        for one, path in zip(both, paths, strict=True):
             spikes = tuple(RecordSpikes(population) for population in one.populations)
-            seed = 1 if options.seed is None else options.seed
             recorded = replace(one, recordings=spikes)
             with Simulation(recorded, seed=seed, out=path, communicator=communicator) as simulation:
-                simulation.run(self.time_ms)
+                simulation.run(time_ms)
+        yield BothRuns(made, time_ms, paths)
 
-    def __enter__(self) -> "BothRuns":
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+@dataclass(frozen=True)
+class BothRuns:
+    """Recorded runs of a network as it is and as a board would run it.
+
+    Parameters
+    ----------
+    made : Constrained
+        What the board makes of the network.
+    time_ms : float
+        How long they ran.
+    paths : pair of Path
+        Stores of the two runs.
+    """
+
+    made: Constrained
+    time_ms: float
+    paths: tuple[Path, Path]
 
     def rates(self) -> dict[str, Any]:
         """Return the rate of each neuron under the board's limits, spikes/s, by population."""
@@ -75,13 +92,15 @@ class BothRuns:
             for one, first in zip(network.populations, network.first_gid.values(), strict=True)
         }
 
-    def effect(self, mapping: Mapping, neurons: int) -> dict[str, Any]:
+    def effect(self, mapping: Mapping, said: dict[str, Any], neurons: int) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
         ----------
         mapping : Mapping
             The constrained network's mapping.
+        said : dict
+            Its report.
         neurons : int
             Neurons per slice.
         """
@@ -90,7 +109,7 @@ class BothRuns:
         sent = np.zeros(table.n_blocks, np.int64)
         for _, gid in board.iterate_spikes():
             sent += np.bincount(table.of_gid(gid), minlength=table.n_blocks)
-        said, seconds = report(mapping), self.time_ms * 1e-3
+        seconds = self.time_ms * 1e-3
         return {
             "time_ms": self.time_ms,
             "changes": list(self.made.changes),

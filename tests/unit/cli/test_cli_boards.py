@@ -127,5 +127,6 @@ def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
     run = json.loads(out.read_text())["run"]
     assert not run["same_spikes"]
     assert all(own["rate"][0] != own["rate"][1] for own in run["populations"].values())
-    refused = distsnn("map", model, "--board", "spin5", "--run", 0.5)
-    assert (refused.code, "--run" in refused.message) == (2, True)
+    for time in (0.5, 0):
+        refused = distsnn("map", model, "--board", "spin5", "--run", time)
+        assert (refused.code, "--run" in refused.message) == (2, True)
