@@ -2,8 +2,8 @@
 """One virtual environment per peer simulator, made on first use and kept in a cache folder.
 
 ``python3 benchmarks/peers/environments.py nest`` prints the path of a Python that has NEST. The
-peers stay out of distsnn's own environment: NEST is GPL and runs out of process only, Brian2 needs
-an older numpy. Nothing but the standard library is needed here.
+peers stay out of distsnn's own environment: NEST and SANA-FE are GPL and run out of process only,
+Brian2 and nengo-loihi need an older numpy. Nothing but the standard library is needed here.
 """
 
 import argparse
@@ -21,6 +21,8 @@ REQUIREMENTS = {
     "brian2": ("brian2>=2.9", "numpy<2.4"),
     "auryn": (),
     "pacman": ("SpiNNaker_PACMAN>=7.4",),
+    "sanafe": ("sanafe>=2.2",),
+    "nengo_loihi": ("nengo-loihi>=1.1", "numpy<2", "setuptools<81"),
 }
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 
 def add_board_commands(
-    add: Callable[[str, str], Any], add_model: Callable[[Any], None], rates: str
+    add: Callable[[str, str], Any],
+    add_model: Callable[[Any], None],
+    time: Callable[[str], float],
+    rates: str,
 ) -> None:
     """Add both commands.
 
@@ -16,6 +19,8 @@ def add_board_commands(
         Returns the parser of a new command with a name and a line of help.
     add_model : callable
         Adds MODEL and what belongs to it.
+    time : callable
+        Returns the time, ms, that a text gives.
     rates : str
         Help on ``--rates``.
     """
@@ -39,7 +44,14 @@ def add_board_commands(
         "--optimise",
         metavar="WHAT",
         default="hops",
-        help="hops, or congestion: also spread packets over links (default: %(default)s)",
+        help="hops, congestion: also spread packets over links, or energy (default: %(default)s)",
+    )
+    mapper.add_argument(
+        "--run",
+        metavar="MS",
+        type=time,
+        help="also simulate so long under the board's limits and without, and tell the difference "
+        "(its rates are the default of --rates)",
     )
     mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
     mapper.add_argument(

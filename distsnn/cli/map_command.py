@@ -6,31 +6,45 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
-from distsnn.comm import Communicator
+from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
+from distsnn.network import Network
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.export import as_data, save_mapping
 from distsnn.partition.boards.mapping import map_graph
 from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.units import counted
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
-    """Run the command (on the first rank)."""
-    if communicator.rank == 0:
-        _map(options)
+    """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
+    with together(communicator, "making the network"):
+        board = _board(options.board, options.boards)
+        network = load_model(options.model, options.set).network
+        made = None if options.run is None else constrained(network, board)
+    if made is None:
+        with together(communicator, "mapping"):
+            if communicator.rank == 0:
+                _map(network, board, options)
+        return 0
+    with both_runs(network, made, options, communicator) as runs, together(communicator, "mapping"):
+        if communicator.rank == 0:
+            _map(made.network, board, options, runs)
     return 0
 
 
-def _map(options: Namespace) -> None:
-    board = _board(options.board, options.boards)
-    network = load_model(options.model, options.set).network
+def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | None = None) -> None:
     rates = load_rates(options.rates)
+    if runs is not None and options.rates is None:
+        rates = runs.rates()
     reader = partial(read_edges, dt=network.dt)
 
     def graph_of(neurons: int) -> TrafficGraph:
@@ -40,13 +54,17 @@ def _map(options: Namespace) -> None:
     models = [one.model.name for one in network.populations]
     seed = 1 if options.seed is None else options.seed
     mapping = map_graph(graph, board, models=models, optimise=options.optimise, seed=seed)
-    names = [one.name for one in network.populations]
-    data = as_data(mapping, names, dt=network.dt)
+    data = as_data(mapping, [one.name for one in network.populations], dt=network.dt)
+    data["report"]["peak_rss_bytes"] = peak_rss_bytes()
+    lines = _lines(data["report"], neurons)
+    if runs is not None:
+        data["run"] = runs.effect(mapping, data["report"], neurons)
+        lines += effect_lines(data["run"], board.name)
     if options.out is not None:
-        save_mapping(mapping, Path(options.out), names, dt=network.dt)
+        save_mapping(data, Path(options.out))
     if options.plot is not None:
         _plot(data, Path(options.plot))
-    print("\n".join(_lines(data["report"], neurons)))
+    print("\n".join(lines))
 
 
 def _board(name: str, boards: str | None) -> Board:
@@ -73,9 +91,10 @@ def _lines(report: dict[str, Any], neurons: int) -> list[str]:
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {neurons} on "
         f"{report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
-        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s (no placement is below "
-        f"{report['lower_bound_hops']:.4g}/s); packets cross {report['link_crossings_per_s']:.4g} "
-        f"links/s, the largest load {report['largest_link_load']:.4g}/s",
+        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, {100.0 * report['gap']:.0f} % "
+        f"of them beyond a bound that no placement is below; packets cross "
+        f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
+        f"{report['largest_link_load']:.4g}/s",
     ]
     if "table_entries" in report:
         entries = report["table_entries"]
@@ -91,5 +110,6 @@ def _lines(report: dict[str, Any], neurons: int) -> list[str]:
     if missing:
         lines.append(f"not told, as the board's figures are unknown: {', '.join(missing)}")
     what = "every slice's packets were followed" if "table_entries" in report else "all was checked"
-    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s)")
+    memory = report["peak_rss_bytes"] / 2**20
+    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
     return lines

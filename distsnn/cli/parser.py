@@ -110,7 +110,7 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
     _add_submit(add("submit", "run a model as a batch job of SLURM"))
     _add_partition(add("partition", "tell what ways of dealing a model out to ranks come to"))
     _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
-    add_board_commands(add, _add_model, _RATES)
+    add_board_commands(add, _add_model, _time, _RATES)
     add("examples", "list the models that come with distsnn")
     # What `simulate(..., ranks=N)` starts the ranks with.
     add("worker", None).add_argument("folder", metavar="FOLDER")

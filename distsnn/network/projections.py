@@ -101,7 +101,7 @@ class Projection(Description):
             raise _no_synapse_model(synapse, where=f"{where}, field synapse")
         if weight_bits is not None:
             weight_bits = as_integer(
-                weight_bits, where=f"{where}, field weight_bits", low=2, high=30
+                weight_bits, where=f"{where}, field weight_bits", low=0, high=30
             )
         self._fill(
             pre=source,

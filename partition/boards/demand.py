@@ -83,6 +83,28 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
     return known, unchecked
 
 
+def check_models(board: Board, models: Sequence[str]) -> None:
+    """Refuse neuron models, by name, that a board's cores cannot run.
+
+    Raises
+    ------
+    DescriptionError
+        If one is not among the board's.
+    """
+    allowed = board.core.models
+    if allowed.value is None or ANY_MODEL in allowed.value:
+        return
+    for model in models:
+        if model not in allowed.value:
+            why = f": {allowed.note}" if allowed.note else ""
+            raise DescriptionError(
+                f"cannot run neurons of this model{why}",
+                where=f"board {board.name!r}, core.models",
+                value=model,
+                allowed=", ".join(allowed.value) or "none of distsnn's models",
+            )
+
+
 def check_runnable(graph: TrafficGraph, board: Board, models: Sequence[str]) -> None:
     """Refuse a network that the board's cores cannot run whatever its size.
 
@@ -100,17 +122,7 @@ def check_runnable(graph: TrafficGraph, board: Board, models: Sequence[str]) -> 
     DescriptionError
         If a model is not among the board's, or the network is recurrent and must not be.
     """
-    allowed = board.core.models
-    if allowed.value is not None and ANY_MODEL not in allowed.value:
-        for model in models:
-            if model not in allowed.value:
-                why = f": {allowed.note}" if allowed.note else ""
-                raise DescriptionError(
-                    f"cannot run neurons of this model{why}",
-                    where=f"board {board.name!r}, core.models",
-                    value=model,
-                    allowed=", ".join(allowed.value) or "none of distsnn's models",
-                )
+    check_models(board, models)
     recurrent = board.core.recurrent
     if recurrent.value is False and _has_cycle(graph):
         why = f": {recurrent.note}" if recurrent.note else ""

@@ -1,4 +1,4 @@
-"""Mappings as plain data: JSON for every board, and what PACMAN reads for SpiNNaker's."""
+"""Mappings as plain data: JSON for all boards, what PACMAN reads, and SANA-FE for Loihi."""
 
 import json
 from collections.abc import Sequence
@@ -77,19 +77,16 @@ def as_data(
     }
 
 
-def save_mapping(
-    mapping: Mapping, path: Path, names: Sequence[str] = (), *, dt: float | None = None
-) -> None:
-    """Write a mapping to a JSON file (see `as_data`).
+def save_mapping(data: dict[str, Any], path: Path) -> None:
+    """Write a mapping's data (`as_data`, and whatever stands beside) to a JSON file.
 
     Raises
     ------
     DescriptionError
         If the file cannot be written.
     """
-    text = json.dumps(as_data(mapping, names, dt=dt), indent=1)
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
@@ -147,6 +144,39 @@ def pacman_tables(mapping: Mapping, *, compressed: bool = True) -> list[dict[str
         }
         for node in range(mapping.machine.n_nodes)
     ]
+
+
+def sanafe_mappings(mapping: Mapping, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the section ``mappings`` of SANA-FE's network files, where populations are groups.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        A mapping onto a mesh whose nodes SANA-FE calls tiles, as Loihi's.
+    names : sequence of str
+        Names of the populations.
+
+    Returns
+    -------
+    list of dict
+        One a slice, such as ``{"E.0..31": [{"core": "5.1"}]}``: core 1 of tile 5, counted along y
+        first.
+
+    Raises
+    ------
+    DescriptionError
+        If the board's routers copy packets, which SANA-FE does not.
+    """
+    if mapping.tables is not None:
+        raise DescriptionError("its routers copy packets", where=mapping.board.name)
+    found = []
+    for one, place in enumerate(mapping.places[mapping.to.core]):
+        at, first = _place(mapping, int(place)), int(mapping.graph.first[one])
+        last = first + int(mapping.graph.neurons[one]) - 1
+        tile = at["x"] * mapping.machine.height + at["y"]
+        name = f"{names[mapping.graph.population[one]]}.{first}..{last}"
+        found.append({name: [{"core": f"{tile}.{at['core']}"}]})
+    return found
 
 
 def _place(mapping: Mapping, place: int) -> dict[str, int]:

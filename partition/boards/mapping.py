@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from distsnn.partition.boards.demand import (
     overfull,
     pack,
 )
+from distsnn.partition.boards.energy import energy_cost, energy_spent, link_energies
 from distsnn.partition.boards.geometry import Machine, machine
 from distsnn.partition.boards.keys import Keys, allot
 from distsnn.partition.boards.place import Reach, place, reach
@@ -26,7 +28,7 @@ from distsnn.partition.boards.sections import MULTICAST
 from distsnn.partition.boards.tables import Tables, compressed_tables
 from distsnn.partition.traffic import TrafficGraph
 
-OPTIMISE = ("hops", "congestion")
+OPTIMISE = ("hops", "congestion", "energy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,9 @@ def map_graph(
         The board.
     models : sequence of str
         The neuron model of each population, by name.
-    optimise : {"hops", "congestion"}
-        Whether ways are only short, or also spread over links so that the most loaded has less.
+    optimise : {"hops", "congestion", "energy"}
+        Whether ways are only short; or also spread over links so that the most loaded has less; or
+        places and ways are chosen by their energy, chips that need not be on included.
     seed : int
         Seed of the swaps of placement.
     trials : int, optional
@@ -116,7 +119,8 @@ def map_graph(
     Raises
     ------
     DescriptionError
-        If the network cannot run there or does not fit, naming the limit.
+        If the network cannot run there or does not fit, naming the limit; or the energies that
+        places decide on are unknown.
     """
     if optimise not in OPTIMISE:
         raise unknown("objective", optimise, OPTIMISE, where="map, optimise")
@@ -139,12 +143,20 @@ def map_graph(
         memory, shared_memory = np.zeros(to.cores), np.inf
     else:
         shared_memory = float(shared)
-    places = place(to, made, memory, shared_memory, copies=not multicast, seed=seed, trials=trials)
-    if multicast:
-        mapping = routed(board, made, graph, to, needs, places, optimise=optimise)
-    else:
-        load = single_loads(to, made, places)
-        mapping = Mapping(board, made, graph, to, needs, places, load)
+    # places of few hops may have ways of less energy than those that were sought by energy
+    costs = [None, energy_cost(board, made)] if optimise == "energy" else [None]
+    mappings = []
+    for cost in costs:
+        how: dict[str, Any] = {"copies": not multicast, "seed": seed, "trials": trials}
+        places = place(to, made, memory, shared_memory, cost=cost, **how)
+        if multicast:
+            mappings.append(routed(board, made, graph, to, needs, places, optimise=optimise))
+        else:
+            load = single_loads(to, made, places)
+            mappings.append(Mapping(board, made, graph, to, needs, places, load))
+    mapping = mappings[0]
+    if optimise == "energy":
+        mapping = min(mappings, key=lambda one: energy_spent(board, made, one.places, one.load))
     found = mapping.check()
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -165,7 +177,8 @@ def routed(
     """Return the mapping of a placement by multicast: keys, routes and tables, not checked."""
     node = made.node_of_core[places[to.core]]
     bits = board.router.key_bits.need("keys")
-    routes = route(to, made, places, spread=optimise == "congestion")
+    joules = link_energies(board, made) if optimise == "energy" else None
+    routes = route(to, made, places, optimise=optimise, joules=joules)
     keys = allot(needs.neurons, node, routes, made.n_nodes, bits)
     default = bool(board.router.default_route.value)
     tables = compressed_tables(routes, keys, made, default=default)

@@ -1,6 +1,8 @@
-"""Moving cores between nodes as long as spikes travel less: rate × hops, kept up to date exactly.
+"""Moving cores between nodes as long as that costs less: rate × hops, kept up to date exactly.
 
-Axes: s sources (slices), c cores, n nodes, m places (cores of the machine).
+In place of hops there may be any other cost of a packet between two nodes, such as its energy.
+
+Axes: s sources (slices), c cores, n nodes, m places (cores of the machine), h chips.
 """
 
 import numpy as np
@@ -102,13 +104,17 @@ def anneal(
     room,
     node_of,
     count,
+    chip_of,
+    held,
+    idle,
 ):
     """Swap cores, or move them to free places, `trials` times; return the change of rate × hops.
 
     A worse place is taken with a chance that falls as time goes on; of the last quarter of trials
     only improvements are taken. Of a spike that reaches k cores of a node, ``worth[k]`` packets are
-    reckoned to go there. `place` [c], `occupant` [m], `room` [n], `node_of` [s] and `count`
-    [s, n] (cores of node n that source s reaches) are brought up to date.
+    reckoned to go there. A chip in use costs `idle`: `chip_of` [n] is each node's chip, `held` [h]
+    the cores of each that are in use. `place` [c], `occupant` [m], `room` [n], `node_of` [s],
+    `count` [s, n] (cores of node n that source s reaches) and `held` are brought up to date.
     """
     cores, places = place.size, occupant.size
     state = np.empty(1, np.uint64)
@@ -137,12 +143,16 @@ def anneal(
                 *(other, a, worth, hops, spikes, in_start, in_source),
                 *(own_start, own, node_of_core, node_of, count),
             )
+        ways = change
+        if other < 0 and chip_of[a] != chip_of[b]:
+            change += idle * ((held[chip_of[b]] == 0) - (held[chip_of[a]] == 1))
         if change > 0.0:
-            size += change
+            # a chip costs so much that it says nothing of how ways differ
+            size += max(ways, 0.0)
             worse += 1
             # threshold accepting: no logarithm is needed, and it does as well
-            left = max(0.0, 1.0 - trial / (0.75 * trials))
-            limit = 0.4 * left * left * size / worse
+            time = max(0.0, 1.0 - trial / (0.75 * trials))
+            limit = 0.4 * time * time * size / worse
             chance = np.float64(_next(state) >> np.uint64(11)) * 2.0**-53
             if change > limit * chance:
                 if other >= 0:
@@ -161,4 +171,7 @@ def anneal(
         place[core], occupant[there], occupant[here] = there, core, other
         if other >= 0:
             place[other] = here
+        else:
+            held[chip_of[a]] -= 1
+            held[chip_of[b]] += 1
     return total

@@ -7,15 +7,11 @@ from typing import Any
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import Ints, limits
+from distsnn.partition.boards.demand import limits
+from distsnn.partition.boards.energy import along_x, chip_of_node
 from distsnn.partition.boards.figures import Figure
-from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.place import hops_between, rate_hops
-from distsnn.partition.boards.topology import Topology
-
-# What a node is, where a chip has more than one.
-_PARTS_OF_CHIPS = ("tile", "core")
 
 
 def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
@@ -49,7 +45,7 @@ def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
         "cores": to.cores,
         "cores_available": int(mapping.machine.core.size),
         "nodes": int(used.size),
-        "chips": _chips(mapping.machine, board.topology, used),
+        "chips": int(np.unique(chip_of_node(board, mapping.machine)[used]).size),
         "packets_per_s": float(_packets(mapping)),
         "rate_weighted_hops": hops,
         "link_crossings_per_s": float(mapping.load.sum()),
@@ -135,19 +131,12 @@ def _packets(mapping: Mapping) -> float:
     return float((mapping.to.spikes * reached).sum())
 
 
-def _chips(machine: Machine, topology: Topology, used: Ints) -> int:
-    if topology.node in _PARTS_OF_CHIPS:
-        return int(np.unique(machine.board[used]).size)
-    return int(used.size)
-
-
 def _powers(
     mapping: Mapping, made: dict[str, Any], dt: float | None, unknown: dict[str, str]
 ) -> dict[str, float | None]:
     """Return the power of each term, W, and their sum where all are known."""
     graph, energy = mapping.graph, mapping.board.energy
-    along_x = np.array([one in ("E", "W") for one in mapping.machine.ports], bool)
-    x_load = float(mapping.load[:, along_x].sum())
+    x_load = float(mapping.load[:, along_x(mapping.machine)].sum())
 
     def updates() -> float:
         step = mapping.board.time.step

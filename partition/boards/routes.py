@@ -65,7 +65,14 @@ class Routes:
         return out
 
 
-def route(to: Reach, machine: Machine, places: Ints, *, spread: bool = False) -> Routes:
+def route(
+    to: Reach,
+    machine: Machine,
+    places: Ints,
+    *,
+    optimise: str = "hops",
+    joules: Floats | None = None,
+) -> Routes:
     """Return the routes of all slices.
 
     Parameters
@@ -76,8 +83,11 @@ def route(to: Reach, machine: Machine, places: Ints, *, spread: bool = False) ->
         The machine.
     places : ndarray of int64, shape (n_cores,)
         Place of each core.
-    spread : bool
-        Whether ways are chosen anew by the load of links, to make the largest smaller.
+    optimise : {"hops", "congestion", "energy"}
+        Whether ways are chosen anew by the load of links: away from loaded ones, to make the
+        largest load smaller, or towards them, as packets of one slice that share a way are one.
+    joules : ndarray of float64, shape (n_nodes, n_ports), optional
+        Energy of a packet over each link, for ``energy``.
 
     Raises
     ------
@@ -89,16 +99,22 @@ def route(to: Reach, machine: Machine, places: Ints, *, spread: bool = False) ->
     home = node_of_core[to.core]
     price = np.zeros(machine.neighbour.shape)
     best = _along(to, machine, places, home, hops, price)
-    if not spread or best.source.size == 0:
+    if optimise == "hops" or best.source.size == 0:
         return best
-    lightest = best.loads(machine, to.spikes)
-    load = lightest
+
+    def cost(load: Floats) -> float:
+        return float(load.max() if joules is None else (load * joules).sum())
+
+    load = best.loads(machine, to.spikes)
+    least = cost(load)
     for _ in range(_ROUNDS):
-        price = price + load / max(load.max(), 1e-300)
+        share = load / max(load.max(), 1e-300)
+        # a turn has the price 1
+        price = price + share if joules is None else 0.5 * (1.0 - share)
         made = _along(to, machine, places, home, hops, price)
         load = made.loads(machine, to.spikes)
-        if load.max() < lightest.max():
-            best, lightest = made, load
+        if cost(load) < least:
+            best, least = made, cost(load)
     return best
 
 
@@ -110,7 +126,7 @@ def _along(
     hops: npt.NDArray[np.int16],
     price: Floats,
 ) -> Routes:
-    tree, parent, port = _trees(machine, home, hops, price)
+    tree, parent, port = trees(machine, home, hops, price)
     node_of_core, number = machine.node_of_core[places], machine.core[places]
     counts = np.zeros(home.size, np.int64)
     seen = np.full(machine.n_nodes, NO_NODE, np.int64)
@@ -143,7 +159,7 @@ def single_loads(to: Reach, machine: Machine, places: Ints) -> Floats:
     hops, out = hops_between(machine), np.zeros(machine.neighbour.shape)
     node_of_core = machine.node_of_core[places]
     home = node_of_core[to.core]
-    tree, parent, port = _trees(machine, home, hops, np.zeros(machine.neighbour.shape))
+    tree, parent, port = trees(machine, home, hops, np.zeros(machine.neighbour.shape))
     cut = int(
         add_single_loads(
             *(home, tree, to.start, to.target, node_of_core, parent, port, to.spikes, out)
@@ -154,10 +170,22 @@ def single_loads(to: Reach, machine: Machine, places: Ints) -> Floats:
     return out
 
 
-def _trees(
+def trees(
     machine: Machine, home: Ints, hops: npt.NDArray[np.int16], price: Floats
 ) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return the tree of each slice, and the last node and port before each node in each tree."""
+    """Return the tree of each slice, and the last node and port before each node in each tree.
+
+    Parameters
+    ----------
+    machine : Machine
+        The machine.
+    home : ndarray of int64, shape (n,)
+        Node of each slice.
+    hops : ndarray of int16, shape (n_nodes, n_nodes)
+        Distances.
+    price : ndarray of float64, shape (n_nodes, n_ports)
+        Price of each link, by which ways of one length are chosen.
+    """
     roots, tree = np.unique(home, return_inverse=True)
     parent, port = np.empty((2, roots.size, machine.n_nodes), np.int32)
     # the last steps go along y where there is a choice, so the first go along x

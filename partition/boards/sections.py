@@ -8,6 +8,8 @@ MULTICAST, UNICAST, ONE_AXON = "multicast", "unicast", "one_axon"
 SCHEMES = (MULTICAST, UNICAST, ONE_AXON)
 # Instead of a list of models: whatever fits, as cores run programs.
 ANY_MODEL = "any"
+# Which weights share a scale.
+PER_RECEPTOR, PER_PROJECTION = "receptor", "projection"
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,14 @@ class Core:
         The core's own memory for neurons and for synapses, bytes.
     bytes_per_neuron, bytes_per_row, bytes_per_synapse : Figure of float
         What a neuron, the header of a source's row, and a synapse take.
-    weight_bits, delay_steps : Figure of int
-        Bits of a weight; the longest delay, steps.
+    weight_bits : Figure of int
+        Bits of a weight's size; one of them is the sign's where weights of both signs share a
+        scale.
+    weight_scale : Figure of str
+        Which weights share a scale, a power of two: those onto one ``receptor`` of a population,
+        or those of one ``projection``.
+    delay_steps : Figure of int
+        The longest delay, steps.
     models : Figure of tuple of str
         Neuron models it can run, by name; ``any`` where cores run programs.
     recurrent : Figure of bool
@@ -71,6 +79,7 @@ class Core:
     bytes_per_row: Figure[float] = amount()
     bytes_per_synapse: Figure[float] = amount()
     weight_bits: Figure[int] = count(low=1)
+    weight_scale: Figure[str] = one_of(PER_RECEPTOR, PER_PROJECTION)
     delay_steps: Figure[int] = count(low=1)
     models: Figure[tuple[str, ...]] = names()
     recurrent: Figure[bool] = flag()

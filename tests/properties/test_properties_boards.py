@@ -10,7 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.check import check_tables
 from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.mapping import map_graph
+from distsnn.partition.boards.mapping import OPTIMISE, map_graph
 from distsnn.partition.boards.place import hops_between
 from distsnn.partition.boards.topology import Dead
 
@@ -39,7 +39,7 @@ def graphs(draw):
     return of_matrix(matrix, neurons=rng.integers(1, 257, n), rate=rng.random(n) * 10)
 
 
-@given(board=boards(), graph=graphs(), optimise=st.sampled_from(["hops", "congestion"]))
+@given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
 @settings(max_examples=60, deadline=None)
 def test_what_is_mapped_is_delivered(board, graph, optimise) -> None:
     made = machine(board)

@@ -1,4 +1,4 @@
-"""The oracle of the reference tests: NEST, run by a script in an environment of its own."""
+"""The oracles of the reference tests: NEST and boards' tools, in environments of their own."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 
 NEST = Path(__file__).parent / "nest"
 RunNest = Callable[..., dict[str, np.ndarray]]
+Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,41 @@ def run_nest(nest_python: str, tmp_path: Path) -> RunNest:
             return {name: result[name] for name in result.files}
 
     return run
+
+
+@pytest.fixture
+def ask_peer(tmp_path: Path) -> Callable[[str], Ask]:
+    """Return ``ask_peer(peer) -> ask``; ``ask(**fields)`` has PEER/PEER_run.py answer.
+
+    It runs in a process of the Python that ``DISTSNN_<PEER>_PYTHON`` names. Where there is none,
+    the test is skipped, but in CI it fails. `ask` raises RuntimeError with the script's last words.
+    """
+
+    def peer_of(peer: str) -> Ask:
+        variable = f"DISTSNN_{peer.upper()}_PYTHON"
+        python = os.environ.get(variable)
+        if not python:
+            why = f"{variable} is not set (benchmarks/peers/environments.py {peer} prints it)"
+            if os.environ.get("CI", "").lower() in {"1", "true"}:
+                pytest.fail(f"CI must compare with all peers: {why}")
+            pytest.skip(why)
+        program = Path(__file__).parent / peer / f"{peer}_run.py"
+
+        def ask(**request: Any) -> dict[str, Any]:
+            files = tmp_path / "request.json", tmp_path / "answer.json"
+            files[0].write_text(json.dumps(request))
+            done = subprocess.run(
+                [python, program, *files],
+                capture_output=True,
+                text=True,
+                timeout=280,
+                cwd=tmp_path,
+            )
+            if done.returncode != 0:
+                raise RuntimeError(done.stdout[-1000:] + done.stderr[-2000:])
+            answer: dict[str, Any] = json.loads(files[1].read_text())
+            return answer
+
+        return ask
+
+    return peer_of

@@ -1,10 +1,6 @@
 """SpiNNaker's own tools: the same machines, our routes valid, our tables right and no larger."""
 
-import json
-import os
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,33 +16,14 @@ from distsnn.partition.traffic import TrafficGraph
 
 pytestmark = pytest.mark.validation
 
-PROGRAM = Path(__file__).parent / "pacman" / "pacman_run.py"
 Ask = Callable[..., dict[str, Any]]
 SPIN5 = {"version": 5, "width": 8, "height": 8}
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def ask(ask_peer: Callable[[str], Ask]) -> Ask:
     """Return ``ask(task=..., **fields)``, which has PACMAN answer in a process of its own."""
-    python = os.environ.get("DISTSNN_PACMAN_PYTHON")
-    if not python:
-        pytest.skip(
-            "DISTSNN_PACMAN_PYTHON is not set to a Python with SpiNNaker_PACMAN "
-            "(benchmarks/peers/environments.py pacman prints one)"
-        )
-
-    def run(**request: Any) -> dict[str, Any]:
-        files = tmp_path / "request.json", tmp_path / "answer.json"
-        files[0].write_text(json.dumps(request))
-        done = subprocess.run(
-            [python, PROGRAM, *files], capture_output=True, text=True, timeout=280, cwd=tmp_path
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr[-2000:])
-        answer: dict[str, Any] = json.loads(files[1].read_text())
-        return answer
-
-    return run
+    return ask_peer("pacman")
 
 
 def edges(graph: TrafficGraph) -> list[list[int]]:

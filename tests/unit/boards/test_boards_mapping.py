@@ -10,9 +10,11 @@ from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.check import check_cores, check_keys, check_tables
 from distsnn.partition.boards.demand import demand, fitting_slices, pack
+from distsnn.partition.boards.energy import energy_cost
 from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.boards.mapping import OPTIMISE, Mapping, map_graph, routed
 from distsnn.partition.boards.place import curve, hops_between
+from distsnn.partition.boards.report import report
 from distsnn.partition.boards.tables import plain_tables
 from distsnn.partition.boards.topology import Dead
 
@@ -75,6 +77,43 @@ def test_congestion_lowers_the_largest_load() -> None:
     short, even = mapped(graph), mapped(graph, optimise="congestion")
     assert even.check() == []
     assert even.load.max() < short.load.max()
+
+
+def test_energy_keeps_chips_off_and_lets_packets_share_their_ways() -> None:
+    graph = sparse(100, 10)
+    short, least = (
+        report(mapped(graph, optimise=what, trials=100_000)) for what in ("hops", "energy")
+    )
+    assert least["chips"] == 6 < short["chips"]  # each has room for 16 or 17
+    assert least["power_W"]["total"] < short["power_W"]["total"]
+    mapping = mapped(graph, optimise="energy")
+    assert mapping.check() == []
+    parts = mapping.board, mapping.machine, graph, mapping.to, mapping.needs, mapping.places
+    plain = routed(*parts)
+    assert mapping.load.sum() < plain.load.sum()
+
+
+def test_energy_of_loihi_prefers_the_cheaper_direction() -> None:
+    board = load_board("loihi")
+    made = machine(board)
+    cost = energy_cost(board, made)
+    dx, dy = (abs(np.subtract.outer(at, at)) for at in (made.x, made.y))
+    assert cost.between == pytest.approx(3.0e-12 * dx + 4.2e-12 * dy)
+    # a slice a core: all of them fill half of the chip
+    core = replace(board.core, max_neurons=replace(board.core.max_neurons, value=256))
+    graph, small = sparse(60, 6), replace(board, core=core)
+    powers = [report(mapped(graph, small, optimise=what))["power_W"] for what in OPTIMISE]
+    hops, _, energy = (one["hop_x"] + one["hop_y"] for one in powers)
+    assert energy < hops
+
+
+def test_energy_is_refused_where_it_is_unknown() -> None:
+    for board, figure in (
+        (load_board("loihi2").tiled(2, 1), r"energy\.hop_x"),
+        (load_board("loihi").tiled(2, 1), r"energy\.idle_chip"),
+    ):
+        with pytest.raises(DescriptionError, match=figure):
+            mapped(sparse(4, 2), board, optimise="energy")
 
 
 def test_all_to_all_needs_few_entries() -> None:

@@ -15,6 +15,7 @@ from distsnn.partition.boards.export import (
     as_data,
     pacman_placements,
     pacman_tables,
+    sanafe_mappings,
     save_mapping,
 )
 from distsnn.partition.boards.mapping import Mapping, map_graph
@@ -97,7 +98,7 @@ def test_the_bound_is_reached_where_all_fits_one_chip_and_for_a_star() -> None:
 
 def test_data_holds_all_of_the_mapping(spin5: Mapping, tmp_path: Path) -> None:
     names = [f"P{one}" for one in range(60)]
-    save_mapping(spin5, tmp_path / "mapping.json", names)
+    save_mapping(as_data(spin5, names), tmp_path / "mapping.json")
     data = json.loads((tmp_path / "mapping.json").read_text())
     assert data == json.loads(json.dumps(as_data(spin5, names)))
     assert [one["population"] for one in data["slices"]] == names
@@ -105,7 +106,7 @@ def test_data_holds_all_of_the_mapping(spin5: Mapping, tmp_path: Path) -> None:
     assert sum(len(one["entries"]) for one in data["tables"]) == spin5.tables.sizes.sum()
     assert len(data["nodes"]) == 48
     with pytest.raises(DescriptionError, match="cannot be written"):
-        save_mapping(spin5, tmp_path / "none" / "mapping.json")
+        save_mapping(data, tmp_path / "none" / "mapping.json")
 
 
 def test_pacmans_words_hold_links_and_cores(spin5: Mapping) -> None:
@@ -137,3 +138,14 @@ def test_plots_show_chips_and_links(spin5: Mapping, loihi: Mapping) -> None:
         assert sum(map(int, texts)) == mapping.to.cores
         (lines,) = [one for one in link_map(data).axes[0].collections if len(one.get_paths()) > 1]
         assert sorted(lines.get_array()) == sorted(one["packets_per_s"] for one in data["links"])
+
+
+def test_sanafes_mapping_names_slices_and_tiles(spin5: Mapping, loihi: Mapping) -> None:
+    made = sanafe_mappings(loihi, [f"P{one}" for one in range(20)])
+    places = as_data(loihi)["slices"]
+    for one, (line, at) in enumerate(zip(made, places, strict=True)):
+        # tiles are counted along y first, four in a column
+        core = f"{4 * at['x'] + at['y']}.{at['core']}"
+        assert line == {f"P{one}.0..255": [{"core": core}]}
+    with pytest.raises(DescriptionError, match="copy packets"):
+        sanafe_mappings(spin5, [])

@@ -7,7 +7,24 @@ from typing import Any
 
 import pytest
 
+from distsnn.partition.boards import board
+
 Command = Callable[..., Any]
+SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
+
+# steps of 1 ms, as spin5 has them; drawn weights have fewer bits than spin5's
+DRIVEN = '''
+from distsnn.network import (
+    FixedTotalNumber, IafPscExp, Network, Normal, PoissonInput, Population, Projection)
+
+
+def build():
+    """Return two populations that excite each other and are driven."""
+    E, I = Population("E", 400, IafPscExp()), Population("I", 100, IafPscExp())
+    return Network([E, I], [Projection(a, b, FixedTotalNumber(500), Normal(40.0, 4.0), delay=2.0)
+                            for a in (E, I) for b in (E, I)],
+                   [PoissonInput(one, 20000.0, weight=64.0) for one in (E, I)], dt=1.0)
+'''
 
 MODEL = '''
 from distsnn.network import FixedTotalNumber, IafPscExp, Network, Population, Projection
@@ -73,3 +90,43 @@ def test_what_cannot_be_mapped_is_refused(
 ) -> None:
     done = distsnn("map", pair, *words)
     assert (done.code, message in done.message) == (2, True)
+
+
+def test_a_run_without_limits_that_matter_has_the_same_spikes(
+    distsnn: Command, tmp_path: Path
+) -> None:
+    model, out = tmp_path / "driven.py", tmp_path / "mapping.json"
+    model.write_text(DRIVEN)
+    words = "map", model, "--neurons-per-core", 16, "--run", 200, "--out", out
+    done = distsnn(*words, "--board", "spin5")
+    assert (done.code, done.err) == (0, "")
+    assert "nothing changes" in done.out
+    assert "the same spikes as without limits" in done.out
+    run = json.loads(out.read_text())["run"]
+    assert run["same_spikes"]
+    for own in run["populations"].values():
+        assert own["rate"][0] == own["rate"][1] > 0
+        assert own["cv"][0] == own["cv"][1] > 0
+    made = run["counted"]
+    assert made["spikes"] == pytest.approx(
+        0.2 * sum(run["populations"][one]["rate"][0] * n for one, n in (("E", 400), ("I", 100)))
+    )
+    # rates are those of the run: what is predicted of them is what is counted
+    assert made["packets"] == pytest.approx(run["predicted"]["packets"])
+    assert made["crossings"] == pytest.approx(run["predicted"]["crossings"])
+    assert made["crossings"] > 0
+
+
+def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
+    model, mine, out = (tmp_path / name for name in ("driven.py", "mine.yaml", "mapping.json"))
+    model.write_text(DRIVEN)
+    mine.write_text(SPIN5.read_text().replace("weight_bits: {value: 16", "weight_bits: {value: 1"))
+    done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
+    assert (done.code, done.err) == (0, "")
+    assert "weights of 1 bit: 4 of 4 projections" in done.out
+    run = json.loads(out.read_text())["run"]
+    assert not run["same_spikes"]
+    assert all(own["rate"][0] != own["rate"][1] for own in run["populations"].values())
+    for time in (0.5, 0):
+        refused = distsnn("map", model, "--board", "spin5", "--run", time)
+        assert (refused.code, "--run" in refused.message) == (2, True)

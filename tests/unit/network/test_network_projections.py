@@ -191,7 +191,7 @@ def test_the_first_bad_weight_is_named():
         ((E, I, "one_to_one"), "projection 'E->I', field rule", "connection rule"),
         ((E, I, OneToOne(), "a"), "projection 'E->I', field weight", "must be a number"),
         ((E, I, OneToOne(), 1.0, [[1]], None, 12, "a/b"), "projection 'a/b', field name", "usable"),
-        ((E, I, OneToOne(), 1.0, 1.0, None, 1), "'E->I', field weight_bits", "out of range"),
+        ((E, I, OneToOne(), 1.0, 1.0, None, -1), "'E->I', field weight_bits", "out of range"),
         ((E, I, OneToOne(), 1.0, 1.0, None, 31), "'E->I', field weight_bits", "out of range"),
     ],
 )

@@ -1,0 +1,35 @@
+"""Loihi beside nengo-loihi: the limits of a core, and weights rounded alike."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
+from distsnn.network.quanta import quanta, to_integers
+from distsnn.partition.boards.board import load_board
+from distsnn.partition.boards.constraints import constrained
+
+pytestmark = pytest.mark.validation
+
+
+def test_capacities_and_weights_are_nengo_loihis(ask_peer: Callable[[str], Any]) -> None:
+    core, random = load_board("loihi").core, np.random.default_rng(2)
+    given = [random.uniform(*ends, 300) for ends in ((0.0, 200.0), (-250.0, 0.0), (-90.0, 240.0))]
+    said = ask_peer("nengo_loihi")(weights=[one.tolist() for one in given])
+    assert core.max_neurons.value == said["MAX_COMPARTMENTS"]
+    assert core.in_axons.value == said["MAX_IN_AXONS"]
+    assert core.out_axons.value == said["MAX_OUT_AXONS"]
+    assert core.synapse_memory.value == said["MAX_SYNAPSE_BITS"] // 8
+    assert core.weight_bits.value == said["WEIGHT_BITS"]
+    assert f"{said['MAX_SYNAPSE_CFGS']} formats" in core.weight_scale.note
+    for ours, theirs in zip(given, said["weights"], strict=True):
+        cells = Population("P", 300, IafPscDelta())
+        pairs = Explicit(np.arange(300), np.arange(300))
+        network = Network([cells], [Projection(cells, cells, pairs, weight=ours, delay=1.0)])
+        made = constrained(network, load_board("loihi")).network
+        scales = quanta(made)
+        (exponent,), (shift,) = set(scales.exponent.values()), scales.shift
+        integers = to_integers(made.projections[0].weight, exponent, shift)
+        assert np.array_equal(np.ldexp(integers.astype(float), exponent), theirs)

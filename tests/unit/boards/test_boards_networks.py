@@ -1,0 +1,119 @@
+"""Whole networks on boards: of the examples, a classifier, areas with long delays between them."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from distsnn import examples
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    FixedIndegree,
+    IafPscDelta,
+    IafPscExp,
+    Network,
+    Normal,
+    Population,
+    Projection,
+    Uniform,
+)
+from distsnn.network.blocks import slices
+from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.constraints import constrained
+from distsnn.partition.boards.demand import fitting_slices
+from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.traffic import traffic
+
+
+def mapped(network: Network, board: Board, **more) -> Mapping:
+    graph, _ = fitting_slices(lambda n: traffic(network, slices(network, n), 5.0), board)
+    models = [one.model.name for one in network.populations]
+    return map_graph(graph, board, models=models, **({"trials": 50_000} | more))
+
+
+def classifier() -> Network:
+    """Return layers of 784, 400, 100 and 10 neurons, all to all, as they are after training."""
+    random, sizes = np.random.default_rng(4), (784, 400, 100, 10)
+    layers = [Population(f"L{at}", n, IafPscDelta()) for at, n in enumerate(sizes)]
+    return Network(
+        layers,
+        [
+            Projection(a, b, AllToAll(), random.normal(0.0, 1.0, (a.size, b.size)), delay=1.0)
+            for a, b in pairwise(layers)
+        ],
+        dt=1.0,
+    )
+
+
+def areas(n: int = 32, largest: float = 16.0) -> Network:
+    """Return areas of 1000 neurons; each sends to the next and to one at random, slowly."""
+    random, made, projections = np.random.default_rng(6), [], []
+    for at in range(n):
+        made.append([Population(f"{x}{at}", s, IafPscExp()) for x, s in (("E", 800), ("I", 200))])
+        for pre, indegree, weight in zip(made[at], (80, 20), (20.0, -80.0), strict=True):
+            for post in made[at]:
+                delay = Normal(1.5, 0.5)
+                rule = FixedIndegree(indegree)
+                projections.append(Projection(pre, post, rule, weight=weight, delay=delay))
+    for at in range(n):
+        for to in {(at + 1) % n, int(random.integers(n))} - {at}:
+            far = Uniform(5.0, largest)
+            pair = made[at][0], made[to][0]
+            projections.append(Projection(*pair, FixedIndegree(20), weight=20.0, delay=far))
+    return Network([one for area in made for one in area], projections, dt=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "neurons"),
+    [
+        ("microcircuit", {"scale": 0.02}, 1544),
+        ("microcircuit", {"scale": 0.2}, 15435),
+        ("brunel", {}, 12500),
+    ],
+)
+def test_examples_are_delivered_whole(name: str, parameters: dict, neurons: int) -> None:
+    network = examples.example(name).build(**parameters)
+    mapping = mapped(network, load_board("spin5"))
+    assert mapping.check() == []
+    assert mapping.graph.neurons.sum() == network.n_neurons == neurons
+    assert mapping.graph.n == sum(math.ceil(one.size / 256) for one in network.populations)
+
+
+def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> None:
+    network = classifier()
+    for name, slices_of in (("spin5", [4, 2, 1, 1]), ("loihi", [1, 1, 1, 1])):
+        mapping = mapped(network, load_board(name))
+        assert mapping.check() == []
+        assert np.bincount(mapping.graph.population).tolist() == slices_of
+        # every slice sends to the next layer, the last to none
+        ends = mapping.graph.population[mapping.graph.target]
+        assert (ends == mapping.graph.population[mapping.graph.source] + 1).all()
+    made = constrained(network, load_board("loihi"))
+    assert made.changes == ("weights of 8 bits: 3 of 3 projections",)
+    akida = load_board("akida")
+    graph = traffic(network, slices(network, 1024))
+    with pytest.raises(DescriptionError, match="thresholds without memory"):
+        map_graph(graph, akida, models=["iaf_psc_delta"])
+    # nothing else is in the way: it runs forward
+    assert akida.core.recurrent.value is False
+    with pytest.raises(DescriptionError, match=r"akida\.yaml: (?!core\.recurrent)"):
+        map_graph(graph, akida)
+    with pytest.raises(DescriptionError, match="limit of in_axons"):
+        mapped(network, load_board("truenorth"))
+
+
+def test_areas_keep_together_and_their_delays_are_cut() -> None:
+    network = areas()
+    mapping = mapped(network, load_board("spin5"), trials=200_000)
+    assert mapping.check() == []
+    assert mapping.graph.n == 32 * 5
+    # an area has five slices, a chip room for 16: few spikes need leave it
+    node = mapping.node.reshape(32, 5)
+    assert np.mean([np.unique(one).size for one in node]) < 2.0
+    changes = constrained(network, load_board("spin5")).changes
+    assert changes == ("weights of 16 bits: 191 of 191 projections",)
+    slow = constrained(areas(4, 40.0), load_board("spin5"))
+    far = [one.delay for one in slow.network.projections if isinstance(one.delay, Uniform)]
+    assert {round(one.high, 6) for one in far} == {16.5}
