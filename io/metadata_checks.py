@@ -18,6 +18,12 @@ MAX_DELAY_STEPS = 65535
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
 _LAST_STEP = 2**31 - 1
+# What a rank counts, and what of it by the rank of the source.
+_COUNTED = (
+    *("steps", "epoch_steps", "neurons", "events", "spikes"),
+    *("exchanges", "received_spikes", "received_bytes"),
+)
+_COUNTED_BY_RANK = ("sources", "synapses", "smallest_delay", "heard")
 
 
 def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
@@ -72,6 +78,25 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
+
+
+def check_counted(counted: Mapping[str, Any], ranks: int, *, path: str) -> None:
+    """Check what a rank says it counted: whole numbers, and lists of one for each rank.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be.
+    """
+    lists = [name for name in _COUNTED_BY_RANK if name in counted]
+    for name in _COUNTED if counted else ():
+        check_whole(counted.get(name), f"counted.{name}", path=path, high=2**62)
+    for name in _COUNTED_BY_RANK if lists else ():
+        values = counted.get(name)
+        if not isinstance(values, list) or len(values) != ranks:
+            raise StoreError(f"damaged: counted.{name} is no list of {ranks}", path=path)
+        for value in values:
+            check_whole(value, f"counted.{name}", path=path, high=2**62)
 
 
 def check_state(attributes: Mapping[str, Any], *, path: str) -> None:

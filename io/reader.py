@@ -18,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.metadata_checks import check_attempt, check_run
+from distsnn.io.metadata_checks import check_attempt, check_counted, check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import location, open_group, open_root, read_attributes
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
@@ -51,6 +51,8 @@ class RankRecord:
         Wall time by phase, s.
     memory : dict
         ``peak_rss_bytes`` and more.
+    counted : dict
+        What it was connected to and exchanged, as in `distsnn.io.schema`; empty if not noted.
     spikes : RankSpikes or None
         Its spikes, lazily opened.
     states, weights : dict of str to RankRows
@@ -63,6 +65,7 @@ class RankRecord:
     status: str
     timing: dict[str, float]
     memory: dict[str, Any]
+    counted: dict[str, Any]
     spikes: RankSpikes | None
     states: dict[str, RankRows]
     weights: dict[str, RankRows]
@@ -384,7 +387,9 @@ def _open_attempts(
             attributes = read_attributes(group)
             check_attempt(attributes, path=location(group))
             numbers = range(attributes["ranks"])
-            ranks = tuple(_open_rank(root, index, rank, recordings) for rank in numbers)
+            ranks = tuple(
+                _open_rank(root, index, rank, recordings, ranks=len(numbers)) for rank in numbers
+            )
             found.append((attributes, ranks))
     except StoreError as error:
         damage = error
@@ -404,15 +409,21 @@ def _open_attempts(
 
 
 def _open_rank(
-    root: zarr.Group, attempt: int, rank: int, recordings: Mapping[str, Sequence[str]]
+    root: zarr.Group,
+    attempt: int,
+    rank: int,
+    recordings: Mapping[str, Sequence[str]],
+    *,
+    ranks: int,
 ) -> RankRecord:
     path = rank_path(attempt, rank)
     # the quick question first: an attempt may claim more ranks than there are
     there = Path(location(root, path), "zarr.json").is_file()
     group = open_group(root, path) if there else None
     if group is None:
-        return RankRecord(attempt, rank, False, "not started", {}, {}, None, {}, {})
+        return RankRecord(attempt, rank, False, "not started", {}, {}, {}, None, {}, {})
     attributes = read_attributes(group)
+    check_counted(attributes.get("counted", {}), ranks, path=location(root, path))
     spikes = None
     spike_group = open_group(root, f"{path}/spikes")
     if spike_group is not None:
@@ -431,6 +442,7 @@ def _open_rank(
         attributes["status"],
         attributes.get("timing", {}),
         attributes.get("memory", {}),
+        attributes.get("counted", {}),
         spikes,
         found["state"],
         found["weights"],

@@ -89,12 +89,30 @@ class Graph:
         DescriptionError
             If rates or shares do not fit, or a library is missing.
         """
+        return self.assign_graph(traffic(network, table, self.rates, edges), network.dt, ranks)
+
+    def assign_graph(self, graph: TrafficGraph, dt: float, ranks: int) -> Assignment:
+        """Return who owns which block of a network whose traffic, by these rates, is known.
+
+        Parameters
+        ----------
+        graph : TrafficGraph
+            The blocks.
+        dt : float
+            Step, ms.
+        ranks : int
+            Number of ranks.
+
+        Raises
+        ------
+        DescriptionError
+            If shares do not fit, or a library is missing.
+        """
         shares = np.ones(ranks) if self.shares is None else np.asarray(self.shares, np.float64)
         check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
-        graph = traffic(network, table, self.rates, edges)
         owner = graph_owners(
             graph,
-            Cost(dt=network.dt).of(graph),
+            Cost(dt=dt).of(graph),
             shares,
             imbalance=self.imbalance,
             quality=self.quality,
@@ -126,7 +144,13 @@ class Cost:
 
     def of(self, graph: TrafficGraph) -> npt.NDArray[np.float64]:
         """Return the cost of each slice, shape (n,)."""
-        return graph.neurons * (self.neuron * 1e3 / self.dt) + self.event * graph.events
+        return self.of_numbers(graph.neurons, graph.events)
+
+    def of_numbers(
+        self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return the cost of numbers of neurons and of events per s, shape (n,)."""
+        return neurons * (self.neuron * 1e3 / self.dt) + self.event * events
 
 
 def graph_owners(

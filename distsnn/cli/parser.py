@@ -202,7 +202,7 @@ def _add_run(run: _Parser) -> None:
 def _add_partition(partition: _Parser) -> None:
     _add_model(partition)
     partition.add_argument(
-        "--ranks", metavar="N", type=_ranks, default=2, help="MPI ranks (default: %(default)s)"
+        "--ranks", metavar="N", type=_ranks, help="MPI ranks (default: a run's own, else 2)"
     )
     partition.add_argument(
         "--strategy",

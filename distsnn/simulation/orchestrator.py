@@ -34,6 +34,7 @@ from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
+from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.scripted import Scripted
@@ -151,7 +152,8 @@ class Simulation(BetweenRuns):
             self._held.close()
             raise
         self._pace = Pace(
-            policy, network.dt, self._engine.most_steps, self._communicator, out is not None
+            *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
+            epoch_steps=self._built.epoch_steps,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
@@ -428,7 +430,11 @@ class Simulation(BetweenRuns):
             return
         synapse_bytes = self._engine.wiring.nbytes
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
-        self._output.recorder.close(status, timing=timing, memory=memory)
+        noted: dict[str, Any] = {"timing": timing, "memory": memory}
+        if not status.startswith("failed"):  # for want of memory, say
+            first, spikes = self._output.recorder.first_step, self._output.counts.all.sum()
+            noted["counted"] = rank_counts(self._built, first, int(spikes))
+        self._output.recorder.close(status, **noted)
         self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:
