@@ -56,6 +56,8 @@ class Metrics:
         Spikes of all neurons, per s.
     dt : float
         Step, ms.
+    memory : ndarray of float64, shape (ranks,), optional
+        Largest resident memory of each rank, bytes.
     """
 
     strategy: str
@@ -71,6 +73,7 @@ class Metrics:
     bytes: float
     spikes: float
     dt: float
+    memory: Floats | None = None
 
     @property
     def ranks(self) -> int:
@@ -123,6 +126,7 @@ class Metrics:
             "exchanges_per_s": self.exchanges,
             "bytes_per_s": self.bytes,
             "spikes_per_s": self.spikes,
+            "memory_bytes": None if self.memory is None else self.memory.tolist(),
         }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,19 +11,22 @@ from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
+from distsnn.engine.footprint import expected_bytes
+from distsnn.engine.layout import Layout
 from distsnn.errors import StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 from distsnn.network.blocks import blocks
+from distsnn.network.quanta import quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, assign
 from distsnn.partition.graph import Graph
 from distsnn.partition.metrics import Metrics, counted, metrics
 from distsnn.partition.traffic import Rates, traffic
-from distsnn.simulation.edge_routing import read_edges
+from distsnn.simulation.edge_routing import file_summaries, read_edges
 
 _HEADS = (
     *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
-    *("contacts", "epoch ms", "exchanges /s", "MB/s a rank"),
+    *("contacts", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
 )
 
 
@@ -52,8 +56,11 @@ def _found(options: Namespace) -> list[Metrics]:
     if run is not None and run.attempts:
         own = _assignment(run)
         made.append(assign(table, own.ranks, own))
-        measured = counted([one.counted for one in run.attempts[-1].ranks], own.strategy, run.dt)
-        found = [] if measured is None else [measured]
+        wrote = run.attempts[-1].ranks
+        measured = counted([one.counted for one in wrote], own.strategy, run.dt)
+        if measured is not None:
+            peaks = np.array([one.memory["peak_rss_bytes"] for one in wrote], np.float64)
+            found.append(replace(measured, memory=peaks))
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
@@ -61,7 +68,12 @@ def _found(options: Namespace) -> list[Metrics]:
             made.append(strategy.assign_graph(graph, network.dt, ranks or 2))
         else:
             made.append(assign(table, ranks or 2, name))
-    return found + [metrics(network, graph, one, rates, reader) for one in made]
+    scales = quanta(network, file_summaries(network))
+    for one in made:
+        layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
+        memory = np.array([expected_bytes(layout, scales) for layout in layouts])
+        found.append(replace(metrics(network, graph, one, rates, reader), memory=memory))
+    return found
 
 
 def _own_rates(run: StoreReader) -> Rates:
@@ -100,4 +112,5 @@ def _row(one: Metrics) -> tuple[str, ...]:
         f"{one.epoch * one.dt:g}" if one.epoch else "-",
         f"{one.exchanges:,.0f}",
         f"{1e-6 * one.bytes:.3g}",
+        "-" if one.memory is None else f"{1e-6 * one.memory.max():,.0f}",
     )

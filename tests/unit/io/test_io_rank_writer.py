@@ -212,43 +212,12 @@ def test_the_status_tells_of_an_exception(store):
     assert reader.n_spikes == 1
 
 
-NUMBERS = dict.fromkeys(("steps", "epoch_steps", "neurons", "events", "spikes", "exchanges"), 4) | {
-    "received_spikes": 0,
-    "received_bytes": 0,
-}
-LISTS = {name: [1] for name in ("sources", "synapses", "smallest_delay", "heard")}
-
-
-@pytest.mark.parametrize(
-    ("counted", "message"),
-    [
-        (NUMBERS, None),  # synapses that are not stored are not counted
-        (NUMBERS | LISTS, None),
-        ({}, None),
-        (NUMBERS | {"steps": -1}, "counted.steps is -1"),
-        ({"steps": 1}, "counted.epoch_steps is None"),
-        (NUMBERS | LISTS | {"heard": [1, 2]}, "counted.heard is no list of 1"),
-        (NUMBERS | {"heard": [1]}, "counted.sources is no list"),
-        (NUMBERS | LISTS | {"heard": ["x"]}, "counted.heard is 'x'"),
-    ],
-)
-def test_counts_are_checked_when_they_are_read(store, counted, message):
-    with RankWriter(store, 0, 0) as writer:
-        writer.close("complete", counted=counted)
-    if message is None:
-        assert StoreReader(store).attempts[0].ranks[0].counted == counted
-    else:
-        with pytest.raises(StoreError, match=message):
-            StoreReader(store)
-
-
 def test_timing_and_memory_are_kept(store):
     with RankWriter(store, 0, 0) as writer:
         timing = {"build": np.float64(0.25)}
         writer.close("stopped: asked to", timing=timing, memory={"peak_rss_bytes": 5})
     rank = StoreReader(store).attempts[0].ranks[0]
     assert rank.timing == {"build": 0.25}
-    assert rank.counted == {}
     assert rank.memory == {"peak_rss_bytes": 5}
     assert rank.status == "stopped: asked to"
 
