@@ -165,7 +165,12 @@ GROUPS: tuple[GroupSpec, ...] = (
         "One start of the run; resuming adds the next.",
         (
             Attribute("ranks", "int", "number of ranks"),
-            Attribute("assignment", "dict", "which rank simulated what"),
+            Attribute(
+                "assignment",
+                "dict",
+                "which rank simulated what: strategy, owner (rank of each block), settings (what "
+                "the strategy was told besides)",
+            ),
             Attribute(
                 "first_step",
                 "int",

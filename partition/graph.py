@@ -1,6 +1,6 @@
 """The strategy `graph`: blocks that talk much, or with short delays, go to one rank."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,16 +108,41 @@ class Graph:
         DescriptionError
             If shares do not fit, or a library is missing.
         """
-        shares = np.ones(ranks) if self.shares is None else np.asarray(self.shares, np.float64)
-        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
         owner = graph_owners(
             graph,
             Cost(dt=dt).of(graph),
-            shares,
+            self.speeds(ranks),
             imbalance=self.imbalance,
             quality=self.quality,
         )
-        return Assignment(ranks, owner, "graph")
+        return Assignment(ranks, owner, "graph", self.to_dict())
+
+    def speeds(self, ranks: int) -> npt.NDArray[np.float64]:
+        """Return the speed of each rank, of which only ratios count, shape (ranks,).
+
+        Raises
+        ------
+        DescriptionError
+            If shares were given for another number of ranks.
+        """
+        if self.shares is None:
+            return np.ones(ranks)
+        shares = np.asarray(self.shares, np.float64)
+        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
+        return shares
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-able data: of each population the mean rate."""
+        rates: Any = self.rates
+        if isinstance(rates, Mapping):
+            rates = {name: float(np.mean(one)) for name, one in rates.items()}
+        shares = None if self.shares is None else [float(one) for one in self.shares]
+        return {
+            "rates": rates,
+            "shares": shares,
+            "imbalance": self.imbalance,
+            "quality": self.quality,
+        }
 
 
 def _at(field: str) -> str:

@@ -58,6 +58,8 @@ class Metrics:
         Step, ms.
     memory : ndarray of float64, shape (ranks,), optional
         Largest resident memory of each rank, bytes.
+    shares : ndarray of float64, shape (ranks,), optional
+        Speed of each rank, of which only ratios count; None: all are alike.
     """
 
     strategy: str
@@ -74,6 +76,7 @@ class Metrics:
     spikes: float
     dt: float
     memory: Floats | None = None
+    shares: Floats | None = None
 
     @property
     def ranks(self) -> int:
@@ -97,9 +100,15 @@ class Metrics:
 
     @property
     def imbalance(self) -> float:
-        """How much more than the mean the most loaded rank costs, as a share."""
-        mean = float(self.cost.mean())
-        return float(self.cost.max()) / mean - 1.0 if mean else 0.0
+        """How much more than its share of all cost the most loaded rank has, relative to it."""
+        ideal = self.ideal
+        return float((self.cost / ideal).max()) - 1.0 if ideal.any() else 0.0
+
+    @property
+    def ideal(self) -> Floats:
+        """What each rank would cost in balance, ns, shape (ranks,)."""
+        shares = np.ones(self.ranks) if self.shares is None else self.shares
+        return np.asarray(float(self.cost.sum()) * shares / shares.sum())
 
     @property
     def contacts(self) -> int:
@@ -116,6 +125,7 @@ class Metrics:
             "neurons": self.neurons.tolist(),
             "synapses": self.synapses.sum(axis=0).tolist(),
             "cost_ns_per_s": self.cost.tolist(),
+            "balanced_cost_ns_per_s": self.ideal.tolist(),
             "connectivity": self.connectivity,
             "traffic_per_s": self.traffic,
             "traffic_between_per_s": self.told.tolist(),

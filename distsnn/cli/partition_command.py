@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
@@ -13,7 +14,7 @@ from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.engine.footprint import expected_bytes
 from distsnn.engine.layout import Layout
-from distsnn.errors import StoreError
+from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 from distsnn.network.blocks import blocks
@@ -23,6 +24,7 @@ from distsnn.partition.graph import Graph
 from distsnn.partition.metrics import Metrics, counted, metrics
 from distsnn.partition.traffic import Rates, traffic
 from distsnn.simulation.edge_routing import file_summaries, read_edges
+from distsnn.simulation.kept_partition import stored_assignment
 
 _HEADS = (
     *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
@@ -34,6 +36,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank == 0:
         found = _found(options)
+        if options.plot is not None:
+            _plot(found, options.plot)
         if options.json:
             print(json.dumps([one.to_dict() for one in found], indent=2))
         else:
@@ -49,22 +53,18 @@ def _found(options: Namespace) -> list[Metrics]:
     rates = load_rates(options.rates)
     if run is not None and options.rates is None:
         rates = _own_rates(run)
+    strategy = Graph(rates, options.shares, quality=options.quality)
     table, reader = blocks(network), partial(read_edges, dt=network.dt)
     graph = traffic(network, table, rates, reader)
     found, made = [], []
     ranks = options.ranks
-    if run is not None and run.attempts:
-        own = _assignment(run)
+    own = None if run is None else stored_assignment(run)
+    if run is not None and own is not None:
         made.append(assign(table, own.ranks, own))
-        wrote = run.attempts[-1].ranks
-        measured = counted([one.counted for one in wrote], own.strategy, run.dt)
-        if measured is not None:
-            peaks = np.array([one.memory["peak_rss_bytes"] for one in wrote], np.float64)
-            found.append(replace(measured, memory=peaks))
+        found += _measured(run, own)
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
-            strategy = Graph(rates, quality=options.quality)
             made.append(strategy.assign_graph(graph, network.dt, ranks or 2))
         else:
             made.append(assign(table, ranks or 2, name))
@@ -72,8 +72,36 @@ def _found(options: Namespace) -> list[Metrics]:
     for one in made:
         layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])
-        found.append(replace(metrics(network, graph, one, rates, reader), memory=memory))
+        expected = metrics(network, graph, one, rates, reader)
+        shares = _shares(one) if one is own else strategy.speeds(one.ranks)
+        found.append(replace(expected, memory=memory, shares=shares))
     return found
+
+
+def _measured(run: StoreReader, own: Assignment) -> list[Metrics]:
+    wrote = run.attempts[-1].ranks
+    measured = counted([one.counted for one in wrote], own.strategy, run.dt)
+    if measured is None:
+        return []
+    peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
+    known = all(isinstance(one, int) for one in peaks)
+    memory = np.array(peaks, np.float64) if known else None
+    return [replace(measured, memory=memory, shares=_shares(own))]
+
+
+def _plot(found: list[Metrics], path: str) -> None:
+    # matplotlib is slow to load, and not needed otherwise
+    from distsnn.analysis.partition_plots import partition_plot
+
+    try:
+        partition_plot([one.to_dict() for one in found]).savefig(path, dpi=150)
+    except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
+        raise DescriptionError(f"cannot be written: {error}", where="--plot", value=path) from error
+
+
+def _shares(made: Assignment) -> npt.NDArray[np.float64] | None:
+    shares = made.settings.get("shares")
+    return None if shares is None else np.array(shares, np.float64)
 
 
 def _own_rates(run: StoreReader) -> Rates:
@@ -86,18 +114,6 @@ def _own_rates(run: StoreReader) -> Rates:
         return 1.0
     seconds = 1e-3 * run.dt * counts[0]["steps"]
     return float(sum(one["spikes"] for one in counts) / run.n_neurons / seconds)
-
-
-def _assignment(run: StoreReader) -> Assignment:
-    """Return the assignment of a run's last attempt."""
-    last = run.attempts[-1]
-    strategy, owner = (last.assignment.get(name) for name in ("strategy", "owner"))
-    if not isinstance(strategy, str) or not isinstance(owner, list):
-        raise StoreError("does not tell which rank simulated what", path=str(run.path))
-    try:
-        return Assignment(len(last.ranks), np.array(owner, np.int32), strategy)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"damaged: owner of blocks: {error}", path=str(run.path)) from error
 
 
 def _row(one: Metrics) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
         seed = model.seed if options.seed is None else options.seed
         # rank 0 makes the store
         again = communicator.rank == 0 and _is_left_over(options, model.network, seed)
+    common["partition"] = common["partition"] or "round_robin"
     simulation = Simulation(
         model.network,
         seed=seed,
@@ -90,14 +91,15 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
     return _run(simulation, time_ms, title, options, communicator)
 
 
-def _partition(options: Namespace) -> str | Graph:
-    if options.rates is None:
-        return str(options.partition)
-    if options.partition != "graph":
-        raise DescriptionError(
-            "rates are for --partition graph", where="--rates", value=options.rates
-        )
-    return Graph(load_rates(options.rates))
+def _partition(options: Namespace) -> str | Graph | None:
+    """Return the partition that is asked for, None if none is."""
+    if options.partition == "graph":
+        return Graph(load_rates(options.rates), options.shares, quality=options.quality)
+    for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
+        given = getattr(options, name)
+        if given != unset:
+            raise DescriptionError("is for --partition graph", where=f"--{name}", value=given)
+    return None if options.partition is None else str(options.partition)
 
 
 def _to_resume(options: Namespace) -> str | None:

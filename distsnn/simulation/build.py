@@ -195,11 +195,12 @@ def _assigned(
     if isinstance(partition, Graph):
         # Libraries may decide otherwise on another machine: rank 0's word counts.
         owner = np.zeros(0, np.int32)
+        settings = partition.to_dict()
         with together(communicator, "partitioning"):
             if communicator.rank == 0:
                 reader = partial(read_edges, dt=network.dt)
                 owner = partition.assign(network, table, communicator.size, reader).owner
-        return Assignment(communicator.size, communicator.bcast(owner), "graph")
+        return Assignment(communicator.size, communicator.bcast(owner), "graph", settings)
     with together(communicator, "describing the network"):
         return assign(table, communicator.size, partition)
 

@@ -30,6 +30,7 @@ from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, 
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts, stopping
+from distsnn.simulation.kept_partition import kept_partition
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
@@ -180,16 +181,20 @@ class Simulation(BetweenRuns):
         out : str or PathLike, optional
             Where to record: `store` itself, whose run then goes on, or a new one.
         **settings
-            As in `Simulation`, without seed and start.
+            As in `Simulation`, without seed and start. Without `partition`, that of the run's
+            last start: on as many ranks the same assignment, else by the same strategy.
 
         Raises
         ------
         StoreError
             If there is no whole checkpoint, or the store cannot be read.
         DescriptionError
-            If it is of another network.
+            If it is of another network, or its partition is for other ranks than these.
         """
         reader = StoreReader(store, resuming=True)
+        if settings.get("partition") is None:
+            settings["communicator"] = settings.get("communicator") or world()
+            settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
             network = Network.from_dict(*reader.network())
         seed = int(reader.metadata["seed"])

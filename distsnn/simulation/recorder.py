@@ -158,6 +158,7 @@ class Recorder:
         assignment = {
             "strategy": built.assignment.strategy,
             "owner": built.assignment.owner.tolist(),
+            "settings": dict(built.assignment.settings),
         }
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None

@@ -47,6 +47,18 @@ def test_strategies_are_compared(distsnn: Command, areas: Path) -> None:
     assert len({len(line) for line in shown}) == 1
 
 
+def test_faster_ranks_get_more(distsnn: Command, areas: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "plot.png"
+    words = ("--strategy", "graph", "--strategy", "round_robin", "--shares", "1,3", "--json")
+    found = json.loads(distsnn("partition", areas, *words, "--plot", plot).out)
+    assert [one["neurons"] for one in found] == [[64, 192], [128, 128]]
+    assert found[0]["imbalance"] == pytest.approx(0.0)
+    assert found[1]["imbalance"] == pytest.approx(1.0)  # twice what the slower one should have
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    refused = distsnn("partition", areas, "--plot", tmp_path / "none" / "plot.png")
+    assert (refused.code, "--plot: cannot be written" in refused.message) == (2, True)
+
+
 def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Path) -> None:
     rates, run = tmp_path / "rates.json", tmp_path / "run.zarr"
     words = ("--warmup", "20", "--time", "100", "--set", "areas=3")
@@ -80,7 +92,12 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
-        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "rates are for --partition graph"),
+        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --partition gra"),
+        (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --partition graph"),
+        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --partition gra"),
+        (["partition", "MODEL", "--shares", "1,x"], "'x' is no list of numbers, such as 1,1,2"),
+        (["partition", "MODEL", "--shares", "1,0"], "field shares.*0"),
+        (["partition", "MODEL", "--shares", "1,1,2"], r"field shares.*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
     ],
 )
