@@ -92,7 +92,8 @@ def quality() -> dict[str, Any]:
         ours = Graph(given).assign(network, table, RANKS)
         spent.append(time.perf_counter() - begin)
     graph = traffic(network, table, given)
-    weight = np.repeat(Cost(dt=network.dt).of(graph) / table.size, table.size)
+    work = Cost().of(graph.neurons, graph.events, network.dt)
+    weight = np.repeat(work / table.size, table.size)
     begin = time.perf_counter()
     theirs = mtkahypar_owner(edges, weight, rate)
     theirs_s = time.perf_counter() - begin

@@ -1,8 +1,8 @@
 """The strategy `graph`: blocks that talk much, or with short delays, go to one rank."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,38 @@ _FEWEST_STARTS, _MOST_STARTS, _EDGES_STARTED = 4, 256, 300_000
 _LARGEST_WEIGHT, _LARGEST_SUM = 1e6, 2.0**29
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What simulating takes, in ns: a + b·events of a slice, for a second of biological time.
+
+    Parameters
+    ----------
+    neuron : float
+        Of a neuron and step.
+    event : float
+        Of a synaptic event that arrives.
+
+    Raises
+    ------
+    DescriptionError
+        If one of them is not positive.
+    """
+
+    neuron: float = 1.0
+    event: float = 1.7
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            where = f"cost, field {name}"
+            check_range(as_number(value, where=where), POSITIVE, where=where)
+
+    def of(
+        self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64], dt: float
+    ) -> npt.NDArray[np.float64]:
+        """Return the cost of numbers of neurons, and of events per s, in steps of `dt` ms."""
+        return neurons * (self.neuron * 1e3 / dt) + self.event * events
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """The strategy as a setting, such as ``Simulation(network, partition=Graph(rates={...}))``.
@@ -47,6 +79,8 @@ class Graph:
         How much more than its share a rank may get.
     quality : {"fast", "best"}
         "best" also tries mtkahypar, which must be installed.
+    cost : Cost
+        What neurons and events take; `distsnn profile` measures it.
 
     Raises
     ------
@@ -58,6 +92,7 @@ class Graph:
     shares: Sequence[float] | None = None
     imbalance: float = 0.03
     quality: str = "fast"
+    cost: Cost = field(default_factory=Cost)
 
     def __post_init__(self) -> None:
         check_range(
@@ -110,7 +145,7 @@ class Graph:
         """
         owner = graph_owners(
             graph,
-            Cost(dt=dt).of(graph),
+            self.cost.of(graph.neurons, graph.events, dt),
             self.speeds(ranks),
             imbalance=self.imbalance,
             quality=self.quality,
@@ -142,40 +177,25 @@ class Graph:
             "shares": shares,
             "imbalance": self.imbalance,
             "quality": self.quality,
+            "cost": asdict(self.cost),
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` described.
+
+        Raises
+        ------
+        DescriptionError
+            If a value is out of range.
+        TypeError
+            If there are other fields.
+        """
+        return cls(**{**data, "cost": Cost(**data.get("cost", {}))})
 
 
 def _at(field: str) -> str:
     return f"partition graph, field {field}"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What it costs to simulate a slice for a second of biological time, in ns.
-
-    Parameters
-    ----------
-    neuron : float
-        Of a neuron and step.
-    event : float
-        Of a synaptic event that arrives.
-    dt : float
-        Step, ms.
-    """
-
-    neuron: float = 1.0
-    event: float = 1.7
-    dt: float = 0.1
-
-    def of(self, graph: TrafficGraph) -> npt.NDArray[np.float64]:
-        """Return the cost of each slice, shape (n,)."""
-        return self.of_numbers(graph.neurons, graph.events)
-
-    def of_numbers(
-        self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
-        """Return the cost of numbers of neurons and of events per s, shape (n,)."""
-        return neurons * (self.neuron * 1e3 / self.dt) + self.event * events
 
 
 def graph_owners(

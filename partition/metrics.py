@@ -146,6 +146,7 @@ def metrics(
     assignment: Assignment,
     rates: Rates = 1.0,
     edges: Reader | None = None,
+    cost: Cost | None = None,
 ) -> Metrics:
     """Return what is expected of an assignment.
 
@@ -161,6 +162,8 @@ def metrics(
         As for `distsnn.partition.traffic.traffic`.
     edges : callable, optional
         Reads the edges of a projection from its file; needed where there is one.
+    cost : Cost, optional
+        What neurons and events take.
 
     Raises
     ------
@@ -176,12 +179,13 @@ def metrics(
     epoch = longest_epoch(network, graph, owner) if ranks > 1 else 0
     exchanges = 1e3 / (epoch * network.dt) if epoch else 0.0
     spikes = float(graph.spikes.sum())
+    work = (cost or Cost()).of(graph.neurons, graph.events, network.dt)
     sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
     return Metrics(
         strategy=assignment.strategy,
         kind="expected",
         neurons=np.bincount(owner, graph.neurons, minlength=ranks).astype(np.int64),
-        cost=np.bincount(owner, Cost(dt=network.dt).of(graph), minlength=ranks).astype(np.float64),
+        cost=np.bincount(owner, work, minlength=ranks).astype(np.float64),
         sources=sources,
         told=told,
         synapses=synapses.reshape(ranks, ranks),
@@ -194,7 +198,9 @@ def metrics(
     )
 
 
-def counted(counts: Sequence[Mapping[str, Any]], strategy: str, dt: float) -> Metrics | None:
+def counted(
+    counts: Sequence[Mapping[str, Any]], strategy: str, dt: float, cost: Cost | None = None
+) -> Metrics | None:
     """Return what was counted in a run, or None where its ranks did not note it.
 
     Parameters
@@ -205,6 +211,8 @@ def counted(counts: Sequence[Mapping[str, Any]], strategy: str, dt: float) -> Me
         Name of the assignment.
     dt : float
         Step, ms.
+    cost : Cost, optional
+        What neurons and events take.
     """
     if not counts or not all(one.get("steps") and "heard" in one for one in counts):
         return None
@@ -223,7 +231,7 @@ def counted(counts: Sequence[Mapping[str, Any]], strategy: str, dt: float) -> Me
         strategy=strategy,
         kind="counted",
         neurons=neurons,
-        cost=Cost(dt=dt).of_numbers(neurons, events),
+        cost=(cost or Cost()).of(neurons, events, dt),
         sources=sources * (1.0 - np.eye(ranks)),
         told=told / second,
         synapses=synapses.astype(np.float64),

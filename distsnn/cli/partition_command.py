@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.cli.models import load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.engine.footprint import expected_bytes
@@ -20,7 +20,7 @@ from distsnn.io.summary import summarise
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, assign
-from distsnn.partition.graph import Graph
+from distsnn.partition.graph import Cost, Graph
 from distsnn.partition.metrics import Metrics, counted, metrics
 from distsnn.partition.traffic import Rates, traffic
 from distsnn.simulation.edge_routing import file_summaries, read_edges
@@ -53,7 +53,8 @@ def _found(options: Namespace) -> list[Metrics]:
     rates = load_rates(options.rates)
     if run is not None and options.rates is None:
         rates = _own_rates(run)
-    strategy = Graph(rates, options.shares, quality=options.quality)
+    cost = load_cost(options.rates)
+    strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
     table, reader = blocks(network), partial(read_edges, dt=network.dt)
     graph = traffic(network, table, rates, reader)
     found, made = [], []
@@ -61,7 +62,7 @@ def _found(options: Namespace) -> list[Metrics]:
     own = None if run is None else stored_assignment(run)
     if run is not None and own is not None:
         made.append(assign(table, own.ranks, own))
-        found += _measured(run, own)
+        found += _measured(run, own, cost)
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
@@ -72,15 +73,15 @@ def _found(options: Namespace) -> list[Metrics]:
     for one in made:
         layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])
-        expected = metrics(network, graph, one, rates, reader)
+        expected = metrics(network, graph, one, rates, reader, cost)
         shares = _shares(one) if one is own else strategy.speeds(one.ranks)
         found.append(replace(expected, memory=memory, shares=shares))
     return found
 
 
-def _measured(run: StoreReader, own: Assignment) -> list[Metrics]:
+def _measured(run: StoreReader, own: Assignment, cost: Cost) -> list[Metrics]:
     wrote = run.attempts[-1].ranks
-    measured = counted([one.counted for one in wrote], own.strategy, run.dt)
+    measured = counted([one.counted for one in wrote], own.strategy, run.dt, cost)
     if measured is None:
         return []
     peaks = [one.memory.get("peak_rss_bytes") for one in wrote]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.models import check_unscripted, load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import run_lines
 from distsnn.comm import RESUMABLE, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
@@ -94,7 +94,8 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
 def _partition(options: Namespace) -> str | Graph | None:
     """Return the partition that is asked for, None if none is."""
     if options.partition == "graph":
-        return Graph(load_rates(options.rates), options.shares, quality=options.quality)
+        rates, cost = load_rates(options.rates), load_cost(options.rates)
+        return Graph(rates, options.shares, quality=options.quality, cost=cost)
     for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
         given = getattr(options, name)
         if given != unset:

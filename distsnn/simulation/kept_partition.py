@@ -26,7 +26,7 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         if not isinstance(strategy, str) or not isinstance(owner, list):
             raise TypeError("strategy or owner is missing")
         if settings:
-            Graph(**settings).speeds(len(last.ranks))
+            Graph.from_dict(settings).speeds(len(last.ranks))
         return Assignment(len(last.ranks), np.array(owner, np.int32), strategy, settings or {})
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
@@ -64,4 +64,4 @@ def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
             value=counted(ranks, "rank"),
             allowed=f"{counted(made.ranks, 'rank')}, or another partition",
         )
-    return Graph(**made.settings)
+    return Graph.from_dict(made.settings)

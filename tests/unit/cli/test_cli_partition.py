@@ -63,15 +63,26 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
     rates, run = tmp_path / "rates.json", tmp_path / "run.zarr"
     words = ("--warmup", "20", "--time", "100", "--set", "areas=3")
     assert distsnn("profile", areas, *words, "--out", rates).code == 0
-    found = json.loads(rates.read_text())
+    profile = json.loads(rates.read_text())
+    found, cost = profile["rates"], profile["cost"]
+    # a neuron's step takes more than 0.1 ns and, with overheads, no more than 0.1 ms
+    assert 0.1 < cost["neuron"] < 1e5
+    assert 0.1 < cost["event"] < 1e6
     assert found.keys() == {"a0", "a1", "a2"}
     assert 0.0 < found["a0"] < found["a2"]
-    assert json.loads(distsnn("profile", areas, *words).out) == found
+    assert json.loads(distsnn("profile", areas, *words).out)["rates"] == found
     given = ("--set", "areas=3", "--rates", rates)
     (one,) = json.loads(
         distsnn("partition", areas, *given, "--strategy", "population", "--json").out
     )
     assert one["spikes_per_s"] == pytest.approx(64 * sum(found.values()))
+    neurons = 64 * 1e4 * cost["neuron"]
+    assert one["cost_ns_per_s"][0] > neurons
+    (tmp_path / "plain.json").write_text(json.dumps(found))
+    plain = ("--set", "areas=3", "--rates", tmp_path / "plain.json", "--json")
+    assert json.loads(distsnn("partition", areas, *plain).out)[0]["spikes_per_s"] == pytest.approx(
+        one["spikes_per_s"]
+    )
     done = distsnn("run", areas, *given, "--partition", "graph", "--time", "100", "--out", run)
     assert done.code == 0
     # a run's store is as good as a file of rates
@@ -91,6 +102,7 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
         (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
+        (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
         (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --partition gra"),
         (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --partition graph"),
@@ -112,6 +124,8 @@ def test_mistakes_are_told(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "few.json").write_text('{"a0": 5}')
+    every = {f"a{at}": 1.0 for at in range(4)}
+    (tmp_path / "cost.json").write_text(json.dumps({"rates": every, "cost": {"neurons": 1.0}}))
     done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))
     assert done.code == 2
     assert __import__("re").search(message, done.message), done.message

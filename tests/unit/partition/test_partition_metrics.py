@@ -74,7 +74,9 @@ def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
     values = (found.connectivity, found.traffic, found.cut_synapses)
     # FixedOutdegree and FixedIndegree may have cuts that hardly vary
     assert np.all(np.abs(made.mean(axis=0) - values) <= 4.0 * error + 1e-9)
-    assert np.all(np.abs(made[:3] - values) <= 3.0 * made.std(axis=0, ddof=1) + 1e-9)
+    # of 90 counts, chance lets a quarter of one be farther away than that
+    within = np.abs(made - values) <= 3.0 * made.std(axis=0, ddof=1) + 1e-9
+    assert np.count_nonzero(~within) <= 2
     assert found.epoch <= counted(network, assignment, 0)[3]
     assert found.epoch == 7
 
