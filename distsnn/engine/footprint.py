@@ -14,7 +14,7 @@ from distsnn.network.quanta import Quanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
 # of it), MPI, and compiled kernels from the cache. Measured: peak of one neuron without synapses
-# on two ranks (Python 3.11, numpy 2, numba 0.61, MPICH 4; Linux on x86-64).
+# on two ranks (Python 3.11, numpy 2.4, numba 0.68, MPICH 4.3; Linux on x86-64).
 BASELINE_BYTES = 208 * 2**20
 # Of an edge that is given, as a word; and of one while rows are made of them: two copies of five
 # numbers, a third when they are sorted, and their order.
