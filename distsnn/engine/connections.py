@@ -58,13 +58,8 @@ def connections(layout: Layout, wiring: Wiring) -> Connections | None:
     return Connections(sources, synapses, smallest)
 
 
-def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64] | None:
-    """Return the other ranks' neurons that have a synapse here, as a bitmap over gids.
-
-    None where some synapses are not stored.
-    """
-    if wiring.generators:
-        return None
+def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
+    """Return the other ranks' neurons that have a stored synapse here, as a bitmap over gids."""
     found = _bitmap(layout, wiring)
     gids = _gids(found)
     own = gids[_rank_of(layout, gids) == layout.rank]

@@ -9,9 +9,10 @@ import numpy as np
 
 from distsnn.comm import Communicator, Exchange, first_on_node, together
 from distsnn.engine import wiring
-from distsnn.engine.connections import remote_sources
+from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.wiring import Wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -105,6 +106,8 @@ class Built:
         Of all ranks.
     exchange : Exchange or None
         The exchange of spikes; None on a single rank.
+    connections : Connections or None
+        What synapses come to by the rank of their sources; None where not all are stored.
     """
 
     engine: RankEngine
@@ -114,6 +117,7 @@ class Built:
     reach: int
     synapses: int
     exchange: Exchange | None
+    connections: Connections | None
 
 
 def build(network: Network, settings: Settings, communicator: Communicator) -> Built:
@@ -159,9 +163,10 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             given=given,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
+        found = connections(layout, wired)
     modulation = modulation_delays(network)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
-    here = max(wired.smallest_delay or LONGEST_EPOCH, _smallest_across(network, assignment, table))
+    here = _smallest_across(layout, wired, found)
     smallest = -communicator.allreduce_max(-min([here, *modulation]))
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
@@ -169,18 +174,16 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
     epoch_steps = max(1, min(smallest, LONGEST_EPOCH, room))
     exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
-    if exchange is not None:
+    if exchange is not None and found is not None:
         with together(communicator, "building the network"):
-            remote = remote_sources(layout, wired)
-            if remote is not None:
-                exchange.count(remote)
+            exchange.count(remote_sources(layout, wired))
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
     chosen = choices(engine, communicator)
     with together(communicator, "choosing synapses"):
         engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
-    return Built(engine, assignment, scales, epoch_steps, reach, synapses, exchange)
+    return Built(engine, assignment, scales, epoch_steps, reach, synapses, exchange, found)
 
 
 def _assigned(
@@ -205,12 +208,18 @@ def _assigned(
         return assign(table, communicator.size, partition)
 
 
-def _smallest_across(network: Network, assignment: Assignment, table: BlockTable) -> int:
+def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> int:
+    """Return the smallest delay onto this rank from others, or a bound of it, steps."""
+    network, ranks = layout.network, layout.assignment.ranks
+    if found is not None and ranks > 1:
+        others = np.delete(found.smallest_delay, layout.rank)
+        return int(others[others > 0].min(initial=LONGEST_EPOCH))
     # nobody to exchange with; or not known without reading a file: what was wired tells
     files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
-    if assignment.ranks == 1 or files:
-        return 1
-    return smallest_across(traffic(network, table), assignment.owner)
+    bound = wired.smallest_delay or LONGEST_EPOCH
+    if ranks == 1 or files:
+        return bound
+    return max(bound, smallest_across(traffic(network, layout.table), layout.assignment.owner))
 
 
 def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from distsnn.engine.connections import connections
 from distsnn.simulation.build import Built
 
 
@@ -36,7 +35,7 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
             "received_spikes": counters.received_spikes,
             "received_bytes": counters.received_bytes,
         }
-    wired = connections(engine.layout, engine.wiring)
+    wired = built.connections
     if wired is not None:
         found["sources"] = wired.sources.tolist()
         found["synapses"] = wired.synapses.tolist()

@@ -86,4 +86,3 @@ def test_ranks_without_synapses_have_no_delay() -> None:
 def test_what_is_not_stored_is_not_counted() -> None:
     layout, made = built(NETWORK, 0, storage="procedural")
     assert connections(layout, made) is None
-    assert remote_sources(layout, made) is None
