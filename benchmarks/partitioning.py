@@ -5,7 +5,10 @@
 
 - `quality`: 32 modules of 20,000 neurons on 8 ranks: pairs of (spike, remote rank) per s, and
   seconds; round robin, ours on blocks, and mtkahypar's default on a hypergraph of neurons;
-- `size`: a million neurons in blocks, 8 ranks: seconds and peak memory.
+- `size`: a million neurons in blocks, 8 ranks: seconds and peak memory;
+- `groups`: modules that ranks must share, so that near synapses are cut: exchanges per s as they
+  are, with one epoch for all ranks, and as they would be with short epochs inside groups of ranks
+  and long ones between groups (which distsnn does not do).
 
 What longer epochs bring: ``mpiexec -n 2 python benchmarks/partitioning.py epochs`` runs the modules
 by round robin and by `graph` in turn.
@@ -26,8 +29,9 @@ from distsnn.comm import Communicator, start
 from distsnn.network import FixedIndegree, Network
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import assign
+from distsnn.partition.delays import smallest_across
 from distsnn.partition.graph import Cost, Graph
-from distsnn.partition.traffic import neuron_rates, traffic
+from distsnn.partition.traffic import TrafficGraph, neuron_rates, traffic
 from distsnn.simulation import Simulation
 
 RANKS, REPEATS = 8, 3
@@ -92,7 +96,8 @@ def quality() -> dict[str, Any]:
         ours = Graph(given).assign(network, table, RANKS)
         spent.append(time.perf_counter() - begin)
     graph = traffic(network, table, given)
-    weight = np.repeat(Cost(dt=network.dt).of(graph) / table.size, table.size)
+    work = Cost().of(graph.neurons, graph.events, network.dt)
+    weight = np.repeat(work / table.size, table.size)
     begin = time.perf_counter()
     theirs = mtkahypar_owner(edges, weight, rate)
     theirs_s = time.perf_counter() - begin
@@ -127,6 +132,57 @@ def size() -> dict[str, Any]:
     }
 
 
+def groups() -> dict[str, Any]:
+    """Predict what epochs of two lengths would save where modules are shared by ranks."""
+    found = {}
+    for modules in (8, 16):
+        network = build(modules=modules, neurons=640 * modules)
+        graph = traffic(network, blocks(network), rates(network))
+        strategy, dt = Graph(rates(network)), network.dt
+        for ranks in (modules, 2 * modules):
+            one = smallest_across(graph, strategy.assign_graph(graph, dt, ranks).owner)
+            two = [
+                _two_levels(graph, strategy, dt, ranks // size, size)
+                for size in range(2, ranks // 2 + 1)
+                if ranks % size == 0
+            ]
+            # the longest epochs between groups, then inside of them, then the smallest groups
+            outer, inner, size = max(two, key=lambda delays: (delays[0], delays[1], -delays[2]))
+            found[f"{modules} modules, {ranks} ranks"] = {
+                "one level: among all ranks": round(1e3 / (one * dt)),
+                "two levels: among all ranks": round(1e3 / (outer * dt)),
+                f"two levels: among groups of {size}": round(1e3 / (inner * dt)),
+            }
+    return found
+
+
+def _two_levels(
+    graph: TrafficGraph, strategy: Graph, dt: float, groups: int, size: int
+) -> tuple[int, int, int]:
+    """Return the smallest delays between groups and between ranks of a group, and its size."""
+    owner = strategy.assign_graph(graph, dt, groups).owner
+    inner = []
+    for group in range(groups):
+        part = _part(graph, owner == group)
+        inner.append(smallest_across(part, strategy.assign_graph(part, dt, size).owner))
+    outer = smallest_across(graph, owner)
+    return outer, min(outer, *inner), size
+
+
+def _part(graph: TrafficGraph, chosen: npt.NDArray[np.bool_]) -> TrafficGraph:
+    """Return the graph of some slices, without edges from and to others."""
+    edges = chosen[graph.source] & chosen[graph.target]
+    number = np.cumsum(chosen) - 1
+    source = number[graph.source[edges]]
+    return TrafficGraph(
+        *(one[chosen] for one in (graph.population, graph.first, graph.neurons, graph.rate)),
+        np.searchsorted(source, np.arange(np.count_nonzero(chosen) + 1)),
+        number[graph.target[edges]].astype(np.int32),
+        graph.synapses[edges],
+        graph.delay[edges],
+    )
+
+
 def epochs(ranks: Communicator) -> int:
     """Run the modules by two strategies in turn, and print wall times of 1 s (medians of 3)."""
     network = build()
@@ -151,5 +207,6 @@ def epochs(ranks: Communicator) -> int:
 if __name__ == "__main__":
     if sys.argv[1:] == ["epochs"]:
         sys.exit(start(epochs))
+    print(json.dumps({"groups": groups()}), flush=True)
     print(json.dumps({"size": size()}), flush=True)
     print(json.dumps({"quality": quality()}))

@@ -18,6 +18,12 @@ MAX_DELAY_STEPS = 65535
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
 _LAST_STEP = 2**31 - 1
+# What a rank counts, and what of it by the rank of the source.
+_COUNTED = (
+    *("steps", "epoch_steps", "neurons", "events", "spikes"),
+    *("exchanges", "received_spikes", "received_bytes"),
+)
+_COUNTED_BY_RANK = ("sources", "synapses", "smallest_delay", "heard")
 
 
 def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
@@ -67,10 +73,24 @@ def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
 
 
-def check_rank(attributes: Mapping[str, Any], *, path: str) -> None:
-    """Check what a rank noted of itself (StoreError if it cannot be)."""
+def check_rank(attributes: Mapping[str, Any], ranks: int, *, path: str) -> None:
+    """Check what one of some ranks noted of itself (StoreError if it cannot be)."""
     for name in ("timing", "memory"):
         check_figures(attributes.get(name, {}), name, path=path)
+    _check_counted(attributes.get("counted", {}), ranks, path)
+
+
+def _check_counted(counted: Mapping[str, Any], ranks: int, path: str) -> None:
+    """Check what a rank says it counted: whole numbers, and lists of one for each rank."""
+    lists = [name for name in _COUNTED_BY_RANK if name in counted]
+    for name in _COUNTED if counted else ():
+        check_whole(counted.get(name), f"counted.{name}", path=path, high=2**62)
+    for name in _COUNTED_BY_RANK if lists else ():
+        values = counted.get(name)
+        if not isinstance(values, list) or len(values) != ranks:
+            raise StoreError(f"damaged: counted.{name} is no list of {ranks}", path=path)
+        for value in values:
+            check_whole(value, f"counted.{name}", path=path, high=2**62)
 
 
 def check_notice(attributes: Mapping[str, Any], *, path: str) -> None:

@@ -51,6 +51,8 @@ class RankRecord:
         Wall time by phase, s.
     memory : dict
         ``peak_rss_bytes`` and more.
+    counted : dict
+        What it was connected to and exchanged, as in `distsnn.io.schema`; empty if not noted.
     spikes : RankSpikes or None
         Its spikes, lazily opened.
     states, weights : dict of str to RankRows
@@ -63,6 +65,7 @@ class RankRecord:
     status: str
     timing: dict[str, float]
     memory: dict[str, Any]
+    counted: dict[str, Any]
     spikes: RankSpikes | None
     states: dict[str, RankRows]
     weights: dict[str, RankRows]
@@ -384,7 +387,9 @@ def _open_attempts(
             attributes = read_attributes(group)
             check_attempt(attributes, path=location(group))
             numbers = range(attributes["ranks"])
-            ranks = tuple(_open_rank(root, index, rank, recordings) for rank in numbers)
+            ranks = tuple(
+                _open_rank(root, index, rank, recordings, ranks=len(numbers)) for rank in numbers
+            )
             found.append((attributes, ranks))
     except StoreError as error:
         damage = error
@@ -404,16 +409,21 @@ def _open_attempts(
 
 
 def _open_rank(
-    root: zarr.Group, attempt: int, rank: int, recordings: Mapping[str, Sequence[str]]
+    root: zarr.Group,
+    attempt: int,
+    rank: int,
+    recordings: Mapping[str, Sequence[str]],
+    *,
+    ranks: int,
 ) -> RankRecord:
     path = rank_path(attempt, rank)
     # the quick question first: an attempt may claim more ranks than there are
     there = os.path.lexists(Path(location(root, path), "zarr.json"))
     group = open_group(root, path) if there else None
     if group is None:
-        return RankRecord(attempt, rank, False, "not started", {}, {}, None, {}, {})
+        return RankRecord(attempt, rank, False, "not started", {}, {}, {}, None, {}, {})
     attributes = read_attributes(group)
-    check_rank(attributes, path=location(group))
+    check_rank(attributes, ranks, path=location(group))
     spikes = None
     spike_group = open_group(root, f"{path}/spikes")
     if spike_group is not None:
@@ -432,6 +442,7 @@ def _open_rank(
         attributes["status"],
         attributes.get("timing", {}),
         attributes.get("memory", {}),
+        attributes.get("counted", {}),
         spikes,
         found["state"],
         found["weights"],

@@ -165,7 +165,12 @@ GROUPS: tuple[GroupSpec, ...] = (
         "One start of the run; resuming adds the next.",
         (
             Attribute("ranks", "int", "number of ranks"),
-            Attribute("assignment", "dict", "which rank simulated what"),
+            Attribute(
+                "assignment",
+                "dict",
+                "which rank simulated what: strategy, owner (rank of each block), settings (what "
+                "the strategy was told besides)",
+            ),
             Attribute(
                 "first_step",
                 "int",
@@ -187,6 +192,15 @@ GROUPS: tuple[GroupSpec, ...] = (
                 required=False,
             ),
             Attribute("memory", "dict", "peak_rss_bytes, ...", required=False),
+            Attribute(
+                "counted",
+                "dict",
+                "since this attempt began: steps, neurons, events, spikes of its own, epoch_steps, "
+                "exchanges, received_spikes, received_bytes; and lists, by the rank of the source: "
+                "synapses, their sources, their smallest_delay (steps, 0: none), and heard: spikes "
+                "that came of these sources (no lists where synapses are not stored)",
+                required=False,
+            ),
             Attribute("host", "str", "name of the machine", required=False),
             Attribute("pid", "int", "process", required=False),
         ),

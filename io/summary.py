@@ -24,7 +24,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         committed up to there), complete, status (of each rank of the last attempt), gone (ranks of
         it that count as running while their process is not there, on this machine), notices (what
         was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
-        run_s, real_time_factor, peak_rss_bytes (list, per rank), spikes, rates (spikes/s, by
+        run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
+        connected to and exchanged, as in `distsnn.io.schema`), spikes, rates (spikes/s, by
         population, of its recorded neurons over recorded_ms; None where none are recorded),
         spike_hash. What the run did not note is None.
 
@@ -56,6 +57,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "run_s": wall.get("run_s"),
         "real_time_factor": wall.get("real_time_factor"),
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
+        "counted": [rank.counted or None for rank in ranks],
         "spikes": reader.n_spikes,
         "rates": _rates(reader),
         "spike_hash": reader.spike_hash(),

@@ -1,7 +1,8 @@
 """The assignment of blocks to ranks: data, made by strategies that are pure functions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ class Assignment:
         Rank of each block.
     strategy : str
         Name of the strategy that made it.
+    settings : mapping
+        What the strategy was told besides, as JSON-able data.
 
     Raises
     ------
@@ -33,6 +36,7 @@ class Assignment:
     ranks: int
     owner: npt.NDArray[np.int32]
     strategy: str = "given"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ranks < 1:

@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.kernels.partitioning import joined
+from distsnn.network import ModulatedSynapse, Network
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
+
+# Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
+LONGEST_EPOCH = 256  # steps
 
 
 def clusters(graph: TrafficGraph, delay: int) -> npt.NDArray[np.int64]:
@@ -70,6 +74,24 @@ def largest_delay(
         else:
             high = middle - 1
     return int(candidates[low])
+
+
+def modulation_delays(network: Network) -> list[int]:
+    """Return the delays, in steps, after which modulators' spikes are felt.
+
+    They reach synapses on all ranks, without a synapse of their own.
+    """
+    return [
+        one.synapse.modulation_steps(network.dt)
+        for one in network.projections
+        if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator
+    ]
+
+
+def longest_epoch(network: Network, graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
+    """Return after how many steps ranks have to exchange spikes, if not before a run ends."""
+    bounds = smallest_across(graph, owner), *modulation_delays(network)
+    return min(LONGEST_EPOCH, *bounds)
 
 
 def smallest_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:

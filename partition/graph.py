@@ -1,8 +1,8 @@
 """The strategy `graph`: blocks that talk much, or with short delays, go to one rank."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,38 @@ _FEWEST_STARTS, _MOST_STARTS, _EDGES_STARTED = 4, 256, 300_000
 _LARGEST_WEIGHT, _LARGEST_SUM = 1e6, 2.0**29
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What simulating takes, in ns: a + b·events of a slice, for a second of biological time.
+
+    Parameters
+    ----------
+    neuron : float
+        Of a neuron and step.
+    event : float
+        Of a synaptic event that arrives.
+
+    Raises
+    ------
+    DescriptionError
+        If one of them is not positive.
+    """
+
+    neuron: float = 1.0
+    event: float = 1.7
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            where = f"cost, field {name}"
+            check_range(as_number(value, where=where), POSITIVE, where=where)
+
+    def of(
+        self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64], dt: float
+    ) -> npt.NDArray[np.float64]:
+        """Return the cost of numbers of neurons, and of events per s, in steps of `dt` ms."""
+        return neurons * (self.neuron * 1e3 / dt) + self.event * events
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """The strategy as a setting, such as ``Simulation(network, partition=Graph(rates={...}))``.
@@ -47,6 +79,8 @@ class Graph:
         How much more than its share a rank may get.
     quality : {"fast", "best"}
         "best" also tries mtkahypar, which must be installed.
+    cost : Cost
+        What neurons and events take; `distsnn profile` measures it.
 
     Raises
     ------
@@ -58,6 +92,7 @@ class Graph:
     shares: Sequence[float] | None = None
     imbalance: float = 0.03
     quality: str = "fast"
+    cost: Cost = field(default_factory=Cost)
 
     def __post_init__(self) -> None:
         check_range(
@@ -89,44 +124,78 @@ class Graph:
         DescriptionError
             If rates or shares do not fit, or a library is missing.
         """
-        shares = np.ones(ranks) if self.shares is None else np.asarray(self.shares, np.float64)
-        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
-        graph = traffic(network, table, self.rates, edges)
+        return self.assign_graph(traffic(network, table, self.rates, edges), network.dt, ranks)
+
+    def assign_graph(self, graph: TrafficGraph, dt: float, ranks: int) -> Assignment:
+        """Return who owns which block of a network whose traffic, by these rates, is known.
+
+        Parameters
+        ----------
+        graph : TrafficGraph
+            The blocks.
+        dt : float
+            Step, ms.
+        ranks : int
+            Number of ranks.
+
+        Raises
+        ------
+        DescriptionError
+            If shares do not fit, or a library is missing.
+        """
         owner = graph_owners(
             graph,
-            Cost(dt=network.dt).of(graph),
-            shares,
+            self.cost.of(graph.neurons, graph.events, dt),
+            self.speeds(ranks),
             imbalance=self.imbalance,
             quality=self.quality,
         )
-        return Assignment(ranks, owner, "graph")
+        return Assignment(ranks, owner, "graph", self.to_dict())
+
+    def speeds(self, ranks: int) -> npt.NDArray[np.float64]:
+        """Return the speed of each rank, of which only ratios count, shape (ranks,).
+
+        Raises
+        ------
+        DescriptionError
+            If shares were given for another number of ranks.
+        """
+        if self.shares is None:
+            return np.ones(ranks)
+        shares = np.asarray(self.shares, np.float64)
+        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
+        return shares
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-able data: of each population the mean rate."""
+        rates: Any = self.rates
+        if isinstance(rates, Mapping):
+            rates = {name: float(np.mean(one)) for name, one in rates.items()}
+        shares = None if self.shares is None else [float(one) for one in self.shares]
+        return {
+            "rates": rates,
+            "shares": shares,
+            "imbalance": self.imbalance,
+            "quality": self.quality,
+            "cost": asdict(self.cost),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` described.
+
+        Raises
+        ------
+        DescriptionError
+            If a value is out of range.
+        TypeError
+            If there are other fields.
+        """
+        return cls(**{**data, "cost": Cost(**data.get("cost", {}))})
 
 
 def _at(field: str) -> str:
     return f"partition graph, field {field}"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What it costs to simulate a slice for a second of biological time, in ns.
-
-    Parameters
-    ----------
-    neuron : float
-        Of a neuron and step.
-    event : float
-        Of a synaptic event that arrives.
-    dt : float
-        Step, ms.
-    """
-
-    neuron: float = 1.0
-    event: float = 1.7
-    dt: float = 0.1
-
-    def of(self, graph: TrafficGraph) -> npt.NDArray[np.float64]:
-        """Return the cost of each slice, shape (n,)."""
-        return graph.neurons * (self.neuron * 1e3 / self.dt) + self.event * graph.events
 
 
 def graph_owners(

@@ -1,5 +1,6 @@
-"""What an assignment of blocks to ranks comes to, as expected before anything is built."""
+"""What an assignment of blocks to ranks comes to: expected before a build, or counted in a run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.network import Network, Projection
-from distsnn.network.blocks import BlockTable
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.delays import smallest_across
+from distsnn.partition.delays import longest_epoch
 from distsnn.partition.graph import Cost
 from distsnn.partition.traffic import (
     NO_DELAY,
     Rates,
     Reader,
+    TrafficGraph,
     given_edges,
     neuron_rates,
-    traffic,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -25,81 +25,110 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """Expectations of an assignment, from the description and rates.
+    """What an assignment comes to. Matrices are from rank (first index) to rank.
 
     Parameters
     ----------
     strategy : str
         Its name.
-    ranks : int
-        Number of ranks.
+    kind : {"expected", "counted"}
+        Whether figures are expectations from the description and rates, or were counted in a run.
     neurons : ndarray of int64, shape (ranks,)
         Neurons of each rank.
-    synapses : ndarray of float64, shape (ranks,)
-        Expected synapses onto them.
     cost : ndarray of float64, shape (ranks,)
         What simulating them for 1 s costs, ns, as `distsnn.partition.graph.Cost` has it.
-    connectivity : float
-        Expected pairs of a source and another rank that it has a synapse on.
-    traffic : float
-        The same, each source counted with its spikes: pairs of a spike and a rank, per s.
-    cut_synapses : float
-        Expected synapses whose source is on another rank.
+    sources : ndarray of float64, shape (ranks, ranks)
+        Neurons that have a synapse on another rank; 0 in the diagonal.
+    told : ndarray of float64, shape (ranks, ranks)
+        Their spikes, per s.
+    synapses : ndarray of float64, shape (ranks, ranks)
+        Synapses.
     delay : ndarray of int32, shape (ranks, ranks)
-        Smallest delay from rank to rank in steps, 0 where there is no synapse.
+        Their smallest delay in steps, 0 where there is no synapse.
     epoch : int
-        The smallest of those between two ranks, steps; 0 where there is none.
+        Most steps between two exchanges; 0 on one rank.
+    exchanges : float
+        Exchanges per s of biological time.
+    bytes : float
+        Bytes per s that a rank has to get of the others, the mean of ranks: 4 of every spike, and
+        in every exchange a number of spikes for each step and of all. MPI pads them.
     spikes : float
         Spikes of all neurons, per s.
     dt : float
         Step, ms.
+    memory : ndarray of float64, shape (ranks,), optional
+        Largest resident memory of each rank, bytes.
+    shares : ndarray of float64, shape (ranks,), optional
+        Speed of each rank, of which only ratios count; None: all are alike.
     """
 
     strategy: str
-    ranks: int
+    kind: str
     neurons: npt.NDArray[np.int64]
-    synapses: Floats
     cost: Floats
-    connectivity: float
-    traffic: float
-    cut_synapses: float
+    sources: Floats
+    told: Floats
+    synapses: Floats
     delay: npt.NDArray[np.int32]
     epoch: int
+    exchanges: float
+    bytes: float
     spikes: float
     dt: float
+    memory: Floats | None = None
+    shares: Floats | None = None
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks."""
+        return self.neurons.size
+
+    @property
+    def connectivity(self) -> float:
+        """Pairs of a source and another rank that it has a synapse on."""
+        return float(self.sources.sum())
+
+    @property
+    def traffic(self) -> float:
+        """The same, each source counted with its spikes: pairs of a spike and a rank, per s."""
+        return float(self.told.sum())
+
+    @property
+    def cut_synapses(self) -> float:
+        """Synapses whose source is on another rank."""
+        return float(self.synapses.sum() - self.synapses.trace())
 
     @property
     def imbalance(self) -> float:
-        """How much more than the mean the most loaded rank costs, as a share."""
-        mean = float(self.cost.mean())
-        return float(self.cost.max()) / mean - 1.0 if mean else 0.0
+        """How much more than its share of all cost the most loaded rank has, relative to it."""
+        ideal = self.ideal
+        return float((self.cost / ideal).max()) - 1.0 if ideal.any() else 0.0
+
+    @property
+    def ideal(self) -> Floats:
+        """What each rank would cost in balance, ns, shape (ranks,)."""
+        shares = np.ones(self.ranks) if self.shares is None else self.shares
+        return np.asarray(float(self.cost.sum()) * shares / shares.sum())
 
     @property
     def contacts(self) -> int:
         """Ordered pairs of ranks with a synapse from one to the other."""
         return int(np.count_nonzero(self.delay)) - int(np.count_nonzero(self.delay.diagonal()))
 
-    @property
-    def exchanges(self) -> float:
-        """Exchanges per s of biological time that delays demand; 0 where ranks share nothing."""
-        return 1e3 / (self.epoch * self.dt) if self.epoch else 0.0
-
-    @property
-    def bytes(self) -> float:
-        """Bytes per s that each rank gets from the others: every spike, and counts by step."""
-        others = (self.ranks - 1) / self.ranks
-        return others * (4.0 * self.spikes + 4.0 * self.ranks * (self.exchanges + 1e3 / self.dt))
-
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
         return {
             "strategy": self.strategy,
+            "kind": self.kind,
             "ranks": self.ranks,
             "imbalance": self.imbalance,
             "neurons": self.neurons.tolist(),
-            "synapses": self.synapses.tolist(),
+            "synapses": self.synapses.sum(axis=0).tolist(),
+            "cost_ns_per_s": self.cost.tolist(),
+            "balanced_cost_ns_per_s": self.ideal.tolist(),
             "connectivity": self.connectivity,
             "traffic_per_s": self.traffic,
+            "traffic_between_per_s": self.told.tolist(),
             "cut_synapses": self.cut_synapses,
             "contacts": self.contacts,
             "smallest_delay_ms": (self.delay * self.dt).round(9).tolist(),
@@ -107,15 +136,17 @@ class Metrics:
             "exchanges_per_s": self.exchanges,
             "bytes_per_s": self.bytes,
             "spikes_per_s": self.spikes,
+            "memory_bytes": None if self.memory is None else self.memory.tolist(),
         }
 
 
 def metrics(
     network: Network,
-    table: BlockTable,
+    graph: TrafficGraph,
     assignment: Assignment,
     rates: Rates = 1.0,
     edges: Reader | None = None,
+    cost: Cost | None = None,
 ) -> Metrics:
     """Return what is expected of an assignment.
 
@@ -123,14 +154,16 @@ def metrics(
     ----------
     network : Network
         The network.
-    table : BlockTable
-        Its blocks.
+    graph : TrafficGraph
+        The traffic between its blocks, by the same rates.
     assignment : Assignment
         Who owns them.
     rates : mapping of str to array_like, or float
         As for `distsnn.partition.traffic.traffic`.
     edges : callable, optional
         Reads the edges of a projection from its file; needed where there is one.
+    cost : Cost, optional
+        What neurons and events take.
 
     Raises
     ------
@@ -138,52 +171,111 @@ def metrics(
         If rates are not valid or a file cannot be read.
     """
     ranks, owner = assignment.ranks, assignment.owner
-    graph = traffic(network, table, rates, edges)
-    source, target = owner[graph.source], owner[graph.target]
+    cell = owner[graph.source] * ranks + owner[graph.target]
+    synapses = np.bincount(cell, graph.synapses, minlength=ranks * ranks).astype(np.float64)
     delay = np.full(ranks * ranks, NO_DELAY)
-    np.minimum.at(delay, source * ranks + target, graph.delay)
+    np.minimum.at(delay, cell, graph.delay)
     delay[delay == NO_DELAY] = 0
-    epoch = smallest_across(graph, owner)
-    reached = _reached(network, table, assignment, edges)
-    rate = neuron_rates(network, rates)
+    epoch = longest_epoch(network, graph, owner) if ranks > 1 else 0
+    exchanges = 1e3 / (epoch * network.dt) if epoch else 0.0
+    spikes = float(graph.spikes.sum())
+    work = (cost or Cost()).of(graph.neurons, graph.events, network.dt)
+    sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
     return Metrics(
-        assignment.strategy,
-        ranks,
-        np.bincount(owner, table.size, minlength=ranks).astype(np.int64),
-        np.bincount(target, graph.synapses, minlength=ranks).astype(np.float64),
-        np.bincount(owner, Cost(dt=network.dt).of(graph), minlength=ranks).astype(np.float64),
-        float(reached.sum()),
-        float(rate @ reached),
-        float(graph.synapses[source != target].sum()),
-        delay.reshape(ranks, ranks),
-        0 if epoch == NO_DELAY else epoch,
-        float(graph.spikes.sum()),
-        network.dt,
+        strategy=assignment.strategy,
+        kind="expected",
+        neurons=np.bincount(owner, graph.neurons, minlength=ranks).astype(np.int64),
+        cost=np.bincount(owner, work, minlength=ranks).astype(np.float64),
+        sources=sources,
+        told=told,
+        synapses=synapses.reshape(ranks, ranks),
+        delay=delay.reshape(ranks, ranks),
+        epoch=epoch,
+        exchanges=exchanges,
+        bytes=_bytes(ranks, (ranks - 1) / ranks * spikes, exchanges, epoch),
+        spikes=spikes,
+        dt=network.dt,
     )
 
 
+def counted(
+    counts: Sequence[Mapping[str, Any]], strategy: str, dt: float, cost: Cost | None = None
+) -> Metrics | None:
+    """Return what was counted in a run, or None where its ranks did not note it.
+
+    Parameters
+    ----------
+    counts : sequence of mapping
+        What each rank counted, as a run's store has it (`distsnn.io.schema`: `counted`).
+    strategy : str
+        Name of the assignment.
+    dt : float
+        Step, ms.
+    cost : Cost, optional
+        What neurons and events take.
+    """
+    if not counts or not all(one.get("steps") and "heard" in one for one in counts):
+        return None
+    ranks = len(counts)
+    second = 1e-3 * dt * counts[0]["steps"]
+    neurons = np.array([one["neurons"] for one in counts])
+    events = np.array([one["events"] for one in counts]) / second
+    # each rank has counted what comes to it: a column
+    sources, told, synapses, delay = (
+        np.array([one[name] for one in counts]).reshape(ranks, ranks).T
+        for name in ("sources", "heard", "synapses", "smallest_delay")
+    )
+    epoch, exchanges = counts[0]["epoch_steps"], counts[0]["exchanges"] / second
+    received = sum(one["received_spikes"] for one in counts) / ranks / second
+    return Metrics(
+        strategy=strategy,
+        kind="counted",
+        neurons=neurons,
+        cost=(cost or Cost()).of(neurons, events, dt),
+        sources=sources * (1.0 - np.eye(ranks)),
+        told=told / second,
+        synapses=synapses.astype(np.float64),
+        delay=delay.astype(np.int32),
+        epoch=epoch if ranks > 1 else 0,
+        exchanges=exchanges,
+        bytes=_bytes(ranks, received, exchanges, epoch),
+        spikes=sum(one["spikes"] for one in counts) / second,
+        dt=dt,
+    )
+
+
+def _bytes(ranks: int, received: float, exchanges: float, epoch: int) -> float:
+    """Return the bytes per s of so many spikes and exchanges, 4 a number."""
+    return 4.0 * (received + (ranks - 1) * (1 + epoch) * exchanges)
+
+
 def _reached(
-    network: Network, table: BlockTable, assignment: Assignment, edges: Reader | None
-) -> Floats:
-    """Return the expected number of other ranks that each neuron has a synapse on."""
+    network: Network,
+    graph: TrafficGraph,
+    assignment: Assignment,
+    rate: Floats,
+    edges: Reader | None,
+) -> tuple[Floats, Floats]:
+    """Return how many neurons of each rank have a synapse on each other, and their spikes/s."""
     given = [
         None if found is None else [(one["source"], one["target"]) for one in found]
         for found in (given_edges(one, network.dt, edges) for one in network.projections)
     ]
-    own = np.repeat(assignment.owner, table.size)
-    total = np.zeros(network.n_neurons)
-    for rank in range(assignment.ranks):
+    ranks = assignment.ranks
+    own = np.repeat(assignment.owner, graph.neurons)
+    sources, told = np.zeros((ranks, ranks)), np.zeros((ranks, ranks))
+    for rank in range(ranks):
         missed = np.ones(network.n_neurons)
         here = own == rank
         for one, pairs in zip(network.projections, given, strict=True):
             first, post = _gids(network, one)
-            sources = slice(first, first + one.pre.size)
+            views = slice(first, first + one.pre.size)
             if pairs is None:
                 # Without autapses a source is none of its own candidates.
                 targets = np.full(one.pre.size, float(np.count_nonzero(here[post])))
                 if one.same and one.rule.skips_autapses:
-                    targets -= here[sources]
-                missed[sources] *= 1.0 - one.rule.reach(
+                    targets -= here[views]
+                missed[views] *= 1.0 - one.rule.reach(
                     targets, one.pre.size, one.post.size, one.same
                 )
                 continue
@@ -191,8 +283,9 @@ def _reached(
                 hit = here[post][ends[1]]
                 missed[first + ends[0][hit].astype(np.int64)] = 0.0
         missed[here] = 1.0
-        total += 1.0 - missed
-    return total
+        sources[:, rank] = np.bincount(own, 1.0 - missed, minlength=ranks)
+        told[:, rank] = np.bincount(own, rate * (1.0 - missed), minlength=ranks)
+    return sources, told
 
 
 def _gids(network: Network, one: Projection) -> tuple[int, slice]:

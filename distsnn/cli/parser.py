@@ -143,11 +143,10 @@ def _add_run(run: _Parser) -> None:
     run.add_argument(
         "--partition",
         metavar="NAME",
-        default="round_robin",
         help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
-        "(default: %(default)s)",
+        "(default: round_robin; with --resume what the run had)",
     )
-    run.add_argument("--rates", metavar="FILE", help=f"for --partition graph: {_RATES}")
+    _add_graph(run)
     run.add_argument(
         "--delivery",
         metavar="NAME",
@@ -199,10 +198,27 @@ def _add_run(run: _Parser) -> None:
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 
 
+def _add_graph(command: _Parser) -> None:
+    """Add what the strategy `graph` can be told."""
+    command.add_argument("--rates", metavar="FILE", help=f"for graph: {_RATES}")
+    command.add_argument(
+        "--shares",
+        metavar="LIST",
+        type=_shares,
+        help="for graph: speed of each rank, such as 1,1,2, of which only ratios count",
+    )
+    command.add_argument(
+        "--quality",
+        metavar="NAME",
+        default="fast",
+        help="for graph: fast, or best, which needs mtkahypar (default: %(default)s)",
+    )
+
+
 def _add_partition(partition: _Parser) -> None:
     _add_model(partition)
     partition.add_argument(
-        "--ranks", metavar="N", type=_ranks, default=2, help="MPI ranks (default: %(default)s)"
+        "--ranks", metavar="N", type=_ranks, help="MPI ranks (default: a run's own, else 2)"
     )
     partition.add_argument(
         "--strategy",
@@ -210,14 +226,11 @@ def _add_partition(partition: _Parser) -> None:
         action="append",
         help="round_robin, contiguous, population or graph; may be repeated (default: all)",
     )
-    partition.add_argument("--rates", metavar="FILE", help=_RATES)
-    partition.add_argument(
-        "--quality",
-        metavar="NAME",
-        default="fast",
-        help="of graph: fast, or best, which needs mtkahypar (default: %(default)s)",
-    )
+    _add_graph(partition)
     partition.add_argument("--json", action="store_true", help="print JSON")
+    partition.add_argument(
+        "--plot", metavar="FILE", help="plot traffic between ranks, their load, and delays"
+    )
 
 
 def _add_profile(profile: _Parser) -> None:
@@ -343,6 +356,10 @@ def _rate(text: str) -> float:
     if not math.isfinite(value) or value <= 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be positive, spikes/s")
     return value
+
+
+def _shares(text: str) -> list[float]:
+    return [_number(one, "list of numbers, such as 1,1,2") for one in text.split(",")]
 
 
 def _whole(text: str, what: str) -> int:

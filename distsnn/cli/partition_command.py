@@ -1,40 +1,43 @@
-"""``distsnn partition``: what ways of dealing a network out to ranks come to."""
+"""``distsnn partition``: what ways of dealing a network out to ranks come to, or came to."""
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
 from distsnn.cli.models import load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
+from distsnn.engine.footprint import expected_bytes
+from distsnn.engine.layout import Layout
+from distsnn.errors import DescriptionError
+from distsnn.io.reader import StoreReader
+from distsnn.io.summary import summarise
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import STRATEGIES, assign
-from distsnn.partition.graph import Graph
-from distsnn.partition.metrics import Metrics, metrics
-from distsnn.simulation.edge_routing import read_edges
+from distsnn.network.quanta import quanta
+from distsnn.partition.assignment import STRATEGIES, Assignment, assign
+from distsnn.partition.graph import Cost, Graph
+from distsnn.partition.metrics import Metrics, counted, metrics
+from distsnn.partition.traffic import Rates, traffic
+from distsnn.simulation.edge_routing import file_summaries, read_edges
+from distsnn.simulation.kept_partition import stored_assignment
 
 _HEADS = (
-    *("strategy", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
-    *("contacts", "epoch ms", "exchanges /s", "MB/s a rank"),
+    *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
+    *("contacts", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
 )
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank == 0:
-        network = load_model(options.model, options.set).network
-        rates = load_rates(options.rates)
-        table = blocks(network)
-        reader = partial(read_edges, dt=network.dt)
-        found = []
-        for name in options.strategy or (*STRATEGIES, "graph"):
-            if name == "graph":
-                strategy = Graph(rates, quality=options.quality)
-                made = strategy.assign(network, table, options.ranks, reader)
-            else:
-                made = assign(table, options.ranks, name)
-            found.append(metrics(network, table, made, rates, reader))
+        found = _found(options)
+        if options.plot is not None:
+            _plot(found, options.plot)
         if options.json:
             print(json.dumps([one.to_dict() for one in found], indent=2))
         else:
@@ -42,9 +45,82 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     return 0
 
 
+def _found(options: Namespace) -> list[Metrics]:
+    """Return what strategies come to; of a run first what was counted, and expected of it."""
+    model = load_model(options.model, options.set)
+    network = model.network
+    run = StoreReader(options.model) if model.about["kind"] == "run" else None
+    rates = load_rates(options.rates)
+    if run is not None and options.rates is None:
+        rates = _own_rates(run)
+    cost = load_cost(options.rates)
+    strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
+    table, reader = blocks(network), partial(read_edges, dt=network.dt)
+    graph = traffic(network, table, rates, reader)
+    found, made = [], []
+    ranks = options.ranks
+    own = None if run is None else stored_assignment(run)
+    if run is not None and own is not None:
+        made.append(assign(table, own.ranks, own))
+        found += _measured(run, own, cost)
+        ranks = ranks or own.ranks
+    for name in options.strategy or (*STRATEGIES, "graph"):
+        if name == "graph":
+            made.append(strategy.assign_graph(graph, network.dt, ranks or 2))
+        else:
+            made.append(assign(table, ranks or 2, name))
+    scales = quanta(network, file_summaries(network))
+    for one in made:
+        layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
+        memory = np.array([expected_bytes(layout, scales) for layout in layouts])
+        expected = metrics(network, graph, one, rates, reader, cost)
+        shares = _shares(one) if one is own else strategy.speeds(one.ranks)
+        found.append(replace(expected, memory=memory, shares=shares))
+    return found
+
+
+def _measured(run: StoreReader, own: Assignment, cost: Cost) -> list[Metrics]:
+    wrote = run.attempts[-1].ranks
+    measured = counted([one.counted for one in wrote], own.strategy, run.dt, cost)
+    if measured is None:
+        return []
+    peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
+    known = all(isinstance(one, int) for one in peaks)
+    memory = np.array(peaks, np.float64) if known else None
+    return [replace(measured, memory=memory, shares=_shares(own))]
+
+
+def _plot(found: list[Metrics], path: str) -> None:
+    # matplotlib is slow to load, and not needed otherwise
+    from distsnn.analysis.partition_plots import partition_plot
+
+    try:
+        partition_plot([one.to_dict() for one in found]).savefig(path, dpi=150)
+    except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
+        raise DescriptionError(f"cannot be written: {error}", where="--plot", value=path) from error
+
+
+def _shares(made: Assignment) -> npt.NDArray[np.float64] | None:
+    shares = made.settings.get("shares")
+    return None if shares is None else np.array(shares, np.float64)
+
+
+def _own_rates(run: StoreReader) -> Rates:
+    """Return the rates of a run's populations; where not all are recorded, that of all neurons."""
+    rates = summarise(run.path)["rates"]
+    if None not in rates.values():
+        return {name: float(rate) for name, rate in rates.items()}
+    counts = [one.counted for one in run.attempts[-1].ranks]
+    if not all(one.get("steps") for one in counts):
+        return 1.0
+    seconds = 1e-3 * run.dt * counts[0]["steps"]
+    return float(sum(one["spikes"] for one in counts) / run.n_neurons / seconds)
+
+
 def _row(one: Metrics) -> tuple[str, ...]:
     return (
         one.strategy,
+        one.kind,
         f"{100.0 * one.imbalance:.1f} %",
         f"{one.connectivity:,.0f}",
         f"{one.traffic:,.0f}",
@@ -53,4 +129,5 @@ def _row(one: Metrics) -> tuple[str, ...]:
         f"{one.epoch * one.dt:g}" if one.epoch else "-",
         f"{one.exchanges:,.0f}",
         f"{1e-6 * one.bytes:.3g}",
+        "-" if one.memory is None else f"{1e-6 * one.memory.max():,.0f}",
     )

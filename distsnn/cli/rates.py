@@ -1,11 +1,13 @@
-"""Rates of populations from a file: what `distsnn profile` wrote, or a run's own."""
+"""Rates of populations and costs from a file: what `distsnn profile` wrote, or a run's rates."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from distsnn.errors import DescriptionError
 from distsnn.io.run_writer import is_run
 from distsnn.io.summary import summarise
+from distsnn.partition.graph import Cost
 from distsnn.partition.traffic import Rates
 
 
@@ -15,7 +17,8 @@ def load_rates(name: str | None) -> Rates:
     Parameters
     ----------
     name : str or None
-        A JSON file, ``{"E": 5.2, "I": 8.1}``, or the store of a run that recorded all populations.
+        A JSON file: what `distsnn profile` wrote, or rates alone, ``{"E": 5.2, "I": 8.1}``; or
+        the store of a run that recorded all populations.
 
     Raises
     ------
@@ -32,12 +35,8 @@ def load_rates(name: str | None) -> Rates:
         if missing:
             raise DescriptionError("has no spikes of all populations", where=where, value=missing)
         return {one: float(rate) for one, rate in rates.items()}
-    try:
-        rates = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DescriptionError(
-            f"cannot be read: {error}", where=where, allowed="a JSON file or a run's store"
-        ) from error
+    found = _read(path, where)
+    rates = found.get("rates") if isinstance(found, dict) and _is_profile(found) else found
     if not isinstance(rates, dict) or not all(
         isinstance(one, int | float) and not isinstance(one, bool) for one in rates.values()
     ):
@@ -45,3 +44,47 @@ def load_rates(name: str | None) -> Rates:
             "holds no rates", where=where, allowed='such as {"E": 5.2, "I": 8.1}, in spikes/s'
         )
     return {str(one): float(rate) for one, rate in rates.items()}
+
+
+def load_cost(name: str | None) -> Cost:
+    """Return what neurons and events take, as `distsnn profile` measured it, or the default.
+
+    Parameters
+    ----------
+    name : str or None
+        As for `load_rates`.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such file, or its costs are not valid.
+    """
+    if name is None or Path(name).is_dir():
+        return Cost()
+    where = f"--rates {name}"
+    found = _read(Path(name), where)
+    if not isinstance(found, dict) or not _is_profile(found):
+        return Cost()
+    cost = found.get("cost", {})
+    if not isinstance(cost, dict) or not cost.keys() <= {"neuron", "event"}:
+        raise DescriptionError(
+            "holds no cost",
+            where=where,
+            value=cost,
+            allowed='such as {"neuron": 1.0, "event": 2.0}',
+        )
+    return Cost(**cost)
+
+
+def _is_profile(found: dict[str, Any]) -> bool:
+    # a population may be called "rates", but its rate is a number
+    return isinstance(found.get("rates"), dict)
+
+
+def _read(path: Path, where: str) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DescriptionError(
+            f"cannot be read: {error}", where=where, allowed="a JSON file or a run's store"
+        ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.models import check_unscripted, load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import run_lines
 from distsnn.comm import SAID, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
@@ -88,6 +88,7 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         seed = model.seed if options.seed is None else options.seed
         # rank 0 makes the store
         again = communicator.rank == 0 and _is_left_over(options, model.network, seed)
+    common["partition"] = common["partition"] or "round_robin"
     simulation = Simulation(
         model.network,
         seed=seed,
@@ -100,14 +101,16 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
     return _run(simulation, time_ms, title, options, communicator)
 
 
-def _partition(options: Namespace) -> str | Graph:
-    if options.rates is None:
-        return str(options.partition)
-    if options.partition != "graph":
-        raise DescriptionError(
-            "rates are for --partition graph", where="--rates", value=options.rates
-        )
-    return Graph(load_rates(options.rates))
+def _partition(options: Namespace) -> str | Graph | None:
+    """Return the partition that is asked for, None if none is."""
+    if options.partition == "graph":
+        rates, cost = load_rates(options.rates), load_cost(options.rates)
+        return Graph(rates, options.shares, quality=options.quality, cost=cost)
+    for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
+        given = getattr(options, name)
+        if given != unset:
+            raise DescriptionError("is for --partition graph", where=f"--{name}", value=given)
+    return None if options.partition is None else str(options.partition)
 
 
 def _place(options: Namespace) -> str:

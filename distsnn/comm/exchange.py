@@ -17,19 +17,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn import jit
 from distsnn.comm.exchange_entries import (
     ARRIVAL_GID,
     ARRIVAL_STEP,
     ARRIVALS,
+    ARRIVED,
     COMMUNICATOR,
     DATATYPE,
     EPOCH_STEPS,
     EXCHANGES,
     FIRST_STRIDE,
+    HEARD,
     INBOX,
-    LARGEST,
+    KNOWN,
     LARGEST_STRIDE,
     LAYOUT,
     MOST_WORDS,
@@ -79,12 +82,15 @@ class ExchangeCounters:
         Bytes received by this rank, its own messages included.
     largest : int
         Most spikes of one rank in one epoch.
+    received_spikes : int
+        The other ranks' spikes.
     """
 
     exchanges: int
     overflow_rounds: int
     received_bytes: int
     largest: int
+    received_spikes: int
 
 
 class Exchange:
@@ -128,6 +134,8 @@ class Exchange:
         The entry's table, laid out as in the module's docstring.
     scalars : ndarray of float64
         The entry's scalars; it uses none.
+    heard : ndarray of int64, shape (size,)
+        How many spikes of the neurons that were named to `count` came from each rank.
 
     Raises
     ------
@@ -173,6 +181,7 @@ class Exchange:
         self._rest = _reserved(capacity, np.int32)
         self._layout = np.zeros(2 * size, np.int32)
         self._wait = np.zeros(16, np.int64)
+        self.heard = np.zeros(size, np.int64)
         self.scalars = np.zeros(1, np.float64)
         self.table = np.zeros(TABLE_SIZE, np.int64)
         for index, buffer in (
@@ -184,6 +193,7 @@ class Exchange:
             (ARRIVALS, self.arrivals),
             (LAYOUT, self._layout),
             (WAIT, self._wait),
+            (HEARD, self.heard),
         ):
             self.table[index] = buffer.ctypes.data
         # A 32-bit handle above 2^31 comes sign-extended to 64 bits, as an unsigned number.
@@ -205,7 +215,18 @@ class Exchange:
     @property
     def counters(self) -> ExchangeCounters:
         """What has been exchanged so far."""
-        return ExchangeCounters(*(int(self.table[i]) for i in range(EXCHANGES, LARGEST + 1)))
+        return ExchangeCounters(*(int(self.table[i]) for i in range(EXCHANGES, ARRIVED + 1)))
+
+    def count(self, neurons: npt.NDArray[np.uint64]) -> None:
+        """Count from now on, in `heard`, the spikes that arrive of some neurons.
+
+        Parameters
+        ----------
+        neurons : ndarray of uint64
+            A bitmap over all gids: bit g % 64 of word g // 64.
+        """
+        self._known = neurons
+        self.table[KNOWN] = neurons.ctypes.data
 
 
 def _reserved(size: int, dtype: type[np.generic]) -> np.ndarray:

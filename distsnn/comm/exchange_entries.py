@@ -25,6 +25,9 @@ The entries follow `distsnn.jit.entry`. Their integer table:
 19  OVERFLOWS       counter: overflow rounds
 20  BYTES           counter: bytes received
 21  LARGEST         most spikes of one rank in one epoch so far
+22  ARRIVED         counter: the other ranks' spikes
+23  KNOWN           address: neurons whose spikes are counted by rank, a bitmap, uint64; 0: none
+24  HEARD           address: how many spikes of these arrived from each rank, int64 [size]
 ==  ==============  ======================================================================
 """
 
@@ -58,8 +61,11 @@ from distsnn import jit
     OVERFLOWS,
     BYTES,
     LARGEST,
+    ARRIVED,
+    KNOWN,
+    HEARD,
     TABLE_SIZE,
-) = range(23)
+) = range(26)
 
 FIRST_STRIDE = 64  # words: 256 bytes, sent eagerly by every MPI
 # Larger messages are better sent as long as they are, by the overflow round.
@@ -110,6 +116,16 @@ def _plan(table: Any) -> Any:
 
 
 @jit.inline
+def _count(table: Any, rank: Any, gid: Any, first: int, last: int) -> None:
+    if table[KNOWN] == 0:
+        return
+    known = jit.array(table[KNOWN], MOST_WORDS, np.uint64)
+    heard = jit.array(table[HEARD], table[SIZE], np.int64)
+    for i in range(first, last):
+        heard[rank] += np.int64((known[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1))
+
+
+@jit.inline
 def _decode(table: Any, first: int, last: int) -> None:
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
     inbox = jit.array(table[INBOX], size * stride, np.int32)
@@ -130,11 +146,13 @@ def _decode(table: Any, first: int, last: int) -> None:
         for word in range(layout[size + rank], layout[size + rank] + layout[rank]):
             gid[at] = rest[word]
             at += 1
+        _count(table, rank, gid, arrived, at)
         for i in range(last - first):
             for _ in range(inbox[start + 1 + i]):
                 step[arrived] = first + i
                 arrived += 1
     jit.array(table[ARRIVALS], 1, np.int64)[0] = arrived
+    table[ARRIVED] += arrived
 
 
 @jit.inline

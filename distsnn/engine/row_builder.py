@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 
 _SLICE = 512  # sources whose counts are made at a time
 _ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
-_EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
+EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_NUMBERS = np.empty(0, np.int64)
 
 _RULES: dict[type, int] = {
@@ -240,7 +240,7 @@ class _Part:
             for row in self.ints
             if row[columns.RULE] == columns.INDEGREE
         )
-        pieces = max(1, -(-edges * 8 // _EDGE_BYTES))
+        pieces = max(1, -(-edges * 8 // EDGE_BYTES))
         step = -(-size // pieces)
         step += -step % _SLICE
         for first in range(0, size, step):

@@ -157,7 +157,7 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
         expected = share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
         drawn += expected
         if storage != "procedural" or not _can_be_drawn_again(one):
-            needed += expected * _bytes_of(one, _LEAST_BYTES)
+            needed += expected * bytes_of(one, _LEAST_BYTES)
         if expected > largest[1]:
             largest = (one.name or "", expected)
     if needed > memory_bytes or drawn > _MOST_SYNAPSES:
@@ -178,12 +178,20 @@ def _stored_bytes(layout: Layout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
     return share * sum(
         one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
-        * _bytes_of(one, _STORED_BYTES)
+        * bytes_of(one, _STORED_BYTES)
         for one in layout.network.projections
     )
 
 
-def _bytes_of(one: Projection, static: float) -> float:
+def distinct_delays(one: Projection, dt: float) -> float:
+    """Return about how many delays a projection's synapses have."""
+    if not isinstance(one.delay, Distribution):
+        return 1.0 if isinstance(one.delay, float) else 16.0
+    low, high = bounds(one.delay, 0.02)
+    return max(1.0, (high - max(low, 0.0)) / dt)
+
+
+def bytes_of(one: Projection, static: float) -> float:
     """Return the bytes of a synapse: `static`, or what a plastic one takes at least."""
     model = one.plasticity
     if model is None:
@@ -349,15 +357,8 @@ class _Chooser:
         synapses = sum(map(self._synapses, members)) * share
         rows = {(self.projections[i].pre.population, self.projections[i].pre) for i in members}
         sources = sum(view.size for _, view in rows)
-        spread = max(self._distinct_delays(index) for index in members)
+        spread = max(distinct_delays(self.projections[index], self.dt) for index in members)
         return synapses / (sources * spread) >= PULL_FROM_RUN
-
-    def _distinct_delays(self, index: int) -> float:
-        delay = self.projections[index].delay
-        if not isinstance(delay, Distribution):
-            return 1.0 if isinstance(delay, float) else 16.0
-        low, high = bounds(delay, 0.02)
-        return max(1.0, (high - max(low, 0.0)) / self.dt)
 
     def _constant_sets(self, plane: int, weight: int, members: list[int]) -> list[RowSetPlan]:
         by_delay: dict[object, list[int]] = {}

@@ -7,10 +7,12 @@ from functools import cache, partial
 
 import numpy as np
 
-from distsnn.comm import Communicator, first_on_node, together
+from distsnn.comm import Communicator, Exchange, first_on_node, together
 from distsnn.engine import wiring
+from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.wiring import Wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -19,7 +21,6 @@ from distsnn.network import (
     FixedOutdegree,
     FixedTotalNumber,
     IafPscExp,
-    ModulatedSynapse,
     Network,
     Normal,
     OneToOne,
@@ -30,15 +31,13 @@ from distsnn.network import (
 from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
-from distsnn.partition.delays import smallest_across
+from distsnn.partition.delays import LONGEST_EPOCH, modulation_delays, smallest_across
 from distsnn.partition.graph import Graph
 from distsnn.partition.traffic import traffic
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges, route_files
 from distsnn.simulation.synapse_choice import choices
 
-# Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
-_LONGEST_EPOCH = 256
 _MOST_SPIKES = 2**30
 LARGEST_SEED = 2**64 - 1
 # What may be filled with synapses of the memory that is free before the build.
@@ -105,6 +104,10 @@ class Built:
         The longest delay of all ranks, steps.
     synapses : int
         Of all ranks.
+    exchange : Exchange or None
+        The exchange of spikes; None on a single rank.
+    connections : Connections or None
+        What synapses come to by the rank of their sources; None where not all are stored.
     """
 
     engine: RankEngine
@@ -113,6 +116,8 @@ class Built:
     epoch_steps: int
     reach: int
     synapses: int
+    exchange: Exchange | None
+    connections: Connections | None
 
 
 def build(network: Network, settings: Settings, communicator: Communicator) -> Built:
@@ -158,28 +163,27 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             given=given,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
-    # a modulator's spikes reach synapses on all ranks, without a synapse of their own
-    modulation = [
-        one.synapse.modulation_steps(network.dt)
-        for one in network.projections
-        if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator
-    ]
+        found = connections(layout, wired)
+    modulation = modulation_delays(network)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
-    here = max(wired.smallest_delay or _LONGEST_EPOCH, _smallest_across(network, assignment, table))
+    here = _smallest_across(layout, wired, found)
     smallest = -communicator.allreduce_max(-min([here, *modulation]))
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     most_spikes = communicator.allgather(engine.most_spikes)
     room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
-    epoch_steps = max(1, min(smallest, _LONGEST_EPOCH, room))
+    epoch_steps = max(1, min(smallest, LONGEST_EPOCH, room))
     exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
+    if exchange is not None and found is not None:
+        with together(communicator, "building the network"):
+            exchange.count(remote_sources(layout, wired))
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)
     chosen = choices(engine, communicator)
     with together(communicator, "choosing synapses"):
         engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
-    return Built(engine, assignment, scales, epoch_steps, reach, synapses)
+    return Built(engine, assignment, scales, epoch_steps, reach, synapses, exchange, found)
 
 
 def _assigned(
@@ -194,21 +198,28 @@ def _assigned(
     if isinstance(partition, Graph):
         # Libraries may decide otherwise on another machine: rank 0's word counts.
         owner = np.zeros(0, np.int32)
+        settings = partition.to_dict()
         with together(communicator, "partitioning"):
             if communicator.rank == 0:
                 reader = partial(read_edges, dt=network.dt)
                 owner = partition.assign(network, table, communicator.size, reader).owner
-        return Assignment(communicator.size, communicator.bcast(owner), "graph")
+        return Assignment(communicator.size, communicator.bcast(owner), "graph", settings)
     with together(communicator, "describing the network"):
         return assign(table, communicator.size, partition)
 
 
-def _smallest_across(network: Network, assignment: Assignment, table: BlockTable) -> int:
+def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> int:
+    """Return the smallest delay onto this rank from others, or a bound of it, steps."""
+    network, ranks = layout.network, layout.assignment.ranks
+    if found is not None and ranks > 1:
+        others = np.delete(found.smallest_delay, layout.rank)
+        return int(others[others > 0].min(initial=LONGEST_EPOCH))
     # nobody to exchange with; or not known without reading a file: what was wired tells
     files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
-    if assignment.ranks == 1 or files:
-        return 1
-    return smallest_across(traffic(network, table), assignment.owner)
+    bound = wired.smallest_delay or LONGEST_EPOCH
+    if ranks == 1 or files:
+        return bound
+    return max(bound, smallest_across(traffic(network, layout.table), layout.assignment.owner))
 
 
 def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:

@@ -8,7 +8,7 @@ from distsnn.comm import Communicator, together
 from distsnn.engine import edges
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import Layout
-from distsnn.network import ExplicitFile, Projection
+from distsnn.network import ExplicitFile, Network, Projection
 from distsnn.network.claims import EdgeSummary
 
 
@@ -29,6 +29,15 @@ def read_edges(one: Projection, dt: float) -> Iterator[Records]:
     """Yield all edges of a projection's file, slice by slice, on this rank alone."""
     assert isinstance(one.rule, ExplicitFile)
     return edges.file_records(one, dt, shared_slices(one.rule.n_edges, edges.grain(one), 0, 1))
+
+
+def file_summaries(network: Network) -> dict[int, EdgeSummary]:
+    """Return, by index of the projection, what edge files hold; this rank alone reads them."""
+    return {
+        index: edges.merged([edges.summary(one, read_edges(one, network.dt))])
+        for index, one in enumerate(network.projections)
+        if isinstance(one.rule, ExplicitFile)
+    }
 
 
 def route_files(

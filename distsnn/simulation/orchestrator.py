@@ -30,10 +30,12 @@ from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, 
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts, stopping
+from distsnn.simulation.kept_partition import kept_partition
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
+from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.scripted import Scripted
@@ -154,7 +156,8 @@ class Simulation(BetweenRuns):
             self._held.close()
             raise
         self._pace = Pace(
-            policy, network.dt, self._engine.most_steps, self._communicator, out is not None
+            *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
+            epoch_steps=self._built.epoch_steps,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
@@ -181,16 +184,20 @@ class Simulation(BetweenRuns):
         out : str or PathLike, optional
             Where to record: `store` itself, whose run then goes on, or a new one.
         **settings
-            As in `Simulation`, without seed and start.
+            As in `Simulation`, without seed and start. Without `partition`, that of the run's
+            last start: on as many ranks the same assignment, else by the same strategy.
 
         Raises
         ------
         StoreError
             If there is no whole checkpoint, or the store cannot be read.
         DescriptionError
-            If it is of another network.
+            If it is of another network, or its partition is for other ranks than these.
         """
         reader = StoreReader(store, resuming=True)
+        if settings.get("partition") is None:
+            settings["communicator"] = settings.get("communicator") or world()
+            settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
             network = Network.from_dict(*reader.network())
         seed = int(reader.metadata["seed"])
@@ -434,7 +441,11 @@ class Simulation(BetweenRuns):
             return
         synapse_bytes = self._engine.wiring.nbytes
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
-        self._output.recorder.close(status, timing=timing, memory=memory)
+        noted: dict[str, Any] = {"timing": timing, "memory": memory}
+        if not status.startswith("failed"):  # for want of memory, say
+            first, spikes = self._output.recorder.first_step, self._output.counts.all.sum()
+            noted["counted"] = rank_counts(self._built, first, int(spikes))
+        self._output.recorder.close(status, **noted)
         self._update(wall=self._times.wall(self.time_ms))
 
     def _update(self, **attributes: Any) -> None:

@@ -65,6 +65,8 @@ class Pace:
         The ranks.
     saves : bool
         Whether the run is recorded, and so is saved.
+    epoch_steps : int
+        Steps of an epoch: a piece of whole epochs costs no exchange beyond theirs.
 
     Attributes
     ----------
@@ -73,15 +75,27 @@ class Pace:
     """
 
     def __init__(
-        self, policy: Policy, dt: float, most_steps: int, communicator: Communicator, saves: bool
+        self,
+        policy: Policy,
+        dt: float,
+        most_steps: int,
+        communicator: Communicator,
+        saves: bool,
+        epoch_steps: int = 1,
     ) -> None:
         self._policy, self._communicator, self._most_steps = policy, communicator, most_steps
+        self._epoch_steps = epoch_steps
         every = policy.checkpoint_steps(dt)
         self._save_every = every if saves else None
         self._save_wall = policy.checkpoint_wall if saves else None
         self.rate_window = policy.rate_window(dt)
-        self._piece = min(_FIRST_PIECE_STEPS, most_steps)
+        self._piece = self._whole(max(_FIRST_PIECE_STEPS, epoch_steps))
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S
+
+    def _whole(self, piece: int) -> int:
+        """Return the piece that is made of a proposed one: whole epochs, where it is as long."""
+        piece = min(max(piece, 1), self._most_steps)
+        return piece - (piece % self._epoch_steps if piece > self._epoch_steps else 0)
 
     def until(self, step: int, end: int) -> int:
         """Return the step at which the piece that begins at `step` ends."""
@@ -116,9 +130,9 @@ class Pace:
         worst, number, slowest_us = self._communicator.allreduce_max(np.array(mine)).tolist()
         # The same on all ranks, since it follows from what all of them know.
         if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
-            self._piece = min(2 * self._piece, self._most_steps)
+            self._piece = self._whole(2 * self._piece)
         elif slowest_us > _MOST_PIECE_S * 1e6:
-            self._piece = max(self._piece // 2, 1)
+            self._piece = self._whole(self._piece // 2)
         return worst, number
 
     def _verdict(self, step: int, failed: bool, signal: int) -> int:

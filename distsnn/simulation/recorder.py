@@ -136,6 +136,8 @@ class Recorder:
     ----------
     attempt : int
         The attempt.
+    first_step : int
+        The step after which it begins.
     """
 
     def __init__(
@@ -152,10 +154,11 @@ class Recorder:
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
-        first_step = built.engine.step
+        self.first_step = first_step = built.engine.step
         assignment = {
             "strategy": built.assignment.strategy,
             "owner": built.assignment.owner.tolist(),
+            "settings": dict(built.assignment.settings),
         }
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None

@@ -1,5 +1,6 @@
 """The same spikes and states, byte for byte, on any number of ranks and in any way of storing."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,10 +12,12 @@ import invariance_synapse_cases  # noqa: F401 (adds its cases)
 import numpy as np
 import pytest
 from invariance_cases import CASES
+from invariance_counts import expected, is_told
 from invariance_runs import Runs
 from invariance_ways import CHAIN, CHAINED, REFERENCE, WAYS
 from recorded import assert_same, recorded
 
+from distsnn.cli import main
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
@@ -78,6 +81,36 @@ def test_ranks_that_are_far_in_time_exchange_less_often(runs: Callable) -> None:
     for way, steps in (("two", 1), ("two packed pulled", 30), ("four procedural", 30)):
         path = runs(RANKS[way]).path(way, "areas")
         assert StoreReader(path).metadata["settings"]["epoch_steps"] == steps
+
+
+@pytest.mark.parametrize("way", ["two", "two packed pulled", "seven"])
+def test_ranks_count_what_was_wired_and_spiked(runs: Callable, way: str) -> None:
+    told = [case for case in CASES if is_told(runs(1).path(REFERENCE, case))]
+    assert len(told) > 10
+    for case in told:
+        path = runs(RANKS[way]).path(way, case)
+        counts = [rank.counted for rank in StoreReader(path).attempts[0].ranks]
+        known = expected(runs(1).path(REFERENCE, case), path)
+        for count, numbers in zip(counts, known, strict=True):
+            assert {name: count[name] for name in numbers} == numbers, case
+
+
+def test_a_run_is_told_beside_what_was_expected_of_it(
+    runs: Callable, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = runs(2).path("two packed pulled", "areas")
+    assert main(["partition", str(path), "--json", "--strategy", "round_robin"]) == 0
+    counted, same, other = json.loads(capfd.readouterr().out)
+    assert [counted["kind"], same["kind"]] == ["counted", "expected"]
+    assert (counted["strategy"], other["strategy"]) == ("graph", "round_robin")
+    assert counted["neurons"] == same["neurons"]
+    assert (counted["epoch_ms"], counted["contacts"]) == (same["epoch_ms"], same["contacts"])
+    assert np.all(np.array(counted["smallest_delay_ms"]) >= same["smallest_delay_ms"])
+    # 80 ms in epochs of 3 ms, the last one cut short
+    assert counted["exchanges_per_s"] == pytest.approx(27 / 0.08)
+    assert same["exchanges_per_s"] == pytest.approx(1e3 / 3.0)
+    for name in ("connectivity", "traffic_per_s", "cut_synapses", "bytes_per_s"):
+        assert counted[name] == pytest.approx(same[name], rel=0.1), name
 
 
 def test_edges_are_the_same_from_either_kind_of_file(runs: Callable) -> None:

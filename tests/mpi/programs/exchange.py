@@ -30,6 +30,12 @@ class Checker:
         exchange = ranks.exchange(sizes[ranks.rank], sum(sizes), steps, yielding=yielding)
         assert isinstance(exchange, Exchange)
         self.exchange = exchange
+        # the even ones of all gids that are drawn below; what lies between costs no memory
+        self.known = np.zeros((2**31 + 2**15) >> 6, np.uint64)
+        for drawn in (self.known[:2000], self.known[(2**31 - 128) >> 6 :]):
+            drawn[:] = 0x5555_5555_5555_5555
+        exchange.count(self.known)
+        self.heard, self.received = np.zeros(ranks.size, np.int64), 0
         with first_on_node(ranks):
             self.entry = ENTRY(exchange.address)
 
@@ -54,6 +60,10 @@ class Checker:
         assert arrived == gids.size, (arrived, gids.size)
         np.testing.assert_array_equal(exchange.arrival_gid[:arrived], gids)
         np.testing.assert_array_equal(exchange.arrival_step[:arrived], steps)
+        self.heard[others] += [sum(int((g % 2 == 0).sum()) for g in spikes[r]) for r in others]
+        np.testing.assert_array_equal(exchange.heard, self.heard)
+        self.received += arrived
+        assert exchange.counters.received_spikes == self.received
         self.now = last
 
     @property

@@ -15,7 +15,7 @@ def test_options_of_a_run() -> None:
     assert (options.ranks, options.seed, options.out) == (3, 7, "r.zarr")
     assert options.overwrite and options.quiet
     assert sorted(options.set) == ["a=1", "b=x y", "c=2"]
-    assert (options.partition, options.delivery, options.storage) == ("round_robin", "auto", "auto")
+    assert (options.partition, options.delivery, options.storage) == (None, "auto", "auto")
     assert options.words[:2] == ["run", "model.py"]
 
 

@@ -47,19 +47,42 @@ def test_strategies_are_compared(distsnn: Command, areas: Path) -> None:
     assert len({len(line) for line in shown}) == 1
 
 
+def test_faster_ranks_get_more(distsnn: Command, areas: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "plot.png"
+    words = ("--strategy", "graph", "--strategy", "round_robin", "--shares", "1,3", "--json")
+    found = json.loads(distsnn("partition", areas, *words, "--plot", plot).out)
+    assert [one["neurons"] for one in found] == [[64, 192], [128, 128]]
+    assert found[0]["imbalance"] == pytest.approx(0.0)
+    assert found[1]["imbalance"] == pytest.approx(1.0)  # twice what the slower one should have
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    refused = distsnn("partition", areas, "--plot", tmp_path / "none" / "plot.png")
+    assert (refused.code, "--plot: cannot be written" in refused.message) == (2, True)
+
+
 def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Path) -> None:
     rates, run = tmp_path / "rates.json", tmp_path / "run.zarr"
     words = ("--warmup", "20", "--time", "100", "--set", "areas=3")
     assert distsnn("profile", areas, *words, "--out", rates).code == 0
-    found = json.loads(rates.read_text())
+    profile = json.loads(rates.read_text())
+    found, cost = profile["rates"], profile["cost"]
+    # a neuron's step takes more than 0.1 ns and, with overheads, no more than 0.1 ms
+    assert 0.1 < cost["neuron"] < 1e5
+    assert 0.1 < cost["event"] < 1e6
     assert found.keys() == {"a0", "a1", "a2"}
     assert 0.0 < found["a0"] < found["a2"]
-    assert json.loads(distsnn("profile", areas, *words).out) == found
+    assert json.loads(distsnn("profile", areas, *words).out)["rates"] == found
     given = ("--set", "areas=3", "--rates", rates)
     (one,) = json.loads(
         distsnn("partition", areas, *given, "--strategy", "population", "--json").out
     )
     assert one["spikes_per_s"] == pytest.approx(64 * sum(found.values()))
+    neurons = 64 * 1e4 * cost["neuron"]
+    assert one["cost_ns_per_s"][0] > neurons
+    (tmp_path / "plain.json").write_text(json.dumps(found))
+    plain = ("--set", "areas=3", "--rates", tmp_path / "plain.json", "--json")
+    assert json.loads(distsnn("partition", areas, *plain).out)[0]["spikes_per_s"] == pytest.approx(
+        one["spikes_per_s"]
+    )
     done = distsnn("run", areas, *given, "--partition", "graph", "--time", "100", "--out", run)
     assert done.code == 0
     # a run's store is as good as a file of rates
@@ -79,8 +102,14 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
         (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
+        (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
-        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "rates are for --partition graph"),
+        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --partition gra"),
+        (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --partition graph"),
+        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --partition gra"),
+        (["partition", "MODEL", "--shares", "1,x"], "'x' is no list of numbers, such as 1,1,2"),
+        (["partition", "MODEL", "--shares", "1,0"], "field shares.*0"),
+        (["partition", "MODEL", "--shares", "1,1,2"], r"field shares.*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
     ],
 )
@@ -95,6 +124,8 @@ def test_mistakes_are_told(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "few.json").write_text('{"a0": 5}')
+    every = {f"a{at}": 1.0 for at in range(4)}
+    (tmp_path / "cost.json").write_text(json.dumps({"rates": every, "cost": {"neurons": 1.0}}))
     done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))
     assert done.code == 2
     assert __import__("re").search(message, done.message), done.message

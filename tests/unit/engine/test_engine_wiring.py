@@ -122,7 +122,7 @@ def test_slices_of_sources_change_nothing(rule: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(row_builder, "_SLICE", 32)
     for room, edge_bytes in ((1 << 21, 1 << 27), (3000, 1000), (1, 1)):
         monkeypatch.setattr(row_builder, "_ROOM", room)
-        monkeypatch.setattr(row_builder, "_EDGE_BYTES", edge_bytes)
+        monkeypatch.setattr(row_builder, "EDGE_BYTES", edge_bytes)
         np.testing.assert_array_equal(synapses(network, 2), one)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_run import ROOT, Written, write_run
+from synthetic_run import ROOT, SIZES, Written, metadata, write_run
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import metadata_checks
@@ -24,6 +24,7 @@ from distsnn.io.nodes import (
     open_root,
     write_attributes,
 )
+from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import (
@@ -139,6 +140,39 @@ def test_run_that_claims_too_much(run: Written, values: dict, message: str) -> N
 def test_attempt_that_claims_too_many_ranks(run: Written) -> None:
     change(run.path / "attempt000" / "zarr.json", attributes__ranks=HUGE)
     assert "ranks is 1000000000000" in refused("run", run.path)
+
+
+NUMBERS = dict.fromkeys(("steps", "epoch_steps", "neurons", "events", "spikes", "exchanges"), 4) | {
+    "received_spikes": 0,
+    "received_bytes": 0,
+}
+LISTS = {name: [1] for name in ("sources", "synapses", "smallest_delay", "heard")}
+
+
+@pytest.mark.parametrize(
+    ("counted", "message"),
+    [
+        (NUMBERS, None),  # synapses that are not stored are not counted
+        (NUMBERS | LISTS, None),
+        ({}, None),
+        (NUMBERS | {"steps": -1}, "counted.steps is -1"),
+        ({"steps": 1}, "counted.epoch_steps is None"),
+        (NUMBERS | LISTS | {"heard": [1, 2]}, "counted.heard is no list of 1"),
+        (NUMBERS | {"heard": [1]}, "counted.sources is no list"),
+        (NUMBERS | LISTS | {"heard": ["x"]}, "counted.heard is 'x'"),
+    ],
+)
+def test_counts_are_checked_when_they_are_read(
+    tmp_path: Path, counted: dict, message: str | None
+) -> None:
+    store = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 1000), ({}, {}), 1).path
+    with RankWriter(store, 0, 0) as writer:
+        writer.close("complete", counted=counted)
+    if message is None:
+        assert StoreReader(store).attempts[0].ranks[0].counted == counted
+    else:
+        with pytest.raises(StoreError, match=message):
+            StoreReader(store)
 
 
 def archive(path: Path, header: dict[str, object], size: int | None) -> None:

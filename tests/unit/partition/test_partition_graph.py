@@ -165,7 +165,7 @@ def test_dense_networks_end_balanced() -> None:
     )
     table = blocks(network)
     graph = traffic(network, table, 5.0)
-    weight = Cost().of(graph)
+    weight = Cost().of(graph.neurons, graph.events, 0.1)
     owner = graph_owners(graph, weight, np.ones(3))
     load = np.bincount(owner, weight, minlength=3)
     assert load.max() <= 1.03 * weight.sum() / 3 + weight.max()
@@ -183,6 +183,31 @@ def test_dense_networks_end_balanced() -> None:
 def test_bad_settings_are_told(arguments: dict, message: str) -> None:
     with pytest.raises(DescriptionError, match=message):
         Graph(**arguments)
+
+
+def test_dear_events_draw_the_line_elsewhere() -> None:
+    # two populations without a synapse between them, one of which gets a hundred events a neuron
+    quiet, busy = (Population(name, 640, IafPscExp()) for name in ("quiet", "busy"))
+    network = Network([quiet, busy], [Projection(busy, busy, FixedIndegree(100), 1.0, 1.0)])
+    table = blocks(network)
+    cheap, dear = (
+        Graph(5.0, cost=Cost(1.0, event)).assign(network, table, 2).owner for event in (1e-6, 100.0)
+    )
+    busy_of = [np.bincount(one[table.population == 1], minlength=2) for one in (cheap, dear)]
+    assert sorted(busy_of[0]) == [0, 10]  # as many neurons on either rank
+    assert sorted(busy_of[1])[0] >= 3  # the busy ones have to be shared
+
+
+def test_costs_are_positive() -> None:
+    with pytest.raises(DescriptionError, match=r"cost, field event.*-1"):
+        Cost(event=-1.0)
+
+
+def test_settings_are_described_and_made_again() -> None:
+    made = Graph({"a": [1.0, 2.0], "b": 4.0}, [1.0, 2.0], 0.1, cost=Cost(2.0, 3.0))
+    again = Graph.from_dict(made.to_dict())
+    assert again.to_dict() == made.to_dict()
+    assert (again.rates, again.cost) == ({"a": 1.5, "b": 4.0}, Cost(2.0, 3.0))
 
 
 def test_shares_must_be_one_for_each_rank() -> None:

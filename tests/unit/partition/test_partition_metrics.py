@@ -23,6 +23,7 @@ from distsnn.network import (
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment, assign
 from distsnn.partition.metrics import Metrics, metrics
+from distsnn.partition.traffic import traffic
 
 E, INH = Population("E", 200, IafPscExp()), Population("I", 70, IafPscExp())
 SEEDS = 30
@@ -42,7 +43,7 @@ def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float,
 
 def expected(network: Network, ranks: int, strategy: str = "round_robin") -> Metrics:
     table = blocks(network)
-    return metrics(network, table, assign(table, ranks, strategy), RATES)
+    return metrics(network, traffic(network, table, RATES), assign(table, ranks, strategy), RATES)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,9 @@ def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
     values = (found.connectivity, found.traffic, found.cut_synapses)
     # FixedOutdegree and FixedIndegree may have cuts that hardly vary
     assert np.all(np.abs(made.mean(axis=0) - values) <= 4.0 * error + 1e-9)
+    # of 90 counts, chance lets a quarter of one be farther away than that
+    within = np.abs(made - values) <= 3.0 * made.std(axis=0, ddof=1) + 1e-9
+    assert np.count_nonzero(~within) <= 2
     assert found.epoch <= counted(network, assignment, 0)[3]
     assert found.epoch == 7
 
@@ -91,7 +95,7 @@ def test_what_is_given_is_exact() -> None:
     table = blocks(network)
     for strategy in ("round_robin", "contiguous", "population"):
         assignment = assign(table, 2, strategy)
-        found = metrics(network, table, assignment, RATES)
+        found = metrics(network, traffic(network, table, RATES), assignment, RATES)
         connectivity, spikes, cut, delay = counted(network, assignment, 1)
         assert found.connectivity == pytest.approx(connectivity)
         assert found.traffic == pytest.approx(spikes)
@@ -106,7 +110,7 @@ def test_what_is_given_is_exact() -> None:
 def test_one_rank_tells_nobody_anything() -> None:
     network = Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.0)])
     table = blocks(network)
-    found = metrics(network, table, assign(table, 1, "contiguous"))
+    found = metrics(network, traffic(network, table), assign(table, 1, "contiguous"))
     assert (found.connectivity, found.traffic, found.cut_synapses) == (0.0, 0.0, 0.0)
     assert (found.epoch, found.exchanges, found.contacts, found.bytes) == (0, 0.0, 0, 0.0)
     assert (found.imbalance, found.spikes) == (0.0, 200.0)

@@ -23,6 +23,8 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.quanta import quanta
+from distsnn.partition.assignment import Assignment
+from distsnn.simulation.build import Built, Settings, build
 from distsnn.simulation.edge_routing import route_files, shared_slices
 
 N = 5000
@@ -208,3 +210,28 @@ def test_a_changed_file_ends_all_ranks(tmp_path: Path) -> None:
     results = _routed(network, 2)
     assert [type(error) for error in results] == [DescriptionError, RankError]
     assert all("has changed" in str(error) for error in results)
+
+
+def test_epochs_are_as_long_as_delays_in_files_between_ranks_allow(tmp_path: Path) -> None:
+    near, far = Population("near", 64, IafPscExp()), Population("far", 64, IafPscExp())
+    ends = RNG.integers(0, 64, (2, 300))
+    for name, least in (("fast", 2), ("slow", 30)):
+        delays = RNG.integers(least, 90, 300) * 0.1
+        delays[7] = least * 0.1
+        np.savez(tmp_path / f"{name}.npz", sources=ends[0], targets=ends[1], delays=delays)
+    fast, slow = (
+        ExplicitFile(tmp_path / f"{name}.npz", delays="delays") for name in ("fast", "slow")
+    )
+    network = Network(
+        [near, far],
+        [Projection(near, near, fast, 1.0), Projection(near, far, slow, 1.0)],
+    )
+    for partition, steps in (("population", 30), (Assignment(2, np.array([0, 0])), 256)):
+
+        def main(ranks: Communicator, partition: Any = partition) -> Built:
+            return build(network, Settings(partition=partition), ranks)
+
+        made, aborted = run(2, main)
+        assert aborted is None
+        assert [one.epoch_steps for one in made] == [steps] * 2
+    assert made[0].connections.smallest_delay.tolist() == [2, 0]

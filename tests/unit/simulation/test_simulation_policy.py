@@ -56,6 +56,22 @@ def test_pieces_end_where_something_is_due() -> None:
     assert pace(Policy(checkpoint_every=3.0), saves=False).until(0, 1000) == 50
 
 
+def test_pieces_are_whole_epochs_where_they_are_as_long() -> None:
+    one = Pace(Policy(), 0.1, 1000, SingleProcess(), False, epoch_steps=30)
+    ends, step = [], 0
+    for spent in (0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0):
+        end = one.until(step, 10**6)
+        ends.append(end - step)
+        one.after(end - step, end, spent, failed=False, signal=0)
+        step = end
+    assert ends == [30, 60, 120, 240, 480, 960, 480, 240, 120, 60, 30]
+    assert one.until(step, 10**6) - step == 15  # so slow that a signal should not wait for more
+    long = Pace(Policy(), 0.1, 1000, SingleProcess(), False, epoch_steps=200)
+    assert long.until(0, 10**6) == 200
+    few = Pace(Policy(), 0.1, 20, SingleProcess(), False, epoch_steps=200)
+    assert few.until(0, 10**6) == 20  # more than that recordings cannot hold
+
+
 def test_worst_of_what_ranks_say_counts() -> None:
     one = pace(Policy(checkpoint_every=3.0))
     assert one.after(30, 30, 0.05, failed=False, signal=0) == (SAVE, 0)

@@ -1,0 +1,108 @@
+"""What a rank's synapses come to by the rank of their sources, counted in what was built."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.row_sets import RowSet
+from distsnn.engine.wiring import Wiring
+
+Ints = npt.NDArray[np.int64]
+
+_PIECE = 1 << 22  # words that are looked at at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Connections:
+    """Synapses onto a rank's neurons, by the rank of their sources.
+
+    Attributes
+    ----------
+    sources : ndarray of int64, shape (ranks,)
+        Neurons of each rank that have a synapse here.
+    synapses : ndarray of int64, shape (ranks,)
+        Their synapses.
+    smallest_delay : ndarray of int64, shape (ranks,)
+        The shortest delay of these, steps; 0 where there is none.
+    """
+
+    sources: Ints
+    synapses: Ints
+    smallest_delay: Ints
+
+
+def connections(layout: Layout, wiring: Wiring) -> Connections | None:
+    """Count a rank's synapses; None where some are not stored, but drawn whenever they are needed.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    wiring : Wiring
+        Its synapses.
+    """
+    if wiring.generators:
+        return None
+    ranks = layout.assignment.ranks
+    synapses = np.zeros(ranks, np.int64)
+    smallest = np.full(ranks, np.iinfo(np.int64).max)
+    for one in _row_sets(wiring):
+        rank = _rank_of(layout, one.sources)
+        np.add.at(synapses, rank, np.diff(one.rows))
+        np.minimum.at(smallest, rank, _shortest(one))
+    smallest[synapses == 0] = 0
+    sources = np.bincount(_rank_of(layout, _gids(_bitmap(layout, wiring))), minlength=ranks)
+    return Connections(sources, synapses, smallest)
+
+
+def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
+    """Return the other ranks' neurons that have a stored synapse here, as a bitmap over gids."""
+    found = _bitmap(layout, wiring)
+    gids = _gids(found)
+    own = gids[_rank_of(layout, gids) == layout.rank]
+    bits = np.left_shift(np.uint64(1), (own & 63).astype(np.uint64))
+    np.bitwise_xor.at(found, own >> 6, bits)
+    return found
+
+
+def _row_sets(wiring: Wiring) -> Iterator[RowSet]:
+    yield from wiring.row_sets
+    yield from (one.row_set for one in wiring.plastic if one.synapses)
+
+
+def _bitmap(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
+    found = np.zeros((layout.network.n_neurons >> 6) + 1, np.uint64)
+    for one in _row_sets(wiring):
+        found |= one.bitmap
+    return found
+
+
+def _gids(bitmap: npt.NDArray[np.uint64]) -> Ints:
+    return np.flatnonzero(np.unpackbits(bitmap.view(np.uint8), bitorder="little"))
+
+
+def _rank_of(layout: Layout, gids: Ints) -> npt.NDArray[np.int32]:
+    return layout.assignment.owner[layout.table.of_gid(gids)]
+
+
+def _shortest(one: RowSet) -> Ints:
+    """Return the shortest delay of each row, steps."""
+    plan = one.plan
+    if plan.pull:  # runs say when, words only where
+        return np.minimum.reduceat(one.runs >> 16, one.run_rows[:-1]).astype(np.int64)
+    if plan.delay is not None:
+        return np.full(one.rows.size - 1, plan.delay, np.int64)
+    # delays are the highest bits, so the smallest word has the shortest
+    found = np.empty(one.rows.size - 1, np.int64)
+    first = 0
+    while first < found.size:
+        last = int(np.searchsorted(one.rows, one.rows[first] + _PIECE))
+        last = min(max(last, first + 1), found.size)
+        words = one.words[one.rows[first] : one.rows[last]]
+        least = np.minimum.reduceat(words, one.rows[first:last] - one.rows[first])
+        found[first:last] = least >> (plan.target_bits + plan.field_bits)
+        first = last
+    return found

@@ -1,0 +1,118 @@
+"""How much memory a rank will need, from the description, before anything is built."""
+
+import math
+from collections.abc import Iterator
+from itertools import groupby
+
+import numpy as np
+
+from distsnn.engine.layout import Layout
+from distsnn.engine.row_builder import EDGE_BYTES
+from distsnn.engine.storage import RowSetPlan, bytes_of, choose, distinct_delays
+from distsnn.network import Explicit, ExplicitFile, FixedIndegree, Projection
+from distsnn.network.quanta import Quanta
+
+# What a process has before any network is built: Python, its libraries (numba's compiler is most
+# of it), MPI, and compiled kernels from the cache. Measured: peak of one neuron without synapses
+# on two ranks (Python 3.11, numpy 2.4, numba 0.68, MPICH 4.3; Linux on x86-64).
+BASELINE_BYTES = 208 * 2**20
+# Of an edge that is given, as a word; and of one while rows are made of them: two copies of five
+# numbers, a third when they are sorted, and their order.
+_GIVEN_WORD, _GIVEN_BYTES = 8.0, 128.0
+# Of a row: where its words and its runs begin, and its states if it is scaled.
+_ROW_BYTES, _SCALED_BYTES = 16.0, 32.0
+
+
+def expected_bytes(
+    layout: Layout, quanta: Quanta, *, delivery: str = "auto", storage: str = "auto"
+) -> float:
+    """Return the largest resident memory that is expected of a rank, bytes.
+
+    Counted are the process without a network (`BASELINE_BYTES`), synapses in their storage, what
+    is held beside them while they are built (sorted edges of fixed indegrees, given edges), states
+    and parameters, and the rings of input. Not counted: recordings of states on their way to the
+    store, buffers of bursts, and kernels that have to be compiled first.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    delivery, storage : str
+        See `distsnn.engine.storage.choose`.
+    """
+    plans = choose(layout, quanta, delivery=delivery, storage=storage)
+    built, peak = 0.0, 0.0
+    for plan in plans:
+        for stored, beside in _stages(layout, plan):
+            # edges are gathered, twice for a moment, before the words that are made of them
+            peak = max(peak, built + 2.0 * beside, built + stored + beside)
+            built += stored
+    for one in layout.network.projections:
+        if isinstance(one.rule, Explicit | ExplicitFile) or one.plasticity is not None:
+            synapses = _synapses(layout, one)
+            stored = synapses * bytes_of(one, _GIVEN_WORD)
+            given = isinstance(one.rule, Explicit | ExplicitFile)
+            peak = max(peak, built + stored + (_GIVEN_BYTES * synapses if given else 0.0))
+            built += stored
+    return BASELINE_BYTES + _neurons(layout) + max(peak, built + _rings(layout, plans))
+
+
+def _stages(layout: Layout, plan: RowSetPlan) -> Iterator[tuple[float, float]]:
+    """Yield the bytes of a row set, piece by piece as it is built, and of the edges beside."""
+    projections = [layout.network.projections[index] for index in plan.projections]
+    yield layout.network.n_neurons / 8 * 1.5, 0.0  # which sources have rows, and their numbers
+    for _, group in groupby(sorted(projections, key=_source), key=_source):
+        members = list(group)
+        synapses = [_synapses(layout, one) for one in members]
+        words = 0.0 if plan.procedural else sum(synapses) * plan.word_bits / 8
+        sources = max(one.pre.size for one in members)
+        mean = sum(synapses) / sources
+        rows = sources * -math.expm1(-mean)
+        words += rows * (_ROW_BYTES + (_SCALED_BYTES if plan.scaled_by is not None else 0.0))
+        if plan.pull:
+            delays = max(distinct_delays(one, layout.network.dt) for one in members)
+            words += 4.0 * sources * delays * -math.expm1(-mean / delays)
+        edges = 8.0 * sum(
+            n
+            for one, n in zip(members, synapses, strict=True)
+            if isinstance(one.rule, FixedIndegree)
+        )
+        pieces = max(1, math.ceil(edges / EDGE_BYTES))
+        for _ in range(pieces):
+            yield words / pieces, edges / pieces
+
+
+def _source(one: Projection) -> str:
+    return one.pre.population
+
+
+def _synapses(layout: Layout, one: Projection) -> float:
+    """Return the expected synapses of a projection onto the rank's neurons."""
+    population = layout.population_index(one.post.population)
+    blocks = layout.owned[layout.table.population[layout.owned] == population]
+    first, last = layout.table.start[blocks], layout.table.start[blocks] + layout.table.size[blocks]
+    own = np.minimum(last, one.post.stop) - np.maximum(first, one.post.start)
+    share = float(own.clip(0).sum()) / one.post.size
+    return share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+
+
+def _neurons(layout: Layout) -> float:
+    """Return the bytes of states, of parameters that differ, and of numbers of neurons."""
+    total = 0.0
+    for index, one in enumerate(layout.network.populations):
+        real = 8 if one.precision == "float64" else 4
+        values = [one.model.value(name) for name in one.model.parameters()]
+        different = sum(not isinstance(value, float) for value in values)
+        states = real * len(one.model.states)
+        slots = int(layout.last[index] - layout.first[index])
+        total += slots * (8 + states + (8 + real) * different)
+    return total
+
+
+def _rings(layout: Layout, plans: list[RowSetPlan]) -> float:
+    """Return the bytes of input that is still to come, and of the sums of weights."""
+    planes = max(1, *(len(one.model.receptors) for one in layout.network.populations))
+    ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
+    return planes * (4.0 * (1 << ahead.bit_length() + layout.target_bits) + 8.0 * layout.n_local)

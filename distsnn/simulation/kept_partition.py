@@ -1,0 +1,67 @@
+"""How a run that goes on is dealt out to ranks: as it was, as far as the ranks are the same."""
+
+import numpy as np
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.reader import StoreReader
+from distsnn.partition.assignment import STRATEGIES, Assignment
+from distsnn.partition.graph import Graph
+from distsnn.units import counted
+
+
+def stored_assignment(reader: StoreReader) -> Assignment | None:
+    """Return the assignment of a run's last attempt; None where the store holds none.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged.
+    """
+    if not reader.attempts or not reader.attempts[-1].assignment:
+        return None
+    last = reader.attempts[-1]
+    about = last.assignment
+    strategy, owner, settings = (about.get(name) for name in ("strategy", "owner", "settings"))
+    try:
+        if not isinstance(strategy, str) or not isinstance(owner, list):
+            raise TypeError("strategy or owner is missing")
+        if settings:
+            Graph.from_dict(settings).speeds(len(last.ranks))
+        return Assignment(len(last.ranks), np.array(owner, np.int32), strategy, settings or {})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
+
+
+def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
+    """Return what a run is partitioned by when it goes on.
+
+    Parameters
+    ----------
+    reader : StoreReader
+        The run.
+    ranks : int
+        Number of ranks that it goes on with.
+
+    Raises
+    ------
+    DescriptionError
+        If its partition is for another number of ranks: given, or with a share of each rank.
+    StoreError
+        If what the store holds is damaged.
+    """
+    made = stored_assignment(reader)
+    if made is None:
+        return "round_robin"
+    if made.ranks == ranks:
+        return made
+    if made.strategy in STRATEGIES:
+        return made.strategy
+    if made.strategy != "graph" or made.settings.get("shares") is not None:
+        what = "shares of ranks were" if made.strategy == "graph" else "the assignment was"
+        raise DescriptionError(
+            f"{what} given for {counted(made.ranks, 'rank')}",
+            where=f"partition of {reader.path}",
+            value=counted(ranks, "rank"),
+            allowed=f"{counted(made.ranks, 'rank')}, or another partition",
+        )
+    return Graph.from_dict(made.settings)
