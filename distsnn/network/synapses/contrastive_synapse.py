@@ -23,7 +23,9 @@ class ContrastiveSTDP(ModulatedSynapse):
     The mean is eta m 2 tau pre post: what a Boltzmann machine learns by.
 
     Weights of a projection have one sign. Those of a Boltzmann machine, which have both, are two
-    projections of the same pairs: one excitatory, one inhibitory with -eta.
+    projections of the same pairs: one excitatory, one inhibitory with -eta; or a fixed one that the
+    plastic one outweighs or does not. Both directions learn the same where axonal_delay is half of
+    the delay: then spikes of either side reach the synapses of both directions at the same time.
 
     Source: Neftci et al. (2014), Front Neurosci 7:272.
     """

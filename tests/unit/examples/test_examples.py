@@ -47,7 +47,7 @@ def indegrees(network: Network, *, autapses: bool = True) -> dict[str, dict[str,
 @pytest.mark.parametrize(
     "name",
     [
-        *("brette_coba", "brette_cuba", "brunel", "cartpole", "diagnosis", "digits"),
+        *("boltzmann", "brette_coba", "brette_cuba", "brunel", "cartpole", "diagnosis", "digits"),
         *("hpc_benchmark", "izhikevich2003", "microcircuit", "selectivity", "synfire", "tutorial"),
     ],
 )
