@@ -439,8 +439,7 @@ class Simulation(BetweenRuns):
     def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
         if self._output.recorder is None:
             return
-        synapse_bytes = self._engine.wiring.nbytes
-        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": synapse_bytes}
+        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": self._engine.wiring.nbytes}
         noted: dict[str, Any] = {"timing": timing, "memory": memory}
         if not status.startswith("failed"):  # for want of memory, say
             first, spikes = self._output.recorder.first_step, self._output.counts.all.sum()
@@ -456,14 +455,13 @@ class Simulation(BetweenRuns):
         """Return what was done and spent so far, between two runs. Collective."""
         phases = self._communicator.allgather(self._times.shared())
         spikes = self._output.counts.of_all(self._communicator)
-        plastic = self._engine.plastic
         return Counted(
             phases={phase: [one[phase] for one in phases] for phase in phases[0]},
             spikes=dict(zip(self._output.recorded.neurons, spikes, strict=True)),
             events=self._sum([self._engine.events]),
             epochs=self._engine.epochs,
-            plastic_synapses=self._sum(one.rows.synapses for one in plastic),
-            plastic_bytes=self._sum(one.nbytes for one in plastic),
+            plastic_synapses=self._sum(one.rows.synapses for one in self._engine.plastic),
+            plastic_bytes=self._sum(one.nbytes for one in self._engine.plastic),
         )
 
     def _sum(self, numbers: Iterable[int]) -> int:
