@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 
 from distsnn.errors import StoreError
@@ -13,7 +14,7 @@ from distsnn.io.nodes import store_errors
 # writers there.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS)
-
+_POLL = 0.5  # s
 
 # Descriptors of locks that are held. A child that a script forks would hold them too, and on after
 # this process has died.
@@ -38,14 +39,16 @@ class RunLock:
     ----------
     store : str or PathLike
         The store; it need not exist.
+    patience_s : float
+        How long to wait for another process to give it back.
 
     Raises
     ------
     StoreError
-        If another process holds it; it is named.
+        If another process holds it still; it is named.
     """
 
-    def __init__(self, store: str | os.PathLike[str]) -> None:
+    def __init__(self, store: str | os.PathLike[str], patience_s: float = 0.0) -> None:
         target = Path(store).resolve()
         self._path = target.with_name(f".{target.name}.lock")
         self._descriptor = -1
@@ -53,8 +56,7 @@ class RunLock:
             target.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(target, "cannot be locked"):
             try:
-                while not self._take(target):
-                    pass
+                self._take_soon(target, patience_s)
             except OSError as error:
                 if error.errno in _NO_FILE:
                     return
@@ -66,6 +68,18 @@ class RunLock:
             except OSError:  # as on a full disk
                 self.release()
                 raise
+
+    def _take_soon(self, target: Path, patience_s: float) -> None:
+        """Open and lock the file, as soon as no other process has it."""
+        give_up = time.monotonic() + patience_s
+        while True:
+            try:
+                if self._take(target):
+                    return
+            except StoreError:
+                if time.monotonic() >= give_up:
+                    raise
+                time.sleep(_POLL)
 
     def _take(self, target: Path) -> bool:
         """Open and lock the file; return whether it still is the one of this name."""

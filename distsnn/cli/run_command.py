@@ -1,5 +1,6 @@
 """``distsnn run``: simulate a model on the ranks of this job, or on ranks started for it."""
 
+import os
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
@@ -23,6 +24,8 @@ from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import counted, steps
+
+_LEASE = 120.0  # s
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -68,7 +71,7 @@ def _simulate(options: Namespace, communicator: Communicator) -> int:
         with together(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
-                common["lock"] = RunLock(_place(options))
+                common["lock"] = RunLock(_place(options), _patience())
                 held.callback(common["lock"].release)
                 store = _to_resume(options)
         store = communicator.bcast(store)
@@ -111,6 +114,13 @@ def _partition(options: Namespace) -> str | Graph | None:
         if given != unset:
             raise DescriptionError("is for --partition graph", where=f"--{name}", value=given)
     return None if options.partition is None else str(options.partition)
+
+
+def _patience() -> float:
+    # A file server may keep the lock of a node that died, for a lease of some 90 s. SLURM has
+    # started this job again elsewhere meanwhile: ended by that, it would be lost.
+    restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+    return _LEASE if restarted else 0.0
 
 
 def _place(options: Namespace) -> str:

@@ -1,6 +1,7 @@
 """What is decided before a run is resumed: by one job at a time, and not against what is saved."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,21 @@ def test_auto_decides_while_no_other_job_can_change_the_run(
     for _ in range(2):
         assert distsnn("run", model, *words, "--resume", "auto").code == 0
     assert [path.name for path in stopped.parent.iterdir() if path.name.endswith(".lock")] == []
+
+
+def test_job_that_slurm_started_again_waits_for_the_lock_of_a_dead_node(
+    distsnn: Command, model: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("run", model, "--time", "50", "--seed", "9", "--out", stopped, "--quiet")
+    lock = RunLock(stopped)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    refused = distsnn(*words, "--resume", "auto")
+    assert (refused.code, "is being written by process" in refused.message) == (2, True)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    timer = threading.Timer(1.0, lock.release)
+    timer.start()
+    assert distsnn(*words, "--resume", "auto").code == 0
+    timer.join()
 
 
 def test_run_does_not_end_before_what_is_saved(distsnn: Command, stopped: Path) -> None:

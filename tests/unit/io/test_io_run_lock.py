@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,19 @@ def test_one_owner_at_a_time(tmp_path: Path) -> None:
     first.release()
     assert not list(tmp_path.iterdir())
     RunLock(tmp_path / "run.zarr").release()
+
+
+def test_a_lock_is_waited_for_as_long_as_asked(tmp_path: Path) -> None:
+    first = RunLock(tmp_path / "run.zarr")
+    begin = time.monotonic()
+    with pytest.raises(StoreError, match="is being written by process"):
+        RunLock(tmp_path / "run.zarr", 0.7)
+    assert 0.7 <= time.monotonic() - begin < 5.0
+    timer = threading.Timer(0.3, first.release)
+    timer.start()
+    RunLock(tmp_path / "run.zarr", 60.0).release()
+    timer.join()
+    assert time.monotonic() - begin < 30.0
 
 
 def test_a_link_in_its_place_leads_nowhere(tmp_path: Path) -> None:
