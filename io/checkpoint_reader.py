@@ -221,12 +221,19 @@ class Generation:
             return np.asarray(array[low:high])
 
 
-def newest_step(store: Path) -> int | None:
-    """Return the step at which a store's newest generation was saved, unverified.
+def saved_beyond(store: Path, step: int, recorded: int) -> int | None:
+    """Return at which step the state was saved that a run goes on from, if that is after `step`.
 
-    None where there is none whose attributes are whole.
+    Only generations that say so are verified; they count if the run is recorded up to there.
     """
     for number in generations(store):
         with suppress(StoreError, DescriptionError):  # whoever goes on from it is told
-            return int(Generation.open(store, number).about["step"])
+            found = Generation.open(store, number)
+            saved = int(found.about["step"])
+            if saved <= step:
+                return None
+            for rank in range(found.ranks):
+                found.verify_rank(rank)
+            if saved <= recorded:
+                return saved
     return None

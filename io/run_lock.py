@@ -16,14 +16,14 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _POLL = 0.5  # s
 
-# Descriptors of locks that are held. A child that a script forks would hold them too, and on after
-# this process has died.
-_HELD: set[int] = set()
+# Locks that are held. A child that a script forks would hold them too, and on after this process
+# has died.
+_HELD: "set[RunLock]" = set()
 
 
 def _let_go() -> None:
     while _HELD:
-        os.close(_HELD.pop())
+        os.close(_HELD.pop()._descriptor)
 
 
 os.register_at_fork(after_in_child=_let_go)
@@ -51,7 +51,6 @@ class RunLock:
     def __init__(self, store: str | os.PathLike[str], patience_s: float = 0.0) -> None:
         target = Path(store).resolve()
         self._path = target.with_name(f".{target.name}.lock")
-        self._descriptor = -1
         with store_errors(target, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(target, "cannot be locked"):
@@ -103,16 +102,15 @@ class RunLock:
             raise
         if same:
             self._descriptor = descriptor
-            _HELD.add(descriptor)
+            _HELD.add(self)
         else:  # its last owner has removed it between our opening and locking it
             os.close(descriptor)
         return same
 
     def release(self) -> None:
         """Give the lock back; doing so again does nothing."""
-        if self._descriptor in _HELD:
+        if self in _HELD:
             # unlinked while it is held: whoever has opened it already finds that it is gone
             self._path.unlink(missing_ok=True)
-            _HELD.remove(self._descriptor)
+            _HELD.remove(self)
             os.close(self._descriptor)
-            self._descriptor = -1

@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
     with together(communicator, "making the network"):
         board = _board(options.board, options.boards)
-        network = load_model(options.model, options.set).network
+        # what it would record is not asked for, and need not be on the board's grid
+        network = replace(load_model(options.model, options.set).network, recordings=())
         made = None if options.run is None else constrained(network, board)
     if made is None:
         with together(communicator, "mapping"):

@@ -13,7 +13,7 @@ from distsnn.cli.tables import run_lines
 from distsnn.comm import SAID, Communicator, launch, launcher, together
 from distsnn.errors import DescriptionError, DistsnnError
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import newest_step
+from distsnn.io.checkpoint_reader import saved_beyond
 from distsnn.io.nodes import open_root, store_errors
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
@@ -213,8 +213,8 @@ def _resume(
 
 def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
     """Check that a run is to last as long as it was saved at least."""
-    saved = newest_step(reader.path)
-    if saved is not None and asked < saved:
+    saved = saved_beyond(reader.path, asked, reader.complete_step)
+    if saved is not None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"
             if options.time is not None

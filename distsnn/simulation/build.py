@@ -174,8 +174,9 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
     epoch_steps = max(1, min(smallest, LONGEST_EPOCH, room))
     exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
-    if exchange is not None and found is not None:
-        with together(communicator, "building the network"):
+    # each rank chooses its storage, and procedural synapses are not counted
+    with together(communicator, "building the network"):
+        if exchange is not None and found is not None:
             exchange.count(remote_sources(layout, wired))
     with together(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epoch_steps, reach)

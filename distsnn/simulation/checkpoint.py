@@ -14,6 +14,7 @@ from distsnn.comm import Communicator, together
 from distsnn.engine import homeostasis, plastic_snapshot, snapshot
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
+from distsnn.engine.populations import spikes_per_step
 from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.checkpoint_files import generations
@@ -161,7 +162,8 @@ class Checkpoints:
             states = _saved(generation, layout, index, names, layout.owned)
             sources = _saved(generation, layout, index, of_sources, everywhere)
             ranks = range(communicator.rank, generation.ranks, communicator.size)
-            own = [generation.spikes(one, network.n_neurons * reach) for one in ranks]
+            most = sum(spikes_per_step(one) * one.size for one in network.populations) * reach
+            own = [generation.spikes(one, most) for one in ranks]
         items = read_items(generation, engine, index, communicator)
         everyones = [one for part in communicator.allgather(own) for one in part]
         step = np.concatenate([one[0] for one in everyones])

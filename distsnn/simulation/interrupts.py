@@ -40,10 +40,12 @@ class Interrupts:
     ----------
     number : int
         The signal; 0 where there was none.
+    answered : bool
+        Whether the simulation has ended: all signals asked for was that.
     """
 
     def __init__(self, at_ms: float = 0.0, store: str | None = None) -> None:
-        self.number = held()
+        self.number, self.answered = held(), False
         self._at_ms, self._store = at_ms, store
 
     def noted(self) -> AbstractContextManager[None]:
@@ -71,9 +73,10 @@ class Interrupts:
         def note(number: int, frame: FrameType | None) -> None:
             self.number = self.number or number
 
+        self.number = self.number or held()
         with _handling(note, HELD):
             yield
-        if self.number in HELD:
+        if self.number in HELD and not self.answered:
             os.kill(os.getpid(), self.number)
 
     @contextmanager

@@ -421,6 +421,7 @@ class Simulation(BetweenRuns):
     def _stop(self, error: BaseException) -> None:
         """Close the store after a failure or interruption; nothing here may wait for others."""
         self._heartbeat.stop(error)
+        self._interrupts.answered = True
         if self._closed:
             return
         self._closed = True
@@ -496,5 +497,4 @@ class Simulation(BetweenRuns):
             if error is None:
                 self.close()
             else:
-                self._interrupts.number = 0  # a signal asked for no more than the end
                 self._stop(error)

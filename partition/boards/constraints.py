@@ -209,6 +209,9 @@ def _thinned(
                 rule = made[at].rule
                 assert isinstance(rule, FixedIndegree)
                 fewer = min(rule.indegree, degree[at] * (most - fixed) // wanted)
+                if fewer < min(rule.indegree, 1):
+                    what = f"of {fixed + wanted} synapses onto a neuron none would be left of these"
+                    raise _refused(board, "core.fan_in", what, made[at], "rule")
                 made[at] = replace(made[at], rule=replace(rule, indegree=fewer))
     return made
 

@@ -175,6 +175,10 @@ def test_indegrees_shrink_in_proportion() -> None:
     )
     made = constrained(halves, limited(fan_in=55))
     assert [p.rule.indegree for p in made.network.projections] == [50, 55]
+    uneven = [Projection(E, E, FixedIndegree(n), 1.0, 1.0, name=f"{n}") for n in (100, 1)]
+    message = r"'1', field rule: of 101 synapses onto a neuron none would be left"
+    with pytest.raises(DescriptionError, match=message):
+        constrained(Network([E], uneven), limited(fan_in=64))
     drawn = one(rule=PairwiseBernoulli(0.9))
     with pytest.raises(DescriptionError, match=r"'E->E', field rule: up to \d+.*core\.fan_in = 50"):
         constrained(drawn, limited(fan_in=50))

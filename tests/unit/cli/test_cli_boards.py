@@ -15,7 +15,8 @@ SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
 # steps of 1 ms, as spin5 has them; drawn weights have fewer bits than spin5's
 DRIVEN = '''
 from distsnn.network import (
-    FixedTotalNumber, IafPscExp, Network, Normal, PoissonInput, Population, Projection)
+    FixedTotalNumber, IafPscExp, Network, Normal, PoissonInput, Population, Projection,
+    RecordState)
 
 
 def build():
@@ -119,7 +120,9 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
 
 def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
     model, mine, out = (tmp_path / name for name in ("driven.py", "mine.yaml", "mapping.json"))
-    model.write_text(DRIVEN)
+    # what it records is off the board's grid, and not asked for
+    recorded = "recordings=[RecordState(E, 'V_m', every=0.5)], dt=0.5"
+    model.write_text(DRIVEN.replace("dt=1.0", recorded))
     mine.write_text(SPIN5.read_text().replace("weight_bits: {value: 16", "weight_bits: {value: 1"))
     done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
     assert (done.code, done.err) == (0, "")

@@ -66,7 +66,21 @@ def test_job_that_slurm_started_again_waits_for_the_lock_of_a_dead_node(
     timer.join()
 
 
-def test_run_does_not_end_before_what_is_saved(distsnn: Command, stopped: Path) -> None:
+def no_attributes(generation: Path) -> None:
+    (generation / "zarr.json").write_text("{}")
+
+
+def flipped_byte(generation: Path) -> None:
+    chunk = next(path for path in sorted(generation.glob("rank0000/**/c/*")) if path.is_file())
+    found = bytearray(chunk.read_bytes())
+    found[-1] ^= 1
+    chunk.write_bytes(found)
+
+
+@pytest.mark.parametrize("damage", [no_attributes, flipped_byte])
+def test_run_does_not_end_before_what_is_saved(
+    distsnn: Command, stopped: Path, damage: Callable[[Path], None]
+) -> None:
     before = StoreReader(stopped).spike_hash()
     done = distsnn("run", "--resume", stopped, "--time", "30")
     assert done.code == 2
@@ -76,8 +90,8 @@ def test_run_does_not_end_before_what_is_saved(distsnn: Command, stopped: Path) 
     )
     reader = StoreReader(stopped)
     assert (reader.complete, len(reader.attempts), reader.spike_hash()) == (False, 2, before)
-    # the newest that can be read counts
-    (stopped / CHECKPOINT / generation_name(2) / "zarr.json").write_text("{}")
+    # the newest that is whole counts
+    damage(stopped / CHECKPOINT / generation_name(2))
     assert distsnn("run", "--resume", stopped, "--time", "30", "--quiet").code == 0
     assert StoreReader(stopped).complete_step == 300
 

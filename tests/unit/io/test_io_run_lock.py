@@ -96,6 +96,7 @@ from distsnn.io.run_lock import RunLock
 lock = RunLock({str(tmp_path / "run.zarr")!r})
 child = os.fork()
 if child == 0:
+    own = RunLock({str(tmp_path / "other.zarr")!r})
     lock.release()  # which is its parent's
     time.sleep(60)
 print(child, flush=True)

@@ -12,7 +12,16 @@ from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
-from distsnn.network import Network
+from distsnn.network import (
+    IafPscExp,
+    Network,
+    OneToOne,
+    ParrotNeuron,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordSpikes,
+)
 from distsnn.simulation import Policy, Progress, Simulation
 
 
@@ -49,6 +58,26 @@ def test_resumed_run_is_the_run(network: Network, whole: Path, tmp_path: Path) -
     assert reader.n_committed > reader.n_spikes
     assert summary.spikes == reader.n_spikes == StoreReader(whole).n_spikes
     assert summary.time_ms == 40.0
+
+
+def test_relays_have_many_spikes_in_flight(tmp_path: Path) -> None:
+    relays, others = Population("relays", 100, ParrotNeuron()), Population("N", 100, IafPscExp())
+    network = Network(
+        [relays, others],
+        [Projection(relays, others, OneToOne(), weight=0.1, delay=2.0)],
+        [PoissonInput(relays, 1e5, weight=1.0)],
+        [RecordSpikes(relays[:10])],
+    )
+    with Simulation(network, seed=4, out=tmp_path / "whole.zarr") as simulation:
+        simulation.run(6.0)
+    with Simulation(network, seed=4, out=tmp_path / "run.zarr") as simulation:
+        simulation.run(4.0)
+        simulation.save()
+    with Simulation.restore(tmp_path / "run.zarr", out=tmp_path / "run.zarr") as simulation:
+        simulation.run(2.0)
+    spikes = [StoreReader(tmp_path / name).spikes() for name in ("whole.zarr", "run.zarr")]
+    assert spikes[0][0].size > 10 * 60 * 5
+    assert_same(*(dict(zip(("step", "gid"), one, strict=True)) for one in spikes))
 
 
 def test_saved_elsewhere_and_recorded_anew(network: Network, whole: Path, tmp_path: Path) -> None:

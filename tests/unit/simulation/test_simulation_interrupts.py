@@ -72,6 +72,11 @@ def test_signal_after_the_last_run_reaches_who_else_handles_it(
         send(number)
         assert other_handler == []
     assert other_handler == [number]
+    # one that has ended the simulation is not sent again
+    interrupts.answered = True
+    with interrupts.kept():
+        send(number)
+    assert other_handler == [number]
     # Ctrl-C is the user's: it does not wait
     with pytest.raises(KeyboardInterrupt), Interrupts().kept():
         send()
@@ -99,6 +104,12 @@ def test_simulation_acts_upon_a_signal_between_its_runs(
         send(signal.SIGTERM)
         simulation.run(1000.0)
     assert (caught.value.store, other_handler) == (str(out), [])
+    with Simulation(network, seed=4) as simulation:
+        send(signal.SIGTERM)
+        with pytest.raises(Stopped):
+            simulation.run(1000.0)
+        send(signal.SIGTERM)  # as batch systems do
+    assert other_handler == []
     resumed = Simulation.restore(out)
     assert 3.0 < resumed.time_ms == caught.value.at_ms < 1000.0
     with resumed:
@@ -188,6 +199,11 @@ def test_signal_that_came_before_is_acted_upon(monkeypatch: pytest.MonkeyPatch) 
         # between the build and the run, say
         with made_before.noted():
             assert made_before.number == signal.SIGUSR1
+        # or a with block, which takes over who is told
+        held_before = Interrupts()
+        held_before.number, held_before.answered = 0, True
+        with held_before.kept(), held_before.noted():
+            assert held_before.number == signal.SIGUSR1
         send(signal.SIGTERM)  # and one that comes later changes nothing
     finally:
         for number, handler in before.items():
