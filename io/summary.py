@@ -59,12 +59,12 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
         "counted": [rank.counted or None for rank in ranks],
         "spikes": reader.n_spikes,
-        "rates": _rates(reader),
+        "rates": population_rates(reader),
         "spike_hash": reader.spike_hash(),
     }
 
 
-def _rates(reader: StoreReader) -> dict[str, float | None]:
+def population_rates(reader: StoreReader) -> dict[str, float | None]:
     """Return the mean rate of each population's recorded neurons, spikes/s.
 
     By ranges of neurons: what a file says of their number takes no memory.

@@ -16,7 +16,7 @@ from distsnn.engine.footprint import expected_bytes
 from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import population_rates
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, assign
@@ -107,9 +107,10 @@ def _shares(made: Assignment) -> npt.NDArray[np.float64] | None:
 
 def _own_rates(run: StoreReader) -> Rates:
     """Return the rates of a run's populations; where not all are recorded, that of all neurons."""
-    rates = summarise(run.path)["rates"]
-    if None not in rates.values():
-        return {name: float(rate) for name, rate in rates.items()}
+    rates = population_rates(run)
+    known = {name: rate for name, rate in rates.items() if rate is not None}
+    if known.keys() == rates.keys():
+        return known
     counts = [one.counted for one in run.attempts[-1].ranks]
     if not all(one.get("steps") for one in counts):
         return 1.0
