@@ -7,11 +7,12 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, cast, overload
 
 import llvmlite.binding
 import mpi4py
 import numpy as np
+import numpy.typing as npt
 
 from distsnn import jit
 from distsnn.comm.exchange import Exchange, Handles
@@ -29,10 +30,13 @@ with warnings.catch_warnings():
     from mpi4py import MPI
 
 T = TypeVar("T")
+Bytes = npt.NDArray[np.uint8]
 
 _BUSY_POLLS = 200  # polls at full speed before a waiting rank starts to sleep
 _SHARE = 0.05  # a sleep's part of the time waited so far: waiting ends at most 5 % late
 _SHORTEST, _LONGEST = 50e-6, 10e-3  # s
+# Requests that nobody waits for any more. They keep their arrays, into which MPI may yet write.
+_abandoned: list[MPI.Request] = []
 
 
 def library() -> str:
@@ -76,21 +80,39 @@ class MPICommunicator:
         self.cores: int = len(set().union(*self._node.allgather(os.sched_getaffinity(0))))
         self.library = library()
 
+    # Blocking calls spin inside the library while they wait, and where ranks share a core that is
+    # the time of the one waited for. So objects go as bytes, in calls that `_wait` waits for.
+
     def bcast(self, value: T) -> T:
         """Return rank 0's `value` on all ranks."""
-        self.barrier()
-        result: T = self._all.bcast(value)
-        return result
+        data = _bytes_of(value) if self.rank == 0 else np.empty(0, np.uint8)
+        size = np.array([data.size])
+        _wait(self._all.Ibcast(size))
+        if self.rank > 0:
+            data = np.empty(size[0], np.uint8)
+        _wait(self._all.Ibcast(data))
+        return value if self.rank == 0 else cast(T, MPI.pickle.loads(data))
 
     def gather(self, value: T) -> list[T] | None:
         """Return all ranks' values on rank 0, None elsewhere."""
-        self.barrier()
-        return self._all.gather(value)
+        data = _bytes_of(value)
+        sizes = self._sizes(data)
+        found = np.empty(sizes.sum() if self.rank == 0 else 0, np.uint8)
+        _wait(self._all.Igatherv(data, (found, sizes) if self.rank == 0 else None))
+        return _objects(found, sizes) if self.rank == 0 else None
 
     def allgather(self, value: T) -> list[T]:
         """Return all ranks' values."""
-        self.barrier()
-        return self._all.allgather(value)
+        data = _bytes_of(value)
+        sizes = self._sizes(data)
+        found = np.empty(sizes.sum(), np.uint8)
+        _wait(self._all.Iallgatherv(data, (found, sizes)))
+        return _objects(found, sizes)
+
+    def _sizes(self, data: Bytes) -> npt.NDArray[np.int64]:
+        sizes = np.empty(self.size, np.int64)
+        _wait(self._all.Iallgather(np.array([data.size]), sizes))
+        return sizes
 
     @overload
     def allreduce_max(self, value: int) -> int: ...
@@ -169,6 +191,15 @@ class MPICommunicator:
         os._exit(code)  # a library that returns from Abort must not keep this rank alive
 
 
+def _bytes_of(value: object) -> Bytes:
+    return np.frombuffer(MPI.pickle.dumps(value), np.uint8)
+
+
+def _objects(data: Bytes, sizes: npt.NDArray[np.int64]) -> list[Any]:
+    """Return the objects of all ranks, whose bytes lie one after the other."""
+    return [MPI.pickle.loads(one) for one in np.split(data, np.cumsum(sizes)[:-1])]
+
+
 def _entry(yields: bool) -> jit.Entry:
     return yielding if yields else blocking
 
@@ -177,15 +208,20 @@ def _wait(request: MPI.Request, patience: float | None = None) -> bool:
     # Poll, then yield, then sleep for longer and longer: whether the request completed.
     begin = time.monotonic()
     polls = 0
-    while not request.Test():
-        polls += 1
-        if polls < _BUSY_POLLS:
-            os.sched_yield()
-            continue
-        waited = time.monotonic() - begin
-        if patience is not None and waited > patience:
-            return False
-        time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
+    try:
+        while not request.Test():
+            polls += 1
+            if polls < _BUSY_POLLS:
+                os.sched_yield()
+                continue
+            waited = time.monotonic() - begin
+            if patience is not None and waited > patience:
+                _abandoned.append(request)
+                return False
+            time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
+    except BaseException:  # a signal's: others may still send
+        _abandoned.append(request)
+        raise
     return True
 
 
