@@ -335,7 +335,8 @@ def test_loops_of_links_are_told(described: Path, link: str) -> None:
     place = described / link
     place.rename(described / "kept")
     place.symlink_to(place)
-    with pytest.raises(StoreError, match=link):
+    # Python 3.13 meets the loop where it reads, earlier ones where they look for links
+    with pytest.raises(StoreError, match=f"{Path(link).parent}.*: (cannot be read|damaged)"):
         read(described)
 
 

@@ -253,15 +253,29 @@ def test_a_commit_that_contradicts_itself_is_noticed(run, attributes):
         StoreReader(run.path)
 
 
-@pytest.mark.parametrize("depth", [600, 100_000])
-def test_metadata_that_is_nested_without_end_is_noticed(run, depth):
+def nest_attributes(run, depth):
     file = run.path / "zarr.json"
     deep = "[" * depth + "]" * depth
     file.write_text(
         file.read_text().replace('"attributes": {', f'"attributes": {{"command": {deep},')
     )
-    with pytest.raises(StoreError, match=r"run\.zarr|r\.zarr"):
+
+
+def test_metadata_that_is_nested_without_end_is_noticed(run):
+    nest_attributes(run, 100_000)
+    with pytest.raises(StoreError, match=r"run\.zarr"):
         StoreReader(run.path)
+
+
+def test_metadata_that_is_nested_deeply_is_read_or_told(run):
+    """What Python's own limits allow differs between its versions (600 is too deep for 3.11)."""
+    nest_attributes(run, 600)
+    try:
+        reader = StoreReader(run.path)
+    except StoreError as error:
+        assert str(run.path) in str(error)
+    else:
+        assert reader.n_committed == run.gid.size
 
 
 @pytest.mark.parametrize("place", ["", "attempt000", "attempt000/rank0001/spikes"])
