@@ -1,7 +1,14 @@
 """Signals that come when nobody is ready for them: noted, not deadly."""
 
+import _signal  # type: ignore[import-not-found]
 import signal
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
+
+# What `signal.getsignal` calls, without its detour over enumerations: a run in pieces asks for two
+# handlers at every piece.
+_get_handler: Callable[[int], Any] = _signal.getsignal
 
 HELD = (signal.SIGTERM, signal.SIGUSR1)
 
@@ -30,7 +37,7 @@ def hold() -> None:
 def held() -> int:
     """Return the signal that was noted and not acted upon yet, or 0."""
     for number in HELD:
-        handler = signal.getsignal(number)
+        handler = _get_handler(number)
         if isinstance(handler, _Note) and handler.number:
             return handler.number
     return 0

@@ -8,6 +8,10 @@ import numpy.typing as npt
 
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 
+# Letting go costs as much for a few spikes as for many: in a run of short pieces it would be done
+# at every piece.
+_SLACK = 1000  # steps
+
 
 class History:
     """The latest spikes of a rank, in the order of (step, gid)."""
@@ -15,9 +19,15 @@ class History:
     def __init__(self) -> None:
         self._pieces: deque[Spikes] = deque()
 
-    def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Take some spikes, later than all before."""
-        self._pieces.append((step.copy(), gid.copy()))
+    def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> Spikes:
+        """Take some spikes, later than all before, and return the copies that are kept."""
+        piece = step.copy(), gid.copy()
+        self._pieces.append(piece)
+        return piece
+
+    def overdue(self, until: int) -> bool:
+        """Return whether to let go of the spikes up to a step: not of a few at a time."""
+        return bool(self._pieces[0][0][0] <= until - _SLACK)
 
     def let_go(self, until: int) -> Iterator[Spikes]:
         """Let go of the spikes stamped up to a step, and yield them piece by piece."""

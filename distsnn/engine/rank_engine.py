@@ -281,7 +281,7 @@ class RankEngine:
         steps : int
             Loops to run; at most `most_steps`.
         spikes : callable
-            Takes this rank's spikes, ``(step, gid)`` in that order; the arrays are reused.
+            Takes this rank's spikes, ``(step, gid)`` in that order; the arrays are not reused.
 
         Raises
         ------
@@ -318,8 +318,10 @@ class RankEngine:
             n = int(state[loop.N_SPIKES])
             if n:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]
-                self._history.append(step, gid)
-                self._settle(int(step[-1]) - self._reach)
+                step, gid = self._history.append(step, gid)
+                until = int(step[-1]) - self._reach
+                if self._history.overdue(until):
+                    self._settle(until)
                 for one in self.scalings:
                     one.spikes(step, gid)
                 spikes(step, gid)

@@ -336,19 +336,19 @@ class PoissonCalls:
         return poisson.common_rate(self._bits, poisson.searches(mean), self._everywhere)
 
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
-        mean = np.asarray(rate) * self._dt * 1e-3
-        common = not mean.ndim and float(mean) <= poisson.LARGEST_COMMON_MEAN
         call.start, call.stop = start, stop
-        if common and float(mean) == 0.0:
-            call.stop = start
-        elif common:
-            call.entry = self._common_entry(float(mean))
+        mean = rate * self._dt * 1e-3
+        if isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
+            if mean == 0.0:
+                call.stop = start
+                return
+            call.entry = self._common_entry(mean)
             if poisson.THRESHOLDS not in call.keep:
                 call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
                 call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
                 call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
             exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
-            call.table[poisson.N_THRESHOLDS] = poisson.tabulate(float(mean), exact, guide)
+            call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
             offset = 0 if self._everywhere else self._neurons.first
             self._point_weights(call, self._common_weights, offset)
         else:

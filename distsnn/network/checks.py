@@ -57,6 +57,9 @@ class Range:
         return " and ".join(parts) or "finite"
 
 
+# made once: closed loops check what they set in every piece
+_TRUTHS, _NUMBERS = (bool, np.bool_), (int, float, np.integer, np.floating)
+
 ANY = Range()
 POSITIVE = Range(0.0, open_low=True)
 NOT_NEGATIVE, NOT_POSITIVE = Range(0.0), Range(high=0.0)
@@ -66,9 +69,7 @@ def as_number(value: object, *, where: str) -> float:
     """Return a real number as float; a DescriptionError for anything else."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, bool | np.bool_) or not isinstance(
-        value, int | float | np.integer | np.floating
-    ):
+    if isinstance(value, _TRUTHS) or not isinstance(value, _NUMBERS):
         raise DescriptionError("must be a number", where=where, value=value)
     try:
         return float(value)

@@ -42,10 +42,10 @@ class LastSpikes:
         self._pieces, self._missing = [], why
 
     def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Take some spikes, later than all before; the arrays are copied."""
+        """Take some spikes, later than all before; the arrays are kept."""
         self._size += gid.size
         if self._size <= MOST_KEPT:
-            self._pieces.append((step.copy(), gid.copy()))
+            self._pieces.append((step, gid))
         else:
             self.lose(f"of one run up to {MOST_KEPT:,} spikes of a rank are kept, there were more")
 
