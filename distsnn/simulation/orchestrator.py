@@ -157,7 +157,7 @@ class Simulation(BetweenRuns):
             raise
         self._pace = Pace(
             *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
-            epoch_steps=self._built.epoch_steps,
+            epoch_steps=self._built.epochs.between,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
