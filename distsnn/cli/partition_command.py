@@ -66,7 +66,7 @@ def _found(options: Namespace) -> list[Metrics]:
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
-            made.append(strategy.assign_graph(graph, network.dt, ranks or 2))
+            made.append(strategy.assign_graph(graph, network, ranks or 2))
         else:
             made.append(assign(table, ranks or 2, name))
     scales = quanta(network, file_summaries(network))
