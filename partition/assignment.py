@@ -55,12 +55,13 @@ class Assignment:
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
-        sizes = list(self.groups)
+        sizes = tuple(int(one) for one in self.groups)
+        object.__setattr__(self, "groups", sizes)
         if sizes and (len(sizes) < 2 or min(sizes) < 1 or sum(sizes) != self.ranks):
             raise DescriptionError(
                 "no groups of these ranks",
                 where="assignment, field groups",
-                value=sizes,
+                value=list(sizes),
                 allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
             )
 

@@ -27,9 +27,9 @@ def last(store: Path) -> Generation:
     return Generation.open(store, generations(store)[0])
 
 
-def simulated(path: Path, *parts: tuple[int, str, list[int]]) -> StoreReader:
+def simulated(path: Path, *parts: tuple[int, str, list[int]], storage: str = "auto") -> StoreReader:
     for ranks, part, groups in parts:
-        run_program(in_groups.__file__, ranks, path, part, json.dumps(groups))
+        run_program(in_groups.__file__, ranks, path, part, json.dumps(groups), storage)
     return StoreReader(path)
 
 
@@ -57,6 +57,14 @@ def assert_same_runs(path: Path, other: Path) -> None:
 
 def test_same_in_groups_of_two(alone: Path, four: Path) -> None:
     assert_same_runs(alone, four)
+
+
+def test_same_where_synapses_are_drawn_when_they_are_needed(alone: Path, tmp_path: Path) -> None:
+    # delays are not counted then: bounds of them make the epochs
+    reader = simulated(tmp_path / "p.zarr", (3, "whole", [2, 1]), storage="procedural")
+    settings = reader.metadata["settings"]
+    assert (settings["group_epoch_steps"], settings["epoch_steps"]) == (1, 25)
+    assert_same_runs(alone, reader.path)
 
 
 @pytest.mark.parametrize(

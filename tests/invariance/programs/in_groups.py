@@ -1,7 +1,7 @@
 """On the ranks of this job: modules that ranks share, in groups of ranks.
 
-``in_groups.py OUT PART GROUPS``: GROUPS are ranks of each group, as JSON; PART is ``whole``,
-``begin`` (given up some time after it was saved) or ``resume``.
+``in_groups.py OUT PART GROUPS [STORAGE]``: GROUPS are ranks of each group, as JSON; PART is
+``whole``, ``begin`` (given up some time after it was saved) or ``resume``.
 """
 
 import json
@@ -114,9 +114,10 @@ def go_on(simulation: Simulation, until: float) -> None:
 
 def main(ranks: Communicator) -> int:
     out, part, groups = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    storage = sys.argv[4] if len(sys.argv) > 4 else "auto"
     made = network()
     partition = in_groups(made, groups) if groups else "round_robin"
-    settings = {"out": out, "partition": partition, "communicator": ranks}
+    settings = {"out": out, "partition": partition, "communicator": ranks, "storage": storage}
     if part == "resume":
         simulation = Simulation.restore(out, **settings)
     else:
