@@ -141,7 +141,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "others_cpu": round(cost.others_cpu, 4),
         "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
         "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
-        "exchanges": after.epochs - start.epochs if summary.ranks > 1 else 0,
+        "exchanges": after.exchanges - start.exchanges,
         "events_per_s": round((after.events - start.events) / cost.wall_s),
         "bytes_per_synapse": round(taken / max(1, summary.synapses), 2),
         **plastic,

@@ -6,12 +6,13 @@
 - `quality`: 32 modules of 20,000 neurons on 8 ranks: pairs of (spike, remote rank) per s, and
   seconds; round robin, ours on blocks, and mtkahypar's default on a hypergraph of neurons;
 - `size`: a million neurons in blocks, 8 ranks: seconds and peak memory;
-- `groups`: modules that ranks must share, so that near synapses are cut: exchanges per s as they
-  are, with one epoch for all ranks, and as they would be with short epochs inside groups of ranks
-  and long ones between groups (which distsnn does not do).
+- `groups`: modules that ranks must share, so that near synapses are cut: exchanges per s with one
+  epoch for all ranks, and expected of the groups of ranks that `graph` makes.
 
 What longer epochs bring: ``mpiexec -n 2 python benchmarks/partitioning.py epochs`` runs the modules
-by round robin and by `graph` in turn.
+by round robin and by `graph` in turn. What groups bring: ``mpiexec -n 4 python
+benchmarks/partitioning.py groups`` runs half as many modules as ranks by `graph`, with its groups
+and without, in turn, and counts exchanges.
 """
 
 import json
@@ -19,6 +20,8 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +31,10 @@ from networks.modules import build, rates
 from distsnn.comm import Communicator, start
 from distsnn.network import FixedIndegree, Network
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import assign
-from distsnn.partition.delays import smallest_across
+from distsnn.partition.assignment import Assignment, assign
 from distsnn.partition.graph import Cost, Graph
-from distsnn.partition.traffic import TrafficGraph, neuron_rates, traffic
+from distsnn.partition.metrics import metrics
+from distsnn.partition.traffic import neuron_rates, traffic
 from distsnn.simulation import Simulation
 
 RANKS, REPEATS = 8, 3
@@ -133,80 +136,80 @@ def size() -> dict[str, Any]:
 
 
 def groups() -> dict[str, Any]:
-    """Predict what epochs of two lengths would save where modules are shared by ranks."""
+    """Tell what is expected of epochs of two lengths where modules are shared by ranks."""
     found = {}
     for modules in (8, 16):
         network = build(modules=modules, neurons=640 * modules)
         graph = traffic(network, blocks(network), rates(network))
-        strategy, dt = Graph(rates(network)), network.dt
         for ranks in (modules, 2 * modules):
-            one = smallest_across(graph, strategy.assign_graph(graph, dt, ranks).owner)
-            two = [
-                _two_levels(graph, strategy, dt, ranks // size, size)
-                for size in range(2, ranks // 2 + 1)
-                if ranks % size == 0
-            ]
-            # the longest epochs between groups, then inside of them, then the smallest groups
-            outer, inner, size = max(two, key=lambda delays: (delays[0], delays[1], -delays[2]))
+            made = Graph(rates(network)).assign_graph(graph, network, ranks)
+            flat, grouped = (
+                metrics(network, graph, one, rates(network))
+                for one in (replace(made, groups=()), made)
+            )
             found[f"{modules} modules, {ranks} ranks"] = {
-                "one level: among all ranks": round(1e3 / (one * dt)),
-                "two levels: among all ranks": round(1e3 / (outer * dt)),
-                f"two levels: among groups of {size}": round(1e3 / (inner * dt)),
+                "one level: among all ranks": round(flat.exchanges),
+                "two levels: among all ranks": round(grouped.exchanges),
+                f"two levels: among groups of {made.groups[0]}": round(grouped.group_exchanges),
             }
     return found
 
 
-def _two_levels(
-    graph: TrafficGraph, strategy: Graph, dt: float, groups: int, size: int
-) -> tuple[int, int, int]:
-    """Return the smallest delays between groups and between ranks of a group, and its size."""
-    owner = strategy.assign_graph(graph, dt, groups).owner
-    inner = []
-    for group in range(groups):
-        part = _part(graph, owner == group)
-        inner.append(smallest_across(part, strategy.assign_graph(part, dt, size).owner))
-    outer = smallest_across(graph, owner)
-    return outer, min(outer, *inner), size
-
-
-def _part(graph: TrafficGraph, chosen: npt.NDArray[np.bool_]) -> TrafficGraph:
-    """Return the graph of some slices, without edges from and to others."""
-    edges = chosen[graph.source] & chosen[graph.target]
-    number = np.cumsum(chosen) - 1
-    source = number[graph.source[edges]]
-    return TrafficGraph(
-        *(one[chosen] for one in (graph.population, graph.first, graph.neurons, graph.rate)),
-        np.searchsorted(source, np.arange(np.count_nonzero(chosen) + 1)),
-        number[graph.target[edges]].astype(np.int32),
-        graph.synapses[edges],
-        graph.delay[edges],
-    )
-
-
-def epochs(ranks: Communicator) -> int:
-    """Run the modules by two strategies in turn, and print wall times of 1 s (medians of 3)."""
-    network = build()
-    found: dict[str, list[float]] = {"round_robin": [], "graph": []}
-    exchanges = {}
-    for _ in range(REPEATS):
-        for strategy, spent in found.items():
-            with Simulation(network, partition=strategy, communicator=ranks) as simulation:
-                simulation.run(200.0)
-                before = simulation.counted().epochs
-                ranks.allgather(0)
-                begin = time.perf_counter()
-                simulation.run(1000.0)
-                spent.append(max(ranks.allgather(time.perf_counter() - begin)))
-                exchanges[strategy] = simulation.counted().epochs - before
+def shared(ranks: Communicator) -> int:
+    """Run modules that two ranks share, in groups and without, and print what was counted."""
+    network = build(modules=ranks.size // 2, neurons=2000 * ranks.size)
+    made = None
     if ranks.rank == 0:
-        medians = {name: round(statistics.median(one), 3) for name, one in found.items()}
-        print(json.dumps({"ranks": ranks.size, "exchanges": exchanges, "wall_s": medians}))
+        made = Graph().assign(network, blocks(network), ranks.size)
+    made = ranks.bcast(made)
+    assert made is not None
+    ways = {"one level": replace(made, groups=()), "two levels": made}
+    _in_turn(network, ways, ranks)
     return 0
 
 
+def epochs(ranks: Communicator) -> int:
+    """Run the modules by two strategies in turn, and print what was counted."""
+    network = build()
+    _in_turn(network, {name: name for name in ("round_robin", "graph")}, ranks)
+    return 0
+
+
+def _in_turn(network: Network, ways: Mapping[str, str | Assignment], ranks: Communicator) -> None:
+    """Run 1 s by several partitions in turn, and print exchanges and wall times (medians)."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    exchanges = {}
+    for _ in range(REPEATS):
+        for name, partition in ways.items():
+            with Simulation(network, partition=partition, communicator=ranks) as simulation:
+                simulation.run(200.0)
+                before = simulation.counted()
+                ranks.allgather(0)
+                begin = time.perf_counter()
+                simulation.run(1000.0)
+                spent[name].append(max(ranks.allgather(time.perf_counter() - begin)))
+                after = simulation.counted()
+                exchanges[name] = [
+                    after.exchanges - before.exchanges,
+                    after.group_exchanges - before.group_exchanges,
+                ]
+    if ranks.rank == 0:
+        print(
+            json.dumps(
+                {
+                    "ranks": ranks.size,
+                    "exchanges among all ranks, inside groups": exchanges,
+                    "wall_s": {
+                        name: round(statistics.median(one), 3) for name, one in spent.items()
+                    },
+                }
+            )
+        )
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["epochs"]:
-        sys.exit(start(epochs))
+    if sys.argv[1:] in (["epochs"], ["groups"]):
+        sys.exit(start(epochs if sys.argv[1] == "epochs" else shared))
     print(json.dumps({"groups": groups()}), flush=True)
     print(json.dumps({"size": size()}), flush=True)
     print(json.dumps({"quality": quality()}))

@@ -23,6 +23,8 @@ _COUNTED = (
     *("steps", "epoch_steps", "neurons", "events", "spikes"),
     *("exchanges", "received_spikes", "received_bytes"),
 )
+# Counted since groups of ranks are known.
+_COUNTED_IN_GROUPS = ("group_epoch_steps", "group_exchanges", "group_received_spikes")
 _COUNTED_BY_RANK = ("sources", "synapses", "smallest_delay", "heard")
 
 
@@ -85,6 +87,8 @@ def _check_counted(counted: Mapping[str, Any], ranks: int, path: str) -> None:
     lists = [name for name in _COUNTED_BY_RANK if name in counted]
     for name in _COUNTED if counted else ():
         check_whole(counted.get(name), f"counted.{name}", path=path, high=2**62)
+    for name in _COUNTED_IN_GROUPS:
+        check_whole(counted.get(name, 0), f"counted.{name}", path=path, high=2**62)
     for name in _COUNTED_BY_RANK if lists else ():
         values = counted.get(name)
         if not isinstance(values, list) or len(values) != ranks:

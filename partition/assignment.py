@@ -1,6 +1,6 @@
 """The assignment of blocks to ranks: data, made by strategies that are pure functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,17 +26,22 @@ class Assignment:
         Name of the strategy that made it.
     settings : mapping
         What the strategy was told besides, as JSON-able data.
+    groups : sequence of int
+        How many ranks each group has: the first ones, those that follow, and so on. Ranks of a
+        group exchange spikes more often than groups do, if delays allow. Empty: no groups, all
+        ranks exchange spikes at once.
 
     Raises
     ------
     DescriptionError
-        If an owner is no rank.
+        If an owner is no rank, or groups are not of all ranks.
     """
 
     ranks: int
     owner: npt.NDArray[np.int32]
     strategy: str = "given"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    groups: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if self.ranks < 1:
@@ -50,6 +55,21 @@ class Assignment:
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
+        sizes = tuple(int(one) for one in self.groups)
+        object.__setattr__(self, "groups", sizes)
+        if sizes and (len(sizes) < 2 or min(sizes) < 1 or sum(sizes) != self.ranks):
+            raise DescriptionError(
+                "no groups of these ranks",
+                where="assignment, field groups",
+                value=list(sizes),
+                allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
+            )
+
+    @property
+    def group(self) -> npt.NDArray[np.int32]:
+        """Group of each rank, from 0; without groups each rank is one."""
+        sizes = self.groups or (1,) * self.ranks
+        return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
     def owned(self, rank: int) -> npt.NDArray[np.int64]:
         """Return the indices of a rank's blocks, ascending."""

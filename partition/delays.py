@@ -2,14 +2,19 @@
 
 Ranks must exchange spikes once in the smallest delay of a synapse between two of them. Slices
 that are closer than D are put together; if what results can be dealt out in balance, an epoch may
-last D.
+last D. Where ranks form groups, there are two such delays: ranks of a group exchange spikes once in
+the smaller, and all ranks once in the smallest between groups.
 """
+
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.kernels.partitioning import joined
 from distsnn.network import ModulatedSynapse, Network
+from distsnn.partition.assignment import Assignment
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
@@ -88,13 +93,61 @@ def modulation_delays(network: Network) -> list[int]:
     ]
 
 
-def longest_epoch(network: Network, graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
+@dataclass(frozen=True)
+class Epochs:
+    """How long ranks do without each other's spikes.
+
+    Attributes
+    ----------
+    inside : int
+        Most steps between two exchanges inside groups of ranks, where there are such.
+    between : int
+        Most steps between two exchanges of all ranks: a multiple, or the same, where all exchanges
+        are of all ranks.
+    """
+
+    inside: int
+    between: int
+
+    @classmethod
+    def of(cls, nearest: int, between: int, most: int) -> Self:
+        """Return what delays allow.
+
+        Parameters
+        ----------
+        nearest : int
+            Smallest delay between any ranks, steps.
+        between : int
+            Smallest delay between ranks of different groups, steps; not less.
+        most : int
+            Most steps of an epoch for other reasons.
+        """
+        inside = max(1, min(nearest, most))
+        return cls(inside, max(1, min(between, most) // inside) * inside)
+
+    @property
+    def in_groups(self) -> bool:
+        """Whether there are exchanges inside groups besides those of all ranks."""
+        return self.inside < self.between
+
+
+def longest_epoch(network: Network) -> int:
+    """Return after how many steps ranks have to exchange spikes, however far from each other."""
+    return min([LONGEST_EPOCH, *modulation_delays(network)])
+
+
+def expected_epochs(network: Network, graph: TrafficGraph, assignment: Assignment) -> Epochs:
     """Return after how many steps ranks have to exchange spikes, if not before a run ends."""
-    bounds = smallest_across(graph, owner), *modulation_delays(network)
-    return min(LONGEST_EPOCH, *bounds)
+    return Epochs.of(*smallest_between(graph, assignment), longest_epoch(network))
+
+
+def smallest_between(graph: TrafficGraph, assignment: Assignment) -> tuple[int, int]:
+    """Return bounds of the delays between ranks, and between groups of them: none is smaller."""
+    owner = assignment.owner
+    return smallest_across(graph, owner), smallest_across(graph, assignment.group[owner])
 
 
 def smallest_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
-    """Return a bound of the delays between ranks, steps: none is smaller."""
+    """Return a bound of the delays between owners, steps: none is smaller."""
     across = owner[graph.source] != owner[graph.target]
     return int(graph.delay[across].min(initial=NO_DELAY))

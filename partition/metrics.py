@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from distsnn.network import Network, Projection
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.delays import longest_epoch
+from distsnn.partition.delays import expected_epochs
 from distsnn.partition.graph import Cost
 from distsnn.partition.traffic import (
     NO_DELAY,
@@ -46,12 +46,13 @@ class Metrics:
     delay : ndarray of int32, shape (ranks, ranks)
         Their smallest delay in steps, 0 where there is no synapse.
     epoch : int
-        Most steps between two exchanges; 0 on one rank.
+        Most steps between two exchanges of all ranks; 0 on one rank.
     exchanges : float
-        Exchanges per s of biological time.
+        Exchanges of all ranks per s of biological time.
     bytes : float
-        Bytes per s that a rank has to get of the others, the mean of ranks: 4 of every spike, and
-        in every exchange a number of spikes for each step and of all. MPI pads them.
+        Bytes per s that a rank has to get of the others, the mean of ranks: 4 of every spike (twice
+        of those of its group), and in every exchange a number of spikes for each step and of all.
+        MPI pads them.
     spikes : float
         Spikes of all neurons, per s.
     dt : float
@@ -60,6 +61,12 @@ class Metrics:
         Largest resident memory of each rank, bytes.
     shares : ndarray of float64, shape (ranks,), optional
         Speed of each rank, of which only ratios count; None: all are alike.
+    groups : tuple of int
+        Ranks of each group, where there are exchanges inside groups.
+    group_epoch : int
+        Most steps between two exchanges inside a group; 0 where there are none.
+    group_exchanges : float
+        Exchanges inside each group per s.
     """
 
     strategy: str
@@ -77,6 +84,9 @@ class Metrics:
     dt: float
     memory: Floats | None = None
     shares: Floats | None = None
+    groups: tuple[int, ...] = ()
+    group_epoch: int = 0
+    group_exchanges: float = 0.0
 
     @property
     def ranks(self) -> int:
@@ -134,6 +144,9 @@ class Metrics:
             "smallest_delay_ms": (self.delay * self.dt).round(9).tolist(),
             "epoch_ms": round(self.epoch * self.dt, 9),
             "exchanges_per_s": self.exchanges,
+            "groups": list(self.groups),
+            "group_epoch_ms": round(self.group_epoch * self.dt, 9),
+            "group_exchanges_per_s": self.group_exchanges,
             "bytes_per_s": self.bytes,
             "spikes_per_s": self.spikes,
             "memory_bytes": None if self.memory is None else self.memory.tolist(),
@@ -176,9 +189,15 @@ def metrics(
     delay = np.full(ranks * ranks, NO_DELAY)
     np.minimum.at(delay, cell, graph.delay)
     delay[delay == NO_DELAY] = 0
-    epoch = longest_epoch(network, graph, owner) if ranks > 1 else 0
-    exchanges = 1e3 / (epoch * network.dt) if epoch else 0.0
-    spikes = float(graph.spikes.sum())
+    epochs = expected_epochs(network, graph, assignment)
+    epoch = epochs.between if ranks > 1 else 0
+    group_epoch = epochs.inside if epochs.in_groups else 0
+    exchanges, group_exchanges = (
+        1e3 / (steps * network.dt) if steps else 0.0 for steps in (epoch, group_epoch)
+    )
+    groups = tuple(assignment.groups) if epochs.in_groups else ()
+    spikes = np.bincount(owner, graph.spikes, minlength=ranks).astype(np.float64)
+    mates = _mates(groups, ranks)
     work = (cost or Cost()).of(graph.neurons, graph.events, network.dt)
     sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
     return Metrics(
@@ -192,14 +211,21 @@ def metrics(
         delay=delay.reshape(ranks, ranks),
         epoch=epoch,
         exchanges=exchanges,
-        bytes=_bytes(ranks, (ranks - 1) / ranks * spikes, exchanges, epoch),
-        spikes=spikes,
+        bytes=_bytes(float(spikes.sum() - spikes.mean()), ranks - 1, exchanges, epoch)
+        + _bytes(float((spikes * mates).mean()), mates.mean(), group_exchanges, group_epoch),
+        spikes=float(spikes.sum()),
         dt=network.dt,
+        groups=groups,
+        group_epoch=group_epoch,
+        group_exchanges=group_exchanges,
     )
 
 
 def counted(
-    counts: Sequence[Mapping[str, Any]], strategy: str, dt: float, cost: Cost | None = None
+    counts: Sequence[Mapping[str, Any]],
+    assignment: Assignment,
+    dt: float,
+    cost: Cost | None = None,
 ) -> Metrics | None:
     """Return what was counted in a run, or None where its ranks did not note it.
 
@@ -207,8 +233,8 @@ def counted(
     ----------
     counts : sequence of mapping
         What each rank counted, as a run's store has it (`distsnn.io.schema`: `counted`).
-    strategy : str
-        Name of the assignment.
+    assignment : Assignment
+        Who owned which block.
     dt : float
         Step, ms.
     cost : Cost, optional
@@ -227,8 +253,15 @@ def counted(
     )
     epoch, exchanges = counts[0]["epoch_steps"], counts[0]["exchanges"] / second
     received = sum(one["received_spikes"] for one in counts) / ranks / second
+    # earlier versions knew no groups
+    group_epoch, group_exchanges, inside = (
+        np.array([one.get(name, 0) for one in counts])
+        for name in ("group_epoch_steps", "group_exchanges", "group_received_spikes")
+    )
+    groups = tuple(assignment.groups) if group_epoch.any() else ()
+    inside_steps, inside_exchanges = int(group_epoch[0]), float(group_exchanges[0] / second)
     return Metrics(
-        strategy=strategy,
+        strategy=assignment.strategy,
         kind="counted",
         neurons=neurons,
         cost=(cost or Cost()).of(neurons, events, dt),
@@ -238,15 +271,30 @@ def counted(
         delay=delay.astype(np.int32),
         epoch=epoch if ranks > 1 else 0,
         exchanges=exchanges,
-        bytes=_bytes(ranks, received, exchanges, epoch),
+        # spikes of the own group come with those of all ranks once more
+        bytes=_bytes(received, ranks - 1, exchanges, epoch)
+        + _bytes(
+            float(inside.mean()) / second,
+            _mates(groups, ranks).mean(),
+            inside_exchanges,
+            inside_steps,
+        ),
         spikes=sum(one["spikes"] for one in counts) / second,
         dt=dt,
+        groups=groups,
+        group_epoch=inside_steps,
+        group_exchanges=inside_exchanges,
     )
 
 
-def _bytes(ranks: int, received: float, exchanges: float, epoch: int) -> float:
-    """Return the bytes per s of so many spikes and exchanges, 4 a number."""
-    return 4.0 * (received + (ranks - 1) * (1 + epoch) * exchanges)
+def _mates(groups: Sequence[int], ranks: int) -> npt.NDArray[np.int64]:
+    """Return how many others are in each rank's group, shape (ranks,)."""
+    return np.repeat(groups, groups) - 1 if groups else np.zeros(ranks, np.int64)
+
+
+def _bytes(received: float, others: float, exchanges: float, epoch: int) -> float:
+    """Return the bytes per s of so many spikes, and exchanges with others, 4 a number."""
+    return 4.0 * (received + others * (1 + epoch) * exchanges)
 
 
 def _reached(

@@ -8,7 +8,7 @@ No synapse is drawn. Explicit edges are counted.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,22 @@ class TrafficGraph:
         """Expected number of synapses onto each slice, shape (n,)."""
         found = np.bincount(self.target, self.synapses, minlength=self.n)
         return found.astype(np.float64)
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> Self:
+        """Return the graph of some slices, without edges from and to others."""
+        edges = chosen[self.source] & chosen[self.target]
+        number = np.cumsum(chosen) - 1
+        source = number[self.source[edges]]
+        return type(self)(
+            self.population[chosen],
+            self.first[chosen],
+            self.neurons[chosen],
+            self.rate[chosen],
+            np.searchsorted(source, np.arange(np.count_nonzero(chosen) + 1)),
+            number[self.target[edges]].astype(np.int32),
+            self.synapses[edges],
+            self.delay[edges],
+        )
 
 
 def traffic(

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from distsnn.comm import Communicator, Exchange
+from distsnn.comm import Communicator, Exchange, GroupExchange
 
 
 class Aborted(BaseException):
@@ -77,6 +77,17 @@ class ThreadRank:
     def exchange(
         self, max_local: int, max_total: int, epoch_steps: int, *, yielding: bool | None = None
     ) -> Exchange | None:
+        return None
+
+    def exchange_in_groups(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: tuple[int, int],
+        groups: Sequence[int],
+        *,
+        yielding: bool | None = None,
+    ) -> GroupExchange | None:
         return None
 
     def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:

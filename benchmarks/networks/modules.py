@@ -17,16 +17,18 @@ def build(
     neurons : int
         Neurons of all modules.
     inside, between : int
-        Indegree from the own module (0.1 ms) and from four others, drawn once (3 ms).
+        Indegree from the own module (0.1 ms) and from four others, drawn once, or all there are
+        (3 ms).
     seed : int
-        Of the choice of these four.
+        Of the choice of these.
     """
     draw = np.random.default_rng(seed)
     cells = [Population(f"m{at}", neurons // modules, IafPscExp()) for at in range(modules)]
     made = [Projection(one, one, FixedIndegree(inside), 2.0, 0.1) for one in cells]
+    n = min(4, modules - 1)
     for at, one in enumerate(cells):
-        others = draw.choice(np.delete(np.arange(modules), at), 4, replace=False)
-        made += [Projection(cells[o], one, FixedIndegree(between // 4), 2.0, 3.0) for o in others]
+        others = draw.choice(np.delete(np.arange(modules), at), n, replace=False)
+        made += [Projection(cells[o], one, FixedIndegree(between // n), 2.0, 3.0) for o in others]
     inputs = [PoissonInput(one, 6000.0 + 200.0 * at, 60.0) for at, one in enumerate(cells)]
     return Network(cells, made, inputs)
 

@@ -28,7 +28,7 @@ from distsnn.simulation.kept_partition import stored_assignment
 
 _HEADS = (
     *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
-    *("contacts", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
+    *("contacts", "groups", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
 )
 
 
@@ -66,7 +66,7 @@ def _found(options: Namespace) -> list[Metrics]:
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
-            made.append(strategy.assign_graph(graph, network.dt, ranks or 2))
+            made.append(strategy.assign_graph(graph, network, ranks or 2))
         else:
             made.append(assign(table, ranks or 2, name))
     scales = quanta(network, file_summaries(network))
@@ -81,7 +81,7 @@ def _found(options: Namespace) -> list[Metrics]:
 
 def _measured(run: StoreReader, own: Assignment, cost: Cost) -> list[Metrics]:
     wrote = run.attempts[-1].ranks
-    measured = counted([one.counted for one in wrote], own.strategy, run.dt, cost)
+    measured = counted([one.counted for one in wrote], own, run.dt, cost)
     if measured is None:
         return []
     peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
@@ -127,8 +127,23 @@ def _row(one: Metrics) -> tuple[str, ...]:
         f"{one.traffic:,.0f}",
         f"{one.cut_synapses:,.0f}",
         f"{one.contacts}",
-        f"{one.epoch * one.dt:g}" if one.epoch else "-",
-        f"{one.exchanges:,.0f}",
+        _sizes(one.groups),
+        _levels(
+            f"{one.epoch * one.dt:g}" if one.epoch else "-", f"{one.group_epoch * one.dt:g}", one
+        ),
+        _levels(f"{one.exchanges:,.0f}", f"{one.group_exchanges:,.0f}", one),
         f"{1e-6 * one.bytes:.3g}",
         "-" if one.memory is None else f"{1e-6 * one.memory.max():,.0f}",
     )
+
+
+def _sizes(groups: tuple[int, ...]) -> str:
+    if not groups:
+        return "-"
+    alike = len(set(groups)) == 1
+    return f"{len(groups)} of {groups[0]}" if alike else "+".join(map(str, groups))
+
+
+def _levels(of_all: str, inside: str, one: Metrics) -> str:
+    """Return a figure of all ranks, and that of each group, where there are groups."""
+    return f"{of_all}, {inside}" if one.groups else of_all

@@ -11,6 +11,7 @@ from distsnn.comm.agreement import (
 )
 from distsnn.comm.ending import RESUMABLE, SAID, guard
 from distsnn.comm.exchange import Exchange, ExchangeCounters
+from distsnn.comm.group_exchange import GroupExchange
 from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
@@ -25,6 +26,7 @@ __all__ = [
     "DryRun",
     "Exchange",
     "ExchangeCounters",
+    "GroupExchange",
     "Heartbeat",
     "Launcher",
     "SingleProcess",

@@ -15,6 +15,7 @@ after.
 import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,8 @@ from distsnn.comm.exchange_entries import (
     RANK,
     REST,
     SIZE,
+    SKIP_FIRST,
+    SKIP_LAST,
     STRIDE,
     STRIDE_LEAST,
     STRIDE_LIMIT,
@@ -93,6 +96,29 @@ class ExchangeCounters:
     received_spikes: int
 
 
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """The list of other ranks' spikes that exchanges fill.
+
+    Attributes
+    ----------
+    gid, step : ndarray of uint32, int64
+        Spikes and the loops that emitted them.
+    number : ndarray of int64, shape (1,)
+        How many there are.
+    """
+
+    gid: npt.NDArray[np.uint32]
+    step: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, capacity: int) -> Self:
+        """Return a list for so many spikes."""
+        gid, step = _reserved(capacity, np.uint32), _reserved(capacity, np.int64)
+        return cls(gid, step, np.zeros(1, np.int64))
+
+
 class Exchange:
     """The buffers and the entry by which the compiled loop swaps an epoch's spikes.
 
@@ -117,6 +143,12 @@ class Exchange:
         MPI handles.
     explain : callable
         Puts an MPI error code into words.
+    skip : range, optional
+        Ranks whose spikes are not taken; by default this one.
+    arrivals : Arrivals, optional
+        Where spikes arrive, if another exchange has the same list.
+    heard : ndarray of int64, shape (size,), optional
+        Where spikes are counted by rank, if not in an array of its own.
 
     Attributes
     ----------
@@ -136,6 +168,10 @@ class Exchange:
         The entry's scalars; it uses none.
     heard : ndarray of int64, shape (size,)
         How many spikes of the neurons that were named to `count` came from each rank.
+    known_until : None
+        All ranks' spikes are known up to the epoch's first step.
+    group_counters : None
+        There are no groups of ranks.
 
     Raises
     ------
@@ -144,6 +180,9 @@ class Exchange:
     ValueError
         `max_total` is less than the sum of `max_locals`, or `epoch_steps` less than 1.
     """
+
+    known_until: None = None
+    group_counters: None = None
 
     def __init__(
         self,
@@ -155,6 +194,9 @@ class Exchange:
         epoch_steps: int,
         handles: Handles,
         explain: Callable[[int], str],
+        skip: range | None = None,
+        arrivals: Arrivals | None = None,
+        heard: npt.NDArray[np.int64] | None = None,
     ) -> None:
         size, header = len(max_locals), 1 + epoch_steps
         if epoch_steps < 1:
@@ -174,14 +216,14 @@ class Exchange:
         longest = _power_of_two(header + max(max_locals) * epoch_steps)
         limit = max(least, min(LARGEST_STRIDE, longest))
         self.outbox = _reserved(max(limit, header + max_locals[rank] * epoch_steps), np.int32)
-        self.arrival_gid = _reserved(capacity, np.uint32)
-        self.arrival_step = _reserved(capacity, np.int64)
-        self.arrivals = np.zeros(1, np.int64)
+        arrivals = arrivals or Arrivals.of(capacity)
+        self.arrival_gid, self.arrival_step = arrivals.gid, arrivals.step
+        self.arrivals = arrivals.number
         self._inbox = _reserved(size * limit, np.int32)
         self._rest = _reserved(capacity, np.int32)
         self._layout = np.zeros(2 * size, np.int32)
         self._wait = np.zeros(16, np.int64)
-        self.heard = np.zeros(size, np.int64)
+        self.heard = np.zeros(size, np.int64) if heard is None else heard
         self.scalars = np.zeros(1, np.float64)
         self.table = np.zeros(TABLE_SIZE, np.int64)
         for index, buffer in (
@@ -200,6 +242,8 @@ class Exchange:
         unsigned = self.table.view(np.uint64)
         unsigned[COMMUNICATOR], unsigned[DATATYPE] = handles.communicator, handles.datatype
         self.table[RANK], self.table[SIZE], self.table[EPOCH_STEPS] = rank, size, epoch_steps
+        skip = range(rank, rank + 1) if skip is None else skip
+        self.table[SKIP_FIRST], self.table[SKIP_LAST] = skip.start, skip.stop
         self.table[STRIDE] = self.table[STRIDE_LEAST] = least
         self.table[STRIDE_LIMIT] = limit
         self.table[WINDOW_LEFT] = WINDOW

@@ -1,6 +1,7 @@
 """The compiled entries that exchange an epoch's spikes, and the table they work on.
 
-The entries follow `distsnn.jit.entry`. Their integer table:
+The entries follow `distsnn.jit.entry`; `step` is the loop before which the run stops, which matters
+to groups of ranks (`distsnn.comm.group_entries`) alone. Their integer table:
 
 ==  ==============  ======================================================================
  0  OUTBOX          address: this rank's message, int32
@@ -28,6 +29,8 @@ The entries follow `distsnn.jit.entry`. Their integer table:
 22  ARRIVED         counter: the other ranks' spikes
 23  KNOWN           address: neurons whose spikes are counted by rank, a bitmap, uint64; 0: none
 24  HEARD           address: how many spikes of these arrived from each rank, int64 [size]
+25  SKIP_FIRST      first rank whose spikes are not taken: this one, or the first of its group
+26  SKIP_LAST       the rank after the last of these
 ==  ==============  ======================================================================
 """
 
@@ -64,8 +67,10 @@ from distsnn import jit
     ARRIVED,
     KNOWN,
     HEARD,
+    SKIP_FIRST,
+    SKIP_LAST,
     TABLE_SIZE,
-) = range(26)
+) = range(28)
 
 FIRST_STRIDE = 64  # words: 256 bytes, sent eagerly by every MPI
 # Larger messages are better sent as long as they are, by the overflow round.
@@ -125,6 +130,7 @@ def _count(table: Any, rank: Any, gid: Any, first: int, last: int) -> None:
         heard[rank] += np.int64((known[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1))
 
 
+# Appends to what has arrived.
 @jit.inline
 def _decode(table: Any, first: int, last: int) -> None:
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
@@ -134,10 +140,11 @@ def _decode(table: Any, first: int, last: int) -> None:
     rest = jit.array(table[REST], MOST_WORDS, np.uint32)
     gid = jit.array(table[ARRIVAL_GID], MOST_WORDS, np.uint32)
     step = jit.array(table[ARRIVAL_STEP], MOST_WORDS, np.int64)
-    arrived = 0
+    arrivals = jit.array(table[ARRIVALS], 1, np.int64)
+    arrived = before = arrivals[0]
     for rank in range(size):
         start = rank * stride
-        if rank == table[RANK] or inbox[start] == 0:
+        if table[SKIP_FIRST] <= rank < table[SKIP_LAST] or inbox[start] == 0:
             continue
         at = arrived
         for word in range(start + header, start + min(stride, header + inbox[start])):
@@ -151,8 +158,8 @@ def _decode(table: Any, first: int, last: int) -> None:
             for _ in range(inbox[start + 1 + i]):
                 step[arrived] = first + i
                 arrived += 1
-    jit.array(table[ARRIVALS], 1, np.int64)[0] = arrived
-    table[ARRIVED] += arrived
+    arrivals[0] = arrived
+    table[ARRIVED] += arrived - before
 
 
 @jit.inline
@@ -216,7 +223,14 @@ def _gather_rests(table: Any, yields: bool) -> Any:
 
 
 @jit.inline
-def _exchange(table: Any, first: int, last: int, yields: bool) -> Any:
+def clear_arrivals(table: Any) -> None:
+    """Begin with no arrivals."""
+    jit.array(table[ARRIVALS], 1, np.int64)[0] = 0
+
+
+@jit.inline
+def add_arrivals(table: Any, first: int, last: int, yields: bool) -> Any:
+    """Append the other ranks' spikes of [first, last) to what has arrived; return MPI's status."""
     status = _gather(table, yields)
     if status != 0:
         return status
@@ -233,18 +247,20 @@ def _exchange(table: Any, first: int, last: int, yields: bool) -> Any:
 @jit.entry
 def blocking(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last); waits spinning, as MPI does."""
-    return _exchange(table, first, last, False)
+    clear_arrivals(table)
+    return add_arrivals(table, first, last, False)
 
 
 @jit.entry
 def yielding(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last); gives the core to other ranks while it waits."""
-    return _exchange(table, first, last, True)
+    clear_arrivals(table)
+    return add_arrivals(table, first, last, True)
 
 
 @jit.entry
 def silent(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing: the exchange of a dry run."""
-    jit.array(table[ARRIVALS], 1, np.int64)[0] = 0
+    clear_arrivals(table)
     table[EXCHANGES] += 1
     return 0

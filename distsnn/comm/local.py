@@ -9,9 +9,13 @@ import numpy as np
 
 from distsnn.comm.exchange import Exchange, Handles
 from distsnn.comm.exchange_entries import silent
+from distsnn.comm.group_entries import silent_in_groups
+from distsnn.comm.group_exchange import GroupExchange
 from distsnn.errors import DescriptionError
 
 T = TypeVar("T")
+
+_NO_HANDLES = Handles(communicator=0, datatype=0)
 
 
 class SingleProcess:
@@ -66,6 +70,18 @@ class SingleProcess:
         *,
         yielding: bool | None = None,
     ) -> Exchange | None:
+        """Return None: there is nobody to exchange spikes with."""
+        return None
+
+    def exchange_in_groups(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: tuple[int, int],
+        groups: Sequence[int],
+        *,
+        yielding: bool | None = None,
+    ) -> GroupExchange | None:
         """Return None: there is nobody to exchange spikes with."""
         return None
 
@@ -132,16 +148,42 @@ class DryRun(SingleProcess):
         """Return an exchange in which the other ranks are silent (None for one rank)."""
         if self.size == 1:
             return None
-        others = [(max_total - max_local) // (self.size - 1)] * (self.size - 1)
         return Exchange(
             silent,
             rank=self.rank,
-            max_locals=[*others[: self.rank], max_local, *others[self.rank :]],
+            max_locals=self._max_locals(max_local, max_total),
             max_total=max_total,
             epoch_steps=epoch_steps,
-            handles=Handles(communicator=0, datatype=0),
+            handles=_NO_HANDLES,
             explain=str,
         )
+
+    def exchange_in_groups(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: tuple[int, int],
+        groups: Sequence[int],
+        *,
+        yielding: bool | None = None,
+    ) -> GroupExchange | None:
+        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        if self.size == 1:
+            return None
+        return GroupExchange(
+            silent_in_groups,
+            rank=self.rank,
+            max_locals=self._max_locals(max_local, max_total),
+            max_total=max_total,
+            epoch_steps=epoch_steps,
+            groups=groups,
+            handles=(_NO_HANDLES, _NO_HANDLES),
+            explain=str,
+        )
+
+    def _max_locals(self, max_local: int, max_total: int) -> list[int]:
+        others = [(max_total - max_local) // (self.size - 1)] * (self.size - 1)
+        return [*others[: self.rank], max_local, *others[self.rank :]]
 
     def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return `code` repeated."""

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from distsnn import jit
 from distsnn.comm.exchange import Exchange, Handles
 from distsnn.comm.exchange_entries import blocking, yielding
+from distsnn.comm.group_entries import blocking_in_groups, yielding_in_groups
+from distsnn.comm.group_exchange import GroupExchange, group_of
 
 if "mpi4py.MPI" not in sys.modules:
     # Initialised below, once it is known that the launcher speaks this library's language: some
@@ -79,6 +81,7 @@ class MPICommunicator:
         # Ranks may be bound to cores each, or all to the same: what counts is the union.
         self.cores: int = len(set().union(*self._node.allgather(os.sched_getaffinity(0))))
         self.library = library()
+        self._groups: dict[tuple[int, ...], MPI.Comm] = {}
 
     # Blocking calls spin inside the library while they wait, and where ranks share a core that is
     # the time of the one waited for. So objects go as bytes, in calls that `_wait` waits for.
@@ -160,19 +163,55 @@ class MPICommunicator:
         """Return the exchange of spikes, or None on a single rank."""
         if self.size == 1:
             return None
-        _load_symbols()
-        crowded = any(self.allgather(self.node_size > self.cores))
         return Exchange(
-            _entry(crowded if yielding is None else yielding),
+            _entry(self._yields(yielding)),
             rank=self.rank,
             max_locals=self.allgather(max_local),
             max_total=max_total,
             epoch_steps=epoch_steps,
-            handles=Handles(
-                communicator=MPI._handleof(self._all), datatype=MPI._handleof(MPI.INT32_T)
-            ),
+            handles=_handles(self._all),
             explain=MPI.Get_error_string,
         )
+
+    def exchange_in_groups(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: tuple[int, int],
+        groups: Sequence[int],
+        *,
+        yielding: bool | None = None,
+    ) -> GroupExchange | None:
+        """Return an exchange at two levels, or None on a single rank."""
+        if self.size == 1:
+            return None
+        return GroupExchange(
+            _group_entry(self._yields(yielding)),
+            rank=self.rank,
+            max_locals=self.allgather(max_local),
+            max_total=max_total,
+            epoch_steps=epoch_steps,
+            groups=groups,
+            handles=(_handles(self._group(tuple(groups))), _handles(self._all)),
+            explain=MPI.Get_error_string,
+        )
+
+    def _yields(self, asked: bool | None) -> bool:
+        """Return whether compiled code gives its core away while it waits. Collective."""
+        _load_symbols()
+        crowded = any(self.allgather(self.node_size > self.cores))
+        return crowded if asked is None else asked
+
+    def _group(self, groups: tuple[int, ...]) -> MPI.Comm:
+        """Return the communicator of this rank's group. Collective.
+
+        There are not many communicators to be had, so each is made once.
+        """
+        if groups not in self._groups:
+            self.barrier()  # Split spins while it waits
+            first = group_of(groups, self.rank).start
+            self._groups[groups] = self._all.Split(color=first, key=self.rank)
+        return self._groups[groups]
 
     def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return all ranks' codes at the end of the job, or None if not all came in time."""
@@ -202,6 +241,14 @@ def _objects(data: Bytes, sizes: npt.NDArray[np.int64]) -> list[Any]:
 
 def _entry(yields: bool) -> jit.Entry:
     return yielding if yields else blocking
+
+
+def _group_entry(yields: bool) -> jit.Entry:
+    return yielding_in_groups if yields else blocking_in_groups
+
+
+def _handles(communicator: MPI.Comm) -> Handles:
+    return Handles(communicator=MPI._handleof(communicator), datatype=MPI._handleof(MPI.INT32_T))
 
 
 def _wait(request: MPI.Request, patience: float | None = None) -> bool:

@@ -6,6 +6,7 @@ from typing import NoReturn, Protocol, TypeVar, overload
 import numpy as np
 
 from distsnn.comm.exchange import Exchange
+from distsnn.comm.group_exchange import GroupExchange
 
 T = TypeVar("T")
 
@@ -106,6 +107,32 @@ class Communicator(Protocol):
         yielding : bool, optional
             Whether waiting in the compiled loop gives the core away. By default it does where
             a node has more ranks than cores.
+
+        Raises
+        ------
+        DescriptionError
+            An epoch can hold more spikes than MPI counts (2^31 - 1).
+        """
+
+    def exchange_in_groups(
+        self,
+        max_local: int,
+        max_total: int,
+        epoch_steps: tuple[int, int],
+        groups: Sequence[int],
+        *,
+        yielding: bool | None = None,
+    ) -> GroupExchange | None:
+        """Return an exchange at two levels, or None where there is no other rank.
+
+        Parameters
+        ----------
+        max_local, max_total, yielding
+            As for `exchange`.
+        epoch_steps : (int, int)
+            Most steps between two exchanges inside groups, and among all ranks: a multiple.
+        groups : sequence of int
+            How many ranks each group has: the first ones, those that follow, and so on.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from distsnn.engine.tables import Call
 
 @dataclass(frozen=True, eq=False)
 class SpikeLists:
-    """The list of spikes to deliver, and the loop's state.
+    """The list of spikes to deliver, and what the loop says of itself.
 
     Attributes
     ----------
@@ -20,11 +20,14 @@ class SpikeLists:
         Spikes and the loops that emitted them.
     state : ndarray of int64
         See `kernels.loop`.
+    known_until : ndarray of int64, shape (1,)
+        The loop before which all ranks' spikes were delivered.
     """
 
     gid: npt.NDArray[np.uint32]
     step: npt.NDArray[np.int64]
     state: npt.NDArray[np.int64]
+    known_until: npt.NDArray[np.int64]
 
 
 @dataclass(eq=False)

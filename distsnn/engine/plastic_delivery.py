@@ -26,7 +26,7 @@ from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
-from distsnn.kernels import loop, plastic, scaling
+from distsnn.kernels import plastic, scaling
 from distsnn.network import EquationSynapse, delay_support
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.quanta import Quanta
@@ -263,7 +263,7 @@ class PlasticDelivery:
 
     def make_room(self) -> None:
         """Let rows take the spikes of a history that is full, or make it larger."""
-        now = int(self._spikes.state[loop.EPOCH_START])
+        now = int(self._spikes.known_until[0])
         since = now - self._swept
         long = self.watch is not None and self.history.depth >= _LONG_HISTORY
         if since * self.layout.network.dt >= _SWEEP_MS or (long and since > 0):

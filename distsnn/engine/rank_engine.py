@@ -1,7 +1,7 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from distsnn.engine.history import History, Spikes
 from distsnn.engine.homeostasis import Scaling
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
+from distsnn.engine.other_ranks import Alone, Exchange
 from distsnn.engine.plastic_calls import Archive, SpikeLists
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import merge_calls, plastic_ring
@@ -55,41 +56,6 @@ class Fault(NamedTuple):
     step: int
     gid: int
     what: str
-
-
-class Exchange(Protocol):
-    """How an engine sees the other ranks (see `distsnn.comm.exchange.Exchange`)."""
-
-    outbox: npt.NDArray[np.int32]
-    arrival_gid: npt.NDArray[np.uint32]
-    arrival_step: npt.NDArray[np.int64]
-    arrivals: npt.NDArray[np.int64]
-    table: npt.NDArray[np.int64]
-    scalars: npt.NDArray[np.float64]
-
-    @property
-    def address(self) -> int:
-        """Address of the entry."""
-
-    def explain(self, status: int) -> str:
-        """Return an error's text."""
-
-
-class _Alone:
-    """The buffers of an engine that has no other ranks."""
-
-    def __init__(self, most_spikes: int, epoch_steps: int) -> None:
-        # one loop's spikes are taken from the outbox before the next's are written over them
-        self.outbox = np.zeros(1 + epoch_steps + most_spikes * epoch_steps, np.int32)
-        self.arrival_gid = np.zeros(most_spikes + 1, np.uint32)
-        self.arrival_step = np.zeros(most_spikes + 1, np.int64)
-        self.arrivals = np.zeros(1, np.int64)
-        self.table = np.zeros(1, np.int64)
-        self.scalars = np.zeros(1)
-        self.address = 0
-
-    def explain(self, status: int) -> str:
-        raise AssertionError(f"no exchange, yet status {status}")
 
 
 class EngineError(RuntimeError):
@@ -178,15 +144,18 @@ class RankEngine:
         exchange : Exchange or None
             The exchange; None on a single rank.
         epoch_steps : int
-            Most loops between exchanges; at most the smallest delay between ranks.
+            Most loops between exchanges; at most the smallest delay between ranks (of a group,
+            where there are groups).
         reach : int
             The longest delay of the whole network, steps.
         """
         self._reach, self._history = reach, History()
         layout = self.layout
-        self._exchange = exchange or _Alone(self.most_spikes, epoch_steps)
+        self._exchange = exchange or Alone(self.most_spikes, epoch_steps)
         swap = self._exchange
         state = self._state
+        known = swap.known_until
+        self._known_until = state[loop.EPOCH_START :][:1] if known is None else known
         state[loop.EPOCH_STEPS] = epoch_steps
         state[loop.LARGEST_STEP] = self.most_spikes
         emitted: dict[int, npt.NDArray[Any]] = {
@@ -205,7 +174,7 @@ class RankEngine:
         ]
         rows = self.wiring.plastic
         self.plastic_ring = plastic_ring(layout, rows, self.ring)
-        lists = SpikeLists(*spikes, state)
+        lists = SpikeLists(*spikes, state, self._known_until)
         self.plastic = [
             PlasticDelivery(
                 *(layout, self.quanta, one, self.plastic_ring, lists, reach, self.seed),
@@ -471,6 +440,7 @@ class RankEngine:
         state = self._state
         state[loop.K] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = k
         state[loop.STOP] = stop
+        self._known_until[0] = k
 
     @property
     def events(self) -> int:

@@ -17,6 +17,11 @@ in their own loop and have delays >= 1; other ranks' spikes of the epoch are del
 and have delays >= e' - e, the most that EPOCH_STEPS allows. So an epoch may be cut short anywhere
 and nothing but the number of exchanges changes.
 
+Where ranks form groups, an epoch is one inside a group, and X brings the spikes of the own group.
+Several of these are an outer epoch [o, o'), at whose end, or at STOP, X brings the other groups'
+spikes of all of it too. These have delays >= o' - o, so they enter rows >= o' as well. The exchange
+alone knows when an outer epoch ends; it is told STOP.
+
 The loop returns to Python when it is DONE (at STOP), when the buffer of spikes might not hold
 another loop or a call has asked for it by PAUSE (FLUSH), when a calendar's pool must grow (GROW,
 resumed where it stopped), or with an exchange's error (FAILED).
@@ -99,7 +104,7 @@ def run(
     outbox : ndarray of int32
         Number of the epoch's spikes, spikes per loop (EPOCH_STEPS words), gids.
     arrivals : ndarray of int64, shape (1,)
-        Number of other ranks' spikes, set by the exchange.
+        Number of other ranks' spikes that the exchange has brought.
     arrival_gid, arrival_step : ndarray of uint32, int64
         Spikes and the loops that emitted them.
     spike_step, spike_gid : ndarray of int32, uint32
@@ -130,7 +135,8 @@ def run(
             if state[EPOCH_START] < k:
                 if exchange[0] != 0:
                     outbox[0] = state[N_EMITTED]
-                    error = call(exchange[0], exchange[1], exchange[2], state[EPOCH_START], k, k)
+                    start, stop = state[EPOCH_START], state[STOP]
+                    error = call(exchange[0], exchange[1], exchange[2], start, k, stop)
                     if error != 0:
                         state[ERROR] = error
                         return FAILED

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from distsnn.comm import Communicator, Exchange, first_on_node, together
+from distsnn.comm import Communicator, Exchange, GroupExchange, first_on_node, together
 from distsnn.engine import wiring
 from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout
@@ -31,7 +31,13 @@ from distsnn.network import (
 from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import Quanta, quanta
 from distsnn.partition.assignment import Assignment, assign
-from distsnn.partition.delays import LONGEST_EPOCH, modulation_delays, smallest_across
+from distsnn.partition.delays import (
+    LONGEST_EPOCH,
+    Epochs,
+    longest_epoch,
+    modulation_delays,
+    smallest_between,
+)
 from distsnn.partition.graph import Graph
 from distsnn.partition.traffic import traffic
 from distsnn.simulation.clock import available_bytes
@@ -98,13 +104,13 @@ class Built:
         Who owns which block.
     quanta : Quanta
         Fixed-point scales.
-    epoch_steps : int
+    epochs : Epochs
         Most loops between two exchanges.
     reach : int
         The longest delay of all ranks, steps.
     synapses : int
         Of all ranks.
-    exchange : Exchange or None
+    exchange : Exchange, GroupExchange or None
         The exchange of spikes; None on a single rank.
     connections : Connections or None
         What synapses come to by the rank of their sources; None where not all are stored.
@@ -113,10 +119,10 @@ class Built:
     engine: RankEngine
     assignment: Assignment
     quanta: Quanta
-    epoch_steps: int
+    epochs: Epochs
     reach: int
     synapses: int
-    exchange: Exchange | None
+    exchange: Exchange | GroupExchange | None
     connections: Connections | None
 
 
@@ -164,27 +170,26 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
         found = connections(layout, wired)
-    modulation = modulation_delays(network)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
-    here = _smallest_across(layout, wired, found)
-    smallest = -communicator.allreduce_max(-min([here, *modulation]))
-    reach = communicator.allreduce_max(max([wired.largest_delay, *modulation]))
+    here = np.array(_smallest_across(layout, wired, found))
+    nearest, between = (-communicator.allreduce_max(-here)).tolist()
+    reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     most_spikes = communicator.allgather(engine.most_spikes)
     room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
-    epoch_steps = max(1, min(smallest, LONGEST_EPOCH, room))
-    exchange = communicator.exchange(most_spikes[communicator.rank], sum(most_spikes), epoch_steps)
+    epochs = Epochs.of(nearest, between, min(longest_epoch(network), room))
+    exchange = _exchange(communicator, most_spikes, epochs, assignment)
     # each rank chooses its storage, and procedural synapses are not counted
     with together(communicator, "building the network"):
         if exchange is not None and found is not None:
             exchange.count(remote_sources(layout, wired))
     with together(communicator, "compiling"), first_on_node(communicator):
-        engine.connect(exchange, epoch_steps, reach)
+        engine.connect(exchange, epochs.inside, reach)
     chosen = choices(engine, communicator)
     with together(communicator, "choosing synapses"):
         engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
-    return Built(engine, assignment, scales, epoch_steps, reach, synapses, exchange, found)
+    return Built(engine, assignment, scales, epochs, reach, synapses, exchange, found)
 
 
 def _assigned(
@@ -198,29 +203,47 @@ def _assigned(
         partition = Graph()
     if isinstance(partition, Graph):
         # Libraries may decide otherwise on another machine: rank 0's word counts.
-        owner = np.zeros(0, np.int32)
-        settings = partition.to_dict()
+        made = None
         with together(communicator, "partitioning"):
             if communicator.rank == 0:
                 reader = partial(read_edges, dt=network.dt)
-                owner = partition.assign(network, table, communicator.size, reader).owner
-        return Assignment(communicator.size, communicator.bcast(owner), "graph", settings)
+                made = partition.assign(network, table, communicator.size, reader)
+        made = communicator.bcast(made)
+        assert made is not None
+        return made
     with together(communicator, "describing the network"):
         return assign(table, communicator.size, partition)
 
 
-def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> int:
-    """Return the smallest delay onto this rank from others, or a bound of it, steps."""
-    network, ranks = layout.network, layout.assignment.ranks
-    if found is not None and ranks > 1:
-        others = np.delete(found.smallest_delay, layout.rank)
-        return int(others[others > 0].min(initial=LONGEST_EPOCH))
+def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> tuple[int, int]:
+    """Return the smallest delays onto this rank from others, and from those of other groups.
+
+    They are in steps; where they are not known, bounds of them.
+    """
+    network, assignment = layout.network, layout.assignment
+    if found is not None and assignment.ranks > 1:
+        delay, group = found.smallest_delay, assignment.group
+        others = np.arange(assignment.ranks) != layout.rank, group != group[layout.rank]
+        near, far = (delay[one & (delay > 0)].min(initial=LONGEST_EPOCH) for one in others)
+        return int(near), int(far)
     # nobody to exchange with; or not known without reading a file: what was wired tells
     files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
     bound = wired.smallest_delay or LONGEST_EPOCH
-    if ranks == 1 or files:
-        return bound
-    return max(bound, smallest_across(traffic(network, layout.table), layout.assignment.owner))
+    if assignment.ranks == 1 or files:
+        return bound, bound
+    near, far = smallest_between(traffic(network, layout.table), assignment)
+    return max(bound, near), max(bound, far)
+
+
+def _exchange(
+    communicator: Communicator, most_spikes: list[int], epochs: Epochs, assignment: Assignment
+) -> Exchange | GroupExchange | None:
+    """Return the exchange of spikes, in groups where they gain anything. Collective."""
+    sizes = most_spikes[communicator.rank], sum(most_spikes)
+    if not epochs.in_groups:
+        return communicator.exchange(*sizes, epochs.between)
+    steps = epochs.inside, epochs.between
+    return communicator.exchange_in_groups(*sizes, steps, assignment.groups)
 
 
 def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:
@@ -241,6 +264,7 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
     digest = hashlib.sha256((network_digest(network, fingerprints=False) + rest).encode())
     if isinstance(settings.partition, Assignment):
         digest.update(settings.partition.owner.tobytes())
+        digest.update(bytes(str(list(settings.partition.groups)), "ascii"))
     digests = communicator.allgather(digest.digest())
     for rank, other in enumerate(digests):
         if other != digests[0]:

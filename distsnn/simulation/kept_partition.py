@@ -27,7 +27,11 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
             raise TypeError("strategy or owner is missing")
         if settings:
             Graph.from_dict(settings).speeds(len(last.ranks))
-        return Assignment(len(last.ranks), np.array(owner, np.int32), strategy, settings or {})
+        groups = about.get("groups", [])  # which older runs do not have
+        if not isinstance(groups, list) or not all(type(one) is int for one in groups):
+            raise TypeError("groups are no list of numbers")
+        made = np.array(owner, np.int32)
+        return Assignment(len(last.ranks), made, strategy, settings or {}, tuple(groups))
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
 

@@ -35,7 +35,7 @@ from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
-from distsnn.simulation.rank_counts import rank_counts
+from distsnn.simulation.rank_counts import exchanges, rank_counts
 from distsnn.simulation.recorder import Recorder, metadata, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.scripted import Scripted
@@ -157,7 +157,7 @@ class Simulation(BetweenRuns):
             raise
         self._pace = Pace(
             *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
-            epoch_steps=self._built.epoch_steps,
+            epoch_steps=self._built.epochs.between,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
         self._closed = False
@@ -460,7 +460,7 @@ class Simulation(BetweenRuns):
             phases={phase: [one[phase] for one in phases] for phase in phases[0]},
             spikes=dict(zip(self._output.recorded.neurons, spikes, strict=True)),
             events=self._sum([self._engine.events]),
-            epochs=self._engine.epochs,
+            **exchanges(self._built),
             plastic_synapses=self._sum(one.rows.synapses for one in self._engine.plastic),
             plastic_bytes=self._sum(one.nbytes for one in self._engine.plastic),
         )

@@ -66,7 +66,8 @@ class Pace:
     saves : bool
         Whether the run is recorded, and so is saved.
     epoch_steps : int
-        Steps of an epoch: a piece of whole epochs costs no exchange beyond theirs.
+        Steps of an epoch, of all ranks where they form groups: a piece of whole epochs costs no
+        exchange beyond theirs.
 
     Attributes
     ----------

@@ -5,6 +5,23 @@ from typing import Any
 from distsnn.simulation.build import Built
 
 
+def epoch_steps(built: Built) -> dict[str, int]:
+    """Return most steps between exchanges of all ranks, and inside groups (0: there are none)."""
+    epochs = built.epochs
+    inside = epochs.inside if epochs.in_groups else 0
+    return {"epoch_steps": epochs.between, "group_epoch_steps": inside}
+
+
+def exchanges(built: Built) -> dict[str, int]:
+    """Return how often spikes were exchanged so far, among all ranks and inside groups."""
+    exchange = built.exchange
+    inside = None if exchange is None else exchange.group_counters
+    return {
+        "exchanges": 0 if exchange is None else exchange.counters.exchanges,
+        "group_exchanges": 0 if inside is None else inside.exchanges,
+    }
+
+
 def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
     """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counted`).
 
@@ -23,18 +40,18 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
         "neurons": engine.layout.n_neurons,
         "events": engine.events,
         "spikes": spikes,
-        "epoch_steps": built.epoch_steps,
-        "exchanges": 0,
+        **epoch_steps(built),
+        **exchanges(built),
         "received_spikes": 0,
         "received_bytes": 0,
+        "group_received_spikes": 0,
     }
     if exchange is not None:
-        counters = exchange.counters
-        found |= {
-            "exchanges": counters.exchanges,
-            "received_spikes": counters.received_spikes,
-            "received_bytes": counters.received_bytes,
-        }
+        inside = exchange.group_counters
+        for level in (exchange.counters, *([] if inside is None else [inside])):
+            found["received_spikes"] += level.received_spikes
+            found["received_bytes"] += level.received_bytes
+        found["group_received_spikes"] = 0 if inside is None else inside.received_spikes
     wired = built.connections
     if wired is not None:
         found["sources"] = wired.sources.tolist()

@@ -24,6 +24,7 @@ from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, RecordSpikes, RecordState
 from distsnn.simulation.build import Built, Settings
+from distsnn.simulation.rank_counts import epoch_steps
 
 
 def versions(communicator: Communicator) -> dict[str, str]:
@@ -97,7 +98,7 @@ def metadata(
         "synapses": built.synapses,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
-        "settings": settings.to_dict() | {"epoch_steps": built.epoch_steps},
+        "settings": settings.to_dict() | epoch_steps(built),
     }
     if model is not None:
         found["model"] = model
@@ -159,6 +160,7 @@ class Recorder:
             "strategy": built.assignment.strategy,
             "owner": built.assignment.owner.tolist(),
             "settings": dict(built.assignment.settings),
+            "groups": list(built.assignment.groups),
         }
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None

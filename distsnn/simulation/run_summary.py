@@ -57,8 +57,8 @@ class Counted:
         Spikes of recorded neurons by population, of all ranks.
     events : int
         Synaptic events, of all ranks, since the simulation was made.
-    epochs : int
-        Epochs, since the simulation was made.
+    exchanges, group_exchanges : int
+        Exchanges of spikes among all ranks, and inside groups, since the simulation was made.
     plastic_synapses, plastic_bytes : int
         Synapses that learn, of all ranks, and the memory that they take: words, weights, states,
         sources' traces and targets' histories.
@@ -67,6 +67,7 @@ class Counted:
     phases: dict[str, list[float]]
     spikes: dict[str, int]
     events: int
-    epochs: int
+    exchanges: int
+    group_exchanges: int
     plastic_synapses: int
     plastic_bytes: int

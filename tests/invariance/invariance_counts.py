@@ -60,7 +60,7 @@ def expected(reference: Path, path: Path) -> list[dict]:
                 "spikes": spikes[owner == rank].sum(),
                 "exchanges": len(sent),
                 "received_spikes": spikes[owner != rank].sum(),
-                "received_bytes": _received(sent, 1 + epoch),
+                "received_bytes": received(sent, 1 + epoch),
                 "sources": np.bincount(owner[sources], minlength=ranks).tolist(),
                 "synapses": np.bincount(from_rank, minlength=ranks).tolist(),
                 "smallest_delay": np.where(smallest < 2**40, smallest, 0).tolist(),
@@ -70,7 +70,7 @@ def expected(reference: Path, path: Path) -> list[dict]:
     return found
 
 
-def _received(sent: np.ndarray, header: int) -> int:
+def received(sent: np.ndarray, header: int) -> int:
     """Return the bytes that a rank receives, as the fixed part of messages grows and shrinks."""
     ranks = sent.shape[1]
     least = 1 << (max(entries.FIRST_STRIDE, 2 * header) - 1).bit_length()

@@ -16,3 +16,10 @@ def test_arrivals_are_the_other_ranks_spikes(starter: Starter, ranks: int) -> No
         hits = [int(word) for word in ended.out.removeprefix("cache hits").split()]
         assert len(hits) == ranks
         assert hits[1:] == [1] * (ranks - 1)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_groups_get_their_own_spikes_soon_and_others_later(starter: Starter, ranks: int) -> None:
+    ended = starter.mpiexec(ranks, "group_exchange.py").end()
+    assert ended.code == 0, ended.err
+    assert ended.out.count("same") == ranks

@@ -1,6 +1,7 @@
 """The commands around partitioning: rates, what strategies come to, running with one."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from distsnn.network import (
 )
 
 
-def build(areas: int = 4) -> Network:
-    cells = [Population(f"a{at}", 64, IafPscExp()) for at in range(areas)]
+def build(areas: int = 4, size: int = 64) -> Network:
+    cells = [Population(f"a{at}", size, IafPscExp()) for at in range(areas)]
     made = [Projection(one, one, FixedIndegree(5), 1.0, 0.1) for one in cells]
     made += [
         Projection(one, cells[at - 1], FixedIndegree(3), 1.0, 2.0) for at, one in enumerate(cells)
@@ -45,6 +46,23 @@ def test_strategies_are_compared(distsnn: Command, areas: Path) -> None:
     shown = distsnn("partition", areas, "--ranks", "3", "--strategy", "graph").out.splitlines()
     assert [line.split()[0] for line in shown] == ["strategy", "graph"]
     assert len({len(line) for line in shown}) == 1
+
+
+def test_groups_are_told_with_both_epochs(distsnn: Command, areas: Path) -> None:
+    # two areas on four ranks
+    words = ("--set", "areas=2", "--set", "size=512", "--ranks", "4")
+    (one,) = json.loads(distsnn("partition", areas, *words, "--strategy", "graph", "--json").out)
+    assert one["groups"] == [2, 2]
+    assert (one["epoch_ms"], one["exchanges_per_s"]) == (2.0, 500.0)
+    assert (one["group_epoch_ms"], one["group_exchanges_per_s"]) == (0.1, pytest.approx(1e4))
+    heads, *rows = (
+        re.split(r" {2,}", line.strip())
+        for line in distsnn("partition", areas, *words).out.splitlines()
+    )
+    names = ("groups", "epoch ms", "exchanges /s")
+    shown = [tuple(row[heads.index(name)] for name in names) for row in rows]
+    assert shown[0] == ("-", "0.1", "10,000")
+    assert shown[-1] == ("2 of 2", "2, 0.1", "500, 10,000")
 
 
 def test_faster_ranks_get_more(distsnn: Command, areas: Path, tmp_path: Path) -> None:

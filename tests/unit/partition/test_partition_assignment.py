@@ -81,3 +81,13 @@ def test_given_assignments_are_checked() -> None:
         Assignment(2, np.array([0, -1]))
     with pytest.raises(DescriptionError, match="one rank"):
         Assignment(0, np.array([0]))
+
+
+def test_groups_are_of_all_ranks() -> None:
+    owner = np.zeros(3, np.int32)
+    assert Assignment(3, owner).group.tolist() == [0, 1, 2]
+    assert Assignment(3, owner, groups=(2, 1)).group.tolist() == [0, 0, 1]
+    assert Assignment(3, owner, groups=np.array([1, 2])).groups == (1, 2)
+    for groups in ((3,), (2, 2), (3, 0), (-1, 4)):
+        with pytest.raises(DescriptionError, match=r"field groups.*3 ranks in all"):
+            Assignment(3, owner, groups=groups)

@@ -8,9 +8,10 @@ import pytest
 from distsnn.errors import DescriptionError
 from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
 from distsnn.network.blocks import blocks
-from distsnn.partition import graph as strategy
+from distsnn.partition import dealing
+from distsnn.partition.dealing import graph_owners
 from distsnn.partition.delays import clusters, fits, largest_delay, smallest_across
-from distsnn.partition.graph import Cost, Graph, graph_owners
+from distsnn.partition.graph import Cost, Graph
 from distsnn.partition.refinement import Flow, cost, refine
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
 
@@ -123,7 +124,7 @@ def test_fits_is_about_the_largest_first() -> None:
 def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not library:
         monkeypatch.setitem(__import__("sys").modules, "pymetis", None)
-        assert strategy._metis(random_flow(9, 0), np.ones(2), 3) == []
+        assert dealing._metis(random_flow(9, 0), np.ones(2), 3) == []
     network = areas(12)
     table = blocks(network)
     made = Graph().assign(network, table, ranks)

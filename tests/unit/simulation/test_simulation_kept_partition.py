@@ -64,7 +64,10 @@ def test_other_strategies_are_kept(network: Network, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"owner": "x"}, {"owner": [5]}, {"owner": ["x"]}, {"settings": {"shares": [1.0, 1.0]}}],
+    [
+        *({"owner": "x"}, {"owner": [5]}, {"owner": ["x"]}, {"settings": {"shares": [1.0, 1.0]}}),
+        *({"groups": [2]}, {"groups": "x"}, {"groups": [1.0]}, {"groups": [True]}),
+    ],
 )
 def test_damage_is_told(network: Network, tmp_path: Path, change: dict) -> None:
     reader = recorded(network, tmp_path / "run.zarr", "graph")
@@ -73,3 +76,15 @@ def test_damage_is_told(network: Network, tmp_path: Path, change: dict) -> None:
     write_attributes(group, {"assignment": reader.attempts[0].assignment | change})
     with pytest.raises(StoreError, match="damaged: assignment"):
         kept_partition(StoreReader(reader.path), 2)
+
+
+def test_runs_from_before_there_were_groups_go_on(network: Network, tmp_path: Path) -> None:
+    reader = recorded(network, tmp_path / "run.zarr", "contiguous")
+    about = dict(reader.attempts[0].assignment)
+    assert about.pop("groups") == []
+    group = open_group(open_root(reader.path, writable=True), "attempt000")
+    assert group is not None
+    write_attributes(group, {"assignment": about})
+    made = kept_partition(StoreReader(reader.path), 1)
+    assert isinstance(made, Assignment)
+    assert made.groups == ()

@@ -1,0 +1,152 @@
+"""Groups of ranks: when they are made, how slices are dealt out to them, what they come to."""
+
+import numpy as np
+import pytest
+
+from distsnn.network import (
+    DopamineSTDP,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    Population,
+    Projection,
+)
+from distsnn.network.blocks import blocks
+from distsnn.partition.assignment import Assignment
+from distsnn.partition.delays import LONGEST_EPOCH, Epochs, expected_epochs
+from distsnn.partition.graph import Graph
+from distsnn.partition.groups import rounds
+from distsnn.partition.metrics import counted, metrics
+from distsnn.partition.traffic import traffic
+
+
+def modules(n: int, near: float = 0.1, far: float = 3.0, modulation: float = 0.0) -> Network:
+    """Return a ring of modules of 8 blocks."""
+    cells = [Population(f"m{at}", 512, IafPscExp()) for at in range(n)]
+    rule = DopamineSTDP(modulator="m0", modulation_delay=modulation) if modulation else None
+    made = [Projection(one, one, FixedIndegree(50), 1.0, near) for one in cells]
+    made += [
+        Projection(one, cells[at - 1], FixedIndegree(9), 1.0, far, synapse=rule)
+        for at, one in enumerate(cells)
+    ]
+    return Network(cells, made)
+
+
+def partitioned(network: Network, ranks: int, **options) -> tuple[Assignment, Epochs]:
+    table = blocks(network)
+    made = Graph(**options).assign(network, table, ranks)
+    return made, expected_epochs(network, traffic(network, table), made)
+
+
+def test_epochs_are_what_delays_allow() -> None:
+    assert Epochs.of(1, 30, 256) == Epochs(1, 30)
+    assert Epochs.of(4, 30, 256) == Epochs(4, 28)  # whole epochs inside of long ones
+    assert Epochs.of(16, 30, 256) == Epochs(16, 16)
+    assert Epochs.of(7, 300, 256) == Epochs(7, 252)
+    assert Epochs.of(300, 400, 256) == Epochs(256, 256)
+    assert Epochs.of(1, 30, 0) == Epochs(1, 1)  # less than a step is none
+    assert [Epochs(*one).in_groups for one in ((1, 30), (5, 5))] == [True, False]
+
+
+def test_rounds_grow_with_the_logarithm_of_ranks() -> None:
+    assert rounds(Epochs(1, 1), 16, 1) == 4.0
+    assert rounds(Epochs(2, 2), 16, 4) == 2.0  # nothing is exchanged inside
+    assert rounds(Epochs(1, 40), 16, 4) == pytest.approx(2.1)
+    assert rounds(Epochs(1, 40), 16, 1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("n", "ranks", "groups", "epochs"),
+    [
+        (2, 2, (), (30, 30)),
+        (2, 3, (), (1, 1)),  # no groups of like size
+        (2, 4, (2, 2), (1, 30)),
+        (3, 6, (2, 2, 2), (1, 30)),
+        (4, 8, (2, 2, 2, 2), (1, 30)),
+        (4, 4, (), (30, 30)),
+        (1, 4, (), (1, 1)),  # nobody is far
+    ],
+)
+def test_modules_that_ranks_share_make_groups(
+    n: int, ranks: int, groups: tuple[int, ...], epochs: tuple[int, int]
+) -> None:
+    network = modules(n)
+    made, found = partitioned(network, ranks)
+    assert (made.groups, (found.inside, found.between)) == (groups, epochs)
+    if groups:
+        # modules stay whole, and every rank has its share
+        group = made.group[made.owner].reshape(n, 8)
+        assert np.all(group == group[:, :1])
+        assert np.all(np.bincount(made.owner) == 8 * n // ranks)
+        again, _ = partitioned(network, ranks)
+        np.testing.assert_array_equal(again.owner, made.owner)
+
+
+def test_groups_must_be_worth_it() -> None:
+    # far is twice as far as near: 2 of 4 ranks exchange in every epoch, and 4 in every other
+    assert partitioned(modules(2, far=0.2), 4)[0].groups == ()
+    assert partitioned(modules(2, far=0.4), 4)[0].groups == (2, 2)
+    # what is far already gains nothing
+    assert partitioned(modules(2, near=LONGEST_EPOCH * 0.1, far=100.0), 4)[0].groups == ()
+    # a modulator tells all ranks
+    assert partitioned(modules(2, modulation=0.2), 4)[0].groups == ()
+    made, found = partitioned(modules(2, modulation=1.0), 4)
+    assert (made.groups, found.between) == ((2, 2), 10)
+
+
+def test_shares_are_kept_within_and_between_groups() -> None:
+    made, _ = partitioned(modules(4), 4, shares=[2.0, 1.0, 3.0, 2.0], imbalance=0.1)
+    assert made.groups == ()
+    made, _ = partitioned(modules(3), 6, shares=[3.0, 1.0, 2.0, 2.0, 1.0, 3.0])
+    assert made.groups == (2, 2, 2)
+    np.testing.assert_array_equal(np.bincount(made.owner), [6, 2, 4, 4, 2, 6])
+
+
+def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
+    network = modules(3)
+    graph = traffic(network, blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
+    part = graph.part(np.repeat([True, False, True], 8))
+    assert part.n == 16
+    assert set(part.rate) == {1.0, 3.0}
+    assert set(part.delay) == {1, 30}
+    inside = part.source // 8 == part.target // 8
+    assert set(part.delay[inside]) == {1}
+    # of the ring one way is left
+    assert set(zip(part.source[~inside] // 8, part.target[~inside] // 8, strict=True)) == {(0, 1)}
+    np.testing.assert_array_equal(graph.part(np.ones(24, bool)).synapses, graph.synapses)
+
+
+def test_metrics_tell_both_levels() -> None:
+    network = modules(2)
+    table = blocks(network)
+    owner = np.repeat([0, 1, 2, 0, 1, 2, 3, 3], 2).astype(np.int32)
+    owner = np.where(table.population == 0, owner % 3, 3).astype(np.int32)
+    rates = {"m0": 3.0, "m1": 5.0}
+    graph = traffic(network, table, rates)
+    flat, grouped = (
+        metrics(network, graph, Assignment(4, owner, groups=groups), rates)
+        for groups in ((), (3, 1))
+    )
+    assert (flat.epoch, flat.exchanges, flat.groups) == (1, pytest.approx(1e4), ())
+    assert (flat.group_epoch, flat.group_exchanges) == (0, 0.0)
+    assert (grouped.epoch, grouped.exchanges) == (30, pytest.approx(1e3 / 3.0))
+    assert (grouped.group_epoch, grouped.group_exchanges) == (1, pytest.approx(1e4))
+    assert grouped.groups == (3, 1)
+    inside, others = 512 * 3.0, 512 * 5.0
+    assert flat.bytes == pytest.approx(4 * (0.75 * (inside + others) + 3 * 2 * 1e4))
+    # of the first group each spike comes to two others, who are 3/4 of all ranks' 2 on average
+    assert grouped.bytes == pytest.approx(
+        4 * (0.75 * (inside + others) + 3 * 31 * 1e3 / 3.0 + 2 * inside / 4 + 1.5 * 2 * 1e4)
+    )
+    data = grouped.to_dict()
+    assert (data["groups"], data["group_epoch_ms"]) == ([3, 1], 0.1)
+
+
+def test_runs_from_before_there_were_groups_are_read() -> None:
+    one = dict.fromkeys(("steps", "neurons", "events", "spikes", "epoch_steps", "exchanges"), 10)
+    one |= {"received_spikes": 4, "received_bytes": 4}
+    lists = {name: [0, 1] for name in ("sources", "heard", "synapses", "smallest_delay")}
+    found = counted([one | lists] * 2, Assignment(2, np.array([0, 1], np.int32)), 0.1)
+    assert found is not None
+    assert (found.groups, found.group_epoch, found.group_exchanges) == ((), 0, 0.0)
+    assert found.bytes == pytest.approx(4 * (4 + 11 * 10) / 1e-3)
