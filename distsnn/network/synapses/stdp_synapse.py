@@ -28,8 +28,8 @@ _STATES = {
 class STDP(PlasticSynapse):
     """Pair-based spike-timing-dependent plasticity (NEST's stdp_synapse and stdp_nn_*_synapse).
 
-    With w the share that a weight is of the range from w_min to w_max, and traces x of the source's,
-    y of the target's spikes::
+    With w the share of the range from w_min to w_max that a weight is, and traces x of the
+    source's, y of the target's spikes::
 
         at a spike of the target:  w -> min(w + learning_rate (1 - w)^mu_plus x, 1)
         at a spike of the source:  w -> max(w - learning_rate alpha w^mu_minus y, 0)
