@@ -6,15 +6,16 @@ PAIR = PlasticityModel(
     traces="""
         dx/dt = -x/tau_plus : 1 (pre)
         dy/dt = -y/tau_minus : 1 (post)
-        share = w/w_max : 1
+        span = w_max - w_min : pA
+        share = (w - w_min)/span : 1
     """,
     on_pre="""
         x += 1
-        w = clip(w - learning_rate*alpha*w_max*share**mu_minus*y, 0, w_max)
+        w = clip(w - learning_rate*alpha*span*share**mu_minus*y, w_min, w_max)
     """,
     on_post="""
         y += 1
-        w = clip(w + learning_rate*w_max*(1 - share)**mu_plus*x, 0, w_max)
+        w = clip(w + learning_rate*span*(1 - share)**mu_plus*x, w_min, w_max)
     """,
     parameters={
         "tau_plus": (20.0, "ms"),

@@ -83,6 +83,11 @@ class Synapse:
             self.traces |= dict(zip(names, found, strict=True))
 
 
+def given(parameters: Mapping[str, float | str]) -> dict[str, Any]:
+    """Return parameters with the lower bound that there is where none is given."""
+    return {"w_min": 0.0, **parameters}
+
+
 def weights(
     rule: ModuleType,
     parameters: Mapping[str, float | str],
@@ -104,7 +109,7 @@ def weights(
     rule : module
         One of distsnn.kernels.plasticity.
     parameters : mapping of str to float or str
-        In the description's units; `w_max` is a magnitude.
+        In the description's units; bounds are magnitudes, the lower one 0 if it is not given.
     pre, post : iterable of int
         Steps of the spikes of source and target, each at most once.
     weight : float
@@ -120,7 +125,7 @@ def weights(
     until : int, optional
         The step up to which events are taken.
     """
-    constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
+    constants = {name: float(x) for name, x in rule.constants(given(parameters), dt).items()}
     posts, pres = (
         {step + delay for step in steps} for steps, delay in ((post, dendritic), (pre, axonal))
     )
@@ -166,7 +171,7 @@ def levels(
     late : int
         How late some of them act, steps; before step 0 they were as at step 0.
     """
-    constants = [float(x) for x in rule.constants(parameters, dt).values()]
+    constants = [float(x) for x in rule.constants(given(parameters), dt).values()]
     n = np.arange(states[rule.WATCHED[0]].size)
     seen = [
         states[name][np.maximum(n - late, 0) if name in rule.LATE else n].tolist()
@@ -198,7 +203,7 @@ def followed(
     acts, meets : ndarray of float64, shape (n_steps + 1,)
         What `levels` returned.
     """
-    constants = {name: float(x) for name, x in rule.constants(parameters, dt).items()}
+    constants = {name: float(x) for name, x in rule.constants(given(parameters), dt).items()}
     synapse, found = Synapse(rule, weight, constants), []
     pres = {step + axonal for step in pre}
     last = math.inf if until is None else until

@@ -37,7 +37,7 @@ def advance(code: RuleCode) -> list[str]:
         "    bits, axonal = unsigned(table[TARGET_BITS]), table[AXONAL]",
         "    target_mask, ring_mask = unsigned((1 << table[TARGET_BITS]) - 1), slots - 1",
         "    base, scale = loop << table[TARGET_BITS], scalars[SCALE]",
-        "    least, limit = real(0.0), real(scalars[LIMIT])",
+        "    least, limit = real(scalars[LEAST]), real(scalars[LIMIT])",
         "    start, end, depth = rows[row], rows[row + 1], table[DEPTH]",
         "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
         *code.constants(),

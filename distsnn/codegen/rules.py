@@ -96,7 +96,7 @@ def _body(
 
 
 def _given(rule: Plasticity, parameter: str) -> str:
-    """Return the float64 code of a parameter, or of the bound, in our units."""
+    """Return the float64 code of a parameter, or of a bound, in our units."""
     tens = rule.units[parameter].whole_tens
     return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
 

@@ -100,8 +100,8 @@ class PlasticDelivery:
         Sign of the weights, which are kept as magnitudes.
     per_synapse_bytes : int
         Memory of constants that differ from synapse to synapse.
-    bounds : ndarray of float64, shape (1,) or (n_synapses,)
-        The largest weight of all synapses, or of each.
+    lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
+        The least and the largest weight (magnitudes) of all synapses, or of each.
     modulation : Modulation or None
         What modulates the synapses, if anything does.
     """
@@ -181,7 +181,11 @@ class PlasticDelivery:
         for name, at in where.scalars.items():
             self._scalars[at] = float(constants[name])
         self._set_weights(model, quanta)
-        self.bounds = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
+        self.lower = np.atleast_1d(parameters["w_min"])
+        self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
+        if self.lower.any():  # rounding may have taken weights below it
+            lower = self.lower.astype(model.precision)
+            np.maximum(rows.weights, lower, out=rows.weights)
         self._set_targets(model, targets)
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
@@ -194,13 +198,14 @@ class PlasticDelivery:
         self.grow()
 
     def _set_weights(self, model: PlasticSynapse, quanta: Quanta) -> None:
-        """Set what turns weights into quanta, and the largest."""
+        """Set what turns weights into quanta, the least and the largest."""
         name = self.projection.post.population
         receptors = self.layout.network.population(name).model.receptors
         quantum = quanta.quantum(name, receptors[self.rows.row_set.plan.plane])
         self.most = model.largest if np.isfinite(model.largest) else 2.0**40 * quantum
         self._scalars[plastic.SCALE] = model.sign / quantum
-        self._scalars[plastic.LIMIT] = self.most
+        self.least = model.least
+        self._scalars[plastic.LEAST], self._scalars[plastic.LIMIT] = self.least, self.most
 
     def _set_targets(self, model: PlasticSynapse, targets: Neurons) -> None:
         """Make the histories, and set where targets are found in them."""
@@ -367,7 +372,8 @@ class PlasticDelivery:
         self.sweep(now)
         self._carry_all(now)
         words, weights = self.rows.row_set.words, self.rows.weights
-        scaling.scale_weights(words, weights, self._target_mask, factors, self.bounds)
+        bounds = self.lower, self.upper
+        scaling.scale_weights(words, weights, self._target_mask, factors, *bounds)
 
     @property
     def _target_mask(self) -> int:
@@ -480,13 +486,13 @@ class PlasticDelivery:
             return None
         first, last = self.rows.row_set.rows[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
-        found = int(np.argmin((weights >= 0) & (weights <= self.most)))
+        found = int(np.argmin((weights >= self.least) & (weights <= self.most)))
         target = int(
             self.layout.gids(self.rows.targets(slice(first + found, first + found + 1)))[0]
         )
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
             f"gid {target}: its weight has become {float(weights[found]):g}, beyond "
-            f"0 to {self.most:g}"
+            f"{self.least:g} to {self.most:g}"
         )
         return int(self._table[plastic.FAULT_STEP]), target, what

@@ -169,10 +169,12 @@ def _check_given(layout: Layout, one: Projection, unit: float, prepared: Ints) -
     model = one.plasticity
     assert model is not None
     # given bounds were compared with given weights one by one when these were described
-    given = isinstance(model.w_max, np.ndarray)
-    most = model.largest if given else max(abs(model.allowed.low), abs(model.allowed.high))
-    weights = prepared[:, 2]
-    bad = (weights * model.sign < 0) | (np.abs(weights) > np.ceil(most / unit))
+    least, most = sorted((abs(model.allowed.low), abs(model.allowed.high)))
+    least = model.least if isinstance(model.w_min, np.ndarray) else least
+    most = model.largest if isinstance(model.w_max, np.ndarray) else most
+    weights, sizes = prepared[:, 2], np.abs(prepared[:, 2])
+    bad = (weights * model.sign < 0) | (sizes > np.ceil(most / unit))
+    bad |= sizes < np.floor(least / unit)
     if bad.any():
         first = prepared[np.argmax(bad)]
         raise DescriptionError(

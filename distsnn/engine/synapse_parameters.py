@@ -16,6 +16,10 @@ from distsnn.network.distributions import Distribution
 
 Floats = npt.NDArray[np.float64]
 
+# Draws belong to a parameter's place among the fields. That of w_min is far from all others, which
+# so have the draws that they had before there was one.
+_PLACE_OF_W_MIN = 1 << 16
+
 
 def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str, Any]:
     """Return the fields of a projection's model by name.
@@ -33,23 +37,26 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
     -------
     dict of str to ndarray of float64, shape () or (n_synapses,), or str
         Drawn parameters belong to seed, source and target, given ones are those of the synapses;
-        the bound is a magnitude.
+        the bounds are magnitudes.
     """
     projections = layout.network.projections
     model = projections[rows.projection].plasticity
     assert model is not None
     keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
     found: dict[str, Any] = {}
-    for number, one in enumerate(fields(model)):
-        value = getattr(model, one.name)
+    names = [one.name for one in fields(model)]
+    others = [name for name in names if name != "w_min"]
+    for name in names:
+        value = getattr(model, name)
         if isinstance(value, Distribution):
-            key = wiring_draws.cell_streams(keys[rows.projection], np.array([number]))[0]
-            found[one.name] = _drawn(layout, rows, value, key)
+            place = others.index(name) if name in others else _PLACE_OF_W_MIN
+            key = wiring_draws.cell_streams(keys[rows.projection], np.array([place]))[0]
+            found[name] = _drawn(layout, rows, value, key)
         elif isinstance(value, np.ndarray):
-            found[one.name] = _given(layout, rows, value)
+            found[name] = _given(layout, rows, value)
         else:
-            found[one.name] = value if isinstance(value, str) else np.asarray(value, np.float64)
-    return found | {"w_max": np.abs(found["w_max"])}
+            found[name] = value if isinstance(value, str) else np.asarray(value, np.float64)
+    return found | {name: np.abs(found[name]) for name in ("w_min", "w_max")}
 
 
 def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:

@@ -168,10 +168,9 @@ def _flush(x):
 
 
 @inline
-def bounded(x, most):
-    """Return x clipped to [0, most], in its precision; what is no number stays none."""
-    zero = type(x)(0)
-    return zero if x < zero else (most if x > most else x)
+def bounded(x, least, most):
+    """Return x clipped to [least, most], in its precision; what is no number stays none."""
+    return least if x < least else (most if x > most else x)
 
 
 @inline

@@ -47,9 +47,9 @@ FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 
 HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, one float64 a target
 SWEPT = 54  # numbers of rows
 TABLE_SIZE = 55
-# Words of its scalars: what turns a weight into quanta, and the largest weight.
-SCALE, LIMIT = 0, 1
-N_SCALARS = 2
+# Words of its scalars: what turns a weight into quanta, the least and the largest weight.
+SCALE, LEAST, LIMIT = 0, 1, 2
+N_SCALARS = 3
 
 # The ring's own table goes on with the ring that it is added to.
 INPUT, INPUT_MASK = 3, 4

@@ -17,8 +17,9 @@ def add_weights(words, weights, mask, sums):
 
 
 @kernel
-def scale_weights(words, weights, mask, factors, bounds):
-    """Multiply each weight by its target's factor, up to the bound: one for all, or its own."""
+def scale_weights(words, weights, mask, factors, least, most):
+    """Multiply each weight by its target's factor, within bounds: one for all, or its own."""
     for i in range(words.size):
-        most = bounds[i] if bounds.size > 1 else bounds[0]
-        weights[i] = min(np.float64(weights[i]) * factors[np.int64(words[i]) & mask], most)
+        scaled = np.float64(weights[i]) * factors[np.int64(words[i]) & mask]
+        low, high = least[i if least.size > 1 else 0], most[i if most.size > 1 else 0]
+        weights[i] = min(max(scaled, low), high)

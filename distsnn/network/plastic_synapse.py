@@ -1,15 +1,20 @@
-"""What all models of plastic synapses share: bound and sign of weights, delays, precision."""
+"""What all models of plastic synapses share: bounds and sign of weights, delays, precision."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
-
-import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
 from distsnn.network.model import State, SynapseModel
-from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
+from distsnn.network.values import Value, as_value
+from distsnn.network.weight_bounds import (
+    check_bounds,
+    check_within,
+    magnitudes,
+    sign_of,
+    signed,
+)
 from distsnn.units import steps
 
 PRECISIONS = ("float32", "float64")
@@ -32,6 +37,8 @@ class PlasticSynapse(SynapseModel):
     ----------
     w_max : float, array_like or Distribution
         Bound of the weights, in their unit. Its sign is that of all weights; it may be infinite.
+    w_min : float, array_like or Distribution
+        The other bound, nearer to 0, of the same sign or 0. By keyword only.
     axonal_delay : float
         Axonal part of the delays, ms, at least dt below the shortest of them.
     precision : {"float32", "float64"}
@@ -49,32 +56,24 @@ class PlasticSynapse(SynapseModel):
     """
 
     each: ClassVar[str] = "synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("w_max",)
+    per_synapse: ClassVar[tuple[str, ...]] = ("w_max", "w_min")
     weight_unit: ClassVar[str] = ""
     kernel: ClassVar[str] = ""
 
     w_max: Value = 100.0
     axonal_delay: float = 0.0
     precision: str = "float32"
+    w_min: Value = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = f"{self.name}, field "
         self._fill(
             w_max=as_value(self.w_max, where=where + "w_max"),
+            w_min=as_value(self.w_min, where=where + "w_min"),
             axonal_delay=as_number(self.axonal_delay, where=where + "axonal_delay"),
         )
-        least, most = bounds(self.w_max, TAIL)
-        alike = least > 0.0 or most < 0.0  # neither with nan
-        if not (alike and (isinstance(self.w_max, float) or np.isfinite([least, most]).all())):
-            raise DescriptionError(
-                "must be a bound with the sign of the weights",
-                where=where + "w_max",
-                value=self.w_max,
-                allowed="a number other than 0, or inf, or -inf"
-                if isinstance(self.w_max, float)
-                else "finite numbers of one sign, none of them 0",
-            )
+        check_bounds(self.w_min, self.w_max, where=where)
         check_range(self.axonal_delay, NOT_NEGATIVE, where=where + "axonal_delay")
         self.check_choice("precision", PRECISIONS)
 
@@ -97,18 +96,22 @@ class PlasticSynapse(SynapseModel):
     @property
     def sign(self) -> int:
         """Sign of the weights."""
-        return 1 if bounds(self.w_max, TAIL)[0] > 0.0 else -1
+        return sign_of(self.w_max)
 
     @property
     def largest(self) -> float:
         """The largest magnitude of the bound of any synapse, which may be infinite."""
-        return max(map(abs, bounds(self.w_max, TAIL)))
+        return magnitudes(self.w_max)[1]
+
+    @property
+    def least(self) -> float:
+        """The smallest magnitude of the lower bound of any synapse."""
+        return magnitudes(self.w_min)[0]
 
     @property
     def allowed(self) -> Range:
         """Which weights all synapses may have."""
-        least = min(map(abs, bounds(self.w_max, TAIL)))
-        return Range(0.0, least) if self.sign > 0 else Range(-least, 0.0)
+        return signed(self.sign, magnitudes(self.w_min)[1], magnitudes(self.w_max)[0])
 
     def check_each(self, shape: tuple[int, ...] | None, *, where: str) -> None:
         """Check shapes and ranges of all parameters.
@@ -125,14 +128,15 @@ class PlasticSynapse(SynapseModel):
         DescriptionError
             For the first parameter that cannot be simulated.
         """
-        for name in (*self.parameters(), "w_max"):
+        for name in (*self.parameters(), "w_max", "w_min"):
             value, place = getattr(self, name), f"{where}, field {name}"
             if not isinstance(value, float) and name not in self.per_synapse:
                 raise DescriptionError(
                     "must be one number for all synapses", where=place, value=value
                 )
         self._check_parameters(shape, where=where)
-        self._check_array("w_max", shape, where=f"{where}, field w_max")
+        for name in ("w_max", "w_min"):
+            self._check_array(name, shape, where=f"{where}, field {name}")
 
     def check_synapses(
         self, weight: Value | None, shortest: int | None, dt: float, *, where: str
@@ -156,19 +160,8 @@ class PlasticSynapse(SynapseModel):
             If weights are beyond their bound or have the other sign, or the axonal delay is off
             the grid or not shorter than all delays.
         """
-        if isinstance(weight, np.ndarray) and isinstance(self.w_max, np.ndarray):
-            beyond = np.abs(weight) > np.abs(self.w_max)
-            if beyond.any():
-                raise DescriptionError(
-                    "is beyond its bound",
-                    where=f"{where}, field weight",
-                    value=float(weight[beyond][0]),
-                    allowed=f"at most {float(self.w_max[beyond][0]):g}, its w_max",
-                )
-            one_sign = Range(0.0) if self.sign > 0 else Range(high=0.0)
-            check_value(weight, one_sign, where=f"{where}, field weight")
-        elif weight is not None:
-            check_value(weight, self.allowed, where=f"{where}, field weight")
+        if weight is not None:
+            check_within(weight, self.w_min, self.w_max, where=f"{where}, field weight")
         axonal = self.axonal_steps(dt, where=where)
         if shortest is not None and axonal >= shortest:
             raise DescriptionError(

@@ -146,24 +146,25 @@ class PlasticSynapses:
     def _check_bound(self, values: Floats) -> None:
         model = self._delivery.projection.plasticity
         assert model is not None
-        if isinstance(model.w_max, float):
-            self._refuse(model.allowed.excludes(values), values, np.arange(values.size))
-        else:  # a bound of each, which only the rank knows that has it
-            own, most = values[self._own], self._delivery.bounds
-            self._refuse(~((model.sign * own >= 0.0) & (np.abs(own) <= most)), own, self._own)
-
-    def _refuse(self, bad: npt.NDArray[np.bool_], values: Floats, synapses: Ints) -> None:
+        synapses = np.arange(values.size)
+        if not (isinstance(model.w_min, float) and isinstance(model.w_max, float)):
+            synapses = self._own  # a bound of each, which only the rank knows that has it
+        values, size = values[synapses], model.sign * values[synapses]
+        low, high = self._delivery.lower, self._delivery.upper
+        # or as they are stored: what was read may be set again
+        bad = (size < low) & (size < low.astype(model.precision))
+        bad |= ~((size <= high) | (size <= high.astype(model.precision)))
         if not bad.any():
             return
         first = int(np.argmax(bad))
-        bounds, number = self._delivery.bounds, int(synapses[first])
-        most = self._delivery.sign * float(bounds[first if bounds.size > 1 else 0])
+        number = int(synapses[first])
+        ends = [model.sign * float(one[first if one.size > 1 else 0]) + 0.0 for one in (low, high)]
         raise DescriptionError(
             "out of range",
             where=f"{self._where}, synapse {number} from gid {self.sources[number]} to gid "
             f"{self.targets[number]}",
             value=float(values[first]),
-            allowed=str(Range(min(most, 0.0), max(most, 0.0))),
+            allowed=str(Range(min(ends), max(ends))),
         )
 
 

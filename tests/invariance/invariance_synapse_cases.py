@@ -127,13 +127,14 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
     edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, 90, n))
     bounds = draw.uniform(60.0, 120.0, n)
     each = STDP(
-        learning_rate=draw.uniform(0.0, 0.1, n), alpha=Uniform(0.5, 1.5), mu_minus=0.4, w_max=bounds
+        **{"learning_rate": draw.uniform(0.0, 0.1, n), "alpha": Uniform(0.5, 1.5)},
+        **{"mu_minus": 0.4, "w_max": bounds, "w_min": bounds * draw.uniform(0.0, 0.4, n)},
     )
     rules = (
         STDP(pairing="restricted", learning_rate=0.1, alpha=Uniform(0.5, 1.5)),
         STDP(pairing="presynaptic", learning_rate=0.1, axonal_delay=0.4),
         STDPPowerLaw(learning_rate=0.1, alpha=0.1),
-        TripletSTDP(Aplus=0.1, Aminus=0.3, Aplus_triplet=0.1, Aminus_triplet=0.01),
+        TripletSTDP(Aplus=0.1, Aminus=0.3, Aplus_triplet=0.1, Aminus_triplet=0.01, w_min=9.0),
         Oja(eta=0.5, alpha=0.02, axonal_delay=0.8),
         BCM(eta=0.1, tau_theta=100.0, rate_0=40.0),
         DopamineSTDP(
@@ -149,7 +150,9 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             ),
             Projection(
                 *(i, e, FixedIndegree(6), -40.0, Uniform(0.9, 3.0)),
-                synapse=VogelsSTDP(w_max=Uniform(-120.0, -60.0), eta=1.0, alpha=0.8),
+                synapse=VogelsSTDP(
+                    w_max=Uniform(-120.0, -60.0), w_min=Uniform(-30.0, 0.0), eta=1.0, alpha=0.8
+                ),
             ),
             Projection(
                 *(e, e[200:290], edges, 0.5 * bounds, Uniform(0.9, 3.0)), synapse=each, name="each"

@@ -65,8 +65,8 @@ class Case:
     def given(self) -> dict[str, float | str]:
         """Return the parameters under our names."""
         named = {**self.parameters, **self.neuron, **self.ours}
-        other = {"Wmax": "w_max", "lambda": "learning_rate"}
-        return {other.get(name, name): value for name, value in named.items() if name != "Wmin"}
+        other = {"Wmax": "w_max", "Wmin": "w_min", "lambda": "learning_rate"}
+        return {other.get(name, name): value for name, value in named.items()}
 
 
 TAU_MINUS = {"tau_minus": 33.7}
@@ -115,6 +115,18 @@ CASES = {
         {
             **{"A_plus": 0.2, "A_minus": 0.12, "tau_plus": 20.0, "tau_c": 300.0, "tau_n": 200.0},
             **{"b": 0.004, "Wmin": 0.0, "Wmax": 100.0},
+        },
+        DopamineSTDP,
+        TAU_MINUS,
+        modulated=True,
+        ours={"modulator": "D", "modulation_delay": MODULATION * DT},
+    ),
+    # b = 0: NEST clips more often, which shows where c (m - b) changes its sign
+    "dopamine above a bound": Case(
+        "stdp_dopamine_synapse",
+        {
+            **{"A_plus": 0.2, "A_minus": 0.12, "tau_plus": 20.0, "tau_c": 300.0, "tau_n": 200.0},
+            **{"b": 0.0, "Wmin": 20.0, "Wmax": 100.0},
         },
         DopamineSTDP,
         TAU_MINUS,
@@ -224,7 +236,14 @@ def of_the_engine(case: Case, spikes: Trains, precision: str, path: Path) -> lis
     Each synapse has a target of its own, which spikes one step after it is told to. What learns is
     the other current, on which a weight is seen for one step alone.
     """
-    names = {"w_max", "pairing", "modulator", "modulation_delay", *case.description.parameters()}
+    names = {
+        "w_max",
+        "w_min",
+        "pairing",
+        "modulator",
+        "modulation_delay",
+        *case.description.parameters(),
+    }
     given = {name: value for name, value in case.given().items() if name in names}
     model = case.description(**given, precision=precision)
     sources, modulator = (

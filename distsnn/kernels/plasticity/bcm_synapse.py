@@ -26,6 +26,7 @@ CONSTANTS = {
     "tau_theta": "real",
     "eta": "real",
     "slide": "real",
+    "w_min": "real",
     "w_max": "real",
 }
 
@@ -42,6 +43,7 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "eta": p["eta"],
         # tau_minus/(tau_theta y_0), where y_0 = rate_0 tau_minus is y at the rate in question
         "slide": 1000.0 / (p["tau_theta"] * p["rate_0"]),
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
     }
 
@@ -50,15 +52,15 @@ source_spike = counted
 
 
 @inline
-def target_spike(y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
+def target_spike(y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_min, w_max):
     """Return the target's traces after its spike."""
     return y + type(y)(1), theta + slide * y
 
 
 @inline
-def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_max):
+def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, eta, slide, w_min, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + eta * x * (y - theta), w_max),)
+    return (bounded(w + eta * x * (y - theta), w_min, w_max),)
 
 
 on_pre = unchanged

@@ -68,11 +68,10 @@ def watch(v, plus, minus, bar, tau_x, theta_plus, theta_minus, fixed, of_bar, *o
 @inline
 def on_post(w, x, level, tau_x, theta_plus, theta_minus, fixed, of_bar, up, down, w_min, w_max):
     """Return the weight after a step in which the target potentiates."""
-    return (bounded(w + up * x * level, w_max),)
+    return (bounded(w + up * x * level, w_min, w_max),)
 
 
 @inline
 def on_pre(w, x, level, tau_x, theta_plus, theta_minus, fixed, of_bar, up, down, w_min, w_max):
     """Return the weight after a spike of the source."""
-    left = w - down * level
-    return (w_min if left < w_min else left,)
+    return (bounded(w - down * level, w_min, w_max),)

@@ -20,7 +20,7 @@ TARGET = ("y",)
 STATES = ()
 MODULATED = True
 DECAYS = {"x": "tau", "y": "tau"}
-CONSTANTS = {"tau": "real", "eta": "real", "w_max": "real"}
+CONSTANTS = {"tau": "real", "eta": "real", "w_min": "real", "w_max": "real"}
 
 Array = npt.NDArray[np.float64]
 
@@ -28,19 +28,20 @@ Array = npt.NDArray[np.float64]
 def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
     """Return the rule's constants, times in steps."""
     p = parameters
-    return {"tau": p["tau"] / dt, "eta": p["eta"], "w_max": p["w_max"]}
+    own = {name: p[name] for name in ("eta", "w_min", "w_max")}
+    return {"tau": p["tau"] / dt} | own
 
 
 source_spike = target_spike = counted
 
 
 @inline
-def on_post(w, x, y, m, tau, eta, w_max):
+def on_post(w, x, y, m, tau, eta, w_min, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + eta * m * x, w_max),)
+    return (bounded(w + eta * m * x, w_min, w_max),)
 
 
 @inline
-def on_pre(w, x, y, m, tau, eta, w_max):
+def on_pre(w, x, y, m, tau, eta, w_min, w_max):
     """Return the weight after a spike of the source."""
-    return (bounded(w + eta * m * y, w_max),)
+    return (bounded(w + eta * m * y, w_min, w_max),)

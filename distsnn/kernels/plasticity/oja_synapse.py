@@ -24,6 +24,7 @@ CONSTANTS = {
     "tau_minus": "real",
     "eta": "real",
     "alpha": "real",
+    "w_min": "real",
     "w_max": "real",
 }
 
@@ -38,6 +39,7 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "tau_minus": p["tau_minus"] / dt,
         "eta": p["eta"],
         "alpha": p["alpha"],
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
     }
 
@@ -46,9 +48,9 @@ source_spike = target_spike = counted
 
 
 @inline
-def on_post(w, x, y, tau_plus, tau_minus, eta, alpha, w_max):
+def on_post(w, x, y, tau_plus, tau_minus, eta, alpha, w_min, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + eta * (x - alpha * y * w), w_max),)
+    return (bounded(w + eta * (x - alpha * y * w), w_min, w_max),)
 
 
 on_pre = unchanged

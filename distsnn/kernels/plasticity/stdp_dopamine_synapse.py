@@ -37,6 +37,7 @@ CONSTANTS = {
     "up": "real",
     "down": "real",
     "jump": "real",
+    "w_min": "real",
     "w_max": "real",
 }
 
@@ -59,6 +60,7 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "up": p["A_plus"],
         "down": p["A_minus"],
         "jump": 1.0 / tau_n,
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
     }
 
@@ -67,26 +69,32 @@ source_spike = target_spike = counted
 
 
 @inline
-def modulator_spike(m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_max):
+def modulator_spike(m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_min, w_max):
     """Return the modulator after a spike of one of its neurons."""
     return (m + jump,)
 
 
 @inline
-def between(w, c, steps, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_max):
+def between(
+    w, c, steps, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_min, w_max
+):
     """Return weight and eligibility after an interval without events; m is that at its start."""
     gone = -expm1(-np.float64(steps) / tau_c)
     gained = c * (of_m * m * -expm1(-np.float64(steps) * rate) - of_b * gone)
-    return bounded(type(w)(w + gained), w_max), type(c)(c - c * gone)
+    return bounded(type(w)(w + gained), w_min, w_max), type(c)(c - c * gone)
 
 
 @inline
-def on_post(w, c, x, y, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_max):
+def on_post(
+    w, c, x, y, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_min, w_max
+):
     """Return weight and eligibility after a spike of the target."""
     return w, c + up * x
 
 
 @inline
-def on_pre(w, c, x, y, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_max):
+def on_pre(
+    w, c, x, y, m, tau_x, tau_y, tau_c, tau_n, rate, of_m, of_b, up, down, jump, w_min, w_max
+):
     """Return weight and eligibility after a spike of the source."""
     return w, c - down * y

@@ -24,6 +24,7 @@ CONSTANTS = {
     "up": "real",
     "down": "real",
     "mu": "real",
+    "w_min": "real",
     "w_max": "real",
 }
 
@@ -39,6 +40,7 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "up": p["learning_rate"],
         "down": p["learning_rate"] * p["alpha"],
         "mu": p["mu"],
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
     }
 
@@ -47,12 +49,12 @@ source_spike = target_spike = counted
 
 
 @inline
-def on_post(w, x, y, tau_plus, tau_minus, up, down, mu, w_max):
+def on_post(w, x, y, tau_plus, tau_minus, up, down, mu, w_min, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + up * bounded_power(w, mu) * x, w_max),)
+    return (bounded(w + up * bounded_power(w, mu) * x, w_min, w_max),)
 
 
 @inline
-def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu, w_max):
+def on_pre(w, x, y, tau_plus, tau_minus, up, down, mu, w_min, w_max):
     """Return the weight after a spike of the source."""
-    return (bounded(w - down * w * y, w_max),)
+    return (bounded(w - down * w * y, w_min, w_max),)

@@ -32,6 +32,7 @@ CONSTANTS = {
     "up3": "real",
     "down": "real",
     "down3": "real",
+    "w_min": "real",
     "w_max": "real",
 }
 
@@ -46,6 +47,7 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "up3": p["Aplus_triplet"],
         "down": p["Aminus"],
         "down3": p["Aminus_triplet"],
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
     }
 
@@ -60,12 +62,12 @@ target_spike = source_spike
 
 
 @inline
-def on_post(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_max):
+def on_post(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_min, w_max):
     """Return the weight after a spike of the target."""
-    return (bounded(w + x * (up + up3 * y2), w_max),)
+    return (bounded(w + x * (up + up3 * y2), w_min, w_max),)
 
 
 @inline
-def on_pre(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_max):
+def on_pre(w, x, x2, y, y2, tau_x, tau_x2, tau_y, tau_y2, up, up3, down, down3, w_min, w_max):
     """Return the weight after a spike of the source."""
-    return (bounded(w - y * (down + down3 * x2), w_max),)
+    return (bounded(w - y * (down + down3 * x2), w_min, w_max),)

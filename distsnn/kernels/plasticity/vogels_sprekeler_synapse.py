@@ -18,7 +18,14 @@ SOURCE = ("x",)
 TARGET = ("y",)
 STATES = ()
 DECAYS = {"x": "tau", "y": "tau"}
-CONSTANTS = {"tau": "real", "eta": "real", "offset": "real", "w_max": "real", "w_pre": "real"}
+CONSTANTS = {
+    "tau": "real",
+    "eta": "real",
+    "offset": "real",
+    "w_min": "real",
+    "w_max": "real",
+    "w_pre": "real",
+}
 
 Array = npt.NDArray[np.float64]
 
@@ -30,9 +37,10 @@ def constants(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "tau": p["tau"] / dt,
         "eta": p["eta"],
         "offset": p["eta"] * p["alpha"],
+        "w_min": p["w_min"],
         "w_max": p["w_max"],
         # the most that is left after a spike of the source: it stops at the bound, then falls
-        "w_pre": np.maximum(p["w_max"] - p["eta"] * p["alpha"], 0.0),
+        "w_pre": np.maximum(p["w_max"] - p["eta"] * p["alpha"], p["w_min"]),
     }
 
 
@@ -40,13 +48,13 @@ source_spike = target_spike = counted
 
 
 @inline
-def on_post(w, x, y, tau, eta, offset, w_max, w_pre):
+def on_post(w, x, y, tau, eta, offset, w_min, w_max, w_pre):
     """Return the weight after a spike of the target."""
-    return (bounded(w + eta * x, w_max),)
+    return (bounded(w + eta * x, w_min, w_max),)
 
 
 @inline
-def on_pre(w, x, y, tau, eta, offset, w_max, w_pre):
+def on_pre(w, x, y, tau, eta, offset, w_min, w_max, w_pre):
     """Return the weight after a spike of the source."""
     # rounded once: the offset, taken alone, would round to the same side every time
-    return (bounded(w + (eta * y - offset), w_pre),)
+    return (bounded(w + (eta * y - offset), w_min, w_pre),)

@@ -11,7 +11,7 @@ from distsnn.network.equations.statements import Definition, read_assignments, r
 from distsnn.network.equations.syntax import Apply, Name, Node, Number
 
 # What is there without being defined.
-WEIGHT, BOUND = "w", "w_max"
+WEIGHT, BOUNDS = "w", ("w_max", "w_min")
 # Under what name checkpoints hold w among the states of synapses.
 _SAVED = "weight"
 # Whose a variable is that the texts define.
@@ -40,7 +40,7 @@ class Plasticity:
         Units of all names.
     per_synapse : tuple of str
         Parameters that only weights and states depend on, and so may differ between synapses;
-        the bound is one of them.
+        the bounds are among them.
     """
 
     variables: dict[str, Definition]
@@ -85,7 +85,8 @@ def read_plasticity(
     """
     definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
-    units = checked_units(definitions, {WEIGHT: unit, BOUND: unit}, parameters, reserved, [_SAVED])
+    own = dict.fromkeys((WEIGHT, *BOUNDS), unit)
+    units = checked_units(definitions, own, parameters, reserved, [_SAVED])
     variables = {one.name.name: one for one in definitions if one.derivative}
     derived = {one.name.name: one for one in definitions if not one.derivative}
     used = _Uses(derived)
@@ -110,7 +111,7 @@ def read_plasticity(
                 shared |= used(value)
     if not any(name == WEIGHT for its in events.values() for name, _ in its):
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
-    per_synapse = tuple(name for name in (*parameters, BOUND) if name not in shared)
+    per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
     return Plasticity(variables, derived, decays, events, units, per_synapse)
 
 

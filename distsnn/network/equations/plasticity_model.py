@@ -62,8 +62,8 @@ class PlasticityModel(Description):
     other values of its parameters and of those that all plastic synapses have:
     ``rule(w_max=200.0, tau_plus=10.0)``.
 
-    In the texts ``w`` is the weight, a magnitude, and ``w_max`` its bound. A weight beyond 0 to
-    w_max stops the run: rules are to clip it.
+    In the texts ``w`` is the weight, a magnitude, and ``w_max`` and ``w_min`` its bounds. A
+    weight beyond them stops the run: rules are to clip it.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ class PlasticityModel(Description):
         Parameters
         ----------
         **values : float or Distribution
-            Parameters that differ from their defaults, and w_max, axonal_delay and precision;
-            with a modulator also modulator and modulation_delay.
+            Parameters that differ from their defaults, and w_max, w_min, axonal_delay and
+            precision; with a modulator also modulator and modulation_delay.
 
         Raises
         ------

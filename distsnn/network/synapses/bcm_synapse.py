@@ -14,7 +14,7 @@ class BCM(PlasticSynapse):
 
     With a trace x of the source's spikes, and y and theta of the target's, all just before it::
 
-        at a spike of the target:  w -> w + eta x (y - theta)    0 <= w <= w_max
+        at a spike of the target:  w -> w + eta x (y - theta)    w_min <= w <= w_max
 
     A spike adds 1 to x or y, and y/(tau_theta rate_0) to theta; x, y and theta decay with tau_plus,
     tau_minus and tau_theta. All start at 0. The mean is the rate equation, for post that varies on
@@ -30,7 +30,7 @@ class BCM(PlasticSynapse):
     """
 
     name: ClassVar[str] = "bcm_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -2,8 +2,6 @@
 
 from typing import ClassVar
 
-from distsnn.errors import DescriptionError
-from distsnn.network.checks import Range
 from distsnn.network.model import parameter
 from distsnn.network.plastic_synapse import WatchingSynapse
 from distsnn.network.registry import synapse_model
@@ -34,7 +32,7 @@ class ClopathSTDP(WatchingSynapse):
     """
 
     name: ClassVar[str] = "clopath_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_LTP", "A_LTD")
+    per_synapse: ClassVar[tuple[str, ...]] = ("A_LTP", "A_LTD", "w_max", "w_min")
     watched: ClassVar[tuple[str, ...]] = ("V_m", "u_bar_plus", "u_bar_minus", "u_bar_bar")
     late: ClassVar[str] = "delay_u_bars"
 
@@ -61,15 +59,3 @@ class ClopathSTDP(WatchingSynapse):
     delay_u_bars: Value = parameter(
         default=5.0, unit="ms", doc="how late the averages act", low=0.0, on_grid=True
     )
-    w_min: Value = parameter(default=0.0, unit="weight", doc="least magnitude", low=0.0)
-
-    def check(self, size: int, *, where: str) -> None:  # noqa: D102 (inherited)
-        super().check(size, where=where)
-        assert isinstance(self.w_min, float) and isinstance(self.w_max, float)
-        if self.w_min >= abs(self.w_max):
-            raise DescriptionError(
-                "must be below the largest magnitude",
-                where=f"{where}, field w_min",
-                value=self.w_min,
-                allowed=str(Range(0.0, abs(self.w_max))),
-            )

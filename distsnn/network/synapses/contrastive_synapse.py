@@ -15,7 +15,7 @@ class ContrastiveSTDP(ModulatedSynapse):
 
     With traces x of the source's, y of the target's spikes::
 
-        at a spike of the target:  w -> w + eta m x    0 <= w <= w_max
+        at a spike of the target:  w -> w + eta m x    w_min <= w <= w_max
         at a spike of the source:  w -> w + eta m y
 
     A spike adds 1 to its trace, and both decay with tau. The signal is 1 while data is shown and -1
@@ -31,7 +31,7 @@ class ContrastiveSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "contrastive_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
 
     tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)
     eta: Value = parameter(default=0.01, unit="weight", doc="step of a pairing")

@@ -12,7 +12,7 @@ from distsnn.network.values import Value
 class DiehlCookSTDP(PlasticSynapse):
     """Plasticity at spikes of the target alone (Diehl & Cook 2015, their rule with x_tar).
 
-    With w the share of w_max that a weight is, and a trace x of the source's spikes::
+    With w the share of the range from w_min to w_max, and a trace x of the source's spikes::
 
         at a spike of the target:  w -> w + learning_rate (x - x_target) (1 - w)^mu, in 0 to 1
 
@@ -24,7 +24,7 @@ class DiehlCookSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "diehl_cook_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     learning_rate: Value = parameter(default=0.01, unit="1", doc="step of the share", low=0.0)

@@ -14,7 +14,7 @@ class Oja(PlasticSynapse):
 
     With traces x of the source's, y of the target's spikes, both just before it::
 
-        at a spike of the target:  w -> w + eta (x - alpha y w)    0 <= w <= w_max
+        at a spike of the target:  w -> w + eta (x - alpha y w)    w_min <= w <= w_max
 
     A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. The mean is Oja's rate
     equation, with the trains' correlations within tau_plus in place of pre alone::
@@ -30,7 +30,7 @@ class Oja(PlasticSynapse):
     """
 
     name: ClassVar[str] = "oja_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)

@@ -17,21 +17,21 @@ class DopamineSTDP(ModulatedSynapse):
 
         at a spike of the target:  c -> c + A_plus x
         at a spike of the source:  c -> c - A_minus y
-        dw/dt = c (m - b)    dc/dt = -c/tau_c    0 <= w <= w_max
+        dw/dt = c (m - b)    dc/dt = -c/tau_c    w_min <= w <= w_max
 
     A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. The modulator is a signal
     that is set during a run, or a trace of the spikes of a population: each adds 1/tau_n (per ms)
     to m, which decays with tau_n. The bounds act at events, and where m changes.
 
-    In NEST tau_minus is a parameter of neurons, Wmin another bound, and the modulator the spikes of
-    a volume transmitter's neurons.
+    In NEST tau_minus is a parameter of neurons, and the modulator the spikes of a volume
+    transmitter's neurons.
 
     Source: Izhikevich (2007), Cereb Cortex 17:2443; Potjans, Morrison & Diesmann (2010), Front
     Comput Neurosci 4:141.
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus", "w_max", "w_min")
     states: ClassVar[Mapping[str, State]] = {"c": State("weight", "eligibility")}
 
     w_max: Value = 200.0

@@ -18,14 +18,14 @@ class STDPPowerLaw(PlasticSynapse):
         at a spike of the source:  w -> w - alpha learning_rate w y
 
     A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. As in NEST there is no
-    bound unless one is given. NEST's name of `learning_rate` is lambda; tau_minus is a parameter
-    of its neurons. The unit of w^mu is left out: weights are numbers in their unit.
+    bound above 0 unless one is given. NEST's name of `learning_rate` is lambda; tau_minus is a
+    parameter of its neurons. The unit of w^mu is left out: weights are numbers in their unit.
 
     Source: Morrison, Aertsen & Diesmann (2007), Neural Comput 19:1437.
     """
 
     name: ClassVar[str] = "stdp_pl_synapse_hom"
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu", "w_max", "w_min")
 
     w_max: Value = float("inf")
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

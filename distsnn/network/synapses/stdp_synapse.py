@@ -28,8 +28,8 @@ _STATES = {
 class STDP(PlasticSynapse):
     """Pair-based spike-timing-dependent plasticity (NEST's stdp_synapse and stdp_nn_*_synapse).
 
-    With w the share of w_max that a weight is, and traces x of the source's, y of the target's
-    spikes::
+    With w the share of the range from w_min to w_max that a weight is, and traces x of the
+    source's, y of the target's spikes::
 
         at a spike of the target:  w -> min(w + learning_rate (1 - w)^mu_plus x, 1)
         at a spike of the source:  w -> max(w - learning_rate alpha w^mu_minus y, 0)
@@ -46,8 +46,8 @@ class STDP(PlasticSynapse):
     (multiplicative). Before a source has spiked, NEST's nearest and restricted pairings take it to
     have spiked at time 0; here nothing pairs.
 
-    NEST's name of `learning_rate` is lambda, of `w_max` Wmax; tau_minus is a parameter of its
-    neurons.
+    NEST's name of `learning_rate` is lambda, of `w_max` Wmax, and its w_min is 0; tau_minus is a
+    parameter of its neurons.
 
     Source: Guetig et al. (2003), J Neurosci 23:3697; Morrison, Diesmann & Gerstner (2008), Biol
     Cybern 98:459.
@@ -60,6 +60,7 @@ class STDP(PlasticSynapse):
         "mu_plus",
         "mu_minus",
         "w_max",
+        "w_min",
     )
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -15,7 +15,7 @@ class TripletSTDP(PlasticSynapse):
     With traces x, x2 of the source's spikes and y, y2 of the target's, all just before the spike::
 
         at a spike of the target:  w -> min(w + x (Aplus + Aplus_triplet y2), w_max)
-        at a spike of the source:  w -> max(w - y (Aminus + Aminus_triplet x2), 0)
+        at a spike of the source:  w -> max(w - y (Aminus + Aminus_triplet x2), w_min)
 
     A spike adds 1 to its traces; x, x2, y and y2 decay with tau_plus, tau_plus_triplet, tau_minus
     and tau_minus_triplet. The defaults are the fit to visual cortex, its weights in those of the
@@ -29,6 +29,7 @@ class TripletSTDP(PlasticSynapse):
         *("Aplus", "Aminus"),
         *("Aplus_triplet", "Aminus_triplet"),
         "w_max",
+        "w_min",
     )
 
     tau_plus: Value = parameter(default=16.8, unit="ms", doc="decay of x", above=0.0)

@@ -15,7 +15,7 @@ class VogelsSTDP(PlasticSynapse):
     With traces x of the source's, y of the target's spikes, for a weight of size w::
 
         at a spike of the target:  w -> min(w + eta x, |w_max|)
-        at a spike of the source:  w -> max(min(w + eta y, |w_max|) - eta alpha, 0)
+        at a spike of the source:  w -> max(min(w + eta y, |w_max|) - eta alpha, |w_min|)
 
     A spike adds 1 to its trace, and both decay with tau. Without correlations
     dw/dt = eta pre (2 tau post - alpha): inhibitory weights grow until the target's rate is
@@ -27,7 +27,7 @@ class VogelsSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "vogels_sprekeler_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta", "w_max")
+    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta", "w_max", "w_min")
 
     w_max: Value = 1.0
     tau: Value = parameter(default=20.0, unit="ms", doc="decay of x and y", above=0.0)

@@ -21,7 +21,7 @@ class Rule:
     def __init__(self, model: PlasticityModel, precision: str = "float64", **values: Any) -> None:
         self.kernel: Any = rule_kernel(rule_of(model))
         synapse = model(**values)
-        names = [*synapse.parameters(), "w_max"]
+        names = [*synapse.parameters(), "w_max", "w_min"]
         given = {name: np.asarray(getattr(synapse, name), np.float64) for name in names}
         self.real = np.dtype(precision).type
         self.constants = self.kernel.constants(given, DT)
@@ -45,7 +45,7 @@ def test_what_a_rule_declares() -> None:
     # in steps, whatever the unit; what has no decay is not among them
     taus = {name: float(rule.constants[one]) for name, one in rule.kernel.DECAYS.items()}
     assert taus == pytest.approx({"x": 200.0, "y": 200.0, "tag": 1500.0})
-    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate", "w_max")
+    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate", "w_max", "w_min")
 
 
 def test_the_text_depends_on_the_rule_alone() -> None:

@@ -215,7 +215,7 @@ def test_only_what_is_given_for_each_synapse_takes_memory() -> None:
         engine(learning(STDP(alpha=alpha))).plastic[0] for alpha in (1.0, Uniform(0.9, 1.1))
     )
     assert constant.per_synapse_bytes == 0
-    assert constant.bounds.size == 1
+    assert constant.lower.size == constant.upper.size == 1
     assert drawn.per_synapse_bytes == 4 * drawn.rows.synapses
 
 

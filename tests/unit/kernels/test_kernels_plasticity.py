@@ -48,6 +48,9 @@ GIVEN: dict[str, dict[str, float | str]] = {
     "oja_synapse": {**PAIRS, "eta": 0.02, "alpha": 0.03},
     "bcm_synapse": {**PAIRS, "tau_theta": 900.0, "eta": 0.05, "rate_0": 20.0},
     "contrastive_synapse": {"tau": 20.0, "eta": 0.2, "w_max": 100.0},
+    "diehl_cook_synapse": {
+        **{"tau_plus": 17.0, "learning_rate": 0.02, "x_target": 0.3, "mu": 0.2, "w_max": 100.0}
+    },
 }
 
 
@@ -279,18 +282,43 @@ def test_bcm_changes_sign_at_its_rate() -> None:
 # --- bounds and precision ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("lower", [0.0, 30.0])
 @pytest.mark.parametrize("name", GIVEN)
-def test_weights_stop_at_their_bounds(name: str) -> None:
+def test_weights_stop_at_their_bounds(name: str, lower: float) -> None:
     pre, post = spikes(9, n=300)
+    steps = ("eta", "learning_rate", "x_target")
     loud = {
-        key: 1000.0 * value if key in ("eta", "learning_rate") or key.startswith("A") else value
+        key: 1000.0 * value if key in steps or key.startswith("A") else value
         for key, value in GIVEN[name].items()
     }
     more = {"signal": [(0, 1.0), (2000, -1.0)]} if hasattr(rule(name), "MODULATED") else {}
+    loud["w_min"] = lower
     found = weights(rule(name), loud, pre, post, weight=START, dendritic=3, **more)
-    assert found.min() >= 0.0
+    assert found.min() == lower
     assert found.max() <= 100.0
-    assert np.any((found == 0.0) | (found == 100.0))
+
+
+@pytest.mark.parametrize("name", [name for name in GIVEN if "stdp_pl" not in name])
+def test_the_lower_bound_moves_rules_that_know_only_shares(name: str) -> None:
+    """A range that is moved moves the weight with it, where no step depends on w itself."""
+    pre, post = spikes(10)
+    more = {"signal": [(0, 0.02)]} if hasattr(rule(name), "MODULATED") else {}
+    given = {**GIVEN[name], "mu_plus": 0.3, "mu_minus": 0.2}
+    if name == "oja_synapse":
+        given["alpha"] = 0.0
+    at_zero, moved = (
+        weights(
+            rule(name),
+            {**given, "w_min": least, "w_max": least + 100.0},
+            *(pre, post),
+            weight=least + START,
+            dendritic=3,
+            **more,
+        )
+        for least in (0.0, 40.0)
+    )
+    assert np.ptp(at_zero) > 0.1
+    np.testing.assert_allclose(moved - 40.0, at_zero, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -306,10 +334,10 @@ def test_single_precision_stays_single(name: str) -> None:
     calls = {
         "on_post": [real, *states, *source, *target, *modulator, *constants],
         "on_pre": [real, *states, *source, *target, *modulator, *constants],
-        "target_spike": [*target, *constants],
     }
-    if source:
-        calls["source_spike"] = [*source, *constants]
+    for function, traces in (("source_spike", source), ("target_spike", target)):
+        if traces:
+            calls[function] = [*traces, *constants]
     if hasattr(module, "between"):
         calls["between"] = [real, *states, real, real, *constants]
         calls["modulator_spike"] = [real, *constants]

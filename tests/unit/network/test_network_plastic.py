@@ -8,6 +8,7 @@ from rewarded import Rewarded
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    BCM,
     STDP,
     AllToAll,
     ClopathSTDP,
@@ -16,6 +17,7 @@ from distsnn.network import (
     Lognormal,
     Network,
     Normal,
+    Oja,
     PlasticSynapse,
     Population,
     Projection,
@@ -81,9 +83,31 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
             "field synapse: clopath_synapse follows the state u_bar_plus of its target",
         ),
         (
-            lambda: ClopathSTDP(w_min=100.0).check(9, where="projection"),
-            "field w_min: must be below the largest",
+            lambda: ClopathSTDP(w_min=100.0),
+            "field w_min: must be nearer to 0 than w_max; given 100.0; allowed: >= 0 and <= 100",
         ),
+        (lambda: STDP(w_min=-1.0), "stdp_synapse, field w_min: out of range; given -1.0"),
+        (lambda: Oja(w_max=-9.0, w_min=1.0), "field w_min: out of range; given 1.0; allowed: <= 0"),
+        (lambda: BCM(w_max=9.0, w_min=np.inf), "field w_min: must be finite; given inf"),
+        (lambda: STDP(w_min=Uniform(-1.0, 1.0)), "field w_min: draws would fall out of range"),
+        (
+            lambda: STDP(w_max=Uniform(4.0, 9.0), w_min=Uniform(1.0, 5.0)),
+            "field w_min: must be nearer to 0 than w_max; given 5.0; allowed: >= 0 and <= 4",
+        ),
+        (
+            lambda: STDP(w_max=[2.0, -9.0], w_min=[1.0, 2.0]),
+            "field w_max: must be a bound with the sign",
+        ),
+        (
+            lambda: STDP(w_max=[-2.0, -9.0], w_min=[-1.0, -9.0]),
+            "field w_min: must be nearer to 0 than w_max; given -9.0; allowed: >= -9 and <= 0",
+        ),
+        (lambda: network(STDP(w_min=20.0)), "given 10.0; allowed: >= 20 and <= 100"),
+        (
+            lambda: network(STDP(w_min=np.linspace(9.0, 20.0, 400).reshape(20, 20)), ALL),
+            "field weight: is beyond its bound; given 10.0; allowed: at least 10.0",
+        ),
+        (lambda: network(STDP(w_min=[1.0])), "field w_min: array of the wrong shape; given (1,)"),
         (
             lambda: network(ClopathSTDP(delay_u_bars=0.55)),
             "field synapse.delay_u_bars: time is not on the grid",
@@ -97,14 +121,25 @@ def test_errors_name_the_place(make: Callable[[], object], message: str) -> None
 
 
 def test_arrays_by_synapse_are_stored_and_read_again() -> None:
-    made = network(STDP(w_max=2.0 * ALL, learning_rate=0.001 * ALL, alpha=Uniform(0.0, 1.0)), ALL)
+    given = STDP(
+        w_max=2.0 * ALL, learning_rate=0.001 * ALL, alpha=Uniform(0.0, 1.0), w_min=0.5 * ALL
+    )
+    made = network(given, ALL)
     again = Network.from_dict(*made.to_dict())
     assert again.equal(made)
     model = again.projections[0].plasticity
     assert model is not None
     assert (model.sign, model.largest, model.allowed.high) == (1, 20.0, 20.0)
-    negative = STDP(w_max=Uniform(-30.0, -10.0))
+    assert (model.least, model.allowed.low) == (5.0, 5.0)
+    negative = STDP(w_max=Uniform(-30.0, -10.0), w_min=Uniform(-5.0, -3.0))
     assert (negative.sign, negative.largest, negative.allowed.low) == (-1, 30.0, -10.0)
+    assert (negative.least, negative.allowed.high) == (3.0, -5.0)
+
+
+def test_descriptions_stored_before_there_was_a_lower_bound_are_read() -> None:
+    stored, arrays = network(STDP()).to_dict()
+    del stored["network"]["fields"]["projections"][0]["fields"]["synapse"]["fields"]["w_min"]
+    assert Network.from_dict(stored, arrays).equal(network(STDP()))
 
 
 def test_stored_and_read_again() -> None:

@@ -8,11 +8,13 @@ import pytest
 from own_rules import PAIR, REWARDED, TRIPLET
 from scipy.stats import ks_2samp
 
+from distsnn.errors import StateError
 from distsnn.network import (
     STDP,
     FixedIndegree,
     IafPscExp,
     Network,
+    PlasticityModel,
     PlasticSynapse,
     PoissonInput,
     Population,
@@ -66,11 +68,23 @@ def test_parameters_may_differ_between_synapses() -> None:
 
 
 def test_bounds_may_differ_between_synapses() -> None:
-    # the bound is the first field of all rules: its draws are the same
-    values: dict[str, Any] = {"learning_rate": 0.1, "w_max": Uniform(81.0, 130.0)}
+    # the bounds have the same places in all rules, and so the same draws
+    values: dict[str, Any] = {
+        **{"learning_rate": 0.1, "mu_plus": 0.0, "mu_minus": 0.0},
+        **{"w_max": Uniform(81.0, 130.0), "w_min": Uniform(2.0, 10.0)},
+    }
     expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
     np.testing.assert_array_equal(found, expected)
     assert (found > 81.0).any()
+    assert ((found > 2.0) & (found < 10.0)).any()
+
+
+def test_a_weight_that_a_rule_takes_below_its_bound_stops_the_run() -> None:
+    falling = PlasticityModel(on_pre="w -= 0.5*w_min")(w_min=8.0)
+    start = Projection(E, E, FixedIndegree(9), 9.0, 2.0, synapse=falling)
+    network = Network([E], [start], [PoissonInput(E, 9000.0, 50.0)])
+    with pytest.raises(StateError, match="its weight has become 5, beyond 8 to 100"):
+        learnt(network)
 
 
 def test_a_signal_modulates() -> None:

@@ -17,6 +17,7 @@ from distsnn.network import (
     FixedIndegree,
     IafPscExp,
     Network,
+    Oja,
     PoissonInput,
     Population,
     Projection,
@@ -118,6 +119,40 @@ def test_every_synapse_keeps_to_its_own_bound() -> None:
         sums = np.bincount(synapses.targets, weights=synapses.values)
         assert (synapses.values >= bounds[order]).all()
         np.testing.assert_array_equal(sums[[74, 79]], [-105.0, -100.0])
+
+
+def test_weights_stay_above_their_lower_bounds() -> None:
+    bounds = np.array([-60.0, -20.0, -30.0, -40.0, -50.0, -99.0])
+    each = STDP(w_max=bounds, w_min=0.25 * bounds)
+    one = Projection(S, E, PAIRS, 0.25 * bounds, 1.0, synapse=each)
+    with Simulation(Network([S, E], [one])) as simulation:
+        synapses = simulation.weights("S->E")
+        least = 0.25 * bounds[np.lexsort((PAIRS.targets, PAIRS.sources))]
+        np.testing.assert_array_equal(synapses.values, least)
+        with pytest.raises(DescriptionError, match=r"given -4.0; allowed: >= -20 and <= -5"):
+            synapses.values = np.where(least == -5.0, -4.0, least)
+        synapses.values = 2.0 * least
+        synapses.normalise(-1.0)
+        np.testing.assert_array_equal(synapses.values, least)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_weights_at_their_bounds_may_be_set_as_they_were_read(precision: str) -> None:
+    # in float32 one bound is rounded up, the other down
+    given = np.array([0.7, 0.7, 0.7, 1.1, 1.1, 1.1])
+    each = Oja(w_min=0.7, w_max=1.1, precision=precision)
+    one = Projection(S, E, PAIRS, given, 1.0, synapse=each)
+    with Simulation(Network([S, E], [one])) as simulation:
+        synapses = simulation.weights("S->E")
+        found = synapses.values
+        np.testing.assert_allclose(found, given[np.lexsort((PAIRS.targets, PAIRS.sources))])
+        synapses.values = found
+        np.testing.assert_array_equal(synapses.values, found)
+        simulation.run(20.0)
+        assert synapses.values.min() >= found.min()
+        for outside in (0.699, 1.101):
+            with pytest.raises(DescriptionError, match=r"allowed: >= 0.7 and <= 1.1"):
+                synapses.values = outside
 
 
 def test_switch_must_be_one() -> None:

@@ -1,0 +1,102 @@
+"""Bounds of plastic weights: w_max, whose sign is that of all weights, and w_min, nearer to 0."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.network.checks import Range
+from distsnn.network.values import TAIL, Value, bounds, check_value
+
+Floats = npt.NDArray[np.float64]
+
+
+def sign_of(w_max: Value) -> int:
+    """Return the sign of the weights."""
+    return 1 if bounds(w_max, TAIL)[0] > 0.0 else -1
+
+
+def magnitudes(bound: Value) -> tuple[float, float]:
+    """Return the smallest and the largest magnitude of a bound of one sign."""
+    low, high = sorted(map(abs, bounds(bound, TAIL)))
+    return low, high
+
+
+def signed(sign: int, low: float, high: float) -> Range:
+    """Return the range of weights of a sign whose magnitudes are within [low, high]."""
+    return Range(low, high) if sign > 0 else Range(-high, 0.0 - low)
+
+
+def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
+    """Check that bounds have one sign, and that each synapse's w_min is nearer to 0.
+
+    Parameters
+    ----------
+    w_min, w_max : float, ndarray or Distribution
+        The bounds.
+    where : str
+        Beginning of the place that an error names.
+
+    Raises
+    ------
+    DescriptionError
+        If not. Arrays of different shapes pass: one of them is refused with its projection.
+    """
+    least, most = bounds(w_max, TAIL)
+    alike = least > 0.0 or most < 0.0  # neither with nan
+    if not (alike and (isinstance(w_max, float) or np.isfinite([least, most]).all())):
+        raise DescriptionError(
+            "must be a bound with the sign of the weights",
+            where=where + "w_max",
+            value=w_max,
+            allowed="a number other than 0, or inf, or -inf"
+            if isinstance(w_max, float)
+            else "finite numbers of one sign, none of them 0",
+        )
+    sign = sign_of(w_max)
+    check_value(w_min, signed(sign, 0.0, np.inf), where=where + "w_min")
+    low, high = magnitudes(w_min)[1], magnitudes(w_max)[0]
+    if isinstance(w_min, np.ndarray) and isinstance(w_max, np.ndarray):
+        if w_min.shape != w_max.shape:
+            return
+        first = int(np.argmax(np.abs(w_min) >= np.abs(w_max)))
+        low, high = (abs(float(one.flat[first])) for one in (w_min, w_max))
+    if low >= high:
+        raise DescriptionError(
+            "must be nearer to 0 than w_max",
+            where=where + "w_min",
+            value=sign * low,
+            allowed=str(signed(sign, 0.0, high)),
+        )
+
+
+def check_within(weight: Value, w_min: Value, w_max: Value, *, where: str) -> None:
+    """Check that weights are within their bounds: of all synapses, or each within its own.
+
+    Raises
+    ------
+    DescriptionError
+        For the first that is not.
+    """
+    low, high = magnitudes(w_min)[1], magnitudes(w_max)[0]
+    if isinstance(weight, np.ndarray):
+        size = np.abs(weight)
+        if isinstance(w_max, np.ndarray):
+            high = np.inf
+            _refuse(size > np.abs(w_max), weight, w_max, "at most {:g}, its w_max", where)
+        if isinstance(w_min, np.ndarray):
+            low = 0.0
+            _refuse(size < np.abs(w_min), weight, w_min, "at least {:g}, its w_min", where)
+    check_value(weight, signed(sign_of(w_max), low, high), where=where)
+
+
+def _refuse(
+    bad: npt.NDArray[np.bool_], weight: Floats, bound: Floats, allowed: str, where: str
+) -> None:
+    """Raise DescriptionError for the first weight that is beyond its own bound, if any is."""
+    if bad.any():
+        raise DescriptionError(
+            "is beyond its bound",
+            where=where,
+            value=float(weight[bad][0]),
+            allowed=allowed.format(float(bound[bad][0])),
+        )
