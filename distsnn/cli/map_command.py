@@ -41,7 +41,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 value="expected",
                 allowed="counted, with --run",
             )
-        made = None if options.run is None else constrained(network, board)
+        made = None
+        if options.run is not None:
+            made = constrained(network, board, partial(read_edges, dt=network.dt))
     if made is None:
         with together(communicator, "mapping"):
             if communicator.rank == 0:
