@@ -179,7 +179,7 @@ def metrics(
     epoch = longest_epoch(network, graph, owner) if ranks > 1 else 0
     exchanges = 1e3 / (epoch * network.dt) if epoch else 0.0
     spikes = float(graph.spikes.sum())
-    work = (cost or Cost()).of(graph.neurons, graph.events, network.dt)
+    work = (cost or Cost()).of_slices(graph, network)
     sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
     return Metrics(
         strategy=assignment.strategy,
