@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import unknown
+from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Network
 from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import (
@@ -37,6 +37,9 @@ class Cost:
         Of a neuron and step.
     event : float
         Of a synaptic event that arrives.
+    models : mapping of str to float, optional
+        Of a neuron and step by the neuron's model, such as ``{"iaf_psc_exp": 0.8}``; `neuron` is
+        that of all other models, and of neurons whose model is not known.
 
     Raises
     ------
@@ -46,9 +49,17 @@ class Cost:
 
     neuron: float = 1.0
     event: float = 1.7
+    models: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        if not isinstance(self.models, Mapping):
+            raise DescriptionError(
+                "must be a mapping of names of models to ns",
+                where="cost, field models",
+                value=self.models,
+            )
+        of_models = [(f"models[{name!r}]", value) for name, value in self.models.items()]
+        for name, value in [("neuron", self.neuron), ("event", self.event), *of_models]:
             where = f"cost, field {name}"
             check_range(as_number(value, where=where), POSITIVE, where=where)
 
@@ -57,6 +68,26 @@ class Cost:
     ) -> npt.NDArray[np.float64]:
         """Return the cost of numbers of neurons, and of events per s, in steps of `dt` ms."""
         return neurons * (self.neuron * 1e3 / dt) + self.event * events
+
+    def of_slices(self, graph: TrafficGraph, network: Network) -> npt.NDArray[np.float64]:
+        """Return the cost of each slice of a network, by the model of its neurons.
+
+        Raises
+        ------
+        DescriptionError
+            If there is a cost of a model that the network has not.
+        """
+        there = [one.model.name for one in network.populations]
+        for name in self.models:
+            if name not in there:
+                raise unknown("neuron model", name, there, where="cost, field models")
+        each = np.array([self.models.get(name, self.neuron) for name in there])
+        neurons = graph.neurons * each[graph.population] * (1e3 / network.dt)
+        return np.asarray(neurons + self.event * graph.events)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the costs as JSON-able data."""
+        return asdict(self) if self.models else {"neuron": self.neuron, "event": self.event}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +106,7 @@ class Graph:
     quality : {"fast", "best"}
         "best" also tries mtkahypar, which must be installed.
     cost : Cost
-        What neurons and events take; `distsnn profile` measures it.
+        What neurons, by their models, and events take; `distsnn profile` measures it.
 
     Raises
     ------
@@ -136,11 +167,11 @@ class Graph:
         Raises
         ------
         DescriptionError
-            If shares do not fit, or a library is missing.
+            If shares or costs do not fit, or a library is missing.
         """
         owner, groups = owners_and_groups(
             graph,
-            self.cost.of(graph.neurons, graph.events, network.dt),
+            self.cost.of_slices(graph, network),
             self.speeds(ranks),
             longest=longest_epoch(network),
             imbalance=self.imbalance,
@@ -173,7 +204,7 @@ class Graph:
             "shares": shares,
             "imbalance": self.imbalance,
             "quality": self.quality,
-            "cost": asdict(self.cost),
+            "cost": self.cost.to_dict(),
         }
 
     @classmethod

@@ -198,7 +198,7 @@ def metrics(
     groups = tuple(assignment.groups) if epochs.in_groups else ()
     spikes = np.bincount(owner, graph.spikes, minlength=ranks).astype(np.float64)
     mates = _mates(groups, ranks)
-    work = (cost or Cost()).of(graph.neurons, graph.events, network.dt)
+    work = (cost or Cost()).of_slices(graph, network)
     sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
     return Metrics(
         strategy=assignment.strategy,

@@ -19,6 +19,7 @@ from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import Range, check_range, check_shape
 from distsnn.network.populations import View
 from distsnn.network.projections import delay_steps, delay_support
+from distsnn.partition.contacts import Counted, Expected
 
 Rates: TypeAlias = Mapping[str, npt.ArrayLike] | float
 # The edges of a file, piece by piece, as records with `source`, `target` and, if given, `delay`.
@@ -48,6 +49,8 @@ class TrafficGraph:
         Expected number of synapses.
     delay : ndarray of int32, shape (n_edges,)
         No delay of these synapses is smaller, steps.
+    contacts : Expected or Counted, optional
+        Which neurons of a slice have a synapse onto another; None: any may (`partition.contacts`).
     """
 
     population: npt.NDArray[np.int32]
@@ -58,6 +61,7 @@ class TrafficGraph:
     target: npt.NDArray[np.int32]
     synapses: npt.NDArray[np.float64]
     delay: npt.NDArray[np.int32]
+    contacts: Expected | Counted | None = None
 
     @property
     def n(self) -> int:
@@ -198,8 +202,8 @@ class _Block:
         records: npt.NDArray[Any],
         dt: float,
     ) -> None:
-        a = _slice_of(table, records["source"], one.pre)
-        b = _slice_of(table, records["target"], one.post)
+        a = slice_of(table, records["source"], one.pre)
+        b = slice_of(table, records["target"], one.post)
         cell = a * self.synapses.shape[1] + b
         self.synapses += np.bincount(cell, minlength=self.synapses.size).reshape(
             self.synapses.shape
@@ -213,7 +217,8 @@ class _Block:
         np.minimum.at(self.delay.reshape(-1), cell, steps)
 
 
-def _slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.NDArray[np.int64]:
+def slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.NDArray[np.int64]:
+    """Return which slice of its population holds each neuron of a view."""
     # slices of a population all have one size, but for the last
     found: npt.NDArray[np.int64] = (neurons.astype(np.int64) + view.start) // table.block_size
     return found
@@ -248,7 +253,7 @@ def _expected(
     one: Projection, table: BlockTable, pre: slice, post: slice, dt: float
 ) -> tuple[npt.NDArray[np.float64], int]:
     # Of all other rules every pair that may connect is as likely as any other.
-    a, b = _covered(table, pre, one.pre), _covered(table, post, one.post)
+    a, b = covered(table, pre, one.pre), covered(table, post, one.post)
     pairs = np.outer(a, b).astype(np.float64)
     if one.same and one.rule.skips_autapses:
         pairs[np.diag_indices_from(pairs)] -= a
@@ -257,10 +262,11 @@ def _expected(
     return total * pairs / max(1.0, pairs.sum()), delay_support(one.delay, dt)[0]
 
 
-def _covered(table: BlockTable, side: slice, view: View) -> npt.NDArray[np.int64]:
+def covered(table: BlockTable, side: slice, view: View) -> npt.NDArray[np.int64]:
+    """Return how many neurons of each slice of a population are in a view of it."""
     first, end = table.start[side], table.start[side] + table.size[side]
-    covered: npt.NDArray[np.int64] = np.minimum(end, view.stop) - np.maximum(first, view.start)
-    return covered.clip(0)
+    found: npt.NDArray[np.int64] = np.minimum(end, view.stop) - np.maximum(first, view.start)
+    return found.clip(0)
 
 
 def _rows(

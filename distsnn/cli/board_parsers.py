@@ -53,6 +53,13 @@ def add_board_commands(
         help="also simulate so long under the board's limits and without, and tell the difference "
         "(its rates are the default of --rates)",
     )
+    mapper.add_argument(
+        "--contacts",
+        choices=("expected", "counted"),
+        help="which neurons have a synapse onto which core: expected, of which nothing is built, "
+        "or counted in the network that this seed builds (default: counted where a packet is sent "
+        "to each core)",
+    )
     mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
     mapper.add_argument(
         "--plot", metavar="FILE", help="plot chips and links: FILE-chips.png, FILE-links.png"

@@ -16,12 +16,15 @@ from distsnn.network import Network
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.constraints import constrained
-from distsnn.partition.boards.demand import fitting_slices
+from distsnn.partition.boards.demand import Slices, fitting_slices
 from distsnn.partition.boards.export import as_data, save_mapping
 from distsnn.partition.boards.mapping import map_graph
-from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.partition.boards.reached import with_counted, with_expected
+from distsnn.partition.boards.sections import ONE_AXON, UNICAST
+from distsnn.partition.traffic import Rates, TrafficGraph, traffic
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
+from distsnn.simulation.wired_ends import wired_ends
 from distsnn.units import counted
 
 
@@ -31,7 +34,16 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         board = _board(options.board, options.boards)
         # what it would record is not asked for, and need not be on the board's grid
         network = replace(load_model(options.model, options.set).network, recordings=())
-        made = None if options.run is None else constrained(network, board)
+        if options.run is not None and options.contacts == "expected" and _single(board):
+            raise DescriptionError(
+                "packets of a run can only be counted with the synapses that it has",
+                where="--contacts",
+                value="expected",
+                allowed="counted, with --run",
+            )
+        made = None
+        if options.run is not None:
+            made = constrained(network, board, partial(read_edges, dt=network.dt))
     if made is None:
         with together(communicator, "mapping"):
             if communicator.rank == 0:
@@ -47,26 +59,51 @@ def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | No
     rates = load_rates(options.rates)
     if runs is not None and options.rates is None:
         rates = runs.rates()
-    reader = partial(read_edges, dt=network.dt)
-
-    def graph_of(neurons: int) -> TrafficGraph:
-        return traffic(network, slices(network, neurons), rates, reader)
-
-    graph, neurons = fitting_slices(graph_of, board, options.neurons_per_core)
-    models = [one.model.name for one in network.populations]
     seed = 1 if options.seed is None else options.seed
-    mapping = map_graph(graph, board, models=models, optimise=options.optimise, seed=seed)
+    found = _slices(network, board, options, rates, seed)
+    models = [one.model.name for one in network.populations]
+    how: dict[str, Any] = {"optimise": options.optimise, "seed": seed, "models": models}
+    mapping = map_graph(found.graph, board, neurons=found.neurons, **how)
     data = as_data(mapping, [one.name for one in network.populations], dt=network.dt)
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
-    lines = _lines(data["report"], neurons)
+    lines = _lines(data["report"], found)
     if runs is not None:
-        data["run"] = runs.effect(mapping, data["report"], neurons)
+        data["run"] = runs.effect(mapping, data["report"])
         lines += effect_lines(data["run"], board.name)
     if options.out is not None:
         save_mapping(data, Path(options.out))
     if options.plot is not None:
         _plot(data, Path(options.plot))
     print("\n".join(lines))
+
+
+def _single(board: Board) -> bool:
+    """Return whether a packet is sent to each core."""
+    return board.router.scheme.value in (UNICAST, ONE_AXON)
+
+
+def _slices(network: Network, board: Board, options: Namespace, rates: Rates, seed: int) -> Slices:
+    """Return slices that fit a core: as expected, or by what is built of the network."""
+    reader = partial(read_edges, dt=network.dt)
+    core, single = board.core, _single(board)
+    limited = core.in_axons.value is not None or core.out_axons.value is not None
+
+    def expected(neurons: int) -> TrafficGraph:
+        table = slices(network, neurons)
+        graph = traffic(network, table, rates, reader)
+        return with_expected(graph, network, table, reader) if limited or single else graph
+
+    def counted(neurons: int) -> TrafficGraph:
+        table = slices(network, neurons)
+        graph = traffic(network, table, rates, reader)
+        return with_counted(graph, network, table, rates, wired_ends(network, seed))
+
+    count = single if options.contacts is None else options.contacts == "counted"
+    found = fitting_slices(expected, board, options.neurons_per_core, estimate=count)
+    if not count:
+        return found
+    made = fitting_slices(counted, board, found.neurons)
+    return made._replace(limit=made.limit or found.limit)
 
 
 def _board(name: str, boards: str | None) -> Board:
@@ -88,9 +125,9 @@ def _plot(data: dict[str, Any], path: Path) -> None:
         draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
 
 
-def _lines(report: dict[str, Any], neurons: int) -> list[str]:
+def _lines(report: dict[str, Any], found: Slices) -> list[str]:
     lines = [
-        f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {neurons} on "
+        f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {found.neurons} on "
         f"{report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
         f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, {100.0 * report['gap']:.0f} % "
@@ -98,6 +135,13 @@ def _lines(report: dict[str, Any], neurons: int) -> list[str]:
         f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
         f"{report['largest_link_load']:.4g}/s",
     ]
+    if found.limit is not None:
+        lines.append(f"with more neurons a core would exceed its {found.limit}")
+    for name, axons in report["axons"].items():
+        lines.append(
+            f"{name}: at most {axons['largest']:,.0f} of {axons['allowed']:,.0f} a core "
+            f"(neurons with a synapse there: {report['contacts']})"
+        )
     if "table_entries" in report:
         entries = report["table_entries"]
         lines.append(

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
-from distsnn.network.blocks import slices
 from distsnn.partition.boards.constraints import Constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.mapping import Mapping
@@ -83,16 +83,20 @@ class BothRuns:
 
     def rates(self) -> dict[str, Any]:
         """Return the rate of each neuron under the board's limits, spikes/s, by population."""
-        network, reader = self.made.network, StoreReader(self.paths[1])
-        counts = np.zeros(network.n_neurons, np.int64)
-        for _, gid in reader.iterate_spikes():
-            counts += np.bincount(gid, minlength=network.n_neurons)
+        network, counts = self.made.network, self._spikes()
         return {
             one.name: counts[first : first + one.size] * (1e3 / self.time_ms)
             for one, first in zip(network.populations, network.first_gid.values(), strict=True)
         }
 
-    def effect(self, mapping: Mapping, said: dict[str, Any], neurons: int) -> dict[str, Any]:
+    def _spikes(self) -> npt.NDArray[np.int64]:
+        """Return the number of spikes of each neuron under the board's limits."""
+        counts = np.zeros(self.made.network.n_neurons, np.int64)
+        for _, gid in StoreReader(self.paths[1]).iterate_spikes():
+            counts += np.bincount(gid, minlength=counts.size)
+        return counts
+
+    def effect(self, mapping: Mapping, said: dict[str, Any]) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
@@ -101,14 +105,8 @@ class BothRuns:
             The constrained network's mapping.
         said : dict
             Its report.
-        neurons : int
-            Neurons per slice.
         """
-        table = slices(self.made.network, neurons)
         free, board = (StoreReader(path) for path in self.paths)
-        sent = np.zeros(table.n_blocks, np.int64)
-        for _, gid in board.iterate_spikes():
-            sent += np.bincount(table.of_gid(gid), minlength=table.n_blocks)
         seconds = self.time_ms * 1e-3
         return {
             "time_ms": self.time_ms,
@@ -116,7 +114,7 @@ class BothRuns:
             "not_applied": list(self.made.unknown),
             "same_spikes": free.dt == board.dt and free.spike_hash() == board.spike_hash(),
             "populations": self._statistics(),
-            "counted": asdict(follow(mapping, sent)),
+            "counted": asdict(follow(mapping, self._spikes())),
             "predicted": {
                 "packets": said["packets_per_s"] * seconds,
                 "crossings": said["link_crossings_per_s"] * seconds,

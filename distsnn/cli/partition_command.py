@@ -17,7 +17,8 @@ from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
-from distsnn.network.blocks import blocks
+from distsnn.network import Network
+from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, assign
 from distsnn.partition.graph import Cost, Graph
@@ -62,7 +63,7 @@ def _found(options: Namespace) -> list[Metrics]:
     own = None if run is None else stored_assignment(run)
     if run is not None and own is not None:
         made.append(assign(table, own.ranks, own))
-        found += _measured(run, own, cost)
+        found += _measured(run, own, cost, network, table)
         ranks = ranks or own.ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
@@ -79,7 +80,9 @@ def _found(options: Namespace) -> list[Metrics]:
     return found
 
 
-def _measured(run: StoreReader, own: Assignment, cost: Cost) -> list[Metrics]:
+def _measured(
+    run: StoreReader, own: Assignment, cost: Cost, network: Network, table: BlockTable
+) -> list[Metrics]:
     wrote = run.attempts[-1].ranks
     measured = counted([one.counted for one in wrote], own, run.dt, cost)
     if measured is None:
@@ -87,7 +90,11 @@ def _measured(run: StoreReader, own: Assignment, cost: Cost) -> list[Metrics]:
     peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
     known = all(isinstance(one, int) for one in peaks)
     memory = np.array(peaks, np.float64) if known else None
-    return [replace(measured, memory=memory, shares=_shares(own))]
+    # ranks have counted neurons, not of which model
+    each = [cost.models.get(one.model.name, cost.neuron) for one in network.populations]
+    more = table.size * (np.array(each)[table.population] - cost.neuron) * 1e3 / network.dt
+    work = measured.cost + np.bincount(own.owner, more, minlength=own.ranks)
+    return [replace(measured, memory=memory, shares=_shares(own), cost=work)]
 
 
 def _plot(found: list[Metrics], path: str) -> None:

@@ -66,12 +66,12 @@ def load_cost(name: str | None) -> Cost:
     if not isinstance(found, dict) or not _is_profile(found):
         return Cost()
     cost = found.get("cost", {})
-    if not isinstance(cost, dict) or not cost.keys() <= {"neuron", "event"}:
+    if not isinstance(cost, dict) or not cost.keys() <= {"neuron", "event", "models"}:
         raise DescriptionError(
             "holds no cost",
             where=where,
             value=cost,
-            allowed='such as {"neuron": 1.0, "event": 2.0}',
+            allowed='such as {"neuron": 1.0, "event": 2.0, "models": {"iaf_psc_exp": 1.0}}',
         )
     return Cost(**cost)
 

@@ -68,6 +68,25 @@ def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
     return found
 
 
+def ends(layout: Layout, wiring: Wiring) -> Iterator[tuple[Ints, Ints]]:
+    """Yield sources and targets (gids) of a rank's stored synapses, a piece at a time.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    wiring : Wiring
+        Its synapses.
+    """
+    for one in _row_sets(wiring):
+        sources, sizes, plan = one.sources, np.diff(one.rows), one.plan
+        for first, last in _pieces(one):
+            words = one.words[one.rows[first] : one.rows[last]].astype(np.uint64)
+            local = words >> np.uint64(plan.field_bits) & np.uint64((1 << plan.target_bits) - 1)
+            source = np.repeat(sources[first:last], sizes[first:last])
+            yield source, layout.gids(local.astype(np.int64))
+
+
 def _row_sets(wiring: Wiring) -> Iterator[RowSet]:
     yield from wiring.row_sets
     yield from (one.row_set for one in wiring.plastic if one.synapses)
@@ -97,12 +116,18 @@ def _shortest(one: RowSet) -> Ints:
         return np.full(one.rows.size - 1, plan.delay, np.int64)
     # delays are the highest bits, so the smallest word has the shortest
     found = np.empty(one.rows.size - 1, np.int64)
-    first = 0
-    while first < found.size:
-        last = int(np.searchsorted(one.rows, one.rows[first] + _PIECE))
-        last = min(max(last, first + 1), found.size)
+    for first, last in _pieces(one):
         words = one.words[one.rows[first] : one.rows[last]]
         least = np.minimum.reduceat(words, one.rows[first:last] - one.rows[first])
         found[first:last] = least >> (plan.target_bits + plan.field_bits)
-        first = last
     return found
+
+
+def _pieces(one: RowSet) -> Iterator[tuple[int, int]]:
+    """Yield first row and end of pieces of a row set, each of whole rows."""
+    first, n = 0, one.rows.size - 1
+    while first < n:
+        last = int(np.searchsorted(one.rows, one.rows[first] + _PIECE))
+        last = min(max(last, first + 1), n)
+        yield first, last
+        first = last

@@ -1,7 +1,8 @@
 """Rows of plastic synapses: words without weights, and weights as real numbers beside them.
 
 They are built as 8-byte words with weights as integers, by the same kernels as all other rows, but
-in units of their own, 2^-30 or less of the largest weight there may be.
+in units of their own, 2^-30 or less of the largest weight there may be (or what `weight_bits` asks
+for).
 """
 
 import math
@@ -121,6 +122,8 @@ def build(
     receptor = layout.network.population(one.post.population).model.receptors[plane]
     key = (one.post.population, receptor)
     unit = _unit(one, quanta.exponent[key])
+    if one.weight_bits is not None:
+        unit = quanta.exponent[key] + quanta.shift[index]
     scales = replace(
         quanta, exponent=dict.fromkeys(quanta.exponent, unit), shift=(0,) * len(quanta.shift)
     )
@@ -136,7 +139,10 @@ def build(
     made = builder.add(replace(plan, projections=() if pieces is not None else (index,)), prepared)
     assert not builder.spilled
     rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(plastic.precision))
-    if isinstance(one.weight, float):
+    if one.weight_bits is not None:
+        # the nearest multiple may be beyond the bound
+        np.minimum(rows.weights, plastic.largest, out=rows.weights)
+    elif isinstance(one.weight, float):
         rows.weights[:] = abs(one.weight)
     if rows.synapses:
         plastic.check_synapses(None, rows.smallest, dt, where=f"projection {one.name!r}")

@@ -53,7 +53,7 @@ class Projection(Description):
         Receptor of the target; None takes the only one, or the one of the weight's sign.
     weight_bits : int, optional
         Weights have a relative error of at most 2^-weight_bits of the projection's scale; None
-        means 10 bits for drawn weights, 20 for given ones.
+        means 10 bits for drawn weights, 20 for given ones. Learnt weights start so.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
     synapse : SynapseModel or PlasticityModel, optional

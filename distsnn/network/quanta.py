@@ -13,7 +13,8 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
 3. Drawn and given arrays of weights get the largest s that keeps to their error.
 
 A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
-that of the first weights, its sum that of the bounds.
+that of the first weights, its sum that of the bounds. With `weight_bits` the first weights are
+multiples of q·2^s, as others are.
 
 A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
 
@@ -157,8 +158,9 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
 
 
 def _is_plain(one: Projection) -> bool:
-    plain = isinstance(one.weight, float) and one.weight_bits is None
-    return plain or one.plasticity is not None
+    if one.weight_bits is not None:
+        return False
+    return isinstance(one.weight, float) or one.plasticity is not None
 
 
 def _exponent(scale: float, bits: int) -> int:

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from distsnn.partition.boards import check_kernels as kinds
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import Demand, Floats, Ints, limits
+from distsnn.partition.boards.demand import PER_NEURON, Demand, limits
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.keys import Keys
-from distsnn.partition.boards.place import Reach
+from distsnn.partition.boards.reach import Floats, Ints, Reach
 from distsnn.partition.boards.sections import ONE_AXON
 from distsnn.partition.boards.tables import Tables
+from distsnn.partition.contacts import Counted, Expected
 
 _MOST = 10_000  # violations of routes that are told
 _NAMES = {
@@ -56,9 +57,17 @@ class Violation:
 
 
 def check_cores(
-    to: Reach, needs: Demand, board: Board, machine: Machine, places: Ints
+    to: Reach,
+    needs: Demand,
+    board: Board,
+    machine: Machine,
+    places: Ints,
+    contacts: Expected | Counted | None = None,
 ) -> list[Violation]:
-    """Check what cores and nodes hold, and how many axons slices have."""
+    """Check what cores and nodes hold, and how many axons neurons have.
+
+    Axons are counted again where it is known which neurons have a synapse where.
+    """
     found = []
     places_used, times = np.unique(places, return_counts=True)
     for one in places_used[times > 1]:
@@ -67,14 +76,15 @@ def check_cores(
     known, _ = limits(board)
     shared = board.core.synapse_memory.value is None
     node_of = machine.node_of_core[places]
+    axons = _axons(to, needs, contacts)
     for name, limit in known.items():
+        if name in axons:
+            found += _overfull(name, axons[name], limit, machine, places)
+            continue
         values = np.asarray(getattr(needs, name), np.float64)
-        if name == "fan_in":
+        if name in PER_NEURON:
             held = np.zeros(to.cores)
             np.maximum.at(held, to.core, values)
-        elif name == "in_axons":
-            # a source that several slices of a core share comes in once
-            held = _sums(to.target, needs.neurons[to.source], to.cores)
         else:
             held = _sums(to.core, values, to.cores)
         if name == "memory" and shared:
@@ -83,38 +93,58 @@ def check_cores(
                 what = f"node {machine.label(int(full))}: {at_node[full]:.0f} of {limit:.0f} bytes"
                 found.append(Violation("overfull node", what))
             continue
-        for core in np.flatnonzero(held > limit):
-            node = machine.label(int(node_of[core]))
-            what = (
-                f"core {machine.core[places[core]]} of node {node}: "
-                f"{name} {held[core]:g}, allowed {limit:g}"
-            )
-            found.append(Violation("overfull core", what))
-    return found + _check_axons(to, needs, board, machine, places)
+        found += _overfull(name, held, limit, machine, places)
+    if board.router.scheme.value == ONE_AXON:
+        found += _several_axons(to, contacts)
+    return found
 
 
 def _sums(at: Ints, values: npt.NDArray[Any], size: int) -> Floats:
     return np.bincount(at, values, minlength=size).astype(np.float64)
 
 
-def _check_axons(
-    to: Reach, needs: Demand, board: Board, machine: Machine, places: Ints
+def _overfull(
+    name: str, held: Floats, limit: float, machine: Machine, places: Ints
 ) -> list[Violation]:
     found = []
-    reached = np.diff(to.start)
-    if board.router.scheme.value == ONE_AXON:
-        for one in np.flatnonzero(reached > 1):
-            found.append(
-                Violation("several axons", f"slice {one} reaches {reached[one]} cores, allowed 1")
-            )
-    most = board.core.out_axons.value
-    if most is not None:
-        held = _sums(to.core, reached * needs.neurons, to.cores)
-        for core in np.flatnonzero(held > most):
-            node = machine.label(int(machine.node_of_core[places[core]]))
-            what = f"core {machine.core[places[core]]} of node {node}: out_axons {held[core]:.0f}"
-            found.append(Violation("overfull core", f"{what}, allowed {most}"))
+    for core in np.flatnonzero(held > limit):
+        node = machine.label(int(machine.node_of_core[places[core]]))
+        what = (
+            f"core {machine.core[places[core]]} of node {node}: "
+            f"{name} {held[core]:g}, allowed {limit:g}"
+        )
+        found.append(Violation("overfull core", what))
     return found
+
+
+def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dict[str, Floats]:
+    """Return in-axons and out-axons of each core: a source of several of its slices counts once."""
+    if isinstance(contacts, Counted):
+        neuron, target = contacts.onto(to.core, to.cores)
+        home = np.repeat(to.core, needs.neurons)[neuron]
+        return {
+            "in_axons": np.bincount(target, minlength=to.cores).astype(np.float64),
+            "out_axons": np.bincount(home, minlength=to.cores).astype(np.float64),
+        }
+    if contacts is not None:  # nothing to count
+        return {"in_axons": to.in_axons(), "out_axons": to.out_axons()}
+    neurons = needs.neurons[to.source]
+    return {
+        "in_axons": _sums(to.target, neurons, to.cores),
+        "out_axons": _sums(to.core[to.source], neurons, to.cores),
+    }
+
+
+def _several_axons(to: Reach, contacts: Expected | Counted | None) -> list[Violation]:
+    if isinstance(contacts, Counted):
+        neuron, times = np.unique(contacts.onto(to.core, to.cores)[0], return_counts=True)
+        many = [(f"neuron {neuron[at]}", times[at]) for at in np.flatnonzero(times > 1)]
+    else:
+        reached = np.diff(to.start)
+        many = [(f"slice {one}", reached[one]) for one in np.flatnonzero(reached > 1)]
+    return [
+        Violation("several axons", f"{who} reaches {cores} cores, allowed 1") for who, cores in many
+    ]
 
 
 def check_keys(neurons: Ints, keys: Keys) -> list[Violation]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    ExplicitFile,
     FixedIndegree,
     Network,
     Normal,
@@ -24,13 +25,14 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.network.base import same
-from distsnn.network.claims import FINE_BITS, projection_claim
+from distsnn.network.claims import FINE_BITS, EdgeSummary, projection_claim
 from distsnn.network.distributions import Distribution
 from distsnn.network.populations import View
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.demand import check_models
 from distsnn.partition.boards.sections import PER_PROJECTION
+from distsnn.partition.traffic import Reader, given_edges
 from distsnn.units import counted
 
 # Weights that share a scale: those onto a receptor of a population, or those of one projection.
@@ -58,7 +60,16 @@ class Constrained:
     unknown: tuple[str, ...]
 
 
-def constrained(network: Network, board: Board) -> Constrained:
+@dataclass(frozen=True)
+class _File:
+    """What an edge file holds: its summary, longest delay, and largest step that all lie on."""
+
+    summary: EdgeSummary
+    longest: int
+    step: int
+
+
+def constrained(network: Network, board: Board, edges: Reader | None = None) -> Constrained:
     """Return a network under the limits of a board.
 
     - The step is the board's, if that is longer.
@@ -67,7 +78,8 @@ def constrained(network: Network, board: Board) -> Constrained:
     - Where neurons have more synapses than a neuron may have, indegrees shrink in proportion.
     - Weights are the nearest multiples of 2^k. The k of weights that share a scale is the smallest
       with which the largest of them has no more bits than the board gives it (one less, for the
-      sign, if they have both signs).
+      sign, if they have both signs). Those that are learnt start so, and count with the bound to
+      which they may grow; from there on they are real numbers.
 
     Parameters
     ----------
@@ -75,13 +87,15 @@ def constrained(network: Network, board: Board) -> Constrained:
         The network.
     board : Board
         The board.
+    edges : callable, optional
+        Reads the edges of a projection from its file; needed where there is one.
 
     Raises
     ------
     DescriptionError
-        If a limit cannot be applied, naming limit and place: neuron models, delays or weights in
-        a file, learnt weights, a distribution that cannot be cut, weights that would all become 0,
-        times that are not on the board's grid.
+        If a limit cannot be applied, naming limit and place: neuron models, synapses that learn
+        where none can, delays in a file that would have to be changed, a distribution that cannot
+        be cut, weights that would all become 0, times that are not on the board's grid.
     """
     check_models(board, [one.model.name for one in network.populations])
     core, changes = board.core, list[str]()
@@ -98,22 +112,31 @@ def constrained(network: Network, board: Board) -> Constrained:
         changes.append(f"steps of {dt:g} ms, not {network.dt:g}")
     _check_plasticity(network, board)
     made = list(network.projections)
+    files = {
+        at: _read(one, network.dt, edges)
+        for at, one in enumerate(made)
+        if isinstance(one.rule, ExplicitFile)
+    }
     # delays first: an error then names what the user wrote
     for at, one in enumerate(made):
-        made[at] = _delayed(one, dt, dt != network.dt, board)
+        made[at] = _delayed(one, dt, network.dt, board, files.get(at))
     changes += _told(network.projections, made, "delay", f"delays in steps of {dt:g} ms")
     if core.fan_in.value is not None:
-        made = _thinned(network, made, core.fan_in.value, board)
+        made = _thinned(network, made, core.fan_in.value, board, files)
         changes += _told(
             network.projections, made, "rule", f"at most {counted(core.fan_in.value, 'synapse')}"
         )
     stimuli = list(network.stimuli)
     if core.weight_bits.value is not None:
         own = core.weight_scale.need("how weights are rounded") == PER_PROJECTION
-        _quantise(network, made, stimuli, core.weight_bits.value, board, own)
+        _quantise(network, made, stimuli, core.weight_bits.value, board, own, files)
         what = f"weights of {counted(core.weight_bits.value, 'bit')}"
         changes += _told(network.projections, made, "weight_bits", what)
         changes += _told(network.stimuli, stimuli, "weight", what)
+        learnt = sum(one.plasticity is not None for one in made)
+        if learnt:
+            what = "learnt weights start with these bits and are real numbers from there on"
+            changes.append(f"{what}: {learnt} of {len(made)} projections")
     if not changes:
         return Constrained(network, (), tuple(unknown))
     try:
@@ -146,24 +169,50 @@ def _refused(board: Board, figure: str, what: str, one: Projection, field: str) 
 
 def _check_plasticity(network: Network, board: Board) -> None:
     for one in network.projections:
-        if one.plasticity is None:
-            continue
-        if board.core.plastic.value is False:
+        if one.plasticity is not None and board.core.plastic.value is False:
             raise _refused(
                 board, "core.plastic", "the board's synapses do not learn", one, "synapse"
             )
-        if board.core.weight_bits.value is not None:
-            what = "learnt weights are real numbers: a board's bits cannot be applied to them"
-            raise _refused(board, "core.weight_bits", what, one, "synapse")
 
 
-def _delayed(one: Projection, dt: float, coarser: bool, board: Board) -> Projection:
+def _read(one: Projection, dt: float, edges: Reader | None) -> _File:
+    """Read a projection's file, slice by slice."""
+    degree, low, high = np.zeros(one.post.size, np.int64), np.inf, -np.inf
+    longest = step = 0
+    for piece in given_edges(one, dt, edges) or []:
+        degree += np.bincount(piece["target"], minlength=degree.size)
+        if not piece.size:
+            continue
+        names = piece.dtype.names or ()
+        if "weight" in names:
+            low, high = min(low, piece["weight"].min()), max(high, piece["weight"].max())
+        if "delay" in names:
+            longest = max(longest, int(piece["delay"].max()))
+            step = math.gcd(step, int(np.gcd.reduce(piece["delay"])))
+    if low > high:  # no weight
+        low = high = 0.0
+    summary = EdgeSummary(int(degree.max(initial=0)), float(low), float(high))
+    return _File(summary, longest, step)
+
+
+def _delayed(
+    one: Projection, dt: float, before: float, board: Board, file: _File | None
+) -> Projection:
+    """Return a projection with the delays that a board has, in steps of `dt`, not `before`."""
     longest = board.core.delay_steps.value
-    if longest is None and not coarser:
+    if longest is None and dt == before:
         return one
     delay, figure = one.delay, "time.step" if longest is None else "core.delay_steps"
     if delay is None:
-        raise _refused(board, figure, "delays in a file cannot be changed", one, "rule.delays")
+        assert file is not None
+        steps_each, largest = file.step * before / dt, file.longest * before / dt
+        if abs(steps_each - round(steps_each)) > 1e-9 * steps_each or largest > (longest or np.inf):
+            what = (
+                f"delays in a file cannot be changed: they are multiples of "
+                f"{file.step * before:g} ms, up to {file.longest * before:g} ms"
+            )
+            raise _refused(board, figure, what, one, "rule.delays")
+        return one
     if not isinstance(delay, Distribution):
         steps = np.clip(np.floor(np.asarray(delay) / dt + 0.5), 1.0, longest or np.inf)
         if np.allclose(steps * dt, delay, rtol=1e-9, atol=0.0):
@@ -185,7 +234,11 @@ def _delayed(one: Projection, dt: float, coarser: bool, board: Board) -> Project
 
 
 def _thinned(
-    network: Network, projections: list[Projection], most: int, board: Board
+    network: Network,
+    projections: list[Projection],
+    most: int,
+    board: Board,
+    files: dict[int, _File],
 ) -> list[Projection]:
     """Return projections of which no neuron gets more than `most` synapses."""
     made = list(projections)
@@ -195,7 +248,7 @@ def _thinned(
         for start, stop in pairwise(ends):
             part = View(population.name, start, stop)
             here = [at for at in onto if projections[at].post.overlap(part)]
-            degree = {at: _degree(projections[at]) for at in here}
+            degree = {at: _degree(projections[at], files.get(at)) for at in here}
             drawn = [at for at in here if isinstance(projections[at].rule, FixedIndegree)]
             fixed = sum(degree[at] for at in here if at not in drawn)
             wanted = sum(degree[at] for at in drawn)
@@ -216,7 +269,9 @@ def _thinned(
     return made
 
 
-def _degree(one: Projection) -> int:
+def _degree(one: Projection, file: _File | None) -> int:
+    if file is not None:
+        return file.summary.max_indegree
     return one.rule.max_indegree_bound(one.pre.size, one.post.size)
 
 
@@ -227,6 +282,7 @@ def _quantise(
     bits: int,
     board: Board,
     own: bool,
+    files: dict[int, _File],
 ) -> None:
     """Give projections and stimuli the precision of their weights, in place."""
     used: list[tuple[int, bool, list[_Key], _Weighted]] = []
@@ -234,10 +290,8 @@ def _quantise(
     for at, one in enumerate([*projections, *stimuli]):
         if not isinstance(one, Projection | PoissonInput | SpikeInput):
             continue
-        if one.weight is None:
-            what = "weights in a file cannot be rounded to a board's bits"
-            raise _refused(board, "core.weight_bits", what, one, "rule.weights")
-        found = _ranges(network, one)
+        summary = files[at].summary if at in files else None
+        found = _ranges(network, one, summary)
         keys = [("", str(at))] if own else list(found)
         used.append((at, isinstance(one, Projection), keys, found))
         for key, (low, high) in found.items():
@@ -249,18 +303,28 @@ def _quantise(
         if not exponents:  # all weights are 0
             continue
         if is_projection:
-            projections[at] = _rounded(network, projections[at], max(exponents), board)
+            summary = files[at].summary if at in files else None
+            projections[at] = _rounded(network, projections[at], max(exponents), board, summary)
         else:
             stimulus = at - len(projections)
             stimuli[stimulus] = _rounded_stimulus(stimuli[stimulus], max(exponents), board)
 
 
-def _ranges(network: Network, one: Projection | PoissonInput | SpikeInput) -> _Weighted:
+def _ranges(
+    network: Network, one: Projection | PoissonInput | SpikeInput, summary: EdgeSummary | None
+) -> _Weighted:
     """Return the range of weights onto each receptor that they reach."""
     view = one.post if isinstance(one, Projection) else one.target
     model = network.population(view.population).model
-    assert one.weight is not None
-    low, high = bounds(one.weight, TAIL)
+    if one.weight is not None:
+        low, high = bounds(one.weight, TAIL)
+    else:
+        assert summary is not None
+        low, high = summary.low, summary.high
+    plastic = one.plasticity if isinstance(one, Projection) else None
+    if plastic is not None and math.isfinite(plastic.largest):
+        grown = plastic.sign * plastic.largest
+        low, high = min(low, grown), max(high, grown)
     reached = model.reached(one.receptor, low, high)
     # where there are two, one is reached by positive weights, one by negative
     sides: Sequence[tuple[float, float]] = [(low, high)]
@@ -279,8 +343,10 @@ def _exponent(low: float, high: float, bits: int) -> int:
     return k + int(round(math.ldexp(largest, -k)) >= 1 << bits)
 
 
-def _rounded(network: Network, one: Projection, k: int, board: Board) -> Projection:
-    claim = projection_claim(network, one, None)
+def _rounded(
+    network: Network, one: Projection, k: int, board: Board, summary: EdgeSummary | None
+) -> Projection:
+    claim = projection_claim(network, one, summary)
     # the network's own precision: of a plain constant the better of two
     plain = isinstance(one.weight, float) and one.weight_bits is None
     bits = math.frexp(claim.scale)[1] - k

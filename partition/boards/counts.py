@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distsnn.errors import DescriptionError
 from distsnn.partition.boards.check import check_tables
-from distsnn.partition.boards.demand import Ints
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.place import hops_between
+from distsnn.partition.boards.reach import Ints
+from distsnn.partition.contacts import Expected
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,34 @@ def follow(mapping: Mapping, spikes: Ints) -> Counts:
     ----------
     mapping : Mapping
         The mapping.
-    spikes : ndarray of int64, shape (n,)
-        How many spikes each slice sends.
+    spikes : ndarray of int64, shape (n,) or (n_neurons,)
+        How many spikes each slice sends; or each neuron, where it is known which of them have a
+        synapse where (`partition.contacts.Counted`).
+
+    Raises
+    ------
+    DescriptionError
+        If that is only expected, and a packet is sent to each core.
     """
-    to, machine = mapping.to, mapping.machine
+    to, machine, contacts = mapping.to, mapping.machine, mapping.graph.contacts
+    neurons, total = mapping.graph.neurons, int(spikes.sum())
+    of_slices = spikes
+    if spikes.size != neurons.size:
+        of_slices = np.add.reduceat(spikes, np.cumsum(neurons) - neurons)
     if mapping.tables is not None and mapping.keys is not None:
         parts = to, mapping.board, machine, mapping.places, mapping.keys, mapping.tables
         crossed, packets = check_tables(*parts)[1], np.minimum(np.diff(to.start), 1)
-    else:
-        node = machine.node_of_core[mapping.places]
-        hops = hops_between(machine)[node[to.core[to.source]], node[to.target]]
-        crossed = np.bincount(to.source, hops, minlength=to.core.size).astype(np.int64)
-        packets = np.diff(to.start)
-    return Counts(int(spikes.sum()), int(spikes @ packets), int(spikes @ crossed))
+        return Counts(total, int(of_slices @ packets), int(of_slices @ crossed))
+    if isinstance(contacts, Expected):
+        raise DescriptionError(
+            "which neurons have a synapse where is only expected: their packets cannot be followed",
+            where=f"mapping onto {mapping.board.name!r}",
+            allowed="slices with what was wired (reached.with_counted)",
+        )
+    source, target, home, sent = to.source, to.target, to.core, of_slices[to.source]
+    if contacts is not None:
+        source, target = contacts.onto(to.core, to.cores)
+        home, sent = np.repeat(to.core, neurons), spikes[source]
+    node = machine.node_of_core[mapping.places]
+    hops = hops_between(machine)[node[home[source]], node[target]].astype(np.int64)
+    return Counts(total, int(sent.sum()), int(sent @ hops))

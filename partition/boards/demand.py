@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.figures import Figure
-from distsnn.partition.boards.sections import ANY_MODEL, ONE_AXON, UNICAST
+from distsnn.partition.boards.reach import Floats, Ints, reach, sums
+from distsnn.partition.boards.sections import ANY_MODEL, MULTICAST, ONE_AXON, UNICAST
+from distsnn.partition.contacts import Counted
 from distsnn.partition.traffic import TrafficGraph
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+# Limits of one neuron, which smaller slices do not help to keep.
+PER_NEURON = ("fan_in", "fan_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,27 +26,40 @@ class Demand:
     ----------
     neurons : ndarray of int64, shape (n,)
         Neurons.
-    in_axons : ndarray of int64, shape (n,)
-        Neurons whose spikes it may receive.
     fan_in : ndarray of float64, shape (n,)
-        Expected synapses onto one of its neurons.
+        Synapses onto one of its neurons: expected, or the most that were counted.
+    fan_out : ndarray of float64, shape (n,)
+        Synapses of one of its neurons, likewise.
     memory : ndarray of float64, shape (n,)
         Bytes for its synapses; all 0 where the board's figures do not tell.
     """
 
     neurons: Ints
-    in_axons: Ints
     fan_in: Floats
+    fan_out: Floats
     memory: Floats
 
 
 def demand(graph: TrafficGraph, board: Board) -> Demand:
     """Return what the slices of a network take of a board's cores."""
     size, synapses = graph.neurons, graph.incoming
-    rows = np.bincount(graph.target, size[graph.source], minlength=graph.n)
     row, one = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
-    memory = np.zeros(graph.n) if row is None or one is None else row * rows + one * synapses
-    return Demand(size, rows.astype(np.int64), synapses / size, memory.astype(np.float64))
+    memory = np.zeros(graph.n)
+    if row is not None and one is not None:
+        if board.router.scheme.value == MULTICAST:
+            # keys are of whole slices: each neuron of one that sends here has a row, be it empty
+            rows = sums(graph.target, size[graph.source], graph.n)
+        else:
+            rows = reach(graph, np.arange(graph.n)).in_axons()
+        memory = row * rows + one * synapses
+    fan_in, fan_out = synapses / size, sums(graph.source, graph.synapses, graph.n) / size
+    if isinstance(graph.contacts, Counted):
+        first = np.cumsum(size) - size
+        fan_in, fan_out = (
+            np.maximum.reduceat(one, first).astype(np.float64)
+            for one in (graph.contacts.fan_in, graph.contacts.fan_out)
+        )
+    return Demand(size, fan_in, fan_out, memory)
 
 
 def limits(board: Board) -> tuple[dict[str, float], list[str]]:
@@ -53,7 +68,7 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
     Returns
     -------
     known : dict of str to float
-        By field of `Demand`.
+        By field of `Demand`, and ``in_axons`` and ``out_axons``.
     unchecked : list of str
         Figures without which a limit cannot be checked.
     """
@@ -69,7 +84,9 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
 
     add("neurons", core.max_neurons, "core.max_neurons")
     add("in_axons", core.in_axons, "core.in_axons")
+    add("out_axons", core.out_axons, "core.out_axons")
     add("fan_in", core.fan_in, "core.fan_in")
+    add("fan_out", core.fan_out, "core.fan_out")
     if core.bytes_per_row.value is None or core.bytes_per_synapse.value is None:
         unchecked.append("core.bytes_per_synapse")
     elif core.synapse_memory.value is not None:
@@ -145,9 +162,31 @@ def _has_cycle(graph: TrafficGraph) -> bool:
     return False
 
 
+class Slices(NamedTuple):
+    """A network's slices, and how many neurons a core takes of them.
+
+    Parameters
+    ----------
+    graph : TrafficGraph
+        The slices.
+    neurons : int
+        The most neurons of a core, and of a slice.
+    limit : str or None
+        The limit for which these are fewer than a core could hold, such as ``in_axons``.
+    """
+
+    graph: TrafficGraph
+    neurons: int
+    limit: str | None
+
+
 def fitting_slices(
-    graph_of: Callable[[int], TrafficGraph], board: Board, neurons: int | None = None
-) -> tuple[TrafficGraph, int]:
+    graph_of: Callable[[int], TrafficGraph],
+    board: Board,
+    neurons: int | None = None,
+    *,
+    estimate: bool = False,
+) -> Slices:
     """Return a network's slices, small enough for each to fit a core.
 
     Parameters
@@ -157,14 +196,10 @@ def fitting_slices(
     board : Board
         The board.
     neurons : int, optional
-        Neurons per slice to start from; by default as many as a core holds.
-
-    Returns
-    -------
-    graph : TrafficGraph
-        The slices.
-    neurons : int
-        Neurons per slice.
+        Neurons per core to start from; by default as many as a core holds.
+    estimate : bool
+        Whether slices of one neuron are returned also where a limit is exceeded, for others to
+        find out who know more.
 
     Raises
     ------
@@ -173,35 +208,59 @@ def fitting_slices(
     """
     if neurons is None:
         neurons = board.core.max_neurons.need("how many neurons a core takes")
+    reason = None
     while True:
         graph = graph_of(neurons)
-        needs = demand(graph, board)
-        over = overfull(needs, board)
-        if over is None:
-            return graph, neurons
-        name, worst, limit = over
-        if name == "fan_in" or neurons == 1:
+        over = overfull(graph, board, pack(graph, board, neurons))
+        if over is None or (estimate and (neurons == 1 or over[0] in PER_NEURON)):
+            return Slices(graph, neurons, reason)
+        reason, worst, limit = over
+        if reason in PER_NEURON or neurons == 1:
             raise DescriptionError(
-                f"a core cannot take it: its limit of {name} is exceeded by slices of one neuron",
+                f"a core cannot take it: its limit of {reason} is exceeded by one neuron",
                 where=f"board {board.name!r}",
-                value=worst,
+                value=round(worst, 1),
                 allowed=f"at most {limit:g}",
             )
-        # in-axons and rows do not shrink with the slice, so a step may be too short
+        # axons and rows do not shrink with the slice, so a step may be too short
         neurons = max(1, min(neurons - 1, int(neurons * limit / worst)))
 
 
-def overfull(needs: Demand, board: Board) -> tuple[str, float, float] | None:
-    """Return the first limit that a slice exceeds: its name, the largest value, the limit."""
-    for name, limit in limits(board)[0].items():
-        worst = float(getattr(needs, name).max(initial=0))
+def overfull(graph: TrafficGraph, board: Board, core: Ints) -> tuple[str, float, float] | None:
+    """Return the first limit that a core exceeds: its name, the largest value, the limit.
+
+    Parameters
+    ----------
+    graph : TrafficGraph
+        The slices.
+    board : Board
+        The board.
+    core : ndarray of int64, shape (n,)
+        Core of each slice.
+    """
+    needs, known = demand(graph, board), limits(board)[0]
+    to = reach(graph, core) if known.keys() & {"in_axons", "out_axons"} else None
+    for name, limit in known.items():
+        if to is not None and name in ("in_axons", "out_axons"):
+            worst = (to.in_axons() if name == "in_axons" else to.out_axons()).max(initial=0.0)
+        else:
+            worst = getattr(needs, name).max(initial=0)
         if worst > limit:
-            return name, worst, limit
+            return name, float(worst), limit
     return None
 
 
-def pack(graph: TrafficGraph, board: Board) -> Ints:
+def pack(graph: TrafficGraph, board: Board, most: int | None = None) -> Ints:
     """Return which core holds each slice: consecutive slices share one while they fit.
+
+    Parameters
+    ----------
+    graph : TrafficGraph
+        The slices.
+    board : Board
+        The board.
+    most : int, optional
+        Neurons of a core, at most; by default as many as it holds.
 
     Returns
     -------
@@ -209,26 +268,35 @@ def pack(graph: TrafficGraph, board: Board) -> Ints:
         Index of the core, counted from 0 in the order of slices.
     """
     needs, (known, _) = demand(graph, board), limits(board)
-    together = board.core.populations.value or 1
-    core = np.arange(graph.neurons.size, dtype=np.int64)
-    if together == 1:
+    room = min(known.get("neurons", np.inf), np.inf if most is None else most)
+    core = np.arange(graph.n, dtype=np.int64)
+    unshared = (board.core.populations.value or 1) == 1
+    if unshared or board.router.scheme.value not in (UNICAST, ONE_AXON):
         return core
-    sources = [set[int]() for _ in core]
-    for one in range(core.size):
-        for to in graph.target[graph.start[one] : graph.start[one + 1]]:
-            sources[to].add(one)
-    number, held, inputs, memory = -1, 0, set[int](), 0.0
-    for one in range(core.size):
-        joined = inputs | sources[one]
+    # from each slice onto each: of what sends to several of a core's slices, all may be different
+    alone = reach(graph, core)
+    sent = graph.neurons[alone.source] if alone.reached is None else alone.reached
+    spread = np.zeros(sent.size) if alone.variance is None else alone.variance
+    order = np.argsort(alone.target, kind="stable")
+    ends = np.searchsorted(alone.target[order], np.arange(graph.n + 1))
+    number, held, memory = -1, 0, 0.0
+    inputs, variance = np.zeros(graph.n), 0.0
+    for one in range(graph.n):
+        pairs = order[ends[one] : ends[one + 1]]
+        own = np.zeros(graph.n)
+        own[alone.source[pairs]] = sent[pairs]
+        joined = np.minimum(inputs + own, graph.neurons)
+        more = variance + float(spread[pairs].sum())
         fits = (
             number >= 0
-            and held + needs.neurons[one] <= known.get("neurons", np.inf)
-            and sum(int(needs.neurons[at]) for at in joined) <= known.get("in_axons", np.inf)
+            and held + needs.neurons[one] <= room
+            and joined.sum() + 3.0 * np.sqrt(more) <= known.get("in_axons", np.inf)
             and memory + needs.memory[one] <= known.get("memory", np.inf)
-            and board.router.scheme.value in (UNICAST, ONE_AXON)
         )
         if not fits:
-            number, held, joined, memory = number + 1, 0, sources[one], 0.0
-        held, inputs, memory = held + int(needs.neurons[one]), joined, memory + needs.memory[one]
+            number, held, joined, memory = number + 1, 0, own, 0.0
+            more = float(spread[pairs].sum())
+        held, memory = held + int(needs.neurons[one]), memory + needs.memory[one]
+        inputs, variance = joined, more
         core[one] = number
     return core

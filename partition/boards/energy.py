@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import Floats, Ints
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.place import Cost, hops_between
+from distsnn.partition.boards.reach import Floats, Ints
 from distsnn.partition.boards.routes import trees
 
 # What a node is, where a chip has more than one.

@@ -36,7 +36,9 @@ def as_data(
     dict
         ``nodes`` (place and number of cores), ``ports`` (the step that each takes), ``slices``
         (population, first neuron, number, place, key and mask), ``links`` (packets/s), ``tables``
-        (entries as key, mask, ports, cores, in their order) and ``report``.
+        (entries as key, mask, ports, cores, in their order) and ``report``. Where a packet is sent
+        to each core, ``cores`` (places) and, of each slice, ``reaches``: pairs of a core's index
+        and the number of neurons that have a synapse there.
     """
     made, graph = mapping.machine, mapping.graph
     places = mapping.places[mapping.to.core]
@@ -51,6 +53,8 @@ def as_data(
         }
         if mapping.keys is not None:
             data |= {"key": int(mapping.keys.key[one]), "mask": int(mapping.keys.mask[one])}
+        if mapping.tables is None:
+            data["reaches"] = _reached(mapping, one)
         slices.append(data)
     links = [
         {
@@ -72,6 +76,7 @@ def as_data(
         "nodes": nodes,
         "ports": {name: list(step) for name, step in mapping.board.topology.ports.items()},
         "slices": slices,
+        "cores": [_place(mapping, int(place)) for place in mapping.places],
         "links": links,
         "tables": tables,
     }
@@ -86,7 +91,7 @@ def save_mapping(data: dict[str, Any], path: Path) -> None:
         If the file cannot be written.
     """
     try:
-        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(data) + "\n", encoding="utf-8")
     except OSError as error:
         raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
@@ -183,6 +188,13 @@ def _place(mapping: Mapping, place: int) -> dict[str, int]:
     made = mapping.machine
     node = int(made.node_of_core[place])
     return {"x": int(made.x[node]), "y": int(made.y[node]), "core": int(made.core[place])}
+
+
+def _reached(mapping: Mapping, one: int) -> list[list[float]]:
+    to = mapping.to
+    pairs = slice(int(to.start[one]), int(to.start[one + 1]))
+    number = to.neurons[pairs]
+    return [[int(core), float(n)] for core, n in zip(to.target[pairs], number, strict=True)]
 
 
 def _cores(tables: Tables, entry: int) -> int:

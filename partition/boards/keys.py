@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import Ints
+from distsnn.partition.boards.reach import Ints
 from distsnn.partition.boards.routes import Routes
 
 # What a node does with a block's packets: a route's number, or one of these.

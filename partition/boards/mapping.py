@@ -12,8 +12,6 @@ from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.check import Violation, check_cores, check_keys, check_tables
 from distsnn.partition.boards.demand import (
     Demand,
-    Floats,
-    Ints,
     check_runnable,
     demand,
     overfull,
@@ -22,7 +20,8 @@ from distsnn.partition.boards.demand import (
 from distsnn.partition.boards.energy import energy_cost, energy_spent, link_energies
 from distsnn.partition.boards.geometry import Machine, machine
 from distsnn.partition.boards.keys import Keys, allot
-from distsnn.partition.boards.place import Reach, place, reach
+from distsnn.partition.boards.place import place
+from distsnn.partition.boards.reach import Floats, Ints, Reach, reach
 from distsnn.partition.boards.routes import Routes, route, single_loads
 from distsnn.partition.boards.sections import MULTICAST
 from distsnn.partition.boards.tables import Tables, compressed_tables
@@ -76,7 +75,8 @@ class Mapping:
 
     def check(self) -> list[Violation]:
         """Return all that is wrong, found by following packets; nothing if all is well."""
-        found = check_cores(self.to, self.needs, self.board, self.machine, self.places)
+        held = self.to, self.needs, self.board, self.machine, self.places
+        found = check_cores(*held, self.graph.contacts)
         if self.keys is not None and self.tables is not None:
             found += check_keys(self.needs.neurons, self.keys)
             parts = self.to, self.board, self.machine, self.places, self.keys, self.tables
@@ -89,6 +89,7 @@ def map_graph(
     board: Board,
     *,
     models: Sequence[str] = (),
+    neurons: int | None = None,
     optimise: str = "hops",
     seed: int = 1,
     trials: int | None = None,
@@ -103,6 +104,8 @@ def map_graph(
         The board.
     models : sequence of str
         The neuron model of each population, by name.
+    neurons : int, optional
+        The most neurons of a core; by default as many as it holds.
     optimise : {"hops", "congestion", "energy"}
         Whether ways are only short; or also spread over links so that the most loaded has less; or
         places and ways are chosen by their energy, chips that need not be on included.
@@ -127,15 +130,16 @@ def map_graph(
     began = time.perf_counter()
     check_runnable(graph, board, models)
     needs = demand(graph, board)
-    over = overfull(needs, board)
+    core = pack(graph, board, neurons)
+    over = overfull(graph, board, core)
     if over is not None:
         raise DescriptionError(
-            f"a slice exceeds what a core takes: {over[0]}",
+            f"slices exceed what a core takes: {over[0]}",
             where=f"board {board.name!r}",
-            value=over[1],
+            value=round(over[1], 1),
             allowed=f"at most {over[2]:g}",
         )
-    made, to = machine(board), reach(graph, pack(graph, board))
+    made, to = machine(board), reach(graph, core)
     multicast = board.router.scheme.need("how packets find their way") == MULTICAST
     memory = np.bincount(to.core, needs.memory, minlength=to.cores).astype(np.float64)
     shared = board.chip.shared_memory.value

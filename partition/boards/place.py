@@ -1,17 +1,15 @@
 """Which core of the machine each core of the network gets: along a curve, then by swaps."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import Floats, Ints
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placing_kernels import anneal, distances
-from distsnn.partition.traffic import TrafficGraph
+from distsnn.partition.boards.reach import Floats, Ints, Reach, distinct, sums
 from distsnn.units import counted
 
 # Trials of a swap for each core, and the most operations that all of them may take (some seconds).
@@ -41,51 +39,6 @@ class Cost:
     idle: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Reach:
-    """Which cores each slice's spikes go to.
-
-    Parameters
-    ----------
-    core : ndarray of int64, shape (n,)
-        Core of each slice.
-    cores : int
-        Number of cores.
-    start, target : ndarray of int64, shapes (n + 1,) and (n_pairs,)
-        The cores that slice v reaches are ``target[start[v]:start[v + 1]]``, ascending.
-    spikes : ndarray of float64, shape (n,)
-        Spikes of each slice, 1/s.
-    """
-
-    core: Ints
-    cores: int
-    start: Ints
-    target: Ints
-    spikes: Floats
-
-    @cached_property
-    def source(self) -> Ints:
-        """The slice of each pair, shape (n_pairs,)."""
-        return np.repeat(np.arange(self.core.size), np.diff(self.start))
-
-
-def reach(graph: TrafficGraph, core: Ints) -> Reach:
-    """Return which cores each slice reaches (an edge that expects no synapse reaches nothing)."""
-    n, cores = core.size, int(core.max(initial=-1)) + 1
-    some = graph.synapses > 0.0
-    pairs = _distinct(graph.source[some] * np.int64(cores) + core[graph.target[some]])
-    start = np.searchsorted(pairs, np.arange(n + 1) * np.int64(cores)).astype(np.int64)
-    return Reach(core, cores, start, pairs % max(cores, 1), graph.spikes)
-
-
-def _distinct(values: Ints) -> Ints:
-    """Return each value once, ascending: for pairs ten times faster than `np.unique`'s hashing."""
-    made = np.sort(values)
-    first = np.ones(made.size, bool)
-    first[1:] = made[1:] != made[:-1]
-    return made[first]
-
-
 def hops_between(machine: Machine) -> npt.NDArray[np.int16]:
     """Return the hops between all nodes, -1 where there is no way, shape (n, n)."""
     out = np.empty((machine.n_nodes, machine.n_nodes), np.int16)
@@ -107,9 +60,10 @@ def rate_hops(
     """
     node, nodes = machine.node_of_core[places], machine.n_nodes
     source, there = to.source, node[to.target]
-    if not copies:
-        pairs = _distinct(source * np.int64(nodes) + there)
-        source, there = pairs // nodes, pairs % nodes
+    if copies:
+        return float((to.packets * hops[node[to.core[source]], there]).sum())
+    pairs = distinct(source * np.int64(nodes) + there)
+    source, there = pairs // nodes, pairs % nodes
     return float((to.spikes[source] * hops[node[to.core[source]], there]).sum())
 
 
@@ -180,12 +134,15 @@ def place(
         while first == last or room[node] < memory[core]:
             node = int(next(free, -1))
             if node < 0:
+                needed, there = counted(to.cores, "core"), counted(machine.core.size, "core")
+                if np.isfinite(shared_memory):
+                    needed += f", {memory.sum() / 2**20:.0f} MiB"
+                    there += f", {shared_memory * machine.n_nodes / 2**20:.0f} MiB"
                 raise DescriptionError(
                     "the network does not fit: it needs more cores, or more memory for synapses",
                     where=f"board of {counted(machine.n_nodes, 'node')}",
-                    value=f"{counted(to.cores, 'core')}, {memory.sum() / 2**20:.0f} MiB",
-                    allowed=f"{counted(machine.core.size, 'core')}, "
-                    f"{shared_memory * machine.n_nodes / 2**20:.0f} MiB",
+                    value=needed,
+                    allowed=there,
                 )
             first, last = int(machine.first_core[node]), int(machine.first_core[node + 1])
         places[core] = first
@@ -211,18 +168,20 @@ def _swap(
     in_start = np.searchsorted(to.target[order], np.arange(to.cores + 1)).astype(np.int64)
     own = np.argsort(to.core, kind="stable").astype(np.int64)
     own_start = np.searchsorted(to.core[own], np.arange(to.cores + 1)).astype(np.int64)
-    count = np.zeros((to.core.size, machine.n_nodes), np.int32)
     node_of_core = machine.node_of_core[places]
-    np.add.at(count, (to.source, node_of_core[to.target]), 1)
+    part = np.ones(order.size)
+    if copies:
+        # how much of the slice's spikes each core is sent
+        np.divide(to.packets, to.spikes[to.source], where=to.packets > 0.0, out=part)
+    held_by = to.source * np.int64(machine.n_nodes) + node_of_core[to.target]
+    count = sums(held_by, part, to.core.size * machine.n_nodes).reshape(-1, machine.n_nodes)
     occupant = np.full(machine.core.size, -1, np.int64)
     occupant[places] = np.arange(to.cores)
-    most = int(machine.cores.max())
     # while two cores swap, a node has one too many
-    targets = np.arange(most + 2, dtype=np.float64)
+    targets = np.arange(int(machine.cores.max()) + 2, dtype=np.float64)
+    worth = (1.0 - _LAST_ONES) * np.minimum(targets, 1.0) + _LAST_ONES * (1.0 - 0.5**targets)
     if copies:
-        worth = targets
-    else:
-        worth = (1.0 - _LAST_ONES) * np.minimum(targets, 1.0) + _LAST_ONES * (1.0 - 0.5**targets)
+        worth = worth[:0]
     held = np.bincount(cost.chip[node_of_core], minlength=int(cost.chip.max()) + 1).astype(np.int64)
 
     def price() -> float:
@@ -241,6 +200,7 @@ def _swap(
         to.spikes,
         in_start,
         to.source[order],
+        part[order],
         own_start,
         own,
         places,

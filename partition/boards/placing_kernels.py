@@ -31,6 +31,14 @@ def distances(neighbour, out):
                     tail += 1
 
 
+@inline
+def _worth(worth, count):
+    """Return the packets that `count` cores of a node take of a spike; all, if `worth` is empty."""
+    if worth.size == 0:
+        return count
+    return worth[np.int64(count)]
+
+
 @kernel
 def _move(
     core,
@@ -40,6 +48,7 @@ def _move(
     spikes,
     in_start,
     in_source,
+    in_part,
     own_start,
     own,
     node_of_core,
@@ -52,21 +61,23 @@ def _move(
     for k in range(in_start[core], in_start[core + 1]):
         s = in_source[k]
         had = count[s, at]
-        count[s, at] = had - 1
-        change -= spikes[s] * (worth[had] - worth[had - 1]) * hops[node_of[s], at]
+        count[s, at] = had - in_part[k]
+        fewer = _worth(worth, had) - _worth(worth, count[s, at])
+        change -= spikes[s] * fewer * hops[node_of[s], at]
     for k in range(own_start[core], own_start[core + 1]):
         s = own[k]
         node_of[s] = to
         grown = 0.0
         for n in range(hops.shape[0]):
             if count[s, n] > 0:
-                grown += worth[count[s, n]] * (hops[to, n] - hops[at, n])
+                grown += _worth(worth, count[s, n]) * (hops[to, n] - hops[at, n])
         change += spikes[s] * grown
     for k in range(in_start[core], in_start[core + 1]):
         s = in_source[k]
         had = count[s, to]
-        count[s, to] = had + 1
-        change += spikes[s] * (worth[had + 1] - worth[had]) * hops[node_of[s], to]
+        count[s, to] = had + in_part[k]
+        more = _worth(worth, count[s, to]) - _worth(worth, had)
+        change += spikes[s] * more * hops[node_of[s], to]
     node_of_core[core] = to
     return change
 
@@ -95,6 +106,7 @@ def anneal(
     spikes,
     in_start,
     in_source,
+    in_part,
     own_start,
     own,
     place,
@@ -112,9 +124,11 @@ def anneal(
 
     A worse place is taken with a chance that falls as time goes on; of the last quarter of trials
     only improvements are taken. Of a spike that reaches k cores of a node, ``worth[k]`` packets are
-    reckoned to go there. A chip in use costs `idle`: `chip_of` [n] is each node's chip, `held` [h]
+    reckoned to go there; if `worth` is empty, one to each core of the part `in_part` of its spikes
+    (else 1). A chip in use costs `idle`: `chip_of` [n] is each node's chip, `held` [h]
     the cores of each that are in use. `place` [c], `occupant` [m], `room` [n], `node_of` [s],
-    `count` [s, n] (cores of node n that source s reaches) and `held` are brought up to date.
+    `count` [s, n] (cores of node n that source s reaches, or their parts) and `held` are brought up
+    to date.
     """
     cores, places = place.size, occupant.size
     state = np.empty(1, np.uint64)
@@ -135,12 +149,12 @@ def anneal(
         if memory[core] - back > room[b] or back - memory[core] > room[a]:
             continue
         change = _move(
-            *(core, b, worth, hops, spikes, in_start, in_source),
+            *(core, b, worth, hops, spikes, in_start, in_source, in_part),
             *(own_start, own, node_of_core, node_of, count),
         )
         if other >= 0:
             change += _move(
-                *(other, a, worth, hops, spikes, in_start, in_source),
+                *(other, a, worth, hops, spikes, in_start, in_source, in_part),
                 *(own_start, own, node_of_core, node_of, count),
             )
         ways = change
@@ -157,11 +171,11 @@ def anneal(
             if change > limit * chance:
                 if other >= 0:
                     _move(
-                        *(other, b, worth, hops, spikes, in_start, in_source),
+                        *(other, b, worth, hops, spikes, in_start, in_source, in_part),
                         *(own_start, own, node_of_core, node_of, count),
                     )
                 _move(
-                    *(core, a, worth, hops, spikes, in_start, in_source),
+                    *(core, a, worth, hops, spikes, in_start, in_source, in_part),
                     *(own_start, own, node_of_core, node_of, count),
                 )
                 continue

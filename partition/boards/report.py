@@ -12,6 +12,7 @@ from distsnn.partition.boards.energy import along_x, chip_of_node
 from distsnn.partition.boards.figures import Figure
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.place import hops_between, rate_hops
+from distsnn.partition.contacts import Counted, Expected
 
 
 def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
@@ -54,6 +55,8 @@ def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
         "lower_bound_hops": bound,
         "gap": (hops - bound) / hops if hops > 0.0 else 0.0,
         "seconds": mapping.seconds,
+        "contacts": _contacts(mapping),
+        "axons": _axons(mapping),
         "unchecked": limits(board)[1],
     }
     if mapping.tables is not None and mapping.routes is not None:
@@ -87,14 +90,19 @@ def hops_bound(mapping: Mapping) -> float:
     hops = hops_between(mapping.machine).astype(np.int64)
     near = np.sort(np.where(hops < 0, np.iinfo(np.int32).max, hops), axis=1).min(axis=0)
     most = int(mapping.machine.cores.max())
-    nearest = np.concatenate(([0], np.cumsum(near if not copies else np.repeat(near, most))))
+    ways = np.repeat(near, most if copies else 1)
+    nearest = np.concatenate(([0], np.cumsum(ways)))
     own = to.target == to.core[to.source]
     itself = np.bincount(to.source, own, minlength=to.core.size).astype(np.int64)
     others = np.diff(to.start) - itself
     if copies:
-        # the slice's own core takes one of its node's
-        free = np.maximum(0, others - (most - 1))
-        return float((to.spikes * (nearest[free + most] - nearest[most])).sum())
+        # the slice's own core takes one of its node's; the most packets go the shortest ways
+        away = ~own
+        source, packets = to.source[away], to.packets[away]
+        order = np.lexsort((-packets, source))
+        first = np.cumsum(others) - others
+        nth = np.arange(order.size) - first[source[order]]
+        return float((packets[order] * ways[nth + 1]).sum())
     return float((to.spikes * nearest[-(-(others + 1) // most)]).sum())
 
 
@@ -125,10 +133,25 @@ def link_use(mapping: Mapping) -> float:
 
 
 def _packets(mapping: Mapping) -> float:
-    reached = np.diff(mapping.to.start)
-    if mapping.tables is not None:
-        reached = np.minimum(reached, 1)
-    return float((mapping.to.spikes * reached).sum())
+    if mapping.tables is None:
+        return float(mapping.to.packets.sum())
+    return float((mapping.to.spikes * np.minimum(np.diff(mapping.to.start), 1)).sum())
+
+
+def _contacts(mapping: Mapping) -> str:
+    """Return how it is known which neurons have a synapse where."""
+    kinds = {Expected: "expected", Counted: "counted"}
+    return kinds.get(type(mapping.graph.contacts), "all that may be")
+
+
+def _axons(mapping: Mapping) -> dict[str, dict[str, float]]:
+    """Return the most axons of a core, of those that are limited, and the limit."""
+    known, to = limits(mapping.board)[0], mapping.to
+    return {
+        name: {"largest": float(axons().max(initial=0.0)), "allowed": known[name]}
+        for name, axons in (("in_axons", to.in_axons), ("out_axons", to.out_axons))
+        if name in known
+    }
 
 
 def _powers(
@@ -143,11 +166,13 @@ def _powers(
         each = dt if step.value is None else step.value
         return float(made["neurons"] * 1000.0 / (each or step.need("how often neurons update")))
 
+    def events() -> float:
+        if isinstance(graph.contacts, Counted):
+            return float(graph.contacts.rate @ graph.contacts.fan_out)
+        return float(graph.rate[graph.source] @ graph.synapses)
+
     terms: dict[str, tuple[Figure[float], Callable[[], Any]]] = {
-        "synaptic_event": (
-            energy.synaptic_event,
-            lambda: graph.rate[graph.source] @ graph.synapses,
-        ),
+        "synaptic_event": (energy.synaptic_event, events),
         "neuron_update": (energy.neuron_update, updates),
         "neuron_spike": (energy.neuron_spike, lambda: mapping.to.spikes.sum()),
         "packet_out": (energy.packet_out, lambda: made["packets_per_s"]),

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import Floats, Ints
 from distsnn.partition.boards.geometry import NO_NODE, Machine
-from distsnn.partition.boards.place import Reach, hops_between
+from distsnn.partition.boards.place import hops_between
+from distsnn.partition.boards.reach import Floats, Ints, Reach
 from distsnn.partition.boards.routing_kernels import (
     add_loads,
     add_single_loads,
@@ -162,7 +162,7 @@ def single_loads(to: Reach, machine: Machine, places: Ints) -> Floats:
     tree, parent, port = trees(machine, home, hops, np.zeros(machine.neighbour.shape))
     cut = int(
         add_single_loads(
-            *(home, tree, to.start, to.target, node_of_core, parent, port, to.spikes, out)
+            *(home, tree, to.start, to.target, node_of_core, parent, port, to.packets, out)
         )
     )
     if cut >= 0:

@@ -158,7 +158,7 @@ def add_loads(source, where, links, spikes, out):
 
 
 @kernel
-def add_single_loads(home, tree, start, target, node_of_core, parent, port, spikes, out):
+def add_single_loads(home, tree, start, target, node_of_core, parent, port, packets, out):
     """Add to ``out[n, p]`` the packets/s over each link where each core is sent its own; -> cut."""
     for s in range(home.size):
         for k in range(start[s], start[s + 1]):
@@ -167,6 +167,6 @@ def add_single_loads(home, tree, start, target, node_of_core, parent, port, spik
                 before = np.int64(parent[tree[s], node])
                 if before < 0:
                     return s
-                out[before, port[tree[s], node]] += spikes[s]
+                out[before, port[tree[s], node]] += packets[k]
                 node = before
     return -1

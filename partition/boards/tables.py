@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.partition.boards.demand import Ints
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.keys import Keys
+from distsnn.partition.boards.reach import Ints
 from distsnn.partition.boards.routes import Routes
 from distsnn.partition.boards.table_kernels import merge
 

@@ -2,17 +2,22 @@
 
 import math
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import decoded
 import numpy as np
 import pytest
 from board_graphs import of_matrix, sparse
 
 from distsnn import examples
+from distsnn.engine import wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
     Explicit,
+    ExplicitFile,
     Exponential,
     FixedIndegree,
     IafPscExp,
@@ -34,6 +39,7 @@ from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.simulation.edge_routing import read_edges
 
 E, INH = Population("E", 100, IafPscExp()), Population("I", 25, IafPscExp())
 RULE = FixedIndegree(10)
@@ -139,6 +145,99 @@ def test_weights_onto_a_receptor_share_a_scale_and_those_of_a_projection_if_so()
     assert steps_of(constrained(up, limited(weight_bits=4)).network) == [1]
 
 
+def weights_of(network: Network) -> np.ndarray:
+    """Return the first weights of a network's one plastic projection."""
+    (layout,) = decoded.layouts(network, 1)
+    (rows,) = wiring.build(layout, decoded.scales(network), 1).plastic
+    return rows.weights
+
+
+def test_learnt_weights_start_with_the_boards_bits() -> None:
+    rule = STDP(w_max=30.0)
+    random = np.random.default_rng(2)
+    explicit = Explicit(*random.integers(0, 100, (2, 50)))
+    for weight, of in (
+        (Uniform(5.0, 30.0), RULE),
+        (20.3, RULE),
+        (random.uniform(9, 30, 50), explicit),
+    ):
+        network = one(weight=weight, rule=of, synapse=rule)
+        made = constrained(network, limited(weight_bits=4))
+        assert made.changes == (
+            "weights of 4 bits: 1 of 1 projections",
+            "learnt weights start with these bits and are real numbers from there on: "
+            "1 of 1 projections",
+        )
+        # the bound, 30, has the bits: steps of 2
+        before, after = weights_of(network), weights_of(made.network)
+        np.testing.assert_array_equal(after, np.minimum(2.0 * np.rint(before / 2.0), 30.0))
+        assert not (after == before).all()
+    # a bound that is no multiple is not exceeded
+    high = one(weight=Uniform(25.1, 27.8), synapse=STDP(w_max=27.9))
+    after = weights_of(constrained(high, limited(weight_bits=4)).network)
+    assert set(after) == {np.float32(26.0), np.float32(27.9)}
+    # nobody said whether DYNAP-SE learns
+    free = constrained(one(synapse=rule), limited(plastic=None, weight_bits=None))
+    assert (free.changes, "core.plastic" in free.unknown) == ((), True)
+
+
+def in_file(path: Path, **arrays: Any) -> ExplicitFile:
+    np.savez(path, **arrays)
+    names = {name: name for name in ("weights", "delays") if name in arrays}
+    return ExplicitFile(str(path), **names)
+
+
+def reader(network: Network) -> Any:
+    return partial(read_edges, dt=network.dt)
+
+
+def test_weights_in_a_file_have_the_boards_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    sources, targets = np.divmod(random.permutation(10_000)[:2000], 100)
+    weights = random.normal(0.0, 20.0, 2000)
+    rule = in_file(tmp_path / "edges.npz", sources=sources, targets=targets, weights=weights)
+    network = one(rule=rule, weight=None)
+    made = constrained(network, limited(weight_bits=5), reader(network))
+    assert made.changes == ("weights of 5 bits: 1 of 1 projections",)
+    found = decoded.synapses(made.network)
+    scales = decoded.scales(made.network)
+    got = np.ldexp(found[:, decoded.WEIGHT].astype(float), scales.exponent["E", "ex"])
+    step = 2.0 ** math.ceil(math.log2(np.abs(weights).max() / 31.5))
+    key = found[:, decoded.SOURCE] * 100 + found[:, decoded.TARGET]
+    wanted = dict(zip((sources * 100 + targets).tolist(), weights, strict=True))
+    rounded = [step * np.rint(wanted[one] / step) for one in key.tolist()]
+    np.testing.assert_array_equal(got, rounded)
+    # a few large weights of another projection onto the receptor leave nothing of these
+    big = Projection(E, E, RULE, weight=1e6, delay=1.0, name="big")
+    both = Network([E, INH], [replace(network.projections[0], name="small"), big])
+    with pytest.raises(DescriptionError, match="'small', field weight: all weights would become 0"):
+        constrained(both, limited(weight_bits=5), reader(both))
+    with pytest.raises(DescriptionError, match="in a file, which has to be read"):
+        constrained(network, limited(weight_bits=5))
+
+
+def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> None:
+    ends = {"sources": [0, 1, 2], "targets": [3, 4, 4]}
+    rule = in_file(tmp_path / "edges.npz", **ends, delays=[2.0, 4.0, 16.0])
+    network = one(rule=rule, weight=1.0, delay=None)
+    for step in (1.0, 2.0, None):
+        made = constrained(network, limited(step=step, delay_steps=160), reader(network)).network
+        assert made.projections[0].rule is rule
+    for board, figure in (
+        (limited(step=1.0, delay_steps=15), "core.delay_steps = 15"),
+        (limited(step=3.0), "core.delay_steps = 16"),
+        (limited(step=3.0, delay_steps=None), "time.step = 3"),
+    ):
+        message = rf"field rule\.delays: .* multiples of 2 ms, up to 16 ms.*{figure}"
+        with pytest.raises(DescriptionError, match=message):
+            constrained(network, board, reader(network))
+    # two synapses onto one neuron; three edges are no limit
+    wide = {"delay_steps": 160, "weight_bits": None}
+    assert constrained(network, limited(fan_in=2, **wide), reader(network)).changes == ()
+    with pytest.raises(DescriptionError, match=r"up to 2 synapses.*core\.fan_in = 1"):
+        constrained(network, limited(fan_in=1, **wide), reader(network))
+
+
 def test_both_signs_cost_a_bit() -> None:
     rule, weights = Explicit([0, 1], [2, 3]), [-6.0, 6.5]
     network = one(rule=rule, weight=weights)
@@ -187,7 +286,6 @@ def test_indegrees_shrink_in_proportion() -> None:
 @pytest.mark.parametrize(
     ("network", "board", "message"),
     [
-        (one(synapse=STDP()), limited(), "field synapse: learnt weights are real numbers"),
         (one(synapse=STDP()), limited(plastic=False, weight_bits=None), "do not learn"),
         (
             Network(

@@ -289,7 +289,7 @@ def test_slices_shrink_until_they_fit() -> None:
     core = board.core
     memory = replace(core.max_neurons, value=400_000)
     tight = replace(board, core=replace(core, synapse_memory=memory))
-    graph, neurons = fitting_slices(graph_of, tight)
+    graph, neurons, _ = fitting_slices(graph_of, tight)
     assert demand(graph, tight).memory.max() <= 400_000
     assert demand(graph_of(neurons + 10), tight).memory.max() > 400_000
 
@@ -325,8 +325,12 @@ def test_truenorth_takes_one_target_core_a_slice() -> None:
     chain = np.roll(np.eye(6) * 100.0, 1, axis=1)
     assert mapped(of_matrix(chain, neurons=100), "truenorth", trials=100).check() == []
     chain[2, 5] = 100.0
-    with pytest.raises(DescriptionError, match="several axons: slice 2 reaches 2"):
+    with pytest.raises(DescriptionError, match=r"out_axons; given 300\.0; allowed: at most 256"):
         mapped(of_matrix(chain, neurons=100), "truenorth", trials=100)
+    board = load_board("truenorth")
+    unshared = replace(board.core, populations=replace(board.core.populations, value=1))
+    with pytest.raises(DescriptionError, match="several axons: slice 2 reaches 2"):
+        mapped(of_matrix(chain, neurons=100), replace(board, core=unshared), trials=100)
 
 
 def test_an_unknown_objective_is_named() -> None:

@@ -28,7 +28,7 @@ from distsnn.partition.traffic import traffic
 
 
 def mapped(network: Network, board: Board, **more) -> Mapping:
-    graph, _ = fitting_slices(lambda n: traffic(network, slices(network, n), 5.0), board)
+    graph = fitting_slices(lambda n: traffic(network, slices(network, n), 5.0), board).graph
     models = [one.model.name for one in network.populations]
     return map_graph(graph, board, models=models, **({"trials": 50_000} | more))
 

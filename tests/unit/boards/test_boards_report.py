@@ -66,7 +66,7 @@ def test_what_a_report_of_loihi_says(loihi: Mapping) -> None:
     assert power["neuron_update"] == pytest.approx(20 * 256 * 2000 * 72.8e-12)
     assert power["neuron_spike"] == pytest.approx(20 * 512.0 * 69.3e-12)
     assert (power["idle_chip"], power["total"]) == (None, None)
-    assert said["unchecked"] == ["core.fan_in", "core.bytes_per_synapse"]
+    assert said["unchecked"] == ["core.fan_in", "core.fan_out", "core.bytes_per_synapse"]
     assert "power_W.neuron_update" in report(loihi)["unknown"]
 
 

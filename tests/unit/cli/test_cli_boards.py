@@ -11,6 +11,7 @@ from distsnn.partition.boards import board
 
 Command = Callable[..., Any]
 SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
+LOIHI = SPIN5.with_name("loihi.yaml")
 
 # steps of 1 ms, as spin5 has them; drawn weights have fewer bits than spin5's
 DRIVEN = '''
@@ -74,6 +75,34 @@ def test_a_model_is_mapped_and_written(distsnn: Command, pair: Path, tmp_path: P
     assert data["report"]["packets_per_s"] == 2000 * 2.0 + 300 * 10.0
     assert [one["population"] for one in data["slices"]] == ["E"] * 8 + ["I"] * 2
     assert {one.name for one in tmp_path.glob("shown*")} == {"shown-chips.png", "shown-links.png"}
+
+
+def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
+    distsnn: Command, tmp_path: Path
+) -> None:
+    model, out = tmp_path / "driven.py", tmp_path / "mapping.json"
+    model.write_text(DRIVEN)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 120"))
+    done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
+    assert (done.code, done.err) == (0, "")
+    assert "with more neurons a core would exceed its in_axons" in done.out
+    assert "of 120 a core (neurons with a synapse there: counted)" in done.out
+    data = json.loads(out.read_text())
+    assert 100 < data["report"]["axons"]["in_axons"]["largest"] <= 120
+    made, said = data["run"]["counted"], data["run"]["predicted"]
+    assert made["packets"] == pytest.approx(said["packets"])
+    assert made["crossings"] == pytest.approx(said["crossings"])
+    words = "map", model, "--board", mine, "--contacts", "expected"
+    assert "(neurons with a synapse there: expected)" in distsnn(*words).out
+    refused = distsnn(*words, "--run", 200)
+    assert (refused.code, "allowed: counted, with --run" in refused.message) == (2, True)
+    mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 3"))
+    refused = distsnn("map", model, "--board", mine)
+    assert (refused.code, "its limit of in_axons is exceeded by one" in refused.message) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

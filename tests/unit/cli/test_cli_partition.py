@@ -27,6 +27,16 @@ def build(areas: int = 4, size: int = 64) -> Network:
     return Network(cells, made, inputs)
 """
 
+TWO = '''
+from distsnn.network import HhCondExpTraub, IafPscExp, Network, Population
+
+
+def build():
+    """Return two models without a synapse."""
+    dear = Population("dear", 256, HhCondExpTraub())
+    return Network([Population("plain", 768, IafPscExp()), dear])
+'''
+
 
 @pytest.fixture
 def areas(tmp_path: Path) -> Path:
@@ -75,6 +85,36 @@ def test_faster_ranks_get_more(distsnn: Command, areas: Path, tmp_path: Path) ->
     assert plot.read_bytes().startswith(b"\x89PNG")
     refused = distsnn("partition", areas, "--plot", tmp_path / "none" / "plot.png")
     assert (refused.code, "--plot: cannot be written" in refused.message) == (2, True)
+
+
+def test_costs_are_profiled_by_model(distsnn: Command, tmp_path: Path) -> None:
+    model, rates = tmp_path / "two.py", tmp_path / "rates.json"
+    model.write_text(TWO)
+    assert distsnn("profile", model, "--warmup", 10, "--time", 200, "--out", rates).code == 0
+    cost = json.loads(rates.read_text())["cost"]
+    models = cost["models"]
+    assert models.keys() == {"iaf_psc_exp", "hh_cond_exp_traub"}
+    # exponentials in every part of a step against some products
+    assert models["hh_cond_exp_traub"] > 5.0 * models["iaf_psc_exp"]
+    assert (3 * models["iaf_psc_exp"] + models["hh_cond_exp_traub"]) / 4 == pytest.approx(
+        cost["neuron"], rel=1e-3
+    )
+    (found,) = json.loads(
+        distsnn("partition", model, "--rates", rates, "--strategy", "population", "--json").out
+    )
+    each = [768 * 1e4 * models["iaf_psc_exp"], 256 * 1e4 * models["hh_cond_exp_traub"]]
+    assert sorted(found["cost_ns_per_s"]) == pytest.approx(sorted(each))
+    run = tmp_path / "run.zarr"
+    words = "--rates", rates, "--partition", "graph"
+    assert distsnn("run", model, *words, "--time", 20, "--out", run).code == 0
+    counted, expected = json.loads(distsnn("partition", run, "--rates", rates, "--json").out)[:2]
+    assert (counted["kind"], expected["kind"]) == ("counted", "expected")
+    assert counted["cost_ns_per_s"] == pytest.approx(expected["cost_ns_per_s"])
+    profile = json.loads(rates.read_text())
+    profile["cost"]["models"] = {"hh_cond_exp_trub": 1.0}
+    rates.write_text(json.dumps(profile))
+    refused = distsnn("partition", model, "--rates", rates)
+    assert (refused.code, "did you mean 'hh_cond_exp_traub'" in refused.message) == (2, True)
 
 
 def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Path) -> None:

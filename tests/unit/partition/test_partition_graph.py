@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 
 from distsnn.errors import DescriptionError
-from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
+from distsnn.network import (
+    FixedIndegree,
+    IafPscExp,
+    Izhikevich,
+    Network,
+    Population,
+    Projection,
+)
 from distsnn.network.blocks import blocks
 from distsnn.partition import dealing
+from distsnn.partition.assignment import Assignment
 from distsnn.partition.dealing import graph_owners
 from distsnn.partition.delays import clusters, fits, largest_delay, smallest_across
 from distsnn.partition.graph import Cost, Graph
+from distsnn.partition.metrics import metrics
 from distsnn.partition.refinement import Flow, cost, refine
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
 
@@ -199,9 +208,32 @@ def test_dear_events_draw_the_line_elsewhere() -> None:
     assert sorted(busy_of[1])[0] >= 3  # the busy ones have to be shared
 
 
+def test_neurons_of_dear_models_draw_the_line_elsewhere() -> None:
+    plain, dear = Population("plain", 1280, IafPscExp()), Population("dear", 640, Izhikevich())
+    network = Network([plain, dear])
+    table = blocks(network)
+    cost = Cost(1.0, 1.0, {"izhikevich": 4.0})
+    graph = traffic(network, table)
+    weight = cost.of_slices(graph, network)
+    assert weight.tolist() == (table.size * np.where(table.population, 4e4, 1e4)).tolist()
+    for given, ratio in ((Cost(), 1.0), (cost, 4.0)):
+        owner = Graph(cost=given).assign(network, table, 2).owner
+        each = table.size * np.where(table.population, ratio, 1.0)
+        load = np.bincount(owner, each, minlength=2)
+        assert load.max() / load.mean() <= 1.03 + 64 * ratio / load.mean()
+        made = metrics(network, graph, Assignment(2, owner, "graph"), cost=given)
+        assert made.cost == pytest.approx(1e4 * load)
+    with pytest.raises(DescriptionError, match="did you mean 'izhikevich'"):
+        Graph(cost=Cost(models={"izhikevitch": 2.0})).assign(network, table, 2)
+
+
 def test_costs_are_positive() -> None:
     with pytest.raises(DescriptionError, match=r"cost, field event.*-1"):
         Cost(event=-1.0)
+    with pytest.raises(DescriptionError, match=r"cost, field models\['hh'\].*0"):
+        Cost(models={"hh": 0.0})
+    with pytest.raises(DescriptionError, match="cost, field models: must be a mapping"):
+        Cost(models=2.0)
 
 
 def test_settings_are_described_and_made_again() -> None:
@@ -209,6 +241,8 @@ def test_settings_are_described_and_made_again() -> None:
     again = Graph.from_dict(made.to_dict())
     assert again.to_dict() == made.to_dict()
     assert (again.rates, again.cost) == ({"a": 1.5, "b": 4.0}, Cost(2.0, 3.0))
+    dear = Cost(2.0, 3.0, {"hh": 9.0})
+    assert Graph.from_dict(Graph(cost=dear).to_dict()).cost == dear
 
 
 def test_shares_must_be_one_for_each_rank() -> None:

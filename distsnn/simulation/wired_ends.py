@@ -1,0 +1,55 @@
+"""All synapses of a network as they will be built, on one rank and in little memory."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine import connections, edges, wiring
+from distsnn.engine.layout import Layout
+from distsnn.network import ExplicitFile, Network
+from distsnn.network.blocks import blocks
+from distsnn.network.quanta import quanta
+from distsnn.partition.assignment import assign
+from distsnn.simulation.build import warm_up
+from distsnn.simulation.edge_routing import file_summaries, read_edges
+
+Ints = npt.NDArray[np.int64]
+
+_AT_A_TIME = 1 << 25  # synapses that are built at a time
+
+
+def wired_ends(
+    network: Network, seed: int, *, at_a_time: int = _AT_A_TIME
+) -> Iterator[tuple[Ints, Ints]]:
+    """Yield sources and targets (gids) of all synapses, a piece at a time.
+
+    What a rank draws does not depend on what others own. So the network is built for as many
+    ranks as keep each small, one after another, and these are forgotten.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    seed : int
+        Seed of the run that has these synapses.
+    at_a_time : int
+        About how many are held at a time.
+    """
+    warm_up()
+    table, scales = blocks(network), quanta(network, file_summaries(network))
+    expected = sum(
+        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        for one in network.projections
+    )
+    parts = min(max(1, math.ceil(expected / at_a_time)), table.n_blocks)
+    made = assign(table, parts, "contiguous")
+    for part in range(parts):
+        layout = Layout(network, table, made, part)
+        given = {
+            index: [edges.split(layout, one, piece)[part] for piece in read_edges(one, network.dt)]
+            for index, one in enumerate(network.projections)
+            if isinstance(one.rule, ExplicitFile)
+        }
+        yield from connections.ends(layout, wiring.build(layout, scales, seed, given=given))

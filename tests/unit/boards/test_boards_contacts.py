@@ -1,0 +1,291 @@
+"""Which neurons have a synapse onto which core: expected, counted in what is built, and limited."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import decoded
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    ExplicitFile,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    IafPscExp,
+    Network,
+    OneToOne,
+    PairwiseBernoulli,
+    Population,
+    Projection,
+)
+from distsnn.network.blocks import slices
+from distsnn.partition.boards.board import Board, load_board
+from distsnn.partition.boards.counts import follow
+from distsnn.partition.boards.demand import Slices, fitting_slices, pack
+from distsnn.partition.boards.export import as_data
+from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.boards.reach import reach
+from distsnn.partition.boards.reached import with_counted, with_expected
+from distsnn.partition.boards.report import report
+from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.simulation.edge_routing import read_edges
+from distsnn.simulation.wired_ends import wired_ends
+
+E, INH = Population("E", 300, IafPscExp()), Population("I", 170, IafPscExp())
+
+
+def drawn(rule: Any, pre: Any = E, post: Any = INH, name: str = "p") -> Projection:
+    return Projection(pre, post, rule, weight=1.0, delay=1.0, name=name)
+
+
+def limited(**core: int) -> Board:
+    """Return Loihi with other figures of its cores."""
+    board = load_board("loihi")
+    figures = {name: replace(getattr(board.core, name), value=core[name]) for name in core}
+    return replace(board, core=replace(board.core, **figures))
+
+
+def expected(network: Network, n: int, rates: Any = 1.0) -> TrafficGraph:
+    table = slices(network, n)
+
+    def read(one: Projection) -> Any:
+        return read_edges(one, network.dt)
+
+    return with_expected(traffic(network, table, rates, read), network, table, read)
+
+
+def counted(network: Network, n: int, rates: Any = 1.0, seed: int = 1) -> TrafficGraph:
+    table, made = slices(network, n), expected(network, n, rates)
+    return with_counted(made, network, table, rates, wired_ends(network, seed))
+
+
+def truth(network: Network, n: int, seed: int = 1) -> set[tuple[int, int]]:
+    """Return each neuron and slice that it reaches, from the list of all synapses."""
+    found = decoded.synapses(network, seed=seed)
+    onto = slices(network, n).of_gid(found[:, decoded.TARGET])
+    return set(zip(found[:, decoded.SOURCE].tolist(), onto.tolist(), strict=True))
+
+
+def mixed() -> Network:
+    """Return a network of all rules that draw, parts of populations among them."""
+    return Network(
+        [E, INH],
+        [
+            drawn(FixedIndegree(9), name="a"),
+            drawn(FixedIndegree(5, autapses=False, multapses=False), E, E, name="b"),
+            drawn(FixedOutdegree(4), INH, E, name="c"),
+            drawn(FixedOutdegree(3, multapses=False), E[20:110], E[10:290], name="d"),
+            drawn(FixedTotalNumber(500), INH, INH, name="e"),
+            drawn(PairwiseBernoulli(0.02), INH[:100], E, name="f"),
+        ],
+    )
+
+
+def test_what_is_counted_is_what_is_built() -> None:
+    network = mixed()
+    graph, all_of_them = counted(network, 37), decoded.synapses(network)
+    contacts = graph.contacts
+    neuron = np.repeat(np.arange(470), np.diff(contacts.start))
+    found = list(zip(neuron.tolist(), contacts.target.tolist(), strict=True))
+    assert len(found) == len(set(found))
+    assert set(found) == truth(network, 37)
+    assert graph.synapses.sum() == len(all_of_them)
+    for column, each in ((decoded.TARGET, contacts.fan_in), (decoded.SOURCE, contacts.fan_out)):
+        assert np.bincount(all_of_them[:, column], minlength=470).tolist() == each.tolist()
+    # pieces of one block each are the same network
+    pieces = wired_ends(network, 1, at_a_time=1)
+    other = with_counted(expected(network, 37), network, slices(network, 37), 1.0, pieces)
+    assert (other.contacts.target == contacts.target).all()
+    assert (other.synapses == graph.synapses).all()
+    assert (other.delay == 10).all()
+
+
+def test_expected_contacts_are_the_means_of_counted_ones() -> None:
+    network, seeds = mixed(), 40
+    graph = expected(network, 50)
+    index = {pair: at for at, pair in enumerate(zip(graph.source, graph.target, strict=True))}
+    total = np.zeros(graph.target.size)
+    for seed in range(seeds):
+        neuron, onto = np.array(sorted(truth(network, 50, seed))).T
+        for pair in zip(slices(network, 50).of_gid(neuron), onto, strict=True):
+            total[index[pair]] += 1
+    off = total / seeds - graph.contacts.neurons
+    deviations = off / np.sqrt(graph.contacts.variance / seeds)
+    assert np.abs(deviations).max() < 4.5
+    assert abs(deviations.mean()) < 3.0 / np.sqrt(deviations.size)
+
+
+def test_of_given_edges_nothing_is_left_to_chance(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    sources, targets = rng.integers(0, 170, 400), rng.integers(0, 300, 400)
+    np.savez(tmp_path / "edges.npz", s=sources, t=targets)
+    names = {"sources": "s", "targets": "t"}
+    for rule in (
+        Explicit(sources, targets),
+        ExplicitFile(str(tmp_path / "edges.npz"), **names),
+    ):
+        network = Network([E, INH], [drawn(rule, INH, E)])
+        graph = expected(network, 50)
+        assert (graph.contacts.variance == 0.0).all()
+        found = np.zeros((10, 10))
+        for neuron, onto in truth(network, 50):
+            found[slices(network, 50).of_gid(neuron), onto] += 1
+        np.testing.assert_allclose(graph.contacts.neurons, found[graph.source, graph.target])
+    same = Network([E, INH], [drawn(OneToOne(), E, E)])
+    assert expected(same, 50).contacts.neurons.tolist() == [50.0] * 6
+    # all but the neuron itself, which others of its slice reach
+    every = expected(Network([E], [drawn(AllToAll(autapses=False), E, E)]), 50)
+    assert every.contacts.neurons.tolist() == [50.0] * 36
+
+
+# limits
+
+
+def sparse() -> Network:
+    """Return neurons that each get 20 synapses of 600 others."""
+    every = Population("E", 600, IafPscExp())
+    return Network([every], [drawn(FixedIndegree(20), every, every)])
+
+
+def fitted(board: Board, network: Network, rates: Any = 1.0) -> tuple[Slices, Mapping]:
+    start = fitting_slices(lambda n: expected(network, n, rates), board, estimate=True)
+    made = fitting_slices(lambda n: counted(network, n, rates), board, start.neurons)
+    return made, map_graph(made.graph, board, neurons=made.neurons, trials=2000)
+
+
+def held(network: Network, mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Return in-axons and out-axons of each core, from the list of all synapses."""
+    found, neurons = decoded.synapses(network), mapping.graph.neurons
+    core = np.repeat(mapping.to.core, neurons)
+    pairs = np.unique(found[:, decoded.SOURCE] * 1000 + core[found[:, decoded.TARGET]])
+    return (
+        np.bincount(pairs % 1000, minlength=mapping.to.cores),
+        np.bincount(core[pairs // 1000], minlength=mapping.to.cores),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "board"),
+    [
+        ("in_axons", 250, limited(in_axons=250)),
+        ("out_axons", 400, limited(out_axons=400)),
+    ],
+)
+def test_cores_hold_as_many_neurons_as_their_axons_allow(
+    name: str, limit: int, board: Board
+) -> None:
+    network = sparse()
+    made, mapping = fitted(board, network)
+    # were all slices' neurons to reach all others', not one neuron could be held
+    assert 1 < made.neurons < 1024
+    assert mapping.check() == []
+    for counts, said in zip(
+        held(network, mapping), (mapping.to.in_axons(), mapping.to.out_axons()), strict=True
+    ):
+        assert counts.tolist() == said.tolist()
+    most = held(network, mapping)[name == "out_axons"].max()
+    assert 0.8 * limit < most <= limit
+    assert report(mapping)["axons"][name] == {"largest": most, "allowed": limit}
+    data = as_data(mapping)
+    reached = np.zeros(mapping.to.cores)
+    for one in data["slices"]:
+        for core, neurons in one["reaches"]:
+            reached[core] += neurons
+    assert reached.tolist() == mapping.to.in_axons().tolist()
+    assert len(data["cores"]) == mapping.to.cores
+
+
+def test_a_network_that_does_not_fit_is_refused_with_the_figure() -> None:
+    # the 20 synapses onto a neuron come from 17 to 20 others
+    with pytest.raises(DescriptionError, match=r"limit of in_axons.* one neuron.*20.*at most 16"):
+        fitted(limited(in_axons=16), sparse())
+    with pytest.raises(DescriptionError, match=r"limit of fan_out.*at most 20"):
+        fitted(limited(fan_out=20), sparse())
+    assert fitted(limited(fan_in=20), sparse())[1].check() == []
+    with pytest.raises(DescriptionError, match=r"limit of fan_in.*20.*at most 19"):
+        fitted(limited(fan_in=19), sparse())
+
+
+def test_the_checker_notices_too_many_axons() -> None:
+    _, mapping = fitted(limited(in_axons=250), sparse())
+    for name in ("in_axons", "out_axons"):
+        tight = limited(**{name: int(report(mapping)["axons"][name]["largest"]) - 1})
+        (one, *_) = replace(mapping, board=tight).check()
+        assert (one.kind, name in one.what) == ("overfull core", True)
+    # it counts by itself: one more neuron that reaches a full core
+    contacts = mapping.graph.contacts
+    full = int(np.argmax(mapping.to.in_axons()))
+    tight = limited(in_axons=int(mapping.to.in_axons()[full]))
+    assert replace(mapping, board=tight).check() == []
+    there = int(np.flatnonzero(mapping.to.core == full)[0])
+    neuron = next(
+        g
+        for g in range(600)
+        if full not in mapping.to.core[contacts.target[contacts.start[g] : contacts.start[g + 1]]]
+    )
+    more = replace(
+        contacts,
+        start=contacts.start + (np.arange(601) > neuron),
+        target=np.insert(contacts.target, contacts.start[neuron], there),
+    )
+    spoilt = replace(mapping, board=tight, graph=replace(mapping.graph, contacts=more))
+    assert [one.kind for one in spoilt.check()] == ["overfull core"]
+
+
+def test_an_estimate_is_no_less_than_what_is_counted() -> None:
+    network, board = sparse(), limited(in_axons=250)
+    made = fitting_slices(lambda n: expected(network, n), board)
+    core = pack(made.graph, board, made.neurons)
+    most = reach(made.graph, core).in_axons()
+    assert most.max() <= 250
+    assert reach(made.graph, core).variance.max() > 0.0
+    assert (reach(counted(network, made.neurons), core).in_axons() <= most).all()
+    mapping = map_graph(made.graph, board, neurons=made.neurons, trials=100)
+    assert report(mapping)["contacts"] == "expected"
+    with pytest.raises(DescriptionError, match="only expected: their packets cannot be followed"):
+        follow(mapping, np.ones(600, np.int64))
+
+
+def test_packets_are_those_of_neurons_that_have_a_synapse_there() -> None:
+    network, rng = sparse(), np.random.default_rng(4)
+    spikes = rng.poisson(3.0, 600)
+    _, mapping = fitted(limited(in_axons=250), network, {"E": spikes.astype(float)})
+    made, said = follow(mapping, spikes), report(mapping)
+    assert (made.spikes, made.packets) == (spikes.sum(), said["packets_per_s"])
+    assert made.crossings == pytest.approx(said["link_crossings_per_s"])
+    assert said["lower_bound_hops"] <= said["rate_weighted_hops"]
+    core = np.repeat(mapping.to.core, mapping.graph.neurons)
+    found = decoded.synapses(network)
+    pairs = np.unique(found[:, decoded.SOURCE] * 1000 + core[found[:, decoded.TARGET]])
+    assert made.packets == spikes[pairs // 1000].sum()
+
+
+def test_a_neuron_with_one_axon_reaches_one_core() -> None:
+    a, b = Population("a", 200, IafPscExp()), Population("b", 400, IafPscExp())
+    sources = np.arange(200)
+    board = load_board("truenorth")
+    # halves of a slice go to different cores: no neuron goes to two
+    apart = Network([a, b], [drawn(Explicit(sources, 2 * sources), a, b)])
+    _, mapping = fitted(board, apart)
+    assert np.diff(mapping.to.start).max() == 2
+    assert mapping.check() == []
+    both = Explicit(np.append(sources, 7), np.append(2 * sources, 399))
+    with pytest.raises(DescriptionError, match="several axons: neuron 7 reaches 2 cores"):
+        fitted(board, Network([a, b], [drawn(both, a, b)]))
+
+
+def test_slices_without_a_synapse_are_not_reached() -> None:
+    every = Population("E", 4000, IafPscExp())
+    network = Network([every], [drawn(FixedTotalNumber(20), every, every)])
+    board, sizes = load_board("spin5"), []
+    for graph in (expected(network, 250), counted(network, 250)):
+        mapping = map_graph(graph, board, trials=100)
+        assert mapping.check() == []
+        sizes.append(mapping.to.target.size)
+    assert sizes[0] == 256
+    assert sizes[1] == counted(network, 250).target.size <= 20
