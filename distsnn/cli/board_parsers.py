@@ -62,6 +62,16 @@ def add_board_commands(
     )
     mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
     mapper.add_argument(
+        "--pacman",
+        metavar="FOLDER",
+        help="write placements.json and routing_tables.json here, as SpiNNaker's PACMAN reads them",
+    )
+    mapper.add_argument(
+        "--sanafe",
+        metavar="FILE",
+        help="write the section `mappings` of SANA-FE's network files here (JSON, which is YAML)",
+    )
+    mapper.add_argument(
         "--plot", metavar="FILE", help="plot chips and links: FILE-chips.png, FILE-links.png"
     )
 

@@ -15,9 +15,9 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import constrained
+from distsnn.partition.boards.constraints import check_plasticity, constrained
 from distsnn.partition.boards.demand import Slices, fitting_slices
-from distsnn.partition.boards.export import as_data, save_mapping
+from distsnn.partition.boards.export import as_data, sanafe_mappings, save_data, save_pacman
 from distsnn.partition.boards.mapping import map_graph
 from distsnn.partition.boards.reached import with_counted, with_expected
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
@@ -34,6 +34,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         board = _board(options.board, options.boards)
         # what it would record is not asked for, and need not be on the board's grid
         network = replace(load_model(options.model, options.set).network, recordings=())
+        check_plasticity(network, board)
         if options.run is not None and options.contacts == "expected" and _single(board):
             raise DescriptionError(
                 "packets of a run can only be counted with the synapses that it has",
@@ -64,14 +65,19 @@ def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | No
     models = [one.model.name for one in network.populations]
     how: dict[str, Any] = {"optimise": options.optimise, "seed": seed, "models": models}
     mapping = map_graph(found.graph, board, neurons=found.neurons, **how)
-    data = as_data(mapping, [one.name for one in network.populations], dt=network.dt)
+    names = [one.name for one in network.populations]
+    data = as_data(mapping, names, dt=network.dt)
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
     lines = _lines(data["report"], found)
     if runs is not None:
         data["run"] = runs.effect(mapping, data["report"])
         lines += effect_lines(data["run"], board.name)
     if options.out is not None:
-        save_mapping(data, Path(options.out))
+        save_data(data, Path(options.out))
+    if options.pacman is not None:
+        save_pacman(mapping, Path(options.pacman))
+    if options.sanafe is not None:
+        save_data({"mappings": sanafe_mappings(mapping, names)}, Path(options.sanafe))
     if options.plot is not None:
         _plot(data, Path(options.plot))
     print("\n".join(lines))
@@ -136,7 +142,7 @@ def _lines(report: dict[str, Any], found: Slices) -> list[str]:
         f"{report['largest_link_load']:.4g}/s",
     ]
     if found.limit is not None:
-        lines.append(f"with more neurons a core would exceed its {found.limit}")
+        lines.append(f"with more neurons a core would exceed its limit of {found.limit}")
     for name, axons in report["axons"].items():
         lines.append(
             f"{name}: at most {axons['largest']:,.0f} of {axons['allowed']:,.0f} a core "

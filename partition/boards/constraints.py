@@ -110,7 +110,7 @@ def constrained(network: Network, board: Board, edges: Reader | None = None) -> 
     dt = max(network.dt, board.time.step.value or 0.0)
     if dt != network.dt:
         changes.append(f"steps of {dt:g} ms, not {network.dt:g}")
-    _check_plasticity(network, board)
+    check_plasticity(network, board)
     made = list(network.projections)
     files = {
         at: _read(one, network.dt, edges)
@@ -167,7 +167,14 @@ def _refused(board: Board, figure: str, what: str, one: Projection, field: str) 
     )
 
 
-def _check_plasticity(network: Network, board: Board) -> None:
+def check_plasticity(network: Network, board: Board) -> None:
+    """Refuse synapses that learn, by their projection, on a board whose synapses do not.
+
+    Raises
+    ------
+    DescriptionError
+        If there are any.
+    """
     for one in network.projections:
         if one.plasticity is not None and board.core.plastic.value is False:
             raise _refused(

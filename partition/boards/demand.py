@@ -83,6 +83,11 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
             known[name] = float(figure.value)
 
     add("neurons", core.max_neurons, "core.max_neurons")
+    each, memory = core.bytes_per_neuron.value, core.neuron_memory.value
+    if each and memory is not None:
+        known["neurons"] = min(known.get("neurons", np.inf), float(memory // each))
+    elif memory is not None:
+        unchecked.append("core.bytes_per_neuron")
     add("in_axons", core.in_axons, "core.in_axons")
     add("out_axons", core.out_axons, "core.out_axons")
     add("fan_in", core.fan_in, "core.fan_in")

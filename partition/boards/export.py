@@ -82,8 +82,8 @@ def as_data(
     }
 
 
-def save_mapping(data: dict[str, Any], path: Path) -> None:
-    """Write a mapping's data (`as_data`, and whatever stands beside) to a JSON file.
+def save_data(data: Any, path: Path) -> None:
+    """Write what one of the other functions has returned to a JSON file.
 
     Raises
     ------
@@ -94,6 +94,23 @@ def save_mapping(data: dict[str, Any], path: Path) -> None:
         path.write_text(json.dumps(data) + "\n", encoding="utf-8")
     except OSError as error:
         raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
+
+
+def save_pacman(mapping: Mapping, folder: Path) -> None:
+    """Write ``placements.json`` and ``routing_tables.json`` as PACMAN reads them.
+
+    Raises
+    ------
+    DescriptionError
+        If the board's routers have no such tables, or the files cannot be written.
+    """
+    tables = pacman_tables(mapping)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DescriptionError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+    save_data(pacman_placements(mapping), folder / "placements.json")
+    save_data(tables, folder / "routing_tables.json")
 
 
 def pacman_placements(mapping: Mapping) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.check import check_tables
+from distsnn.partition.boards.demand import overfull, pack
 from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.mapping import OPTIMISE, map_graph
 from distsnn.partition.boards.place import hops_between
@@ -32,11 +33,11 @@ def boards(draw):
 
 
 @st.composite
-def graphs(draw):
+def graphs(draw, most=257):
     n = draw(st.integers(1, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     matrix = (rng.random((n, n)) < draw(st.sampled_from([0.02, 0.2, 0.7]))) * 100.0
-    return of_matrix(matrix, neurons=rng.integers(1, 257, n), rate=rng.random(n) * 10)
+    return of_matrix(matrix, neurons=rng.integers(1, most, n), rate=rng.random(n) * 10)
 
 
 @given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
@@ -57,3 +58,37 @@ def test_what_is_mapped_is_delivered(board, graph, optimise) -> None:
     assert mapping.load.sum() == pytest.approx(float((crossed * mapping.to.spikes).sum()))
     assert (mapping.load[made.neighbour < 0] == 0).all()
     assert np.unique(mapping.places).size == mapping.places.size
+
+
+@given(
+    # small ones, so that most fit the axons of a core
+    graph=graphs(most=100),
+    columns=st.integers(1, 2),
+    dead=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3)), max_size=8, unique=True),
+    optimise=st.sampled_from(("hops", "congestion")),
+)
+@settings(max_examples=40, deadline=None)
+def test_packets_to_each_core_cross_as_many_links_as_there_are_hops(
+    graph, columns, dead, optimise
+) -> None:
+    board = load_board("loihi").tiled(columns, 1).without(Dead(tuple(dead)))
+    core = pack(graph, board)
+    over = overfull(graph, board, core)
+    if over is not None:
+        assert over[0] in ("in_axons", "out_axons")
+        with pytest.raises(DescriptionError, match=over[0]):
+            map_graph(graph, board, trials=2000, optimise=optimise)
+        return
+    joined = hops_between(machine(board)) >= 0
+    if 4 * joined.sum(axis=1).max() <= core.max():  # dead tiles may cut the machine
+        return
+    mapping = map_graph(graph, board, trials=2000, optimise=optimise)
+    made, to = mapping.machine, mapping.to
+    assert mapping.check() == []
+    used = zip(made.x[mapping.node].tolist(), made.y[mapping.node].tolist(), strict=True)
+    assert not set(used) & set(dead)
+    hops, node = hops_between(made), made.node_of_core[mapping.places]
+    crossed = hops[mapping.node[to.source], node[to.target]]
+    assert (crossed >= 0).all()
+    assert mapping.load.sum() == pytest.approx(float(to.packets @ crossed))
+    assert (mapping.load[made.neighbour < 0] == 0).all()

@@ -149,6 +149,12 @@ def weights_of(network: Network) -> np.ndarray:
     """Return the first weights of a network's one plastic projection."""
     (layout,) = decoded.layouts(network, 1)
     (rows,) = wiring.build(layout, decoded.scales(network), 1).plastic
+    shared = [
+        wiring.build(one, decoded.scales(network), 1).plastic[0].weights
+        for one in decoded.layouts(network, 2)
+    ]
+    # the same on any number of ranks
+    np.testing.assert_array_equal(np.sort(np.concatenate(shared)), np.sort(rows.weights))
     return rows.weights
 
 

@@ -155,6 +155,7 @@ def sparse() -> Network:
 def fitted(board: Board, network: Network, rates: Any = 1.0) -> tuple[Slices, Mapping]:
     start = fitting_slices(lambda n: expected(network, n, rates), board, estimate=True)
     made = fitting_slices(lambda n: counted(network, n, rates), board, start.neurons)
+    made = made._replace(limit=made.limit or start.limit)
     return made, map_graph(made.graph, board, neurons=made.neurons, trials=2000)
 
 
@@ -183,6 +184,7 @@ def test_cores_hold_as_many_neurons_as_their_axons_allow(
     made, mapping = fitted(board, network)
     # were all slices' neurons to reach all others', not one neuron could be held
     assert 1 < made.neurons < 1024
+    assert made.limit == name
     assert mapping.check() == []
     for counts, said in zip(
         held(network, mapping), (mapping.to.in_axons(), mapping.to.out_axons()), strict=True
@@ -235,6 +237,14 @@ def test_the_checker_notices_too_many_axons() -> None:
     )
     spoilt = replace(mapping, board=tight, graph=replace(mapping.graph, contacts=more))
     assert [one.kind for one in spoilt.check()] == ["overfull core"]
+
+
+def test_a_cores_memory_for_neurons_limits_them() -> None:
+    board = limited(neuron_memory=6400, bytes_per_neuron=100)
+    made, _ = fitted(board, sparse())
+    assert (made.neurons, made.limit) == (64, "neurons")
+    unknown = limited(neuron_memory=6400)
+    assert "core.bytes_per_neuron" in report(fitted(unknown, sparse())[1])["unchecked"]
 
 
 def test_an_estimate_is_no_less_than_what_is_counted() -> None:

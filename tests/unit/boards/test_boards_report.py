@@ -16,7 +16,7 @@ from distsnn.partition.boards.export import (
     pacman_placements,
     pacman_tables,
     sanafe_mappings,
-    save_mapping,
+    save_data,
 )
 from distsnn.partition.boards.mapping import Mapping, map_graph
 from distsnn.partition.boards.report import hops_bound, latency, rate_weighted_hops, report
@@ -98,7 +98,7 @@ def test_the_bound_is_reached_where_all_fits_one_chip_and_for_a_star() -> None:
 
 def test_data_holds_all_of_the_mapping(spin5: Mapping, tmp_path: Path) -> None:
     names = [f"P{one}" for one in range(60)]
-    save_mapping(as_data(spin5, names), tmp_path / "mapping.json")
+    save_data(as_data(spin5, names), tmp_path / "mapping.json")
     data = json.loads((tmp_path / "mapping.json").read_text())
     assert data == json.loads(json.dumps(as_data(spin5, names)))
     assert [one["population"] for one in data["slices"]] == names
@@ -106,7 +106,7 @@ def test_data_holds_all_of_the_mapping(spin5: Mapping, tmp_path: Path) -> None:
     assert sum(len(one["entries"]) for one in data["tables"]) == spin5.tables.sizes.sum()
     assert len(data["nodes"]) == 48
     with pytest.raises(DescriptionError, match="cannot be written"):
-        save_mapping(data, tmp_path / "none" / "mapping.json")
+        save_data(data, tmp_path / "none" / "mapping.json")
 
 
 def test_pacmans_words_hold_links_and_cores(spin5: Mapping) -> None:

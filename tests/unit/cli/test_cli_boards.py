@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from distsnn.partition.boards import board
 
@@ -86,7 +87,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 120"))
     done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
     assert (done.code, done.err) == (0, "")
-    assert "with more neurons a core would exceed its in_axons" in done.out
+    assert "with more neurons a core would exceed its limit of in_axons" in done.out
     assert "of 120 a core (neurons with a synapse there: counted)" in done.out
     data = json.loads(out.read_text())
     assert 100 < data["report"]["axons"]["in_axons"]["largest"] <= 120
@@ -103,6 +104,42 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
         2,
         True,
     )
+
+
+def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path: Path) -> None:
+    folder, out, sanafe = tmp_path / "made" / "pacman", tmp_path / "all.json", tmp_path / "sana"
+    assert distsnn("map", pair, "--board", "spin3", "--pacman", folder, "--out", out).code == 0
+    slices = json.loads(out.read_text())["slices"]
+    places = json.loads((folder / "placements.json").read_text())
+    assert [(one["x"], one["y"], one["p"]) for one in places] == [
+        (one["x"], one["y"], one["core"]) for one in slices
+    ]
+    tables = json.loads((folder / "routing_tables.json").read_text())
+    assert len(tables) == 4
+    assert {"key", "mask", "spinnaker_route", "defaultable"} == tables[0]["entries"][0].keys()
+    assert distsnn("map", pair, "--board", "loihi", "--sanafe", sanafe).code == 0
+    groups = [next(iter(one)) for one in yaml.safe_load(sanafe.read_text())["mappings"]]
+    assert groups == ["E.0..999", "I.0..299"]
+    (tmp_path / "file").write_text("")
+    for words, message in (
+        (("loihi", "--pacman", folder), "has no tables of keys and masks"),
+        (("spin3", "--sanafe", sanafe), "its routers copy packets"),
+        (("spin3", "--pacman", tmp_path / "file" / "in"), "cannot be made"),
+        (("loihi", "--sanafe", tmp_path / "none" / "one"), "cannot be written"),
+    ):
+        refused = distsnn("map", pair, "--board", *words)
+        assert (refused.code, message in refused.message) == (2, True)
+
+
+def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Path) -> None:
+    model = tmp_path / "learns.py"
+    text = MODEL.replace("delay=1.0", "delay=1.0, synapse=STDP(w_max=2.0)")
+    model.write_text(text.replace("Projection\n", "Projection, STDP\n", 1))
+    refused = distsnn("map", model, "--board", "truenorth")
+    assert (refused.code, "'E->E', field synapse: the board's" in refused.message) == (2, True)
+    done = distsnn("map", model, "--board", "spin3", "--set", "size=100", "--run", 100)
+    assert (done.code, done.err) == (0, "")
+    assert "learnt weights start with these bits" in done.out
 
 
 @pytest.mark.parametrize(
