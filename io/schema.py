@@ -169,7 +169,8 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "assignment",
                 "dict",
                 "which rank simulated what: strategy, owner (rank of each block), settings (what "
-                "the strategy was told besides)",
+                "the strategy was told besides), groups (ranks of each; empty, or missing in older "
+                "runs: none)",
             ),
             Attribute(
                 "first_step",
