@@ -12,6 +12,7 @@ from distsnn.network import (
     AeifPscDeltaClopath,
     AllToAll,
     ClopathSTDP,
+    DiehlCookSTDP,
     DopamineSTDP,
     Explicit,
     FixedIndegree,
@@ -140,6 +141,7 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
         DopamineSTDP(
             modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1, A_minus=Uniform(0.05, 0.15)
         ),
+        DiehlCookSTDP(learning_rate=Uniform(0.0, 0.2), x_target=0.3, w_min=4.0),
     )
     return Network(
         [e, i],

@@ -43,7 +43,7 @@ def test_a_rule_stands_where_a_built_in_one_does() -> None:
     assert own.plasticity.w_max == 7.0
     assert own.plasticity.sign == 1
     assert PAIR(w_max=-3.0).sign == -1
-    own_values = ("alpha", "learning_rate", "mu_minus", "mu_plus", "w_max")
+    own_values = ("alpha", "learning_rate", "mu_minus", "mu_plus", "w_max", "w_min")
     assert own.plasticity.per_synapse == own_values
 
 
