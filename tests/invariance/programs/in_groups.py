@@ -39,11 +39,6 @@ TIME_MS = 160.0
 PARTS, SAVED = (20.7, 80.3, 80.4, TIME_MS), 80.3
 MODULATION_MS = 2.5
 
-# Pieces are of whole epochs, however slow the machine.
-pace._MOST_PIECE_S = 1e9
-# Histories are swept at once when they are full: while others' spikes are on their way.
-plastic_delivery._SWEEP_MS, plastic_delivery._LONG_HISTORY = 1.0, 64
-
 
 def network() -> Network:
     """Return two modules: 0.1 ms and more inside, 3 ms and more between them."""
@@ -113,6 +108,10 @@ def go_on(simulation: Simulation, until: float) -> None:
 
 
 def main(ranks: Communicator) -> int:
+    # Pieces are of whole epochs, however slow the machine.
+    pace._MOST_PIECE_S = 1e9
+    # Histories are swept at once when they are full: while others' spikes are on their way.
+    plastic_delivery._SWEEP_MS, plastic_delivery._LONG_HISTORY = 1.0, 64
     out, part, groups = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     storage = sys.argv[4] if len(sys.argv) > 4 else "auto"
     made = network()
