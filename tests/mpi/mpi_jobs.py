@@ -59,10 +59,10 @@ class Job:
             assert line, f"ended before {text!r}: {self.end().err}"
             self.read += line
 
-    def end(self) -> Ended:
-        """Wait for the end, at most TIMEOUT seconds."""
+    def end(self, timeout: float = TIMEOUT) -> Ended:
+        """Wait for the end, at most so many seconds."""
         try:
-            out, err = self.process.communicate(timeout=TIMEOUT)
+            out, err = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
