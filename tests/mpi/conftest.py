@@ -8,16 +8,11 @@ import pytest
 from mpi_jobs import Starter
 
 
-@pytest.fixture(scope="session")
-def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
-
-
 @pytest.fixture
-def starter(kernel_cache: Path) -> Iterator[Starter]:
+def starter(tmp_path: Path) -> Iterator[Starter]:
     if importlib.util.find_spec("mpi4py") is None:
         pytest.skip("mpi4py is not installed")
-    starter = Starter(kernel_cache)
+    starter = Starter(tmp_path)
     yield starter
     for job in starter.jobs:
         job.kill()

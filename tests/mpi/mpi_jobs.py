@@ -14,6 +14,7 @@ from distsnn.comm.launcher import PREFIXES
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 60
+_MARK = "DISTSNN_TEST"  # an environment variable of our own
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,15 @@ class Job:
 
 
 class Starter:
-    """Starts programs with a clean environment and a kernel cache of the test session."""
+    """Starts programs with a clean environment, in which a variable tells whose they are."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, mark: Path) -> None:
         drop = (*PREFIXES, "SLURM_")
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
         root = str(Path(distsnn.comm.__file__).parents[2])
         path = os.environ.get("PYTHONPATH")
         self.environment["PYTHONPATH"] = f"{root}:{path}" if path else root
-        self.environment["DISTSNN_CACHE_DIR"] = str(cache)
+        self.environment[_MARK] = str(mark)
         self.jobs: list[Job] = []
 
     def python(self, *arguments: str, **variables: str) -> Job:
@@ -101,7 +102,7 @@ class Starter:
 
     def processes(self) -> list[list[str]]:
         """Return the command lines of all processes of this environment: of these tests alone."""
-        mark = f"DISTSNN_CACHE_DIR={self.environment['DISTSNN_CACHE_DIR']}".encode()
+        mark = f"{_MARK}={self.environment[_MARK]}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
