@@ -197,9 +197,10 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "counted",
                 "dict",
                 "since this attempt began: steps, neurons, events, spikes of its own, epoch_steps, "
-                "exchanges, received_spikes, received_bytes; group_epoch_steps, group_exchanges, "
-                "group_received_spikes: the same inside its group of ranks (0, or missing in older "
-                "runs, without groups); and lists, by the rank of the source: synapses, their "
+                "exchanges (among all ranks), received_spikes, received_bytes; group_epoch_steps, "
+                "group_exchanges: those inside its group of ranks; group_received_spikes: how many "
+                "of received_spikes came inside it (0, or missing in older runs, without groups); "
+                "and lists, by the rank of the source: synapses, their "
                 "sources, their smallest_delay (steps, 0: none), and heard: spikes that came of "
                 "these sources (no lists where synapses are not stored)",
                 required=False,

@@ -55,15 +55,26 @@ class Assignment:
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
-        sizes = tuple(int(one) for one in self.groups)
-        object.__setattr__(self, "groups", sizes)
-        if sizes and (len(sizes) < 2 or min(sizes) < 1 or sum(sizes) != self.ranks):
-            raise DescriptionError(
-                "no groups of these ranks",
-                where="assignment, field groups",
-                value=list(sizes),
-                allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
-            )
+        object.__setattr__(self, "groups", self._sizes())
+
+    def _sizes(self) -> tuple[int, ...]:
+        given: Any = self.groups
+        if isinstance(given, np.ndarray):
+            given = given.tolist()
+        if isinstance(given, list | tuple) and not given:
+            return ()
+        if isinstance(given, list | tuple) and 2 <= len(given) <= self.ranks:
+            whole = all(isinstance(one, int) and not isinstance(one, bool) for one in given)
+            if whole and min(given) >= 1 and sum(given) == self.ranks:
+                return tuple(given)
+        elif isinstance(given, list | tuple):
+            given = counted(len(given), "size")  # a store's list may be of any length
+        raise DescriptionError(
+            "no groups of these ranks",
+            where="assignment, field groups",
+            value=given,
+            allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
+        )
 
     @property
     def group(self) -> npt.NDArray[np.int32]:

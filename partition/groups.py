@@ -16,6 +16,8 @@ from distsnn.partition.traffic import TrafficGraph
 
 # Groups are made if they take no more than this part of the rounds of messages.
 _WORTH = 0.8
+# ... and if no rank is fuller than this, in units of what it may get, or gets without groups.
+_FULLEST = 1.1
 _TRIES = 9  # for room in a group, up to that of one more slice
 
 
@@ -45,9 +47,9 @@ def owners_and_groups(
     """Return the rank of each slice, and the sizes of groups of ranks, if such are worth it.
 
     Groups are equally many ranks each. Of all sizes that divide the number of ranks, that is taken
-    which promises the fewest rounds of messages, if these are clearly fewer than without groups.
-    Slices are dealt out to groups as they are to ranks, then those of a group to its ranks. These
-    may get as much more than their shares as without groups, if that is possible.
+    which promises the fewest rounds of messages, if these are clearly fewer than without groups and
+    no rank gets clearly more to do. Slices are dealt out to groups as they are to ranks, then those
+    of a group to its ranks.
 
     Parameters
     ----------
@@ -67,18 +69,21 @@ def owners_and_groups(
         If a library that `quality` needs is not installed.
     """
     ranks = shares.size
+    flat = graph_owners(graph, weight, shares, imbalance=imbalance, quality=quality)
     sizes = [one for one in range(2, ranks // 2 + 1) if ranks % one == 0 and graph.n > 0]
-    if sizes:
-        capacity = capacities(weight, shares, imbalance)
-        flat = largest_delay(graph, weight, capacity)
-        most = _WORTH * rounds(Epochs.of(flat, flat, longest), ranks, 1)
+    if not sizes:
+        return flat, ()
+    capacity = capacities(weight, shares, imbalance)
+    epoch = smallest_across(graph, flat)
+    most = _WORTH * rounds(Epochs.of(epoch, epoch, longest), ranks, 1)
     promised = []
     for size in sizes:
         room = capacities(weight, shares.reshape(-1, size).sum(axis=1), imbalance)
         between = largest_delay(graph, weight, room)
         # inside of groups it is as it would be without them, as far as one can tell
-        epochs = Epochs.of(min(flat, between), between, longest)
+        epochs = Epochs.of(min(epoch, between), between, longest)
         promised.append((rounds(epochs, ranks, size), size))
+    fullest = _FULLEST * max(1.0, _fullest(flat, weight, capacity))
     for least, size in sorted(promised):
         if least > most:
             break
@@ -96,9 +101,21 @@ def owners_and_groups(
                 capacity=_roomy(weight[mine], most_of_each),
             )
         near, far = smallest_across(graph, owner), smallest_across(graph, owner // size)
-        if rounds(Epochs.of(near, far, longest), ranks, size) <= most:
+        few = rounds(Epochs.of(near, far, longest), ranks, size) <= most
+        # a group without slices would have the fewest rounds of all
+        whole = np.unique(group).size == ranks // size
+        if few and whole and _fullest(owner, weight, capacity) <= fullest:
             return owner, (size,) * (ranks // size)
-    return graph_owners(graph, weight, shares, imbalance=imbalance, quality=quality), ()
+    return flat, ()
+
+
+def _fullest(
+    owner: npt.NDArray[np.int32],
+    weight: npt.NDArray[np.float64],
+    capacity: npt.NDArray[np.float64],
+) -> float:
+    """Return the most that a rank has to do, in units of what it may get."""
+    return float((np.bincount(owner, weight, minlength=capacity.size) / capacity).max())
 
 
 def _roomy(

@@ -124,8 +124,8 @@ class Exchange:
 
     Made by `Communicator.exchange`. The loop writes its own spikes of an epoch to `outbox` and
     calls ``entry(table, scalars, first, last, step)`` with the epoch's first step and its end;
-    the epoch may be shorter than `epoch_steps`. The call returns 0, or an MPI error code that
-    `explain` puts into words.
+    the epoch may be shorter than `epoch_steps`; `step` is the loop before which the run stops. The
+    call returns 0, or an MPI error code that `explain` puts into words.
 
     Parameters
     ----------

@@ -99,8 +99,8 @@ class SingleProcess:
 class DryRun(SingleProcess):
     """Imitates one rank of many in one process, to estimate its memory and build time.
 
-    The other ranks are taken to be like this one: gathering repeats this rank's value. They never
-    spike. All are on this node.
+    The other ranks are taken to be like this one: gathering repeats this rank's value, and epochs
+    are as long as its own delays allow. They never spike. All are on this node.
 
     Parameters
     ----------

@@ -21,7 +21,8 @@ class SpikeLists:
     state : ndarray of int64
         See `kernels.loop`.
     known_until : ndarray of int64, shape (1,)
-        The loop before which all ranks' spikes were delivered.
+        The loop before which all ranks' spikes are delivered, or are those that the list holds:
+        histories make room only where the list is empty.
     """
 
     gid: npt.NDArray[np.uint32]

@@ -28,10 +28,8 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         if settings:
             Graph.from_dict(settings).speeds(len(last.ranks))
         groups = about.get("groups", [])  # which older runs do not have
-        if not isinstance(groups, list) or not all(type(one) is int for one in groups):
-            raise TypeError("groups are no list of numbers")
         made = np.array(owner, np.int32)
-        return Assignment(len(last.ranks), made, strategy, settings or {}, tuple(groups))
+        return Assignment(len(last.ranks), made, strategy, settings or {}, groups)
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
 

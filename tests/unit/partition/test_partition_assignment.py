@@ -88,6 +88,9 @@ def test_groups_are_of_all_ranks() -> None:
     assert Assignment(3, owner).group.tolist() == [0, 1, 2]
     assert Assignment(3, owner, groups=(2, 1)).group.tolist() == [0, 0, 1]
     assert Assignment(3, owner, groups=np.array([1, 2])).groups == (1, 2)
-    for groups in ((3,), (2, 2), (3, 0), (-1, 4)):
+    for groups in ((3,), (2, 2), (3, 0), (-1, 4), "21", (1.9, 2.2), (True, 2), 5, None, [[1], [2]]):
         with pytest.raises(DescriptionError, match=r"field groups.*3 ranks in all"):
             Assignment(3, owner, groups=groups)
+    with pytest.raises(DescriptionError, match="100,000 sizes") as told:
+        Assignment(3, owner, groups=[1] * 100_000)
+    assert len(str(told.value)) < 200

@@ -13,6 +13,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment
+from distsnn.partition.dealing import capacities, graph_owners
 from distsnn.partition.delays import LONGEST_EPOCH, Epochs, expected_epochs
 from distsnn.partition.graph import Graph
 from distsnn.partition.groups import rounds
@@ -150,3 +151,39 @@ def test_runs_from_before_there_were_groups_are_read() -> None:
     assert found is not None
     assert (found.groups, found.group_epoch, found.group_exchanges) == ((), 0, 0.0)
     assert found.bytes == pytest.approx(4 * (4 + 11 * 10) / 1e-3)
+
+
+def random_network(draw: np.random.Generator) -> Network:
+    """Return a few populations of a few slices, with delays of all kinds."""
+    sizes = [int(draw.choice([1, 40, 64, 130, 300])) for _ in range(draw.integers(1, 6))]
+    cells = [Population(f"m{at}", size, IafPscExp()) for at, size in enumerate(sizes)]
+    delays = [0.1, 0.3, 1.0, 3.0, 30.0]
+    made = [
+        Projection(pre, post, FixedIndegree(3), 1.0, float(draw.choice(delays)))
+        for pre in cells
+        for post in cells
+        if draw.random() < 0.6
+    ]
+    return Network(cells, made)
+
+
+@pytest.mark.parametrize("seed", [*range(20), 21, 102])
+def test_groups_leave_no_rank_much_fuller_than_it_would_be(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    network, ranks = random_network(draw), int(draw.choice([2, 4, 6, 8, 12]))
+    shares = None if draw.random() < 0.5 else list(draw.choice([1e-3, 1.0, 2.0, 5.0], ranks))
+    rates = {one.name: float(draw.choice([0.0, 1.0, 50.0])) for one in network.populations}
+    imbalance = float(draw.choice([0.0, 0.03, 0.5, 1.0]))
+    strategy = Graph(rates, shares, imbalance=imbalance)
+    graph = traffic(network, blocks(network), rates)
+    weight, speeds = strategy.cost.of_slices(graph, network), strategy.speeds(ranks)
+    capacity = capacities(weight, speeds, imbalance)
+    made = strategy.assign_graph(graph, network, ranks)
+    flat = graph_owners(graph, weight, speeds, imbalance=imbalance)
+    fullest, without = (
+        float((np.bincount(owner, weight, minlength=ranks) / capacity).max())
+        for owner in (made.owner, flat)
+    )
+    assert fullest <= 1.1 * max(1.0, without)
+    if made.groups:
+        assert set(made.group[made.owner]) == set(range(len(made.groups)))
