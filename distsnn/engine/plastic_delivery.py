@@ -183,9 +183,9 @@ class PlasticDelivery:
         self._set_weights(model, quanta)
         self.lower = np.atleast_1d(parameters["w_min"])
         self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
-        if self.lower.any():  # rounding may have taken weights below it
-            lower = self.lower.astype(model.precision)
-            np.maximum(rows.weights, lower, out=rows.weights)
+        # rounding may have taken weights beyond their bounds
+        low, high = (one.astype(model.precision) for one in (self.lower, self.upper))
+        np.clip(rows.weights, low, high, out=rows.weights)
         self._set_targets(model, targets)
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1

@@ -139,10 +139,7 @@ def build(
     made = builder.add(replace(plan, projections=() if pieces is not None else (index,)), prepared)
     assert not builder.spilled
     rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(plastic.precision))
-    if one.weight_bits is not None:
-        # the nearest multiple may be beyond the bound
-        np.minimum(rows.weights, plastic.largest, out=rows.weights)
-    elif isinstance(one.weight, float):
+    if one.weight_bits is None and isinstance(one.weight, float):
         rows.weights[:] = abs(one.weight)
     if rows.synapses:
         plastic.check_synapses(None, rows.smallest, dt, where=f"projection {one.name!r}")

@@ -11,6 +11,10 @@ from distsnn.errors import unknown
 
 V = TypeVar("V")
 
+# In a field's metadata: it is newer than stores that must still be known as those of the same
+# network, and so is not written while it has its default.
+ADDED = "added"
+
 
 class FrozenMapping(Mapping[str, V]):
     """A mapping that cannot change and, unlike a mapping proxy, can be pickled.

@@ -108,8 +108,11 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
     bits, least = _bits(weight)
     if one.synapse is not None:
         bits = FINE_BITS  # a scaled or plastic weight is rounded to the quantum itself
-    if one.weight_bits is not None:
+    if one.weight_bits is not None and one.plasticity is None:
         bits = least = one.weight_bits
+    elif one.weight_bits is not None:
+        # they are those of the first weights: what is learnt acts no less finely than without them
+        bits, least = max(bits, one.weight_bits), max(least, one.weight_bits)
     return Claim(keys, sums, scale, bits, least)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import ADDED
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
 from distsnn.network.model import State, SynapseModel
 from distsnn.network.values import Value, as_value
@@ -63,7 +64,7 @@ class PlasticSynapse(SynapseModel):
     w_max: Value = 100.0
     axonal_delay: float = 0.0
     precision: str = "float32"
-    w_min: Value = field(default=0.0, kw_only=True)
+    w_min: Value = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
     def __post_init__(self) -> None:
         super().__post_init__()

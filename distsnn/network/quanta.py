@@ -14,7 +14,8 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
 
 A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
 that of the first weights, its sum that of the bounds. With `weight_bits` the first weights are
-multiples of q·2^s, as others are.
+multiples of q·2^s, as others are, or at a bound that the nearest one is beyond; q is no larger than
+without.
 
 A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
 
@@ -149,7 +150,8 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
     shift, fields = [], []
     for index, (one, claim) in enumerate(zip(network.projections, projected, strict=True)):
         k = exponent[claim.receptors[0]]
-        s = 0 if _is_plain(one) or not claim.scale else _exponent(claim.scale, claim.least_bits) - k
+        bits = claim.least_bits if one.weight_bits is None else one.weight_bits
+        s = 0 if _is_plain(one) or not claim.scale else _exponent(claim.scale, bits) - k
         shift.append(s)
         fields.append(_field_bits(one, files.get(index), k + s))
     return Quanta(

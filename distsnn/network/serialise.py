@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.equations.declarations import OfEquations
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
@@ -62,6 +62,8 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         value = value.stored() if fingerprints else value
         items = {}
         for field in fields(value):
+            if field.metadata.get(ADDED) and _is_default(getattr(value, field.name), field.default):
+                continue
             place = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
         if isinstance(value, Neuron | SynapseModel):
@@ -72,6 +74,10 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
             return {kind: model, _FIELDS: items}
         return {_CLASS: type(value).__name__, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
+
+
+def _is_default(value: object, default: object) -> bool:
+    return isinstance(value, float) and value == default
 
 
 def decode(

@@ -26,6 +26,11 @@ def signed(sign: int, low: float, high: float) -> Range:
     return Range(low, high) if sign > 0 else Range(-high, 0.0 - low)
 
 
+def _nearer(sign: int, high: float) -> Range:
+    """Return the range of weights of a sign that are nearer to 0 than a magnitude."""
+    return Range(0.0, high, open_high=True) if sign > 0 else Range(-high, 0.0, open_low=True)
+
+
 def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
     """Check that bounds have one sign, and that each synapse's w_min is nearer to 0.
 
@@ -65,7 +70,7 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
             "must be nearer to 0 than w_max",
             where=where + "w_min",
             value=sign * low,
-            allowed=str(signed(sign, 0.0, high)),
+            allowed=str(_nearer(sign, high)),
         )
 
 

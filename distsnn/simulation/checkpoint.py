@@ -371,9 +371,15 @@ _NONE = np.empty(0)
 
 
 def _differences(there: Any, here: Any, path: str) -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict) and there.keys() == here.keys():
-        for name in there:
-            yield from _differences(there[name], here[name], f"{path}/{name}" if path else name)
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted({*there, *here}):
+            place = f"{path}/{name}" if path else name
+            if name not in here:
+                yield f"{place} is {_short(there[name])} there, and is not here"
+            elif name not in there:
+                yield f"{place} is {_short(here[name])} here, and is not there"
+            else:
+                yield from _differences(there[name], here[name], place)
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for index, (left, right) in enumerate(zip(there, here, strict=True)):
             yield from _differences(left, right, f"{path}/{index}")

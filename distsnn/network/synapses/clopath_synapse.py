@@ -1,5 +1,6 @@
 """Plasticity that follows the potential of the target."""
 
+from dataclasses import field
 from typing import ClassVar
 
 from distsnn.network.model import parameter
@@ -59,3 +60,4 @@ class ClopathSTDP(WatchingSynapse):
     delay_u_bars: Value = parameter(
         default=5.0, unit="ms", doc="how late the averages act", low=0.0, on_grid=True
     )
+    w_min: Value = field(default=0.0, kw_only=True)  # here it has been written from the beginning

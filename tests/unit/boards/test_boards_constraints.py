@@ -39,6 +39,7 @@ from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.simulation import Simulation
 from distsnn.simulation.edge_routing import read_edges
 
 E, INH = Population("E", 100, IafPscExp()), Population("I", 25, IafPscExp())
@@ -180,8 +181,10 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
         assert not (after == before).all()
     # a bound that is no multiple is not exceeded
     high = one(weight=Uniform(25.1, 27.8), synapse=STDP(w_max=27.9))
-    after = weights_of(constrained(high, limited(weight_bits=4)).network)
-    assert set(after) == {np.float32(26.0), np.float32(27.9)}
+    made = constrained(high, limited(weight_bits=4)).network
+    with Simulation(made) as simulation:
+        after = simulation.weights(str(made.projections[0].name)).values
+    assert set(after.astype(np.float32)) == {np.float32(26.0), np.float32(27.9)}
     # nobody said whether DYNAP-SE learns
     free = constrained(one(synapse=rule), limited(plastic=None, weight_bits=None))
     assert (free.changes, "core.plastic" in free.unknown) == ((), True)

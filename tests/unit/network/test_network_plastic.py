@@ -84,7 +84,7 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         ),
         (
             lambda: ClopathSTDP(w_min=100.0),
-            "field w_min: must be nearer to 0 than w_max; given 100.0; allowed: >= 0 and <= 100",
+            "field w_min: must be nearer to 0 than w_max; given 100.0; allowed: >= 0 and < 100",
         ),
         (lambda: STDP(w_min=-1.0), "stdp_synapse, field w_min: out of range; given -1.0"),
         (lambda: Oja(w_max=-9.0, w_min=1.0), "field w_min: out of range; given 1.0; allowed: <= 0"),
@@ -92,7 +92,7 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         (lambda: STDP(w_min=Uniform(-1.0, 1.0)), "field w_min: draws would fall out of range"),
         (
             lambda: STDP(w_max=Uniform(4.0, 9.0), w_min=Uniform(1.0, 5.0)),
-            "field w_min: must be nearer to 0 than w_max; given 5.0; allowed: >= 0 and <= 4",
+            "field w_min: must be nearer to 0 than w_max; given 5.0; allowed: >= 0 and < 4",
         ),
         (
             lambda: STDP(w_max=[2.0, -9.0], w_min=[1.0, 2.0]),
@@ -100,7 +100,7 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         ),
         (
             lambda: STDP(w_max=[-2.0, -9.0], w_min=[-1.0, -9.0]),
-            "field w_min: must be nearer to 0 than w_max; given -9.0; allowed: >= -9 and <= 0",
+            "field w_min: must be nearer to 0 than w_max; given -9.0; allowed: > -9 and <= 0",
         ),
         (lambda: network(STDP(w_min=20.0)), "given 10.0; allowed: >= 20 and <= 100"),
         (
@@ -120,6 +120,14 @@ def test_errors_name_the_place(make: Callable[[], object], message: str) -> None
     assert message in str(caught.value)
 
 
+def test_stores_from_before_there_was_a_lower_bound_hold_the_same_description() -> None:
+    for made, written in ((STDP(), False), (STDP(w_min=2.0), True), (Oja(w_min=0.0), False)):
+        description, arrays = network(made).to_dict()
+        one = description["network"]["fields"]["projections"][0]
+        assert ("w_min" in one["fields"]["synapse"]["fields"]) == written
+        assert Network.from_dict(description, arrays).equal(network(made))
+
+
 def test_arrays_by_synapse_are_stored_and_read_again() -> None:
     given = STDP(
         w_max=2.0 * ALL, learning_rate=0.001 * ALL, alpha=Uniform(0.0, 1.0), w_min=0.5 * ALL
@@ -134,12 +142,6 @@ def test_arrays_by_synapse_are_stored_and_read_again() -> None:
     negative = STDP(w_max=Uniform(-30.0, -10.0), w_min=Uniform(-5.0, -3.0))
     assert (negative.sign, negative.largest, negative.allowed.low) == (-1, 30.0, -10.0)
     assert (negative.least, negative.allowed.high) == (3.0, -5.0)
-
-
-def test_descriptions_stored_before_there_was_a_lower_bound_are_read() -> None:
-    stored, arrays = network(STDP()).to_dict()
-    del stored["network"]["fields"]["projections"][0]["fields"]["synapse"]["fields"]["w_min"]
-    assert Network.from_dict(stored, arrays).equal(network(STDP()))
 
 
 def test_stored_and_read_again() -> None:

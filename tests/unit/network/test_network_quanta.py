@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    STDP,
     AllToAll,
     Explicit,
     FixedIndegree,
@@ -28,6 +29,7 @@ from distsnn.network import (
     SpikeSource,
     TruncatedNormal,
     Tsodyks2,
+    Uniform,
 )
 from distsnn.network.quanta import Quanta, quanta, to_integers
 
@@ -89,6 +91,18 @@ def test_weight_bits_override():
         Projection(E, E, OneToOne(), np.full(100, 87.8), 1.0, weight_bits=8),
     )
     assert (two.exponent[EX], two.shift) == (-13, (0, 12, 12))
+
+
+@pytest.mark.parametrize("weight", [64.0, Uniform(50.0, 64.0), np.full(100, 64.0)])
+def test_bits_of_learnt_weights_are_those_of_the_first_ones_alone(weight):
+    def learnt(bits):
+        one = Projection(E, E, OneToOne(), weight, 1.0, synapse=STDP(), weight_bits=bits)
+        return of(one)
+
+    free, coarse, fine = (learnt(bits) for bits in (None, 3, 30))
+    assert coarse.exponent == free.exponent
+    assert coarse.exponent[EX] + coarse.shift[0] == free.exponent[EX] + 17
+    assert fine.exponent[EX] == free.exponent[EX] - 10
 
 
 def test_a_large_sum_makes_constants_coarser_but_not_beyond_ten_bits():

@@ -23,6 +23,7 @@ from distsnn.network import (
     RecordSpikes,
 )
 from distsnn.simulation import Policy, Progress, Simulation
+from distsnn.simulation.checkpoint import _differences
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,14 @@ def test_checkpoint_of_another_network_is_refused_by_its_differences(
     )
     with pytest.raises(DescriptionError, match=r"dt is 0\.1 ms there, 0\.05 ms here"):
         Simulation.restore(out, network=finer)
+
+
+def test_fields_that_only_one_description_has_are_named() -> None:
+    there, here = {"a": {"x": 1, "old": 2}}, {"a": {"x": 1, "new": [3]}}
+    assert [*_differences(there, here, "")] == [
+        "a/new is [3] here, and is not there",
+        "a/old is 2 there, and is not here",
+    ]
 
 
 def test_synapses_drawn_otherwise_are_refused(

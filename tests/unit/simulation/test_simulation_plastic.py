@@ -155,6 +155,19 @@ def test_weights_at_their_bounds_may_be_set_as_they_were_read(precision: str) ->
                 synapses.values = outside
 
 
+def test_first_weights_with_few_bits_keep_to_their_own_bounds() -> None:
+    most = np.array([10.0, 11.0, 12.0, 13.0, 14.0, 15.0])
+    each = STDP(w_max=most, w_min=0.9 * most)
+    one = Projection(S, E, PAIRS, most, 1.0, synapse=each, weight_bits=2)
+    with Simulation(Network([S, E], [one])) as simulation:
+        synapses = simulation.weights("S->E")
+        order = np.lexsort((PAIRS.targets, PAIRS.sources))
+        # multiples of 4 where the bounds allow
+        expected = np.array([9.0, 11.0, 12.0, 12.0, 14.0, 15.0])
+        np.testing.assert_allclose(synapses.values, expected[order])
+        synapses.values = synapses.values
+
+
 def test_switch_must_be_one() -> None:
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match="True or False"):
         simulation.learning("E->E", 1)  # type: ignore[arg-type]
