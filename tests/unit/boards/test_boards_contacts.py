@@ -1,5 +1,7 @@
 """Which neurons have a synapse onto which core: expected, counted in what is built, and limited."""
 
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.blocks import slices
+from distsnn.partition import contacts as contacts_module
+from distsnn.partition.boards import reached as reached_module
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.demand import Slices, fitting_slices, pack
@@ -103,6 +107,68 @@ def test_what_is_counted_is_what_is_built() -> None:
     assert (other.contacts.target == contacts.target).all()
     assert (other.synapses == graph.synapses).all()
     assert (other.delay == 10).all()
+
+
+def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, core = mixed(), np.arange(19) % 7
+    graph, rng = counted(network, 25), np.random.default_rng(3)
+    whole = reach(graph, core)
+    assert reach(graph, core) is whole
+    # pieces that end within a slice, and groups of slices that are put in order again and again
+    monkeypatch.setattr(contacts_module, "_AT_A_TIME", 30)
+    monkeypatch.setattr(reached_module, "_FEW", 10)
+    order = rng.permutation(graph.contacts.target.size * 2) // 2  # each twice
+    ends = np.repeat(np.arange(470), np.diff(graph.contacts.start))[order]
+    onto = slices(network, 25).gid[graph.contacts.target[order]]
+    pieces = [(ends[at : at + 200], onto[at : at + 200]) for at in range(0, order.size, 200)]
+    table = slices(network, 25)
+    other = with_counted(expected(network, 25), network, table, 1.0, pieces)
+    assert other.contacts.start.tolist() == graph.contacts.start.tolist()
+    assert other.contacts.target.tolist() == graph.contacts.target.tolist()
+    pieced = reach(other, core)
+    for name in ("start", "target", "reached", "sent"):
+        assert getattr(pieced, name).tolist() == getattr(whole, name).tolist()
+
+
+def peak_bytes(work: Callable[[], Any]) -> int:
+    """Return the most memory that arrays took while something was done."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_contacts_are_counted_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reached_module, "_FEW", 1000)
+    every, rng = Population("E", 4000, IafPscExp()), np.random.default_rng(3)
+    network = Network([every], [drawn(FixedIndegree(500), every, every)])
+    table = slices(network, 16)
+    graph, found = traffic(network, table, 1.0), []
+
+    def pieces() -> Iterator[Any]:
+        for first in range(0, 4000, 40):
+            yield rng.integers(0, 4000, 20_000), np.repeat(np.arange(first, first + 40), 500)
+
+    peak = peak_bytes(
+        lambda: found.append(with_counted(graph, network, table, 1.0, pieces())),
+    )
+    number = found[0].contacts.target.size
+    assert number > 800_000
+    assert peak < 16 * number
+
+
+def test_contacts_are_expected_pair_by_pair() -> None:
+    several = [Population(f"p{at}", 200, IafPscExp()) for at in range(8)]
+    network = Network(
+        several,
+        [drawn(FixedIndegree(3), a, b, f"{a.name}{b.name}") for a in several for b in several],
+    )
+    table = slices(network, 2)
+    graph = traffic(network, table, 1.0)
+    peak = peak_bytes(lambda: with_expected(graph, network, table))
+    # mean and variance are 16 bytes of an edge
+    assert peak < 24 * graph.target.size
 
 
 def test_expected_contacts_are_the_means_of_counted_ones() -> None:
