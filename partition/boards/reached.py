@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 # Groups of slices whose contacts are put in order one after another, and how few need not be yet.
 _GROUPS = 32
 _FEW = 1 << 18
+# What a contact takes, at most, until all are in order: twice a pair, in 4 bytes, and once sorted.
+_CONTACT_BYTES = 12
 
 
 def with_expected(
@@ -117,6 +119,15 @@ def _sources(
     source, target = np.divmod(pairs, shape[1])
     cell = slice_of(table, source, one.pre) * shape[1] + target
     return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def contact_bytes(graph: TrafficGraph) -> float:
+    """Return how much memory `with_counted` is expected to take for a network's slices, bytes.
+
+    A slice's synapses onto another are taken to come from any of its neurons.
+    """
+    neurons = graph.neurons[graph.source]
+    return float(_CONTACT_BYTES * (neurons * -np.expm1(-graph.synapses / neurons)).sum())
 
 
 def with_counted(

@@ -30,7 +30,7 @@ from distsnn.partition import contacts as contacts_module
 from distsnn.partition.boards import reached as reached_module
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.counts import follow
-from distsnn.partition.boards.demand import Slices, fitting_slices, pack
+from distsnn.partition.boards.demand import Extent, Slices, fitting_slices, pack
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
 from distsnn.partition.boards.reach import reach
@@ -271,12 +271,47 @@ def test_cores_hold_as_many_neurons_as_their_axons_allow(
 def test_a_network_that_does_not_fit_is_refused_with_the_figure() -> None:
     # the 20 synapses onto a neuron come from 17 to 20 others
     with pytest.raises(DescriptionError, match=r"limit of in_axons.* one neuron.*20.*at most 16"):
-        fitted(limited(in_axons=16), sparse())
+        fitted(limited(in_axons=16).tiled(3, 2), sparse())
     with pytest.raises(DescriptionError, match=r"limit of fan_out.*at most 20"):
         fitted(limited(fan_out=20), sparse())
     assert fitted(limited(fan_in=20), sparse())[1].check() == []
     with pytest.raises(DescriptionError, match=r"limit of fan_in.*20.*at most 19"):
         fitted(limited(fan_in=19), sparse())
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["unknown", "known"])
+def test_slices_for_which_there_are_too_few_cores_are_not_made(told: bool) -> None:
+    # a neuron has up to 20 sources, so that 35 axons are enough for one, not for two
+    network, made = sparse(), []
+
+    def graph_of(neurons: int) -> TrafficGraph:
+        made.append(neurons)
+        return expected(network, neurons)
+
+    extent = Extent(np.array([600])) if told else None
+    what = r"limit of in_axons, it needs at least 200 cores; allowed: at most 128"
+    with pytest.raises(DescriptionError, match=what):
+        fitting_slices(graph_of, limited(in_axons=35), extent=extent, estimate=True)
+    assert min(made) > 3
+    made.clear()
+    with pytest.raises(DescriptionError, match=r"does not fit: with slices of 4 neurons it needs"):
+        fitting_slices(graph_of, limited(), 4, extent=Extent(np.array([600])))
+    assert made == []
+
+
+def test_graphs_that_are_too_large_are_not_made() -> None:
+    extent = Extent(np.array([600, 30]), {(0, 0), (0, 1)}, 2e4)
+    # so many slices at a time are enough to find out that they must be smaller
+    network, made = sparse(), []
+
+    def graph_of(neurons: int) -> TrafficGraph:
+        made.append(neurons)
+        return expected(network, neurons)
+
+    with pytest.raises(DescriptionError, match=r"limit of in_axons, there are .* free memory"):
+        fitting_slices(graph_of, limited(in_axons=150), extent=extent)
+    assert max(made) == 1024
+    assert all(64 * (-(-600 // n)) * (-(-600 // n) + -(-30 // n)) <= 2e4 for n in made)
 
 
 def test_the_checker_notices_too_many_axons() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from distsnn.cli import map_slices
 from distsnn.partition.boards import board
 
 Command = Callable[..., Any]
@@ -100,10 +101,28 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     assert (refused.code, "allowed: counted, with --run" in refused.message) == (2, True)
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 3"))
     refused = distsnn("map", model, "--board", mine)
+    assert (refused.code, "it needs at least 500 cores" in refused.message) == (2, True)
+    refused = distsnn("map", model, "--board", mine, "--boards", "2x2")
     assert (refused.code, "its limit of in_axons is exceeded by one" in refused.message) == (
         2,
         True,
     )
+
+
+def test_contacts_that_do_not_fit_the_memory_are_not_built(
+    distsnn: Command, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "map", pair, "--board", "loihi", "--contacts"
+    # 2,000 neurons and slices, 12 bytes each; their graph has four pairs of slices
+    monkeypatch.setattr(map_slices, "available_bytes", lambda: 20_000.0)
+
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_slices, "wired_ends", never)
+    refused = distsnn(*words, "counted")
+    assert (refused.code, "allowed: --contacts expected" in refused.message) == (2, True)
+    assert distsnn(*words, "expected").code == 0
 
 
 def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path: Path) -> None:
