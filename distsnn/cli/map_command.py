@@ -17,8 +17,16 @@ from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.constraints import check_plasticity, constrained
 from distsnn.partition.boards.demand import Slices
-from distsnn.partition.boards.export import as_data, sanafe_mappings, save_data, save_pacman
+from distsnn.partition.boards.export import (
+    as_data,
+    check_pacman,
+    check_sanafe,
+    sanafe_mappings,
+    save_data,
+    save_pacman,
+)
 from distsnn.partition.boards.mapping import map_graph
+from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.units import counted
@@ -30,6 +38,13 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         board = _board(options.board, options.boards)
         # what it would record is not asked for, and need not be on the board's grid
         network = replace(load_model(options.model, options.set).network, recordings=())
+        # before anything is run or written
+        if options.pacman is not None:
+            check_pacman(board)
+        if options.sanafe is not None:
+            check_sanafe(board)
+        rates = load_rates(options.rates)
+        neuron_rates(network, rates)
         check_plasticity(network, board)
         if options.run is not None and options.contacts == "expected" and sends_each(board):
             raise DescriptionError(
@@ -44,18 +59,19 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if made is None:
         with together(communicator, "mapping"):
             if communicator.rank == 0:
-                _map(network, board, options)
+                _map(network, board, options, rates)
         return 0
     with both_runs(network, made, options, communicator) as runs, together(communicator, "mapping"):
         if communicator.rank == 0:
-            _map(made.network, board, options, runs)
+            if options.rates is None:
+                rates = runs.rates()
+            _map(made.network, board, options, rates, runs)
     return 0
 
 
-def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | None = None) -> None:
-    rates = load_rates(options.rates)
-    if runs is not None and options.rates is None:
-        rates = runs.rates()
+def _map(
+    network: Network, board: Board, options: Namespace, rates: Rates, runs: BothRuns | None = None
+) -> None:
     seed = 1 if options.seed is None else options.seed
     found = fitted(network, board, options, rates, seed)
     models = [one.model.name for one in network.populations]

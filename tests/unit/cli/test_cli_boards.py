@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from distsnn.cli import map_slices
+from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
 
 Command = Callable[..., Any]
@@ -148,6 +148,41 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
     ):
         refused = distsnn("map", pair, "--board", *words)
         assert (refused.code, message in refused.message) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("loihi", "--pacman", "FOLDER"), "loihi: has no tables of keys and masks"),
+        (("spin3", "--sanafe", "FILE"), "spin3: its routers copy packets"),
+        # their cores are not on tiles
+        (("truenorth", "--sanafe", "FILE"), "truenorth: SANA-FE numbers its cores in another"),
+        (("loihi2", "--sanafe", "FILE"), "allowed: loihi, or a board like it"),
+        (("spin3", "--rates", "none.json"), "--rates none.json: cannot be read"),
+        (("spin3", "--rates", "FEW"), "rates of population 'I': is missing"),
+    ],
+)
+def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
+    distsnn: Command,
+    pair: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_command, "both_runs", never)
+    monkeypatch.setattr(map_command, "fitted", never)
+    (tmp_path / "FEW").write_text('{"E": 5.0}')
+    paths = {one: str(tmp_path / one) for one in ("FOLDER", "FILE", "FEW")}
+    out = tmp_path / "out.json"
+    board, *others = (paths.get(word, word) for word in words)
+    for run in ((), ("--run", 100)):
+        refused = distsnn("map", pair, "--board", board, *others, "--out", out, *run)
+        assert (refused.code, message in refused.message) == (2, True), refused.message
+    assert not out.exists()
 
 
 def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Path) -> None:
