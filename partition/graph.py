@@ -54,9 +54,9 @@ class Cost:
     def __post_init__(self) -> None:
         if not isinstance(self.models, Mapping):
             raise DescriptionError(
-                "must be a mapping of names of models to ns",
+                # a file may say null, and no value is shown for it
+                f"must be a mapping of names of models to ns, not {self.models!r}",
                 where="cost, field models",
-                value=self.models,
             )
         of_models = [(f"models[{name!r}]", value) for name, value in self.models.items()]
         for name, value in [("neuron", self.neuron), ("event", self.event), *of_models]:
@@ -80,7 +80,8 @@ class Cost:
         there = [one.model.name for one in network.populations]
         for name in self.models:
             if name not in there:
-                raise unknown("neuron model", name, there, where="cost, field models")
+                names = dict.fromkeys(there)  # each once
+                raise unknown("neuron model", name, names, where="cost, field models")
         each = np.array([self.models.get(name, self.neuron) for name in there])
         neurons = graph.neurons * each[graph.population] * (1e3 / network.dt)
         return np.asarray(neurons + self.event * graph.events)

@@ -8,23 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
+from distsnn.cli.map_slices import fitted, sends_each
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
-from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.constraints import check_plasticity, constrained
-from distsnn.partition.boards.demand import Slices, fitting_slices
-from distsnn.partition.boards.export import as_data, sanafe_mappings, save_data, save_pacman
+from distsnn.partition.boards.demand import Slices
+from distsnn.partition.boards.export import (
+    as_data,
+    check_pacman,
+    check_sanafe,
+    sanafe_mappings,
+    save_data,
+    save_pacman,
+)
 from distsnn.partition.boards.mapping import map_graph
-from distsnn.partition.boards.reached import with_counted, with_expected
-from distsnn.partition.boards.sections import ONE_AXON, UNICAST
-from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.simulation.wired_ends import wired_ends
 from distsnn.units import counted
 
 
@@ -34,8 +38,15 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         board = _board(options.board, options.boards)
         # what it would record is not asked for, and need not be on the board's grid
         network = replace(load_model(options.model, options.set).network, recordings=())
+        # before anything is run or written
+        if options.pacman is not None:
+            check_pacman(board)
+        if options.sanafe is not None:
+            check_sanafe(board)
+        rates = load_rates(options.rates)
+        neuron_rates(network, rates)
         check_plasticity(network, board)
-        if options.run is not None and options.contacts == "expected" and _single(board):
+        if options.run is not None and options.contacts == "expected" and sends_each(board):
             raise DescriptionError(
                 "packets of a run can only be counted with the synapses that it has",
                 where="--contacts",
@@ -48,20 +59,21 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if made is None:
         with together(communicator, "mapping"):
             if communicator.rank == 0:
-                _map(network, board, options)
+                _map(network, board, options, rates)
         return 0
     with both_runs(network, made, options, communicator) as runs, together(communicator, "mapping"):
         if communicator.rank == 0:
-            _map(made.network, board, options, runs)
+            if options.rates is None:
+                rates = runs.rates()
+            _map(made.network, board, options, rates, runs)
     return 0
 
 
-def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | None = None) -> None:
-    rates = load_rates(options.rates)
-    if runs is not None and options.rates is None:
-        rates = runs.rates()
+def _map(
+    network: Network, board: Board, options: Namespace, rates: Rates, runs: BothRuns | None = None
+) -> None:
     seed = 1 if options.seed is None else options.seed
-    found = _slices(network, board, options, rates, seed)
+    found = fitted(network, board, options, rates, seed)
     models = [one.model.name for one in network.populations]
     how: dict[str, Any] = {"optimise": options.optimise, "seed": seed, "models": models}
     mapping = map_graph(found.graph, board, neurons=found.neurons, **how)
@@ -81,35 +93,6 @@ def _map(network: Network, board: Board, options: Namespace, runs: BothRuns | No
     if options.plot is not None:
         _plot(data, Path(options.plot))
     print("\n".join(lines))
-
-
-def _single(board: Board) -> bool:
-    """Return whether a packet is sent to each core."""
-    return board.router.scheme.value in (UNICAST, ONE_AXON)
-
-
-def _slices(network: Network, board: Board, options: Namespace, rates: Rates, seed: int) -> Slices:
-    """Return slices that fit a core: as expected, or by what is built of the network."""
-    reader = partial(read_edges, dt=network.dt)
-    core, single = board.core, _single(board)
-    limited = core.in_axons.value is not None or core.out_axons.value is not None
-
-    def expected(neurons: int) -> TrafficGraph:
-        table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
-        return with_expected(graph, network, table, reader) if limited or single else graph
-
-    def counted(neurons: int) -> TrafficGraph:
-        table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
-        return with_counted(graph, network, table, rates, wired_ends(network, seed))
-
-    count = single if options.contacts is None else options.contacts == "counted"
-    found = fitting_slices(expected, board, options.neurons_per_core, estimate=count)
-    if not count:
-        return found
-    made = fitting_slices(counted, board, found.neurons)
-    return made._replace(limit=made.limit or found.limit)
 
 
 def _board(name: str, boards: str | None) -> Board:

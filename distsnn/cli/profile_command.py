@@ -53,7 +53,8 @@ def _of_models(
     """Return what a neuron of each model takes for a step, ns, where there are several. Collective.
 
     Those of a model are run without all others, with their stimuli and no synapse: the clock that
-    the whole run has is one for all updates.
+    the whole run has is one for all updates. Nothing is returned unless all models' are known, as
+    together they are what the whole network takes.
     """
     names = list(dict.fromkeys(one.model.name for one in network.populations))
     found: dict[str, float] = {}
@@ -70,7 +71,7 @@ def _of_models(
             costs = _costs(before, simulation.counted(), _neuron_steps(part, options))
         if "neuron" in costs:
             found[name] = costs["neuron"]
-    return found
+    return found if len(found) == len(names) else {}
 
 
 def _scaled(of_models: dict[str, float], network: Network, mean: float) -> dict[str, float]:

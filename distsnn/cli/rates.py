@@ -7,6 +7,7 @@ from typing import Any
 from distsnn.errors import DescriptionError
 from distsnn.io.run_writer import is_run
 from distsnn.io.summary import summarise
+from distsnn.network.checks import as_number
 from distsnn.partition.graph import Cost
 from distsnn.partition.traffic import Rates
 
@@ -43,7 +44,10 @@ def load_rates(name: str | None) -> Rates:
         raise DescriptionError(
             "holds no rates", where=where, allowed='such as {"E": 5.2, "I": 8.1}, in spikes/s'
         )
-    return {str(one): float(rate) for one, rate in rates.items()}
+    return {
+        str(one): as_number(rate, where=f"{where}: rate of population {one!r}")
+        for one, rate in rates.items()
+    }
 
 
 def load_cost(name: str | None) -> Cost:
@@ -73,7 +77,13 @@ def load_cost(name: str | None) -> Cost:
             value=cost,
             allowed='such as {"neuron": 1.0, "event": 2.0, "models": {"iaf_psc_exp": 1.0}}',
         )
-    return Cost(**cost)
+    try:
+        return Cost(**cost)
+    except DescriptionError as error:
+        place = f"{where}: {error.where}"
+        raise DescriptionError(
+            error.what, where=place, value=error.value, allowed=error.allowed
+        ) from error
 
 
 def _is_profile(found: dict[str, Any]) -> bool:

@@ -120,12 +120,12 @@ def _overfull(
 def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dict[str, Floats]:
     """Return in-axons and out-axons of each core: a source of several of its slices counts once."""
     if isinstance(contacts, Counted):
-        neuron, target = contacts.onto(to.core, to.cores)
-        home = np.repeat(to.core, needs.neurons)[neuron]
-        return {
-            "in_axons": np.bincount(target, minlength=to.cores).astype(np.float64),
-            "out_axons": np.bincount(home, minlength=to.cores).astype(np.float64),
-        }
+        home = np.repeat(to.core, needs.neurons)
+        received, sent = np.zeros((2, to.cores))
+        for neuron, target in contacts.onto(to.core, to.cores):
+            received += np.bincount(target, minlength=to.cores)
+            sent += np.bincount(home[neuron], minlength=to.cores)
+        return {"in_axons": received, "out_axons": sent}
     if contacts is not None:  # nothing to count
         return {"in_axons": to.in_axons(), "out_axons": to.out_axons()}
     neurons = needs.neurons[to.source]
@@ -137,8 +137,10 @@ def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dic
 
 def _several_axons(to: Reach, contacts: Expected | Counted | None) -> list[Violation]:
     if isinstance(contacts, Counted):
-        neuron, times = np.unique(contacts.onto(to.core, to.cores)[0], return_counts=True)
-        many = [(f"neuron {neuron[at]}", times[at]) for at in np.flatnonzero(times > 1)]
+        times = np.zeros(contacts.start.size - 1, np.int64)
+        for neuron, _ in contacts.onto(to.core, to.cores):
+            times += np.bincount(neuron, minlength=times.size)
+        many = [(f"neuron {one}", times[one]) for one in np.flatnonzero(times > 1)]
     else:
         reached = np.diff(to.start)
         many = [(f"slice {one}", reached[one]) for one in np.flatnonzero(reached > 1)]

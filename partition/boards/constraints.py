@@ -88,7 +88,8 @@ def constrained(network: Network, board: Board, edges: Reader | None = None) -> 
     board : Board
         The board.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one.
+        Reads the edges of a projection from its file; needed where there is one that a limit
+        concerns.
 
     Raises
     ------
@@ -112,10 +113,13 @@ def constrained(network: Network, board: Board, edges: Reader | None = None) -> 
         changes.append(f"steps of {dt:g} ms, not {network.dt:g}")
     check_plasticity(network, board)
     made = list(network.projections)
+    # a file is read only where the board limits something about it
+    of_all = core.fan_in.value is not None or core.weight_bits.value is not None
+    of_delays = core.delay_steps.value is not None or dt != network.dt
     files = {
         at: _read(one, network.dt, edges)
         for at, one in enumerate(made)
-        if isinstance(one.rule, ExplicitFile)
+        if isinstance(one.rule, ExplicitFile) and (of_all or (of_delays and one.delay is None))
     }
     # delays first: an error then names what the user wrote
     for at, one in enumerate(made):

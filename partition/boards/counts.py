@@ -65,10 +65,16 @@ def follow(mapping: Mapping, spikes: Ints) -> Counts:
             where=f"mapping onto {mapping.board.name!r}",
             allowed="slices with what was wired (reached.with_counted)",
         )
-    source, target, home, sent = to.source, to.target, to.core, of_slices[to.source]
-    if contacts is not None:
-        source, target = contacts.onto(to.core, to.cores)
-        home, sent = np.repeat(to.core, neurons), spikes[source]
     node = machine.node_of_core[mapping.places]
-    hops = hops_between(machine)[node[home[source]], node[target]].astype(np.int64)
-    return Counts(total, int(sent.sum()), int(sent @ hops))
+    hops = hops_between(machine)
+    if contacts is None:
+        pieces, home, of_source = iter([(to.source, to.target)]), to.core, of_slices
+    else:
+        pieces, home = contacts.onto(to.core, to.cores), np.repeat(to.core, neurons)
+        of_source = spikes
+    number = crossings = 0
+    for source, target in pieces:
+        sent = of_source[source]
+        number += int(sent.sum())
+        crossings += int(sent @ hops[node[home[source]], node[target]].astype(np.int64))
+    return Counts(total, number, crossings)

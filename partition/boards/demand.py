@@ -1,6 +1,7 @@
 """What a network asks of a board, and which cores hold it: the capacity split."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,13 +10,17 @@ import numpy as np
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.figures import Figure
+from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.reach import Floats, Ints, reach, sums
 from distsnn.partition.boards.sections import ANY_MODEL, MULTICAST, ONE_AXON, UNICAST
 from distsnn.partition.contacts import Counted
 from distsnn.partition.traffic import TrafficGraph
+from distsnn.units import counted
 
 # Limits of one neuron, which smaller slices do not help to keep.
 PER_NEURON = ("fan_in", "fan_out")
+# At least so much is held for two slices with a synapse while a graph is made and put on cores.
+_EDGE_BYTES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,12 +190,42 @@ class Slices(NamedTuple):
     limit: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class Extent:
+    """How large a network is, for what can be told before a graph of its slices is made.
+
+    Parameters
+    ----------
+    sizes : ndarray of int64, shape (n_populations,)
+        Neurons of each population.
+    pairs : set of pair of int, optional
+        Populations (indices) of which the first has projections onto the second.
+    memory : float
+        What a graph may take, bytes.
+    """
+
+    sizes: Ints
+    pairs: Set[tuple[int, int]] = frozenset()
+    memory: float = math.inf
+
+    def slices(self, neurons: int) -> Ints:
+        """Return the number of slices of each population, for a number of neurons per slice."""
+        return -(-self.sizes // neurons)
+
+    def graph_bytes(self, neurons: int) -> int:
+        """Return at least how much a graph takes, for a number of neurons per slice."""
+        number = self.slices(neurons).tolist()
+        edges: int = sum(number[a] * number[b] for a, b in self.pairs)
+        return _EDGE_BYTES * edges
+
+
 def fitting_slices(
     graph_of: Callable[[int], TrafficGraph],
     board: Board,
     neurons: int | None = None,
     *,
     estimate: bool = False,
+    extent: Extent | None = None,
 ) -> Slices:
     """Return a network's slices, small enough for each to fit a core.
 
@@ -205,17 +240,27 @@ def fitting_slices(
     estimate : bool
         Whether slices of one neuron are returned also where a limit is exceeded, for others to
         find out who know more.
+    extent : Extent, optional
+        The network's extent, so that a graph that is too large is not even begun; by default that
+        of the first graph.
 
     Raises
     ------
     DescriptionError
-        If not even a single neuron fits, or a core's number of neurons is unknown.
+        If not even a single neuron fits, or a core's number of neurons is unknown; or slices
+        would have to be so small that there are too few cores for them, or too little memory.
     """
     if neurons is None:
         neurons = board.core.max_neurons.need("how many neurons a core takes")
-    reason = None
+    there, reason = _usable_cores(board), None
     while True:
+        if extent is not None:
+            _check_extent(extent, board, neurons, reason, there)
         graph = graph_of(neurons)
+        if extent is None:
+            sizes = np.zeros(int(graph.population.max(initial=-1)) + 1, np.int64)
+            np.add.at(sizes, graph.population, graph.neurons)
+            extent = Extent(sizes)
         over = overfull(graph, board, pack(graph, board, neurons))
         if over is None or (estimate and (neurons == 1 or over[0] in PER_NEURON)):
             return Slices(graph, neurons, reason)
@@ -229,6 +274,44 @@ def fitting_slices(
             )
         # axons and rows do not shrink with the slice, so a step may be too short
         neurons = max(1, min(neurons - 1, int(neurons * limit / worst)))
+
+
+def _usable_cores(board: Board) -> float:
+    if board.chip.cores.value is None or board.chip.reserved.value is None:
+        return math.inf
+    return machine(board).core.size
+
+
+def _check_extent(
+    extent: Extent, board: Board, neurons: int, reason: str | None, there: float
+) -> None:
+    """Refuse slices of so few neurons that they cannot all be held, or reckoned with."""
+    wanted = int(extent.slices(neurons).sum())
+    if _shares_cores(board):
+        wanted = -(-int(extent.sizes.sum()) // max(1, neurons))
+    why = f"with slices of {counted(neurons, 'neuron')}"
+    if reason is not None:
+        why += f", so that a core keeps its limit of {reason},"
+    if wanted > there:
+        raise DescriptionError(
+            f"the network does not fit: {why} it needs at least {wanted:,} cores",
+            where=f"board {board.name!r}",
+            allowed=f"at most {there:,}",
+        )
+    needed = extent.graph_bytes(neurons)
+    if needed > extent.memory:
+        raise DescriptionError(
+            f"{why} there are {int(extent.slices(neurons).sum()):,} slices for {there:,} cores, "
+            f"and to reckon with who sends to whom takes {needed / 2**30:,.1f} GiB or more",
+            where=f"board {board.name!r}",
+            allowed=f"{extent.memory / 2**30:,.1f} GiB of free memory",
+        )
+
+
+def _shares_cores(board: Board) -> bool:
+    """Return whether a core may hold several slices."""
+    unshared = (board.core.populations.value or 1) == 1
+    return not unshared and board.router.scheme.value in (UNICAST, ONE_AXON)
 
 
 def overfull(graph: TrafficGraph, board: Board, core: Ints) -> tuple[str, float, float] | None:
@@ -275,8 +358,7 @@ def pack(graph: TrafficGraph, board: Board, most: int | None = None) -> Ints:
     needs, (known, _) = demand(graph, board), limits(board)
     room = min(known.get("neurons", np.inf), np.inf if most is None else most)
     core = np.arange(graph.n, dtype=np.int64)
-    unshared = (board.core.populations.value or 1) == 1
-    if unshared or board.router.scheme.value not in (UNICAST, ONE_AXON):
+    if not _shares_cores(board):
         return core
     # from each slice onto each: of what sends to several of a core's slices, all may be different
     alone = reach(graph, core)

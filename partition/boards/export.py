@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from distsnn.errors import DescriptionError
+from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.report import report
+from distsnn.partition.boards.sections import MULTICAST, UNICAST
 from distsnn.partition.boards.tables import Tables, plain_tables
 
 FORMAT = 1
@@ -113,6 +115,39 @@ def save_pacman(mapping: Mapping, folder: Path) -> None:
     save_data(tables, folder / "routing_tables.json")
 
 
+def check_pacman(board: Board) -> None:
+    """Refuse a board whose routers have no tables of keys and masks as SpiNNaker's.
+
+    Raises
+    ------
+    DescriptionError
+        If it is one.
+    """
+    if board.router.scheme.value != MULTICAST:
+        raise DescriptionError("has no tables of keys and masks", where=board.name)
+    if len(board.topology.ports) != _LINKS:
+        raise DescriptionError("its routers are not SpiNNaker's", where=board.name)
+
+
+def check_sanafe(board: Board) -> None:
+    """Refuse a board whose cores SANA-FE does not count as it does Loihi's, by tiles of a mesh.
+
+    Raises
+    ------
+    DescriptionError
+        If it is one, or its routers copy packets, which SANA-FE does not.
+    """
+    if board.router.scheme.value == MULTICAST:
+        raise DescriptionError("its routers copy packets", where=board.name)
+    mesh = board.topology.kind == "mesh2d" and board.topology.node == "tile"
+    if board.router.scheme.value != UNICAST or not mesh:
+        raise DescriptionError(
+            "SANA-FE numbers its cores in another way",
+            where=board.name,
+            allowed="loihi, or a board like it: unicast, a mesh of tiles",
+        )
+
+
 def pacman_placements(mapping: Mapping) -> list[dict[str, Any]]:
     """Return placements as PACMAN's ``placement_from_json`` reads them.
 
@@ -140,10 +175,8 @@ def pacman_tables(mapping: Mapping, *, compressed: bool = True) -> list[dict[str
     DescriptionError
         If the board's routers have no such tables.
     """
-    if mapping.tables is None or mapping.routes is None or mapping.keys is None:
-        raise DescriptionError("has no tables of keys and masks", where=mapping.board.name)
-    if mapping.machine.n_ports != _LINKS:
-        raise DescriptionError("its routers are not SpiNNaker's", where=mapping.board.name)
+    check_pacman(mapping.board)
+    assert mapping.tables is not None and mapping.routes is not None and mapping.keys is not None
     tables = mapping.tables
     default = np.zeros(tables.key.size, bool)
     if not compressed:
@@ -187,10 +220,9 @@ def sanafe_mappings(mapping: Mapping, names: Sequence[str]) -> list[dict[str, An
     Raises
     ------
     DescriptionError
-        If the board's routers copy packets, which SANA-FE does not.
+        If the board is not of Loihi's kind.
     """
-    if mapping.tables is not None:
-        raise DescriptionError("its routers copy packets", where=mapping.board.name)
+    check_sanafe(mapping.board)
     found = []
     for one, place in enumerate(mapping.places[mapping.to.core]):
         at, first = _place(mapping, int(place)), int(mapping.graph.first[one])

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placing_kernels import anneal, distances
-from distsnn.partition.boards.reach import Floats, Ints, Reach, distinct, sums
+from distsnn.partition.boards.reach import Floats, Ints, Reach, sums
+from distsnn.partition.contacts import distinct
 from distsnn.units import counted
 
 # Trials of a swap for each core, and the most operations that all of them may take (some seconds).

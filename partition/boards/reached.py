@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.network import Network
+from distsnn.network import Network, Projection
 from distsnn.network.blocks import BlockTable
-from distsnn.partition.contacts import Counted, Expected
+from distsnn.partition.contacts import Counted, Expected, distinct, tally
 from distsnn.partition.traffic import (
     Rates,
     Reader,
@@ -22,6 +22,12 @@ from distsnn.partition.traffic import (
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+# Groups of slices whose contacts are put in order one after another, and how few need not be yet.
+_GROUPS = 32
+_FEW = 1 << 18
+# What a contact takes, at most, until all are in order: twice a pair, in 4 bytes, and once sorted.
+_CONTACT_BYTES = 12
 
 
 def with_expected(
@@ -45,40 +51,63 @@ def with_expected(
     """
     bounds = np.searchsorted(table.population, np.arange(len(network.populations) + 1))
     index = {one.name: at for at, one in enumerate(network.populations)}
-    blocks: dict[tuple[int, int], tuple[Floats, Floats]] = {}
+    projections: dict[tuple[int, int], list[Projection]] = {}
     for one in network.projections:
         key = index[one.pre.population], index[one.post.population]
-        pre, post = (slice(bounds[at], bounds[at + 1]) for at in key)
-        if key not in blocks:
-            shape = pre.stop - pre.start, post.stop - post.start
-            blocks[key] = np.ones(shape), np.zeros(shape)
-        missed, given = blocks[key]
-        pieces = given_edges(one, network.dt, edges)
+        projections.setdefault(key, []).append(one)
+    mean, variance = np.empty((2, graph.target.size))
+    # pair by pair, and edges of a source population at a time: all blocks at once are large
+    for a in sorted({a for a, _ in projections}):
+        rows = slice(int(graph.start[bounds[a]]), int(graph.start[bounds[a + 1]]))
+        onto = graph.population[graph.target[rows]]
+        order = np.argsort(onto, kind="stable")
+        ends = np.searchsorted(onto[order], np.arange(len(index) + 1))
+        for b in sorted(b for first, b in projections if first == a):
+            here = rows.start + order[ends[b] : ends[b + 1]]
+            pre, post = (slice(int(bounds[one]), int(bounds[one + 1])) for one in (a, b))
+            missed, given = _block(projections[a, b], network.dt, table, pre, post, edges)
+            cell = graph.source[here] - bounds[a], graph.target[here] - bounds[b]
+            size = graph.neurons[graph.source[here]]
+            left = np.maximum(0.0, size - given[cell])
+            mean[here] = size - left * missed[cell]
+            variance[here] = left * missed[cell] * (1.0 - missed[cell])
+    return replace(graph, contacts=Expected(mean, variance))
+
+
+def _block(
+    projections: list[Projection],
+    dt: float,
+    table: BlockTable,
+    pre: slice,
+    post: slice,
+    edges: Reader | None,
+) -> tuple[Floats, Floats]:
+    """Return, of each pair of two populations' slices, what chance a source has to miss the other.
+
+    Returns
+    -------
+    missed : ndarray of float64, shape (n_pre, n_post)
+        The chance that a neuron has no synapse that is drawn onto the slice.
+    given : ndarray of float64, shape (n_pre, n_post)
+        Neurons that have synapses onto it that are given.
+    """
+    shape = pre.stop - pre.start, post.stop - post.start
+    missed, given = np.ones(shape), np.zeros(shape)
+    for one in projections:
+        pieces = given_edges(one, dt, edges)
         if pieces is not None:
             for piece in pieces:
-                given += _sources(one, table, piece, given.shape)
+                given += _sources(one, table, piece, shape)
             continue
         part = covered(table, pre, one.pre) / table.size[pre]
-        targets = np.broadcast_to(covered(table, post, one.post), given.shape).astype(np.float64)
+        targets = np.broadcast_to(covered(table, post, one.post), shape).astype(np.float64)
         if one.same and one.rule.skips_autapses:
-            targets = targets - (np.eye(*given.shape) * (targets > 0.0))
+            targets = targets - (np.eye(*shape) * (targets > 0.0))
         # few numbers occur, and a rule may need long arrays for each
         few, at = np.unique(targets, return_inverse=True)
         hit = one.rule.reach(few, one.pre.size, one.post.size, one.same)
-        missed *= 1.0 - part[:, np.newaxis] * hit[at.reshape(targets.shape)]
-    mean, variance = np.empty(graph.target.size), np.empty(graph.target.size)
-    of_edge = np.int64(len(index)) * graph.population[graph.source]
-    of_edge += graph.population[graph.target]
-    order = np.argsort(of_edge, kind="stable")
-    for (a, b), (missed, given) in blocks.items():
-        ends = np.searchsorted(of_edge[order], a * len(index) + np.arange(b, b + 2))
-        here = order[slice(*ends)]
-        cell = graph.source[here] - bounds[a], graph.target[here] - bounds[b]
-        size = graph.neurons[graph.source[here]]
-        left = np.maximum(0.0, size - given[cell])
-        mean[here] = size - left * missed[cell]
-        variance[here] = left * missed[cell] * (1.0 - missed[cell])
-    return replace(graph, contacts=Expected(mean, variance))
+        missed *= 1.0 - part[:, np.newaxis] * hit[at.reshape(shape)]
+    return missed, given
 
 
 def _sources(
@@ -86,10 +115,19 @@ def _sources(
 ) -> npt.NDArray[np.int64]:
     """Return how many sources of edges each pair of slices has."""
     first = piece["source"].astype(np.int64)
-    pairs = np.unique(first * np.int64(shape[1]) + slice_of(table, piece["target"], one.post))
+    pairs = distinct(first * np.int64(shape[1]) + slice_of(table, piece["target"], one.post))
     source, target = np.divmod(pairs, shape[1])
     cell = slice_of(table, source, one.pre) * shape[1] + target
     return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def contact_bytes(graph: TrafficGraph) -> float:
+    """Return how much memory `with_counted` is expected to take for a network's slices, bytes.
+
+    A slice's synapses onto another are taken to come from any of its neurons.
+    """
+    neurons = graph.neurons[graph.source]
+    return float(_CONTACT_BYTES * (neurons * -np.expm1(-graph.synapses / neurons)).sum())
 
 
 def with_counted(
@@ -116,33 +154,80 @@ def with_counted(
     """
     n = np.int64(graph.n)
     indegree, outdegree = np.zeros((2, network.n_neurons), np.int64)
-    contacts, pairs, synapses = [], [], []
+    # whatever is drawn was possible
+    known, synapses = graph.source * n + graph.target, np.zeros(graph.target.size)
+    contacts = _Contacts(network.n_neurons, graph.n)
     for source, target in ends:
         indegree += np.bincount(target, minlength=indegree.size)
         outdegree += np.bincount(source, minlength=outdegree.size)
         onto = table.of_gid(target)
-        contacts.append(np.unique(source * n + onto))
-        cell, number = np.unique(table.of_gid(source) * n + onto, return_counts=True)
-        pairs.append(cell)
-        synapses.append(number)
-    none = np.empty(0, np.int64)
-    neuron, reached = np.divmod(np.unique(np.concatenate([none, *contacts])), n)
-    cell, at = np.unique(np.concatenate([none, *pairs]), return_inverse=True)
-    number = np.bincount(at, np.concatenate([none, *synapses]), minlength=cell.size)
-    known = graph.source * n + graph.target
-    counted = Counted(
-        np.searchsorted(neuron, np.arange(network.n_neurons + 1)).astype(np.int64),
-        reached.astype(np.int32),
-        neuron_rates(network, rates),
-        indegree,
-        outdegree,
-    )
+        cell, number = tally(table.of_gid(source) * n + onto)
+        synapses[np.searchsorted(known, cell)] += number
+        contacts.add(source, onto)
+    del known
+    counted = Counted(*contacts.rows(), neuron_rates(network, rates), indegree, outdegree)
+    some = synapses > 0.0
     return replace(
         graph,
-        start=np.searchsorted(cell, np.arange(graph.n + 1) * n).astype(np.int64),
-        target=(cell % n).astype(np.int32),
-        synapses=number.astype(np.float64),
-        # whatever is drawn was possible
-        delay=graph.delay[np.searchsorted(known, cell)],
+        start=np.searchsorted(graph.source[some], np.arange(graph.n + 1)).astype(np.int64),
+        target=graph.target[some],
+        synapses=synapses[some],
+        delay=graph.delay[some],
         contacts=counted,
     )
+
+
+class _Contacts:
+    """Pairs of a neuron and a slice, each kept once, in 4 bytes, while more are found.
+
+    Slices are taken in groups, so that a pair within one is a small number, and only a group's
+    pairs are there twice while they are put in order.
+
+    Parameters
+    ----------
+    neurons, slices : int
+        How many there are.
+    """
+
+    def __init__(self, neurons: int, slices: int) -> None:
+        self._neurons, self._slices = neurons, slices
+        self._width = max(1, min(-(-slices // _GROUPS), (2**32 - 1) // max(neurons, 1)))
+        groups = -(-slices // self._width)
+        self._kept = [np.empty(0, np.uint32) for _ in range(groups)]
+        self._new: list[list[npt.NDArray[np.uint32]]] = [[] for _ in range(groups)]
+
+    def add(self, neuron: Ints, onto: Ints) -> None:
+        """Add the pairs of some synapses."""
+        group, within = np.divmod(onto, self._width)
+        base = np.int64(self._neurons * self._width)
+        pairs = distinct(group * base + neuron.astype(np.int64) * self._width + within)
+        there = np.arange(len(self._kept) + 1)
+        ends = np.searchsorted(pairs, there * base)
+        for one in there[:-1][np.diff(ends) > 0]:
+            new = (pairs[ends[one] : ends[one + 1]] - one * base).astype(np.uint32)
+            self._new[one].append(new)
+            # rarely, as each time all are sorted again
+            if sum(each.size for each in self._new[one]) > max(_FEW, self._kept[one].size // 2):
+                self._join(one)
+
+    def _join(self, one: int) -> None:
+        new = np.concatenate([self._kept[one], *self._new[one]])
+        self._new[one] = []
+        self._kept[one] = distinct(new)
+
+    def rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
+        """Return where each neuron's slices begin, and these; what was kept is given up."""
+        counts = np.zeros(self._neurons + 1, np.int64)
+        for one in range(len(self._kept)):
+            self._join(one)
+            counts[1:] += np.bincount(self._kept[one] // self._width, minlength=self._neurons)
+        start = np.cumsum(counts)
+        target, free = np.empty(start[-1], np.int32), start[:-1].copy()
+        for one in range(len(self._kept)):
+            neuron, within = np.divmod(self._kept[one], np.uint32(self._width))
+            self._kept[one] = np.empty(0, np.uint32)
+            each = np.bincount(neuron, minlength=self._neurons)
+            at = np.repeat(free - (np.cumsum(each) - each), each) + np.arange(neuron.size)
+            target[at] = within.astype(np.int32) + one * self._width
+            free += each
+        return start, target

@@ -247,6 +247,21 @@ def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> N
         constrained(network, limited(fan_in=1, **wide), reader(network))
 
 
+def test_a_file_of_which_nothing_is_limited_is_not_read(tmp_path: Path) -> None:
+    ends = {"sources": [0, 1], "targets": [3, 4]}
+    plain = in_file(tmp_path / "plain.npz", **ends)
+    longest = limited(weight_bits=None, fan_in=None, delay_steps=16)
+    made = constrained(one(rule=plain, dt=1.0, delay=20.0), longest).network
+    assert made.projections[0].delay == 16.0
+    delays = one(rule=in_file(tmp_path / "delays.npz", **ends, delays=[1.0, 2.0]), delay=None)
+    free = limited(weight_bits=None, fan_in=None, delay_steps=None)
+    assert constrained(delays, free).network is delays
+    for figures in ({"weight_bits": 5}, {"fan_in": 5}, {"delay_steps": 5}):
+        board = limited(**{"weight_bits": None, "fan_in": None, "delay_steps": None, **figures})
+        with pytest.raises(DescriptionError, match="in a file, which has to be read"):
+            constrained(delays, board)
+
+
 def test_both_signs_cost_a_bit() -> None:
     rule, weights = Explicit([0, 1], [2, 3]), [-6.0, 6.5]
     network = one(rule=rule, weight=weights)

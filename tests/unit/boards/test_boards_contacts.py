@@ -1,5 +1,7 @@
 """Which neurons have a synapse onto which core: expected, counted in what is built, and limited."""
 
+import tracemalloc
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,11 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.blocks import slices
+from distsnn.partition import contacts as contacts_module
+from distsnn.partition.boards import reached as reached_module
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.counts import follow
-from distsnn.partition.boards.demand import Slices, fitting_slices, pack
+from distsnn.partition.boards.demand import Extent, Slices, fitting_slices, pack
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
 from distsnn.partition.boards.reach import reach
@@ -103,6 +107,68 @@ def test_what_is_counted_is_what_is_built() -> None:
     assert (other.contacts.target == contacts.target).all()
     assert (other.synapses == graph.synapses).all()
     assert (other.delay == 10).all()
+
+
+def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, core = mixed(), np.arange(19) % 7
+    graph, rng = counted(network, 25), np.random.default_rng(3)
+    whole = reach(graph, core)
+    assert reach(graph, core) is whole
+    # pieces that end within a slice, and groups of slices that are put in order again and again
+    monkeypatch.setattr(contacts_module, "_AT_A_TIME", 30)
+    monkeypatch.setattr(reached_module, "_FEW", 10)
+    order = rng.permutation(graph.contacts.target.size * 2) // 2  # each twice
+    ends = np.repeat(np.arange(470), np.diff(graph.contacts.start))[order]
+    onto = slices(network, 25).gid[graph.contacts.target[order]]
+    pieces = [(ends[at : at + 200], onto[at : at + 200]) for at in range(0, order.size, 200)]
+    table = slices(network, 25)
+    other = with_counted(expected(network, 25), network, table, 1.0, pieces)
+    assert other.contacts.start.tolist() == graph.contacts.start.tolist()
+    assert other.contacts.target.tolist() == graph.contacts.target.tolist()
+    pieced = reach(other, core)
+    for name in ("start", "target", "reached", "sent"):
+        assert getattr(pieced, name).tolist() == getattr(whole, name).tolist()
+
+
+def peak_bytes(work: Callable[[], Any]) -> int:
+    """Return the most memory that arrays took while something was done."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_contacts_are_counted_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reached_module, "_FEW", 1000)
+    every, rng = Population("E", 4000, IafPscExp()), np.random.default_rng(3)
+    network = Network([every], [drawn(FixedIndegree(500), every, every)])
+    table = slices(network, 16)
+    graph, found = traffic(network, table, 1.0), []
+
+    def pieces() -> Iterator[Any]:
+        for first in range(0, 4000, 40):
+            yield rng.integers(0, 4000, 20_000), np.repeat(np.arange(first, first + 40), 500)
+
+    peak = peak_bytes(
+        lambda: found.append(with_counted(graph, network, table, 1.0, pieces())),
+    )
+    number = found[0].contacts.target.size
+    assert number > 800_000
+    assert peak < 16 * number
+
+
+def test_contacts_are_expected_pair_by_pair() -> None:
+    several = [Population(f"p{at}", 200, IafPscExp()) for at in range(8)]
+    network = Network(
+        several,
+        [drawn(FixedIndegree(3), a, b, f"{a.name}{b.name}") for a in several for b in several],
+    )
+    table = slices(network, 2)
+    graph = traffic(network, table, 1.0)
+    peak = peak_bytes(lambda: with_expected(graph, network, table))
+    # mean and variance are 16 bytes of an edge
+    assert peak < 24 * graph.target.size
 
 
 def test_expected_contacts_are_the_means_of_counted_ones() -> None:
@@ -205,12 +271,47 @@ def test_cores_hold_as_many_neurons_as_their_axons_allow(
 def test_a_network_that_does_not_fit_is_refused_with_the_figure() -> None:
     # the 20 synapses onto a neuron come from 17 to 20 others
     with pytest.raises(DescriptionError, match=r"limit of in_axons.* one neuron.*20.*at most 16"):
-        fitted(limited(in_axons=16), sparse())
+        fitted(limited(in_axons=16).tiled(3, 2), sparse())
     with pytest.raises(DescriptionError, match=r"limit of fan_out.*at most 20"):
         fitted(limited(fan_out=20), sparse())
     assert fitted(limited(fan_in=20), sparse())[1].check() == []
     with pytest.raises(DescriptionError, match=r"limit of fan_in.*20.*at most 19"):
         fitted(limited(fan_in=19), sparse())
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["unknown", "known"])
+def test_slices_for_which_there_are_too_few_cores_are_not_made(told: bool) -> None:
+    # a neuron has up to 20 sources, so that 35 axons are enough for one, not for two
+    network, made = sparse(), []
+
+    def graph_of(neurons: int) -> TrafficGraph:
+        made.append(neurons)
+        return expected(network, neurons)
+
+    extent = Extent(np.array([600])) if told else None
+    what = r"limit of in_axons, it needs at least 200 cores; allowed: at most 128"
+    with pytest.raises(DescriptionError, match=what):
+        fitting_slices(graph_of, limited(in_axons=35), extent=extent, estimate=True)
+    assert min(made) > 3
+    made.clear()
+    with pytest.raises(DescriptionError, match=r"does not fit: with slices of 4 neurons it needs"):
+        fitting_slices(graph_of, limited(), 4, extent=Extent(np.array([600])))
+    assert made == []
+
+
+def test_graphs_that_are_too_large_are_not_made() -> None:
+    extent = Extent(np.array([600, 30]), {(0, 0), (0, 1)}, 2e4)
+    # so many slices at a time are enough to find out that they must be smaller
+    network, made = sparse(), []
+
+    def graph_of(neurons: int) -> TrafficGraph:
+        made.append(neurons)
+        return expected(network, neurons)
+
+    with pytest.raises(DescriptionError, match=r"limit of in_axons, there are .* free memory"):
+        fitting_slices(graph_of, limited(in_axons=150), extent=extent)
+    assert max(made) == 1024
+    assert all(64 * (-(-600 // n)) * (-(-600 // n) + -(-30 // n)) <= 2e4 for n in made)
 
 
 def test_the_checker_notices_too_many_axons() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
 
 Command = Callable[..., Any]
@@ -100,10 +101,28 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     assert (refused.code, "allowed: counted, with --run" in refused.message) == (2, True)
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 3"))
     refused = distsnn("map", model, "--board", mine)
+    assert (refused.code, "it needs at least 500 cores" in refused.message) == (2, True)
+    refused = distsnn("map", model, "--board", mine, "--boards", "2x2")
     assert (refused.code, "its limit of in_axons is exceeded by one" in refused.message) == (
         2,
         True,
     )
+
+
+def test_contacts_that_do_not_fit_the_memory_are_not_built(
+    distsnn: Command, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "map", pair, "--board", "loihi", "--contacts"
+    # 2,000 neurons and slices, 12 bytes each; their graph has four pairs of slices
+    monkeypatch.setattr(map_slices, "available_bytes", lambda: 20_000.0)
+
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_slices, "wired_ends", never)
+    refused = distsnn(*words, "counted")
+    assert (refused.code, "allowed: --contacts expected" in refused.message) == (2, True)
+    assert distsnn(*words, "expected").code == 0
 
 
 def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path: Path) -> None:
@@ -129,6 +148,41 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
     ):
         refused = distsnn("map", pair, "--board", *words)
         assert (refused.code, message in refused.message) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("loihi", "--pacman", "FOLDER"), "loihi: has no tables of keys and masks"),
+        (("spin3", "--sanafe", "FILE"), "spin3: its routers copy packets"),
+        # their cores are not on tiles
+        (("truenorth", "--sanafe", "FILE"), "truenorth: SANA-FE numbers its cores in another"),
+        (("loihi2", "--sanafe", "FILE"), "allowed: loihi, or a board like it"),
+        (("spin3", "--rates", "none.json"), "--rates none.json: cannot be read"),
+        (("spin3", "--rates", "FEW"), "rates of population 'I': is missing"),
+    ],
+)
+def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
+    distsnn: Command,
+    pair: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_command, "both_runs", never)
+    monkeypatch.setattr(map_command, "fitted", never)
+    (tmp_path / "FEW").write_text('{"E": 5.0}')
+    paths = {one: str(tmp_path / one) for one in ("FOLDER", "FILE", "FEW")}
+    out = tmp_path / "out.json"
+    board, *others = (paths.get(word, word) for word in words)
+    for run in ((), ("--run", 100)):
+        refused = distsnn("map", pair, "--board", board, *others, "--out", out, *run)
+        assert (refused.code, message in refused.message) == (2, True), refused.message
+    assert not out.exists()
 
 
 def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Path) -> None:

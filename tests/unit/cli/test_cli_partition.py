@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from distsnn.cli import profile_command
 from distsnn.io.summary import summarise
 
 Command = Callable[..., Any]
@@ -117,6 +118,19 @@ def test_costs_are_profiled_by_model(distsnn: Command, tmp_path: Path) -> None:
     assert (refused.code, "did you mean 'hh_cond_exp_traub'" in refused.message) == (2, True)
 
 
+def test_costs_of_models_are_left_out_unless_all_are_known(
+    distsnn: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "two.py"
+    model.write_text(TWO)
+    # of all, of the plain ones, which took no time that the clock told, and of the dear ones
+    costs = iter([{"neuron": 2.0}, {}, {"neuron": 5.0}])
+    monkeypatch.setattr(profile_command, "_costs", lambda *_: next(costs))
+    told = distsnn("profile", model, "--warmup", 1, "--time", 1)
+    assert json.loads(told.out)["cost"] == {"neuron": 2.0}
+    assert next(costs, None) is None
+
+
 def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Path) -> None:
     rates, run = tmp_path / "rates.json", tmp_path / "run.zarr"
     words = ("--warmup", "20", "--time", "100", "--set", "areas=3")
@@ -162,6 +176,18 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
+        (
+            ["partition", "MODEL", "--rates", "null.json"],
+            "--rates null.json: cost, field models: must be a mapping .* to ns, not None",
+        ),
+        (
+            ["partition", "MODEL", "--rates", "zero.json"],
+            "--rates zero.json: cost, field event: .*given 0",
+        ),
+        (
+            ["partition", "MODEL", "--rates", "long.json"],
+            "--rates long.json: rate of population 'a0': a number of 400 digits is too large",
+        ),
         (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --partition gra"),
         (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --partition graph"),
         (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --partition gra"),
@@ -183,6 +209,9 @@ def test_mistakes_are_told(
     (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "few.json").write_text('{"a0": 5}')
     every = {f"a{at}": 1.0 for at in range(4)}
+    for name, cost in (("null", {"models": None}), ("zero", {"event": 0.0})):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"rates": every, "cost": cost}))
+    (tmp_path / "long.json").write_text(json.dumps({"rates": every | {"a0": 10**399}}))
     (tmp_path / "cost.json").write_text(json.dumps({"rates": every, "cost": {"neurons": 1.0}}))
     done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))
     assert done.code == 2

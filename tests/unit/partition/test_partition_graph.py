@@ -223,7 +223,10 @@ def test_neurons_of_dear_models_draw_the_line_elsewhere() -> None:
         assert load.max() / load.mean() <= 1.03 + 64 * ratio / load.mean()
         made = metrics(network, graph, Assignment(2, owner, "graph"), cost=given)
         assert made.cost == pytest.approx(1e4 * load)
-    with pytest.raises(DescriptionError, match="did you mean 'izhikevich'"):
+    network = Network([plain, dear, Population("more", 64, Izhikevich())])
+    table = blocks(network)
+    names = r"allowed: iaf_psc_exp, izhikevich; did you mean 'izhikevich'"
+    with pytest.raises(DescriptionError, match=names):
         Graph(cost=Cost(models={"izhikevitch": 2.0})).assign(network, table, 2)
 
 
@@ -234,6 +237,8 @@ def test_costs_are_positive() -> None:
         Cost(models={"hh": 0.0})
     with pytest.raises(DescriptionError, match="cost, field models: must be a mapping"):
         Cost(models=2.0)
+    with pytest.raises(DescriptionError, match=r"must be a mapping.*, not None$"):
+        Cost(models=None)
 
 
 def test_settings_are_described_and_made_again() -> None:

@@ -1,0 +1,112 @@
+"""``distsnn map``: slices of a network that fit a board's cores, expected or of what is built."""
+
+import resource
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError
+from distsnn.network import Network
+from distsnn.network.blocks import slices
+from distsnn.partition.boards.board import Board
+from distsnn.partition.boards.demand import Extent, Slices, fitting_slices
+from distsnn.partition.boards.reached import contact_bytes, with_counted, with_expected
+from distsnn.partition.boards.sections import ONE_AXON, UNICAST
+from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.simulation.clock import available_bytes
+from distsnn.simulation.edge_routing import read_edges
+from distsnn.simulation.wired_ends import wired_ends
+
+Ints = npt.NDArray[np.int64]
+
+# So many synapses are kept for another look, in 16 bytes each; more are built again.
+_KEPT = 1 << 24
+
+
+def sends_each(board: Board) -> bool:
+    """Return whether a packet is sent to each core."""
+    return board.router.scheme.value in (UNICAST, ONE_AXON)
+
+
+def fitted(network: Network, board: Board, options: Namespace, rates: Rates, seed: int) -> Slices:
+    """Return slices that fit a core: as expected, or by what is built of the network.
+
+    Raises
+    ------
+    DescriptionError
+        If none do, or the memory is too small to find out.
+    """
+    reader = partial(read_edges, dt=network.dt)
+    core, single = board.core, sends_each(board)
+    limited = core.in_axons.value is not None or core.out_axons.value is not None
+
+    def expected(neurons: int) -> TrafficGraph:
+        table = slices(network, neurons)
+        graph = traffic(network, table, rates, reader)
+        return with_expected(graph, network, table, reader) if limited or single else graph
+
+    def counted(neurons: int) -> TrafficGraph:
+        table = slices(network, neurons)
+        graph = traffic(network, table, rates, reader)
+        _check_memory(contact_bytes(graph))
+        return with_counted(graph, network, table, rates, ends())
+
+    ends = _ends(network, seed)
+    count = single if options.contacts is None else options.contacts == "counted"
+    extent = _extent(network)
+    found = fitting_slices(expected, board, options.neurons_per_core, estimate=count, extent=extent)
+    if not count:
+        return found
+    made = fitting_slices(counted, board, found.neurons, extent=extent)
+    return made._replace(limit=made.limit or found.limit)
+
+
+def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints]]]:
+    """Return what gives the ends of all synapses: smaller slices need the very same ones again."""
+    synapses = sum(
+        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        for one in network.projections
+    )
+    if synapses > _KEPT:
+        return partial(wired_ends, network, seed)
+    kept: list[tuple[Ints, Ints]] = []
+
+    def once() -> Iterable[tuple[Ints, Ints]]:
+        if not kept:
+            kept.extend(wired_ends(network, seed))
+        return kept
+
+    return once
+
+
+def _extent(network: Network) -> Extent:
+    index = {one.name: at for at, one in enumerate(network.populations)}
+    sizes = np.array([one.size for one in network.populations], np.int64)
+    pairs = {(index[one.pre.population], index[one.post.population]) for one in network.projections}
+    return Extent(sizes, pairs, _free_bytes())
+
+
+def _check_memory(needed: float) -> None:
+    """Refuse to count contacts that would not fit the memory, before anything is built."""
+    free = _free_bytes()
+    if needed > free:
+        raise DescriptionError(
+            f"neurons and the slices that they reach take about {needed / 2**30:,.1f} GiB, "
+            f"and {free / 2**30:,.1f} GiB of memory are free",
+            where="--contacts",
+            value="counted",
+            allowed="--contacts expected, which builds nothing (without --run), or larger slices",
+        )
+
+
+def _free_bytes() -> float:
+    """Return the memory that this process may still take: the machine's, or what a limit leaves."""
+    limit, status = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not status.exists():
+        return available_bytes()
+    taken = int(status.read_text().split()[0]) * resource.getpagesize()
+    return min(available_bytes(), max(0.0, float(limit - taken)))
