@@ -2,7 +2,7 @@
 
 They are built as 8-byte words with weights as integers, by the same kernels as all other rows, but
 in units of their own, 2^-30 or less of the largest weight there may be (or what `weight_bits` asks
-for).
+for). What rounding takes beyond a bound is set to it, and then is no multiple of the unit.
 """
 
 import math
@@ -19,7 +19,8 @@ from distsnn.engine.row_builder import RowBuilder
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import explicit_plan, planes
 from distsnn.errors import DescriptionError
-from distsnn.network import Projection, bounds, delay_support
+from distsnn.network import ExplicitFile, Projection, bounds, delay_support
+from distsnn.network.checks import Range
 from distsnn.network.quanta import Quanta
 from distsnn.network.values import TAIL
 
@@ -130,9 +131,10 @@ def build(
     builder = RowBuilder(layout, scales, keys, np.zeros_like(load))
     prepared = _NO_EDGES
     if pieces is not None:
-        builder.give(index, one, pieces)
+        # those in arrays were compared with their bounds when they were described
+        in_file = isinstance(one.rule, ExplicitFile) and one.rule.weights is not None
+        builder.give(index, one, _within(layout, one, pieces) if in_file else pieces)
         prepared = np.concatenate([_NO_EDGES, *builder.spilled.pop(None, [])])
-        _check_given(layout, one, math.ldexp(1.0, unit), prepared)
     longest = delay_support(one.delay, dt)[1] if one.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
     plan = explicit_plan(layout, plane, longest, "push", None)
@@ -167,26 +169,31 @@ def _parts(synapses: int) -> Iterator[slice]:
         yield slice(first, min(first + _PIECE, synapses))
 
 
-def _check_given(layout: Layout, one: Projection, unit: float, prepared: Ints) -> None:
-    """Raise DescriptionError for the first weight (in units) that is not within its bounds."""
-    model = one.plasticity
+def _within(
+    layout: Layout, one: Projection, pieces: Iterable[edges.Records]
+) -> Iterator[edges.Records]:
+    """Yield records; raise DescriptionError for the first weight that is not within its bounds."""
+    model, first = one.plasticity, layout.network.first_gid
     assert model is not None
-    # given bounds were compared with given weights one by one when these were described
-    least, most = sorted((abs(model.allowed.low), abs(model.allowed.high)))
-    least = model.least if isinstance(model.w_min, np.ndarray) else least
-    most = model.largest if isinstance(model.w_max, np.ndarray) else most
-    weights, sizes = prepared[:, 2], np.abs(prepared[:, 2])
-    bad = (weights * model.sign < 0) | (sizes > np.ceil(most / unit))
-    bad |= sizes < np.floor(least / unit)
-    if bad.any():
-        first = prepared[np.argmax(bad)]
-        raise DescriptionError(
-            "out of range",
-            where=f"projection {one.name!r}, weight of the synapse from gid {first[0]} to gid "
-            f"{layout.gids(first[1:2])[0]}",
-            value=float(first[2]) * unit,
-            allowed=str(model.allowed),
-        )
+    allowed = model.allowed
+    # or as they are stored: learnt weights that were read may be given again
+    stored = np.array([allowed.low, allowed.high]).astype(model.precision).astype(np.float64)
+    for piece in pieces:
+        bad = allowed.excludes(piece["weight"]) & Range(*stored).excludes(piece["weight"])
+        if bad.any():
+            found = piece[np.argmax(bad)]
+            source, target = (
+                first[end.population] + end.start + int(found[name])
+                for end, name in ((one.pre, "source"), (one.post, "target"))
+            )
+            raise DescriptionError(
+                "out of range",
+                where=f"projection {one.name!r}, weight of the synapse from gid {source} to gid "
+                f"{target}",
+                value=float(found["weight"]),
+                allowed=str(allowed),
+            )
+        yield piece
 
 
 def _converted(made: RowSet, index: int, unit: float, precision: np.dtype[Any]) -> PlasticRows:

@@ -359,9 +359,10 @@ def _rounded(
 ) -> Projection:
     claim = projection_claim(network, one, summary)
     # the network's own precision: of a plain constant the better of two
-    plain = isinstance(one.weight, float) and one.weight_bits is None
+    own = claim.bits if isinstance(one.weight, float) else claim.least_bits
+    own = own if one.weight_bits is None else one.weight_bits
     bits = math.frexp(claim.scale)[1] - k
-    if claim.scale == 0.0 or bits >= (claim.bits if plain else claim.least_bits):
+    if claim.scale == 0.0 or bits >= own:
         return one
     if round(math.ldexp(claim.scale, -k)) == 0:
         raise _vanishing(board, f"projection {one.name!r}", claim.scale, k)

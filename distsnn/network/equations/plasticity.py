@@ -85,6 +85,10 @@ def read_plasticity(
     """
     definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
+    for name in BOUNDS:
+        if name in parameters:
+            why = "is what all rules have: give it as a bound"
+            raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
     own = dict.fromkeys((WEIGHT, *BOUNDS), unit)
     units = checked_units(definitions, own, parameters, reserved, [_SAVED])
     variables = {one.name.name: one for one in definitions if one.derivative}

@@ -25,11 +25,13 @@ from distsnn.network import (
     Lognormal,
     Network,
     Normal,
+    OneToOne,
     PairwiseBernoulli,
     PoissonInput,
     Population,
     Projection,
     SpikeInput,
+    SpikeSource,
     TruncatedNormal,
     Uniform,
 )
@@ -188,6 +190,28 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
     # nobody said whether DYNAP-SE learns
     free = constrained(one(synapse=rule), limited(plastic=None, weight_bits=None))
     assert (free.changes, "core.plastic" in free.unknown) == ((), True)
+
+
+def test_learnt_weights_less_than_a_step_apart_act_differently() -> None:
+    sources = Population("S", 3, SpikeSource([1.0, 1.0, 1.0], [0, 1, 2]))
+    targets = Population("T", 3, IafPscExp(V_th=1e9))
+    learning = Projection(
+        *(sources, targets, OneToOne(), 20.0, 1.0), synapse=STDP(w_max=30.0), name="learning"
+    )
+    network = Network([sources, targets], [learning])
+    # steps of 2
+    made = constrained(network, limited(weight_bits=4)).network
+    with Simulation(made) as simulation:
+        simulation.learning("learning", False)
+        simulation.weights("learning").values = given = np.array([20.0, 20.3, 20.301])
+        simulation.run(2.0)
+        arrived = simulation.state("T")["I_syn_ex"]
+    np.testing.assert_allclose(arrived, given, rtol=1e-6)
+
+
+def test_boards_bits_are_no_more_than_a_learning_projection_has() -> None:
+    few = one(synapse=STDP(w_max=30.0), weight_bits=2)
+    assert constrained(few, limited(weight_bits=8)).network == few
 
 
 def in_file(path: Path, **arrays: Any) -> ExplicitFile:

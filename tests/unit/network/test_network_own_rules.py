@@ -183,3 +183,10 @@ def test_spikes_modulate_only_as_the_rule_says() -> None:
 def test_weights_are_in_the_unit_of_their_target() -> None:
     with pytest.raises(DescriptionError, match=r"weights are in pA, those .* in mV.*unit='m"):
         Network([D], [Projection(D, D, AllToAll(), 1.0, 1.0, synapse=PAIR)])
+
+
+@pytest.mark.parametrize("name", ["w_max", "w_min"])
+def test_bounds_are_no_parameters_of_own_rules(name: str) -> None:
+    with pytest.raises(DescriptionError, match="what all rules have: give it as a bound") as caught:
+        PlasticityModel("", "w += A", parameters={name: (1.0, "1"), "A": (1.0, "pA")})
+    assert f"given '{name}'" in str(caught.value)

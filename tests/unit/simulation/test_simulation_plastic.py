@@ -14,6 +14,7 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.network import (
     STDP,
     Explicit,
+    ExplicitFile,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -166,6 +167,29 @@ def test_first_weights_with_few_bits_keep_to_their_own_bounds() -> None:
         expected = np.array([9.0, 11.0, 12.0, 12.0, 14.0, 15.0])
         np.testing.assert_allclose(synapses.values, expected[order])
         synapses.values = synapses.values
+
+
+@pytest.mark.parametrize("bits", [None, 2])
+def test_weights_in_a_file_are_compared_with_their_bounds_as_they_are_given(
+    tmp_path: Path, bits: int | None
+) -> None:
+    def built(*weights: float, w_max: float = 15.0, w_min: float = 8.0) -> np.ndarray:
+        np.savez(tmp_path / "edges.npz", sources=[3, 1], targets=[9, 4], w=weights)
+        rule = ExplicitFile(tmp_path / "edges.npz", weights="w")
+        learning = STDP(w_max=w_max, w_min=w_min)
+        one = Projection(S, E, rule, delay=1.0, synapse=learning, weight_bits=bits)
+        with Simulation(Network([S, E], [one])) as simulation:
+            return simulation.weights("S->E").values
+
+    # sorted by source
+    np.testing.assert_array_equal(built(15.0, 8.0), [8.0, 15.0])
+    for outside in (15.001, 7.999, -9.0):
+        message = rf"from gid 1 to gid 74: out of range; given {outside}; allowed: >= 8 and <= 15$"
+        with pytest.raises(DescriptionError, match=message):
+            built(15.0, outside)
+    # a bound as it was read in float32
+    assert float(np.float32(1.1)) > 1.1
+    built(np.float32(1.1), 1.0, w_max=1.1, w_min=0.1)
 
 
 def test_switch_must_be_one() -> None:
