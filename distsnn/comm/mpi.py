@@ -159,10 +159,8 @@ class MPICommunicator:
         epoch_steps: int,
         *,
         yielding: bool | None = None,
-    ) -> Exchange | None:
-        """Return the exchange of spikes, or None on a single rank."""
-        if self.size == 1:
-            return None
+    ) -> Exchange:
+        """Return the exchange of spikes."""
         return Exchange(
             _entry(self._yields(yielding)),
             rank=self.rank,
@@ -181,10 +179,8 @@ class MPICommunicator:
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
-    ) -> GroupExchange | None:
-        """Return an exchange at two levels, or None on a single rank."""
-        if self.size == 1:
-            return None
+    ) -> GroupExchange:
+        """Return an exchange at two levels."""
         return GroupExchange(
             _group_entry(self._yields(yielding)),
             rank=self.rank,
