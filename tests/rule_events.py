@@ -3,12 +3,13 @@
 The rules' own functions are called as they stand, uncompiled. Events come in order of their steps
 at the synapse: a source's spike at its step plus the axonal delay, a target's plus the dendritic
 one. In one step a modulating spike comes first, then the target's, then the source's; these two see
-each other's traces as they were before. A signal that is set at a step acts on what comes after it.
+each other's traces as they were before. A signal that is set at a step acts on what comes after it,
+and so does learning that is switched off and on.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,8 @@ class Synapse:
     constants: Mapping[str, float]
     m: float = 0.0
     step: int = 0
+    learns: bool = True
+    kept_as: Callable[[float], Any] = float
     traces: dict[str, float] = field(default_factory=dict)
     states: list[float] = field(default_factory=list)
 
@@ -53,8 +56,8 @@ class Synapse:
         """Carry everything on to a step before which nothing happens."""
         steps = step - self.step
         if hasattr(self.rule, "between"):
-            self.weight, *self.states = plain(self.rule.between)(
-                self.weight, *self.states, steps, self.m, *self.values()
+            self.become(
+                *plain(self.rule.between)(self.weight, *self.states, steps, self.m, *self.values())
             )
         else:
             decays = [self.decay(name, steps) for name in self.rule.STATES]
@@ -63,17 +66,25 @@ class Synapse:
         self.m *= self.decay("m", steps)
         self.step = step
 
+    def become(self, weight: float, *states: float) -> None:
+        """Set weight and states; without learning, the states alone."""
+        self.states = [*states]
+        if self.learns:
+            self.weight = float(self.kept_as(weight))
+
     def spike(self, change: Any) -> None:
         """Change weight and states by a spike's function."""
         modulator = [self.m] if getattr(self.rule, "MODULATED", False) else []
-        self.weight, *self.states = plain(change)(
-            self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
+        self.become(
+            *plain(change)(
+                self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
+            )
         )
 
     def follow(self, change: Any, level: float) -> None:
         """Change the weight by what the target's states amount to."""
         traces = [self.traces[name] for name in self.rule.SOURCE]
-        (self.weight,) = plain(change)(self.weight, *traces, level, *self.values())
+        self.become(*plain(change)(self.weight, *traces, level, *self.values()))
 
     def count(self, names: Sequence[str], change: Any) -> None:
         """Change the traces of one side by its spike."""
@@ -100,6 +111,7 @@ def weights(
     dt: float = 0.1,
     modulators: Iterable[int] = (),
     signal: Iterable[tuple[int, float]] = (),
+    pause: tuple[int, ...] = (),
     until: int | None = None,
 ) -> Floats:
     """Return the weight after every spike of the source, and last that at a step, if one is given.
@@ -122,6 +134,8 @@ def weights(
         Steps at which a modulating spike arrives; several may be in one.
     signal : iterable of (int, float)
         Steps at which the modulator is set, and to what.
+    pause : tuple of int
+        Steps at which learning is switched off, on, off, ...
     until : int, optional
         The step up to which events are taken.
     """
@@ -132,7 +146,7 @@ def weights(
     modulating, levels = Counter(modulators), dict(signal)
     synapse, found = Synapse(rule, weight, constants), []
     last = math.inf if until is None else until
-    for step in sorted(posts | pres | modulating.keys() | levels.keys()):
+    for step in sorted(posts | pres | modulating.keys() | levels.keys() | {*pause}):
         if step > last:
             break
         synapse.advance(step)
@@ -149,6 +163,7 @@ def weights(
         if step in pres:
             synapse.count(rule.SOURCE, rule.source_spike)
         synapse.m = levels.get(step, synapse.m)
+        synapse.learns ^= step in pause
     if until is not None:
         synapse.advance(until)
         found.append(synapse.weight)
@@ -195,6 +210,7 @@ def followed(
     axonal: int = 0,
     dt: float = 0.1,
     until: int | None = None,
+    kept_as: Callable[[float], Any] = float,
 ) -> Floats:
     """Return what `weights` does, for a rule that follows its target's states.
 
@@ -202,9 +218,11 @@ def followed(
     ----------
     acts, meets : ndarray of float64, shape (n_steps + 1,)
         What `levels` returned.
+    kept_as : callable
+        What a weight is rounded to between events, such as numpy.float32.
     """
     constants = {name: float(x) for name, x in rule.constants(given(parameters), dt).items()}
-    synapse, found = Synapse(rule, weight, constants), []
+    synapse, found = Synapse(rule, weight, constants, kept_as=kept_as), []
     pres = {step + axonal for step in pre}
     last = math.inf if until is None else until
     for step in sorted(pres | set((np.flatnonzero(acts) + dendritic).tolist())):

@@ -15,7 +15,7 @@ gather have no branch that depends on the data, or one that is as good as never 
 taken over synapses but that of integers in the ring: the order and the pieces never show.
 """
 
-from distsnn.codegen.plastic_code import MODULATOR, RuleCode
+from distsnn.codegen.plastic_code import LEARNING, MODULATOR, RuleCode
 
 
 def advance(code: RuleCode) -> list[str]:
@@ -40,6 +40,7 @@ def advance(code: RuleCode) -> list[str]:
         "    least, limit = real(scalars[LEAST]), real(scalars[LIMIT])",
         "    start, end, depth = rows[row], rows[row + 1], table[DEPTH]",
         "    last, until = np.int64(last_steps[row]), np.int64(until_steps[row])",
+        LEARNING,
         *code.constants(),
     ]
     if code.since:
@@ -64,7 +65,8 @@ def advance(code: RuleCode) -> list[str]:
         lines.append(f"    now_{name} = {value} if spikes else kept_{name}")
     lines += [
         *(f"    {line}" for line in _stack(code)),
-        "    if table[LEARNS] != 0:",
+        # without learning weights stay, but states follow spikes
+        f"    if learns or {len(rule.STATES)} > 0:",
         "        wrong = False",
         "        for begin in range(start, end, PIECE):",
         "            first, n = np.uint64(begin), np.uint64(min(PIECE, end - begin))",

@@ -17,6 +17,7 @@ from distsnn.codegen.plasticity import (
     watched,
 )
 
+LEARNING = "    learns = table[LEARNS] != 0"
 MODULATOR = (
     "    changes = array(table[MOD_STEP], MANY, np.int32)",
     "    values = array(table[MOD_VALUE], MANY, real)",
@@ -131,12 +132,21 @@ class RuleCode:
         return [*lines, *self._result(function, traces, m), *(["since = event"] * self.since)]
 
     def _result(self, function: str, *arguments: Iterable[str]) -> list[str]:
-        """Return the lines that set weight and states to what a function makes of them."""
-        own = ["w", *(f"s_{name}" for name in self.rule.STATES)]
-        call = self.call(function, own, *arguments)
+        """Return the lines that set weight and states to what a function makes of them.
+
+        A projection that does not learn for the moment comes here for the states alone.
+        """
+        states = [f"s_{name}" for name in self.rule.STATES]
+        call = self.call(function, ["w", *states], *arguments)
         # whatever the rule made of it: what is kept between two events may not be finer than what
         # is stored, or it would matter when a row is brought up to date
-        return [f"{', '.join(own)}, = {call}", *(f"{one} = real({one})" for one in own)]
+        if not states:
+            return [f"w, = {call}", "w = real(w)"]
+        return [
+            f"new_w, {', '.join(states)}, = {call}",
+            "w = real(new_w) if learns else w",
+            *(f"{one} = real({one})" for one in states),
+        ]
 
     def source_spike(self, places: list[str]) -> list[str]:
         """Return the lines that put the traces of a source after a spike into their places."""

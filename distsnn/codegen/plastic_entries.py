@@ -23,7 +23,7 @@ from typing import Protocol, cast
 
 from distsnn.codegen.modules import load, sources_digest
 from distsnn.codegen.plastic_advance import advance
-from distsnn.codegen.plastic_code import MODULATOR, RuleCode
+from distsnn.codegen.plastic_code import LEARNING, MODULATOR, RuleCode
 from distsnn.codegen.plasticity import PlasticVariant
 from distsnn.jit import Entry, Function
 
@@ -176,6 +176,7 @@ class _Writer(RuleCode):
         lines = [
             "@kernel",
             f"def carry(table, scalars, now, synapses, since_steps, weights{arrays}):",
+            LEARNING,
             *self.constants(),
         ]
         if self.modulated and self.evolves:

@@ -391,14 +391,13 @@ class PlasticDelivery:
         states: list[npt.NDArray[Any]],
         synapses: Ints | None = None,
     ) -> None:
-        """Let synapses evolve up to a step without events; states fade without learning too."""
-        if self.learns or not evolves(self.rule):
-            which = _ALL if synapses is None else synapses
-            self._entries.carry(self._table, self._scalars, now, which, since, weights, *states)
+        """Let synapses evolve up to a step without events."""
+        which = _ALL if synapses is None else synapses
+        self._entries.carry(self._table, self._scalars, now, which, since, weights, *states)
 
     @property
     def learns(self) -> bool:
-        """Whether spikes change weights and states; traces follow spikes in any case."""
+        """Whether spikes change weights; traces and states follow spikes in any case."""
         return bool(self._table[plastic.LEARNS])
 
     @learns.setter
@@ -407,13 +406,10 @@ class PlasticDelivery:
 
     def switch(self, on: bool, now: int) -> None:
         """Let spikes after a step change weights, or not."""
-        self.sweep(now)
-        if on == self.learns:
-            return
-        self._carry_all(now)
-        if evolves(self.rule):
-            self.since[:] = now
-        self.learns = on
+        if on != self.learns:
+            self.sweep(now)
+            self._carry_all(now)
+            self.learns = on
 
     def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
         """Return by name what is kept of each synapse, for the step of the last sweep."""

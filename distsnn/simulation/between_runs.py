@@ -156,7 +156,7 @@ class BetweenRuns:
     def learning(self, projection: str, on: bool) -> None:
         """Switch the learning of a plastic projection on or off, from now on. Collective.
 
-        Without it weights stay as they are; traces follow the spikes in any case.
+        Without it weights stay as they are; traces and synapses' states follow spikes in any case.
 
         Parameters
         ----------

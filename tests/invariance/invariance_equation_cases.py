@@ -3,16 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-from invariance_cases import case
+from invariance_cases import E_SIZE, case, cells
 from own_models import ADEX, COBA, IZHIKEVICH, THREE_RECEPTORS
-from own_rules import TAGGED
+from own_rules import REWARDED, TAGGED
 
 from distsnn.network import (
+    STDP,
+    AeifPscDeltaClopath,
+    ClopathSTDP,
     ConstantCurrent,
+    ExplicitFile,
+    Exponential,
     FixedIndegree,
+    FixedOutdegree,
+    Lognormal,
     Network,
     NoiseCurrent,
     Normal,
+    OneToOne,
     PoissonInput,
     Population,
     Projection,
@@ -64,3 +72,33 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
             RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
         ],
     ), 60.0
+
+
+@case
+def rules_by_any_wiring(folder: Path) -> tuple[Network, float]:
+    # delays from a file, drawn from distributions without end; a modulator of one's own
+    e, i = cells()
+    start = {"V_m": Uniform(-75.0, -55.0)}
+    w = Population("W", E_SIZE, AeifPscDeltaClopath(E_L=Uniform(-72.0, -69.0), I_e=900.0), start)
+    fast = STDP(learning_rate=Uniform(0.0, 0.1), mu_plus=0.4, mu_minus=0.9, w_max=120.0)
+    given = ExplicitFile(str(folder / "edges.npz"), delays="delays")
+    follows = ClopathSTDP(A_LTP=Uniform(0.0, 4e-3), A_LTD=4e-3, w_max=6.0, theta_plus=-55.0)
+    rewarded = REWARDED(modulator="I", modulation_delay=0.9, w_max=90.0)
+    return Network(
+        [e, i, w],
+        [
+            Projection(e, w, given, Uniform(0.5, 4.0), synapse=follows),
+            Projection(e, i, FixedOutdegree(9), 40.0, Lognormal(0.5, 0.7), synapse=fast),
+            Projection(
+                *(i, e, FixedOutdegree(9), -60.0, Exponential(1.0)),
+                synapse=STDP(w_max=-200.0, learning_rate=0.1),
+            ),
+            Projection(e, e, OneToOne(), 30.0, Uniform(0.1, 9.0), synapse=rewarded),
+        ],
+        [*(PoissonInput(one, 9000.0, 45.0) for one in (e, i)), PoissonInput(w, 3000.0, 1.5)],
+        [
+            *map(RecordSpikes, (e, i, w)),
+            RecordWeights("E->W", 9.9, synapses=slice(0, None, 40)),
+            RecordWeights("E->E", 3.3, ["tag", "weight"]),
+        ],
+    ), 100.0

@@ -27,7 +27,10 @@ from distsnn.kernels.plastic import PIECE
 from distsnn.kernels.synapses import tsodyks2_synapse
 from distsnn.kernels.values import draw_values
 from distsnn.network import (
+    BCM,
+    STDP,
     AllToAll,
+    DopamineSTDP,
     IafPscExp,
     Network,
     NeuronModel,
@@ -64,6 +67,16 @@ PARAMETERS = {
 }
 # linear; random, with exponentials; of sub-steps, with divisions
 FEW = ("iaf_psc_exp", "gif_psc_exp", "hh_cond_exp_traub")
+# powers, exponentials between events, and traces alone
+RULES = {
+    "power law": STDPPowerLaw(learning_rate=1e-4),
+    "power law float64": STDPPowerLaw(learning_rate=1e-4, precision="float64"),
+    "pairs": STDP(learning_rate=0.1, mu_plus=0.4, mu_minus=0.9, w_max=2e-3),
+    "dopamine": DopamineSTDP(
+        modulator="N", modulation_delay=1.0, A_plus=1e-8, A_minus=2e-8, b=0.1, w_max=2e-3
+    ),
+    "sliding": BCM(eta=1e-6, tau_theta=100.0, w_max=2e-3),
+}
 # these emit nothing by themselves
 SILENT = {"leaky_integrator"}
 
@@ -187,9 +200,8 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
             one = PoissonCall(means, n)
             yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
         yield f"noise {size}", _hash(_noise(size)[:least])
-    rules = (STDPPowerLaw(precision=one, learning_rate=1e-4) for one in ("float32", "float64"))
-    for rule in rules if every else ():
-        yield f"weights {rule.precision}", _hash(_weights(rule))
+    for name, rule in RULES.items() if every else ():
+        yield f"weights {name}", _hash(_weights(rule))
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
     yield "tsodyks2_synapse", _hash(_short_term_plasticity())
     yield "functions", _hash(exp_array(x), expm1_array(x), log_array(np.abs(x)))

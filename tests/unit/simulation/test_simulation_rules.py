@@ -1,10 +1,13 @@
 """Every rule in a simulation: its weights are those of its events, taken one by one.
 
-Compiling ten modules takes a minute: most of this is validation.
+Some parameters of each differ from synapse to synapse. Compiling ten modules takes a minute: most
+of this is validation.
 """
 
 import dataclasses
+from collections.abc import Collection
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,11 @@ from distsnn.network import (
     STDP,
     ContrastiveSTDP,
     DopamineSTDP,
+    Explicit,
     IafPscExp,
     ModulatedSynapse,
     Network,
     Oja,
-    PairwiseBernoulli,
     PlasticSynapse,
     PoissonInput,
     Population,
@@ -38,6 +41,7 @@ from distsnn.network import (
 from distsnn.simulation import Simulation
 
 DT, MIDDLE, END = 0.1, 1733, 4000
+PAUSE = (1201, 2900)
 # bursts of successive steps among irregular spikes
 KEYS = np.unique(
     np.concatenate(
@@ -60,85 +64,155 @@ RULES: dict[str, PlasticSynapse] = {
     "BCM": BCM(eta=0.05, tau_theta=300.0, rate_0=190.0),
     "contrastive": ContrastiveSTDP(eta=0.2, axonal_delay=0.2),
 }
+RNG = np.random.default_rng(3)
+PAIRS = np.divmod(np.sort(RNG.choice(20 * 150, 150, replace=False)), 150)
+Floats = npt.NDArray[np.float64]
+
+
+def each(low: float, high: float) -> Floats:
+    """Return a value for each synapse, in the order of (source, target)."""
+    return RNG.uniform(low, high, PAIRS[0].size)
+
+
+EACH: dict[str, dict[str, Floats]] = {
+    "restricted": {"learning_rate": each(0.05, 0.15), "w_max": each(81.0, 120.0)},
+    "presynaptic": {"alpha": each(0.5, 1.5), "mu_plus": each(0.2, 1.0), "mu_minus": each(0.2, 1.0)},
+    "power law": {"mu": each(0.2, 0.6), "alpha": each(0.1, 0.3), "learning_rate": each(0.3, 0.7)},
+    "triplet": {
+        **{"Aplus": each(0.1, 0.2), "Aminus": each(0.1, 0.2)},
+        **{"Aplus_triplet": each(0.01, 0.05), "Aminus_triplet": each(0.01, 0.03)},
+    },
+    "inhibitory": {"eta": each(0.2, 0.4), "alpha": each(7.0, 8.0), "w_max": each(-99.0, -82.0)},
+    "dopamine": {"A_plus": each(0.005, 0.02), "w_min": each(0.0, 20.0)},
+    "signal": {"A_minus": each(0.5, 2.0)},
+    "Oja": {"eta": each(1.0, 3.0), "alpha": each(0.01, 0.03)},
+    "BCM": {"eta": each(0.03, 0.07)},
+    "contrastive": {"eta": each(0.1, 0.3), "w_min": each(0.0, 20.0)},
+}
 SIGNALS = {"signal": [(0, 0.02), (MIDDLE, -0.01)], "contrastive": [(0, 1.0), (MIDDLE, -1.0)]}
 assert all(isinstance(RULES[name], ModulatedSynapse) for name in SIGNALS)
 
 
-def network(precision: str) -> Network:
+def network(precision: str, names: Collection[str]) -> Network:
     return Network(
         [SOURCES, TARGETS],
         [
             Projection(
-                *(SOURCES, TARGETS, PairwiseBernoulli(0.05)),
-                weight=Uniform(*((-80.0, -20.0) if rule.sign < 0 else (20.0, 80.0))),
+                *(SOURCES, TARGETS, Explicit(*PAIRS)),
+                weight=Uniform(*((-80.0, -20.0) if RULES[name].sign < 0 else (20.0, 80.0))),
                 delay=Uniform(1.0, 4.0),
-                synapse=dataclasses.replace(rule, precision=precision),
+                synapse=dataclasses.replace(RULES[name], precision=precision, **EACH[name]),
                 name=name,
             )
-            for name, rule in RULES.items()
+            for name in names
         ],
         [PoissonInput(TARGETS, 9000.0, 70.0)],
         [RecordSpikes(SOURCES), RecordSpikes(TARGETS)],
     )
 
 
-Found = dict[str, tuple[npt.NDArray[np.float64], ...]]
+Found = dict[str, tuple[Floats, ...]]
+Trains = list[npt.NDArray[np.int64]]
 
 
-def simulated(simulation: Simulation) -> Found:
-    """Return each projection's sources, targets, delays, and weights at the start and the end."""
-    first = {name: simulation.weights(name).values for name in RULES}
-    for at in (0, MIDDLE):
-        for name, levels in SIGNALS.items():
-            simulation.signal(name, dict(levels)[at])
-        simulation.run(((END if at else MIDDLE) - at) * DT)
-    known = {name: simulation.weights(name) for name in RULES}
-    return {
+def simulated(
+    path: Path, names: Collection[str], pause: tuple[int, ...] = ()
+) -> tuple[Found, Trains]:
+    """Return each projection's sources, targets, delays, and weights at the start and the end.
+
+    And, in float64, the steps of each neuron's spikes. Learning is off between two steps.
+    """
+    with Simulation(network("float64", names), out=path) as simulation:
+        first = {name: simulation.weights(name).values for name in names}
+        points = sorted({0, MIDDLE, *pause})
+        for at, after in pairwise([*points, END]):
+            for name in names:
+                if at in pause:
+                    simulation.learning(name, at == pause[-1])
+                if (level := dict(SIGNALS.get(name, ())).get(at)) is not None:
+                    simulation.signal(name, level)
+            simulation.run((after - at) * DT)
+        known = {name: simulation.weights(name) for name in names}
+    found = {
         name: (one.sources, one.targets, one.delays, first[name], one.values)
         for name, one in known.items()
     }
-
-
-@pytest.fixture(scope="module")
-def double(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, list[npt.NDArray[np.int64]]]:
-    """Return what a run in float64 found, and the steps of each neuron's spikes."""
-    path: Path = tmp_path_factory.mktemp("rules") / "run.zarr"
-    with Simulation(network("float64"), out=path) as simulation:
-        found = simulated(simulation)
     step, gid = StoreReader(path).spikes(0, END)
     return found, [step[gid == neuron].astype(np.int64) for neuron in range(170)]
 
 
-@pytest.mark.validation
-@pytest.mark.parametrize("name", RULES)
-def test_weights_are_those_of_single_events(
-    name: str, double: tuple[Found, list[npt.NDArray[np.int64]]]
-) -> None:
-    (columns, trains), rule = (double[0][name], double[1]), RULES[name]
-    module = import_module(rule.kernel_module)
+def expected(
+    name: str, columns: tuple[Floats, ...], trains: Trains, pause: tuple[int, ...]
+) -> Floats:
+    """Return the weights at the end, by the rule's functions called event by event."""
+    rule = RULES[name]
     given = {one.name: getattr(rule, one.name) for one in dataclasses.fields(rule)}
     axonal = rule.axonal_steps(DT)
     modulator = np.concatenate(trains[:20]) + 8 if name == "dopamine" else ()
-    expected = [
-        rule.sign
-        * weights(
-            module,
-            given | {"w_max": abs(rule.w_max)},
-            *(trains[source], trains[target]),
-            weight=abs(first),
-            dendritic=round(delay / DT) - axonal,
-            axonal=axonal,
-            modulators=modulator,
-            signal=SIGNALS.get(name, ()),
-            until=END,
-        )[-1]
-        for source, target, delay, first, _ in zip(*columns, strict=True)
-    ]
+    found = []
+    for n, (source, target, delay, first, _) in enumerate(zip(*columns, strict=True)):
+        own = given | {parameter: values[n] for parameter, values in EACH[name].items()}
+        found.append(
+            weights(
+                import_module(rule.kernel_module),
+                own | {"w_max": abs(own["w_max"])},
+                *(trains[source], trains[target]),
+                weight=abs(first),
+                dendritic=round(delay / DT) - axonal,
+                axonal=axonal,
+                modulators=modulator,
+                signal=SIGNALS.get(name, ()),
+                pause=pause,
+                until=END,
+            )[-1]
+        )
+    return rule.sign * np.array(found)
+
+
+@pytest.fixture(scope="module")
+def learning(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Trains]:
+    return simulated(tmp_path_factory.mktemp("rules") / "run.zarr", RULES)
+
+
+@pytest.fixture(scope="module")
+def pausing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Trains]:
+    return simulated(tmp_path_factory.mktemp("rules") / "run.zarr", RULES, PAUSE)
+
+
+@pytest.mark.validation
+@pytest.mark.parametrize("name", RULES)
+def test_weights_are_those_of_single_events(name: str, learning: tuple[Found, Trains]) -> None:
+    columns, trains = learning[0][name], learning[1]
     first, last = columns[3:]
-    np.testing.assert_allclose(last, expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(last, expected(name, columns, trains, ()), rtol=1e-9, atol=1e-9)
     assert np.mean(np.abs(last - first) > 0.1) > 0.5
-    inside = (np.abs(last) > 0.0) & (np.abs(last) < abs(rule.w_max))
+    bound = np.abs(EACH[name].get("w_max", RULES[name].w_max))
+    inside = (np.abs(last) > 0.0) & (np.abs(last) < bound)
     assert np.unique(last[inside]).size > 20
+
+
+def check_pause(name: str, run: tuple[Found, Trains]) -> None:
+    """Assert that traces and states followed what happened while nothing was learnt."""
+    columns, trains = run[0][name], run[1]
+    np.testing.assert_allclose(
+        columns[-1], expected(name, columns, trains, PAUSE), rtol=1e-9, atol=1e-9
+    )
+    # and not what learning all the time would have made of them
+    changed = np.abs(columns[-1] - expected(name, columns, trains, ()))
+    assert np.mean(changed > 1e-3) > 0.5
+
+
+@pytest.mark.validation
+@pytest.mark.parametrize("name", RULES)
+def test_all_but_weights_goes_on_without_learning(name: str, pausing: tuple[Found, Trains]) -> None:
+    check_pause(name, pausing)
+
+
+def test_states_of_synapses_go_on_without_learning(tmp_path: Path) -> None:
+    names = ("presynaptic", "restricted", "signal")
+    run = simulated(tmp_path / "run.zarr", names, PAUSE)
+    for name in names:
+        check_pause(name, run)
 
 
 def test_what_cannot_be_is_refused() -> None:
