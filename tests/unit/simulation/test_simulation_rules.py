@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from own_rules import REWARDED
 from rule_events import weights
 
+from distsnn.engine.plastic_delivery import kernel_name
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
@@ -63,6 +65,7 @@ RULES: dict[str, PlasticSynapse] = {
     "Oja": Oja(eta=2.0, alpha=0.02),
     "BCM": BCM(eta=0.05, tau_theta=300.0, rate_0=190.0),
     "contrastive": ContrastiveSTDP(eta=0.2, axonal_delay=0.2),
+    "own": REWARDED(modulator="S", modulation_delay=0.8, rate=1e-6, w_max=100.0),
 }
 RNG = np.random.default_rng(3)
 PAIRS = np.divmod(np.sort(RNG.choice(20 * 150, 150, replace=False)), 150)
@@ -88,6 +91,7 @@ EACH: dict[str, dict[str, Floats]] = {
     "Oja": {"eta": each(1.0, 3.0), "alpha": each(0.01, 0.03)},
     "BCM": {"eta": each(0.03, 0.07)},
     "contrastive": {"eta": each(0.1, 0.3), "w_min": each(0.0, 20.0)},
+    "own": {"rate": each(5e-7, 2e-6)},
 }
 SIGNALS = {"signal": [(0, 0.02), (MIDDLE, -0.01)], "contrastive": [(0, 1.0), (MIDDLE, -1.0)]}
 assert all(isinstance(RULES[name], ModulatedSynapse) for name in SIGNALS)
@@ -148,13 +152,14 @@ def expected(
     rule = RULES[name]
     given = {one.name: getattr(rule, one.name) for one in dataclasses.fields(rule)}
     axonal = rule.axonal_steps(DT)
-    modulator = np.concatenate(trains[:20]) + 8 if name == "dopamine" else ()
+    modulated = getattr(rule, "modulator", "") == "S"
+    modulator = np.concatenate(trains[:20]) + 8 if modulated else ()
     found = []
     for n, (source, target, delay, first, _) in enumerate(zip(*columns, strict=True)):
         own = given | {parameter: values[n] for parameter, values in EACH[name].items()}
         found.append(
             weights(
-                import_module(rule.kernel_module),
+                import_module(kernel_name(rule)),
                 own | {"w_max": abs(own["w_max"])},
                 *(trains[source], trains[target]),
                 weight=abs(first),
