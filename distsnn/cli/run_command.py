@@ -213,7 +213,7 @@ def _resume(
 
 def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
     """Check that a run is to last as long as it was saved at least."""
-    saved = saved_beyond(reader.path, asked, reader.complete_step)
+    saved = saved_beyond(reader, asked)
     if saved is not None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"

@@ -114,6 +114,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         "dt": 0.1,
         "seed": 1,
         "time_ms": 1e6,
+        "recorded_from_ms": 0.0,
         "recorded_ms": 10.0,
         "complete": False,
         "status": ["running", "not started"],
@@ -129,6 +130,8 @@ def test_table_of_a_run_that_noted_little() -> None:
     assert "E not known, I 1.23" in text
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
+    branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))
+    assert "time              1,000,000 ms, 4.5 ms to 10 ms recorded" in branch
     assert len({len(re.match(r"  \S+( \S+)*  +", line)[0]) for line in lines[1:]}) == 1
 
 

@@ -109,11 +109,18 @@ def test_state_that_a_script_saved_needs_a_time(
     other = tmp_path / "state.zarr"
     with Simulation.restore(stopped) as simulation:
         simulation.save(other)
+        simulation.run(2.0)
+        simulation.save(other)
     done = distsnn("run", "--resume", other)
     assert done.code == 2
-    assert "how long is the run to be? --time MS is missing; allowed: 40 ms" in done.message
+    assert "how long is the run to be? --time MS is missing; allowed: 42 ms" in done.message
+    shown = distsnn("info", other).out
+    assert "not complete; ranks: none has recorded yet\n" in shown
+    assert "peak memory       not known\n" in shown
+    assert distsnn("partition", other, "--json").code == 0
     assert distsnn("run", "--resume", other, "--time", "45", "--quiet").code == 0
     assert StoreReader(other).complete_step == 450
+    assert "42 ms to 45 ms recorded\n" in distsnn("info", other).out
 
 
 def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> None:

@@ -389,6 +389,8 @@ def loop(simulation: Simulation, until: float) -> list[Spikes]:
 def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
     made, path = network(*inputs()), tmp_path / "saved.zarr"
     with Simulation(made, seed=9) as simulation:
+        simulation.save(path)
+        assert "scripted" not in StoreReader(path).metadata
         loop(simulation, 20.0)
         simulation.save(path)
         expected = loop(simulation, END)
