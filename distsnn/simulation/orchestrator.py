@@ -126,6 +126,7 @@ class Simulation(BetweenRuns):
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             policy = policy or Policy()
             policy.checkpoint_steps(network.dt)
+            policy.check_saved(recorded=out is not None)
             if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite, resume=again)
@@ -157,7 +158,7 @@ class Simulation(BetweenRuns):
             self._held.close()
             raise
         self._pace = Pace(
-            *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
+            *(policy, network.dt, self._engine.most_steps, self._communicator),
             epoch_steps=self._built.epochs.between,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)

@@ -74,6 +74,8 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
         (["--time", "5", "--partition", "robin"], "partition: unknown strategy 'robin'"),
         (["--time", "5", "--delivery", "pul"], "delivery: unknown delivery 'pul'"),
         (["--time", "5", "--storage", "pack"], "storage: unknown storage 'pack'"),
+        (["--time", "5", "--checkpoint-every", "1ms"], "checkpoint_every: a run is saved into its"),
+        (["--time", "5", "--checkpoint-wall", "1s"], "checkpoint_wall: a run is saved into its"),
     ],
 )
 def test_wrong_option_of_a_run_is_refused(
