@@ -4,8 +4,8 @@
 ``python benchmarks/kills.py --kills 100`` starts a run with ``--resume auto``, sends SIGKILL or
 SIGTERM to a random rank (or to the command itself) at a random moment, and starts it again on
 another number of ranks and with another partition, until it is complete; then the next run. It
-prints one line of JSON: kills survived, spikes lost or duplicated, runs that differ, jobs that
-hung, and the seconds from a death to the end of its job.
+prints one line of JSON: kills survived, spikes lost or duplicated, runs whose recordings or states
+differ, jobs that hung, and the seconds from a death to the end of its job.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.partition.assignment import STRATEGIES
 
@@ -43,7 +45,8 @@ class Result:
     runs, attempts : int
         Runs completed, and starts that they took.
     lost, duplicated, different : int
-        Spikes, spikes, and runs whose recordings differ from the one left alone.
+        Spikes, spikes, and runs whose recordings or last saved states differ from those of the one
+        left alone.
     hung : int
         Jobs that did not end in time.
     ending_s : list of float
@@ -69,11 +72,11 @@ class Result:
         return found
 
 
-def command(out: Path, ranks: int, time_ms: float, *more: str) -> list[str]:
+def command(out: Path, ranks: int, options: argparse.Namespace, *more: str) -> list[str]:
     """Return the command line of one attempt."""
-    words = [sys.executable, "-m", "distsnn", "run", str(MODEL), "--time", str(time_ms)]
+    words = [sys.executable, "-m", "distsnn", "run", str(MODEL), "--time", str(options.time)]
     words += ["--out", str(out), "--ranks", str(ranks), "--seed", "3", "--quiet"]
-    return [*words, "--resume", "auto", *more]
+    return [*words, "--resume", "auto", "--checkpoint-every", f"{options.every}ms", *more]
 
 
 def ranks_of(pid: int) -> list[int]:
@@ -96,6 +99,12 @@ def ranks_of(pid: int) -> list[int]:
     return found
 
 
+def last_state(path: Path) -> tuple[int, str]:
+    """Return the step of a run's newest checkpoint, and the digest of the state in it."""
+    about = Generation.open(path, generations(path)[0]).about
+    return about["step"], about["digest"]
+
+
 def compare(out: Path, whole: Path, result: Result) -> None:
     """Count what a run has lost, has twice, or has otherwise than the one left alone."""
     records = []
@@ -105,7 +114,7 @@ def compare(out: Path, whole: Path, result: Result) -> None:
     mine, expected = records
     result.lost += int(np.setdiff1d(expected, mine).size)
     result.duplicated += int(mine.size - np.unique(mine).size)
-    same = np.array_equal(mine, expected)
+    same = np.array_equal(mine, expected) and last_state(out) == last_state(whole)
     for name in StoreReader(whole).state_names:
         states = [StoreReader(path).state(name) for path in (out, whole)]
         values = [one.variables["V_m"].load(0, one.steps.size) for one in states]
@@ -117,8 +126,7 @@ def compare(out: Path, whole: Path, result: Result) -> None:
 def attempt(out: Path, chance: random.Random, options: argparse.Namespace, result: Result) -> bool:
     """Start a run, send a signal at a random moment; return whether it is complete."""
     ranks = chance.choice((2, 3, 4))
-    more = ("--checkpoint-every", f"{options.every}ms", "--partition", chance.choice(PARTITIONS))
-    words = command(out, ranks, options.time, *more)
+    words = command(out, ranks, options, "--partition", chance.choice(PARTITIONS))
     log = out.parent / "attempts.log"
     with log.open("ab") as stream:
         job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)
@@ -161,10 +169,11 @@ def attempt(out: Path, chance: random.Random, options: argparse.Namespace, resul
 def campaign(folder: Path, options: argparse.Namespace) -> Result:
     """Kill and resume until there were enough kills, and the last run is complete."""
     whole = folder / "whole.zarr"
+    short = argparse.Namespace(time=1.0, every=1.0)
     # first what compiles all kernels: the next one tells how long a run takes
-    subprocess.run(command(folder / "compiled.zarr", 2, 1.0), check=True)
+    subprocess.run(command(folder / "compiled.zarr", 2, short), check=True)
     begin = time.monotonic()
-    subprocess.run(command(whole, 2, options.time), check=True)
+    subprocess.run(command(whole, 2, options), check=True)
     if options.longest is None:
         options.longest = 1.3 * (time.monotonic() - begin)
     chance, result = random.Random(options.seed), Result()
@@ -190,6 +199,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the runs are left")
     parser.add_argument("--verbose", action="store_true", help="tell after each attempt")
     options = parser.parse_args()
+    if round(options.time / options.every, 6) % 1.0:
+        parser.error("--time must be a multiple of --every: the last states are compared")
     with tempfile.TemporaryDirectory(prefix="distsnn-kills-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ from distsnn.io.nodes import (
     read_attributes,
     store_errors,
 )
+from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
 
 # The largest that is written: of digests, which have 32 bytes each.
@@ -221,19 +222,19 @@ class Generation:
             return np.asarray(array[low:high])
 
 
-def saved_beyond(store: Path, step: int, recorded: int) -> int | None:
+def saved_beyond(reader: StoreReader, step: int) -> int | None:
     """Return at which step the state was saved that a run goes on from, if that is after `step`.
 
     Only generations that say so are verified; they count if the run is recorded up to there.
     """
-    for number in generations(store):
+    for number in generations(reader.path):
         with suppress(StoreError, DescriptionError):  # whoever goes on from it is told
-            found = Generation.open(store, number)
+            found = Generation.open(reader.path, number)
             saved = int(found.about["step"])
             if saved <= step:
                 return None
             for rank in range(found.ranks):
                 found.verify_rank(rank)
-            if saved <= recorded:
+            if reader.reaches(saved):
                 return saved
     return None

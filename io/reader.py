@@ -199,14 +199,26 @@ class StoreReader:
         return max((attempt.last for attempt in self.attempts if not attempt.void), default=0)
 
     @property
+    def first_step(self) -> int:
+        """The step after which the run is recorded: 0, unless it began from a checkpoint."""
+        return min((attempt.first_step for attempt in self.attempts), default=0)
+
+    @property
     def complete_step(self) -> int:
-        """The last step up to which every rank has committed everything."""
-        step = min((attempt.first_step for attempt in self.attempts), default=0)
+        """The last step up to which every rank has committed everything since `first_step`."""
+        step = self.first_step
         for attempt in self.attempts:
             # A gap between attempts ends what is complete.
             if attempt.first_step <= step:
                 step = max(step, attempt.complete_step)
         return step
+
+    def reaches(self, step: int) -> bool:
+        """Return whether a run that goes on after a step leaves no gap in what is recorded.
+
+        Where there is no attempt nothing has been recorded yet, so nothing can be missing.
+        """
+        return not self.attempts or step <= self.complete_step
 
     @property
     def n_committed(self) -> int:

@@ -91,38 +91,8 @@ class RunWriter:
         DescriptionError
             If the metadata cannot be stored.
         """
-        target = Path(path).resolve()
-        check_target(target, overwrite=overwrite)
-        _check_populations(metadata.get("populations"))
-        with store_errors(target.parent, "cannot be created"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sweep_beside(target)
-        # A name beside the target, so that the rename stays within one file system.
-        build = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            root = new_root(build)
-            write_attributes(
-                root,
-                {
-                    "format": FORMAT,
-                    "format_version": FORMAT_VERSION,
-                    **metadata,
-                    "network": network[0],
-                    "complete": False,
-                },
-            )
-            store_arrays(root, network[1], under=NETWORK)
-            _create_attempt(root, 0, ranks, first_step=first_step, assignment=assignment)
-            sync(build)
-            _move(build, target, overwrite=overwrite)
-        except BaseException as error:
-            if build.exists():
-                shutil.rmtree(build)
-            if isinstance(error, StoreError):
-                # The user knows the target, not the folder it was built in.
-                shown = error.path.replace(str(build), str(target))
-                raise StoreError(error.what, path=shown) from error
-            raise
+        attempt = _attempt(ranks, first_step, assignment)
+        target = _create_store(path, metadata, network, attempt, overwrite=overwrite)
         return cls(target, open_root(target, writable=True), 0)
 
     @classmethod
@@ -171,7 +141,7 @@ class RunWriter:
             _sweep_attempts(root, target, attempt)
         # first, as a complete run must not begin another attempt
         write_attributes(root, {"complete": False})
-        _create_attempt(root, attempt, ranks, first_step=first_step, assignment=assignment)
+        create_group(root, attempt_path(attempt), _attempt(ranks, first_step, assignment))
         return cls(target, root, attempt)
 
     def update(self, **attributes: Any) -> None:
@@ -181,6 +151,68 @@ class RunWriter:
     def update_attempt(self, **attributes: Any) -> None:
         """Change attributes of the attempt (``last_step``, ``assignment``) in one write."""
         write_attributes(self._attempt_group, attributes)
+
+
+def create_state_store(
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any],
+    network: tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]],
+) -> None:
+    """Create a store for saved states alone: it has no attempt until a run goes on in it.
+
+    Parameters and errors as of `RunWriter.create`.
+    """
+    _create_store(path, metadata, network, None)
+
+
+def note_scripted(path: str | os.PathLike[str], names: list[str]) -> None:
+    """Tell in a store what a script has set (StoreError if it cannot be written)."""
+    write_attributes(open_root(Path(path), writable=True), {"scripted": names})
+
+
+def _create_store(
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any],
+    network: tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]],
+    attempt: Mapping[str, Any] | None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Create a store, with a first attempt of such attributes if there is to be one."""
+    target = Path(path).resolve()
+    check_target(target, overwrite=overwrite)
+    _check_populations(metadata.get("populations"))
+    with store_errors(target.parent, "cannot be created"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_beside(target)
+    # A name beside the target, so that the rename stays within one file system.
+    build = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        root = new_root(build)
+        write_attributes(
+            root,
+            {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                **metadata,
+                "network": network[0],
+                "complete": False,
+            },
+        )
+        store_arrays(root, network[1], under=NETWORK)
+        if attempt is not None:
+            create_group(root, attempt_path(0), attempt)
+        sync(build)
+        _move(build, target, overwrite=overwrite)
+    except BaseException as error:
+        if build.exists():
+            shutil.rmtree(build)
+        if isinstance(error, StoreError):
+            # The user knows the target, not the folder it was built in.
+            shown = error.path.replace(str(build), str(target))
+            raise StoreError(error.what, path=shown) from error
+        raise
+    return target
 
 
 def check_target(
@@ -251,21 +283,11 @@ def _check_populations(table: Any) -> None:
         expected += int(row["size"])
 
 
-def _create_attempt(
-    root: zarr.Group,
-    attempt: int,
-    ranks: int,
-    *,
-    first_step: int,
-    assignment: Mapping[str, Any] | None,
-) -> None:
+def _attempt(ranks: int, first_step: int, assignment: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return an attempt's attributes."""
     if ranks < 1:
         raise DescriptionError("no ranks", where="ranks", value=ranks, allowed="at least 1")
-    create_group(
-        root,
-        attempt_path(attempt),
-        {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})},
-    )
+    return {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})}
 
 
 def _sweep_attempts(root: zarr.Group, target: Path, first: int) -> None:

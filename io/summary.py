@@ -20,14 +20,15 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_ms (all ranks have
-        committed up to there), complete, status (of each rank of the last attempt), gone (ranks of
+        neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_from_ms (0, unless the run
+        began from a checkpoint), recorded_ms (all ranks have committed up to there), complete,
+        status (of each rank of the last attempt), gone (ranks of
         it that count as running while their process is not there, on this machine), notices (what
         was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
         connected to and exchanged, as in `distsnn.io.schema`), spikes, rates (spikes/s, by
-        population, of its recorded neurons over recorded_ms; None where none are recorded),
-        spike_hash. What the run did not note is None.
+        population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
+        are recorded), spike_hash. What the run did not note is None.
 
     Raises
     ------
@@ -48,6 +49,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "dt": reader.dt,
         "seed": metadata["seed"],
         "time_ms": metadata["time_ms"],
+        "recorded_from_ms": reader.first_step * reader.dt,
         "recorded_ms": reader.complete_step * reader.dt,
         "complete": reader.complete,
         "status": [rank.status for rank in ranks],
@@ -73,11 +75,11 @@ def population_rates(reader: StoreReader) -> dict[str, float | None]:
     ranges = [_recorded_ranges(reader, row) for row in rows]
     edges = np.array([edge for its in ranges for one in its for edge in one], np.int64)
     counts = np.zeros(edges.size + 1, np.int64)
-    for _, gid in reader.iterate_spikes(0, reader.complete_step):
+    for _, gid in reader.iterate_spikes(reader.first_step, reader.complete_step):
         # an odd number of edges lies at or below whatever is within a range
         counts += np.bincount(np.searchsorted(edges, gid, side="right"), minlength=counts.size)
     spikes = iter(counts[1::2].tolist())
-    seconds = reader.complete_step * reader.dt * 1e-3
+    seconds = (reader.complete_step - reader.first_step) * reader.dt * 1e-3
     rates: dict[str, float | None] = {}
     for row, its in zip(rows, ranges, strict=True):
         total = sum(next(spikes) for _ in its)

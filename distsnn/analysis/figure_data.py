@@ -124,15 +124,15 @@ def raster_data(
 
 def last_stretch(run: Run, length_ms: float = _RASTER_MS) -> tuple[float, float]:
     """Return the last stretch (start, stop] of what is recorded, ms."""
-    return max(0.0, run.time_ms - length_ms), run.time_ms
+    return max(run.start_ms, run.time_ms - length_ms), run.time_ms
 
 
 def summary_data(run: Run) -> SummaryData:
     """Compute a run's statistics in two passes over its spikes, in bounded memory."""
     selection = run.select()
     neurons = selection.neurons
-    long_enough = run.time_ms >= 2 * _COUNT_BIN_MS
-    bin_ms = float(np.ceil(run.time_ms / _RATE_BINS))
+    long_enough = run.duration_ms >= 2 * _COUNT_BIN_MS
+    bin_ms = float(np.ceil(run.duration_ms / _RATE_BINS))
     bin_ms = max(_LEAST_RATE_BIN_MS if long_enough else 1.0, bin_ms)
     wanted = (
         spike_counts(selection),
@@ -170,7 +170,7 @@ def _correlations(
         n = min(each, len(active))
         chosen.append(active[np.arange(n) * len(active) // max(n, 1)])
     everyone = np.concatenate(chosen)
-    if run.time_ms == 0 or len(everyone) == 0:
+    if run.duration_ms == 0 or len(everyone) == 0:
         return [np.empty(0) for _ in chosen]
     start, stop = last_stretch(run, _CORRELATION_MS)
     selection = run.select(None, start, stop)

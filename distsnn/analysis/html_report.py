@@ -138,7 +138,7 @@ def _statistics(run: Run) -> tuple[str, SummaryData | None]:
         run.select()
     except DescriptionError as error:
         return str(error), None
-    if run.time_ms == 0:
+    if run.duration_ms == 0:
         return "Nothing is recorded yet.", None
     return "", summary_data(run)
 
@@ -149,7 +149,8 @@ def _asked_ms(run: Run) -> float:
 
 
 def _subtitle(run: Run) -> str:
-    parts = [f"{run.time_ms:g} of {_asked_ms(run):g} ms recorded"]
+    since = f", from {run.start_ms:g} ms on" if run.start_ms else ""
+    parts = [f"{run.time_ms:g} of {_asked_ms(run):g} ms recorded{since}"]
     if "created" in run.attributes:
         parts.append(f"started {run.attributes['created']}")
     attempts = len(run.reader.attempts)

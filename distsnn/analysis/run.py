@@ -63,8 +63,8 @@ class Run:
     """A run as it was when it was opened. Nothing is loaded before it is computed.
 
     Times are ms; a time range (start, stop] includes `stop`, as a step ends with its spikes: the
-    whole run is (0, time_ms], and neighbouring ranges share no spike. Statistics return xarray
-    objects on Dask: small arrays that are computed, in bounded memory, by ``.compute()``, or
+    whole run is (start_ms, time_ms], and neighbouring ranges share no spike. Statistics return
+    xarray objects on Dask: small arrays that are computed, in bounded memory, by ``.compute()``, or
     several in one pass over the spikes by ``dask.compute(a, b)``.
 
     Parameters
@@ -102,6 +102,16 @@ class Run:
     def time_ms(self) -> float:
         """Time up to which all ranks have committed what they recorded, ms."""
         return self.reader.complete_step * self.dt
+
+    @property
+    def start_ms(self) -> float:
+        """Time from which on it is recorded, ms: 0, unless the run began from a checkpoint."""
+        return self.reader.first_step * self.dt
+
+    @property
+    def duration_ms(self) -> float:
+        """Length of what all ranks have committed, ms."""
+        return (self.reader.complete_step - self.reader.first_step) * self.dt
 
     @property
     def complete(self) -> bool:
@@ -146,8 +156,8 @@ class Run:
         population : str or sequence of str, optional
             Populations; by default all that are recorded.
         start, stop : float, optional
-            Time range (start, stop], ms; by default from 0 as far as all ranks have committed, so
-            that no statistic counts an incomplete stretch of time.
+            Time range (start, stop], ms; by default from `start_ms` as far as all ranks have
+            committed, so that no statistic counts time that was not recorded, or not by all.
 
         Raises
         ------
@@ -157,15 +167,15 @@ class Run:
         """
         names = [population] if isinstance(population, str) else population
         neurons = recorded_neurons(self.reader, names)
-        end = self.reader.complete_step
-        first = 0 if start is None else self._step(start)
+        begin, end = self.reader.first_step, self.reader.complete_step
+        first = begin if start is None else self._step(start)
         last = end if stop is None else self._step(stop)
-        if not 0 <= first <= last <= end or (first == last and end > 0):
+        if not begin <= first <= last <= end or (first == last and end > begin):
             raise DescriptionError(
                 "no such time range",
                 where=f"run {self.reader.path}",
                 value=(start, stop),
-                allowed=f"0 ≤ start < stop ≤ {self.time_ms:g} ms",
+                allowed=f"{self.start_ms:g} ≤ start < stop ≤ {self.time_ms:g} ms",
             )
         return Selection(self.reader, neurons, first, last, self._window)
 
@@ -192,8 +202,8 @@ class Run:
         """
         names = [population] if isinstance(population, str) else population
         neurons = recorded_neurons(self.reader, names)
-        first = 0 if start is None else max(0, self._step(start))
-        last = self.reader.last_step
+        begin, last = self.reader.first_step, self.reader.last_step
+        first = begin if start is None else max(begin, self._step(start))
         last = last if stop is None else min(last, self._step(stop))
         windows = self.reader.windows(first, last, target=self._window) or [(0, 0)]
         table = _SpikeTable(self.reader, neurons.start, neurons.stop, names is None)

@@ -71,10 +71,7 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
     if path.is_file():
         return _file(path.resolve(), settings)
     if path.is_dir() and (is_run(path) or is_network(path)):
-        if settings:
-            raise DescriptionError(
-                "a stored network has no parameters", where=name, value=f"--set {settings[0]}"
-            )
+        check_no_settings(name, settings)
         return _run(path.resolve()) if is_run(path) else _stored(path.resolve())
     raise _unknown(name, path)
 
@@ -117,6 +114,14 @@ def check_unscripted(reader: StoreReader) -> None:
             f"({', '.join(map(str, names))}), and the store does not hold what it set when",
             where=str(reader.path),
             allowed="to start the script",
+        )
+
+
+def check_no_settings(name: str, settings: Sequence[str]) -> None:
+    """Raise DescriptionError if parameters are given for a network that is stored."""
+    if settings:
+        raise DescriptionError(
+            "a stored network has no parameters", where=name, value=f"--set {settings[0]}"
         )
 
 

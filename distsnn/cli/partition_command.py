@@ -118,8 +118,8 @@ def _own_rates(run: StoreReader) -> Rates:
     known = {name: rate for name, rate in rates.items() if rate is not None}
     if known.keys() == rates.keys():
         return known
-    counts = [one.counted for one in run.attempts[-1].ranks]
-    if not all(one.get("steps") for one in counts):
+    counts = [one.counted for one in run.attempts[-1].ranks] if run.attempts else []
+    if not counts or not all(one.get("steps") for one in counts):
         return 1.0
     seconds = 1e-3 * run.dt * counts[0]["steps"]
     return float(sum(one["spikes"] for one in counts) / run.n_neurons / seconds)

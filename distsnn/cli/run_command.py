@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.models import check_unscripted, load_model
+from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import run_lines
 from distsnn.comm import SAID, Communicator, launch, launcher, together
@@ -175,6 +175,8 @@ def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
     with together(communicator, "opening the run"):
+        if options.model is None:
+            check_no_settings(store, options.set)
         reader = StoreReader(store, resuming=True)
         check_unscripted(reader)
         about = reader.metadata
@@ -212,8 +214,16 @@ def _resume(
 
 
 def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
-    """Check that a run is to last as long as it was saved at least."""
-    saved = saved_beyond(reader.path, asked, reader.complete_step)
+    """Check that a run can go on, and is to last as long as it was saved at least."""
+    if reader.complete and not generations(reader.path):
+        raise DescriptionError(
+            f"is complete at {reader.complete_step * reader.dt:g} ms and was never saved: "
+            "it cannot go on",
+            where=f"--resume, {reader.path}",
+            allowed="up to that time; another path; or --overwrite without --resume, to run it "
+            "from the start with --checkpoint-wall or --checkpoint-every",
+        )
+    saved = saved_beyond(reader, asked)
     if saved is not None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"

@@ -35,18 +35,18 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         for rank, one in enumerate(numbers["status"])
     }
     rows = [
-        ("state", f"{state}; ranks: {', '.join(sorted(status))}"),
+        ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
         *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
-        ("time", f"{_ms(numbers['time_ms'])}, {_ms(numbers['recorded_ms'])} recorded"),
+        ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
         ("step", f"{numbers['dt']:g} ms"),
         ("seed", str(numbers["seed"])),
         ("built in", _seconds(numbers["build_s"])),
         ("ran for", _seconds(numbers["run_s"])),
         ("real-time factor", _figure(numbers["real_time_factor"])),
-        ("peak memory", " + ".join(f"{one / _MEBIBYTE:,.0f}" for one in memory) + " MiB"),
+        ("peak memory", _memory(memory)),
         ("spikes", _count(numbers["spikes"])),
         ("spikes/s", _rates(numbers["rates"])),
         ("spike hash", numbers["spike_hash"]),
@@ -67,6 +67,11 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def _recorded(numbers: dict[str, Any]) -> str:
+    begin, end = numbers["recorded_from_ms"], _ms(numbers["recorded_ms"])
+    return f"{_ms(begin)} to {end}" if begin else end
+
+
 def _notice(notice: dict[str, Any], dt: float) -> str:
     if "damage" in notice:
         return f"a rank, whose notice cannot be read: {notice['damage']}"
@@ -82,6 +87,11 @@ def _rates(rates: dict[str, float | None]) -> str:
 
 def _ms(value: float) -> str:
     return f"{value:,.10g} ms"
+
+
+def _memory(ranks: Sequence[int]) -> str:
+    each = " + ".join(f"{one / _MEBIBYTE:,.0f}" for one in ranks)
+    return f"{each} MiB" if ranks else "not known"
 
 
 def _figure(value: float | None) -> str:

@@ -184,6 +184,8 @@ def _pieces(
         yield start, stop, value
         return
     bounds = [*steps_array(value.times, dt, where="times").tolist(), FOREVER]
+    if bounds[0] >= stop:
+        yield start, start, 0.0  # nothing of it acts, but what a script sets may
     for i in range(value.times.size):
         low, high = max(start, bounds[i]), min(stop, bounds[i + 1])
         if low < high:
@@ -287,7 +289,8 @@ class PoissonCalls:
     Attributes
     ----------
     calls : list of Call
-        One for each piece of the rate; of a rate that is set, the first alone is left.
+        One at least, for each piece of the rate; of a rate that is set, the first alone is left.
+        None where no target neuron is on this rank.
     """
 
     def __init__(

@@ -283,7 +283,7 @@ def _check_recorded(generation: Generation) -> str | None:
     """Raise StoreError unless the run is recorded up to a checkpoint.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
-    could not be read at the time.
+    could not be read at the time. A store of saved states alone has nothing to be recorded.
 
     Returns
     -------
@@ -294,10 +294,10 @@ def _check_recorded(generation: Generation) -> str | None:
     attempt = len(reader.attempts)
     if reader.damage is not None and attempt <= generation.about["attempt"]:
         raise reader.damage
-    recorded, step = reader.complete_step, generation.about["step"]
-    if recorded < step:
+    step = generation.about["step"]
+    if not reader.reaches(step):
         raise StoreError(
-            f"saved at step {step}, but recordings count up to step {recorded} only",
+            f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
             path=str(generation.folder),
         )
     if reader.damage is None:
@@ -318,7 +318,7 @@ def check_store(store: Path, network: Network, seed: int) -> None:
     found += _network_differences(reader, network)
     if found:
         raise DescriptionError(f"is of another network: {found[0]}", where=str(store))
-    if any(rank.started for attempt in reader.attempts for rank in attempt.ranks):
+    if reader.attempts:
         raise DescriptionError(
             "holds a run of its own", where=str(store), allowed="a new path, or what `save` wrote"
         )

@@ -19,14 +19,14 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import RunWriter, check_target, same_path
+from distsnn.io.run_writer import check_target, same_path
 from distsnn.jit import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import Checkpoints, check_same, check_store, newest
+from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts, stopping
@@ -36,10 +36,11 @@ from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, 
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.rank_counts import exchanges, rank_counts
-from distsnn.simulation.recorder import Recorder, metadata, versions
+from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.run_summary import Counted, Summary
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
+from distsnn.simulation.state_store import state_store
 from distsnn.units import counted
 
 
@@ -125,6 +126,7 @@ class Simulation(BetweenRuns):
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             policy = policy or Policy()
             policy.checkpoint_steps(network.dt)
+            policy.check_saved(recorded=out is not None)
             if out is not None and rank == 0:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite, resume=again)
@@ -156,7 +158,7 @@ class Simulation(BetweenRuns):
             self._held.close()
             raise
         self._pace = Pace(
-            *(policy, network.dt, self._engine.most_steps, self._communicator, out is not None),
+            *(policy, network.dt, self._engine.most_steps, self._communicator),
             epoch_steps=self._built.epochs.between,
         )
         self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
@@ -233,15 +235,11 @@ class Simulation(BetweenRuns):
                 assert self._output.recorder is not None
                 self._output.recorder.secure()
                 attempt = self._output.recorder.attempt
-            elif self._communicator.rank == 0 and path.exists():
-                check_store(path, self.network, self.settings.seed)
             elif self._communicator.rank == 0:
-                about = metadata(
-                    self.network, self.settings, self._built, self._communicator, self._model
-                )
-                about |= {"scripted": self._scripted.names} if self._scripted.names else {}
-                RunWriter.create(
-                    path, about, self.network.to_dict(), 1, first_step=self._engine.step
+                state_store(
+                    *(path, self.network, self.settings, self._built, self._communicator),
+                    model=self._model,
+                    scripted=self._scripted.names,
                 )
         spent_s = self._checkpoints.save(
             path,

@@ -63,8 +63,6 @@ class Pace:
         Most steps of a piece.
     communicator : Communicator
         The ranks.
-    saves : bool
-        Whether the run is recorded, and so is saved.
     epoch_steps : int
         Steps of an epoch, of all ranks where they form groups: a piece of whole epochs costs no
         exchange beyond theirs.
@@ -81,14 +79,12 @@ class Pace:
         dt: float,
         most_steps: int,
         communicator: Communicator,
-        saves: bool,
         epoch_steps: int = 1,
     ) -> None:
         self._policy, self._communicator, self._most_steps = policy, communicator, most_steps
         self._epoch_steps = epoch_steps
-        every = policy.checkpoint_steps(dt)
-        self._save_every = every if saves else None
-        self._save_wall = policy.checkpoint_wall if saves else None
+        self._save_every = policy.checkpoint_steps(dt)
+        self._save_wall = policy.checkpoint_wall
         self.rate_window = policy.rate_window(dt)
         self._piece = self._whole(max(_FIRST_PIECE_STEPS, epoch_steps))
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S

@@ -22,9 +22,9 @@ class Policy:
     Parameters
     ----------
     checkpoint_every : float or None
-        Biological time between two checkpoints, ms.
+        Biological time between two checkpoints, ms; the run must have a store.
     checkpoint_wall : float or None
-        Wall time between two checkpoints, s.
+        Wall time between two checkpoints, s; likewise.
     wall_limit : float or None
         Wall time, since the process was started, within which it must have ended, s.
     max_rate : float or None
@@ -44,6 +44,18 @@ class Policy:
             if not number or not math.isfinite(value) or value <= 0.0:
                 raise DescriptionError(
                     "must be positive and finite", where=name, value=value, allowed="or None"
+                )
+
+    def check_saved(self, *, recorded: bool) -> None:
+        """Raise DescriptionError if a run without a store is to be saved."""
+        for name in ("checkpoint_every", "checkpoint_wall"):
+            value = getattr(self, name)
+            if value is not None and not recorded:
+                raise DescriptionError(
+                    "a run is saved into its store, and this one has none",
+                    where=name,
+                    value=value,
+                    allowed="with `out` (--out RUN)",
                 )
 
     def checkpoint_steps(self, dt: float) -> int | None:

@@ -98,6 +98,7 @@ def simulate(
                 allowed="a name or a bool; or start the script under mpiexec",
             )
         Settings(seed, partition, delivery, storage)
+        (policy or Policy()).check_saved(recorded=out is not None)
         request = {
             "time": float(time),
             "out": None if out is None else os.fspath(Path(out).absolute()),

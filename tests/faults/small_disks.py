@@ -1,4 +1,4 @@
-"""Disks of a few bytes, for those who may mount them."""
+"""Disks of a few bytes and folders that cannot be written, for those who may mount them."""
 
 import os
 import subprocess
@@ -13,10 +13,22 @@ import pytest
 def mounted(place: Path, size: str) -> Iterator[Path]:
     """Mount a disk of a size that tmpfs understands at a new folder, or skip the test."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "distsnn-test", str(place)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("this user may not mount a disk")
-    try:
+    with _mount("a disk", place, "-t", "tmpfs", "-o", f"size={size}", "distsnn-test", str(place)):
         yield place
+
+
+@contextmanager
+def read_only(place: Path) -> Iterator[Path]:
+    """Let a folder be read-only, even for root, or skip the test."""
+    with _mount("a folder", place, "--bind", "-o", "ro", str(place), str(place)):
+        yield place
+
+
+@contextmanager
+def _mount(what: str, place: Path, *words: str) -> Iterator[None]:
+    if os.getuid() != 0 or subprocess.run(["mount", *words], capture_output=True).returncode != 0:
+        pytest.skip(f"this user may not mount {what}")
+    try:
+        yield
     finally:
         subprocess.run(["umount", str(place)], check=True)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_jobs import Job, run, running
 from recorded import assert_same, recorded
-from small_disks import mounted
+from small_disks import mounted, read_only
 from small_runs import PATIENCE, one_message, recorded_run, wait_for_checkpoint, wait_for_line
 
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
@@ -71,13 +70,8 @@ def test_disk_that_fills_while_saving_leaves_the_generation_before(
 
 def test_folder_that_cannot_be_written_is_told_on_resuming(saved: Path, whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in saved.rglob("*")}
-    mount = ["mount", "--bind", "-o", "ro", str(saved), str(saved)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("this user may not mount a folder read-only")
-    try:
+    with read_only(saved):
         ended = run("run", "--resume", saved, "--time", TIME, "--ranks", "2")
-    finally:
-        subprocess.run(["umount", str(saved)], check=True)
     one_message(ended, r"run\.zarr: is not writable$")
     assert "building" not in ended.err
     assert ended.code == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_jobs import run
-from small_runs import SOON, one_message
+from small_runs import AT_ONCE, SOON, one_message
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,7 @@ from small_runs import SOON, one_message
     [
         ("raise", 4, r"rank 1: .*small.py, line \d+: build raised ValueError: a user's mistake$"),
         ("exit", 2, r"rank 1: .*small.py, line \d+: build raised SystemExit: 3$"),
+        ("memory", 3, r"rank 1: .*small.py, line \d+: build raised MemoryError$"),
         ("refuse", 2, r"rank 1: .*small.py, line \d+: population 'E', field size: out of range"),
     ],
 )
@@ -22,14 +23,14 @@ def test_model_that_fails_on_one_rank_only(
     ended = run("run", small, *settings, "--time", "100", ranks=ranks)
     one_message(ended, pattern)
     assert ended.code == 2
-    assert ended.since_error < SOON
+    assert ended.since_error < AT_ONCE
 
 
 def test_ranks_started_by_the_command_end_as_well(small: Path) -> None:
     ended = run("run", small, "--set", "fault=raise", "rank=1", "--time", "100", "--ranks", "2")
     one_message(ended, "rank 1: .*a user's mistake")
     assert ended.code == 2
-    assert ended.since_error < SOON
+    assert ended.since_error < AT_ONCE
 
 
 def test_rank_that_is_killed_ends_the_job(small: Path) -> None:

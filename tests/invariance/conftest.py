@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_jobs import Job
 from invariance_cases import write_edges
+from invariance_examples import EXAMPLE_WAYS
 from invariance_runs import Runs
 from invariance_ways import CHAIN, CHAINED, WAYS
 
@@ -38,6 +39,18 @@ def runs(folder: Path) -> Callable[[int], Runs]:
 
 
 @pytest.fixture(scope="session")
+def examples(folder: Path) -> Callable[[int], Runs]:
+    """Return a function that makes (once) the runs of the examples on a number of ranks."""
+
+    @cache
+    def made(ranks: int) -> Runs:
+        simulate(folder, ranks, EXAMPLE_WAYS[ranks], "examples")
+        return Runs(folder)
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def chained(folder: Path) -> Runs:
     """Make the runs that were given up and resumed, each time on other ranks."""
     for ranks, options in CHAIN:
@@ -45,8 +58,10 @@ def chained(folder: Path) -> Runs:
     return Runs(folder)
 
 
-def simulate(folder: Path, ranks: int, ways: dict[str, dict[str, object]]) -> None:
-    words = [sys.executable, str(PROGRAM), str(folder), json.dumps(ways)]
+def simulate(
+    folder: Path, ranks: int, ways: dict[str, dict[str, object]], cases: str = "small"
+) -> None:
+    words = [sys.executable, str(PROGRAM), str(folder), json.dumps(ways), cases]
     start = [] if ranks == 1 else [mpiexec_path(), "-n", str(ranks)]
     job = Job([*start, *words], None)
     try:

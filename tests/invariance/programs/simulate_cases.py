@@ -1,8 +1,8 @@
 """On the ranks of this job: simulate all cases in all of this job's ways.
 
-``simulate_cases.py FOLDER WAYS``, WAYS being JSON: name -> options of `Simulation`, ``pieces`` (the
-parts of the time at which they end), ``save`` (those after which the state is saved), ``resume``
-and ``give up`` (in place of closing).
+``simulate_cases.py FOLDER WAYS CASES``, WAYS being JSON: name -> options of `Simulation`,
+``pieces`` (the parts of the time at which they end), ``save`` (those after which the state is
+saved), ``resume`` and ``give up`` (in place of closing). CASES are ``small`` ones or ``examples``.
 Each run becomes ``FOLDER/way/case.zarr``; what the exchange counted becomes ``FOLDER/way.json``.
 """
 
@@ -18,6 +18,7 @@ import invariance_neuron_cases  # noqa: F401 (adds its case)
 import invariance_partition_cases  # noqa: F401 (adds its cases)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
+from invariance_examples import EXAMPLES
 
 from distsnn.comm import Communicator, start
 from distsnn.simulation import Simulation
@@ -25,11 +26,12 @@ from distsnn.simulation import Simulation
 
 def main(ranks: Communicator) -> int:
     folder = Path(sys.argv[1])
+    cases = {"small": CASES, "examples": EXAMPLES}[sys.argv[3]]
     for way, options in json.loads(sys.argv[2]).items():
         counted = {}
         pieces, saves = options.pop("pieces", [1.0]), options.pop("save", [])
         resume, give_up = options.pop("resume", False), options.pop("give up", False)
-        for name, case in CASES.items():
+        for name, case in cases.items():
             network, time_ms = case(folder)
             out = folder / way / f"{name}.zarr"
             whole = {"out": out, "communicator": ranks, **options}

@@ -12,7 +12,7 @@ from synthetic_run import SIZES, metadata, random_spikes, write_rank, write_run
 from distsnn.analysis import html_report, open_run, report
 from distsnn.analysis.html_report import render
 from distsnn.errors import StoreError
-from distsnn.io.run_writer import RunWriter
+from distsnn.io.run_writer import RunWriter, create_state_store
 
 EVIL = "<script>alert('x')</script>"
 # Elements that do something, or fetch something.
@@ -159,6 +159,22 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
     page = check(render(open_run(path)))
     assert "2 attempts" in page.text
     assert "1/0 0.500 1.000 2.000 4.000" in page.text
+
+
+def test_report_of_a_run_that_began_from_a_checkpoint(tmp_path):
+    meta, nothing = metadata(SIZES, 10_000), ({}, {})
+    path = RunWriter.create(tmp_path / "r.zarr", meta, nothing, 1, first_step=6000).path
+    assert "Nothing is recorded yet." in check(render(open_run(path))).text
+    spikes = random_spikes(100, 10_000, 5000, seed=2)
+    write_rank(path, 0, 0, 1, spikes, first_step=6000, last_step=10_000)
+    page = check(render(open_run(path)))
+    assert "1000 of 1000 ms recorded, from 600 ms on" in page.text
+
+
+def test_report_of_saved_states_alone(tmp_path):
+    create_state_store(tmp_path / "s.zarr", metadata(SIZES, 0), ({}, {}))
+    page = check(render(open_run(tmp_path / "s.zarr")))
+    assert "Nothing is recorded yet." in page.text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import zarr
 from synthetic_run import E_L, SIZES, metadata, random_spikes, state_values, write_rank, write_run
 
 from distsnn.analysis import open_run
+from distsnn.analysis.figure_data import last_stretch, summary_data
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_spikes import CommittedArray
 from distsnn.io.run_writer import RunWriter
@@ -252,6 +253,31 @@ def test_a_resumed_run_is_one_run(tmp_path):
     np.testing.assert_array_equal(loaded["gid"], gid)
     assert len(run.timing) == 5
     np.testing.assert_array_equal(run.state("V")["step"], np.arange(10, 10_001, 10))
+
+
+def test_a_run_that_began_from_a_checkpoint_counts_from_there(tmp_path):
+    step, gid = random_spikes(100, 10_000, 5000, seed=4)
+    meta = metadata(SIZES, 10_000)
+    path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1, first_step=6000).path
+    write_rank(path, 0, 0, 1, (step, gid), first_step=6000, last_step=10_000)
+    run, late = open_run(path, window=400), step > 6000
+    assert (run.start_ms, run.time_ms, run.duration_ms) == (600.0, 1000.0, 400.0)
+    np.testing.assert_allclose(run.rates(), np.bincount(gid[late], minlength=100) / 0.4)
+    rate = run.population_rate(bin_ms=1.0)
+    np.testing.assert_allclose(rate["time"], np.arange(600.5, 1000.0))
+    counts = np.bincount((step[late & (gid < 80)] - 6001) // 10, minlength=400)
+    np.testing.assert_allclose(rate.sel(population="E"), counts / 80 / 1e-3)
+    np.testing.assert_allclose(
+        run.synchrony("E", bin_ms=1.0, neurons=None), [counts.var() / counts.mean()]
+    )
+    assert len(run.spikes(None, 0.0, 700.0)) == np.count_nonzero(late & (step <= 7000))
+    with pytest.raises(DescriptionError, match="allowed: 600 ≤ start < stop ≤ 1000 ms"):
+        run.rates(start=500.0)
+    # statistics of figures: the last stretch, and bins of a run of 400 ms
+    assert last_stretch(run, 500.0) == (600.0, 1000.0)
+    data = summary_data(run)
+    np.testing.assert_allclose(data.rates, run.rates())
+    assert data.histogram.sum() == 100 * 4
 
 
 def test_shape_ahead_of_the_commit_does_not_show(tmp_path):

@@ -78,6 +78,22 @@ def test_a_driver_that_fails_says_so(
     assert "brunel" in capfd.readouterr().err
 
 
+def test_starts_of_the_whole_command_are_timed(capfd: pytest.CaptureFixture[str]) -> None:
+    import running
+    import start
+
+    words = ["brunel", "--set", "order=50", "--repeats", "1", "--time"]
+    assert start.main([*words, "1"]) == 0
+    one, two = map(json.loads, capfd.readouterr().out.splitlines())
+    assert [one["ranks"], two["ranks"]] == [1, 2]
+    for line in (one, two):
+        assert line["network"] == "brunel order=50"
+        assert line["walls_s"] == [line["wall_s"]]
+        assert line["wall_s"] > 0.1
+    with pytest.raises(running.MeasurementError, match="exit code 2"):
+        start.main([*words, "1.05"])
+
+
 def test_exchange_is_timed_with_and_without_overflow(
     running: ModuleType, capfd: pytest.CaptureFixture[str]
 ) -> None:

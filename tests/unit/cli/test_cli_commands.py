@@ -74,6 +74,8 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
         (["--time", "5", "--partition", "robin"], "partition: unknown strategy 'robin'"),
         (["--time", "5", "--delivery", "pul"], "delivery: unknown delivery 'pul'"),
         (["--time", "5", "--storage", "pack"], "storage: unknown storage 'pack'"),
+        (["--time", "5", "--checkpoint-every", "1ms"], "checkpoint_every: a run is saved into its"),
+        (["--time", "5", "--checkpoint-wall", "1s"], "checkpoint_wall: a run is saved into its"),
     ],
 )
 def test_wrong_option_of_a_run_is_refused(
@@ -114,6 +116,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         "dt": 0.1,
         "seed": 1,
         "time_ms": 1e6,
+        "recorded_from_ms": 0.0,
         "recorded_ms": 10.0,
         "complete": False,
         "status": ["running", "not started"],
@@ -129,6 +132,8 @@ def test_table_of_a_run_that_noted_little() -> None:
     assert "E not known, I 1.23" in text
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
+    branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))
+    assert "time              1,000,000 ms, 4.5 ms to 10 ms recorded" in branch
     assert len({len(re.match(r"  \S+( \S+)*  +", line)[0]) for line in lines[1:]}) == 1
 
 

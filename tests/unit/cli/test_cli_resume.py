@@ -109,11 +109,45 @@ def test_state_that_a_script_saved_needs_a_time(
     other = tmp_path / "state.zarr"
     with Simulation.restore(stopped) as simulation:
         simulation.save(other)
+        simulation.run(2.0)
+        simulation.save(other)
     done = distsnn("run", "--resume", other)
     assert done.code == 2
-    assert "how long is the run to be? --time MS is missing; allowed: 40 ms" in done.message
+    assert "how long is the run to be? --time MS is missing; allowed: 42 ms" in done.message
+    shown = distsnn("info", other).out
+    assert "not complete; ranks: none has recorded yet\n" in shown
+    assert "peak memory       not known\n" in shown
+    assert distsnn("partition", other, "--json").code == 0
     assert distsnn("run", "--resume", other, "--time", "45", "--quiet").code == 0
     assert StoreReader(other).complete_step == 450
+    assert "42 ms to 45 ms recorded\n" in distsnn("info", other).out
+
+
+def test_stored_network_has_no_parameters_when_it_goes_on(distsnn: Command, stopped: Path) -> None:
+    before = StoreReader(stopped).spike_hash()
+    done = distsnn("run", "--resume", stopped, "--time", "50", "--set", "rate=1")
+    assert (done.code, done.message) == (
+        2,
+        f"distsnn: {stopped}: a stored network has no parameters; given '--set rate=1'",
+    )
+    assert StoreReader(stopped).spike_hash() == before
+
+
+@pytest.mark.parametrize("auto", [True, False])
+def test_complete_run_that_was_never_saved_is_told_what_can_be_done(
+    distsnn: Command, model: Path, tmp_path: Path, auto: bool
+) -> None:
+    out = tmp_path / "run.zarr"
+    words = ("run", model, "--out", out, "--quiet")
+    assert distsnn(*words, "--time", "20").code == 0
+    asked = (*words, "--resume", "auto") if auto else ("run", "--resume", out)
+    done = distsnn(*asked, "--time", "30")
+    assert done.code == 2
+    assert "run.zarr: is complete at 20 ms and was never saved: it cannot go on" in done.message
+    assert "--overwrite without --resume" in done.message
+    reader = StoreReader(out)
+    assert (reader.complete, reader.complete_step, len(reader.attempts)) == (True, 200, 1)
+    assert distsnn(*asked, "--time", "20").code == 0
 
 
 def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> None:

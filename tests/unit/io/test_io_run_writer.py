@@ -217,7 +217,7 @@ def test_complete_run_does_not_begin_another_attempt(tmp_path, monkeypatch):
     def killed(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("distsnn.io.run_writer._create_attempt", killed)
+    monkeypatch.setattr("distsnn.io.run_writer.create_group", killed)
     with pytest.raises(KeyboardInterrupt):
         RunWriter.resume(run.path, 1, first_step=500, saved_by=0)
     assert not StoreReader(run.path).complete

@@ -12,6 +12,7 @@ from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
+from distsnn.io.summary import summarise
 from distsnn.network import (
     IafPscExp,
     Network,
@@ -100,6 +101,63 @@ def test_saved_elsewhere_and_recorded_anew(network: Network, whole: Path, tmp_pa
         {"v": reader.state("I").variables["V_m"].load(0, steps.size)},
         {"v": full.state("I").variables["V_m"].load(full.state("I").steps.size - steps.size, 400)},
     )
+
+
+def states(network: Network, path: Path) -> Path:
+    """Return a store of states that were saved at 6, 12 and 18 ms, of which two are kept."""
+    simulation = Simulation(network, seed=4)
+    for _ in range(3):
+        simulation.run(6.0)
+        simulation.save(path)
+    simulation.close()
+    return path
+
+
+def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
+    network: Network, whole: Path, tmp_path: Path
+) -> None:
+    path = states(network, tmp_path / "state.zarr")
+    assert StoreReader(path).attempts == ()
+    simulation = Simulation.restore(path, out=path)
+    assert simulation.time_ms == 18.0
+    simulation.run(12.0)
+    simulation.save()
+    simulation.run(1.0)
+    simulation._stop(RuntimeError("given up"))
+    simulation = Simulation.restore(path, out=path)
+    assert simulation.time_ms == 30.0
+    simulation.run(10.0)
+    summary = simulation.close()
+    reader, full = StoreReader(path), StoreReader(whole)
+    assert (reader.first_step, reader.complete_step, reader.complete) == (180, 400, True)
+    for mine, expected in zip(reader.spikes(), full.spikes(180), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    assert summary.spikes == full.n_spikes
+    # 150 neurons of E
+    expected_rate = (full.spikes(180)[1] < 150).sum() / 150 / 22e-3
+    numbers = summarise(path)
+    assert numbers["rates"]["E"] == pytest.approx(expected_rate)
+    assert (numbers["recorded_from_ms"], numbers["recorded_ms"]) == (18.0, 40.0)
+    with pytest.raises(DescriptionError, match="holds a run of its own"):
+        Simulation(network, seed=4).save(path)
+
+
+def test_saved_state_is_not_used_where_recordings_since_an_older_one_end_before(
+    network: Network, tmp_path: Path
+) -> None:
+    path = states(network, tmp_path / "state.zarr")
+    hidden = path / CHECKPOINT / generation_name(3) / "zarr.json"
+    content = hidden.read_bytes()
+    hidden.unlink()
+    simulation = Simulation.restore(path, out=path)
+    simulation.run(3.0)
+    simulation._stop(RuntimeError("given up"))
+    hidden.write_bytes(content)
+    notes = Notes()
+    simulation = Simulation.restore(path, out=path, progress=notes)
+    assert simulation.time_ms == 12.0
+    assert any("recordings count up to step 150 only" in note for note in notes.notes)
+    simulation.close()
 
 
 class Notes(Progress):

@@ -136,6 +136,17 @@ def test_rates_that_are_set_are_those_of_a_described_course(course: str, whole: 
     )
 
 
+@pytest.mark.parametrize("rate", [9000.0, np.full(N, 9000.0)], ids=["all", "each"])
+def test_rate_that_is_set_acts_where_the_described_one_never_does(rate: Any) -> None:
+    def drive(course: Piecewise) -> Network:
+        return network(PoissonInput(cells(), course, 25.0, stop=30.0, name="drive"))
+
+    values = [9000.0] if isinstance(rate, float) else rate[None, :]
+    never, described = drive(Piecewise([100.0], values)), drive(Piecewise([12.0], values))
+    found = in_pieces(never, (12.0, setting("drive", rate=rate)))
+    assert_same(found, in_one_run(described), in_one_run(never))
+
+
 def test_rate_of_each_and_then_of_all_is_that_of_all() -> None:
     made = network(PoissonInput(cells()[30:120], 9000.0, 25.0, name="drive"))
 
@@ -389,6 +400,8 @@ def loop(simulation: Simulation, until: float) -> list[Spikes]:
 def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
     made, path = network(*inputs()), tmp_path / "saved.zarr"
     with Simulation(made, seed=9) as simulation:
+        simulation.save(path)
+        assert "scripted" not in StoreReader(path).metadata
         loop(simulation, 20.0)
         simulation.save(path)
         expected = loop(simulation, END)

@@ -7,6 +7,8 @@ import pytest
 
 from distsnn.comm import SingleProcess
 from distsnn.errors import DescriptionError
+from distsnn.network import Network
+from distsnn.simulation import Simulation, simulate
 from distsnn.simulation import policy as policies
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, RUNNING, SAVE, SIGNALLED, Pace
 from distsnn.simulation.policy import Policy, process_age_s
@@ -42,8 +44,18 @@ def test_a_run_ends_early_enough_to_save(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Policy(wall_limit=200.0).out_of_time(1e9)
 
 
-def pace(policy: Policy, *, saves: bool = True) -> Pace:
-    return Pace(policy, 0.1, 1024, SingleProcess(), saves)
+@pytest.mark.parametrize("name", ["checkpoint_every", "checkpoint_wall"])
+def test_run_without_a_store_cannot_be_saved(network: Network, name: str) -> None:
+    policy = Policy(**{name: 5.0})
+    refused = rf"{name}: a run is saved into its store.*given 5\.0; allowed: .*--out"
+    with pytest.raises(DescriptionError, match=refused):
+        Simulation(network, policy=policy)
+    with pytest.raises(DescriptionError, match=refused):
+        simulate(network, 1.0, ranks=2, policy=policy, progress=False)
+
+
+def pace(policy: Policy) -> Pace:
+    return Pace(policy, 0.1, 1024, SingleProcess())
 
 
 def test_pieces_end_where_something_is_due() -> None:
@@ -53,11 +65,11 @@ def test_pieces_end_where_something_is_due() -> None:
     assert one.until(30, 1000) == 60
     assert one.until(59, 1000) == 60
     assert one.until(990, 1010) == 1000  # where rates are looked at
-    assert pace(Policy(checkpoint_every=3.0), saves=False).until(0, 1000) == 50
+    assert pace(Policy()).until(0, 1000) == 50
 
 
 def test_pieces_are_whole_epochs_where_they_are_as_long() -> None:
-    one = Pace(Policy(), 0.1, 1000, SingleProcess(), False, epoch_steps=30)
+    one = Pace(Policy(), 0.1, 1000, SingleProcess(), epoch_steps=30)
     ends, step = [], 0
     for spent in (0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0):
         end = one.until(step, 10**6)
@@ -66,9 +78,9 @@ def test_pieces_are_whole_epochs_where_they_are_as_long() -> None:
         step = end
     assert ends == [30, 60, 120, 240, 480, 960, 480, 240, 120, 60, 30]
     assert one.until(step, 10**6) - step == 15  # so slow that a signal should not wait for more
-    long = Pace(Policy(), 0.1, 1000, SingleProcess(), False, epoch_steps=200)
+    long = Pace(Policy(), 0.1, 1000, SingleProcess(), epoch_steps=200)
     assert long.until(0, 10**6) == 200
-    few = Pace(Policy(), 0.1, 20, SingleProcess(), False, epoch_steps=200)
+    few = Pace(Policy(), 0.1, 20, SingleProcess(), epoch_steps=200)
     assert few.until(0, 10**6) == 20  # more than that recordings cannot hold
 
 

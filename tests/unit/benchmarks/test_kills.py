@@ -1,0 +1,25 @@
+"""What a campaign of kills counts."""
+
+from pathlib import Path
+
+from distsnn.network import IafPscExp, Network, Normal, Population, RecordSpikes
+from distsnn.simulation import Policy, Simulation
+
+
+def test_runs_whose_last_states_differ_are_counted(tmp_path: Path) -> None:
+    import kills
+
+    def run(name: str, seed: int) -> Path:
+        # all potentials stay far below the threshold: no recording tells the states apart
+        cells = Population("E", 70, IafPscExp(), {"V_m": Normal(-65.0, 0.5)})
+        network, out = Network([cells], recordings=[RecordSpikes(cells)]), tmp_path / name
+        policy = Policy(checkpoint_every=1.0)
+        with Simulation(network, seed=seed, out=out, policy=policy) as simulation:
+            simulation.run(2.0)
+        return out
+
+    whole = run("whole.zarr", 1)
+    for other, different in ((run("same.zarr", 1), 0), (run("other.zarr", 2), 1)):
+        result = kills.Result()
+        kills.compare(other, whole, result)
+        assert (result.lost, result.duplicated, result.different) == (0, 0, different)
