@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from board_graphs import of_matrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks.slices import of_matrix
 
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import load_board

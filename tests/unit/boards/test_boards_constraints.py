@@ -9,7 +9,7 @@ from typing import Any
 import decoded
 import numpy as np
 import pytest
-from board_graphs import of_matrix, sparse
+from networks.slices import of_matrix, sparse
 
 from distsnn import examples
 from distsnn.engine import wiring

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from board_graphs import all_to_all, modular, of_matrix, sparse
+from networks.slices import all_to_all, modular, of_matrix, sparse
 
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board, load_board

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_graphs import all_to_all, of_matrix, sparse
+from networks.slices import all_to_all, of_matrix, sparse
 
 from distsnn.analysis.board_plots import chip_map, link_map
 from distsnn.errors import DescriptionError

@@ -25,6 +25,7 @@ def rounded(weights: list) -> list:
 
 
 def main() -> None:
+    """Answer the request."""
     asked, answer = (Path(one) for one in sys.argv[1:])
     request = json.loads(asked.read_text())
     names = ("MAX_COMPARTMENTS", "MAX_IN_AXONS", "MAX_OUT_AXONS", "MAX_SYNAPSE_BITS")
