@@ -10,6 +10,7 @@ import yaml
 
 from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
+from distsnn.partition.boards.mapping import OPTIMISE
 
 Command = Callable[..., Any]
 SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
@@ -232,6 +233,12 @@ def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
     monkeypatch.setattr(map_command, "fitted", never)
     done = distsnn("map", pair, *words)
     assert (done.code, message in done.message) == (2, True)
+
+
+@pytest.mark.parametrize("what", OPTIMISE)
+def test_every_objective_can_be_named(distsnn: Command, pair: Path, what: str) -> None:
+    done = distsnn("map", pair, "--board", "spin3", "--optimise", what)
+    assert (done.code, done.err) == (0, "")
 
 
 def test_models_that_a_board_has_not_are_refused_before_contacts_are_counted(
