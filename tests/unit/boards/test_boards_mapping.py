@@ -12,11 +12,11 @@ from distsnn.partition.boards.check import check_cores, check_keys, check_tables
 from distsnn.partition.boards.demand import demand, fitting_slices, pack
 from distsnn.partition.boards.energy import energy_cost
 from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.mapping import Mapping, map_graph, routed
+from distsnn.partition.boards.mapping import OPTIMISE, Mapping, map_graph, routed
 from distsnn.partition.boards.place import curve, hops_between
 from distsnn.partition.boards.report import report
 from distsnn.partition.boards.tables import plain_tables
-from distsnn.partition.boards.topology import Dead
+from distsnn.partition.boards.topology import Dead, Topology
 
 
 def mapped(graph, board: str | Board = "spin5", **more) -> Mapping:
@@ -132,6 +132,13 @@ def test_all_to_all_needs_few_entries() -> None:
     mapping = mapped(all_to_all(160), trials=0)
     assert mapping.tables.sizes.max() <= 2 * 10
     assert mapping.check() == []
+
+
+def test_a_machine_of_one_node_without_links_is_mapped_onto() -> None:
+    board = load_board("spin5")
+    alone = replace(board, topology=Topology("crossbar", "chip", 1, 1))
+    for what in OPTIMISE:
+        assert mapped(all_to_all(4), alone, optimise=what, trials=10).load.size == 0
 
 
 def test_the_curve_visits_neighbours() -> None:
