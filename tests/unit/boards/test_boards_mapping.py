@@ -15,7 +15,7 @@ from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.mapping import OPTIMISE, Mapping, map_graph, routed
 from distsnn.partition.boards.place import curve, hops_between
 from distsnn.partition.boards.report import report
-from distsnn.partition.boards.tables import plain_tables
+from distsnn.partition.boards.tables import compressed_tables, plain_tables
 from distsnn.partition.boards.topology import Dead, Topology
 
 
@@ -132,6 +132,19 @@ def test_all_to_all_needs_few_entries() -> None:
     mapping = mapped(all_to_all(160), trials=0)
     assert mapping.tables.sizes.max() <= 2 * 10
     assert mapping.check() == []
+
+
+def test_a_merged_entry_does_not_come_before_the_block_of_which_it_takes_a_part() -> None:
+    # slices 0 and 2 merge to keys ..10...., half of those of slice 1, which goes the same way and
+    # cannot join them: what goes another way lies between
+    matrix = np.zeros((7, 7))
+    matrix[:3, 0] = matrix[3:, 1] = 1.0
+    mapping = mapped(of_matrix(matrix, neurons=np.array([16, 64, *[16] * 5])), trials=0)
+    key = np.array([0x20, 0x40, 0xE0, 0x00, 0x10, 0x30, 0x80])
+    keys = replace(mapping.keys, key=key)
+    tables = compressed_tables(mapping.routes, keys, mapping.machine, default=True)
+    assert tables.key[:2].tolist() == [0x40, 0x20]
+    assert replace(mapping, keys=keys, tables=tables).check() == []
 
 
 def test_a_machine_of_one_node_without_links_is_mapped_onto() -> None:
