@@ -4,8 +4,13 @@ mpi4py stays out of this file: a test that spawns mpiexec must not have initiali
 """
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+# Graphs of slices, and what runs in peers' Pythons, are the benchmarks' too.
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 # The tests start many processes; a pool of BLAS threads in each would oversubscribe the machine.
 # numba's own variables stay untouched: they are part of the name of the kernel cache.

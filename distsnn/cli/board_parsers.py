@@ -38,13 +38,14 @@ def add_board_commands(
         "--neurons-per-core",
         metavar="N",
         type=_neurons,
-        help="neurons per core, at most (default: what a core takes)",
+        help="neurons per core, at most (default: what a core takes; needed where that is unknown)",
     )
     mapper.add_argument(
         "--optimise",
-        metavar="WHAT",
+        choices=("hops", "congestion", "energy"),
         default="hops",
-        help="hops, congestion: also spread packets over links, or energy (default: %(default)s)",
+        help="short ways; also spread over links, where there are several; or little energy "
+        "(default: %(default)s)",
     )
     mapper.add_argument(
         "--run",

@@ -38,7 +38,10 @@ def _lines(board: Board) -> list[str]:
 
 
 def _details(board: Board) -> list[str]:
-    lines = _lines(board)
+    lines, topology = _lines(board), board.topology
+    said = f" ({topology.source}, {topology.confidence})"
+    for name in ("kind", "node", "width", "height", "wrap"):
+        lines.append(f"  topology.{name} = {getattr(topology, name)}{said}")
     for section in ("chip", "core", "router", "links", "energy", "time"):
         for name, figure in vars(getattr(board, section)).items():
             value = "unknown" if figure.value is None else f"{figure.value}"

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
-from distsnn.cli.map_slices import fitted, sends_each
+from distsnn.cli.map_slices import check_neurons_per_core, fitted, sends_each
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import check_plasticity, constrained
+from distsnn.partition.boards.constraints import check_network, constrained
 from distsnn.partition.boards.demand import Slices
 from distsnn.partition.boards.export import (
     as_data,
@@ -25,7 +25,7 @@ from distsnn.partition.boards.export import (
     save_data,
     save_pacman,
 )
-from distsnn.partition.boards.mapping import map_graph
+from distsnn.partition.boards.mapping import check_objective, map_graph
 from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
@@ -45,7 +45,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             check_sanafe(board)
         rates = load_rates(options.rates)
         neuron_rates(network, rates)
-        check_plasticity(network, board)
+        check_network(network, board)
+        check_objective(board, options.optimise)
+        check_neurons_per_core(board, options.neurons_per_core)
         if options.run is not None and options.contacts == "expected" and sends_each(board):
             raise DescriptionError(
                 "packets of a run can only be counted with the synapses that it has",

@@ -32,6 +32,22 @@ def sends_each(board: Board) -> bool:
     return board.router.scheme.value in (UNICAST, ONE_AXON)
 
 
+def check_neurons_per_core(board: Board, neurons: int | None) -> None:
+    """Refuse a board of whose cores nobody knows what they take, where it is not given.
+
+    Raises
+    ------
+    DescriptionError
+        If it is one.
+    """
+    if neurons is None and board.core.max_neurons.value is None:
+        raise DescriptionError(
+            f"nobody published how many neurons a core of {board.name!r} takes",
+            where="--neurons-per-core",
+            allowed="a number of yours",
+        )
+
+
 def fitted(network: Network, board: Board, options: Namespace, rates: Rates, seed: int) -> Slices:
     """Return slices that fit a core: as expected, or by what is built of the network.
 

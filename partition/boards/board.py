@@ -9,13 +9,15 @@ import yaml
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.partition.boards.figures import Figure, amount, read_mapping, read_section
-from distsnn.partition.boards.sections import Chip, Core, Energy, Links, Router
+from distsnn.partition.boards.sections import MULTICAST, Chip, Core, Energy, Links, Router
 from distsnn.partition.boards.topology import Dead, Topology, joined, read_topology
 
 _SHIPPED = Path(__file__).parent / "descriptions"
 _SECTIONS = {"chip": Chip, "core": Core, "router": Router, "links": Links, "energy": Energy}
 _FIELDS = ["name", "title", "sources", "checked_by", "topology", *_SECTIONS, "time"]
 FORMAT = 1
+# Links of a multicast route are bits of an int64: beside the sign and one that is no port.
+_MOST_LINKS = 62
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,10 @@ def board_of(data: object, *, where: str) -> Board:
         key: read_section(cls, given[key], sources, where=f"{where}: {key}")
         for key, cls in (_SECTIONS | {"time": Time}).items()
     }
-    topology = read_topology(given["topology"], where=f"{where}: topology")
-    _check_topology_source(given["topology"], sources, where=f"{where}: topology")
+    topology = read_topology(given["topology"], sources, where=f"{where}: topology")
     made = Board(given["name"], given["title"], sources, checked, topology, **sections)
     _check(made, where=where)
     return made
-
-
-def _check_topology_source(data: Any, sources: Mapping[str, str], *, where: str) -> None:
-    if data.get("source") not in sources:
-        raise unknown("source", data.get("source"), sources, where=f"{where}.source")
 
 
 def _check(board: Board, *, where: str) -> None:
@@ -175,4 +171,12 @@ def _check(board: Board, *, where: str) -> None:
     if bits is not None and bits > 32:
         raise DescriptionError(
             "too many", where=f"{where}: router.key_bits", value=bits, allowed="at most 32"
+        )
+    links = board.topology.most_links
+    if board.router.scheme.value == MULTICAST and links > _MOST_LINKS:
+        raise DescriptionError(
+            "a node has more links than entries of multicast tables are made for",
+            where=f"{where}: topology",
+            value=links,
+            allowed=f"at most {_MOST_LINKS}",
         )

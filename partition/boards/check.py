@@ -43,8 +43,8 @@ class Violation:
     kind : str
         Its name: ``loop``, ``duplicate``, ``dead link``, ``dead core``, ``unwanted delivery``,
         ``missing delivery``, ``split keys``, ``dropped packet``, ``no entry``; ``table too large``,
-        ``duplicate key``, ``unaligned key``, ``too few keys``, ``shared core``, ``overfull core``,
-        ``overfull node``, ``several axons``.
+        ``duplicate key``, ``unaligned key``, ``key out of range``, ``too few keys``,
+        ``shared core``, ``overfull core``, ``overfull node``, ``several axons``.
     what : str
         What, where and how much, in a sentence.
     """
@@ -150,14 +150,17 @@ def _several_axons(to: Reach, contacts: Expected | Counted | None) -> list[Viola
 
 
 def check_keys(neurons: Ints, keys: Keys) -> list[Violation]:
-    """Check that blocks of keys are aligned, large enough, and have no key in common."""
+    """Check that blocks of keys are aligned, large enough, in range, and have no key in common."""
     found = []
     full = (1 << keys.bits) - 1
     size = (full & ~keys.mask) + 1
-    for one in np.flatnonzero((size & (size - 1) != 0) | (keys.key & ~keys.mask != 0)):
+    for one in np.flatnonzero((size & (size - 1) != 0) | (keys.key & full & ~keys.mask != 0)):
         found.append(
             Violation("unaligned key", f"slice {one}: key {keys.key[one]:#x}, {keys.mask[one]:#x}")
         )
+    for one in np.flatnonzero((keys.key < 0) | (keys.key + size > full + 1)):
+        what = f"slice {one}: from {keys.key[one]:#x}, {size[one]} keys of {keys.bits} bits"
+        found.append(Violation("key out of range", what))
     for one in np.flatnonzero(size < neurons):
         found.append(
             Violation("too few keys", f"slice {one}: {size[one]} for {neurons[one]} neurons")
@@ -194,7 +197,7 @@ def check_tables(
     place_of[machine.node_of_core, machine.core] = np.arange(machine.core.size)
     ports = machine.n_ports
     straight = np.full(max(ports, 1), -1, np.int64)
-    if machine.directed and ports:
+    if machine.directed:
         straight = (np.arange(ports) + ports // 2) % ports
     notes, crossed = np.empty((_MOST, 4), np.int64), np.zeros(to.core.size, np.int64)
     number = kinds.walk(

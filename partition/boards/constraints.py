@@ -30,7 +30,7 @@ from distsnn.network.distributions import Distribution
 from distsnn.network.populations import View
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import check_models
+from distsnn.partition.boards.demand import check_runnable
 from distsnn.partition.boards.sections import PER_PROJECTION
 from distsnn.partition.traffic import Reader, given_edges
 from distsnn.units import counted
@@ -94,27 +94,24 @@ def constrained(network: Network, board: Board, edges: Reader | None = None) -> 
     Raises
     ------
     DescriptionError
-        If a limit cannot be applied, naming limit and place: neuron models, synapses that learn
-        where none can, delays in a file that would have to be changed, a distribution that cannot
-        be cut, weights that would all become 0, times that are not on the board's grid.
+        If a limit cannot be applied, naming limit and place: what `check_network` refuses, delays
+        in a file that would have to be changed, a distribution that cannot be cut, weights that
+        would all become 0, times that are not on the board's grid.
     """
-    check_models(board, [one.model.name for one in network.populations])
+    check_network(network, board)
     core, changes = board.core, list[str]()
-    unknown = [
-        f"{section}.{name}"
-        for section, name in (
-            *(("core", one) for one in ("weight_bits", "delay_steps", "fan_in", "plastic")),
-            ("time", "step"),
-        )
-        if getattr(getattr(board, section), name).value is None
-    ]
+    # bits say nothing where nobody published which weights share a scale
+    bits = None if core.weight_scale.value is None else core.weight_bits.value
+    of_weights = "weight_bits" if core.weight_bits.value is None else "weight_scale"
+    named = of_weights, "delay_steps", "fan_in", "plastic"
+    figures = {f"core.{one}": getattr(core, one) for one in named} | {"time.step": board.time.step}
+    unknown = [name for name, figure in figures.items() if figure.value is None]
     dt = max(network.dt, board.time.step.value or 0.0)
     if dt != network.dt:
         changes.append(f"steps of {dt:g} ms, not {network.dt:g}")
-    check_plasticity(network, board)
     made = list(network.projections)
     # a file is read only where the board limits something about it
-    of_all = core.fan_in.value is not None or core.weight_bits.value is not None
+    of_all = core.fan_in.value is not None or bits is not None
     of_delays = core.delay_steps.value is not None or dt != network.dt
     files = {
         at: _read(one, network.dt, edges)
@@ -131,10 +128,10 @@ def constrained(network: Network, board: Board, edges: Reader | None = None) -> 
             network.projections, made, "rule", f"at most {counted(core.fan_in.value, 'synapse')}"
         )
     stimuli = list(network.stimuli)
-    if core.weight_bits.value is not None:
-        own = core.weight_scale.need("how weights are rounded") == PER_PROJECTION
-        _quantise(network, made, stimuli, core.weight_bits.value, board, own, files)
-        what = f"weights of {counted(core.weight_bits.value, 'bit')}"
+    if bits is not None:
+        own = core.weight_scale.value == PER_PROJECTION
+        _quantise(network, made, stimuli, bits, board, own, files)
+        what = f"weights of {counted(bits, 'bit')}"
         changes += _told(network.projections, made, "weight_bits", what)
         changes += _told(network.stimuli, stimuli, "weight", what)
         learnt = sum(one.plasticity is not None for one in made)
@@ -171,14 +168,18 @@ def _refused(board: Board, figure: str, what: str, one: Projection, field: str) 
     )
 
 
-def check_plasticity(network: Network, board: Board) -> None:
-    """Refuse synapses that learn, by their projection, on a board whose synapses do not.
+def check_network(network: Network, board: Board) -> None:
+    """Refuse what a board cannot run whatever its size, before anything is sliced or simulated.
 
     Raises
     ------
     DescriptionError
-        If there are any.
+        If a neuron model is not among the board's, the network is recurrent and must not be, or
+        synapses learn, by their projection, and the board's do not.
     """
+    index = {one.name: at for at, one in enumerate(network.populations)}
+    links = ((index[one.pre.population], index[one.post.population]) for one in network.projections)
+    check_runnable(board, [one.model.name for one in network.populations], links)
     for one in network.projections:
         if one.plasticity is not None and board.core.plastic.value is False:
             raise _refused(

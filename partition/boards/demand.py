@@ -1,9 +1,9 @@
 """What a network asks of a board, and which cores hold it: the capacity split."""
 
 import math
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,65 +110,53 @@ def limits(board: Board) -> tuple[dict[str, float], list[str]]:
     return known, unchecked
 
 
-def check_models(board: Board, models: Sequence[str]) -> None:
-    """Refuse neuron models, by name, that a board's cores cannot run.
-
-    Raises
-    ------
-    DescriptionError
-        If one is not among the board's.
-    """
-    allowed = board.core.models
-    if allowed.value is None or ANY_MODEL in allowed.value:
-        return
-    for model in models:
-        if model not in allowed.value:
-            why = f": {allowed.note}" if allowed.note else ""
-            raise DescriptionError(
-                f"cannot run neurons of this model{why}",
-                where=f"board {board.name!r}, core.models",
-                value=model,
-                allowed=", ".join(allowed.value) or "none of distsnn's models",
-            )
-
-
-def check_runnable(graph: TrafficGraph, board: Board, models: Sequence[str]) -> None:
-    """Refuse a network that the board's cores cannot run whatever its size.
+def check_runnable(board: Board, models: Sequence[str], links: Iterable[tuple[int, int]]) -> None:
+    """Refuse a network that the board's cores cannot run whatever its size, telling all reasons.
 
     Parameters
     ----------
-    graph : TrafficGraph
-        The network's slices.
     board : Board
         The board.
     models : sequence of str
         The neuron model of each population, by name; empty if not to be checked.
+    links : iterable of pair of int
+        Populations (indices) of which the first has synapses onto the second; only asked for where
+        it matters.
 
     Raises
     ------
     DescriptionError
         If a model is not among the board's, or the network is recurrent and must not be.
     """
-    check_models(board, models)
-    recurrent = board.core.recurrent
-    if recurrent.value is False and _has_cycle(graph):
-        why = f": {recurrent.note}" if recurrent.note else ""
-        raise DescriptionError(
-            f"cannot run a recurrent network{why}", where=f"board {board.name!r}, core.recurrent"
-        )
+    allowed, recurrent = board.core.models, board.core.recurrent
+    figures, reasons, more = list[str](), list[str](), dict[str, Any]()
+    able = (ANY_MODEL,) if allowed.value is None else allowed.value
+    other = [] if ANY_MODEL in able else [one for one in models if one not in able]
+    if other:
+        figures.append("core.models")
+        reasons.append(_with_note("neurons of this model", allowed))
+        more = {"value": other[0], "allowed": ", ".join(able) or "none of distsnn's models"}
+    if recurrent.value is False and _has_cycle(links):
+        figures.append("core.recurrent")
+        reasons.append(_with_note("a recurrent network", recurrent))
+    if reasons:
+        where = f"board {board.name!r}, {' and '.join(figures)}"
+        raise DescriptionError(f"cannot run {'; nor '.join(reasons)}", where=where, **more)
 
 
-def _has_cycle(graph: TrafficGraph) -> bool:
-    # populations are peeled off as long as one has no source left
-    n = int(graph.population.max(initial=-1)) + 1
-    links = np.zeros((n, n), bool)
-    links[graph.population[graph.source], graph.population[graph.target]] = True
-    left = np.ones(n, bool)
-    while left.any():
-        free = left & ~links[left].any(axis=0)
-        if not free.any():
+def _with_note(what: str, figure: Figure[Any]) -> str:
+    return f"{what}: {figure.note}" if figure.note else what
+
+
+def _has_cycle(links: Iterable[tuple[int, int]]) -> bool:
+    # links are peeled off as long as one comes from a population onto which none leads
+    left = set(links)
+    while left:
+        reached = {target for _, target in left}
+        rest = {one for one in left if one[0] in reached}
+        if rest == left:
             return True
-        left &= ~free
+        left = rest
     return False
 
 

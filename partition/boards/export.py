@@ -130,12 +130,12 @@ def check_pacman(board: Board) -> None:
 
 
 def check_sanafe(board: Board) -> None:
-    """Refuse a board whose cores SANA-FE does not count as it does Loihi's, by tiles of a mesh.
+    """Refuse a board whose cores SANA-FE does not count as it does Loihi's, by tiles of one mesh.
 
     Raises
     ------
     DescriptionError
-        If it is one, or its routers copy packets, which SANA-FE does not.
+        If it is one, has several chips, or its routers copy packets, which SANA-FE's do not.
     """
     if board.router.scheme.value == MULTICAST:
         raise DescriptionError("its routers copy packets", where=board.name)
@@ -145,6 +145,14 @@ def check_sanafe(board: Board) -> None:
             "SANA-FE numbers its cores in another way",
             where=board.name,
             allowed="loihi, or a board like it: unicast, a mesh of tiles",
+        )
+    columns, rows = board.topology.boards
+    if columns * rows > 1:
+        raise DescriptionError(
+            "SANA-FE's Loihi is one chip, and has no tiles of others",
+            where=board.name,
+            value=f"{columns}x{rows} boards",
+            allowed="1x1",
         )
 
 

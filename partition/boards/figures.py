@@ -156,7 +156,7 @@ def read_figure(
     note = given.get("note", "")
     if not isinstance(note, str):
         raise DescriptionError("must be a text", where=f"{where}.note", value=note)
-    if given["source"] not in sources:
+    if given["source"] not in [*sources]:  # it may be what cannot be a key
         raise unknown("source", given["source"], sources, where=where)
     if given["confidence"] not in CONFIDENCES:
         raise unknown("confidence", given["confidence"], CONFIDENCES, where=where)

@@ -61,7 +61,7 @@ class Machine:
     @property
     def directed(self) -> bool:
         """Whether each port has an opposite one on the same node."""
-        return not self.ports or not self.ports[0].isdigit()
+        return bool(self.ports) and not self.ports[0].isdigit()
 
     @cached_property
     def cores(self) -> npt.NDArray[np.int64]:
@@ -183,13 +183,14 @@ def _links(
 def _free_links(
     topology: Topology, order: dict[XY, int]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], tuple[str, ...]]:
-    # Ports are numbered in the order of the edges; none is opposite another, so nothing is
-    # ever routed by default.
+    # Ports are numbered in the order of the edges, dead ones too; none is opposite another, so
+    # nothing is ever routed by default.
     size = topology.width
     edges = topology.edges
     if topology.kind == "crossbar":
         edges = tuple((a, b) for a in range(size) for b in range(a + 1, size))
-    ends: list[list[tuple[int, int]]] = [[] for _ in order]
+    used = [0] * size
+    links = []
     for index, (a, b) in enumerate(edges):
         if not (a < size and b < size) or a == b:
             raise DescriptionError(
@@ -198,17 +199,15 @@ def _free_links(
                 value=[a, b],
                 allowed=f"two of 0 to {size - 1}",
             )
+        links.append((a, used[a], b, used[b]))
+        used[a], used[b] = used[a] + 1, used[b] + 1
+    neighbour, opposite = np.full((2, len(order), max(used)), NO_NODE, np.int32)
+    for a, port, b, back in links:
         if (a, 0) in order and (b, 0) in order:
             one, other = order[a, 0], order[b, 0]
-            ends[one].append((other, len(ends[other])))
-            ends[other].append((one, len(ends[one]) - 1))
-    most = max(map(len, ends), default=0)
-    neighbour = np.full((len(order), most), NO_NODE, np.int32)
-    opposite = np.full((len(order), most), NO_NODE, np.int32)
-    for number, row in enumerate(ends):
-        for port, (there, back) in enumerate(row):
-            neighbour[number, port], opposite[number, port] = there, back
-    return neighbour, opposite, tuple(map(str, range(most)))
+            neighbour[one, port], opposite[one, port] = other, back
+            neighbour[other, back], opposite[other, back] = one, port
+    return neighbour, opposite, tuple(map(str, range(max(used))))
 
 
 def _cut(

@@ -1,7 +1,7 @@
 """The mapping of a network onto a board, made step by step by pure functions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from distsnn.partition.boards.keys import Keys, allot
 from distsnn.partition.boards.place import place
 from distsnn.partition.boards.reach import Floats, Ints, Reach, reach
 from distsnn.partition.boards.routes import Routes, route, single_loads
-from distsnn.partition.boards.sections import MULTICAST
+from distsnn.partition.boards.sections import MULTICAST, ONE_AXON, UNICAST
 from distsnn.partition.boards.tables import Tables, compressed_tables
 from distsnn.partition.traffic import TrafficGraph
 
@@ -109,6 +109,7 @@ def map_graph(
     optimise : {"hops", "congestion", "energy"}
         Whether ways are only short; or also spread over links so that the most loaded has less; or
         places and ways are chosen by their energy, chips that need not be on included.
+        `check_objective` tells where there is nothing to spread.
     seed : int
         Seed of the swaps of placement.
     trials : int, optional
@@ -125,10 +126,9 @@ def map_graph(
         If the network cannot run there or does not fit, naming the limit; or the energies that
         places decide on are unknown.
     """
-    if optimise not in OPTIMISE:
-        raise unknown("objective", optimise, OPTIMISE, where="map, optimise")
+    check_objective(board, optimise)
     began = time.perf_counter()
-    check_runnable(graph, board, models)
+    check_runnable(board, models, _links(graph))
     needs = demand(graph, board)
     core = pack(graph, board, neurons)
     over = overfull(graph, board, core)
@@ -168,6 +168,25 @@ def map_graph(
     return replace(mapping, seconds=time.perf_counter() - began)
 
 
+def check_objective(board: Board, optimise: str) -> None:
+    """Refuse an objective that there is not, or that nothing on the board can serve.
+
+    Raises
+    ------
+    DescriptionError
+        If it is unknown, or packets are to be spread over links where each has one way only.
+    """
+    if optimise not in OPTIMISE:
+        raise unknown("objective", optimise, OPTIMISE, where="map, optimise")
+    if optimise == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
+        raise DescriptionError(
+            "packets take one way each there, along x first in a mesh: there is none to choose",
+            where=f"map, optimise, board {board.name!r}",
+            value=optimise,
+            allowed="hops, energy",
+        )
+
+
 def routed(
     board: Board,
     made: Machine,
@@ -188,3 +207,11 @@ def routed(
     tables = compressed_tables(routes, keys, made, default=default)
     load = routes.loads(made, to.spikes)
     return Mapping(board, made, graph, to, needs, places, load, keys, routes, tables)
+
+
+def _links(graph: TrafficGraph) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of populations of which the first sends to the second."""
+    n = int(graph.population.max(initial=-1)) + 1
+    links = np.zeros((n, n), bool)
+    links[graph.population[graph.source], graph.population[graph.target]] = True
+    yield from zip(*(ends.tolist() for ends in np.nonzero(links)), strict=True)

@@ -123,34 +123,62 @@ def place(
     DescriptionError
         If there are too few cores or too little shared memory.
     """
-    places = np.full(to.cores, -1, np.int64)
-    room = np.full(machine.n_nodes, shared_memory)
     hops = hops_between(machine)
     cost = cost or Cost(hops, np.zeros(machine.n_nodes, np.int64))
     # where dead parts cut the machine, its largest piece is used
     near = hops[int((hops >= 0).sum(axis=1).argmax())] >= 0
-    free = iter([one for one in curve(machine) if near[one]])
+    order = curve(machine)
+    order = order[near[order]]
+    for fit in (_next_fit, _first_fit):
+        room = np.full(machine.n_nodes, shared_memory)
+        places = fit(order, machine, memory, room)
+        if places is not None:
+            break
+    else:
+        needed, there = counted(to.cores, "core"), counted(machine.core.size, "core")
+        if np.isfinite(shared_memory):
+            needed += f", {memory.sum() / 2**20:.0f} MiB"
+            there += f", {shared_memory * machine.n_nodes / 2**20:.0f} MiB"
+        raise DescriptionError(
+            "the network does not fit: it needs more cores, or more memory for synapses",
+            where=f"board of {counted(machine.n_nodes, 'node')}",
+            value=needed,
+            allowed=there,
+        )
+    if machine.n_nodes > 1 and to.cores > 0:
+        _swap(to, machine, cost, memory, room, places, copies, seed, trials)
+    return places
+
+
+def _next_fit(order: Ints, machine: Machine, memory: Floats, room: Floats) -> Ints | None:
+    """Return places along some nodes, never back to one, or None; what is taken leaves `room`."""
+    places = np.full(memory.size, -1, np.int64)
+    free = iter(order.tolist())
     node, first, last = -1, 0, 0
-    for core in range(to.cores):
+    for core in range(memory.size):
         while first == last or room[node] < memory[core]:
-            node = int(next(free, -1))
+            node = next(free, -1)
             if node < 0:
-                needed, there = counted(to.cores, "core"), counted(machine.core.size, "core")
-                if np.isfinite(shared_memory):
-                    needed += f", {memory.sum() / 2**20:.0f} MiB"
-                    there += f", {shared_memory * machine.n_nodes / 2**20:.0f} MiB"
-                raise DescriptionError(
-                    "the network does not fit: it needs more cores, or more memory for synapses",
-                    where=f"board of {counted(machine.n_nodes, 'node')}",
-                    value=needed,
-                    allowed=there,
-                )
+                return None
             first, last = int(machine.first_core[node]), int(machine.first_core[node + 1])
         places[core] = first
         first += 1
         room[node] -= memory[core]
-    if machine.n_nodes > 1 and to.cores > 0:
-        _swap(to, machine, cost, memory, room, places, copies, seed, trials)
+    return places
+
+
+def _first_fit(order: Ints, machine: Machine, memory: Floats, room: Floats) -> Ints | None:
+    """Return places, the largest first, each on the first node with room, or None."""
+    places = np.full(memory.size, -1, np.int64)
+    first, last = machine.first_core[:-1].copy(), machine.first_core[1:]
+    for core in np.argsort(-memory, kind="stable"):
+        fits = order[(first[order] < last[order]) & (room[order] >= memory[core])]
+        if not fits.size:
+            return None
+        node = fits[0]
+        places[core] = first[node]
+        first[node] += 1
+        room[node] -= memory[core]
     return places
 
 

@@ -103,12 +103,12 @@ def route(
         return best
 
     def cost(load: Floats) -> float:
-        return float(load.max() if joules is None else (load * joules).sum())
+        return float(load.max(initial=0.0) if joules is None else (load * joules).sum())
 
     load = best.loads(machine, to.spikes)
     least = cost(load)
     for _ in range(_ROUNDS):
-        share = load / max(load.max(), 1e-300)
+        share = load / max(load.max(initial=0.0), 1e-300)
         # a turn has the price 1
         price = price + share if joules is None else 0.5 * (1.0 - share)
         made = _along(to, machine, places, home, hops, price)

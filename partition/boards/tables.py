@@ -11,6 +11,9 @@ from distsnn.partition.boards.reach import Ints
 from distsnn.partition.boards.routes import Routes
 from distsnn.partition.boards.table_kernels import merge
 
+# Beyond the lowest bit of every mask: that of an entry that matches all keys.
+_EVERY = 1 << 32
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -105,5 +108,9 @@ def _compress(
     new_key, new_mask = given[0].copy(), given[1].copy()
     left = merge(new_key, new_mask, bound, given, key[dropped], mask[dropped])
     index = np.concatenate([np.arange(a, a + n) for a, n in zip(bound[:-1], left, strict=True)])
+    # a merged entry may take in a part of another block of its route: larger blocks come first
+    low = new_mask[index] & -new_mask[index]
+    low[low == 0] = _EVERY
+    index = index[np.lexsort((-low, np.repeat(np.arange(left.size), left)))]
     words = distinct[np.argsort(sizes, kind="stable")].repeat(left, axis=0)
     return new_key[index], new_mask[index], words

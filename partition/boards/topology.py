@@ -1,10 +1,12 @@
 """Which nodes a board has, and which of them are linked: as described, without arrays."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.partition.boards.figures import read_count, read_mapping
+from distsnn.partition.boards.figures import CONFIDENCES, read_count, read_mapping
 
 XY = tuple[int, int]
 
@@ -21,8 +23,8 @@ HEX_PORTS: dict[str, XY] = {
 SQUARE_PORTS: dict[str, XY] = {"E": (1, 0), "N": (0, 1), "W": (-1, 0), "S": (0, -1)}
 KINDS = ("hex_torus", "torus", "mesh2d", "graph", "crossbar")
 WRAPS = ("none", "x", "y", "both", "tiled")
-_FIELDS = ["kind", "node", "width", "height", "wrap"]
-_OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards", "source", "confidence")
+_FIELDS = ["kind", "node", "width", "height", "wrap", "source", "confidence"]
+_OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Topology:
         Boards that are joined.
     dead : Dead
         What does not work.
+    source, confidence : str
+        Key of the board's table of sources, and one of `figures.CONFIDENCES`.
     """
 
     kind: str
@@ -108,6 +112,8 @@ class Topology:
     edges: tuple[XY, ...] = ()
     boards: XY = (1, 1)
     dead: Dead = Dead()
+    source: str = ""
+    confidence: str = ""
 
     @property
     def ports(self) -> dict[str, XY]:
@@ -116,9 +122,26 @@ class Topology:
             return HEX_PORTS
         return SQUARE_PORTS if self.kind in ("torus", "mesh2d") else {}
 
+    @property
+    def most_links(self) -> int:
+        """The most links that a node has."""
+        if self.kind == "crossbar":
+            return self.width - 1
+        ends = Counter(one for edge in self.edges for one in edge)
+        return len(self.ports) or max(ends.values(), default=0)
 
-def read_topology(data: object, *, where: str) -> Topology:
+
+def read_topology(data: object, sources: Collection[str], *, where: str) -> Topology:
     """Return the topology of a description.
+
+    Parameters
+    ----------
+    data : object
+        The file's mapping.
+    sources : collection of str
+        Keys of the file's table of sources.
+    where : str
+        File and section, for errors.
 
     Raises
     ------
@@ -126,8 +149,8 @@ def read_topology(data: object, *, where: str) -> Topology:
         If it is not one; it names file and field.
     """
     given = read_mapping(data, _FIELDS, where=where, optional=_OPTIONAL)
-    for key in ("kind", "wrap"):
-        allowed = KINDS if key == "kind" else WRAPS
+    words = {"kind": KINDS, "wrap": WRAPS, "source": [*sources], "confidence": CONFIDENCES}
+    for key, allowed in words.items():
         if given[key] not in allowed:
             raise unknown(key, given[key], allowed, where=f"{where}.{key}")
     if not isinstance(given["node"], str):
@@ -175,6 +198,8 @@ def read_topology(data: object, *, where: str) -> Topology:
         _rows(given.get("fewer_cores"), 3, where=f"{where}.fewer_cores"),
         _rows(given.get("edges"), 2, where=f"{where}.edges"),
         dead=_dead(given.get("dead"), where=f"{where}.dead"),
+        source=given["source"],
+        confidence=given["confidence"],
     )
     if made.edges and made.kind != "graph":
         raise DescriptionError("only a graph has edges", where=f"{where}.edges", value=made.kind)

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from peers import asking
 
 NEST = Path(__file__).parent / "nest"
 RunNest = Callable[..., dict[str, np.ndarray]]
@@ -57,7 +59,7 @@ def run_nest(nest_python: str, tmp_path: Path) -> RunNest:
 
 @pytest.fixture
 def ask_peer(tmp_path: Path) -> Callable[[str], Ask]:
-    """Return ``ask_peer(peer) -> ask``; ``ask(**fields)`` has PEER/PEER_run.py answer.
+    """Return ``ask_peer(peer) -> ask``; ``ask(**fields)`` has benchmarks/peers/PEER_run.py answer.
 
     It runs in a process of the Python that ``DISTSNN_<PEER>_PYTHON`` names. Where there is none,
     the test is skipped, but in CI it fails. `ask` raises RuntimeError with the script's last words.
@@ -71,23 +73,6 @@ def ask_peer(tmp_path: Path) -> Callable[[str], Ask]:
             if os.environ.get("CI", "").lower() in {"1", "true"}:
                 pytest.fail(f"CI must compare with all peers: {why}")
             pytest.skip(why)
-        program = Path(__file__).parent / peer / f"{peer}_run.py"
-
-        def ask(**request: Any) -> dict[str, Any]:
-            files = tmp_path / "request.json", tmp_path / "answer.json"
-            files[0].write_text(json.dumps(request))
-            done = subprocess.run(
-                [python, program, *files],
-                capture_output=True,
-                text=True,
-                timeout=280,
-                cwd=tmp_path,
-            )
-            if done.returncode != 0:
-                raise RuntimeError(done.stdout[-1000:] + done.stderr[-2000:])
-            answer: dict[str, Any] = json.loads(files[1].read_text())
-            return answer
-
-        return ask
+        return partial(asking.ask, peer, python, tmp_path)
 
     return peer_of

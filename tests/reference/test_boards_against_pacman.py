@@ -5,30 +5,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_graphs import modular, sparse
+from boards import GRAPHS, SPIN5, beside_pacman, edges
+from networks.slices import sparse
 
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import pacman_placements, pacman_tables
 from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.mapping import map_graph, routed
-from distsnn.partition.boards.report import rate_weighted_hops
-from distsnn.partition.traffic import TrafficGraph
+from distsnn.partition.boards.mapping import map_graph
 
 pytestmark = pytest.mark.validation
 
 Ask = Callable[..., dict[str, Any]]
-SPIN5 = {"version": 5, "width": 8, "height": 8}
 
 
 @pytest.fixture
 def ask(ask_peer: Callable[[str], Ask]) -> Ask:
     """Return ``ask(task=..., **fields)``, which has PACMAN answer in a process of its own."""
     return ask_peer("pacman")
-
-
-def edges(graph: TrafficGraph) -> list[list[int]]:
-    source = np.repeat(np.arange(graph.neurons.size), np.diff(graph.start))
-    return np.column_stack([source, graph.target]).tolist()
 
 
 @pytest.mark.parametrize(
@@ -82,24 +75,9 @@ def test_pacman_follows_our_routes(ask: Ask) -> None:
         ask(task="validate", plain=plain, **fields, **SPIN5)
 
 
-@pytest.mark.parametrize("graph", [sparse(760, 20), modular(95, 8, 5)], ids=["sparse", "modules"])
-def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, graph: TrafficGraph) -> None:
-    board = load_board("spin5")
-    mapping = map_graph(graph, board)
-    tables = {
-        "plain": pacman_tables(mapping, compressed=False),
-        "compressed": pacman_tables(mapping),
-    }
-    theirs = ask(task="compress", **tables, **SPIN5)["theirs"]
-    assert mapping.tables is not None
-    assert mapping.tables.sizes.sum() <= sum(theirs)
-    assert mapping.tables.sizes.max() <= max(theirs)
-    answer = ask(task="place", neurons=graph.neurons.tolist(), edges=edges(graph), **SPIN5)
-    made = mapping.machine
-    place_of = {
-        (int(made.x[node]), int(made.y[node]), int(core)): place
-        for place, (node, core) in enumerate(zip(made.node_of_core, made.core, strict=True))
-    }
-    places = np.array([place_of[tuple(one)] for one in answer["placements"]])
-    other = routed(board, made, graph, mapping.to, mapping.needs, places)
-    assert rate_weighted_hops(mapping) <= 0.8 * rate_weighted_hops(other)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_tables_are_right_and_smaller_and_spikes_travel_less(ask: Ask, name: str) -> None:
+    found = beside_pacman(GRAPHS[name](), ask)
+    for what in ("entries", "largest_table"):
+        assert found[what]["ours"] <= found[what]["pacman"]
+    assert found["rate_hops"]["ours"] <= 0.8 * found["rate_hops"]["pacman"]

@@ -9,7 +9,7 @@ from typing import Any
 import decoded
 import numpy as np
 import pytest
-from board_graphs import of_matrix, sparse
+from networks.slices import of_matrix, sparse
 
 from distsnn import examples
 from distsnn.engine import wiring
@@ -82,6 +82,17 @@ def test_what_fits_is_the_same_network() -> None:
     assert set(made.unknown) == {
         *("core.weight_bits", "core.delay_steps", "core.fan_in", "core.plastic", "time.step")
     }
+
+
+def test_bits_without_a_known_scale_are_not_applied(tmp_path: Path) -> None:
+    network = one(weight=1 / 3, dt=1.0)
+    made = constrained(network, limited(weight_scale=None))
+    assert made.network is network
+    assert (made.changes, made.unknown) == ((), ("core.weight_scale", "core.fan_in", "time.step"))
+    # nor is a file read for them
+    rule = in_file(tmp_path / "edges.npz", sources=[0, 1], targets=[3, 4], weights=[1.0, 2.0])
+    in_a_file = one(rule=rule, weight=None, dt=1.0)
+    assert constrained(in_a_file, limited(weight_scale=None)).network is in_a_file
 
 
 def test_delays_are_rounded_to_steps_and_cut() -> None:
@@ -348,7 +359,6 @@ def test_indegrees_shrink_in_proportion() -> None:
             limited(weight_bits=4),
             "stimulus onto 'E', field weight: all weights would become 0",
         ),
-        (one(), limited(weight_scale=None), r"core\.weight_scale: unknown"),
         (
             one(stimuli=(SpikeInput(E, [1.5], [0], 1.0),)),
             limited(step=1.0),

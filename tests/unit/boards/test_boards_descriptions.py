@@ -100,29 +100,48 @@ def test_a_dead_part_that_is_none_is_refused(dead: Dead, what: str) -> None:
     assert what in str(error.value)
 
 
-def test_graph_and_crossbar() -> None:
+def in_a_row(kind: str, nodes: int, edges: list[list[int]], scheme: str = "multicast") -> Board:
+    """Read a board of spin5's chips, in one row, with links of their own."""
     data = spin5()
-    data["topology"] |= {
-        "kind": "graph",
-        "width": 4,
-        "height": 1,
-        "edges": [[0, 1], [1, 2], [3, 1]],
-    }
     for key in ("outline", "tiling", "fewer_cores"):
         data["topology"].pop(key)
-    data["topology"]["wrap"] = "none"
-    made = machine(board_of(data, where="test"))
+    row = {"kind": kind, "width": nodes, "height": 1, "wrap": "none", "edges": edges}
+    data["topology"] |= row
+    data["router"]["scheme"]["value"] = scheme
+    return board_of(data, where="mine.yaml")
+
+
+def test_graph_and_crossbar() -> None:
+    made = machine(in_a_row("graph", 4, [[0, 1], [1, 2], [3, 1]]))
     check_links(made)
     assert [sorted(row[row >= 0]) for row in made.neighbour] == [[1], [0, 2, 3], [1], [1]]
-    data["topology"] |= {"kind": "crossbar", "edges": []}
-    made = machine(board_of(data, where="test"))
+    made = machine(in_a_row("crossbar", 4, []))
     check_links(made)
     assert [sorted(row[row >= 0]) for row in made.neighbour] == [
         [one for one in range(4) if one != node] for node in range(4)
     ]
-    data["topology"] |= {"kind": "graph", "edges": [[0, 4]]}
     with pytest.raises(DescriptionError, match=r"edges\[0\]"):
-        machine(board_of(data, where="test"))
+        machine(in_a_row("graph", 4, [[0, 4]]))
+
+
+def test_ports_of_a_graph_keep_their_numbers_where_parts_are_dead() -> None:
+    dead = Dead(nodes=((1, 0),), links=((0, 0, "2"),))
+    made = machine(in_a_row("graph", 4, [[0, 1], [0, 2], [0, 3]]).without(dead))
+    check_links(made)
+    # nodes 0, 2 and 3 are left, and the link from 0 to 2
+    assert made.neighbour.tolist() == [[-1, 1, -1], [0, -1, -1], [-1, -1, -1]]
+
+
+@pytest.mark.parametrize("kind", ["crossbar", "graph"])
+def test_more_links_than_a_route_can_name_are_refused(kind: str) -> None:
+    def star(nodes: int, scheme: str = "multicast") -> Board:
+        edges = [[0, one] for one in range(1, nodes)] if kind == "graph" else []
+        return in_a_row(kind, nodes, edges, scheme)
+
+    assert machine(star(63)).n_ports == 62
+    assert machine(star(64, "unicast")).n_ports == 63
+    with pytest.raises(DescriptionError, match=r"mine\.yaml: topology: .*63; allowed: at most 62"):
+        star(64)
 
 
 def broken(**changes: object) -> Board:
@@ -157,7 +176,10 @@ FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
         ({"core__recurrent__value": 1}, ("core.recurrent", "true or false")),
         ({"chip__reserved__value": 18}, ("chip.reserved", "no core is left")),
         ({"topology__kind": "hex"}, ("topology.kind", "hex_torus")),
-        ({"topology__source": None}, ("topology.source", "spinn_machine")),
+        ({"topology__source": "spin_machine"}, ("topology.source", "mean 'spinn_machine'")),
+        ({"topology__source": ["spinn_machine"]}, ("topology.source", "spinn_machine")),
+        ({"topology__confidence": "hihg"}, ("topology.confidence", "did you mean 'high'")),
+        ({"router__entries__source": ["furber2014"]}, ("router.entries", "furber2014")),
         ({"topology__outline": [[0, 4]]}, ("topology.outline", "1 rows", "8 rows")),
         ({"topology__dead": {"links": [[0, 0, 1]]}}, ("dead.links[0]", "[x, y, port]")),
         ({"topology__boards": [0, 1]}, ("topology.boards", "0x1")),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from board_graphs import all_to_all, modular, of_matrix, sparse
+from networks.slices import all_to_all, modular, of_matrix, sparse
 
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board, load_board
@@ -15,8 +15,8 @@ from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.mapping import OPTIMISE, Mapping, map_graph, routed
 from distsnn.partition.boards.place import curve, hops_between
 from distsnn.partition.boards.report import report
-from distsnn.partition.boards.tables import plain_tables
-from distsnn.partition.boards.topology import Dead
+from distsnn.partition.boards.tables import compressed_tables, plain_tables
+from distsnn.partition.boards.topology import Dead, Topology
 
 
 def mapped(graph, board: str | Board = "spin5", **more) -> Mapping:
@@ -29,6 +29,12 @@ def mapped(graph, board: str | Board = "spin5", **more) -> Mapping:
 def small() -> Mapping:
     # 96 slices on 6 chips, where tables have something to merge
     return mapped(sparse(96, 20))
+
+
+def without_default(board: Board) -> Board:
+    router = board.router
+    default = replace(router.default_route, value=False)
+    return replace(board, router=replace(router, default_route=default))
 
 
 def kinds(mapping: Mapping) -> set[str]:
@@ -79,6 +85,12 @@ def test_congestion_lowers_the_largest_load() -> None:
     assert even.load.max() < short.load.max()
 
 
+def test_there_is_nothing_to_spread_where_packets_take_one_way() -> None:
+    for name in ("loihi", "truenorth", "dynapse2"):
+        with pytest.raises(DescriptionError, match=r"none to choose.*allowed: hops, energy"):
+            mapped(sparse(4, 1), name, optimise="congestion")
+
+
 def test_energy_keeps_chips_off_and_lets_packets_share_their_ways() -> None:
     graph = sparse(100, 10)
     short, least = (
@@ -102,8 +114,8 @@ def test_energy_of_loihi_prefers_the_cheaper_direction() -> None:
     # a slice a core: all of them fill half of the chip
     core = replace(board.core, max_neurons=replace(board.core.max_neurons, value=256))
     graph, small = sparse(60, 6), replace(board, core=core)
-    powers = [report(mapped(graph, small, optimise=what))["power_W"] for what in OPTIMISE]
-    hops, _, energy = (one["hop_x"] + one["hop_y"] for one in powers)
+    powers = [report(mapped(graph, small, optimise=what))["power_W"] for what in ("hops", "energy")]
+    hops, energy = (one["hop_x"] + one["hop_y"] for one in powers)
     assert energy < hops
 
 
@@ -122,6 +134,26 @@ def test_all_to_all_needs_few_entries() -> None:
     assert mapping.check() == []
 
 
+def test_a_merged_entry_does_not_come_before_the_block_of_which_it_takes_a_part() -> None:
+    # slices 0 and 2 merge to keys ..10...., half of those of slice 1, which goes the same way and
+    # cannot join them: what goes another way lies between
+    matrix = np.zeros((7, 7))
+    matrix[:3, 0] = matrix[3:, 1] = 1.0
+    mapping = mapped(of_matrix(matrix, neurons=np.array([16, 64, *[16] * 5])), trials=0)
+    key = np.array([0x20, 0x40, 0xE0, 0x00, 0x10, 0x30, 0x80])
+    keys = replace(mapping.keys, key=key)
+    tables = compressed_tables(mapping.routes, keys, mapping.machine, default=True)
+    assert tables.key[:2].tolist() == [0x40, 0x20]
+    assert replace(mapping, keys=keys, tables=tables).check() == []
+
+
+def test_a_machine_of_one_node_without_links_is_mapped_onto() -> None:
+    board = load_board("spin5")
+    alone = replace(board, topology=Topology("crossbar", "chip", 1, 1))
+    for what in OPTIMISE:
+        assert mapped(all_to_all(4), alone, optimise=what, trials=10).load.size == 0
+
+
 def test_the_curve_visits_neighbours() -> None:
     made = machine(load_board("loihi").tiled(1, 2))
     order = curve(made)
@@ -132,15 +164,33 @@ def test_the_curve_visits_neighbours() -> None:
 # what goes wrong, on purpose
 
 
+def flipped(mapping: Mapping, entry: int, port: int) -> set[str]:
+    """Return what is noticed where an entry has a link more, or fewer."""
+    links = mapping.tables.links.copy()
+    links[entry] ^= 1 << port
+    return kinds(replace(mapping, tables=replace(mapping.tables, links=links)))
+
+
 def test_a_corrupt_route_is_noticed(small: Mapping) -> None:
-    found = set()
-    for entry in range(small.tables.key.size):
-        links = small.tables.links.copy()
-        links[entry] ^= 1 << 0
-        broken = kinds(replace(small, tables=replace(small.tables, links=links)))
-        assert broken, entry
-        found |= broken
-    assert {"missing delivery", "unwanted delivery"} & found or "dead link" in found
+    made, tables = small.machine, small.tables
+    node = np.repeat(np.arange(made.n_nodes), tables.sizes)
+    lost = edge = 0
+    for entry, links in enumerate(tables.links):
+        for port in range(made.n_ports):
+            if links >> port & 1:
+                assert flipped(small, entry, port) == {"missing delivery"}
+                lost += 1
+            elif made.neighbour[node[entry], port] < 0:
+                assert flipped(small, entry, port) == {"dead link"}
+                edge += 1
+    assert min(lost, edge) > 0
+    # a packet that also goes back comes to where it was
+    plain = replace(small, tables=plain_tables(small.routes, small.keys, made.n_nodes))
+    arrival = small.routes.arrival[np.argsort(small.routes.node, kind="stable")]
+    passing = np.flatnonzero(arrival >= 0)
+    assert passing.size
+    for entry in passing:
+        assert flipped(plain, entry, arrival[entry]) == {"loop"}
 
 
 def test_a_corrupt_core_is_noticed(small: Mapping) -> None:
@@ -154,11 +204,21 @@ def test_a_corrupt_core_is_noticed(small: Mapping) -> None:
 
 
 def test_a_corrupt_key_is_noticed(small: Mapping) -> None:
-    plain = plain_tables(small.routes, small.keys, small.machine.n_nodes)
-    key = plain.key.copy()
-    first = int(plain.start[np.argmax(plain.sizes)])
-    key[first] ^= 1 << 31
-    assert kinds(replace(small, tables=replace(plain, key=key)))
+    made = small.machine
+    plain = plain_tables(small.routes, small.keys, made.n_nodes)
+    arrival = small.routes.arrival[np.argsort(small.routes.node, kind="stable")]
+
+    def corrupt(entry: int, mapping: Mapping) -> set[str]:
+        key = plain.key.copy()
+        key[entry] ^= 1 << 31  # no slice has such keys
+        return kinds(replace(mapping, tables=replace(plain, key=key)))
+
+    own, passing = (int(np.flatnonzero(of)[0]) for of in (arrival < 0, arrival >= 0))
+    assert corrupt(own, small) == {"no entry", "missing delivery"}
+    # where nothing goes by default
+    strict = replace(small, board=without_default(small.board))
+    assert replace(strict, tables=plain).check() == []
+    assert corrupt(passing, strict) == {"dropped packet", "missing delivery"}
 
 
 def test_an_entry_that_splits_a_block_is_noticed(small: Mapping) -> None:
@@ -182,9 +242,7 @@ def test_where_nothing_goes_by_default_dropped_packets_are_noticed() -> None:
     arrays = {name: getattr(plain, name)[turns] for name in ("key", "mask", "links", "cores")}
     relying = replace(mapping, tables=replace(plain, start=start, **arrays))
     assert relying.check() == []
-    router = mapping.board.router
-    none = replace(router, default_route=replace(router.default_route, value=False))
-    board = replace(mapping.board, router=none)
+    board = without_default(mapping.board)
     assert kinds(replace(relying, board=board)) == {"dropped packet", "missing delivery"}
     assert mapped(sparse(200, 10), board).check() == []
 
@@ -256,6 +314,15 @@ def test_keys_too_few_or_unaligned_are_noticed(small: Mapping) -> None:
     }
 
 
+def test_a_key_out_of_range_is_noticed(small: Mapping) -> None:
+    # the last block that there is, and the one after it
+    for first, noticed in ((2**32 - 256, []), (2**32, ["key out of range"])):
+        key = small.keys.key.copy()
+        key[4] = first
+        found = check_keys(small.needs.neurons, replace(small.keys, key=key))
+        assert [one.kind for one in found] == noticed
+
+
 def test_a_table_that_is_too_large_is_refused() -> None:
     board = load_board("spin5")
     router = board.router
@@ -270,6 +337,19 @@ def test_a_table_that_is_too_large_is_refused() -> None:
 def test_too_many_slices_are_refused() -> None:
     with pytest.raises(DescriptionError, match="does not fit"):
         mapped(sparse(69, 2), "spin3")
+
+
+@pytest.mark.parametrize("large_first", [True, False])
+def test_chips_that_were_passed_are_returned_to_where_memory_is_short(large_first: bool) -> None:
+    # 40 cores of 70 MB and 40 of 50 MB: two large ones fit no chip, but one of each do
+    sizes = (70e6, 50e6) if large_first else (50e6, 70e6)
+    synapses = np.repeat(sizes, 40) / 4 - 3 * 256
+    mapping = mapped(of_matrix(np.diag(synapses)), trials=0)
+    assert mapping.check() == []
+    assert np.bincount(mapping.node).max() == 2
+    assert np.unique(mapping.node).size == 40
+    with pytest.raises(DescriptionError, match="does not fit"):
+        mapped(of_matrix(np.diag(np.full(49, 17e6))), trials=0)
 
 
 def test_slices_too_large_are_refused_with_the_limit() -> None:

@@ -24,6 +24,7 @@ from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.boards.report import report
 from distsnn.partition.traffic import traffic
 
 
@@ -83,7 +84,7 @@ def test_examples_are_delivered_whole(name: str, parameters: dict, neurons: int)
 
 def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> None:
     network = classifier()
-    for name, slices_of in (("spin5", [4, 2, 1, 1]), ("loihi", [1, 1, 1, 1])):
+    for name, slices_of in (("spin5", [4, 2, 1, 1]), ("loihi", [5, 3, 1, 1])):
         mapping = mapped(network, load_board(name))
         assert mapping.check() == []
         assert np.bincount(mapping.graph.population).tolist() == slices_of
@@ -102,6 +103,31 @@ def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> 
         map_graph(graph, akida)
     with pytest.raises(DescriptionError, match="limit of in_axons"):
         mapped(network, load_board("truenorth"))
+
+
+def test_a_core_of_loihi_holds_no_more_synapses_than_its_memory() -> None:
+    mapping = mapped(classifier(), load_board("loihi"))
+    # of 784 x 400 synapses, each a byte, a core with 784 axons takes those onto 165 neurons
+    held = np.bincount(mapping.to.core, mapping.needs.memory)
+    assert held.max() <= 131_072 < 784 * 400
+    assert mapping.graph.neurons.max() == 165
+    assert mapping.needs.memory[mapping.graph.population == 1].tolist() == [
+        784 * (2 + n) for n in (165, 165, 70)
+    ]
+    graph = traffic(classifier(), slices(classifier(), 400))
+    with pytest.raises(DescriptionError, match=r"takes: memory.*315168.*at most 131072"):
+        map_graph(graph, load_board("loihi"))
+
+
+@pytest.mark.validation
+def test_the_full_microcircuit_takes_one_board() -> None:
+    network = examples.example("microcircuit").build()
+    mapping = mapped(network, load_board("spin5"), trials=None)
+    assert mapping.check() == []
+    said = report(mapping)
+    assert (said["neurons"], said["boards"], said["slices"]) == (77_169, [1, 1], 305)
+    assert said["chips"] <= 48
+    assert said["table_entries"]["largest"] <= 1023
 
 
 def test_areas_keep_together_and_their_delays_are_cut() -> None:

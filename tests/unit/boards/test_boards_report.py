@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_graphs import all_to_all, of_matrix, sparse
+from networks.slices import all_to_all, of_matrix, sparse
 
 from distsnn.analysis.board_plots import chip_map, link_map
 from distsnn.errors import DescriptionError
@@ -66,7 +66,7 @@ def test_what_a_report_of_loihi_says(loihi: Mapping) -> None:
     assert power["neuron_update"] == pytest.approx(20 * 256 * 2000 * 72.8e-12)
     assert power["neuron_spike"] == pytest.approx(20 * 512.0 * 69.3e-12)
     assert (power["idle_chip"], power["total"]) == (None, None)
-    assert said["unchecked"] == ["core.fan_in", "core.fan_out", "core.bytes_per_synapse"]
+    assert said["unchecked"] == ["core.fan_in", "core.fan_out"]
     assert "power_W.neuron_update" in report(loihi)["unknown"]
 
 
@@ -149,3 +149,6 @@ def test_sanafes_mapping_names_slices_and_tiles(spin5: Mapping, loihi: Mapping) 
         assert line == {f"P{one}.0..255": [{"core": core}]}
     with pytest.raises(DescriptionError, match="copy packets"):
         sanafe_mappings(spin5, [])
+    two = map_graph(loihi.graph, loihi.board.tiled(2, 1), trials=100)
+    with pytest.raises(DescriptionError, match=r"is one chip.*2x1 boards.*allowed: 1x1"):
+        sanafe_mappings(two, [])

@@ -10,6 +10,7 @@ import yaml
 
 from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
+from distsnn.partition.boards.mapping import OPTIMISE
 
 Command = Callable[..., Any]
 SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
@@ -57,8 +58,10 @@ def test_boards_are_listed_with_their_figures(distsnn: Command) -> None:
     told = distsnn("boards", "spin5").out
     assert "router.entries = 1023 (spinn_machine, high)" in told
     assert "links.latency = unknown" in told
+    assert "topology.kind = hex_torus (spinn_machine, high)" in told
     data = json.loads(distsnn("boards", "--json").out)
     assert {"spin5", "loihi"} <= {one["name"] for one in data}
+    assert {one["topology"]["confidence"] for one in data} == {"high", "medium", "low"}
     refused = distsnn("boards", "spinn5")
     assert (refused.code, "did you mean 'spin5'" in refused.message) == (2, True)
 
@@ -75,6 +78,8 @@ def test_a_model_is_mapped_and_written(distsnn: Command, pair: Path, tmp_path: P
     assert "nothing is wrong" in done.out
     data = json.loads(out.read_text())
     assert data["report"]["packets_per_s"] == 2000 * 2.0 + 300 * 10.0
+    assert data["report"]["peak_rss_bytes"] > 2**26
+    assert f"{data['report']['peak_rss_bytes'] / 2**20:,.0f} MiB" in done.out
     assert [one["population"] for one in data["slices"]] == ["E"] * 8 + ["I"] * 2
     assert {one.name for one in tmp_path.glob("shown*")} == {"shown-chips.png", "shown-links.png"}
 
@@ -201,16 +206,119 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
     [
         (["--board", "spin5", "--boards", "3by3"], "--boards: is no rectangle of boards"),
         (["--board", "akida", "--neurons-per-core", "64"], "thresholds without memory"),
-        (["--board", "loihi2", "--optimise", "hop"], "did you mean 'hops'"),
-        (["--board", "akida"], "core.max_neurons: unknown"),
+        (["--board", "akida"], "thresholds without memory"),
+        # both reasons are told
+        (["--board", "akida"], "nor a recurrent network: layers feed forward"),
+        (["--board", "loihi2", "--optimise", "hop"], "invalid choice: 'hop'"),
+        (["--board", "loihi", "--optimise", "congestion"], "there is none to choose"),
+        (["--board", "spinnaker2"], "--neurons-per-core: nobody published how many"),
+        (
+            ["--board", "loihi", "--boards", "2x1", "--sanafe", "none"],
+            "SANA-FE's Loihi is one chip",
+        ),
         ([], "--board"),
     ],
 )
-def test_what_cannot_be_mapped_is_refused(
-    distsnn: Command, pair: Path, words: list[str], message: str
+def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
+    distsnn: Command,
+    pair: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
 ) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_command, "both_runs", never)
+    monkeypatch.setattr(map_command, "fitted", never)
     done = distsnn("map", pair, *words)
     assert (done.code, message in done.message) == (2, True)
+
+
+@pytest.mark.parametrize("what", OPTIMISE)
+def test_every_objective_can_be_named(distsnn: Command, pair: Path, what: str) -> None:
+    done = distsnn("map", pair, "--board", "spin3", "--optimise", what)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_models_that_a_board_has_not_are_refused_before_contacts_are_counted(
+    distsnn: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(map_slices, "wired_ends", never)
+    refused = distsnn("map", "izhikevich2003", "--board", "loihi")
+    assert (refused.code, "core.models: cannot run neurons" in refused.message) == (2, True)
+
+
+def test_recurrence_is_refused_for_its_own_reason(
+    distsnn: Command, pair: Path, tmp_path: Path
+) -> None:
+    mine, forward = tmp_path / "mine.yaml", tmp_path / "forward.py"
+    mine.write_text(LOIHI.with_name("akida.yaml").read_text().replace("value: []", "value: [any]"))
+    refused = distsnn("map", pair, "--board", mine)
+    assert (refused.code, "core.recurrent: cannot run a recurrent" in refused.message) == (2, True)
+    # what runs forward is refused for the next thing that nobody knows
+    forward.write_text(MODEL.replace("for a in (E, I) for b in (E, I)", "for a, b in [(E, I)]"))
+    refused = distsnn("map", forward, "--board", mine)
+    assert (refused.code, "--neurons-per-core" in refused.message) == (2, True)
+
+
+# A ring of populations, each of which reaches the next: every board has room for it, TrueNorth too,
+# where a neuron reaches one core.
+RING = '''
+from distsnn.network import FixedIndegree, IafPscExp, Network, PoissonInput, Population, Projection
+
+
+def build():
+    """Return six populations in a ring, driven."""
+    ring = [Population(f"P{at}", 100, IafPscExp()) for at in range(6)]
+    return Network(ring, [Projection(a, b, FixedIndegree(10), weight=40.0, delay=1.0)
+                          for a, b in zip(ring, ring[1:] + ring[:1])],
+                   [PoissonInput(one, 20000.0, weight=64.0) for one in ring])
+'''
+BOARDS = {
+    "spin5": (),
+    "spin3": (),
+    "spinnaker2": ("--neurons-per-core", 50),
+    "loihi": ("--neurons-per-core", 50),
+    "loihi2": ("--boards", "2x2", "--neurons-per-core", 2),
+    "truenorth": (),
+    "dynapse2": ("--boards", "2x2", "--neurons-per-core", 50),
+}
+
+
+@pytest.mark.parametrize("name", sorted({*board.shipped()} - {"akida"}))
+def test_a_small_network_is_mapped_onto_every_board(
+    distsnn: Command, tmp_path: Path, name: str
+) -> None:
+    model, out = tmp_path / "ring.py", tmp_path / "mapping.json"
+    model.write_text(RING)
+    done = distsnn("map", model, "--board", name, *BOARDS[name], "--out", out)
+    assert (done.code, done.err) == (0, "")
+    assert "nothing is wrong" in done.out
+    data = json.loads(out.read_text())
+    assert data["report"]["neurons"] == 600
+    assert data["report"]["cores"] >= 3
+    places = {(one["x"], one["y"], one["core"]) for one in data["slices"]}
+    assert len(places) == data["report"]["cores"]
+    assert sum(one["neurons"] for one in data["slices"]) == 600
+
+
+@pytest.mark.parametrize("words", [("truenorth",), ("dynapse2", "--boards", "2x2")])
+def test_bits_of_which_nobody_knows_the_scale_limit_nothing(
+    distsnn: Command, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    model, out = tmp_path / "ring.py", tmp_path / "mapping.json"
+    model.write_text(RING)
+    done = distsnn("map", model, "--board", *words, "--run", 100, "--out", out)
+    assert (done.code, done.err) == (0, "")
+    run = json.loads(out.read_text())["run"]
+    assert "core.weight_scale" in run["not_applied"]
+    assert "core.weight_scale" in done.out
+    assert not [one for one in run["changes"] if "bit" in one]
+    assert run["counted"]["packets"] == pytest.approx(run["predicted"]["packets"]) != 0.0
 
 
 def test_a_run_without_limits_that_matter_has_the_same_spikes(

@@ -1,7 +1,8 @@
-"""Run by a Python that has nengo-loihi: its limits of a core, and how it rounds weights.
+"""Run by a Python that has nengo-loihi: its limits of a core, rounded weights, bits of synapses.
 
-``nengo_loihi_run.py REQUEST.json ANSWER.json``; the request's field ``weights`` is a list of arrays
-of weights, each within the range that eight bits have.
+``nengo_loihi_run.py REQUEST.json ANSWER.json``; the request's fields: ``weights``, a list of
+arrays of weights, each within the range that eight bits have; ``rows``, a list of lists of the
+number of synapses of each axon.
 """
 
 import json
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 from nengo_loihi import block
 from nengo_loihi.builder.discretize import discretize_weights
 from nengo_loihi.hardware import nxsdk_objects
@@ -24,7 +26,17 @@ def rounded(weights: list) -> list:
     return (discretize_weights(config, given) / config.scale).tolist()
 
 
+def synapse_bits(row: list) -> int:
+    """Return the memory that axons of so many synapses each take of a core."""
+    ends = np.cumsum([0, *row])
+    targets = np.concatenate([np.arange(n) for n in row])
+    synapse = block.Synapse(len(row))
+    synapse.set_weights(scipy.sparse.csr_matrix((np.ones(ends[-1]), targets, ends)))
+    return synapse.bits()
+
+
 def main() -> None:
+    """Answer the request."""
     asked, answer = (Path(one) for one in sys.argv[1:])
     request = json.loads(asked.read_text())
     names = ("MAX_COMPARTMENTS", "MAX_IN_AXONS", "MAX_OUT_AXONS", "MAX_SYNAPSE_BITS")
@@ -32,6 +44,7 @@ def main() -> None:
     found["WEIGHT_BITS"] = block.SynapseConfig.WEIGHT_BITS_MAP[-1]
     found["MAX_SYNAPSE_CFGS"] = nxsdk_objects.MAX_SYNAPSE_CFGS
     found["weights"] = [rounded(one) for one in request["weights"]]
+    found["bits"] = [synapse_bits(one) for one in request["rows"]]
     answer.write_text(json.dumps(found))
 
 

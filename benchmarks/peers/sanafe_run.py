@@ -31,6 +31,7 @@ def network(request: dict) -> str:
 
 
 def main() -> None:
+    """Answer the request."""
     asked, answer = (Path(one) for one in sys.argv[1:])
     request = json.loads(asked.read_text())
     file = asked.with_suffix(".yaml")

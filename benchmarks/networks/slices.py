@@ -1,4 +1,4 @@
-"""Traffic graphs made by hand, for tests of mappings."""
+"""Traffic graphs of slices, made by hand, for mappings onto boards."""
 
 import numpy as np
 
@@ -22,6 +22,7 @@ def of_matrix(synapses: np.ndarray, neurons: int | np.ndarray = 256, rate=5.0) -
 
 
 def all_to_all(n: int, **more) -> TrafficGraph:
+    """Make a graph in which each slice reaches all."""
     return of_matrix(np.full((n, n), 1000.0), **more)
 
 
@@ -43,3 +44,8 @@ def modular(modules: int, each: int, between: int, seed: int = 1, **more) -> Tra
         row[rng.choice(n, between, replace=False)] = 10.0
     order = rng.permutation(n)
     return of_matrix(matrix[np.ix_(order, order)], **more)
+
+
+def unequal(n: int, seed: int = 1) -> np.ndarray:
+    """Return lognormal rates of slices, spikes/s: a few send most."""
+    return np.random.default_rng(seed).lognormal(1.0, 1.2, n)

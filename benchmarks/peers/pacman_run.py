@@ -25,6 +25,7 @@ from pacman.operations.multi_cast_router_check_functionality.valid_routes_checke
 from pacman.operations.placer_algorithms.application_placer import place_application_graph
 from pacman.operations.router_compressors.pair_compressor import pair_compressor
 from pacman.operations.router_compressors.routing_compression_checker import compare_tables
+from pacman.utilities.json_utils import placement_from_json
 from spinn_machine.virtual_machine import virtual_machine
 from spinn_utilities.config_holder import set_config
 
@@ -32,6 +33,7 @@ PART = "spikes"
 
 
 def start(request: dict) -> PacmanDataWriter:
+    """Return what holds a virtual machine of the request's size."""
     unittest_setup()
     set_config("Machine", "version", str(request["version"]))
     set_config("Mapping", "router_table_compress_as_far_as_possible", "True")
@@ -75,6 +77,7 @@ def compress(request: dict) -> dict:
 
 
 def graph(request: dict) -> list:
+    """Make a vertex of each slice, and their edges; return the vertices."""
     vertices = []
     for index, atoms in enumerate(request["neurons"]):
         label = f"slice {index}"
@@ -94,10 +97,11 @@ def validate(request: dict) -> dict:
     writer = start(request)
     vertices = graph(request)
     placements, keys = Placements(), RoutingInfo()
-    for index, (vertex, at) in enumerate(zip(vertices, request["placements"], strict=True)):
-        core = vertex.machine_vertex
-        assert at["vertex_label"] == f"slice {index}"
-        placements.add_placement(Placement(core, at["x"], at["y"], at["p"]))
+    for index, (vertex, data) in enumerate(zip(vertices, request["placements"], strict=True)):
+        core, at = vertex.machine_vertex, placement_from_json(data)
+        # the reader makes a vertex of its own, which has no edges
+        assert at.vertex.label == core.label
+        placements.add_placement(Placement(core, *at.location))
         pair = BaseKeyAndMask(*request["keys"][index])
         keys.add_routing_info(MachineVertexRoutingInfo(pair, PART, core, 0))
     writer.set_placements(placements)
