@@ -48,11 +48,13 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     for one in found:
         if one not in names:
             raise unknown("population", one, names, where=where)
+    for one in names:
+        if one not in found:
+            place = f"{where}: population {one!r}"
+            raise DescriptionError("is missing", where=place, allowed=_ALLOWED)
     owner: list[int] = []
     for one, n in zip(names, np.bincount(table.population, minlength=len(names)), strict=True):
         place = f"{where}: population {one!r}"
-        if one not in found:
-            raise DescriptionError("is missing", where=place, allowed=_ALLOWED)
         given = found[one] if isinstance(found[one], list) else [found[one]] * int(n)
         if len(given) != n:
             raise DescriptionError(
