@@ -124,7 +124,8 @@ def _mtkahypar() -> tuple[Any, Any]:
             value="best",
             allowed="quality='fast', or pip install mtkahypar (extra quality)",
         ) from error
-    return mtkahypar, mtkahypar.initialize(1)
+    # without a warning where another part of the program has started it
+    return mtkahypar, mtkahypar.initialize(1, False)
 
 
 def _integers(values: npt.NDArray[np.float64], most: float) -> npt.NDArray[np.int64]:
