@@ -1,20 +1,16 @@
 """Slices are dealt out to ranks: first as far apart in time as can be, then with least traffic."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError
-from distsnn.kernels.functions import expm1_array
-from distsnn.partition.delays import clusters, fits, largest_delay
+from distsnn.partition.delays import farthest
+from distsnn.partition.libraries import metis_owners, mtkahypar_owners
+from distsnn.partition.packing import pack
 from distsnn.partition.refinement import Flow, cost, refine
 from distsnn.partition.traffic import TrafficGraph
 
 # Starts, of METIS and at random, each refined, of which the best counts: more where they are cheap.
 _FEWEST_STARTS, _MOST_STARTS, _EDGES_STARTED = 4, 256, 300_000
-# METIS takes integers, and sums of them must fit 31 bits.
-_LARGEST_WEIGHT, _LARGEST_SUM = 1e6, 2.0**29
 
 
 def capacities(
@@ -22,7 +18,7 @@ def capacities(
 ) -> npt.NDArray[np.float64]:
     """Return the most weight of each rank: its share and some more, which all slices fit in."""
     found = np.asarray((1.0 + imbalance) * weight.sum() * shares / shares.sum())
-    return found if fits(weight, found) else found + weight.max()
+    return found if pack(weight, found) is not None else found + weight.max()
 
 
 def graph_owners(
@@ -67,17 +63,21 @@ def graph_owners(
     ideal = weight.sum() * shares / shares.sum()
     if capacity is None:
         capacity = capacities(weight, shares, imbalance)
-    delay = largest_delay(graph, weight, capacity)
-    cluster = clusters(graph, delay)
-    flow = _flow(graph, weight, cluster)
-    starts = _starts(flow, ideal, quality)
+    apart = farthest(graph, weight, capacity)
+    flow = _flow(graph, weight, apart.cluster)
+    # balanced ones may be rare: one is known
+    starts = [] if apart.owner is None else [apart.owner]
+    starts += _starts(flow, ideal)
+    if quality == "best":
+        starts += mtkahypar_owners(flow, capacity)
     refined = [refine(flow, _within(one, flow.weight, capacity), capacity) for one in starts]
 
     def badness(owner: npt.NDArray[np.int64]) -> tuple[float, float]:
         over = np.bincount(owner, flow.weight, minlength=ranks) / capacity
-        return max(1.0, float(over.max())), cost(flow, owner, ranks)
+        # sums are rounded
+        return max(1.0, round(float(over.max()), 9)), cost(flow, owner, ranks)
 
-    return min(refined, key=badness)[cluster].astype(np.int32)
+    return min(refined, key=badness)[apart.cluster].astype(np.int32)
 
 
 def _flow(
@@ -97,9 +97,7 @@ def _flow(
     return Flow(spikes, heavy, start, source, np.bincount(at, mean).astype(np.float64))
 
 
-def _starts(
-    flow: Flow, ideal: npt.NDArray[np.float64], quality: str
-) -> list[npt.NDArray[np.int64]]:
+def _starts(flow: Flow, ideal: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int64]]:
     # Clusters one after another, by weight: what there is without a library.
     middle = np.cumsum(flow.weight) - 0.5 * flow.weight
     found = [np.minimum(np.searchsorted(np.cumsum(ideal), middle), ideal.size - 1)]
@@ -107,84 +105,7 @@ def _starts(
     count = min(max(_EDGES_STARTED // max(1, flow.mean.size), _FEWEST_STARTS), _MOST_STARTS)
     draw = np.random.default_rng(1)
     found += [draw.permutation(n) % ranks for _ in range(count)]
-    if n > ranks:
-        found += _metis(flow, ideal, count)
-    if quality == "best":
-        found.append(_mtkahypar(flow, ideal))
-    return found
-
-
-def _metis(flow: Flow, ideal: npt.NDArray[np.float64], count: int) -> list[npt.NDArray[np.int64]]:
-    try:
-        import pymetis
-    except ImportError:
-        return []
-    n = flow.spikes.size
-    target = np.repeat(np.arange(n), np.diff(flow.start))
-    # An edge weighs what it costs to cut it alone, from either side.
-    cut = flow.spikes[flow.source] * -expm1_array(-flow.mean)
-    other = target != flow.source
-    low, high = np.minimum(target, flow.source)[other], np.maximum(target, flow.source)[other]
-    cell, at = np.unique(low * n + high, return_inverse=True)
-    if cell.size == 0:
-        return []
-    low, high = np.divmod(cell, n)
-    weight = _integers(np.bincount(at, cut[other]).astype(np.float64))
-    ends, back = np.concatenate([low, high]), np.concatenate([high, low])
-    order = np.argsort(ends, kind="stable")
-    starts = np.searchsorted(ends[order], np.arange(n + 1))
-    edges = np.concatenate([weight, weight])[order]
-    found = []
-    for seed in range(count):
-        _, owner = pymetis.part_graph(
-            ideal.size,
-            pymetis.CSRAdjacency(starts, back[order]),
-            vweights=_integers(flow.weight),
-            eweights=edges,
-            tpwgts=(ideal / ideal.sum()).tolist(),
-            recursive=ideal.size <= 8,
-            options=pymetis.Options(seed=seed),
-        )
-        found.append(np.asarray(owner, np.int64))
-    return found
-
-
-def _mtkahypar(flow: Flow, ideal: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    try:
-        import mtkahypar
-    except ImportError as error:
-        raise DescriptionError(
-            "needs the library mtkahypar, which is not installed",
-            where="partition, field quality",
-            value="best",
-            allowed="quality='fast', or pip install mtkahypar",
-        ) from error
-    n = flow.spikes.size
-    target = np.repeat(np.arange(n), np.diff(flow.start))
-    # A net for each source: its slices are those that it reaches more likely than not.
-    likely = flow.mean > np.log(2.0)
-    nets: list[list[int]] = [[v] for v in range(n)]
-    for a, b in zip(flow.source[likely].tolist(), target[likely].tolist(), strict=True):
-        if a != b:
-            nets[a].append(b)
-    used = [v for v in range(n) if len(nets[v]) > 1]
-    library: Any = mtkahypar.initialize(1)
-    context = library.context_from_preset(mtkahypar.PresetType.DEFAULT)
-    context.set_partitioning_parameters(ideal.size, 0.03, mtkahypar.Objective.KM1)
-    context.logging = False
-    mtkahypar.set_seed(1)
-    nodes, weights = _integers(flow.weight).tolist(), _integers(flow.spikes)
-    hypergraph = library.create_hypergraph(
-        *(context, n, len(used), [nets[v] for v in used], nodes, weights[used].tolist())
-    )
-    made = hypergraph.partition(context)
-    return np.array([made.block_id(v) for v in range(n)], np.int64)
-
-
-def _integers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    largest, total = (max(float(one), 1e-300) for one in (values.max(initial=0.0), values.sum()))
-    scale = min(_LARGEST_WEIGHT / largest, _LARGEST_SUM / total)
-    return np.maximum(1, np.rint(values * scale)).astype(np.int64)
+    return found + metis_owners(flow, ideal, count)
 
 
 def _within(

@@ -12,50 +12,42 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.kernels.partitioning import joined
+from distsnn.kernels.partitioning import joined, spanning
 from distsnn.network import ModulatedSynapse, Network
 from distsnn.partition.assignment import Assignment
+from distsnn.partition.packing import pack
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
 LONGEST_EPOCH = 256  # steps
 
 
-def clusters(graph: TrafficGraph, delay: int) -> npt.NDArray[np.int64]:
-    """Return the cluster of each slice: together are all whose synapses have delays below `delay`.
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Slices that stay together, so that ranks are as far from each other in time as can be.
 
-    Parameters
+    Attributes
     ----------
-    graph : TrafficGraph
-        The slices.
     delay : int
-        Steps.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Numbered from 0 in the order of their first slices.
+        No synapse between clusters has a smaller delay, steps.
+    cluster : ndarray of int64, shape (n,)
+        Cluster of each slice, numbered from 0 in the order of their first slices.
+    owner : ndarray of int64, shape (n_clusters,), or None
+        Rank of each cluster by which none has more than its capacity; None where even the clusters
+        of the smallest delay were too large.
     """
-    near = graph.delay < delay
-    parent = joined(graph.n, graph.source[near], graph.target[near])
-    return np.unique(parent, return_inverse=True)[1].astype(np.int64)
+
+    delay: int
+    cluster: npt.NDArray[np.int64]
+    owner: npt.NDArray[np.int64] | None
 
 
-def fits(weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]) -> bool:
-    """Return whether vertices can be dealt out within the ranks' capacities, largest first."""
-    room = capacity.astype(np.float64)
-    for one in np.sort(weight)[::-1]:
-        rank = int(np.argmax(room))
-        if room[rank] < one:
-            return False
-        room[rank] -= one
-    return True
-
-
-def largest_delay(
+def farthest(
     graph: TrafficGraph, weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]
-) -> int:
-    """Return the largest D, in steps, so that no synapse across ranks need be shorter.
+) -> Apart:
+    """Return the clusters of the largest delay for which `pack` can deal them out to ranks.
+
+    Delays are tried from the largest down: more slices together are harder to deal out.
 
     Parameters
     ----------
@@ -66,19 +58,19 @@ def largest_delay(
     capacity : ndarray of float64, shape (ranks,)
         Most weight of each rank.
     """
-    delays = np.unique(graph.delay)
-    if delays.size == 0:
-        return int(NO_DELAY)
-    low, high = 0, delays.size  # delays[low] is possible; delays[high] is not, or there is none
-    candidates = np.append(delays, NO_DELAY)
-    while high - low >= 1:
-        middle = (low + high + 1) // 2
-        together = clusters(graph, int(candidates[middle]))
-        if fits(np.bincount(together, weight).astype(np.float64), capacity):
-            low = middle
-        else:
-            high = middle - 1
-    return int(candidates[low])
+    # what edges below a delay join, those of these few do
+    order = np.argsort(graph.delay, kind="stable")
+    few = spanning(graph.n, graph.source, graph.target, order)
+    source, target, delays = graph.source[few], graph.target[few], graph.delay[few]
+    for delay in (int(NO_DELAY), *np.unique(delays)[::-1].tolist()):
+        near = delays < delay
+        first = joined(graph.n, source[near], target[near])
+        cluster = np.unique(first, return_inverse=True)[1].astype(np.int64)
+        owner = pack(np.bincount(cluster, weight).astype(np.float64), capacity)
+        found = Apart(delay, cluster, owner)
+        if owner is not None:
+            break
+    return found
 
 
 def modulation_delays(network: Network) -> list[int]:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.partition.dealing import capacities, graph_owners
-from distsnn.partition.delays import Epochs, fits, largest_delay, smallest_across
+from distsnn.partition.delays import Epochs, farthest, smallest_across
+from distsnn.partition.packing import pack
 from distsnn.partition.traffic import TrafficGraph
 
 # Groups are made if they take no more than this part of the rounds of messages.
@@ -79,7 +80,7 @@ def owners_and_groups(
     promised = []
     for size in sizes:
         room = capacities(weight, shares.reshape(-1, size).sum(axis=1), imbalance)
-        between = largest_delay(graph, weight, room)
+        between = farthest(graph, weight, room).delay
         # inside of groups it is as it would be without them, as far as one can tell
         epochs = Epochs.of(min(epoch, between), between, longest)
         promised.append((rounds(epochs, ranks, size), size))
@@ -123,5 +124,5 @@ def _roomy(
 ) -> npt.NDArray[np.float64]:
     """Return capacities that all slices fit in, with as little more room as that takes."""
     more = weight.max(initial=0.0) * np.linspace(0.0, 1.0, _TRIES)
-    enough = (capacity + one for one in more if fits(weight, capacity + one))
+    enough = (capacity + one for one in more if pack(weight, capacity + one) is not None)
     return next(enough, capacity + more[-1])

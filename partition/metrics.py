@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.kernels.partitioning import mark
 from distsnn.network import Network, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
@@ -305,31 +306,31 @@ def _reached(
     edges: Reader | None,
 ) -> tuple[Floats, Floats]:
     """Return how many neurons of each rank have a synapse on each other, and their spikes/s."""
-    given = [
-        None if found is None else [(one["source"], one["target"]) for one in found]
-        for found in (given_edges(one, network.dt, edges) for one in network.projections)
-    ]
     ranks = assignment.ranks
     own = np.repeat(assignment.owner, graph.neurons)
+    # a bit for each rank and neuron that has a given synapse there: pieces of files are let go
+    given = np.zeros((ranks, -(-network.n_neurons // 8)), np.uint8)
+    drawn = []
+    for one in network.projections:
+        pieces = given_edges(one, network.dt, edges)
+        if pieces is None:
+            drawn.append(one)
+            continue
+        first, post = _gids(network, one)
+        for piece in pieces:
+            mark(given, own[post][piece["target"]], first + piece["source"].astype(np.int64))
     sources, told = np.zeros((ranks, ranks)), np.zeros((ranks, ranks))
     for rank in range(ranks):
-        missed = np.ones(network.n_neurons)
+        missed = 1.0 - np.unpackbits(given[rank], count=network.n_neurons, bitorder="little")
         here = own == rank
-        for one, pairs in zip(network.projections, given, strict=True):
+        for one in drawn:
             first, post = _gids(network, one)
             views = slice(first, first + one.pre.size)
-            if pairs is None:
-                # Without autapses a source is none of its own candidates.
-                targets = np.full(one.pre.size, float(np.count_nonzero(here[post])))
-                if one.same and one.rule.skips_autapses:
-                    targets -= here[views]
-                missed[views] *= 1.0 - one.rule.reach(
-                    targets, one.pre.size, one.post.size, one.same
-                )
-                continue
-            for ends in pairs:
-                hit = here[post][ends[1]]
-                missed[first + ends[0][hit].astype(np.int64)] = 0.0
+            # Without autapses a source is none of its own candidates.
+            targets = np.full(one.pre.size, float(np.count_nonzero(here[post])))
+            if one.same and one.rule.skips_autapses:
+                targets -= here[views]
+            missed[views] *= 1.0 - one.rule.reach(targets, one.pre.size, one.post.size, one.same)
         missed[here] = 1.0
         sources[:, rank] = np.bincount(own, 1.0 - missed, minlength=ranks)
         told[:, rank] = np.bincount(own, rate * (1.0 - missed), minlength=ranks)

@@ -23,6 +23,7 @@ _MODEL = (
 
 
 _RATES = "rates of the populations, which `distsnn profile` wrote, or a run's store"
+_ASSIGNMENT = "the rank of each population, or of each of its blocks, in a JSON file"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -146,6 +147,7 @@ def _add_run(run: _Parser) -> None:
         help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
         "(default: round_robin; with --resume what the run had)",
     )
+    run.add_argument("--assignment", metavar="FILE", help=f"in its place: {_ASSIGNMENT}")
     _add_graph(run)
     run.add_argument(
         "--delivery",
@@ -226,6 +228,7 @@ def _add_partition(partition: _Parser) -> None:
         action="append",
         help="round_robin, contiguous, population or graph; may be repeated (default: all)",
     )
+    partition.add_argument("--assignment", metavar="FILE", help=f"besides: {_ASSIGNMENT}")
     _add_graph(partition)
     partition.add_argument("--json", action="store_true", help="print JSON")
     partition.add_argument(

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.cli.assignments import load_assignment
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import columns
@@ -65,6 +66,9 @@ def _found(options: Namespace) -> list[Metrics]:
         made.append(assign(table, own.ranks, own))
         found += _measured(run, own, cost, network, table)
         ranks = ranks or own.ranks
+    if options.assignment is not None:
+        made.append(load_assignment(options.assignment, network, ranks))
+        ranks = made[-1].ranks
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
             made.append(strategy.assign_graph(graph, network, ranks or 2))

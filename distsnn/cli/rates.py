@@ -36,7 +36,7 @@ def load_rates(name: str | None) -> Rates:
         if missing:
             raise DescriptionError("has no spikes of all populations", where=where, value=missing)
         return {one: float(rate) for one, rate in rates.items()}
-    found = _read(path, where)
+    found = read_json(path, where)
     rates = found.get("rates") if isinstance(found, dict) and _is_profile(found) else found
     if not isinstance(rates, dict) or not all(
         isinstance(one, int | float) and not isinstance(one, bool) for one in rates.values()
@@ -66,7 +66,7 @@ def load_cost(name: str | None) -> Cost:
     if name is None or Path(name).is_dir():
         return Cost()
     where = f"--rates {name}"
-    found = _read(Path(name), where)
+    found = read_json(Path(name), where)
     if not isinstance(found, dict) or not _is_profile(found):
         return Cost()
     cost = found.get("cost", {})
@@ -91,10 +91,9 @@ def _is_profile(found: dict[str, Any]) -> bool:
     return isinstance(found.get("rates"), dict)
 
 
-def _read(path: Path, where: str) -> Any:
+def read_json(path: Path, where: str, allowed: str = "a JSON file or a run's store") -> Any:
+    """Return what a JSON file holds; `where` and `allowed` are told if it cannot be read."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DescriptionError(
-            f"cannot be read: {error}", where=where, allowed="a JSON file or a run's store"
-        ) from error
+        raise DescriptionError(f"cannot be read: {error}", where=where, allowed=allowed) from error

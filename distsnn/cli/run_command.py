@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from distsnn.cli.assignments import load_assignment
 from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import run_lines
@@ -91,6 +92,9 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         seed = model.seed if options.seed is None else options.seed
         # rank 0 makes the store
         again = communicator.rank == 0 and _is_left_over(options, model.network, seed)
+        if options.assignment is not None:
+            made = load_assignment(options.assignment, model.network, communicator.size)
+            common["partition"] = made
     common["partition"] = common["partition"] or "round_robin"
     simulation = Simulation(
         model.network,
@@ -105,7 +109,11 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
 
 
 def _partition(options: Namespace) -> str | Graph | None:
-    """Return the partition that is asked for, None if none is."""
+    """Return the strategy that is asked for, None if none is."""
+    if options.assignment is not None and options.partition is not None:
+        raise DescriptionError(
+            "either --partition or --assignment", where="--partition", value=options.partition
+        )
     if options.partition == "graph":
         rates, cost = load_rates(options.rates), load_cost(options.rates)
         return Graph(rates, options.shares, quality=options.quality, cost=cost)
@@ -203,6 +211,9 @@ def _resume(
                     where=f"--resume, {store}",
                     allowed="another path, or --overwrite without --resume",
                 )
+        if not done and options.assignment is not None:
+            network = network or Network.from_dict(*reader.network())
+            common["partition"] = load_assignment(options.assignment, network, communicator.size)
     if done:
         if communicator.rank == 0 and not options.quiet:
             print(f"{store} is complete: {reader.complete_step * dt:g} ms")

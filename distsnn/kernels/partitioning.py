@@ -127,25 +127,49 @@ def swap(order, spikes, weight, start, source, mean, owner, means, load, capacit
     return swapped
 
 
+@inline
+def _root(parent, vertex):
+    one = np.int64(vertex)
+    while parent[one] != one:
+        parent[one] = parent[parent[one]]
+        one = parent[one]
+    return one
+
+
 @kernel
 def joined(n, source, target):
     """Return of each of n vertices the first one that edges join it to, by whatever way."""
     parent = np.arange(n)
     for e in range(source.size):
-        a, b = np.int64(source[e]), np.int64(target[e])
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
-        if a < b:
-            parent[b] = a
-        else:
-            parent[a] = b
+        a, b = _root(parent, source[e]), _root(parent, target[e])
+        parent[max(a, b)] = min(a, b)
     for v in range(n):
-        root = v
-        while parent[root] != root:
-            root = parent[root]
-        parent[v] = root
+        parent[v] = _root(parent, v)
     return parent
+
+
+@kernel
+def spanning(n, source, target, order):
+    """Return the edges that join vertices which none before them in an order does, in this order.
+
+    These n - 1 or fewer join what all edges do, and so does any first part of them what the edges
+    up to there do.
+    """
+    parent = np.arange(n)
+    found, count = np.empty(n, np.int64), 0
+    for e in order:
+        a, b = _root(parent, source[e]), _root(parent, target[e])
+        if a != b:
+            parent[max(a, b)] = min(a, b)
+            found[count] = e
+            count += 1
+            if count == n - 1:
+                break
+    return found[:count]
+
+
+@kernel
+def mark(bits, row, column):
+    """Set a bit of a bitmap, shape (rows, bytes of 8 columns), at each pair of row and column."""
+    for i in range(row.size):
+        bits[row[i], column[i] >> 3] |= np.uint8(1 << (column[i] & 7))

@@ -1,8 +1,7 @@
 """Which neurons' spikes each slice needs: expected in closed form, or counted in what was wired."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +34,7 @@ def with_expected(
 ) -> TrafficGraph:
     """Return a network's slices with the expected number of neurons that reach each other's.
 
-    Of edges that are given nothing is left to chance; several projections' count as if no two came
-    from one neuron, so that there are never more.
+    Of edges that are given nothing is left to chance.
 
     Parameters
     ----------
@@ -68,7 +66,7 @@ def with_expected(
             missed, given = _block(projections[a, b], network.dt, table, pre, post, edges)
             cell = graph.source[here] - bounds[a], graph.target[here] - bounds[b]
             size = graph.neurons[graph.source[here]]
-            left = np.maximum(0.0, size - given[cell])
+            left = size - given[cell]
             mean[here] = size - left * missed[cell]
             variance[here] = left * missed[cell] * (1.0 - missed[cell])
     return replace(graph, contacts=Expected(mean, variance))
@@ -81,23 +79,27 @@ def _block(
     pre: slice,
     post: slice,
     edges: Reader | None,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Ints]:
     """Return, of each pair of two populations' slices, what chance a source has to miss the other.
 
     Returns
     -------
     missed : ndarray of float64, shape (n_pre, n_post)
         The chance that a neuron has no synapse that is drawn onto the slice.
-    given : ndarray of float64, shape (n_pre, n_post)
+    given : ndarray of int64, shape (n_pre, n_post)
         Neurons that have synapses onto it that are given.
     """
     shape = pre.stop - pre.start, post.stop - post.start
-    missed, given = np.ones(shape), np.zeros(shape)
+    missed = np.ones(shape)
+    given: _Contacts | None = None
     for one in projections:
         pieces = given_edges(one, dt, edges)
         if pieces is not None:
+            # one neuron may have edges onto a slice in several pieces, and projections
+            given = given or _Contacts(int(table.size[pre].sum()), shape[1])
             for piece in pieces:
-                given += _sources(one, table, piece, shape)
+                source = piece["source"].astype(np.int64) + one.pre.start
+                given.add(source, slice_of(table, piece["target"], one.post))
             continue
         part = covered(table, pre, one.pre) / table.size[pre]
         targets = np.broadcast_to(covered(table, post, one.post), shape).astype(np.float64)
@@ -107,18 +109,9 @@ def _block(
         few, at = np.unique(targets, return_inverse=True)
         hit = one.rule.reach(few, one.pre.size, one.post.size, one.same)
         missed *= 1.0 - part[:, np.newaxis] * hit[at.reshape(shape)]
-    return missed, given
-
-
-def _sources(
-    one: Any, table: BlockTable, piece: npt.NDArray[Any], shape: tuple[int, ...]
-) -> npt.NDArray[np.int64]:
-    """Return how many sources of edges each pair of slices has."""
-    first = piece["source"].astype(np.int64)
-    pairs = distinct(first * np.int64(shape[1]) + slice_of(table, piece["target"], one.post))
-    source, target = np.divmod(pairs, shape[1])
-    cell = slice_of(table, source, one.pre) * shape[1] + target
-    return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    if given is None:
+        return missed, np.zeros(shape, np.int64)
+    return missed, given.by_slice(table.block_size)
 
 
 def contact_bytes(graph: TrafficGraph) -> float:
@@ -223,11 +216,31 @@ class _Contacts:
             counts[1:] += np.bincount(self._kept[one] // self._width, minlength=self._neurons)
         start = np.cumsum(counts)
         target, free = np.empty(start[-1], np.int32), start[:-1].copy()
-        for one in range(len(self._kept)):
-            neuron, within = np.divmod(self._kept[one], np.uint32(self._width))
-            self._kept[one] = np.empty(0, np.uint32)
+        for first, neuron, within in self._given_up():
             each = np.bincount(neuron, minlength=self._neurons)
             at = np.repeat(free - (np.cumsum(each) - each), each) + np.arange(neuron.size)
-            target[at] = within.astype(np.int32) + one * self._width
+            target[at] = within.astype(np.int32) + first
             free += each
         return start, target
+
+    def by_slice(self, size: int) -> Ints:
+        """Return how many neurons of each slice of that size reach each slice, as a matrix.
+
+        What was kept is given up.
+        """
+        n = -(-self._neurons // size)
+        found = np.empty((n, self._slices), np.int64)
+        for first, neuron, within in self._given_up():
+            wide = min(self._width, self._slices - first)
+            cell = neuron.astype(np.int64) // size * wide + within
+            counts = np.bincount(cell, minlength=n * wide)
+            found[:, first : first + wide] = counts.reshape(n, wide)
+        return found
+
+    def _given_up(self) -> Iterator[tuple[int, npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
+        """Yield the first slice of each group, and its pairs: neurons, and slices within it."""
+        for one in range(len(self._kept)):
+            self._join(one)
+            neuron, within = np.divmod(self._kept[one], np.uint32(self._width))
+            self._kept[one] = np.empty(0, np.uint32)
+            yield one * self._width, neuron, within

@@ -1,5 +1,6 @@
 """What ranks should have counted in a run: from the wiring, decoded, and the recorded spikes."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from decoded import DELAY, SOURCE, TARGET
 
 from distsnn.comm import exchange_entries as entries
 from distsnn.io.reader import StoreReader
-from distsnn.network import Network
+from distsnn.network import Network, RecordWeights
 from distsnn.network.blocks import blocks
 
 
@@ -20,14 +21,20 @@ def _network(path: Path) -> Network:
 
 @cache
 def _synapses(path: Path) -> np.ndarray:
-    return decoded.synapses(_network(path), seed=StoreReader(path).metadata["seed"])
+    """Return the synapses of a run: those that learn are where others of their rule would be."""
+    network = _network(path)
+    plain = [
+        one if one.plasticity is None else replace(one, synapse=None) for one in network.projections
+    ]
+    # recordings of weights, and what scales them, would ask for synapses that learn
+    static = Network(network.populations, plain, network.stimuli, dt=network.dt)
+    return decoded.synapses(static, seed=StoreReader(path).metadata["seed"])
 
 
 def is_told(path: Path) -> bool:
-    """Whether all spikes of a run are recorded, and all its synapses can be decoded."""
+    """Whether all spikes of a run are recorded."""
     reader = StoreReader(path)
-    recorded = all(reader.recorded(one.name).all() for one in _network(path).populations)
-    return recorded and all(one.plasticity is None for one in _network(path).projections)
+    return all(reader.recorded(one.name).all() for one in _network(path).populations)
 
 
 def expected(reference: Path, path: Path) -> list[dict]:
@@ -35,15 +42,34 @@ def expected(reference: Path, path: Path) -> list[dict]:
 
     `reference` is a run of the same network, of which synapses are decoded once.
     """
-    reader, synapses = StoreReader(path), _synapses(reference)
-    network, (attempt,) = _network(reference), reader.attempts
-    ranks, n = len(attempt.ranks), network.n_neurons
-    owner = np.repeat(attempt.assignment["owner"], blocks(network).size)
+    reader, owner, ranks = StoreReader(path), _owner(reference, path), _ranks(path)
     step, gid = reader.spikes()
-    spikes = np.bincount(gid, minlength=n)
+    spikes = np.bincount(gid, minlength=owner.size)
     epoch = reader.metadata["settings"]["epoch_steps"]
     sent = np.zeros((-(-reader.complete_step // epoch), ranks), np.int64)
     np.add.at(sent, ((step - 1) // epoch, owner[gid]), 1)
+    exchanges = {"exchanges": len(sent), "received_bytes": received(sent, 1 + epoch)}
+    if _ends_epochs(_network(reference)):
+        exchanges = {}
+    return [
+        {
+            "steps": reader.complete_step,
+            "epoch_steps": epoch,
+            "neurons": np.count_nonzero(owner == rank),
+            "spikes": spikes[owner == rank].sum(),
+            "received_spikes": spikes[owner != rank].sum(),
+            **exchanges,
+            **connected,
+        }
+        for rank, connected in enumerate(connections(reference, path))
+    ]
+
+
+def connections(reference: Path, path: Path) -> list[dict]:
+    """Return what each rank should have counted of its synapses, and of spikes that they took."""
+    synapses, owner, ranks = _synapses(reference), _owner(reference, path), _ranks(path)
+    _, gid = StoreReader(path).spikes()
+    spikes = np.bincount(gid, minlength=owner.size)
     found = []
     for rank in range(ranks):
         mine = synapses[owner[synapses[:, TARGET]] == rank]
@@ -54,13 +80,6 @@ def expected(reference: Path, path: Path) -> list[dict]:
         remote = sources[owner[sources] != rank]
         found.append(
             {
-                "steps": reader.complete_step,
-                "epoch_steps": epoch,
-                "neurons": np.count_nonzero(owner == rank),
-                "spikes": spikes[owner == rank].sum(),
-                "exchanges": len(sent),
-                "received_spikes": spikes[owner != rank].sum(),
-                "received_bytes": received(sent, 1 + epoch),
                 "sources": np.bincount(owner[sources], minlength=ranks).tolist(),
                 "synapses": np.bincount(from_rank, minlength=ranks).tolist(),
                 "smallest_delay": np.where(smallest < 2**40, smallest, 0).tolist(),
@@ -68,6 +87,22 @@ def expected(reference: Path, path: Path) -> list[dict]:
             }
         )
     return found
+
+
+def _ends_epochs(network: Network) -> bool:
+    """Whether weights are recorded or scaled while a network runs, between epochs cut short."""
+    records = any(isinstance(one, RecordWeights) for one in network.recordings)
+    return records or bool(network.homeostasis)
+
+
+def _owner(reference: Path, path: Path) -> np.ndarray:
+    """Return the rank of each neuron in a run's last attempt."""
+    owner = StoreReader(path).attempts[-1].assignment["owner"]
+    return np.repeat(owner, blocks(_network(reference)).size)
+
+
+def _ranks(path: Path) -> int:
+    return len(StoreReader(path).attempts[-1].ranks)
 
 
 def received(sent: np.ndarray, header: int) -> int:

@@ -87,6 +87,8 @@ def test_ranks_that_are_far_in_time_exchange_less_often(runs: Callable) -> None:
 def test_ranks_count_what_was_wired_and_spiked(runs: Callable, way: str) -> None:
     told = [case for case in CASES if is_told(runs(1).path(REFERENCE, case))]
     assert len(told) > 10
+    # synapses that learn, and those of ranks that are far in time
+    assert {"areas", "plastic_synapses"} <= set(told)
     for case in told:
         path = runs(RANKS[way]).path(way, case)
         counts = [rank.counted for rank in StoreReader(path).attempts[0].ranks]

@@ -12,7 +12,7 @@ from recorded import assert_same, recorded
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import in_groups
-from invariance_counts import received
+from invariance_counts import connections, received
 
 from distsnn.cli import main
 from distsnn.io.checkpoint_files import generations
@@ -122,16 +122,14 @@ def test_exchanges_and_bytes_at_both_levels_are_those_predicted(
     assert counted["bytes_per_s"] == pytest.approx(same["bytes_per_s"], rel=0.1)
 
 
-def test_heard_is_counted_by_rank_at_both_levels(four: Path) -> None:
-    reader = StoreReader(four)
-    network = in_groups.network()
-    owner = np.repeat(in_groups.in_groups(network, [2, 2]).owner, blocks(network).size)
-    _, gid = reader.spikes()
-    spikes = np.bincount(owner, np.bincount(gid, minlength=owner.size), minlength=4)
-    for rank, one in enumerate(reader.attempts[0].ranks):
-        heard = np.array(one.counted["heard"])
-        assert heard[rank] == 0
-        others = np.arange(4) != rank
-        # nearly every neuron has a synapse on every rank
-        assert np.all(heard[others] <= spikes[others])
-        assert np.all(heard[others] > 0.9 * spikes[others])
+def test_ranks_in_groups_count_what_was_wired_and_spiked(alone: Path, four: Path) -> None:
+    counted = [one.counted for one in StoreReader(four).attempts[0].ranks]
+    for count, known in zip(counted, connections(alone, four), strict=True):
+        assert {name: count[name] for name in known} == known
+    # groups are 3 ms apart, and hear each other
+    delay, heard = (
+        np.array([one[name] for one in counted]) for name in ("smallest_delay", "heard")
+    )
+    far = np.arange(4)[:, np.newaxis] // 2 != np.arange(4) // 2
+    assert (delay[far].min(), delay[~far].min()) == (30, 1)
+    assert np.all(heard[far] > 0)

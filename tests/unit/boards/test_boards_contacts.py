@@ -10,6 +10,7 @@ import decoded
 import numpy as np
 import pytest
 
+from distsnn.engine import edges as edges_module
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -186,16 +187,25 @@ def test_expected_contacts_are_the_means_of_counted_ones() -> None:
     assert abs(deviations.mean()) < 3.0 / np.sqrt(deviations.size)
 
 
-def test_of_given_edges_nothing_is_left_to_chance(tmp_path: Path) -> None:
+def test_of_given_edges_nothing_is_left_to_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # files are read in pieces, over which a neuron's edges onto a slice are spread
+    monkeypatch.setattr(edges_module, "SLICE", 30)
+    monkeypatch.setattr(reached_module, "_FEW", 10)
     rng = np.random.default_rng(2)
     sources, targets = rng.integers(0, 170, 400), rng.integers(0, 300, 400)
     np.savez(tmp_path / "edges.npz", s=sources, t=targets)
     names = {"sources": "s", "targets": "t"}
-    for rule in (
-        Explicit(sources, targets),
-        ExplicitFile(str(tmp_path / "edges.npz"), **names),
+    arrays, file = Explicit(sources, targets), ExplicitFile(str(tmp_path / "edges.npz"), **names)
+    some = Explicit(sources % 50, targets % 100)
+    for made in (
+        [drawn(arrays, INH, E)],
+        [drawn(file, INH, E)],
+        # the same neurons once more, some onto the same slices
+        [drawn(file, INH, E), drawn(some, INH[20:70], E[70:170], "q")],
     ):
-        network = Network([E, INH], [drawn(rule, INH, E)])
+        network = Network([E, INH], made)
         graph = expected(network, 50)
         assert (graph.contacts.variance == 0.0).all()
         found = np.zeros((10, 10))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from distsnn.cli import profile_command
+from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 
 Command = Callable[..., Any]
@@ -164,6 +165,39 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
     assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(summarise(run)["rates"].values()))
 
 
+def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_path: Path) -> None:
+    given, run = tmp_path / "given.json", tmp_path / "run.zarr"
+    words = ("--set", "size=128")  # two blocks each
+    owner = {"a0": 0, "a1": [0, 1], "a2": 2, "a3": 2}
+    given.write_text(json.dumps(owner))
+    found = json.loads(distsnn("partition", areas, *words, "--assignment", given, "--json").out)
+    assert [one["strategy"] for one in found] == [
+        *("given", "round_robin", "contiguous", "population", "graph")
+    ]
+    assert {one["ranks"] for one in found} == {3}
+    assert found[0]["neurons"] == [192, 64, 256]
+    given.write_text(json.dumps({"owner": owner, "groups": [2, 1]}))
+    asked = (*words, "--assignment", given, "--strategy", "population", "--json")
+    found = json.loads(distsnn("partition", areas, *asked).out)
+    assert [one["groups"] for one in found] == [[2, 1], []]
+    # one rank has all
+    given.write_text(json.dumps(dict.fromkeys(owner, 0)))
+    run_words = ("--assignment", given, "--time", 5, "--out", run, "--checkpoint-every", 5)
+    assert distsnn("run", areas, *words, *run_words).code == 0
+    made = StoreReader(run).attempts[0].assignment
+    assert (made["strategy"], made["owner"]) == ("given", [0] * 8)
+    refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--partition", "population")
+    assert (refused.code, "either --partition or --assignment" in refused.message) == (2, True)
+    given.write_text(json.dumps(owner))
+    resumed = ("--resume", run, "--time", 9, "--assignment", given)
+    refused = distsnn("run", *resumed)
+    assert refused.code == 2
+    # there is one rank
+    assert (
+        "population 'a1': out of range; given 1; allowed: a whole number, 0 to 0" in refused.message
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -195,6 +229,17 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
         (["partition", "MODEL", "--shares", "1,0"], "field shares.*0"),
         (["partition", "MODEL", "--shares", "1,1,2"], r"field shares.*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
+        (["partition", "MODEL", "--assignment", "no.json"], "--assignment no.json: cannot be read"),
+        (["partition", "MODEL", "--assignment", "list.json"], "holds no ranks of populations"),
+        (["partition", "MODEL", "--assignment", "few.json"], "population 'a1': is missing"),
+        (["partition", "MODEL", "--assignment", "a9.json"], "population 'a9'.*did you mean 'a3'"),
+        (["partition", "MODEL", "--assignment", "half.json"], "population 'a0': must be a whole"),
+        (
+            ["partition", "MODEL", "--assignment", "two.json"],
+            "number of blocks; given 2; allowed: 1",
+        ),
+        (["partition", "MODEL", "--assignment", "other.json"], "unknown field 'group'.*'groups'"),
+        (["partition", "MODEL", "--assignment", "sizes.json"], "field groups.*1 rank in all"),
     ],
 )
 def test_mistakes_are_told(
@@ -211,6 +256,15 @@ def test_mistakes_are_told(
     every = {f"a{at}": 1.0 for at in range(4)}
     for name, cost in (("null", {"models": None}), ("zero", {"event": 0.0})):
         (tmp_path / f"{name}.json").write_text(json.dumps({"rates": every, "cost": cost}))
+    ranks = dict.fromkeys(every, 0)
+    for name, made in (
+        ("a9", ranks | {"a9": 1}),
+        ("half", ranks | {"a0": 0.5}),
+        ("two", ranks | {"a0": [0, 1]}),
+        ("other", {"owner": ranks, "group": [1]}),
+        ("sizes", {"owner": ranks, "groups": [1, 2]}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(made))
     (tmp_path / "long.json").write_text(json.dumps({"rates": every | {"a0": 10**399}}))
     (tmp_path / "cost.json").write_text(json.dumps({"rates": every, "cost": {"neurons": 1.0}}))
     done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))

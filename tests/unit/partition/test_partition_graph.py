@@ -1,5 +1,7 @@
 """The graph strategy: clusters by delay, refinement, balance."""
 
+import ctypes
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,11 +17,12 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.blocks import blocks
-from distsnn.partition import dealing
+from distsnn.partition import dealing, libraries
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.dealing import graph_owners
-from distsnn.partition.delays import clusters, fits, largest_delay, smallest_across
+from distsnn.partition.delays import farthest, smallest_across
 from distsnn.partition.graph import Cost, Graph
+from distsnn.partition.libraries import metis_owners, mtkahypar_owners
 from distsnn.partition.metrics import metrics
 from distsnn.partition.refinement import Flow, cost, refine
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
@@ -100,32 +103,16 @@ def test_refinement_empties_ranks_that_are_too_full() -> None:
     assert np.all(np.bincount(made, flow.weight, minlength=3) <= capacity)
 
 
-def test_clusters_hold_all_that_is_nearer() -> None:
-    # far cycles of near pairs: 0 ~ 3, 1 ~ 4 ~ 5; 2 alone
-    graph = by_hand(6, [(0, 3, 1.0, 5), (4, 1, 1.0, 2), (5, 4, 1.0, 9), (2, 2, 1.0, 1)])
-    np.testing.assert_array_equal(clusters(graph, 1), np.arange(6))
-    np.testing.assert_array_equal(clusters(graph, 9), [0, 1, 2, 0, 1, 3])
-    np.testing.assert_array_equal(clusters(graph, 10), [0, 1, 2, 0, 1, 1])
-    owner = np.array([0, 1, 0, 0, 1, 2], np.int32)
-    assert smallest_across(graph, owner) == 9
-    assert smallest_across(graph, np.zeros(6, np.int32)) == NO_DELAY
-
-
 def test_the_largest_delay_is_what_balance_allows() -> None:
     graph = by_hand(4, [(0, 1, 1.0, 2), (2, 3, 1.0, 4), (1, 2, 1.0, 30), (3, 0, 1.0, 50)])
     weight = np.ones(4)
-    assert largest_delay(graph, weight, np.full(2, 2.0)) == 30
-    assert largest_delay(graph, weight, np.full(3, 2.0)) == 30
-    assert largest_delay(graph, weight, np.full(4, 1.0)) == 2
-    assert largest_delay(graph, weight, np.array([2.0, 1.0, 1.0])) == 4
+    assert farthest(graph, weight, np.full(2, 2.0)).delay == 30
+    assert farthest(graph, weight, np.full(3, 2.0)).delay == 30
+    assert farthest(graph, weight, np.full(4, 1.0)).delay == 2
+    assert farthest(graph, weight, np.array([2.0, 1.0, 1.0])).delay == 4
     # all on one rank, the other has nothing: no synapse between ranks at all
-    assert largest_delay(graph, weight, np.full(2, 4.0)) == NO_DELAY
-    assert largest_delay(by_hand(4, []), weight, np.full(2, 2.0)) == NO_DELAY
-
-
-def test_fits_is_about_the_largest_first() -> None:
-    assert fits(np.array([1.0, 3.0, 2.0]), np.array([3.0, 3.0]))
-    assert not fits(np.array([1.0, 3.0, 3.0]), np.array([3.0, 3.0]))
+    assert farthest(graph, weight, np.full(2, 4.0)).delay == NO_DELAY
+    assert farthest(by_hand(4, []), weight, np.full(2, 2.0)).delay == NO_DELAY
 
 
 @pytest.mark.parametrize("library", [True, False])
@@ -133,7 +120,7 @@ def test_fits_is_about_the_largest_first() -> None:
 def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not library:
         monkeypatch.setitem(__import__("sys").modules, "pymetis", None)
-        assert dealing._metis(random_flow(9, 0), np.ones(2), 3) == []
+        assert metis_owners(random_flow(9, 0), np.ones(2), 3) == []
     network = areas(12)
     table = blocks(network)
     made = Graph().assign(network, table, ranks)
@@ -258,6 +245,119 @@ def test_shares_must_be_one_for_each_rank() -> None:
 
 def test_the_best_quality_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mtkahypar", None)
+    monkeypatch.setattr(libraries, "_mtkahypar", libraries._mtkahypar.__wrapped__)
     network = areas(4)
     with pytest.raises(DescriptionError, match="needs the library mtkahypar"):
         Graph(quality="best").assign(network, blocks(network), 2)
+
+
+def modular_flow(n: int, seed: int) -> Flow:
+    """Return vertices of which every tenth talk much to each other."""
+    draw, module = np.random.default_rng(seed), np.arange(n) % 10
+    dense = draw.random((n, n)) < np.where(module[:, np.newaxis] == module, 0.9, 0.15)
+    target, source = np.nonzero(dense)
+    return Flow(
+        draw.uniform(0.0, 9.0, n),
+        draw.uniform(1.0, 2.0, n),
+        np.searchsorted(target, np.arange(n + 1)),
+        source,
+        draw.exponential(0.7, source.size) + 0.5,
+    )
+
+
+@pytest.mark.parametrize("imbalance", [0.03, 0.3])
+@pytest.mark.parametrize("shares", [[1.0, 1.0, 1.0, 1.0], [3.0, 1.0, 1.0, 2.0]])
+def test_mtkahypar_keeps_to_capacities_and_cuts_as_little_as_metis(
+    shares: list[float], imbalance: float
+) -> None:
+    flow, speeds = modular_flow(120, 4), np.array(shares)
+    ideal = flow.weight.sum() * speeds / speeds.sum()
+    capacity = (1.0 + imbalance) * ideal
+    (made,) = mtkahypar_owners(flow, capacity)
+    (again,) = mtkahypar_owners(flow, capacity)
+    np.testing.assert_array_equal(made, again)
+    load = np.bincount(made, flow.weight, minlength=4)
+    assert np.all(load <= 1.001 * capacity)
+    metis = min(cost(flow, one, 4) for one in metis_owners(flow, ideal, 4))
+    assert cost(flow, made, 4) <= 1.05 * metis
+    assert cost(flow, refine(flow, made, capacity), 4) <= cost(flow, made, 4)
+
+
+def test_mtkahypar_is_spared_what_needs_no_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    flow = modular_flow(6, 1)
+    assert mtkahypar_owners(flow, np.full(6, 9.0)) == []
+    # one edge, from a vertex to itself, and one that hardly any neuron has
+    rare = Flow(
+        *(flow.spikes, flow.weight, np.array([0, 1, 2, 2, 2, 2, 2])),
+        *(np.array([0, 0]), np.array([5.0, 0.1])),
+    )
+    assert mtkahypar_owners(rare, np.full(2, 9.0)) == []
+    # too little room in all: as much more as it takes
+    (made,) = mtkahypar_owners(flow, np.full(2, 0.3 * flow.weight.sum()))
+    assert set(made) == {0, 1}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_best_quality_starts_from_what_ranks_may_get(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network = areas(12)
+    table = blocks(network)
+    graph, given = traffic(network, table), []
+
+    def noted(flow: Flow, capacity: np.ndarray) -> list[np.ndarray]:
+        given.append(capacity / flow.weight.sum())
+        return mtkahypar_owners(flow, capacity)
+
+    monkeypatch.setattr(dealing, "mtkahypar_owners", noted)
+    strategy = Graph(shares=[3.0, 1.0], imbalance=0.25, quality="best")
+    made = strategy.assign_graph(graph, network, 2)
+    np.testing.assert_allclose(given[0], [1.25 * 0.75, 1.25 * 0.25])
+    np.testing.assert_array_equal(strategy.assign_graph(graph, network, 2).owner, made.owner)
+    assert made.settings["quality"] == "best"
+    neurons = np.bincount(made.owner, graph.neurons, minlength=2)
+    assert np.all(neurons <= 1.25 * 12 * 128 * np.array([0.75, 0.25]) + 1.0)
+    # groups of ranks ask for it several times
+    given.clear()
+    network = areas(2)
+    table = blocks(network)
+    made = Graph(quality="best").assign(network, table, 4)
+    assert made.groups == (2, 2)
+    assert len(given) >= 2
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_best_quality_is_no_worse() -> None:
+    flow, ideal = modular_flow(60, 3), np.full(3, 1.03 * modular_flow(60, 3).weight.sum() / 3)
+    graph = by_hand(
+        60,
+        [
+            (int(a), b, 64 * m, 10)
+            for b in range(60)
+            for a, m in zip(
+                flow.source[flow.start[b] : flow.start[b + 1]],
+                flow.mean[flow.start[b] : flow.start[b + 1]],
+                strict=True,
+            )
+        ],
+    )
+    fast, best = (
+        graph_owners(graph, flow.weight, np.ones(3), quality=quality)
+        for quality in ("fast", "best")
+    )
+    made = dealing._flow(graph, flow.weight, np.arange(60))
+    assert cost(made, best.astype(np.int64), 3) <= cost(made, fast.astype(np.int64), 3)
+    assert np.bincount(best, flow.weight).max() <= ideal[0]
+
+
+def test_metis_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    # vertices of more than two shares: parts without a vertex are cut again
+    for seed in range(300):
+        draw = np.random.default_rng(seed)
+        ranks = int(draw.integers(4, 17))
+        flow = random_flow(int(draw.integers(ranks + 1, 3 * ranks)), seed)
+        flow = replace(flow, weight=np.where(draw.random(flow.weight.size) < 0.2, 10.0, 1.0))
+        speeds = draw.choice([1e-3, 1.0, 2.0], ranks)
+        metis_owners(flow, flow.weight.sum() * speeds / speeds.sum(), 1)
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr() == ("", "")

@@ -1,5 +1,9 @@
 """Metrics of an assignment: expectations beside what is counted in built wirings."""
 
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
 import decoded
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from decoded import DELAY, SOURCE, TARGET
 from distsnn.network import (
     AllToAll,
     Explicit,
+    ExplicitFile,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -127,3 +132,39 @@ def test_imbalance_is_that_of_the_costliest_rank() -> None:
     data = found.to_dict()
     assert data["synapses"] == [0.0, 350.0]
     assert data["epoch_ms"] == 1.0
+
+
+def test_files_are_read_once_and_piece_by_piece(tmp_path: Path) -> None:
+    n, size = 60, 20_000
+    draw = np.random.default_rng(5)
+    np.savez(tmp_path / "edges.npz", s=np.zeros(n * size, np.int32), t=np.zeros(n * size, np.int32))
+    file = ExplicitFile(str(tmp_path / "edges.npz"), sources="s", targets="t")
+    network = Network([E, INH], [Projection(E[50:], INH, file, 1.0, 1.0)])
+    readings, hit = [], np.zeros((200, 70), bool)
+
+    def read(one: Projection) -> Iterator[np.ndarray]:
+        readings.append(one.name)
+        for _ in range(n):
+            piece = np.empty(size, [("source", "u4"), ("target", "u4"), ("number", "i8")])
+            piece["source"], piece["target"] = draw.choice(140, 5)[np.arange(size) % 5], 3
+            piece["target"][:9] = draw.integers(0, 70, 9)
+            hit[50 + piece["source"], piece["target"]] = True
+            yield piece
+
+    table = blocks(network)
+    graph, assignment = traffic(network, table, RATES, read), assign(table, 3, "round_robin")
+    hit[:] = False
+    readings.clear()
+    tracemalloc.start()
+    found = metrics(network, graph, assignment, RATES, read)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(readings) == 1
+    assert peak < 8 * 16 * size  # some pieces, of 60
+    owner = np.repeat(assignment.owner, table.size)
+    known = np.zeros((3, 3))
+    for rank in range(3):
+        reach = hit[:, owner[200:] == rank].any(axis=1) & (owner[:200] != rank)
+        known[:, rank] = np.bincount(owner[:200], reach, minlength=3)
+    np.testing.assert_allclose(found.sources, known)
+    assert known.sum() > 50
