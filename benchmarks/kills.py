@@ -169,6 +169,8 @@ def attempt(out: Path, chance: random.Random, options: argparse.Namespace, resul
 def campaign(folder: Path, options: argparse.Namespace) -> Result:
     """Kill and resume until there were enough kills, and the last run is complete."""
     whole = folder / "whole.zarr"
+    if whole.exists():
+        raise SystemExit(f"{folder} holds runs of an earlier campaign: name another folder")
     short = argparse.Namespace(time=1.0, every=1.0)
     # first what compiles all kernels: the next one tells how long a run takes
     subprocess.run(command(folder / "compiled.zarr", 2, short), check=True)

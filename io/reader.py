@@ -216,9 +216,10 @@ class StoreReader:
     def reaches(self, step: int) -> bool:
         """Return whether a run that goes on after a step leaves no gap in what is recorded.
 
-        Where there is no attempt nothing has been recorded yet, so nothing can be missing.
+        Where there is no attempt nothing has been recorded yet, so nothing can be missing. Of an
+        attempt that cannot be read that is not known: what it and later ones saved is not used.
         """
-        return not self.attempts or step <= self.complete_step
+        return not (self.attempts or self.damage) or step <= self.complete_step
 
     @property
     def n_committed(self) -> int:

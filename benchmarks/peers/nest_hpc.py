@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--weights",
         action="store_true",
-        help=f"also tell mean, SD and 5 %, 50 % and 95 % of the weights that learn, of {SAMPLE} "
+        help=f"also tell mean, SD and 5 %%, 50 %% and 95 %% of the weights that learn, of {SAMPLE} "
         "sources, pA",
     )
     options = parser.parse_args()

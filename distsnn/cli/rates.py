@@ -95,5 +95,5 @@ def read_json(path: Path, where: str, allowed: str = "a JSON file or a run's sto
     """Return what a JSON file holds; `where` and `allowed` are told if it cannot be read."""
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(f"cannot be read: {error}", where=where, allowed=allowed) from error

@@ -65,8 +65,8 @@ def advance(code: RuleCode) -> list[str]:
         lines.append(f"    now_{name} = {value} if spikes else kept_{name}")
     lines += [
         *(f"    {line}" for line in _stack(code)),
-        # without learning weights stay, but states follow spikes
-        f"    if learns or {len(rule.STATES)} > 0:",
+        # without learning weights stay, but states follow spikes and time
+        f"    if learns or {int(bool(rule.STATES) or code.evolves)} != 0:",
         "        wrong = False",
         "        for begin in range(start, end, PIECE):",
         "            first, n = np.uint64(begin), np.uint64(min(PIECE, end - begin))",

@@ -140,10 +140,10 @@ class RuleCode:
         call = self.call(function, ["w", *states], *arguments)
         # whatever the rule made of it: what is kept between two events may not be finer than what
         # is stored, or it would matter when a row is brought up to date
-        if not states:
+        if not (states or self.evolves):
             return [f"w, = {call}", "w = real(w)"]
         return [
-            f"new_w, {', '.join(states)}, = {call}",
+            f"{', '.join(['new_w', *states])}, = {call}",
             "w = real(new_w) if learns else w",
             *(f"{one} = real({one})" for one in states),
         ]

@@ -21,9 +21,11 @@ class Summary:
     real_time_factor : float
         Wall time per biological time while running.
     spikes : int
-        Spikes of recorded neurons.
+        Spikes of recorded neurons since 0 ms; those before a checkpoint that it began from count,
+        though a store that began there does not hold them.
     rates : dict of str to float
-        Mean rate of each population's recorded neurons, spikes/s; None where none is recorded.
+        Mean rate of each population's recorded neurons since 0 ms, spikes/s; None where none is
+        recorded.
     peak_rss_bytes : list of int
         Largest resident memory of each rank.
     """

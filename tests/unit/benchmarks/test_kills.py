@@ -1,6 +1,9 @@
 """What a campaign of kills counts."""
 
+import argparse
 from pathlib import Path
+
+import pytest
 
 from distsnn.network import IafPscExp, Network, Normal, Population, RecordSpikes
 from distsnn.simulation import Policy, Simulation
@@ -23,3 +26,11 @@ def test_runs_whose_last_states_differ_are_counted(tmp_path: Path) -> None:
         result = kills.Result()
         kills.compare(other, whole, result)
         assert (result.lost, result.duplicated, result.different) == (0, 0, different)
+
+
+def test_runs_of_an_earlier_campaign_are_not_compared_with(tmp_path: Path) -> None:
+    import kills
+
+    (tmp_path / "whole.zarr").mkdir()
+    with pytest.raises(SystemExit, match="holds runs of an earlier campaign"):
+        kills.campaign(tmp_path, argparse.Namespace())

@@ -207,6 +207,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["partition"], "the following arguments are required: MODEL"),
         (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
+        (["partition", "MODEL", "--rates", "deep.json"], "deep.json: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
@@ -252,6 +253,7 @@ def test_mistakes_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     (tmp_path / "few.json").write_text('{"a0": 5}')
     every = {f"a{at}": 1.0 for at in range(4)}
     for name, cost in (("null", {"models": None}), ("zero", {"event": 0.0})):

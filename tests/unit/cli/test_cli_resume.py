@@ -13,6 +13,7 @@ from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
+from distsnn.io.schema import attempt_path
 from distsnn.simulation import Simulation
 
 Command = Callable[..., Any]
@@ -94,6 +95,14 @@ def test_run_does_not_end_before_what_is_saved(
     damage(stopped / CHECKPOINT / generation_name(2))
     assert distsnn("run", "--resume", stopped, "--time", "30", "--quiet").code == 0
     assert StoreReader(stopped).complete_step == 300
+
+
+def test_damaged_attempt_is_told_and_not_what_it_saved(distsnn: Command, stopped: Path) -> None:
+    (stopped / attempt_path(0) / "zarr.json").write_text("{}")
+    done = distsnn("run", "--resume", stopped, "--time", "30")
+    assert done.code != 0
+    assert "damaged" in done.err
+    assert "saved at a later time" not in done.err
 
 
 def test_run_that_was_saved_at_its_end_is_complete(distsnn: Command, stopped: Path) -> None:
