@@ -34,9 +34,9 @@ def graph_owners(
     """Return the rank of each slice.
 
     First the largest D that an epoch may last is found for which the slices can be dealt out in
-    balance so that no synapse across ranks is shorter; slices that are closer stay together. Of the assignments that
-    remain the one counts with the least traffic: the best of several starts, by METIS and at
-    random, each refined by moving and swapping clusters.
+    balance so that no synapse across ranks is shorter; slices that are closer stay together. Of the
+    assignments that remain the one counts with the least traffic: the best of several starts, by
+    METIS and at random, each refined by moving and swapping clusters.
 
     Parameters
     ----------
