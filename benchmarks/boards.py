@@ -12,8 +12,8 @@
   themselves and 5 others, or in one.
 
 Of these three: seconds of the whole command, on the clock and of CPUs, and of mapping with all
-checks; boards, chips, entries, peak memory. The first start makes an environment for PACMAN, as `compare.py` does for its
-peers.
+checks; boards, chips, entries, peak memory. The first start makes an environment for PACMAN, as
+`compare.py` does for its peers.
 """
 
 import argparse
