@@ -11,9 +11,9 @@
 - `populations`, `random`: a million neurons on nine boards, in 1000 populations that each reach
   themselves and 5 others, or in one.
 
-Of these three: seconds of the whole command, and of mapping with all checks; boards, chips,
-entries, peak memory. The first start makes an environment for PACMAN, as `compare.py` does for its
-peers.
+Of these three: seconds of the whole command, on the clock and of CPUs, and of mapping with all
+checks; boards, chips, entries, peak memory. The first start makes an environment for PACMAN, as
+`compare.py` does for its peers.
 """
 
 import argparse
@@ -110,6 +110,7 @@ def mapped(*words: str) -> dict[str, Any]:
     columns_of_boards, rows = report["boards"]
     return {
         "wall_s": round(cost.wall_s, 2),
+        "cpu_s": round(cost.cpu_s, 2),
         "mapping_s": round(report["seconds"], 2),
         "boards": columns_of_boards * rows,
         **{name: report[name] for name in ("neurons", "slices", "cores", "chips")},
@@ -124,12 +125,13 @@ def _row(found: dict[str, Any]) -> list[str]:
     if "table_entries" not in found:
         pairs = (found[name] for name in ("entries", "largest_table", "rate_hops"))
         said = [f"{one['ours']:,.0f} ({one['ours'] / one['pacman']:.2f})" for one in pairs]
-        return [found["case"], f"{found['slices']:,}", *said, f"{found['mapping_s']:.1f}", "", ""]
+        spent = f"{found['mapping_s']:.1f}", "", "", ""
+        return [found["case"], f"{found['slices']:,}", *said, *spent]
     entries = found["table_entries"]
     ours = f"{entries['compressed']:,}", f"{entries['largest']:,}", ""
+    times = [f"{found[name]:.1f}" for name in ("mapping_s", "wall_s", "cpu_s")]
     memory = f"{found['peak_rss_bytes'] / 1e9:.2f}"
-    spent = f"{found['mapping_s']:.1f}", f"{found['wall_s']:.1f}", memory
-    return [found["case"], f"{found['slices']:,}", *ours, *spent]
+    return [found["case"], f"{found['slices']:,}", *ours, *times, memory]
 
 
 def main(words: list[str]) -> int:
@@ -151,7 +153,17 @@ def main(words: list[str]) -> int:
         found = {"case": case, **found}
         print(json.dumps(found), flush=True)
         rows.append(_row(found))
-    heads = ["", "slices", "entries", "largest", "rate x hops", "mapping s", "wall s", "GB"]
+    heads = [
+        "",
+        "slices",
+        "entries",
+        "largest",
+        "rate x hops",
+        "mapping s",
+        "wall s",
+        "CPU s",
+        "GB",
+    ]
     print("\n".join(columns(heads, rows)))
     print("in brackets: by PACMAN's")
     return 0

@@ -26,16 +26,17 @@ def graph_owners(
     weight: npt.NDArray[np.float64],
     shares: npt.NDArray[np.float64],
     *,
+    longest: int,
     imbalance: float = 0.03,
     quality: str = "fast",
     capacity: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.int32]:
     """Return the rank of each slice.
 
-    First the largest D is found for which the slices can be dealt out in balance so that no
-    synapse across ranks is shorter; slices that are closer stay together. Of the assignments that
-    remain the one counts with the least traffic: the best of several starts, by METIS and at
-    random, each refined by moving and swapping clusters.
+    First the largest D that an epoch may last is found for which the slices can be dealt out in
+    balance so that no synapse across ranks is shorter; slices that are closer stay together. Of the
+    assignments that remain the one counts with the least traffic: the best of several starts, by
+    METIS and at random, each refined by moving and swapping clusters.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def graph_owners(
         What simulating each slice costs.
     shares : ndarray of float64, shape (ranks,)
         Speed of each rank; only ratios count.
+    longest : int
+        Most steps of an epoch, however far ranks are from each other.
     imbalance : float
         How much more than its share a rank may get; the largest slice is allowed for besides.
     quality : {"fast", "best"}
@@ -63,7 +66,7 @@ def graph_owners(
     ideal = weight.sum() * shares / shares.sum()
     if capacity is None:
         capacity = capacities(weight, shares, imbalance)
-    apart = farthest(graph, weight, capacity)
+    apart = farthest(graph, weight, capacity, longest)
     flow = _flow(graph, weight, apart.cluster)
     # balanced ones may be rare: one is known
     starts = [] if apart.owner is None else [apart.owner]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from distsnn.kernels.partitioning import joined, spanning
 from distsnn.network import ModulatedSynapse, Network
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.packing import pack
+from distsnn.partition.packing import pack, search_visits
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
 
 # Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
@@ -43,11 +43,16 @@ class Apart:
 
 
 def farthest(
-    graph: TrafficGraph, weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]
+    graph: TrafficGraph,
+    weight: npt.NDArray[np.float64],
+    capacity: npt.NDArray[np.float64],
+    longest: int,
 ) -> Apart:
     """Return the clusters of the largest delay for which `pack` can deal them out to ranks.
 
-    Delays are tried from the largest down: more slices together are harder to deal out.
+    Delays are tried from the largest down: more slices together are harder to deal out. What is
+    not sooner than the longest epoch is far, however far: to put it together would only leave
+    fewer assignments to choose from.
 
     Parameters
     ----------
@@ -57,16 +62,20 @@ def farthest(
         What simulating each slice costs.
     capacity : ndarray of float64, shape (ranks,)
         Most weight of each rank.
+    longest : int
+        Most steps of an epoch, however far ranks are from each other.
     """
+    delay_of_edge = np.minimum(graph.delay, longest)
     # what edges below a delay join, those of these few do
-    order = np.argsort(graph.delay, kind="stable")
+    order = np.argsort(delay_of_edge, kind="stable")
     few = spanning(graph.n, graph.source, graph.target, order)
-    source, target, delays = graph.source[few], graph.target[few], graph.delay[few]
-    for delay in (int(NO_DELAY), *np.unique(delays)[::-1].tolist()):
+    source, target, delays = graph.source[few], graph.target[few], delay_of_edge[few]
+    visits = search_visits()
+    for delay in np.unique(np.append(delays, longest))[::-1].tolist():
         near = delays < delay
         first = joined(graph.n, source[near], target[near])
         cluster = np.unique(first, return_inverse=True)[1].astype(np.int64)
-        owner = pack(np.bincount(cluster, weight).astype(np.float64), capacity)
+        owner = pack(np.bincount(cluster, weight).astype(np.float64), capacity, visits)
         found = Apart(delay, cluster, owner)
         if owner is not None:
             break

@@ -6,6 +6,7 @@ need to exchange spikes so often, and all ranks once in the smallest delay betwe
 """
 
 from math import log2
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +55,8 @@ def owners_and_groups(
 
     Parameters
     ----------
-    graph, weight, shares, imbalance, quality
+    graph, weight, shares, longest, imbalance, quality
         As for `distsnn.partition.dealing.graph_owners`.
-    longest : int
-        Most steps of an epoch, however far ranks are from each other.
 
     Returns
     -------
@@ -70,7 +69,8 @@ def owners_and_groups(
         If a library that `quality` needs is not installed.
     """
     ranks = shares.size
-    flat = graph_owners(graph, weight, shares, imbalance=imbalance, quality=quality)
+    how: Any = {"longest": longest, "quality": quality}
+    flat = graph_owners(graph, weight, shares, imbalance=imbalance, **how)
     sizes = [one for one in range(2, ranks // 2 + 1) if ranks % one == 0 and graph.n > 0]
     if not sizes:
         return flat, ()
@@ -80,7 +80,7 @@ def owners_and_groups(
     promised = []
     for size in sizes:
         room = capacities(weight, shares.reshape(-1, size).sum(axis=1), imbalance)
-        between = farthest(graph, weight, room).delay
+        between = farthest(graph, weight, room, longest).delay
         # inside of groups it is as it would be without them, as far as one can tell
         epochs = Epochs.of(min(epoch, between), between, longest)
         promised.append((rounds(epochs, ranks, size), size))
@@ -90,7 +90,7 @@ def owners_and_groups(
             break
         speeds = shares.reshape(-1, size)
         of_group = speeds.sum(axis=1)
-        group = graph_owners(graph, weight, of_group, imbalance=imbalance, quality=quality)
+        group = graph_owners(graph, weight, of_group, imbalance=imbalance, **how)
         owner = size * group
         for at, most_of_each in enumerate(capacity.reshape(-1, size)):
             mine = group == at
@@ -98,8 +98,8 @@ def owners_and_groups(
                 graph.part(mine),
                 weight[mine],
                 speeds[at],
-                quality=quality,
                 capacity=_roomy(weight[mine], most_of_each),
+                **how,
             )
         near, far = smallest_across(graph, owner), smallest_across(graph, owner // size)
         few = rounds(Epochs.of(near, far, longest), ranks, size) <= most

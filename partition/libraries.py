@@ -35,14 +35,16 @@ def metis_owners(
     except ImportError:
         return []
     n, ranks = flow.spikes.size, ideal.size
+    # Parts that are left without a vertex are cut again, which METIS says on the standard output.
+    if n <= ranks or flow.weight.max() > 2.0 * ideal.min():
+        return []
     target = np.repeat(np.arange(n), np.diff(flow.start))
     # An edge weighs what it costs to cut it alone, from either side.
     cut = flow.spikes[flow.source] * -expm1_array(-flow.mean)
     other = target != flow.source
     low, high = np.minimum(target, flow.source)[other], np.maximum(target, flow.source)[other]
     cell, at = np.unique(low * n + high, return_inverse=True)
-    # Parts that are left without a vertex are cut again, which METIS says on the standard output.
-    if n <= ranks or cell.size == 0 or flow.weight.max() > 2.0 * ideal.min():
+    if cell.size == 0:
         return []
     low, high = np.divmod(cell, n)
     weight = _integers(np.bincount(at, cut[other]).astype(np.float64), _LARGEST_SUM)

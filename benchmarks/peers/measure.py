@@ -27,10 +27,13 @@ class Cost:
     others_cpu : float
         Share of all cores that other processes took meanwhile, 0 to 1. A measurement with more
         than a few percent says little.
+    cpu_s : float
+        CPU time of this process and of its children that have ended, s; 0 where it is not known.
     """
 
     wall_s: float = 0.0
     others_cpu: float = 0.0
+    cpu_s: float = 0.0
 
 
 def _machine_busy_s() -> float:
@@ -45,12 +48,13 @@ def _own_cpu_s() -> float:
 
 @contextmanager
 def measured() -> Iterator[Cost]:
-    """Measure the wall time of a block and what other processes took; children count as ours."""
+    """Measure the time of a block and what other processes took; children count as ours."""
     cost = Cost()
     busy, own, start = _machine_busy_s(), _own_cpu_s(), time.perf_counter()
     yield cost
     cost.wall_s = time.perf_counter() - start
-    others = (_machine_busy_s() - busy) - (_own_cpu_s() - own)
+    cost.cpu_s = _own_cpu_s() - own
+    others = (_machine_busy_s() - busy) - cost.cpu_s
     cores = os.cpu_count() or 1
     cost.others_cpu = max(0.0, others / (max(cost.wall_s, 1e-9) * cores))
 

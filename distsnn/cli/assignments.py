@@ -1,10 +1,11 @@
 """An assignment from a file: which rank has which population, or which of its blocks."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from distsnn.cli.rates import read_json
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Network
 from distsnn.network.blocks import blocks
@@ -26,7 +27,8 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     network : Network
         The network that is assigned.
     ranks : int, optional
-        Number of ranks; None: as many as the file names, at most one for each block.
+        Number of ranks; None: as many as the file names, by its groups or as owners, of which
+        there is at most one for each block.
 
     Raises
     ------
@@ -34,8 +36,8 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
         If there is no such file, or it holds anything else, or not all of the network.
     """
     where = f"--assignment {name}"
-    found = read_json(Path(name), where, allowed="a JSON file")
-    groups = []
+    found = _read(Path(name), where)
+    groups: Any = []
     # a population may be called "owner", but has no populations itself
     if isinstance(found, dict) and isinstance(found.get("owner"), dict):
         if not found.keys() <= {"owner", "groups"}:
@@ -65,4 +67,37 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
             )
         most = (ranks or table.n_blocks) - 1
         owner += [as_integer(rank, where=place, high=most) for rank in given]
-    return Assignment(ranks or max(owner) + 1, np.array(owner, np.int32), groups=groups)
+    # the last ranks of groups may own nothing
+    ranks = ranks or max(max(owner) + 1, _ranks_of(groups))
+    try:
+        return Assignment(ranks, np.array(owner, np.int32), groups=groups)
+    except DescriptionError as error:
+        place = f"{where}: {error.where}"
+        raise DescriptionError(
+            error.what, where=place, value=error.value, allowed=error.allowed
+        ) from error
+
+
+def _read(path: Path, where: str) -> Any:
+    try:
+        return json.loads(path.read_text(), object_pairs_hook=_once_each)
+    except (OSError, ValueError, RecursionError) as error:
+        what = f"cannot be read: {error}"
+        raise DescriptionError(what, where=where, allowed="a JSON file") from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; which value counts of a name that is there twice, nobody knows."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} is there twice")
+        found[name] = value
+    return found
+
+
+def _ranks_of(groups: Any) -> int:
+    """Return how many ranks groups have, 0 where they are none."""
+    sizes = groups if isinstance(groups, list) else []
+    whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in sizes)
+    return sum(sizes) if whole else 0

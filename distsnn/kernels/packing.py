@@ -62,8 +62,9 @@ def search_packing(weight, capacity, visits, found):
     ----------
     weight, capacity, found
         As for `pack_by`.
-    visits : int
-        After looking at so many bins it gives up: the answer no is sure only if it did not.
+    visits : ndarray of int64, shape (1,)
+        After looking at so many bins it gives up: the answer no is sure only if it did not. What
+        it looked at is taken away.
     """
     n, bins = weight.size, capacity.size
     room, before = capacity.copy(), np.empty(n)
@@ -71,9 +72,10 @@ def search_packing(weight, capacity, visits, found):
     found[:] = -1
     at = 0
     while 0 <= at < n:
-        visits -= bins
-        if visits < 0:
+        if visits[0] < bins:
+            visits[0] = 0
             return False
+        visits[0] -= bins
         one, r = weight[at], found[at] + 1
         if r > 0:
             room[r - 1] = before[at]

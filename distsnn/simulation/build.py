@@ -260,18 +260,26 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
     lengths = [
         one.rule.n_edges for one in network.projections if isinstance(one.rule, ExplicitFile)
     ]
-    rest = json.dumps([lengths, settings.to_dict()], sort_keys=True)
-    digest = hashlib.sha256((network_digest(network, fingerprints=False) + rest).encode())
+    given = settings.to_dict()
+    partition = hashlib.sha256(str(given.pop("partition")).encode())
     if isinstance(settings.partition, Assignment):
-        digest.update(settings.partition.owner.tobytes())
-        digest.update(bytes(str(list(settings.partition.groups)), "ascii"))
-    digests = communicator.allgather(digest.digest())
-    for rank, other in enumerate(digests):
-        if other != digests[0]:
+        partition.update(settings.partition.owner.tobytes())
+        partition.update(str(list(settings.partition.groups)).encode())
+    rest = json.dumps([lengths, given], sort_keys=True)
+    digest = hashlib.sha256((network_digest(network, fingerprints=False) + rest).encode())
+    found = communicator.allgather((digest.digest(), partition.digest()))
+    for rank, other in enumerate(found):
+        if other[0] != found[0][0]:
             raise DescriptionError(
                 f"rank {rank} has another network or seed than rank 0",
                 where="network",
                 allowed="the same on all ranks: what draws random numbers must seed them",
+            )
+        if other != found[0]:
+            raise DescriptionError(
+                f"rank {rank} has another partition or assignment than rank 0",
+                where="partition",
+                allowed="the same on all ranks: so must be copies of a file of it",
             )
 
 

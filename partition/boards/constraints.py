@@ -178,7 +178,11 @@ def check_network(network: Network, board: Board) -> None:
         synapses learn, by their projection, and the board's do not.
     """
     index = {one.name: at for at, one in enumerate(network.populations)}
-    links = ((index[one.pre.population], index[one.post.population]) for one in network.projections)
+    links = (
+        (index[one.pre.population], index[one.post.population])
+        for one in network.projections
+        if one.rule.expected_synapses(one.pre.size, one.post.size, one.same) > 0.0
+    )
     check_runnable(board, [one.model.name for one in network.populations], links)
     for one in network.projections:
         if one.plasticity is not None and board.core.plastic.value is False:

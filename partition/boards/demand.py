@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,14 +150,13 @@ def _with_note(what: str, figure: Figure[Any]) -> str:
 
 
 def _has_cycle(links: Iterable[tuple[int, int]]) -> bool:
-    # links are peeled off as long as one comes from a population onto which none leads
-    left = set(links)
-    while left:
-        reached = {target for _, target in left}
-        rest = {one for one in left if one[0] in reached}
-        if rest == left:
-            return True
-        left = rest
+    order = TopologicalSorter[int]()
+    for source, target in links:
+        order.add(target, source)
+    try:
+        order.prepare()
+    except CycleError:
+        return True
     return False
 
 

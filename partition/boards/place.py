@@ -129,7 +129,9 @@ def place(
     near = hops[int((hops >= 0).sum(axis=1).argmax())] >= 0
     order = curve(machine)
     order = order[near[order]]
-    for fit in (_next_fit, _first_fit):
+    # cores are alike but for their memory: where there is enough, another order is no help
+    fits = (_next_fit, _first_fit) if np.isfinite(shared_memory) else (_next_fit,)
+    for fit in fits:
         room = np.full(machine.n_nodes, shared_memory)
         places = fit(order, machine, memory, room)
         if places is not None:

@@ -43,7 +43,10 @@ def test_a_line_for_each_case_and_a_table_are_printed(
     assert tiny_found["table_entries"]["compressed"] >= 1
     assert tiny_found["peak_rss_bytes"] > 2**26
     assert 0.0 < tiny_found["mapping_s"] < tiny_found["wall_s"]
-    assert "entries" in heads
+    # to start Python and import takes this much at least
+    assert tiny_found["cpu_s"] > 0.2
+    assert heads.index("entries") < heads.index("CPU s")
+    assert tiny.split()[-2] == f"{tiny_found['cpu_s']:.1f}"
     assert (few.split()[0], tiny.split()[0]) == ("few", "tiny")
 
 

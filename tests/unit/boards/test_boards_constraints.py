@@ -35,12 +35,14 @@ from distsnn.network import (
     TruncatedNormal,
     Uniform,
 )
+from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import constrained
+from distsnn.partition.boards.constraints import check_network, constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
+from distsnn.partition.traffic import traffic
 from distsnn.simulation import Simulation
 from distsnn.simulation.edge_routing import read_edges
 
@@ -439,3 +441,18 @@ def test_single_packets_go_to_each_core() -> None:
         packets += n * len(cores)
         hops += n * sum(abs(x - data[one]["x"]) + abs(y - data[one]["y"]) for x, y, _ in cores)
     assert (made.packets, made.crossings) == (packets, hops)
+
+
+def test_projections_without_synapses_make_no_network_recurrent() -> None:
+    there = Projection(E, INH, RULE, 10.0, 1.0)
+    board = limited(recurrent=False)
+    for p, runs in ((0.0, True), (0.1, False)):
+        network = Network([E, INH], [there, Projection(INH, E, PairwiseBernoulli(p), 10.0, 1.0)])
+        graph = traffic(network, blocks(network))
+        if runs:
+            check_network(network, board)
+            assert map_graph(graph, board).check() == []
+            continue
+        for refuse, given in ((check_network, network), (map_graph, graph)):
+            with pytest.raises(DescriptionError, match="cannot run a recurrent network"):
+                refuse(given, board)

@@ -7,9 +7,10 @@ import pytest
 from networks.slices import all_to_all, modular, of_matrix, sparse
 
 from distsnn.errors import DescriptionError
+from distsnn.partition.boards import place
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.check import check_cores, check_keys, check_tables
-from distsnn.partition.boards.demand import demand, fitting_slices, pack
+from distsnn.partition.boards.demand import check_runnable, demand, fitting_slices, pack
 from distsnn.partition.boards.energy import energy_cost
 from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.mapping import OPTIMISE, Mapping, map_graph, routed
@@ -352,6 +353,16 @@ def test_chips_that_were_passed_are_returned_to_where_memory_is_short(large_firs
         mapped(of_matrix(np.diag(np.full(49, 17e6))), trials=0)
 
 
+def test_too_few_cores_are_told_without_a_second_try_where_memory_is_not_shared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Loihi's cores have memory of their own: in any order they are as many
+    monkeypatch.setattr(place, "_first_fit", lambda *_: pytest.fail("tried"))
+    assert mapped(of_matrix(np.eye(128), neurons=1024), "loihi", trials=0).check() == []
+    with pytest.raises(DescriptionError, match="given '129 cores'; allowed: 128 cores"):
+        mapped(of_matrix(np.eye(129), neurons=1024), "loihi", trials=0)
+
+
 def test_slices_too_large_are_refused_with_the_limit() -> None:
     with pytest.raises(DescriptionError, match=r"neurons.*300.*at most 256"):
         mapped(sparse(4, 2, neurons=300))
@@ -380,6 +391,31 @@ def test_akida_refuses_integrators_and_recurrence_with_the_reason() -> None:
         map_graph(sparse(4, 2), board, models=["iaf_psc_exp"])
     with pytest.raises(DescriptionError, match="recurrent network: layers feed forward"):
         map_graph(all_to_all(4), board)
+
+
+@pytest.mark.parametrize(
+    "links", [[(0, 0)], [(0, 1), (1, 0)], [(0, 1), (1, 2), (3, 2), (2, 4), (4, 1)]]
+)
+def test_a_population_that_reaches_itself_is_recurrent(links: list[tuple[int, int]]) -> None:
+    with pytest.raises(DescriptionError, match="recurrent network: layers feed forward"):
+        check_runnable(load_board("akida"), [], links)
+
+
+class Looked(int):
+    """A population that tells how often any is looked up."""
+
+    times = 0
+
+    def __hash__(self) -> int:
+        Looked.times += 1
+        return int(self)
+
+
+def test_many_layers_that_feed_forward_are_seen_to_in_one_pass() -> None:
+    links = [(Looked(a), Looked(b)) for b in range(60) for a in range(b)]
+    check_runnable(load_board("akida"), [], links)
+    # not once for each layer
+    assert 0 < Looked.times < 10 * len(links)
 
 
 def test_loihi_sends_a_packet_to_each_core_and_shares_cores() -> None:

@@ -180,6 +180,11 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     asked = (*words, "--assignment", given, "--strategy", "population", "--json")
     found = json.loads(distsnn("partition", areas, *asked).out)
     assert [one["groups"] for one in found] == [[2, 1], []]
+    # ranks of a group may have nothing
+    given.write_text(json.dumps({"owner": owner, "groups": [2, 3]}))
+    found = json.loads(distsnn("partition", areas, *asked).out)
+    assert [(one["ranks"], one["groups"]) for one in found] == [(5, [2, 3]), (5, [])]
+    assert found[0]["neurons"] == [192, 64, 256, 0, 0]
     # one rank has all
     given.write_text(json.dumps(dict.fromkeys(owner, 0)))
     run_words = ("--assignment", given, "--time", 5, "--out", run, "--checkpoint-every", 5)
@@ -240,7 +245,18 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
             "number of blocks; given 2; allowed: 1",
         ),
         (["partition", "MODEL", "--assignment", "other.json"], "unknown field 'group'.*'groups'"),
-        (["partition", "MODEL", "--assignment", "sizes.json"], "field groups.*1 rank in all"),
+        (
+            ["partition", "MODEL", "--assignment", "sizes.json"],
+            "--assignment sizes.json: assignment, field groups: .*1 rank in all",
+        ),
+        (
+            ["run", "MODEL", "--time", "5", "--assignment", "more.json"],
+            "--assignment more.json: assignment, field groups: .*1 rank in all",
+        ),
+        (
+            ["partition", "MODEL", "--assignment", "twice.json"],
+            "--assignment twice.json: cannot be read: 'a1' is there twice",
+        ),
     ],
 )
 def test_mistakes_are_told(
@@ -264,9 +280,11 @@ def test_mistakes_are_told(
         ("half", ranks | {"a0": 0.5}),
         ("two", ranks | {"a0": [0, 1]}),
         ("other", {"owner": ranks, "group": [1]}),
-        ("sizes", {"owner": ranks, "groups": [1, 2]}),
+        ("sizes", {"owner": ranks, "groups": [0, 2]}),
+        ("more", {"owner": ranks, "groups": [1, 2]}),
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps(made))
+    (tmp_path / "twice.json").write_text('{"a0": 0, "a1": 0, "a2": 0, "a3": 0, "a1": 1}')
     (tmp_path / "long.json").write_text(json.dumps({"rates": every | {"a0": 10**399}}))
     (tmp_path / "cost.json").write_text(json.dumps({"rates": every, "cost": {"neurons": 1.0}}))
     done = distsnn(*(str(areas) if word == "MODEL" else word for word in words))

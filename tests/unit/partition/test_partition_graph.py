@@ -9,6 +9,7 @@ import pytest
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    DopamineSTDP,
     FixedIndegree,
     IafPscExp,
     Izhikevich,
@@ -20,7 +21,7 @@ from distsnn.network.blocks import blocks
 from distsnn.partition import dealing, libraries
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.dealing import graph_owners
-from distsnn.partition.delays import farthest, smallest_across
+from distsnn.partition.delays import LONGEST_EPOCH, farthest, smallest_across
 from distsnn.partition.graph import Cost, Graph
 from distsnn.partition.libraries import metis_owners, mtkahypar_owners
 from distsnn.partition.metrics import metrics
@@ -106,13 +107,39 @@ def test_refinement_empties_ranks_that_are_too_full() -> None:
 def test_the_largest_delay_is_what_balance_allows() -> None:
     graph = by_hand(4, [(0, 1, 1.0, 2), (2, 3, 1.0, 4), (1, 2, 1.0, 30), (3, 0, 1.0, 50)])
     weight = np.ones(4)
-    assert farthest(graph, weight, np.full(2, 2.0)).delay == 30
-    assert farthest(graph, weight, np.full(3, 2.0)).delay == 30
-    assert farthest(graph, weight, np.full(4, 1.0)).delay == 2
-    assert farthest(graph, weight, np.array([2.0, 1.0, 1.0])).delay == 4
+    assert farthest(graph, weight, np.full(2, 2.0), NO_DELAY).delay == 30
+    assert farthest(graph, weight, np.full(3, 2.0), NO_DELAY).delay == 30
+    assert farthest(graph, weight, np.full(4, 1.0), NO_DELAY).delay == 2
+    assert farthest(graph, weight, np.array([2.0, 1.0, 1.0]), NO_DELAY).delay == 4
     # all on one rank, the other has nothing: no synapse between ranks at all
-    assert farthest(graph, weight, np.full(2, 4.0)).delay == NO_DELAY
-    assert farthest(by_hand(4, []), weight, np.full(2, 2.0)).delay == NO_DELAY
+    assert farthest(graph, weight, np.full(2, 4.0), NO_DELAY).delay == NO_DELAY
+    assert farthest(by_hand(4, []), weight, np.full(2, 2.0), NO_DELAY).delay == NO_DELAY
+    # where an epoch cannot last so long, what is farther than that need not be put together
+    for longest, cluster in ((31, [0, 0, 1, 1]), (30, [0, 0, 1, 1]), (4, [0, 0, 1, 2])):
+        found = farthest(graph, weight, np.full(2, 2.0), longest)
+        assert (found.delay, found.cluster.tolist()) == (min(30, longest), cluster)
+
+
+@pytest.mark.parametrize(("modulation", "epoch"), [(None, LONGEST_EPOCH), (5.0, 50)])
+def test_what_is_farther_than_an_epoch_may_be_is_parted_where_traffic_is_least(
+    modulation: float | None, epoch: int
+) -> None:
+    # A and B, C and D are 300 steps apart, and few synapses; others 400, and many
+    a, b, c, d = (Population(name, 1024, IafPscExp()) for name in "ABCD")
+    rule = None if modulation is None else DopamineSTDP(modulator="A", modulation_delay=modulation)
+    few, many = (FixedIndegree(1), 1.0, 30.0), (FixedIndegree(200), 1.0, 40.0)
+    ways = [(a, b, few), (c, d, few), (a, c, many), (b, d, many)]
+    made = [Projection(pre, post, *how, synapse=rule) for pre, post, how in ways]
+    made += [Projection(post, pre, *how) for pre, post, how in ways]
+    network = Network([a, b, c, d], made)
+    table = blocks(network)
+    graph = traffic(network, table)
+    found = metrics(network, graph, Graph().assign(network, table, 2))
+    apart = Assignment(2, np.isin(table.population, (1, 3)).astype(np.int32))
+    best = metrics(network, graph, apart)
+    assert found.epoch == best.epoch == epoch
+    assert found.traffic == pytest.approx(best.traffic)
+    assert best.traffic == pytest.approx(4 * 1024 * (1.0 - np.exp(-1.0)), rel=1e-2)
 
 
 @pytest.mark.parametrize("library", [True, False])
@@ -163,10 +190,10 @@ def test_dense_networks_end_balanced() -> None:
     table = blocks(network)
     graph = traffic(network, table, 5.0)
     weight = Cost().of(graph.neurons, graph.events, 0.1)
-    owner = graph_owners(graph, weight, np.ones(3))
+    owner = graph_owners(graph, weight, np.ones(3), longest=LONGEST_EPOCH)
     load = np.bincount(owner, weight, minlength=3)
     assert load.max() <= 1.03 * weight.sum() / 3 + weight.max()
-    np.testing.assert_array_equal(graph_owners(graph, weight, np.ones(1)), 0)
+    np.testing.assert_array_equal(graph_owners(graph, weight, np.ones(1), longest=LONGEST_EPOCH), 0)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +369,7 @@ def test_the_best_quality_is_no_worse() -> None:
         ],
     )
     fast, best = (
-        graph_owners(graph, flow.weight, np.ones(3), quality=quality)
+        graph_owners(graph, flow.weight, np.ones(3), longest=LONGEST_EPOCH, quality=quality)
         for quality in ("fast", "best")
     )
     made = dealing._flow(graph, flow.weight, np.arange(60))

@@ -14,7 +14,7 @@ from distsnn.network import (
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.dealing import capacities, graph_owners
-from distsnn.partition.delays import LONGEST_EPOCH, Epochs, expected_epochs
+from distsnn.partition.delays import LONGEST_EPOCH, Epochs, expected_epochs, longest_epoch
 from distsnn.partition.graph import Graph
 from distsnn.partition.groups import rounds
 from distsnn.partition.metrics import counted, metrics
@@ -179,7 +179,8 @@ def test_groups_leave_no_rank_much_fuller_than_it_would_be(seed: int) -> None:
     weight, speeds = strategy.cost.of_slices(graph, network), strategy.speeds(ranks)
     capacity = capacities(weight, speeds, imbalance)
     made = strategy.assign_graph(graph, network, ranks)
-    flat = graph_owners(graph, weight, speeds, imbalance=imbalance)
+    longest = longest_epoch(network)
+    flat = graph_owners(graph, weight, speeds, longest=longest, imbalance=imbalance)
     fullest, without = (
         float((np.bincount(owner, weight, minlength=ranks) / capacity).max())
         for owner in (made.owner, flat)

@@ -5,12 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from distsnn.kernels.packing import RULES, pack_by
+from distsnn.kernels.packing import RULES, pack_by, search_packing
 from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
 from distsnn.network.blocks import blocks
 from distsnn.partition import packing
 from distsnn.partition.dealing import capacities
-from distsnn.partition.delays import expected_epochs, farthest, smallest_across
+from distsnn.partition.delays import LONGEST_EPOCH, expected_epochs, farthest, smallest_across
 from distsnn.partition.graph import Graph
 from distsnn.partition.packing import pack
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
@@ -89,6 +89,14 @@ def test_a_search_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pack(*given) is not None
     monkeypatch.setattr(packing, "_VISITS", 8)
     assert pack(*given) is None
+    # calls may share what they look at
+    left = np.array([1 << 10])
+    assert pack(*given, left) is not None
+    spent = (1 << 10) - left[0]
+    assert 0 < spent < 1 << 9
+    left[0] = spent - 1
+    assert pack(*given, left) is None
+    assert left[0] == 0
 
 
 def modules(sizes: list[int], near: float = 0.1, far: float = 3.0) -> Network:
@@ -122,7 +130,7 @@ def test_modules_of_any_size_stay_whole_where_that_is_balanced(
     strategy = Graph(shares=shares)
     weight = strategy.cost.of_slices(graph, network)
     capacity = capacities(weight, np.array(shares), strategy.imbalance)
-    assert farthest(graph, weight, capacity).delay == 30
+    assert farthest(graph, weight, capacity, LONGEST_EPOCH).delay == 30
     made = strategy.assign(network, table, len(shares))
     assert expected_epochs(network, graph, made).between == 30
     load = np.bincount(made.owner, table.size, minlength=len(shares))
@@ -156,11 +164,12 @@ def test_no_balanced_assignment_is_farther(seed: int) -> None:
     load = np.array([(weight * (ways == rank)).sum(axis=1) for rank in range(ranks)])
     balanced = ways[np.all(load <= capacity[:, np.newaxis] * (1.0 + 1e-9), axis=0)]
     most = max(smallest_across(graph, owner) for owner in balanced)
-    found = farthest(graph, weight, capacity)
-    assert found.delay == most
-    owner = found.owner[found.cluster].astype(np.int32)
-    assert smallest_across(graph, owner) >= found.delay
-    assert np.all(np.bincount(owner, weight, minlength=ranks) <= capacity * (1.0 + 1e-9))
+    for longest in (int(NO_DELAY), int(draw.integers(1, 9))):
+        found = farthest(graph, weight, capacity, longest)
+        assert found.delay == min(most, longest)
+        owner = found.owner[found.cluster].astype(np.int32)
+        assert smallest_across(graph, owner) >= found.delay
+        assert np.all(np.bincount(owner, weight, minlength=ranks) <= capacity * (1.0 + 1e-9))
 
 
 def test_clusters_hold_all_that_is_nearer() -> None:
@@ -177,11 +186,37 @@ def test_clusters_hold_all_that_is_nearer() -> None:
         (2, 9, [0, 1, 2, 0, 1, 3]),
         (3, NO_DELAY, [0, 1, 2, 0, 1, 1]),
     ):
-        found = farthest(graph, np.ones(6), np.full(6, float(most)))
+        found = farthest(graph, np.ones(6), np.full(6, float(most)), NO_DELAY)
         assert (found.delay, found.cluster.tolist()) == (delay, cluster)
     # the smallest delay between owners, whoever they are
     assert smallest_across(graph, np.array([0, 1, 0, 0, 1, 2], np.int32)) == 9
     assert smallest_across(graph, np.zeros(6, np.int32)) == NO_DELAY
     # nothing fits: the most that can be done is to leave all apart
-    found = farthest(graph, np.ones(6), np.full(6, 0.5))
+    found = farthest(graph, np.ones(6), np.full(6, 0.5), NO_DELAY)
     assert (found.delay, found.cluster.tolist(), found.owner) == (2, [0, 1, 2, 3, 4, 5], None)
+
+
+def test_searches_for_all_delays_share_what_they_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a chain of slices whose weights make no two equal halves: each delay leaves one cluster more
+    n, looked = 40, []
+    edges = np.arange(n - 1)
+    graph = TrafficGraph(
+        *(np.zeros(n, np.int32), np.arange(n) * 64, np.full(n, 64), np.ones(n)),
+        np.searchsorted(edges, np.arange(n + 1)),
+        *((edges + 1).astype(np.int32), np.ones(n - 1), (edges + 1).astype(np.int32)),
+    )
+    weight = 1.0 + np.random.default_rng(3).random(n)
+
+    def searched(heavy, room, visits, found):  # type: ignore[no-untyped-def]
+        before = int(visits[0])
+        done = search_packing(heavy, room, visits, found)
+        looked.append(before - int(visits[0]))
+        return done
+
+    monkeypatch.setattr(packing, "search_packing", searched)
+    monkeypatch.setattr(packing, "_VISITS", 1 << 17)
+    found = farthest(graph, weight, np.full(2, weight.sum() / 2), LONGEST_EPOCH)
+    assert found.owner is None
+    assert sum(looked) == 1 << 17
+    assert np.count_nonzero(looked) > 5
+    assert looked[-1] == 0

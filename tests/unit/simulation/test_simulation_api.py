@@ -331,6 +331,17 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
     for other, settings in others:
         with pytest.raises(DescriptionError, match="rank 1 has another network or seed than rank"):
             check_same(network, Settings(), Beside(digest_of(other, settings)))
+    made = Assignment(3, np.zeros(1, np.int32), groups=(2, 1))
+    own = Settings(partition=made)
+    check_same(network, own, Beside(digest_of(network, own)))
+    for other in (
+        Assignment(3, np.ones(1, np.int32), groups=(2, 1)),
+        Assignment(3, np.zeros(1, np.int32), groups=(1, 2)),
+        "contiguous",
+    ):
+        settings = Settings(partition=other)
+        with pytest.raises(DescriptionError, match="rank 1 has another partition or assignment"):
+            check_same(network, own, Beside(digest_of(network, settings)))
 
 
 def test_assignment_must_name_ranks_there_are() -> None:
