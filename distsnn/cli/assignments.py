@@ -1,11 +1,11 @@
 """An assignment from a file: which rank has which population, or which of its blocks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from distsnn.cli.rates import read_json
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Network
 from distsnn.network.blocks import blocks
@@ -36,7 +36,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
         If there is no such file, or it holds anything else, or not all of the network.
     """
     where = f"--assignment {name}"
-    found = _read(Path(name), where)
+    found = read_json(Path(name), where, "a JSON file")
     groups: Any = []
     # a population may be called "owner", but has no populations itself
     if isinstance(found, dict) and isinstance(found.get("owner"), dict):
@@ -76,24 +76,6 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
         raise DescriptionError(
             error.what, where=place, value=error.value, allowed=error.allowed
         ) from error
-
-
-def _read(path: Path, where: str) -> Any:
-    try:
-        return json.loads(path.read_text(), object_pairs_hook=_once_each)
-    except (OSError, ValueError, RecursionError) as error:
-        what = f"cannot be read: {error}"
-        raise DescriptionError(what, where=where, allowed="a JSON file") from error
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; which value counts of a name that is there twice, nobody knows."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name!r} is there twice")
-        found[name] = value
-    return found
 
 
 def _ranks_of(groups: Any) -> int:

@@ -94,6 +94,16 @@ def _is_profile(found: dict[str, Any]) -> bool:
 def read_json(path: Path, where: str, allowed: str = "a JSON file or a run's store") -> Any:
     """Return what a JSON file holds; `where` and `allowed` are told if it cannot be read."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_once_each)
     except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(f"cannot be read: {error}", where=where, allowed=allowed) from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; which value counts of a name that is there twice, nobody knows."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} is there twice")
+        found[name] = value
+    return found
