@@ -203,7 +203,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     assert run("run", "brunel", "--set", "order=10", "--time", "20", "--out", out).code == 0
     ended = run("run", "--resume", out, "--time", "40", ranks=2)
-    one_message(ended, "there is no whole checkpoint to go on from")
+    one_message(ended, "is complete at 20 ms and was never saved: it cannot go on")
     assert ended.code == 2
 
 
