@@ -23,8 +23,8 @@ _unexplained: list[str] = []
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     # Tests that run when their mark is asked for are timed, or fill the machine by themselves: with
-    # --dist=load whoever calls knows that these do not.
-    if not config.option.markexpr.startswith("not ") and config.option.dist != "load":
+    # --dist=loadgroup whoever calls knows that these do not.
+    if not config.option.markexpr.startswith("not ") and config.option.dist != "loadgroup":
         config.option.numprocesses = 0
 
 

@@ -22,7 +22,7 @@ TARGETS = {
     "skylake-avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"},
 }
 # Four processes compile at once, beside other tests.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("kernels of every target")]
 MODELS = (
     "few",
     pytest.param("every", marks=[pytest.mark.validation, pytest.mark.timeout(900)]),

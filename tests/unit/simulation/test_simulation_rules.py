@@ -174,6 +174,10 @@ def expected(
     return rule.sign * np.array(found)
 
 
+# One process compiles the modules for all.
+pytestmark = pytest.mark.xdist_group("rules of plasticity")
+
+
 @pytest.fixture(scope="module")
 def learning(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Trains]:
     return simulated(tmp_path_factory.mktemp("rules") / "run.zarr", RULES)
