@@ -84,11 +84,15 @@ def test_signal_after_the_last_run_reaches_who_else_handles_it(
 
 @pytest.fixture
 def other_handler() -> Iterator[list[int]]:
-    """Which signals a handler outside of distsnn got."""
+    """Which signals a handler outside of distsnn got; Ctrl-C interrupts.
+
+    A shell lets what it starts in the background ignore that.
+    """
     got: list[int] = []
     before = [
         (number, signal.signal(number, lambda number, _: got.append(number))) for number in HELD
     ]
+    before.append((signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler)))
     yield got
     for number, handler in before:
         signal.signal(number, handler)
