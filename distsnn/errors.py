@@ -45,6 +45,16 @@ class DescriptionError(DistsnnError, ValueError):
             message += f"; did you mean {nearest!r}?"
         super().__init__(message)
 
+    def within(self, place: str) -> "DescriptionError":
+        """Return the same error with the file or field in which its place is."""
+        return DescriptionError(
+            self.what,
+            where=f"{place}: {self.where}",
+            value=self.value,
+            allowed=self.allowed,
+            nearest=self.nearest,
+        )
+
 
 class StoreError(DistsnnError):
     """A run's store that cannot be created, written or read.

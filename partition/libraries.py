@@ -48,6 +48,7 @@ def metis_owners(
         return []
     low, high = np.divmod(cell, n)
     weight = _integers(np.bincount(at, cut[other]).astype(np.float64), _LARGEST_SUM)
+    heavy = _integers(flow.weight, _LARGEST_SUM)
     ends, back = np.concatenate([low, high]), np.concatenate([high, low])
     order = np.argsort(ends, kind="stable")
     starts = np.searchsorted(ends[order], np.arange(n + 1))
@@ -57,7 +58,7 @@ def metis_owners(
         _, owner = pymetis.part_graph(
             ranks,
             pymetis.CSRAdjacency(starts, back[order]),
-            vweights=_integers(flow.weight, _LARGEST_SUM),
+            vweights=heavy,
             eweights=edges,
             tpwgts=(ideal / ideal.sum()).tolist(),
             recursive=ranks <= _FEW_RANKS,

@@ -72,10 +72,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     try:
         return Assignment(ranks, np.array(owner, np.int32), groups=groups)
     except DescriptionError as error:
-        place = f"{where}: {error.where}"
-        raise DescriptionError(
-            error.what, where=place, value=error.value, allowed=error.allowed
-        ) from error
+        raise error.within(where) from error
 
 
 def _ranks_of(groups: Any) -> int:

@@ -80,10 +80,7 @@ def load_cost(name: str | None) -> Cost:
     try:
         return Cost(**cost)
     except DescriptionError as error:
-        place = f"{where}: {error.where}"
-        raise DescriptionError(
-            error.what, where=place, value=error.value, allowed=error.allowed
-        ) from error
+        raise error.within(where) from error
 
 
 def _is_profile(found: dict[str, Any]) -> bool:

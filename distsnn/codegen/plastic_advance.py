@@ -66,7 +66,7 @@ def advance(code: RuleCode) -> list[str]:
     lines += [
         *(f"    {line}" for line in _stack(code)),
         # without learning weights stay, but states follow spikes and time
-        f"    if learns or {int(bool(rule.STATES) or code.evolves)} != 0:",
+        f"    if learns or {int(code.goes_on)} != 0:",
         "        wrong = False",
         "        for begin in range(start, end, PIECE):",
         "            first, n = np.uint64(begin), np.uint64(min(PIECE, end - begin))",

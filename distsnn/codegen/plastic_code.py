@@ -42,6 +42,8 @@ class RuleCode:
     since, evolves, modulated : bool
         Whether synapses keep the step of their last event, change between events, and follow a
         modulator.
+    goes_on : bool
+        Whether there is anything of a synapse that follows spikes and time without learning too.
     real_bytes : int
         Width of weights, states and traces.
     watches : bool
@@ -56,6 +58,7 @@ class RuleCode:
         self.variant, self.rule = variant, rule_kernel(variant.kernel)
         self.where = plastic_layout(variant)
         self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
+        self.goes_on = bool(self.rule.STATES) or self.evolves
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
         self.watches = bool(watched(self.rule))
@@ -140,7 +143,7 @@ class RuleCode:
         call = self.call(function, ["w", *states], *arguments)
         # whatever the rule made of it: what is kept between two events may not be finer than what
         # is stored, or it would matter when a row is brought up to date
-        if not (states or self.evolves):
+        if not self.goes_on:
             return [f"w, = {call}", "w = real(w)"]
         return [
             f"{', '.join(['new_w', *states])}, = {call}",

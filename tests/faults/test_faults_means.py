@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from in_ci import IN_CI
 from network_hosts import make_hosts
 from small_disks import mounted, read_only
 
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 pytestmark = pytest.mark.skipif(
     not IN_CI or os.getuid() != 0, reason="outside CI, and for others than root, it is optional"
 )

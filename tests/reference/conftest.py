@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_ci import IN_CI
 from peers import asking
 
 NEST = Path(__file__).parent / "nest"
@@ -70,7 +71,7 @@ def ask_peer(tmp_path: Path) -> Callable[[str], Ask]:
         python = os.environ.get(variable)
         if not python:
             why = f"{variable} is not set (benchmarks/peers/environments.py {peer} prints it)"
-            if os.environ.get("CI", "").lower() in {"1", "true"}:
+            if IN_CI:
                 pytest.fail(f"CI must compare with all peers: {why}")
             pytest.skip(why)
         return partial(asking.ask, peer, python, tmp_path)

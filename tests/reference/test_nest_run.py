@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+from in_ci import IN_CI
 
 EXP = {"model": "iaf_psc_exp", "size": 1, "parameters": {"V_th": 1000.0}}
 

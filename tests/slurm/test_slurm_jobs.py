@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from in_ci import IN_CI
 from slurm_cluster import Cluster, missing, signal_all
 from slurm_jobs import Job, starts, submit
-
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 @pytest.mark.skipif(not IN_CI, reason="outside CI SLURM is optional")

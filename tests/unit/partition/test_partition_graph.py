@@ -55,16 +55,16 @@ def areas(n: int, near: float = 0.1, far: float = 3.0) -> Network:
     return Network(cells, inside + between)
 
 
-def random_flow(n: int, seed: int) -> Flow:
+def random_flow(n: int, seed: int, density: float | np.ndarray = 0.4, least: float = 0.0) -> Flow:
     draw = np.random.default_rng(seed)
-    dense = draw.random((n, n)) < 0.4
+    dense = draw.random((n, n)) < density
     target, source = np.nonzero(dense)
     return Flow(
         draw.uniform(0.0, 9.0, n),
         draw.uniform(1.0, 2.0, n),
         np.searchsorted(target, np.arange(n + 1)),
         source,
-        draw.exponential(0.7, source.size),
+        draw.exponential(0.7, source.size) + least,
     )
 
 
@@ -280,16 +280,9 @@ def test_the_best_quality_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> 
 
 def modular_flow(n: int, seed: int) -> Flow:
     """Return vertices of which every tenth talk much to each other."""
-    draw, module = np.random.default_rng(seed), np.arange(n) % 10
-    dense = draw.random((n, n)) < np.where(module[:, np.newaxis] == module, 0.9, 0.15)
-    target, source = np.nonzero(dense)
-    return Flow(
-        draw.uniform(0.0, 9.0, n),
-        draw.uniform(1.0, 2.0, n),
-        np.searchsorted(target, np.arange(n + 1)),
-        source,
-        draw.exponential(0.7, source.size) + 0.5,
-    )
+    module = np.arange(n) % 10
+    density = np.where(module[:, np.newaxis] == module, 0.9, 0.15)
+    return random_flow(n, seed, density, least=0.5)
 
 
 @pytest.mark.parametrize("imbalance", [0.03, 0.3])
