@@ -20,11 +20,14 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 _unexplained: list[str] = []
 
 
+# Tests with these marks measure times or use all cores, when they are asked for.
+ALONE = ("faults", "slurm", "validation")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    # Tests that run when their mark is asked for are timed, or fill the machine by themselves: with
-    # --dist=loadgroup whoever calls knows that these do not.
-    if not config.option.markexpr.startswith("not ") and config.option.dist != "loadgroup":
+    marks = config.option.markexpr
+    if not marks.startswith("not ") and any(mark in marks for mark in ALONE):
         config.option.numprocesses = 0
 
 

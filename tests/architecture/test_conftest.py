@@ -1,29 +1,12 @@
 """The shared conftest: a skip needs a reason, what is timed runs alone, in one thread."""
 
 import os
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from source_rules import ROOT
 
-HEADER = "import os\nimport pytest\n"
-
-
-def session(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run one test file under the shared conftest in a session of its own."""
-    shutil.copy(ROOT / "tests" / "conftest.py", folder / "conftest.py")
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    (folder / "test_it.py").write_text(HEADER + test)
-    clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
-
-
 SKIPS = """
+import pytest
 @pytest.mark.skip
 def test_a(): pass
 @pytest.mark.skip(reason='')
@@ -34,35 +17,54 @@ def test_e(): pytest.skip('no such machine')
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-n2", "-mnot timed")])
+@pytest.fixture
+def folder(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Return a folder with the shared conftest, whose tests run in this process."""
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\nmarkers =\n faults\n ci")
+    return pytester
+
+
+@pytest.mark.parametrize("options", [(), ("-n2", "-mnot faults")])
 def test_a_skip_without_a_reason_fails_the_session(
-    tmp_path: Path, options: tuple[str, ...]
+    folder: pytest.Pytester, options: tuple[str, ...]
 ) -> None:
-    done = session(tmp_path, SKIPS, *options)
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    unexplained = re.findall(r"SKIPPED WITHOUT A REASON test_it.py::test_(\w)", done.stdout)
-    assert sorted(unexplained) == ["a", "b", "c", "d"]
-    assert ("2 workers" in done.stdout) == bool(options)
+    folder.makepyfile(SKIPS)
+    result = folder.runpytest_inprocess(*options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    for test in "abcd":
+        result.stdout.fnmatch_lines(f"SKIPPED WITHOUT A REASON *::test_{test}")
+    result.stdout.no_fnmatch_line("SKIPPED WITHOUT A REASON *::test_e")
+    assert ("2 workers" in result.stdout.str()) == bool(options)
 
 
-def test_a_module_that_skips_itself_needs_a_reason(tmp_path: Path) -> None:
-    done = session(tmp_path, "pytest.skip(allow_module_level=True)")
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "SKIPPED WITHOUT A REASON test_it.py" in done.stdout
+def test_a_module_that_skips_itself_needs_a_reason(folder: pytest.Pytester) -> None:
+    folder.makepyfile("import pytest\npytest.skip(allow_module_level=True)")
+    result = folder.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines("SKIPPED WITHOUT A REASON *.py")
 
 
-def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(tmp_path: Path) -> None:
-    done = session(
-        tmp_path,
+def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.endswith("_NUM_THREADS")]:
+        monkeypatch.delenv(name)
+    folder.makepyfile(
+        "import os, pytest\n"
         "def test_skip(): pytest.skip('no such machine')\n"
-        "def test_threads(): assert os.environ['OPENBLAS_NUM_THREADS'] == '1'",
+        "def test_threads(): assert os.environ['OPENBLAS_NUM_THREADS'] == '1'"
     )
-    assert done.returncode == pytest.ExitCode.OK
-    assert "1 passed, 1 skipped" in done.stdout
+    result = folder.runpytest_inprocess()
+    result.assert_outcomes(passed=1, skipped=1)
+    assert result.ret == pytest.ExitCode.OK
 
 
-def test_what_is_asked_for_by_its_mark_runs_alone(tmp_path: Path) -> None:
-    done = session(tmp_path, "@pytest.mark.timed\ndef test_it(): pass", "-n2", "-mtimed")
-    assert done.returncode == pytest.ExitCode.OK
-    assert "1 passed" in done.stdout
-    assert "workers" not in done.stdout
+@pytest.mark.parametrize(("mark", "workers"), [("faults", False), ("ci", True)])
+def test_faults_run_alone_when_they_are_asked_for(
+    folder: pytest.Pytester, mark: str, workers: bool
+) -> None:
+    folder.makepyfile(f"import pytest\n@pytest.mark.{mark}\ndef test_it(): pass")
+    result = folder.runpytest_inprocess("-n2", f"-m{mark}")
+    result.assert_outcomes(passed=1)
+    assert ("2 workers" in result.stdout.str()) == workers

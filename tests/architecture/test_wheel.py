@@ -17,7 +17,7 @@ LITTER = shutil.ignore_patterns(
 # Importing these has an effect: they start MPI, or the command line.
 EFFECTS = {"distsnn.comm.mpi", "distsnn.__main__"}
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(280)]
 
 
 def pip(*arguments: str | Path) -> None:

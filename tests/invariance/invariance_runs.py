@@ -1,19 +1,82 @@
-"""Where the runs of the cases are."""
+"""Runs of pairs of way and case: made once, by one job for each number of ranks."""
 
 import json
+import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from command_jobs import Job
+from invariance_examples import EXAMPLE_WAYS
+from invariance_ways import CHAIN, CHAINED, WAYS
+
+from distsnn.comm import mpiexec_path
+
+PROGRAM = Path(__file__).parent / "programs" / "simulate_cases.py"
+ALL_WAYS = {
+    way: (ranks, options)
+    for group in (WAYS, EXAMPLE_WAYS)
+    for ranks, ways in group.items()
+    for way, options in ways.items()
+}
+
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Where the runs are."""
+    """The runs of a test session.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the run stores are.
+    pairs : set of (str, str)
+        The pairs (way, case) to simulate.
+    """
 
     folder: Path
+    pairs: frozenset[Pair]
 
     def path(self, way: str, case: str) -> Path:
+        """Return the run store of a pair, after it was simulated."""
+        assert (way, case) in self.pairs
+        if way == CHAINED:
+            _simulate_chain(self)
+        else:
+            _simulate_ways(self, ALL_WAYS[way][0])
         return self.folder / way / f"{case}.zarr"
 
-    def counted(self, way: str) -> dict[str, dict]:
-        found: dict[str, dict] = json.loads((self.folder / f"{way}.json").read_text())
-        return found
+    def counted(self, way: str, case: str) -> dict:
+        """Return how many blocks each rank owned in a run, and how many exchanges overflowed."""
+        path = self.path(way, case)
+        counted: dict = json.loads(path.with_suffix(".json").read_text())
+        return counted
+
+    def cases(self, way: str) -> list[str]:
+        """Return the cases that are simulated in a way."""
+        return sorted(case for name, case in self.pairs if name == way)
+
+
+@cache
+def _simulate_ways(runs: Runs, ranks: int) -> None:
+    ways = {name: options for name, (n, options) in ALL_WAYS.items() if n == ranks}
+    _simulate(runs, ranks, ways)
+
+
+@cache
+def _simulate_chain(runs: Runs) -> None:
+    for ranks, options in CHAIN:
+        _simulate(runs, ranks, {CHAINED: options})
+
+
+def _simulate(runs: Runs, ranks: int, ways: dict[str, dict[str, object]]) -> None:
+    jobs = [[way, options, runs.cases(way)] for way, options in ways.items() if runs.cases(way)]
+    words = [sys.executable, str(PROGRAM), str(runs.folder), json.dumps(jobs)]
+    start = [] if ranks == 1 else [mpiexec_path(), "-n", str(ranks)]
+    job = Job([*start, *words], None)
+    try:
+        ended = job.end(timeout=500)
+    finally:
+        job.kill()
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"

@@ -1,4 +1,11 @@
-"""In which ways every case is run, by number of ranks."""
+"""The ways in which cases are run, by number of ranks, and which pairs the default suite runs.
+
+All cases in all ways are 15 simulations a case. The default suite runs a covering array of them:
+every case on one rank (the reference), in every storage, with either delivery, on 1, 2, 3 and 4
+ranks, in pieces, and saved and resumed on other ranks. CI runs all pairs.
+"""
+
+import pytest
 
 WAYS: dict[int, dict[str, dict[str, object]]] = {
     1: {
@@ -44,3 +51,19 @@ CHAIN: list[tuple[int, dict[str, object]]] = [
     (2, {"pieces": [0.602, 1.0], "save": [1.0], "resume": True, "storage": "explicit"}),
 ]
 CHAINED = "chained"
+
+RANKS = {way: ranks for ranks, ways in WAYS.items() for way in ways}
+# The chain brings 1 and 3 ranks, push delivery and explicit storage.
+_EVERY_CASE = {REFERENCE, "two packed pulled", "four procedural"}
+# Three of the seven ranks own nothing; a step's spikes overflow the fixed message; ranks with
+# every delay between them; synapses that learn.
+_ON_SEVEN = {
+    *("areas", "fewer_blocks_than_ranks", "one_neuron", "plastic_synapses"),
+    "thousands_of_spikes_in_a_step",
+}
+
+
+def pair(way: str, case: str) -> object:
+    """Return a parameter (way, case), marked ``ci`` if it is not in the covering array."""
+    covered = way in _EVERY_CASE or (way == "seven" and case in _ON_SEVEN)
+    return pytest.param(way, case, marks=() if covered else pytest.mark.ci)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from campaigns import campaign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.slices import of_matrix
@@ -64,52 +65,60 @@ def graphs(draw, most=257):
     return of_matrix(matrix, neurons=rng.integers(1, most, n), rate=rng.random(n) * 10)
 
 
-@given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
-@settings(max_examples=120, deadline=None)
-def test_what_is_mapped_is_delivered(board, graph, optimise) -> None:
-    made = machine(board)
-    joined = hops_between(made) >= 0
-    piece = joined[joined.sum(axis=1).argmax()]
-    if made.cores[piece].sum() < graph.neurons.size:
-        with pytest.raises(DescriptionError, match="does not fit"):
-            map_graph(graph, board, trials=2000, optimise=optimise)
-        return
-    mapping = map_graph(graph, board, trials=2000, optimise=optimise)
-    # map_graph has checked it; packets cross what the loads say, and no dead part is used
-    parts = mapping.to, board, made, mapping.places, mapping.keys, mapping.tables
-    found, crossed = check_tables(*parts)
-    assert found == []
-    assert mapping.load.sum() == pytest.approx(float((crossed * mapping.to.spikes).sum()))
-    assert (mapping.load[made.neighbour < 0] == 0).all()
-    assert np.unique(mapping.places).size == mapping.places.size
+@campaign(24, 120)
+def test_what_is_mapped_is_delivered(examples: int) -> None:
+    @given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
+    @settings(max_examples=examples)
+    def throw(board, graph, optimise) -> None:
+        made = machine(board)
+        joined = hops_between(made) >= 0
+        piece = joined[joined.sum(axis=1).argmax()]
+        if made.cores[piece].sum() < graph.neurons.size:
+            with pytest.raises(DescriptionError, match="does not fit"):
+                map_graph(graph, board, trials=2000, optimise=optimise)
+            return
+        mapping = map_graph(graph, board, trials=2000, optimise=optimise)
+        # map_graph has checked it; packets cross what the loads say, and no dead part is used
+        parts = mapping.to, board, made, mapping.places, mapping.keys, mapping.tables
+        found, crossed = check_tables(*parts)
+        assert found == []
+        assert mapping.load.sum() == pytest.approx(float((crossed * mapping.to.spikes).sum()))
+        assert (mapping.load[made.neighbour < 0] == 0).all()
+        assert np.unique(mapping.places).size == mapping.places.size
+
+    throw()
 
 
-@given(
-    # small ones, so that most fit the axons of a core
-    graph=graphs(most=100),
-    columns=st.integers(1, 2),
-    dead=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3)), max_size=8, unique=True),
-)
-@settings(max_examples=40, deadline=None)
-def test_packets_to_each_core_cross_as_many_links_as_there_are_hops(graph, columns, dead) -> None:
-    board = load_board("loihi").tiled(columns, 1).without(Dead(tuple(dead)))
-    core = pack(graph, board)
-    over = overfull(graph, board, core)
-    if over is not None:
-        assert over[0] in ("in_axons", "out_axons")
-        with pytest.raises(DescriptionError, match=over[0]):
-            map_graph(graph, board, trials=2000)
-        return
-    joined = hops_between(machine(board)) >= 0
-    if 4 * joined.sum(axis=1).max() <= core.max():  # dead tiles may cut the machine
-        return
-    mapping = map_graph(graph, board, trials=2000)
-    made, to = mapping.machine, mapping.to
-    assert mapping.check() == []
-    used = zip(made.x[mapping.node].tolist(), made.y[mapping.node].tolist(), strict=True)
-    assert not set(used) & set(dead)
-    hops, node = hops_between(made), made.node_of_core[mapping.places]
-    crossed = hops[mapping.node[to.source], node[to.target]]
-    assert (crossed >= 0).all()
-    assert mapping.load.sum() == pytest.approx(float(to.packets @ crossed))
-    assert (mapping.load[made.neighbour < 0] == 0).all()
+@campaign(12, 40)
+def test_packets_to_each_core_cross_as_many_links_as_there_are_hops(examples: int) -> None:
+    @given(
+        # small ones, so that most fit the axons of a core
+        graph=graphs(most=100),
+        columns=st.integers(1, 2),
+        dead=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3)), max_size=8, unique=True),
+    )
+    @settings(max_examples=examples)
+    def throw(graph, columns, dead) -> None:
+        board = load_board("loihi").tiled(columns, 1).without(Dead(tuple(dead)))
+        core = pack(graph, board)
+        over = overfull(graph, board, core)
+        if over is not None:
+            assert over[0] in ("in_axons", "out_axons")
+            with pytest.raises(DescriptionError, match=over[0]):
+                map_graph(graph, board, trials=2000)
+            return
+        joined = hops_between(machine(board)) >= 0
+        if 4 * joined.sum(axis=1).max() <= core.max():  # dead tiles may cut the machine
+            return
+        mapping = map_graph(graph, board, trials=2000)
+        made, to = mapping.machine, mapping.to
+        assert mapping.check() == []
+        used = zip(made.x[mapping.node].tolist(), made.y[mapping.node].tolist(), strict=True)
+        assert not set(used) & set(dead)
+        hops, node = hops_between(made), made.node_of_core[mapping.places]
+        crossed = hops[mapping.node[to.source], node[to.target]]
+        assert (crossed >= 0).all()
+        assert mapping.load.sum() == pytest.approx(float(to.packets @ crossed))
+        assert (mapping.load[made.neighbour < 0] == 0).all()
+
+    throw()

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from campaigns import campaign
 from command_jobs import Ended
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from distsnn.cli import main
 from distsnn.comm import RESUMABLE
 
-EXAMPLES = 300
 DOCUMENTED = {0, 1, 2, RESUMABLE, 130}
 LIMIT_S = 20
 _MODEL = """
@@ -115,13 +115,14 @@ def too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError("the command hangs")
 
 
+@campaign(60, 300)
 def test_random_command_lines(
-    folder: Path, originals: Path, capfd: pytest.CaptureFixture[str]
+    examples: int, folder: Path, originals: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     seen: Counter[int] = Counter()
     previous = signal.signal(signal.SIGALRM, too_long)
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=examples)
     @given(line())
     def throw(words: list[str]) -> None:
         capfd.readouterr()
@@ -149,5 +150,5 @@ def test_random_command_lines(
         throw()
     finally:
         signal.signal(signal.SIGALRM, previous)
-    assert seen[0] > EXAMPLES // 20, seen
-    assert seen[2] > EXAMPLES // 4, seen
+    assert seen[0] > examples // 20, seen
+    assert seen[2] > examples // 4, seen

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from campaigns import campaign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import Chooser, network
@@ -14,13 +15,12 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.simulation import Simulation
 
-EXAMPLES = 80
 
-
-def test_random_network_is_refused_with_a_place_or_runs() -> None:
+@campaign(16, 80)
+def test_random_network_is_refused_with_a_place_or_runs(examples: int) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=examples)
     @given(st.data(), st.booleans(), st.sampled_from(["auto", "packed", "procedural"]))
     def throw(data: st.DataObject, wrong: bool, storage: str) -> None:
         try:
@@ -37,8 +37,8 @@ def test_random_network_is_refused_with_a_place_or_runs() -> None:
 
     throw()
     # neither side of the alternative may fall silent
-    assert seen["refused"] > EXAMPLES // 10, seen
-    assert seen["spiked"] > EXAMPLES // 20, seen
+    assert seen["refused"] > examples // 10, seen
+    assert seen["spiked"] > examples // 20, seen
 
 
 def simulated(made: Network, storage: str, delivery: str) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from campaigns import campaign
 from damage import cut_or_flipped, damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,43 +52,46 @@ def copies(originals: Path, tmp_path: Path) -> Path:
     return tmp_path / "copies"
 
 
-def test_damaged_description(copies: Path) -> None:
+@campaign(60, 400)
+def test_damaged_description(examples: int, copies: Path) -> None:
     path, seen = copies / "net" / "network.json", Counter[str]()
     original = json.loads(path.read_text())
 
-    @settings(max_examples=400)
+    @settings(max_examples=examples)
     @given(st.data())
     def throw(data: st.DataObject) -> None:
         path.write_text(json.dumps(damaged(data.draw, original)))
         tell(lambda: load_network(path.parent), seen)
 
     throw()
-    assert seen["told"] > 100, seen
+    assert seen["told"] > examples // 4, seen
 
 
+@campaign(30, 150)
 @pytest.mark.parametrize("name", ["network.json", "arrays.npz"])
-def test_description_with_other_bytes(copies: Path, name: str) -> None:
+def test_description_with_other_bytes(examples: int, copies: Path, name: str) -> None:
     path, seen = copies / "net" / name, Counter[str]()
     original = path.read_bytes()
 
-    @settings(max_examples=150)
+    @settings(max_examples=examples)
     @given(st.data())
     def throw(data: st.DataObject) -> None:
         path.write_bytes(cut_or_flipped(data.draw, original))
         tell(lambda: load_network(path.parent), seen)
 
     throw()
-    assert seen["told"] > 100, seen
+    assert seen["told"] > examples // 2, seen
 
 
+@campaign(30, 150)
 @pytest.mark.parametrize("how", ["values", "bytes"])
-def test_damaged_metadata_of_a_run(copies: Path, how: str) -> None:
+def test_damaged_metadata_of_a_run(examples: int, copies: Path, how: str) -> None:
     run, seen = copies / "run.zarr", Counter[str]()
     # the root as often as all others together
     paths = [one for one in sorted(run.rglob("zarr.json")) if CHECKPOINT not in one.parts]
     paths += [run / "zarr.json"] * len(paths)
 
-    @settings(max_examples=150)
+    @settings(max_examples=examples)
     @given(st.data(), st.sampled_from(paths))
     def throw(data: st.DataObject, path: Path) -> None:
         original = path.read_bytes()
@@ -102,7 +106,7 @@ def test_damaged_metadata_of_a_run(copies: Path, how: str) -> None:
 
     throw()
     read_all(run)
-    assert seen["told"] > 20, seen
+    assert seen["told"] > examples // 8, seen
 
 
 def chunks_of(run: Path) -> list[Path]:
@@ -111,12 +115,13 @@ def chunks_of(run: Path) -> list[Path]:
     return [one for one in files if one.name != "zarr.json"]
 
 
-def test_damaged_chunk_of_a_run_is_named(copies: Path) -> None:
+@campaign(20, 60)
+def test_damaged_chunk_of_a_run_is_named(examples: int, copies: Path) -> None:
     run = copies / "run.zarr"
     chunks = chunks_of(run)
     assert len(chunks) > 5
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples)
     @given(st.data(), st.sampled_from(chunks))
     def throw(data: st.DataObject, path: Path) -> None:
         original = path.read_bytes()
@@ -145,7 +150,8 @@ def test_chunk_that_is_missing_is_named(copies: Path) -> None:
         path.write_bytes(content)
 
 
-def test_sealed_checkpoint_with_other_values(copies: Path) -> None:
+@campaign(12, 40)
+def test_sealed_checkpoint_with_other_values(examples: int, copies: Path) -> None:
     """Whoever can write the file can seal it again: the seal is against accidents."""
     run, seen = copies / "run.zarr", Counter[str]()
     newest, older = generations(run)
@@ -157,7 +163,7 @@ def test_sealed_checkpoint_with_other_values(copies: Path) -> None:
         with Simulation.restore(run) as simulation:
             simulation.run(1.0)
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples)
     @given(st.data())
     def throw(data: st.DataObject) -> None:
         attributes = damaged(data.draw, original["attributes"])
@@ -166,4 +172,4 @@ def test_sealed_checkpoint_with_other_values(copies: Path) -> None:
         tell(restore, seen)
 
     throw()
-    assert seen["told"] > 5, seen
+    assert seen["told"] > examples // 8, seen

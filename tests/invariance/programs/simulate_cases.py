@@ -1,9 +1,9 @@
-"""On the ranks of this job: simulate all cases in all of this job's ways.
+"""Simulate cases in several ways on the ranks of this job.
 
-``simulate_cases.py FOLDER WAYS CASES``, WAYS being JSON: name -> options of `Simulation`,
-``pieces`` (the parts of the time at which they end), ``save`` (those after which the state is
-saved), ``resume`` and ``give up`` (in place of closing). CASES are ``small`` ones or ``examples``.
-Each run becomes ``FOLDER/way/case.zarr``; what the exchange counted becomes ``FOLDER/way.json``.
+``simulate_cases.py FOLDER WAYS``, WAYS being JSON: a list of [way, options, cases]. The options are
+those of `Simulation`, and ``pieces`` (the fractions of the time at which run calls end), ``save``
+(those after which the state is saved), ``resume`` and ``give up`` (in place of closing). Each run
+becomes ``FOLDER/way/case.zarr``; the counters of its exchange become ``FOLDER/way/case.json``.
 """
 
 import json
@@ -26,13 +26,12 @@ from distsnn.simulation import Simulation
 
 def main(ranks: Communicator) -> int:
     folder = Path(sys.argv[1])
-    cases = {"small": CASES, "examples": EXAMPLES}[sys.argv[3]]
-    for way, options in json.loads(sys.argv[2]).items():
-        counted = {}
+    builders = CASES | EXAMPLES
+    for way, options, cases in json.loads(sys.argv[2]):
         pieces, saves = options.pop("pieces", [1.0]), options.pop("save", [])
         resume, give_up = options.pop("resume", False), options.pop("give up", False)
-        for name, case in cases.items():
-            network, time_ms = case(folder)
+        for name in cases:
+            network, time_ms = builders[name](folder)
             out = folder / way / f"{name}.zarr"
             whole = {"out": out, "communicator": ranks, **options}
             try:
@@ -56,9 +55,9 @@ def main(ranks: Communicator) -> int:
             counters = getattr(simulation._engine._exchange, "counters", None)
             own = simulation._built.assignment.owned(ranks.rank).size
             found = ranks.allgather([own, getattr(counters, "overflow_rounds", 0)])
-            counted[name] = {"blocks": [one[0] for one in found], "overflows": found[0][1]}
-        if ranks.rank == 0:
-            (folder / f"{way}.json").write_text(json.dumps(counted))
+            counted = {"blocks": [one[0] for one in found], "overflows": found[0][1]}
+            if ranks.rank == 0:
+                out.with_suffix(".json").write_text(json.dumps(counted))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The drivers run for real, at toy sizes; no time is judged."""
+"""The drivers run for real in CI, at toy sizes; no time is judged."""
 
 import json
 import subprocess
@@ -46,6 +46,7 @@ def check(found: dict, ranks: int) -> None:
     assert all(0.0 <= found["phases"][one] <= found["slowest"][one] for one in found["phases"])
 
 
+@pytest.mark.ci
 def test_one_and_two_ranks_measure_the_same_spikes(running: ModuleType, benchmarks: Path) -> None:
     plain = subprocess.run(
         [sys.executable, str(benchmarks / "distsnn_run.py"), *TINY],
@@ -64,12 +65,14 @@ def test_one_and_two_ranks_measure_the_same_spikes(running: ModuleType, benchmar
     assert two["exchanges"] >= 400 / 15  # delays of 1.5 ms, steps of 0.1 ms
 
 
+@pytest.mark.ci
 def test_without_recording_there_are_no_rates_and_no_store(running: ModuleType) -> None:
     found = running.run_distsnn(1, [*TINY, "--record", "none"])
     check(found, 1)
     assert (found["recording"], found["rates"]) == ("none", {})
 
 
+@pytest.mark.ci
 def test_a_driver_that_fails_says_so(
     running: ModuleType, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +81,7 @@ def test_a_driver_that_fails_says_so(
     assert "brunel" in capfd.readouterr().err
 
 
+@pytest.mark.ci
 def test_starts_of_the_whole_command_are_timed(capfd: pytest.CaptureFixture[str]) -> None:
     import running
     import start
@@ -94,6 +98,7 @@ def test_starts_of_the_whole_command_are_timed(capfd: pytest.CaptureFixture[str]
         start.main([*words, "1.05"])
 
 
+@pytest.mark.ci
 def test_exchange_is_timed_with_and_without_overflow(
     running: ModuleType, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +112,7 @@ def test_exchange_is_timed_with_and_without_overflow(
     assert "| 200" in capfd.readouterr().err
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("more", [(), ("--record",)], ids=["bare", "recorded"])
 def test_pieces_are_timed_on_two_ranks(
     running: ModuleType, capfd: pytest.CaptureFixture[str], more: tuple[str, ...]
@@ -120,6 +126,7 @@ def test_pieces_are_timed_on_two_ranks(
     assert "| read spikes" in capfd.readouterr().err
 
 
+@pytest.mark.ci
 def test_safety_is_measured_part_by_part(running: ModuleType) -> None:
     arguments = ["brunel", "--set", "order=50", "--pairs", "2", "--short", "20"]
     arguments += ["--time", "300", "--between", "0.001", "--every", "0.1"]
@@ -148,6 +155,7 @@ def test_costs_are_those_of_the_first_over_the_other_whichever_came_first() -> N
     assert found == {"median": 0.5, "quartiles": [0.5, 0.5], "pairs": [0.5] * 3}
 
 
+@pytest.mark.ci
 def test_weak_scaling_grows_the_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +194,7 @@ def test_sizes_and_efficiency_of_scaling() -> None:
     assert scaling.efficiency("weak", first, line) == 2.0
 
 
+@pytest.mark.ci
 def test_analysis_of_a_recording(benchmarks: Path, tmp_path: Path) -> None:
     store, names = tmp_path / "run.zarr", ("rates", "cv", "correlations")
     words = ("--spikes", "2e5", "--store", str(store), "--statistics", *names)
