@@ -95,6 +95,7 @@ def test_learns_the_same_in_both_directions_and_nothing_of_the_test_set() -> Non
     np.testing.assert_array_equal(more.counts[:2], fewer.counts)
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     two = learnt(tmp_path, 2, 6, 4, 9, 1)
     for name, values in vars(boltzmann.learn(*some(6, 4), hidden=9, passes=1)).items():

@@ -127,6 +127,7 @@ def test_critic_tells_where_a_pole_falls() -> None:
     assert falling > 1.2 * balanced
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     found = []
     for ranks in (1, 2):

@@ -78,6 +78,7 @@ def test_nothing_changes_while_the_test_set_is_presented() -> None:
     assert more.responses[22:].any()
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     # chance is 0.1
     assert compared(tmp_path, 300, 150, 50, 1) > 0.5
