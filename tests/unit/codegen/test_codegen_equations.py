@@ -254,7 +254,7 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
     assert spikes >= 5
 
 
-# Hodgkin & Huxley (1952), J Physiol 117:500, with the modern sign and rest of the potential: nothing
+# Hodgkin & Huxley (1952), J Physiol 117:500, potentials as they are written today: nothing
 # is reset, and a spike is over the threshold for about a millisecond.
 HODGKIN_HUXLEY = NeuronModel(
     """
