@@ -77,23 +77,6 @@ def test_a_model_stands_where_a_built_in_one_does() -> None:
     assert dataclasses.replace(LIF(), tau_m=20.0) == LIF(tau_m=20.0)
 
 
-def test_hold_names_what_rests_and_nothing_rests_only_if_that_is_given() -> None:
-    threshold = {"threshold": "v > E", "refractory": "t_ref"}
-    equations = "dv/dt = -v/tau : mV\ndw/dt = (v - w)/tau : mV"
-    assert small(equations, **threshold).dynamics.held == ("v",)
-    assert small(equations, **threshold, hold=None).dynamics.held == ("v",)
-    assert small(equations, **threshold, hold="w").dynamics.held == ("w",)
-    assert small(equations, **threshold, hold=["v", "w"]).dynamics.held == ("v", "w")
-    nothing = small(equations, **threshold, hold=())
-    assert nothing.dynamics.held == small(equations, **threshold, hold=[]).dynamics.held == ()
-    assert nothing != small(equations, **threshold)
-    # a threshold without a state variable has no default
-    always = {"threshold": "E > 0", "refractory": "t_ref"}
-    assert small(**always, hold=()).dynamics.held == ()
-    with pytest.raises(DescriptionError, match=r"^hold: .*no state variable.*allowed: v; \(\) for"):
-        small(**always)
-
-
 def test_parameters_are_checked_as_those_of_built_in_models() -> None:
     with pytest.raises(DescriptionError, match="did you mean 'tau_m'"):
         LIF(tau_M=3.0)
