@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from documents import marked
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import schema
@@ -43,11 +44,6 @@ def test_the_documentation_shows_the_registry():
     assert shown.strip() == schema.markdown().strip()
 
 
-def example_of(text, name, language):
-    """Return the block of a document that follows a marker."""
-    return text.partition(f"<!-- {name} -->\n```{language}\n")[2].partition("```")[0]
-
-
 def outline(value):
     """Return a JSON value with the kind of each number and text in its place."""
     if isinstance(value, dict):
@@ -68,7 +64,7 @@ def rounded(value):
 def example_store(tmp_path_factory):
     """Return the store that the script in the documentation writes."""
     folder = tmp_path_factory.mktemp("example")
-    script = example_of(DOCS.read_text(encoding="utf-8"), "script of the example", "python")
+    script = marked("store-format.md", "script of the example")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["example.py"])
@@ -77,7 +73,7 @@ def example_store(tmp_path_factory):
 
 
 def test_the_example_in_the_documentation_is_what_a_run_stores(example_store):
-    shown = json.loads(example_of(DOCS.read_text(encoding="utf-8"), "example", "json"))
+    shown = json.loads(marked("store-format.md", "example", "json"))
     stored = zarr.open_group(example_store, mode="r").attrs.asdict()
     schema.group_spec("").check(shown, path="example", writing=True)
     assert shown.keys() == {a.name for a in schema.group_spec("").attributes}
@@ -89,7 +85,7 @@ def test_the_example_in_the_documentation_is_what_a_run_stores(example_store):
 
 
 def test_arrays_of_the_example_are_where_its_network_says(example_store):
-    shown = json.loads(example_of(DOCS.read_text(encoding="utf-8"), "example", "json"))
+    shown = json.loads(marked("store-format.md", "example", "json"))
     (path,) = re.findall(r"{'array': '(.*?)'}", str(shown["network"]))
     stored = zarr.open_group(example_store, mode="r")[f"network/arrays/{path}"][:]
     np.testing.assert_array_equal(stored, [9.0, 11.0] * 10)
