@@ -227,14 +227,16 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_only_expressions_of_numbers_are_read(text: str) -> None:
+    # without units: they must not be what is refused
+    why = "cannot be used|unknown function|must be a condition|write a < b and b|cannot be read"
     for texts in (
-        {"equations": f"dv/dt = {text} : mV"},
+        {"equations": f"dv/dt = ({text})/ms : 1"},
         {"threshold": text},
         {"threshold": f"v > {text}"},
-        {"threshold": "v > E", "reset": f"v = {text}"},
+        {"threshold": "v > 1", "reset": f"v = {text}"},
     ):
-        with pytest.raises(EquationError):
-            small(**texts)
+        with pytest.raises(EquationError, match=why):
+            small(**{"equations": "dv/dt = -v/ms : 1"} | texts)
 
 
 def test_receptors_may_be_written_with_blanks() -> None:
@@ -268,11 +270,17 @@ def test_lines_may_end_as_on_windows() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-" * 5000 + "v", "(" * 900 + "v" + ")" * 900, "v" + "+v" * 6000, "v" * 30_000]
+    ("text", "what"),
+    [
+        ("-" * 5000 + "v", "nested too deeply"),
+        ("(" * 900 + "v" + ")" * 900, "too many nested|nested too deeply"),
+        ("v" + "+v" * 6000, "nested too deeply"),
+        ("v" * 30_000, "longer than 20000"),
+    ],
 )
-def test_endless_texts_are_refused(text: str) -> None:
-    with pytest.raises(EquationError):
-        small(f"dv/dt = {text} : mV")
+def test_endless_texts_are_refused(text: str, what: str) -> None:
+    with pytest.raises(EquationError, match=what):
+        small(f"dv/dt = ({text})/ms : mV")
 
 
 def test_sub_expressions_cannot_grow_without_bound() -> None:
