@@ -4,9 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
-import pytest
 from documents import DOCS, marked
 
 from distsnn.network import HhCondExpTraub, Network, Population
@@ -28,7 +28,7 @@ def run(python: str, program: str) -> str:
     return done.stdout
 
 
-def answer(python: str, program: str) -> object:
+def answer(python: str, program: str) -> Any:
     """Return the JSON in the last line that a program for NEST prints."""
     return json.loads(run(python, HEAD + program).splitlines()[-1])
 
@@ -47,43 +47,46 @@ def test_the_two_scripts_have_the_same_spikes(nest_python: str) -> None:
     assert ours == theirs
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.5])
-@pytest.mark.parametrize(
-    ("generator", "parameters", "first"),
-    [
-        # a current that starts at 1 ms changes V_m a step after delay; Poisson input is later
-        ("dc_generator", {"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
-        (
-            "step_current_generator",
-            {"amplitude_times": [1.0, 2.0], "amplitude_values": [9.0, 0.0]},
-            1.1,
-        ),
-        ("noise_generator", {"std": 100.0, "dt": 0.1, "start": 1.0, "stop": 2.0}, 1.1),
-        ("poisson_generator", {"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
-    ],
-)
-def test_when_generators_act(
-    generator: str, parameters: dict[str, object], first: float, delay: float, nest_python: str
-) -> None:
-    observed = "I_syn_ex" if generator == "poisson_generator" else "V_m"
+# A current that starts at 1 ms changes V_m a delay and a step later, Poisson input comes a step
+# after that.
+GENERATORS = {
+    "dc_generator": ({"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
+    "step_current_generator": (
+        {"amplitude_times": [1.0, 2.0], "amplitude_values": [100.0, 0.0]},
+        1.1,
+    ),
+    "noise_generator": ({"std": 100.0, "dt": 0.1, "start": 1.0, "stop": 2.0}, 1.1),
+    "poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
+}
+
+
+def test_when_generators_act(nest_python: str) -> None:
+    cases = [(name, delay) for name in GENERATORS for delay in (0.1, 0.5)]
     found = answer(
         nest_python,
         f"""
-generator = nest.Create({generator!r}, params={parameters!r})
-neuron = nest.Create("iaf_psc_exp", params={{"tau_m": 1e9, "tau_syn_ex": 1e9, "V_th": 1e9}})
-nest.Connect(generator, neuron, syn_spec={{"delay": {delay}}})
-meter = nest.Create("multimeter", params={{"record_from": [{observed!r}], "interval": 0.1}})
-nest.Connect(meter, neuron)
-nest.Simulate(5.0)
-events = meter.events
-values = events[{observed!r}]
-changed = abs(values[1:] - values[:-1]) > 1e-6
-print(json.dumps(list(events["times"][1:][changed])))
+generators = {GENERATORS!r}
+found = []
+for name, delay in {cases!r}:
+    nest.ResetKernel()
+    nest.resolution = 0.1
+    observed = "I_syn_ex" if name == "poisson_generator" else "V_m"
+    generator = nest.Create(name, params=generators[name][0])
+    neuron = nest.Create("iaf_psc_exp", params={{"tau_m": 1e9, "tau_syn_ex": 1e9, "V_th": 1e9}})
+    nest.Connect(generator, neuron, syn_spec={{"delay": delay}})
+    meter = nest.Create("multimeter", params={{"record_from": [observed], "interval": 0.1}})
+    nest.Connect(meter, neuron)
+    nest.Simulate(5.0)
+    values = meter.events[observed]
+    changed = abs(values[1:] - values[:-1]) > 1e-6
+    found.append(list(meter.events["times"][1:][changed]))
+print(json.dumps(found))
 """,
     )
-    steps = np.rint(np.array(found) / 0.1).astype(int)
-    begin = round((first + delay) / 0.1)
-    assert steps.tolist() == list(range(begin, begin + 10))
+    for (name, delay), times in zip(cases, found, strict=True):
+        begin = round((GENERATORS[name][1] + delay) / 0.1)
+        steps = np.rint(np.array(times) / 0.1).astype(int).tolist()
+        assert steps == list(range(begin, begin + 10)), (name, delay)
 
 
 def test_weights_parrots_times_and_delays(nest_python: str) -> None:
