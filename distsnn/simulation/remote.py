@@ -170,7 +170,7 @@ def work(folder: str, rank: int) -> None:
         This rank; rank 0 writes the summary there.
     """
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
-    modules, path = request.pop("modules"), request.pop("path")
+    modules, path = request.pop("modules", {}), request.pop("path", [])
     if modules:
         # as in the process that launched the ranks: modules that these modules import, too
         sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
