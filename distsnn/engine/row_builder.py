@@ -179,7 +179,7 @@ class _Part:
 
     def _rule(self, p: int, one: Projection) -> None:
         rule, row = one.rule, self.ints[p]
-        row[columns.RULE] = _RULES[type(rule)]
+        row[columns.RULE] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
         row[columns.PRE_START], row[columns.N_PRE] = one.pre.start, one.pre.size
         row[columns.N_POST] = one.post.size
         row[columns.AUTAPSES] = not (one.same and rule.skips_autapses)

@@ -16,6 +16,7 @@ from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import per_neuron
 from distsnn.engine.row_sets import RowSet
+from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import Network, Projection, Tsodyks2
 
@@ -51,7 +52,13 @@ class SourceStates:
         network = layout.network
         one = network.projections[index]
         model = one.scaling
-        assert isinstance(model, Tsodyks2)
+        if not isinstance(model, Tsodyks2):
+            raise DescriptionError(
+                "no kernel computes this synapse model",
+                where=f"projection {one.name!r}, field synapse",
+                value=type(model).__name__,
+                allowed="Tsodyks2 or a class derived from it",
+            )
         self.projection, self.neurons = one, neurons
         sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
 

@@ -1,6 +1,6 @@
 """The network: what is simulated, checked as a whole when it is made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -272,9 +272,15 @@ class Network(Description):
         ----------
         fingerprints : bool
             Whether size and hash of edge files are filled in, for which they are read whole.
+
+        Raises
+        ------
+        DescriptionError
+            If a class of the user's has the name of another, by which it is stored.
         """
         arrays: Arrays = {}
-        return {"format": FORMAT, "network": encode(self, "", arrays, fingerprints)}, arrays
+        network = encode(self, "", arrays, _classes(), fingerprints)
+        return {"format": FORMAT, "network": network}, arrays
 
     @classmethod
     def from_dict(
@@ -291,7 +297,7 @@ class Network(Description):
             raise DescriptionError(
                 "unknown format of a stored network", value=data.get("format"), allowed=str(FORMAT)
             )
-        network = decode(data.get("network"), arrays, _CLASSES)
+        network = decode(data.get("network"), arrays, _classes())
         if not isinstance(network, cls):
             raise DescriptionError("not a stored network", value=type(network).__name__)
         return network
@@ -335,12 +341,26 @@ _CLASSES: dict[str, type[Description]] = {
     name: made
     for module in (currents, distributions, edges, rules, stimuli)
     for name, made in vars(module).items()
-    if isinstance(made, type) and issubclass(made, Description)
+    if isinstance(made, type)
+    and issubclass(made, Description)
+    and made.__module__ == module.__name__
 } | {
     made.__name__: made
     for made in (
-        *(Network, NeuronModel, PlasticityModel, Population),
+        *(Network, NeuronModel, PlasticityModel, Population, View),
         *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
         *(NormaliseWeights, SynapticScaling),
     )
 }
+
+
+def _classes() -> dict[str, type[Description]]:
+    """Return the classes of descriptions but models by name, with users' subclasses of these."""
+    derived = {made.__name__: made for base in _CLASSES.values() for made in _derived(base)}
+    return derived | _CLASSES
+
+
+def _derived(base: type[Description]) -> Iterator[type[Description]]:
+    for made in base.__subclasses__():
+        yield made
+        yield from _derived(made)

@@ -1,7 +1,7 @@
 """Descriptions as JSON-able data plus named arrays, and back."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from inspect import isabstract, signature
 from typing import Any
@@ -14,10 +14,11 @@ from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.equations.declarations import OfEquations
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
-from distsnn.network.model import Model, Neuron, SynapseModel
+from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.registry import model_named, synapse_named
 
 Arrays = dict[str, npt.NDArray[Any]]
+Classes = Mapping[str, type[Description]]
 
 # Descriptions are written with their class's name, models with their name in the registry, or with
 # their equations; what JSON lacks is written as an object with one of these keys.
@@ -25,7 +26,21 @@ _CLASS, _MODEL, _SYNAPSE, _FIELDS = "is", "model", "synapse", "fields"
 _ARRAY, _FLOAT, _MAP = "array", "float", "map"
 
 
-def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) -> Any:
+def parts(value: object) -> Iterator[Description]:
+    """Yield a description and all descriptions in it, each before its parts."""
+    if isinstance(value, Description):
+        yield value
+        value = tuple(getattr(value, field.name) for field in fields(value))
+    elif isinstance(value, FrozenMapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple):
+        for item in value:
+            yield from parts(item)
+
+
+def encode(
+    value: object, path: str, arrays: Arrays, classes: Classes, fingerprints: bool = True
+) -> Any:
     """Return JSON-able data for a description or one of its values.
 
     Parameters
@@ -36,8 +51,15 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         Path of the value, under which an array is filed.
     arrays : dict
         Gets the arrays.
+    classes : mapping of str to type
+        Descriptions by class name.
     fingerprints : bool
         Whether size and hash of the files that it names are filled in.
+
+    Raises
+    ------
+    DescriptionError
+        If a class is stored by a name that does not find it again.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -48,13 +70,13 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
         return {_ARRAY: path}
     if isinstance(value, tuple):
         return [
-            encode(item, f"{path}/{index}", arrays, fingerprints)
+            encode(item, f"{path}/{index}", arrays, classes, fingerprints)
             for index, item in enumerate(value)
         ]
     if isinstance(value, FrozenMapping):
         return {
             _MAP: {
-                key: encode(item, f"{path}/{key}", arrays, fingerprints)
+                key: encode(item, f"{path}/{key}", arrays, classes, fingerprints)
                 for key, item in value.items()
             }
         }
@@ -65,14 +87,15 @@ def encode(value: object, path: str, arrays: Arrays, fingerprints: bool = True) 
             if field.metadata.get(ADDED) and _is_default(getattr(value, field.name), field.default):
                 continue
             place = f"{path}/{field.name}" if path else field.name
-            items[field.name] = encode(getattr(value, field.name), place, arrays, fingerprints)
-        if isinstance(value, Neuron | SynapseModel):
-            kind = _MODEL if isinstance(value, Neuron) else _SYNAPSE
-            model: Any = value.name
-            if isinstance(value, OfEquations):
-                model = encode(value.model, f"{path}/model", arrays, fingerprints)
+            items[field.name] = encode(
+                getattr(value, field.name), place, arrays, classes, fingerprints
+            )
+        kind, name = _stored_name(value)
+        if isinstance(value, OfEquations):
+            model = encode(value.model, f"{path}/model", arrays, classes, fingerprints)
             return {kind: model, _FIELDS: items}
-        return {_CLASS: type(value).__name__, _FIELDS: items}
+        _check_found(type(value), _found(kind, name, classes, path), name, path)
+        return {kind: name, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
 
 
@@ -83,7 +106,7 @@ def _is_default(value: object, default: object) -> bool:
 def decode(
     data: Any,
     arrays: Mapping[str, npt.NDArray[Any]],
-    classes: Mapping[str, type[Description]],
+    classes: Classes,
     path: str = "network",
 ) -> Any:
     """Return what `encode` was given.
@@ -120,29 +143,46 @@ def decode(
         return _decoded_items(data[_MAP], arrays, classes, path)
     if _FIELDS not in data:
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
-    kind = data.get(_MODEL, data.get(_SYNAPSE, data.get(_CLASS)))
+    kind = next((one for one in (_MODEL, _SYNAPSE, _CLASS) if one in data), _CLASS)
+    name = data.get(kind)
     made: type[Description] | None = None
-    if isinstance(kind, dict):
-        model = decode(kind, arrays, classes, f"{path}.model")
+    if isinstance(name, dict):
+        model = decode(name, arrays, classes, f"{path}.model")
         if isinstance(model, NeuronModel):
             made = model.neuron
         elif isinstance(model, PlasticityModel):
             made = model.synapse
-    elif isinstance(kind, str) and _MODEL in data:
-        made = _found(model_named, kind, path)
-    elif isinstance(kind, str):
-        made = _found(synapse_named, kind, path) if _SYNAPSE in data else classes.get(kind)
+    elif isinstance(name, str):
+        made = _found(kind, name, classes, path)
     if made is None or isabstract(made):
-        raise unknown("kind of description", kind, classes, where=path)
+        raise unknown("kind of description", name, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
     _check_fields(made, items, path)
     return made(**items)
 
 
-def _found(named: Callable[[str], type[Model]], name: str, path: str) -> type[Model]:
-    """Return a model's class. That of a user's own is code, which no store holds."""
+def _stored_name(value: Description) -> tuple[str, str]:
+    """Return the key and the name that a description's class is stored with."""
+    if isinstance(value, Neuron | SynapseModel):
+        return (_MODEL if isinstance(value, Neuron) else _SYNAPSE), value.name
+    return _CLASS, type(value).__name__
+
+
+def _found(kind: str, name: str, classes: Classes, path: str) -> type[Description]:
+    """Return the class of a stored name. A user-defined class is code, which no store holds."""
+
+    def described(name: str) -> type[Description]:
+        if name not in classes:
+            raise unknown("kind of description", name, classes)
+        return classes[name]
+
+    named: dict[str, Callable[[str], type[Description]]] = {
+        _MODEL: model_named,
+        _SYNAPSE: synapse_named,
+        _CLASS: described,
+    }
     try:
-        return named(name)
+        return named[kind](name)
     except DescriptionError as error:
         raise DescriptionError(
             f"{error.what}: if it is a class in a file of yours, name that file as MODEL, also "
@@ -153,10 +193,23 @@ def _found(named: Callable[[str], type[Model]], name: str, path: str) -> type[Mo
         ) from error
 
 
+def _check_found(made: type, found: type, name: str, path: str) -> None:
+    """Raise DescriptionError if a class is not what its stored name finds."""
+    place, other = (f"{one.__module__}.{one.__qualname__}" for one in (made, found))
+    # a file that was loaded again has other classes of the same names
+    if place != other:
+        raise DescriptionError(
+            f"{place} is stored by its name, which is that of {other}",
+            where=path or "network",
+            value=name,
+            allowed="a name of its own, and @neuron_model or @synapse_model before a model's class",
+        )
+
+
 def _decoded_items(
     items: Any,
     arrays: Mapping[str, npt.NDArray[Any]],
-    classes: Mapping[str, type[Description]],
+    classes: Classes,
     path: str,
 ) -> dict[str, Any]:
     if not isinstance(items, dict):
@@ -165,7 +218,15 @@ def _decoded_items(
 
 
 def _check_fields(made: type[Description], items: dict[str, Any], path: str) -> None:
-    """Raise DescriptionError if a field is missing that has no default."""
-    for name, one in signature(made).parameters.items():
+    """Raise DescriptionError if the constructor does not take the fields, or needs others."""
+    arguments = signature(made).parameters
+    for name in items:
+        if name not in arguments:
+            raise DescriptionError(
+                f"the constructor of {made.__name__} does not take the field {name!r}",
+                where=path,
+                allowed=", ".join(arguments),
+            )
+    for name, one in arguments.items():
         if one.default is one.empty and name not in items and one.kind is one.POSITIONAL_OR_KEYWORD:
             raise DescriptionError(f"field {name!r} of {made.__name__} is missing", where=path)

@@ -14,6 +14,7 @@ from distsnn.comm import RESUMABLE, launch, launcher
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
+from distsnn.network.serialise import parts
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.build import Settings
@@ -110,7 +111,8 @@ def simulate(
             "progress": bool(progress),
             "model": model,
             "policy": None if policy is None else asdict(policy),
-            "sources": _sources(network),
+            "modules": user_modules(network),
+            "path": [str(Path(entry).absolute()) for entry in sys.path],
         }
         return _launch(network, ranks, request)
     if job is not None and ranks is not None and job.size not in (None, ranks):
@@ -168,7 +170,11 @@ def work(folder: str, rank: int) -> None:
         This rank; rank 0 writes the summary there.
     """
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
-    for name, file in request.pop("sources", {}).items():
+    modules, path = request.pop("modules", {}), request.pop("path", [])
+    if modules:
+        # as in the process that launched the ranks: modules that these modules import, too
+        sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
+    for name, file in modules.items():
         _load(name, file)
     if request.get("policy") is not None:
         request["policy"] = Policy(**request["policy"])
@@ -177,28 +183,60 @@ def work(folder: str, rank: int) -> None:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")
 
 
-def _sources(network: Network) -> dict[str, str]:
-    """Return the user's modules that define the network's neuron models, with their files."""
+def user_modules(network: Network) -> dict[str, str]:
+    """Return the modules that define user-defined classes of a network, with their files.
+
+    Parameters
+    ----------
+    network : Network
+        The network; its models, rules, distributions and stimuli may be of any user-defined class.
+
+    Returns
+    -------
+    dict of str to str
+        File of each module, by the name that it is imported with; a script is "__main__".
+
+    Raises
+    ------
+    DescriptionError
+        If a class is defined in a module without a file, such as a notebook.
+    """
     found = {}
-    for one in network.populations:
-        name = type(one.model).__module__
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if name.partition(".")[0] != "distsnn" and file is not None:
-            found[name] = str(Path(file).resolve())
+    for made in dict.fromkeys(type(part) for part in parts(network)):
+        name = made.__module__
+        if name.partition(".")[0] == "distsnn":
+            continue
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if file is None:
+            raise DescriptionError(
+                f"class {made.__qualname__} is defined in {name}, which has no file that launched "
+                "ranks could import",
+                where="ranks",
+                allowed="1; or define the class in a module or script",
+            )
+        # of `python -m package.module`
+        specification = getattr(module, "__spec__", None)
+        found[specification.name if specification else name] = str(Path(file).resolve())
     return found
 
 
 def _load(name: str, file: str) -> None:
     """Import a user's module, as it is found or from its file; a script is not run as one."""
-    if str(Path(file).parent) not in sys.path:
-        sys.path.insert(0, str(Path(file).parent))
-    if name != "__main__" and importlib.util.find_spec(name) is not None:
+    if name != "__main__" and _is_importable(name):
         importlib.import_module(name)
         return
     known = f"distsnn_{name.strip('_').replace('.', '_')}"
     specification = importlib.util.spec_from_file_location(known, file)
     if specification is None or specification.loader is None:
-        raise DescriptionError("cannot be loaded", where=f"neuron models of {file}")
+        raise DescriptionError("cannot be loaded as a Python file", where=file)
     module = importlib.util.module_from_spec(specification)
     sys.modules[known] = module
     specification.loader.exec_module(module)
+
+
+def _is_importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # of a package that it is in
+        return False

@@ -105,7 +105,7 @@ def read(
     threshold: str,
     reset: str,
     refractory: str,
-    hold: tuple[str, ...],
+    hold: tuple[str, ...] | None,
     receptors: Mapping[str, str],
     parameters: Mapping[str, str],
     reserved: Iterable[str],
@@ -118,8 +118,8 @@ def read(
         The texts.
     refractory : str
         Parameter that is the refractory time; empty without.
-    hold : tuple of str
-        State variables that rest during it; empty: the first that the threshold names.
+    hold : tuple of str, optional
+        State variables that rest during it; by default the first that the threshold names.
     receptors : mapping of str to str
         State variable that each receptor's input is added to, or subtracted from after ``-``.
     parameters : mapping of str to str
@@ -299,13 +299,13 @@ def _receptors(
 
 def _held(
     refractory: str,
-    hold: tuple[str, ...],
+    hold: tuple[str, ...] | None,
     units: Mapping[str, Unit],
     states: Mapping[str, Definition],
     parameters: Mapping[str, str],
     condition: Node | None,
 ) -> tuple[str, ...]:
-    for name in hold:
+    for name in hold or ():
         if name not in states:
             raise unknown("state variable", name, states, where="hold")
     if not refractory:
@@ -320,13 +320,14 @@ def _held(
         )
     if condition is None:
         raise DescriptionError("a refractory time needs a threshold", where="refractory")
-    if hold:
+    if hold is not None:
         return hold
     for name in names_in(condition):
         if name in states:
             return (name,)
     raise DescriptionError(
-        "the threshold names no state variable: say which rest during the refractory time",
+        "the threshold names no state variable, so the variables that rest during the refractory "
+        "time must be given",
         where="hold",
-        allowed=", ".join(states),
+        allowed=f"{', '.join(states)}; () for none",
     )

@@ -56,11 +56,12 @@ class NeuronModel(Description):
         Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
         by line ends or semicolons and done in this order.
     refractory : str
-        Parameter that is the refractory time: so long after a spike there is none, and the held
-        variables rest; empty: there is none.
-    hold : str or sequence of str
-        State variables that rest during the refractory time; by default the first that the
-        threshold names.
+        Parameter that is the refractory time, ms: for this time after a spike the neuron does not
+        spike, and the held variables rest; empty: no refractory time. Brian2 holds one step less.
+    hold : str or sequence of str, optional
+        State variables that rest during the refractory time (Brian2 marks these equations with
+        ``(unless refractory)``); by default the first that the threshold names. With ``()`` no
+        variable rests: the refractory time only suppresses spikes.
     receptors : mapping of str to str
         State variable that each receptor's weights are added to; with a ``-`` before its name they
         are subtracted.
@@ -96,7 +97,7 @@ class NeuronModel(Description):
     threshold: str = ""
     reset: str = ""
     refractory: str = ""
-    hold: tuple[str, ...] = ()
+    hold: tuple[str, ...] | None = None
     receptors: Mapping[str, str] = field(default_factory=dict)
     signed_receptors: tuple[str, str] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class NeuronModel(Description):
             mappings=("receptors", "parameters", "initial"),
         )
         self._fill(**as_texts(self, "equations", "threshold", "reset"))
-        hold = as_names(self.hold, where="hold")
+        hold = None if self.hold is None else as_names(self.hold, where="hold")
         signed = (
             None
             if self.signed_receptors is None

@@ -181,7 +181,7 @@ def test_networks_of_the_comparison_can_be_made(cases: ModuleType) -> None:
         assert options.time > 0
         network = load_model(options.network, options.set).network
         assert network.n_neurons >= 4000
-    with pytest.raises(DescriptionError):
+    with pytest.raises(DescriptionError, match="did you mean 'order'"):
         load_model("brunel", ["ordre=3"])
 
 

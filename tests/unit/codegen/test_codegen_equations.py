@@ -254,6 +254,60 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
     assert spikes >= 5
 
 
+# Hodgkin & Huxley (1952), J Physiol 117:500, potentials as they are written today: nothing
+# is reset, and a spike is over the threshold for about a millisecond.
+HODGKIN_HUXLEY = NeuronModel(
+    """
+        I_Na = g_Na*m**3*h*(V_m - E_Na) : pA
+        I_K = g_K*n**4*(V_m - E_K) : pA
+        dV_m/dt = (-I_Na - I_K - g_L*(V_m - E_L) + I_e)/C_m : mV
+        V = V_m/mV : 1
+        dm/dt = ((1 - m)/exprel(-(V + 40)/10) - 4*exp(-(V + 65)/18)*m)/ms : 1
+        dh/dt = (0.07*exp(-(V + 65)/20)*(1 - h) - h/(1 + exp(-(V + 35)/10)))/ms : 1
+        dn/dt = (0.1*(1 - n)/exprel(-(V + 55)/10) - 0.125*exp(-(V + 65)/80)*n)/ms : 1
+    """,
+    threshold="V_m >= 0*mV",
+    refractory="t_ref",
+    hold=(),
+    parameters={
+        "C_m": (100.0, "pF"),
+        "g_Na": (12000.0, "nS"),
+        "g_K": (3600.0, "nS"),
+        "g_L": (30.0, "nS"),
+        "E_Na": (50.0, "mV"),
+        "E_K": (-77.0, "mV"),
+        "E_L": (-54.4, "mV"),
+        "I_e": (2000.0, "pA"),
+        "t_ref": (0.0, "ms"),
+    },
+    initial={"V_m": -65.0, "m": 0.05, "h": 0.6, "n": 0.32},
+    substeps=4,
+)
+
+
+def test_a_refractory_time_that_holds_nothing_only_suppresses_spikes() -> None:
+    assert HODGKIN_HUXLEY.dynamics.held == ()
+    assert replace(HODGKIN_HUXLEY, hold=None).dynamics.held == ("V_m",)
+    values = {name: np.asarray(spec[0]) for name, spec in HODGKIN_HUXLEY.parameters.items()}
+    values["t_ref"] = np.array([0.0, 3.0])
+    cells = NeuronCall(kernel_of(HODGKIN_HUXLEY), values, 2)
+    for name, value in HODGKIN_HUXLEY.initial.items():
+        cells.states[name][:2] = value
+    above, spikes = [], []
+    for step in range(10_000):
+        spiked = cells.step(step)
+        above += [step] if 0 in spiked else []
+        spikes += [step] if 1 in spiked else []
+        assert cells.states["V_m"][0] == cells.states["V_m"][1]
+    # without a dead time each step over the threshold is a spike
+    expected: list[int] = []
+    for step in above:
+        if not expected or step - expected[-1] > 30:
+            expected.append(step)
+    assert spikes == expected
+    assert len(above) > 5 * len(spikes) > 400
+
+
 def test_states_may_have_names_that_kernels_use_themselves() -> None:
     names = [
         "n",

@@ -1,8 +1,12 @@
 import json
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
+from documents import marked
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import schema
@@ -40,15 +44,66 @@ def test_the_documentation_shows_the_registry():
     assert shown.strip() == schema.markdown().strip()
 
 
-def test_the_example_in_the_documentation_fits_the_registry(tmp_path):
-    text = DOCS.read_text(encoding="utf-8")
-    example = text.partition("<!-- example -->\n```json\n")[2].partition("```")[0]
-    attributes = json.loads(example)
-    schema.group_spec("").check(attributes, path="example", writing=True)
-    assert attributes.keys() == {a.name for a in schema.group_spec("").attributes}
-    root = new_root(tmp_path / "s.zarr")
-    write_attributes(root, attributes)
-    assert StoreReader(tmp_path / "s.zarr").n_neurons == 10_000
+def outline(value):
+    """Return a JSON value with the kind of each number and text in its place."""
+    if isinstance(value, dict):
+        return {key: outline(item) for key, item in value.items()}
+    return [outline(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+
+def rounded(value):
+    """Return a JSON value with floats that no mathematical library makes different."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+@pytest.fixture(scope="module")
+def example_store(tmp_path_factory):
+    """Return the store that the script in the documentation writes."""
+    folder = tmp_path_factory.mktemp("example")
+    script = marked("store-format.md", "script of the example")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["example.py"])
+        exec(script, {})
+    return folder / "run.zarr"
+
+
+def test_the_example_in_the_documentation_is_what_a_run_stores(example_store):
+    shown = json.loads(marked("store-format.md", "example", "json"))
+    stored = zarr.open_group(example_store, mode="r").attrs.asdict()
+    schema.group_spec("").check(shown, path="example", writing=True)
+    assert shown.keys() == {a.name for a in schema.group_spec("").attributes}
+    assert shown.keys() == stored.keys()
+    # the machine's, the day's and the clock's
+    for name in ("versions", "wall", "created", "command"):
+        shown[name], stored[name] = outline(shown[name]), outline(stored[name])
+    assert rounded(shown) == rounded(stored)
+
+
+def test_arrays_of_the_example_are_where_its_network_says(example_store):
+    shown = json.loads(marked("store-format.md", "example", "json"))
+    (path,) = re.findall(r"{'array': '(.*?)'}", str(shown["network"]))
+    stored = zarr.open_group(example_store, mode="r")[f"network/arrays/{path}"][:]
+    np.testing.assert_array_equal(stored, [9.0, 11.0] * 10)
+    assert StoreReader(example_store).n_neurons == 100
+
+
+def test_what_the_documentation_reads_by_itself_is_what_the_reader_reads(example_store):
+    script = DOCS.read_text(encoding="utf-8").partition("by yourself\n\n```python\n")[2]
+    made: dict[str, object] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(example_store.parent)
+        exec(script.partition("```")[0], made)
+    step, gid = StoreReader(example_store).spikes()
+    order = made["order"]
+    assert step.size > 100
+    np.testing.assert_array_equal(made["step"][order], step)
+    np.testing.assert_array_equal(made["gid"][order], gid)
+    np.testing.assert_allclose(made["times"], step * 0.1)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_stored_descriptions_that_cannot_be_read():
 
 def test_what_cannot_be_stored_is_an_error_of_ours():
     with pytest.raises(TypeError, match="a set has no place"):
-        encode({1}, "", {})
+        encode({1}, "", {}, {})
 
 
 @pytest.mark.parametrize(

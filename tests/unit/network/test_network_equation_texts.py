@@ -125,3 +125,17 @@ def test_default_with_which_a_trace_cannot_decay_is_refused() -> None:
     tau = next(iter(REWARDED.rule.decays.values()))
     with pytest.raises(DescriptionError, match=f"{tau!r}, default: out of range; given -1.0"):
         replace(REWARDED, parameters=parameters | {tau: (-1.0, "ms")})
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("-" * 5000 + "v", "nested too deeply"),
+        ("(" * 900 + "v" + ")" * 900, "too many nested|nested too deeply"),
+        ("v" + "+v" * 6000, "nested too deeply"),
+        ("v" * 30_000, "longer than 20000"),
+    ],
+)
+def test_endless_texts_are_refused(text: str, what: str) -> None:
+    with pytest.raises(EquationError, match=what):
+        NeuronModel(f"dv/dt = ({text})/ms : mV")

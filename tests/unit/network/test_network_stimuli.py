@@ -190,16 +190,16 @@ def test_bad_recordings(recordings, what):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "what"),
     [
-        lambda: RecordSpikes(3),
-        lambda: RecordState(None, "V_m"),
-        lambda: RecordState(E, "V_m", name="a/b"),
-        lambda: RecordState(E, "V_m", every="1"),
+        (lambda: RecordSpikes(3), "target: not a target"),
+        (lambda: RecordState(None, "V_m"), "target: not a target"),
+        (lambda: RecordState(E, "V_m", name="a/b"), "not a usable name"),
+        (lambda: RecordState(E, "V_m", every="1"), "every: must be a number"),
     ],
 )
-def test_wrong_types_in_recordings(make):
-    with pytest.raises(DescriptionError):
+def test_wrong_types_in_recordings(make, what):
+    with pytest.raises(DescriptionError, match=what):
         make()
 
 

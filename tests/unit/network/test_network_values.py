@@ -90,7 +90,7 @@ def test_ranges_read_well():
 def test_integers():
     assert as_integer(np.int32(3), where="here") == 3
     for bad in (3.0, True, "3", None, -1):
-        with pytest.raises(DescriptionError):
+        with pytest.raises(DescriptionError, match=r"^here: "):
             as_integer(bad, where="here")
 
 
@@ -98,7 +98,7 @@ def test_indices_are_int32_even_if_given_wider():
     assert as_indices([], where="here").dtype == np.int32
     assert as_indices(np.array([5], np.uint64), where="here").dtype == np.int32
     for bad in ([1.5], [[1]], [2**31], [-1, 2**40], "ab", [[1], [2, 3]]):
-        with pytest.raises(DescriptionError):
+        with pytest.raises(DescriptionError, match=r"^here"):
             as_indices(bad, where="here")
 
 

@@ -167,20 +167,32 @@ def random_network(draw: np.random.Generator) -> Network:
     return Network(cells, made)
 
 
-@pytest.mark.parametrize("seed", [*range(20), 21, 102])
-def test_groups_leave_no_rank_much_fuller_than_it_would_be(seed: int) -> None:
-    draw = np.random.default_rng(seed)
-    network, ranks = random_network(draw), int(draw.choice([2, 4, 6, 8, 12]))
-    shares = None if draw.random() < 0.5 else list(draw.choice([1e-3, 1.0, 2.0, 5.0], ranks))
+def random_modules(draw: np.random.Generator, ranks: int) -> Network:
+    """Return populations that are near in themselves and far from each other, two ranks large."""
+    cells = [
+        Population(f"P{at}", int(draw.choice([384, 512, 640])), IafPscExp())
+        for at in range(ranks // 2)
+    ]
+    made = [Projection(one, one, FixedIndegree(30), 1.0, 0.1) for one in cells]
+    made += [
+        Projection(one, cells[at - 1], FixedIndegree(3), 1.0, float(draw.choice([3.0, 30.0])))
+        for at, one in enumerate(cells)
+    ]
+    return Network(cells, made)
+
+
+def checked(network: Network, draw: np.random.Generator, ranks: int, speeds: list[float]) -> bool:
+    """Check that no rank is much fuller than without groups; return whether there are groups."""
+    shares = None if draw.random() < 0.5 else list(draw.choice(speeds, ranks))
     rates = {one.name: float(draw.choice([0.0, 1.0, 50.0])) for one in network.populations}
     imbalance = float(draw.choice([0.0, 0.03, 0.5, 1.0]))
     strategy = Graph(rates, shares, imbalance=imbalance)
     graph = traffic(network, blocks(network), rates)
-    weight, speeds = strategy.cost.of_slices(graph, network), strategy.speeds(ranks)
-    capacity = capacities(weight, speeds, imbalance)
+    weight, of_ranks = strategy.cost.of_slices(graph, network), strategy.speeds(ranks)
+    capacity = capacities(weight, of_ranks, imbalance)
     made = strategy.assign_graph(graph, network, ranks)
     longest = longest_epoch(network)
-    flat = graph_owners(graph, weight, speeds, longest=longest, imbalance=imbalance)
+    flat = graph_owners(graph, weight, of_ranks, longest=longest, imbalance=imbalance)
     fullest, without = (
         float((np.bincount(owner, weight, minlength=ranks) / capacity).max())
         for owner in (made.owner, flat)
@@ -188,3 +200,21 @@ def test_groups_leave_no_rank_much_fuller_than_it_would_be(seed: int) -> None:
     assert fullest <= 1.1 * max(1.0, without)
     if made.groups:
         assert set(made.group[made.owner]) == set(range(len(made.groups)))
+        assert not np.array_equal(made.owner, flat)
+    return bool(made.groups)
+
+
+@pytest.mark.parametrize("seed", [*range(20), 21, 102])
+def test_groups_that_would_make_a_rank_much_fuller_are_not_made(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    network, ranks = random_network(draw), int(draw.choice([2, 4, 6, 8, 12]))
+    assert not checked(network, draw, ranks, [1e-3, 1.0, 2.0, 5.0])
+
+
+def test_groups_leave_no_rank_much_fuller_than_it_would_be() -> None:
+    grouped = 0
+    for seed in range(10):
+        draw = np.random.default_rng(seed)
+        ranks = int(draw.choice([4, 6]))
+        grouped += checked(random_modules(draw, ranks), draw, ranks, [1.0, 2.0])
+    assert 3 <= grouped < 10

@@ -376,7 +376,7 @@ def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> N
         state["V_m"] = -61.0
         assert told() == ["b", "a", "d", "c", "E"]
         simulation.save()
-        with pytest.raises(DescriptionError):
+        with pytest.raises(DescriptionError, match="nan"):
             simulation.signal("b", np.nan)
     with Simulation.restore(path, out=tmp_path / "other.zarr") as simulation:
         assert simulation._scripted.names == told()

@@ -64,8 +64,15 @@ def test_directive(name: str, value: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("a b", "1"), ("--x", "1"), ("X", ""), ("x", 'a"b'), ("x", "a\nb")]
+    ("name", "value", "what"),
+    [
+        ("a b", "1", "not an option"),
+        ("--x", "1", "not an option"),
+        ("X", "", "not an option"),
+        ("x", 'a"b', "cannot stand in a line"),
+        ("x", "a\nb", "cannot stand in a line"),
+    ],
 )
-def test_directive_that_would_break_the_script_is_refused(name: str, value: str) -> None:
-    with pytest.raises(DescriptionError):
+def test_directive_that_would_break_the_script_is_refused(name: str, value: str, what: str) -> None:
+    with pytest.raises(DescriptionError, match=what):
         directive(name, value)
