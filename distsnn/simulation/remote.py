@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import RESUMABLE, launch, launcher
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
@@ -40,6 +41,7 @@ def simulate(
     progress: bool | Progress = True,
     model: dict[str, Any] | None = None,
     policy: Policy | None = None,
+    oversubscribe: bool = False,
 ) -> Summary:
     """Simulate a network for some time.
 
@@ -71,6 +73,8 @@ def simulate(
         Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
+    oversubscribe : bool
+        Allow `ranks` to be more than 16 for each core of this process.
 
     Returns
     -------
@@ -111,8 +115,9 @@ def simulate(
             "model": model,
             "policy": None if policy is None else asdict(policy),
             "sources": _sources(network),
+            "import_path": list(map(str, sys.path)),
         }
-        return _launch(network, ranks, request)
+        return _launch(network, ranks, request, oversubscribe)
     if job is not None and ranks is not None and job.size not in (None, ranks):
         raise DescriptionError(
             f"this job has {counted(job.size, 'rank')}",
@@ -136,12 +141,16 @@ def simulate(
         return simulation.close()
 
 
-def _launch(network: Network, ranks: int, request: dict[str, Any]) -> Summary:
+def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe: bool) -> Summary:
     with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
         save_network(folder, network)
         (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
         env = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
-        code = launch(ranks, ["worker", folder], env)
+        code = launch(
+            *(ranks, ["worker", folder], env),
+            start_limit_s=start_limit(DEFAULT_LIMIT_S),
+            oversubscribe=oversubscribe,
+        )
         if code == 130:
             raise KeyboardInterrupt
         if code == RESUMABLE:
@@ -168,7 +177,10 @@ def work(folder: str, rank: int) -> None:
         This rank; rank 0 writes the summary there.
     """
     request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
+    import_path = request.pop("import_path", [])
     for name, file in request.pop("sources", {}).items():
+        # as in the user's process: modules import their neighbours there
+        sys.path[:] = import_path
         _load(name, file)
     if request.get("policy") is not None:
         request["policy"] = Policy(**request["policy"])

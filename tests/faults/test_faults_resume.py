@@ -70,7 +70,7 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
         status = "stopped: interrupted"
     else:
         one_message(
-            ended, rf"stopped by {number.name} at [\d.]+ ms; saved, go on with: distsnn run"
+            ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run"
         )
         assert ended.code == RESUMABLE
         status = f"stopped: {number.name}"
