@@ -131,7 +131,9 @@ again() {
 
 failures=$(grep -c "nodes failed" "$status")
 # Starts without progress since the last with progress; a preempted start is not the job's fault.
-stalls=$(awk '/: (stopped and saved|preempted)/ { n = 0 } /: stopped without/ { n++ } END { print n + 0 }' "$status")
+stalls=$(awk '/: (stopped and saved|preempted)/ { n = 0 }
+  /: stopped without/ { n++ }
+  END { print n + 0 }' "$status")
 if ((code == 0)); then
   say "done"
 elif ((code == 85)) && [[ $(checkpoints) != "$before" ]]; then
@@ -139,8 +141,8 @@ elif ((code == 85)) && [[ $(checkpoints) != "$before" ]]; then
 elif ((code == 85 && stalls + 1 < @STALLS@)); then
   again "stopped without a new checkpoint"
 elif ((code == 85)); then
-  say "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again. Building the network\
- takes longer than a start may: give the job a longer --time, or more ranks"
+  say "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again"
+  say "building the network takes longer than a start may: give it a longer --time, or more ranks"
   code=1
 elif [[ -z $who ]] && ((failures < 10)); then
   # Not a rank's fault. SLURM notices a dead node after minutes and then ends this script and
@@ -286,7 +288,8 @@ def _command(job: BatchJob) -> str:
     if job.run_options:
         lines.append(shlex.join(job.run_options))
     lines += ['--out "$run"', f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
-    return "\n".join([f"run={run}", "command=(", *(f"  {line}" for line in [*lines, "--resume auto"]), ")", ""])
+    lines.append("--resume auto")
+    return "\n".join([f"run={run}", "command=(", *(f"  {line}" for line in lines), ")", ""])
 
 
 def log_of(job: BatchJob, number: str) -> str:

@@ -225,7 +225,9 @@ def _shortened(crashes: str) -> str:
 
 
 def _place(crashes: str) -> str:
-    # Where a rank crashed: the innermost line that is not the standard library's.
+    # Where a rank crashed: the innermost line that is not the standard library's, of the thread
+    # that crashed. Python lists the others, such as a heartbeat's, before it.
+    crashes = crashes.partition("Current thread ")[2] or crashes
     standard = sysconfig.get_path("stdlib")
     for file, line, name in re.findall(r'^  File "(.+)", line (\d+) in (\S+)', crashes, re.M):
         if not file.startswith(standard) or "site-packages" in file:

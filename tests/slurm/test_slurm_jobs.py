@@ -114,7 +114,7 @@ def test_job_without_progress_is_not_queued_again_for_ever(
         cluster.run("scancel", "--batch", "--signal=USR1", job.number)
     state = job.end()
     assert (state["JobState"], state["ExitCode"], state["Restarts"]) == ("FAILED", "1:0", "2")
-    assert job.status[-1].startswith("start 2: stopped without a new checkpoint, 3 starts in a row")
+    assert job.status[-2].startswith("start 2: stopped without a new checkpoint, 3 starts in a row")
 
 
 def test_cancelled_job_saves_and_stays_cancelled(cluster: Cluster, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 ``standin.py run MODEL --set steps=N --out RUN ...``: each rank appends the numbers below N to
 RUN/rankR, a tenth of a second apart, beginning where an earlier start left off. On SIGUSR1 or
 SIGTERM it leaves a checkpoint, unless it has counted nothing, and ends with exit code 85.
-``--set build=S`` takes S seconds before it counts, ``--set late=S`` makes it listen only after S seconds,
-``--set deaf=yes`` only to SIGTERM;
+``--set build=S`` takes S seconds before it counts, ``--set late=S`` makes it listen only after S
+seconds, ``--set deaf=yes`` only to SIGTERM;
 ``--set code=C rank=R`` makes rank R end with code C at once.
 """
 

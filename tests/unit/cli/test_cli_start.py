@@ -1,14 +1,21 @@
 """A signal that comes while the program still loads stops a run in good order."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import distsnn
-from distsnn.comm import RESUMABLE
+from distsnn.cli import run_command
+from distsnn.comm import RESUMABLE, Verdict
+from distsnn.simulation import Simulation
+
+Command = Callable[..., Any]
 
 PROGRAM = """
 import os, runpy, signal, sys
@@ -110,3 +117,83 @@ def test_signal_to_a_script_that_has_stopped_changes_nothing(tmp_path: Path) -> 
         timeout=120,
     )
     assert done.returncode == RESUMABLE, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--resume", "none.zarr"), "none.zarr: there is no such path"),
+        (("--resume", "taken"), "taken"),
+        (("--out", "taken"), "exists already"),
+        (("--resume", "auto"), "needs --out"),
+    ],
+)
+def test_path_that_cannot_be_is_refused_before_ranks_start(
+    distsnn: Command,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    problem: str,
+) -> None:
+    def started(*_: Any, **__: Any) -> int:
+        raise AssertionError("ranks were started")
+
+    monkeypatch.setattr(run_command, "launch", started)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    done = distsnn("run", model, "--time", "1", *words, "--ranks", "2")
+    assert done.code == 2
+    assert problem in done.message
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "code", "result"),
+    [
+        ((), (), 1, "nothing was recorded"),
+        ((), ("--time", "20"), 0, "run.zarr is complete: 20 ms"),
+        (("--time", "20"), (), 1, "run.zarr is unchanged"),
+        ((), ("stop", "--checkpoint-every", "10ms"), 1, "not complete; saved, continue with: "),
+        ((), ("stop",), 1, "not complete; it was never saved, and must be started again"),
+    ],
+)
+def test_lost_job_tells_what_became_of_its_results(
+    distsnn: Command,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: tuple[str, ...],
+    during: tuple[str, ...],
+    code: int,
+    result: str,
+) -> None:
+    out = tmp_path / "run.zarr"
+    verdicts = []
+
+    def ranks(*_: Any, lost: Callable[[Verdict], Verdict], **__: Any) -> int:
+        if during[:1] == ("stop",):
+            simulate_in_part(*during[1:])
+        elif during:
+            assert distsnn("run", model, "--out", out, *during).code == 0
+        verdicts.append(lost(Verdict(1, "a rank died")))
+        return verdicts[0].code
+
+    def simulate_in_part(*more: str) -> None:
+        words = ("run", model, "--out", out, "--time", "20")
+        assert distsnn(*words, "--checkpoint-every", "10ms").code == 0
+        simulation = Simulation.restore(out, out=out)
+        simulation._stop(RuntimeError("given up"))
+        if not more:
+            shutil.rmtree(out / "checkpoint")
+
+    if before:
+        assert distsnn("run", model, "--out", out, *before).code == 0
+    monkeypatch.setattr(run_command, "launch", ranks)
+    words = ("--time", "20", "--out", out, "--overwrite", "--ranks", "2")
+    assert distsnn("run", model, *words).code == code
+    assert verdicts[0].code == code
+    assert str(verdicts[0].message).startswith("a rank died; ")
+    assert result in str(verdicts[0].message)
+    if "continue with" in result:
+        command = f"distsnn run {model} --time 20 --out {out} --ranks 2 --resume {out}"
+        assert str(verdicts[0].message).endswith(command)
