@@ -284,18 +284,16 @@ def test_command_that_a_stopped_run_prints_continues_it(
     assert_same(recorded(whole), recorded(out))
 
 
-def test_finished_run_whose_launcher_was_killed_is_complete(
-    small: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_finished_run_whose_launcher_was_killed_is_complete(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    with running(*words(small, out, "--ranks", "2")) as job:
+    with running(*words(small, out, "--time", "2000", "--ranks", "2")) as job:
         wait_until(job, lambda: len(pids_of_ranks(out)) == 2, "ranks record")
         proxy = parent_of(next(iter(pids_of_ranks(out))))
         os.kill(proxy, signal.SIGKILL)
-        ended = job.end(timeout=60)
-    one_message(ended, r"after all ranks had finished with 0; .*run.zarr is complete: 6000 ms$")
+        ended = job.end()
+    one_message(ended, r"after all ranks had finished with 0; .*run.zarr is complete: 2000 ms$")
     assert ended.code == 0
-    assert_same(recorded(whole), recorded(out))
+    assert StoreReader(out).complete
 
 
 def test_lost_run_says_how_far_it_was_saved(small: Path, tmp_path: Path) -> None:
