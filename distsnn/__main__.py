@@ -6,7 +6,7 @@ from distsnn.held_signals import hold
 
 
 def main() -> int:
-    """Run the command line; signals to a run are noted while what it needs is loaded."""
+    """Run the command line; from here to the end of the process a run holds signals."""
     if sys.argv[1:2] in (["run"], ["worker"]):
         hold()
     from distsnn.cli import main as execute

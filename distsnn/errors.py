@@ -1,6 +1,7 @@
 """Errors that say what is wrong, where, which value was given and what is allowed."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -92,15 +93,51 @@ class Stopped(DistsnnError):
     ----------
     resumable : bool
         Whether nothing is lost if the same command is started again.
+    command : str or None
+        The command that continues the run; None where nothing was saved.
     """
 
     def __init__(self, reason: str, *, at_ms: float, store: str | None) -> None:
         self.reason, self.at_ms, self.store = reason, at_ms, store
         self.resumable = store is not None or at_ms == 0.0
-        text = f"stopped by {reason} at {at_ms:g} ms"
-        if store is not None:
-            text += f"; saved, go on with: distsnn run --resume {store}"
-        super().__init__(text)
+        self.command = _resume_command(store)
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"stopped by {self.reason} at {self.at_ms:g} ms{_continued(self.command)}"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that Ctrl-C stopped before its end, in good order.
+
+    Parameters
+    ----------
+    at_ms : float
+        Biological time reached, ms.
+    store : str or None
+        The run that was saved; None where it is not recorded.
+
+    Attributes
+    ----------
+    command : str or None
+        The command that continues the run; None where nothing was saved.
+    """
+
+    def __init__(self, *, at_ms: float, store: str | None) -> None:
+        self.at_ms, self.store = at_ms, store
+        self.command = _resume_command(store)
+        super().__init__()
+
+    def __str__(self) -> str:
+        return f"interrupted at {self.at_ms:g} ms{_continued(self.command)}"
+
+
+def _resume_command(store: str | None) -> str | None:
+    return None if store is None else shlex.join(["distsnn", "run", "--resume", store])
+
+
+def _continued(command: str | None) -> str:
+    return "" if command is None else f"; saved, continue with: {command}"
 
 
 class StateError(DistsnnError):

@@ -68,7 +68,7 @@ class BatchJob:
     prologue : tuple of str
         Shell commands that come first, such as ``module load``.
     program : tuple of str
-        What starts distsnn, by default this Python.
+        What starts distsnn, by default this Python, without the working folder on its path.
     folder : str
         Where the job runs; relative paths are meant from there.
 
@@ -97,7 +97,7 @@ class BatchJob:
     mpi: str = "pmi2"
     sbatch: tuple[tuple[str, str], ...] = ()
     prologue: tuple[str, ...] = ()
-    program: tuple[str, ...] = (sys.executable, "-m", "distsnn")
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "distsnn")
     folder: str = "."
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ What the script has to know of SLURM (24.11, each point is tested on a real one)
   code in a file.
 - ``scontrol requeue`` queues a job again whatever its state, also when the user has cancelled it.
   A preempted job is queued again by SLURM, once it has ended: it must not be queued twice.
+- A start may end before the run reaches a new checkpoint, as when building the network takes longer
+  than the time limit. Queued again it would do the same, without end.
 - Without ``--kill-on-bad-exit`` a dead rank leaves the others waiting until the time limit.
 """
 
@@ -21,6 +23,14 @@ from distsnn.slurm.job import BatchJob
 
 _RANKS_ONLY = {"cpus-per-task", "distribution", "exclusive", "job-name"}
 _SEED = "$SLURM_ARRAY_TASK_ID"
+# Starts in a row without a new checkpoint after which a job is not queued again.
+MOST_STALLS = 3
+
+_ASKED = """\
+# Asked to save before there is a step to ask: remembered.
+asked=
+trap 'asked=yes' USR1 TERM
+"""
 
 _THREADS = """\
 # A rank has one core: no library may start threads of its own.
@@ -32,6 +42,9 @@ _STATUS = """\
 status=@STEM@-$SLURM_JOB_ID.status
 export DISTSNN_FAILED=$status.failed
 say() { echo "$(date +%FT%T) start ${SLURM_RESTART_COUNT:-0}: $1" | tee -a "$status"; }
+
+# The run's checkpoints: a start that leaves no new one has made no progress.
+checkpoints() { echo "$run"/checkpoint/generation*; }
 """
 
 _RANK = """\
@@ -63,6 +76,7 @@ export -f rank
 
 _STEP = """\
 say "on $SLURM_JOB_NODELIST"
+before=$(checkpoints)
 rm -f "$DISTSNN_FAILED"
 srun --mpi=@MPI@ --kill-on-bad-exit=1 --export=ALL /bin/bash -c 'rank "$@"' rank "${command[@]}" &
 step=$!
@@ -78,6 +92,7 @@ ask() {
   fi
 }
 trap ask USR1 TERM
+[[ -z $asked ]] || ask
 
 # A signal interrupts wait: the step is over when it is gone.
 while wait "$step"; code=$?; kill -0 "$step" 2>/dev/null; do :; done
@@ -115,10 +130,20 @@ again() {
 }
 
 failures=$(grep -c "nodes failed" "$status")
+# Starts without progress since the last with progress; a preempted start is not the job's fault.
+stalls=$(awk '/: (stopped and saved|preempted)/ { n = 0 }
+  /: stopped without/ { n++ }
+  END { print n + 0 }' "$status")
 if ((code == 0)); then
   say "done"
-elif ((code == 85)); then
+elif ((code == 85)) && [[ $(checkpoints) != "$before" ]]; then
   again "stopped and saved"
+elif ((code == 85 && stalls + 1 < @STALLS@)); then
+  again "stopped without a new checkpoint"
+elif ((code == 85)); then
+  say "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again"
+  say "building the network takes longer than a start may: give it a longer --time, or more ranks"
+  code=1
 elif [[ -z $who ]] && ((failures < 10)); then
   # Not a rank's fault. SLURM notices a dead node after minutes and then ends this script and
   # queues the job again; until then jobs that start on the node fail.
@@ -167,6 +192,7 @@ def job_script(job: BatchJob) -> str:
             "",
             f"# {what}\n# queue it again, any number of times.",
             "set -u",
+            _ASKED,
             *job.prologue,
             "",
             _command(job),
@@ -174,7 +200,7 @@ def job_script(job: BatchJob) -> str:
             _STATUS.replace("@STEM@", shlex.quote(job.stem)),
             _RANK,
             _STEP.replace("@MPI@", job.mpi),
-            _END,
+            _END.replace("@STALLS@", str(MOST_STALLS)),
         ]
     )
 
@@ -261,8 +287,9 @@ def _command(job: BatchJob) -> str:
         lines.append(f"--seed {seed}")
     if job.run_options:
         lines.append(shlex.join(job.run_options))
-    lines += [f"--out {run}", f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
-    return "\n".join(["command=(", *(f"  {line}" for line in [*lines, "--resume auto"]), ")", ""])
+    lines += ['--out "$run"', f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
+    lines.append("--resume auto")
+    return "\n".join([f"run={run}", "command=(", *(f"  {line}" for line in lines), ")", ""])
 
 
 def log_of(job: BatchJob, number: str) -> str:

@@ -33,7 +33,9 @@ class Ended:
     def messages(self) -> list[str]:
         """The lines in which distsnn says something, without those of progress."""
         said = [line for line in self.err.splitlines() if line.startswith("distsnn: ")]
-        progress = re.compile(r"distsnn: (building |going on at |stopped at |[\d.]+ of )")
+        progress = re.compile(
+            r"distsnn: (building |going on at |stopped at |[\d.]+ of |warning: \d+ ranks share )"
+        )
         return [line for line in said if not progress.match(line)]
 
     @property

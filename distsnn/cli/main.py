@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from distsnn.cli.parser import parse
+from distsnn.cli.parser import heartbeat_limit, parse
 from distsnn.comm import Communicator, start
 
 # What a shell reports of a program that SIGPIPE ended: the reader of our output has left.
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return start(lambda communicator: _execute(words, communicator))
+    return start(
+        lambda communicator: _execute(words, communicator), heartbeat_s=heartbeat_limit(words)
+    )
 
 
 def _open_streams() -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from distsnn.cli.board_parsers import add_board_commands
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S
 from distsnn.errors import DescriptionError, unknown
 
 _EPILOG = """\
@@ -83,6 +84,16 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
     return options
 
 
+def heartbeat_limit(words: Sequence[str]) -> float:
+    """Return ``--heartbeat``, s, or its default: ranks are watched before commands are parsed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--heartbeat", type=_wall, default=DEFAULT_LIMIT_S)
+    try:
+        return float(parser.parse_known_args(words)[0].heartbeat)
+    except argparse.ArgumentError:  # `parse` raises it again
+        return DEFAULT_LIMIT_S
+
+
 def _build() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="distsnn",
@@ -138,6 +149,9 @@ def _add_run(run: _Parser) -> None:
         metavar="N",
         type=_ranks,
         help="MPI ranks to start on this machine (default: 1, or those that mpiexec started)",
+    )
+    run.add_argument(
+        "--oversubscribe", action="store_true", help="allow more than 16 ranks a core with --ranks"
     )
     run.add_argument("--out", metavar="RUN", help="where to record the run (default: nowhere)")
     run.add_argument("--overwrite", action="store_true", help="replace the run that is at --out")
@@ -195,7 +209,8 @@ def _add_run(run: _Parser) -> None:
         "--heartbeat",
         metavar="TIME",
         type=_wall,
-        help="end the job if a rank is not heard of for so long (60s)",
+        help="end the job if a rank is silent for this time; a rank may take five times as long, "
+        "and at least 30s, to start (default: 60s)",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 

@@ -1,9 +1,11 @@
 """``distsnn run``: simulate a model on the ranks of this job, or on ranks started for it."""
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from distsnn.cli.assignments import load_assignment
 from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import run_lines
-from distsnn.comm import SAID, Communicator, launch, launcher, together
-from distsnn.errors import DescriptionError, DistsnnError
+from distsnn.comm import SAID, Communicator, Verdict, launch, launcher, together
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
+from distsnn.errors import DescriptionError, Interrupted, Stopped, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import saved_beyond
 from distsnn.io.nodes import open_root, store_errors
@@ -39,16 +42,69 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 value=options.ranks,
                 allowed=f"{communicator.size}, or leave it out",
             )
+        _check_place(options)
+        limit_s = DEFAULT_LIMIT_S if options.heartbeat is None else options.heartbeat
         # Each rank builds the network for itself, from the same command line.
-        shown = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
-        return _verdict(launch(options.ranks, options.words, shown))
+        code = launch(
+            options.ranks,
+            options.words,
+            {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"},
+            start_limit_s=start_limit(limit_s),
+            oversubscribe=options.oversubscribe,
+            lost=_Result(options).judge,
+        )
+        return code if code in SAID else 1
     return _simulate(options, communicator)
 
 
-def _verdict(code: int) -> int:
-    if code in SAID:
-        return code
-    raise DistsnnError(f"a rank was killed or crashed; the job ended with exit code {code}")
+def _check_place(options: Namespace) -> None:
+    """Check the run's path before ranks are started: the first of them checks it under the lock."""
+    if options.resume is not None:
+        _place(options)
+    elif options.out is not None:
+        check_target(options.out, overwrite=options.overwrite)
+
+
+class _Result:
+    """The results of launched ranks on disk, for the message about a job that was lost."""
+
+    def __init__(self, options: Namespace) -> None:
+        self._options = options
+        path = options.out if options.resume in (None, "auto") else options.resume
+        self._path = None if path is None else Path(path)
+        self._before = self._state()
+
+    def judge(self, verdict: Verdict) -> Verdict:
+        """Return the verdict on a lost job with what became of its results; 0 if all are there."""
+        if self._path is None:
+            return verdict
+        message, path = verdict.message, self._path
+        now = self._state()
+        if now is None:
+            return replace(verdict, message=f"{message}; nothing was recorded")
+        try:
+            reader = StoreReader(path, resuming=True)
+            saved = generations(path)
+        except StoreError as error:
+            return replace(verdict, message=f"{message}; the run cannot be read: {error}")
+        if now == self._before and (reader.complete or self._options.overwrite):
+            return replace(verdict, message=f"{message}; {path} is unchanged")
+        if reader.complete:
+            time_ms = reader.complete_step * reader.dt
+            return Verdict(0, f"{message}; {path} is complete: {time_ms:g} ms")
+        if saved:
+            then = f"saved, continue with: {_continuing(self._options)}"
+        else:
+            then = "it was never saved, and must be started again"
+        return replace(verdict, message=f"{message}; {path} is not complete; {then}")
+
+    def _state(self) -> tuple[int, int] | None:
+        # Completion is written last, into this file.
+        try:
+            status = (self._path / "zarr.json").stat() if self._path is not None else None
+        except OSError:
+            return None
+        return None if status is None else (status.st_ino, status.st_mtime_ns)
 
 
 def _simulate(options: Namespace, communicator: Communicator) -> int:
@@ -253,9 +309,21 @@ def _run(
     options: Namespace,
     communicator: Communicator,
 ) -> int:
-    with simulation:
-        simulation.run(time_ms)
-        summary = simulation.close()
+    try:
+        with simulation:
+            simulation.run(time_ms)
+            summary = simulation.close()
+    except (Interrupted, Stopped) as error:
+        if error.command is not None:
+            error.command = _continuing(options)
+        raise
     if communicator.rank == 0 and not options.quiet:
         print("\n".join(run_lines(title, summary)))
     return 0
+
+
+def _continuing(options: Namespace) -> str:
+    """Return the command that continues a run of these options, which was saved."""
+    words = [word for word in options.words if word != "--overwrite"]
+    resume = [] if options.resume is not None else ["--resume", options.out]
+    return shlex.join(["distsnn", *words, *resume])

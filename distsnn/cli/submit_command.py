@@ -121,7 +121,7 @@ def _flag(given: str | None, ntasks: int) -> str:
 
 
 def _mpi_library() -> str | None:
-    command = [sys.executable, "-c", _LIBRARY]
+    command = [sys.executable, "-P", "-c", _LIBRARY]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
     return done.stdout.strip() or None if done.returncode == 0 else None
 

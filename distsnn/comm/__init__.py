@@ -14,6 +14,7 @@ from distsnn.comm.exchange import Exchange, ExchangeCounters
 from distsnn.comm.group_exchange import GroupExchange
 from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
+from distsnn.comm.launched_job import Verdict
 from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import DryRun, SingleProcess
 from distsnn.comm.protocol import Communicator
@@ -30,6 +31,7 @@ __all__ = [
     "Heartbeat",
     "Launcher",
     "SingleProcess",
+    "Verdict",
     "agree",
     "agreed",
     "alike",

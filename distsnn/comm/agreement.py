@@ -18,7 +18,7 @@ def summary(error: BaseException) -> str:
     if isinstance(error, DistsnnError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return str(error) or "interrupted"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

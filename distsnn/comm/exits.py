@@ -102,13 +102,25 @@ def alive(pid: int) -> bool:
         return False
 
 
-def _seen(pid: int) -> int | None:
-    # The last field of /proc/PID/stat: not zero from the moment that a signal or exit() ends it.
+def is_stopped(pid: int) -> bool:
+    """Return whether a process is stopped, by SIGSTOP or a debugger."""
+    return _state(pid)[:1] in (["T"], ["t"])
+
+
+def _state(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; none where the process is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def _seen(pid: int) -> int | None:
+    # The last field of /proc/PID/stat: not zero from the moment that a signal or exit() ends it.
+    fields = _state(pid)
+    if not fields:
         return None
-    fields = text.rpartition(")")[2].split()
     status = int(fields[-1])
     return status if status != 0 or fields[0] in "ZX" else None
 

@@ -35,6 +35,10 @@ _DEATH_PATIENCE = 3.0
 _FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
 _STAGGER, _MOST_STAGGER = 0.4, 1.6  # s, between ranks that may all want to speak
 _WRITING = 2.0  # s, at most, for a notice or the message
+# Starting takes longer than a beat: hundreds of ranks load Python from one file server.
+_START_LIMITS, _SHORTEST_START = 5.0, 30.0  # of the limit on silence; s
+
+_running: dict[Communicator, "Heartbeat"] = {}
 
 
 def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
@@ -55,10 +59,16 @@ def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
     return float(limit_s)
 
 
+def start_limit(limit_s: float) -> float:
+    """Return how long ranks may take to start, s, where a rank may be silent for so long, s."""
+    return max(_SHORTEST_START, _START_LIMITS * limit_s)
+
+
 class Heartbeat:
     """Watches over the ranks of a job from `start` to `stop`. A context manager does both.
 
-    Nothing is done for a single rank.
+    Nothing is done for a single rank. A job has one heartbeat: a second one of the same ranks joins
+    it, and its limit, notices and step are those of the job until it stops.
 
     Parameters
     ----------
@@ -94,6 +104,9 @@ class Heartbeat:
         self._communicator = communicator
         self._notices = None if notices is None else notices.absolute()
         self._period = min(_PERIOD, self.limit_s / 4)
+        # What the thread watches by: this heartbeat, or one that has joined it.
+        self._current = self
+        self._joined: Heartbeat | None = None
         self._links: list[Link] = []
         self._witness: Link | None = None
         self._thread: threading.Thread | None = None
@@ -119,6 +132,10 @@ class Heartbeat:
         # nor for ranks that are only imitated
         if size == 1 or isinstance(self._communicator, SingleProcess) or self._thread is not None:
             return
+        running = _running.get(self._communicator)
+        if running is not None:
+            self._join(running)
+            return
         listeners = Listeners(
             has_children=bool(children_of(rank, size)),
             is_first_on_node=self._communicator.node_rank == 0,
@@ -143,6 +160,7 @@ class Heartbeat:
         self._waker.setblocking(False)
         self._thread = threading.Thread(target=self._watch, name="distsnn-heartbeat", daemon=True)
         self._thread.start()
+        _running[self._communicator] = self
         # an owner that forgets to stop leaves in good order too
         atexit.register(self.stop)
 
@@ -151,12 +169,16 @@ class Heartbeat:
 
         Not collective; stopping again does nothing.
         """
+        if self._joined is not None:
+            # the job's heartbeat continues, and reports the failure if it is the job's
+            self._joined._current, self._joined = self._joined, None
         if self._thread is None or self._stopping.is_set():
             return
         self._failed = None if failed is None else summary(failed)
         self._stopping.set()
         self._wake()
         self._thread.join(timeout=5.0)
+        _running.pop(self._communicator, None)
         self._waker.close()
         atexit.unregister(self.stop)
 
@@ -172,6 +194,16 @@ class Heartbeat:
     ) -> None:
         self.stop(error)
 
+    def _join(self, running: "Heartbeat") -> None:
+        # All ranks send as often as the new limit asks for before any of them watches by it; and
+        # go on to, for the others may watch by it for longer.
+        running._period = min(running._period, self._period)
+        running._wake()
+        self._communicator.barrier()
+        self._joined, self.unreached = running, running.unreached
+        running._current = self
+        running._wake()
+
     def _tell_unreached(self, places: list[Place], reached: list[list[int]]) -> None:
         parents = ((one.rank, parent_of(one.rank)) for one in places)
         self.unreached = tuple(
@@ -185,7 +217,9 @@ class Heartbeat:
             write(f"heartbeat: no connection to rank {ranks}: a stall there will not be noticed")
 
     def _wake(self) -> None:
-        if self._thread is not None:
+        if self._joined is not None:
+            self._joined._wake()
+        elif self._thread is not None:
             # full: it will wake anyway; closed: it has ended
             with contextlib.suppress(OSError):
                 self._waker.send(b".")
@@ -200,13 +234,14 @@ class Heartbeat:
             told: Path | None = None
             last = next_beat = time.monotonic()
             while not self._stopping.is_set():
-                if self._notices != told and self._notices is not None:
-                    told = self._notices
+                notices = self._current.notices
+                if notices != told and notices is not None:
+                    told = notices
                     self._tell_witness({"notices": str(told)})
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._period
                     for link in self._all():
-                        link.send({"step": self.step})
+                        link.send({"step": self._current.step})
                 for key, _ in selector.select(max(0.0, next_beat - time.monotonic())):
                     if key.data is None:
                         self._woken.recv(4096)
@@ -216,10 +251,11 @@ class Heartbeat:
                 # take that time for the others' silence.
                 self._clock += min(time.monotonic() - last, 2 * self._period)
                 last = time.monotonic()
-                silent = [one for one in self._links if self._silence(one) > self.limit_s]
+                limit_s = self._current.limit_s
+                silent = [one for one in self._links if self._silence(one) > limit_s]
                 if silent:
                     # those that will be next: a host's ranks fall silent together
-                    slack = self.limit_s - 2.5 * self._period
+                    slack = limit_s - 2.5 * self._period
                     self._end_silent([o for o in self._links if self._silence(o) > slack])
             self._say_bye()
         for link in self._all():
@@ -284,7 +320,7 @@ class Heartbeat:
         self._end(message, patience, {"what": what}, [link])
 
     def _end_silent(self, links: list[Link]) -> None:
-        what = f"not heard of for {self.limit_s:g} s"
+        what = f"not heard of for {self._current.limit_s:g} s"
         patience = self._stagger(links)
         self._note({"what": f"was {what}"}, links)  # at once: the launcher kills whoever is left
         self._pass_on({"lost": [o.place.rank for o in links if o.place], "patience": patience})
@@ -302,7 +338,7 @@ class Heartbeat:
         return min(_STAGGER, _MOST_STAGGER / size) * rank if orphaned else 0.0
 
     def _note(self, about: dict[str, Any], links: Iterable[Link]) -> None:
-        folder = self._notices
+        folder = self._current.notices
         if folder is None:
             return
         notices = []

@@ -1,6 +1,7 @@
 """Start ranks from a plain Python process: find mpiexec, run it, never leave ranks behind."""
 
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -8,16 +9,18 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from distsnn.comm.ending import write
-from distsnn.comm.launched_job import Job
+from distsnn.comm.launched_job import Job, Verdict
 from distsnn.comm.launcher import PREFIXES, launcher
 from distsnn.comm.lifeline import VARIABLE, Lifelines
 from distsnn.comm.output import Output
 from distsnn.errors import DescriptionError
+from distsnn.units import counted
 
 _ASK_AND_START = """
 import ctypes, os, signal, sys
@@ -25,6 +28,8 @@ PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# Ranks a core: from the first on they are slow, beyond the second the machine no longer responds.
+_MANY_A_CORE, _MOST_A_CORE = 2, 16
 _INSTALL = "pip install 'distsnn[mpi]'"
 
 # One rank has one core: libraries that start a thread per core would get in each other's way.
@@ -69,44 +74,62 @@ def launch(
     arguments: Sequence[str],
     env: Mapping[str, str] | None = None,
     *,
-    program: Sequence[str] = ("-m", "distsnn"),
+    program: Sequence[str] = ("-P", "-m", "distsnn"),
     patience: float | None = None,
+    start_limit_s: float = math.inf,
+    oversubscribe: bool = False,
+    lost: Callable[[Verdict], Verdict] | None = None,
 ) -> int:
-    """Run ``python -m distsnn ARGUMENTS`` on several ranks of this machine and wait for it.
+    """Run ``python -P -m distsnn ARGUMENTS`` on several ranks of this machine and wait for it.
+
+    With ``-P`` no rank imports a module from the working folder by accident.
 
     Output goes to this process's standard output and error (to ``sys.stdout`` and ``sys.stderr``
     where these are something else, as in a notebook), but for the launcher's own words about a
     rank that died: a message of ours names the rank and the cause instead. SIGINT, SIGTERM,
-    SIGHUP and SIGUSR1 are passed on; a third signal kills the job.
+    SIGHUP and SIGUSR1 are passed on to every rank once it handles them; a third Ctrl-C kills the
+    job.
 
     Parameters
     ----------
     ranks : int
-        Number of ranks; may exceed the number of cores.
+        Number of ranks; may exceed the number of cores. A warning is printed from twice the cores
+        that this process may use.
     arguments : sequence of str
         Command line arguments.
     env : mapping, optional
         Variables added to the ranks' environment.
     program : sequence of str, optional
-        What Python runs instead of distsnn. It must end through `guard` or `start`: an
-        exception outside would leave the other ranks waiting.
+        What Python runs instead of distsnn. It must begin and end through `start`: an exception
+        outside would leave the other ranks waiting, and a rank that does not begin is waited for.
     patience : float, optional
         Seconds that the job may outlive one of its ranks before it is killed; by default 3, and
         more for more than 12 ranks.
+    start_limit_s : float
+        Seconds until all ranks must have started, longer in proportion where they share cores; a
+        job whose ranks have not is ended.
+    oversubscribe : bool
+        Allow more than 16 ranks a core.
+    lost : callable, optional
+        Gets the verdict on a job that did not end by itself, and returns it, or a better one: what
+        became of the results.
 
     Returns
     -------
     int
         The job's exit code; 1 if a rank died or the job had to be killed, which has then been told;
-        128 + the number if ended by a signal.
+        128 + the number if ended by a signal; that of the ranks if all had finished before.
 
     Raises
     ------
     DescriptionError
-        mpi4py or mpiexec is missing, `ranks` is not positive, or this process is itself one of
-        several ranks.
+        mpi4py or mpiexec is missing, `ranks` is not positive or more than 16 a core, or this
+        process is itself one of several ranks.
     """
-    _check(ranks)
+    cores = len(os.sched_getaffinity(0))
+    _check(ranks, math.inf if oversubscribe else _MOST_A_CORE * cores)
+    if ranks >= _MANY_A_CORE * cores:
+        write(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
     lifelines = Lifelines()
     with (
@@ -124,7 +147,7 @@ def launch(
         assert process.stdout is not None and process.stderr is not None
         outputs = [Output(process.stdout, sys.stdout, 1), Output(process.stderr, sys.stderr, 2)]
         patience = max(3.0, 0.25 * ranks) if patience is None else patience
-        job = Job(process, ranks, patience, lifelines)
+        job = Job(process, ranks, patience, lifelines, start_limit_s * max(1.0, ranks / cores))
         try:
             with job.forwarding_signals():
                 code = job.wait()
@@ -136,16 +159,26 @@ def launch(
         verdict = job.verdict(code, " ".join(output.banner for output in outputs))
         crashes = _shortened("".join(output.crashes for output in outputs))
         if verdict.message is not None:
-            write(verdict.message + _place(crashes))
+            verdict = replace(verdict, message=verdict.message + _place(crashes))
+            verdict = verdict if lost is None else lost(verdict)
+            write(str(verdict.message))
         sys.stderr.write(crashes)
         sys.stderr.flush()
     return verdict.code
 
 
-def _check(ranks: int) -> None:
+def _check(ranks: int, most: float) -> None:
     if ranks < 1:
         raise DescriptionError(
             "number of ranks must be positive", where="ranks", value=ranks, allowed="1 or more"
+        )
+    if ranks > most:
+        raise DescriptionError(
+            f"more than {_MOST_A_CORE} ranks a core",
+            where="ranks",
+            value=ranks,
+            allowed=f"1 to {most:g} with the cores of this process, or more with --oversubscribe "
+            "(in Python oversubscribe=True)",
         )
     if importlib.util.find_spec("mpi4py") is None:
         raise DescriptionError(
@@ -192,7 +225,9 @@ def _shortened(crashes: str) -> str:
 
 
 def _place(crashes: str) -> str:
-    # Where a rank crashed: the innermost line that is not the standard library's.
+    # Where a rank crashed: the innermost line that is not the standard library's, of the thread
+    # that crashed. Python lists the others, such as a heartbeat's, before it.
+    crashes = crashes.partition("Current thread ")[2] or crashes
     standard = sysconfig.get_path("stdlib")
     for file, line, name in re.findall(r'^  File "(.+)", line (\d+) in (\S+)', crashes, re.M):
         if not file.startswith(standard) or "site-packages" in file:

@@ -14,14 +14,17 @@ from pathlib import Path
 from types import FrameType
 
 from distsnn.comm.ending import SAID
-from distsnn.comm.exits import ProcessExit, alive, memory_kills, signal_of, words
+from distsnn.comm.exits import ProcessExit, alive, is_stopped, memory_kills, signal_of, words
 from distsnn.comm.launcher import launcher
 from distsnn.comm.lifeline import Lifelines
-from distsnn.errors import Stopped
+from distsnn.errors import Interrupted, Stopped
 from distsnn.held_signals import held
 
 _POLL = 0.1  # s
 _SCAN = 0.5  # s, between two looks at which ranks live
+_MOST_NAMED = 4
+_FINALIZING = 30.0  # s, for ranks to free their memory once they have finished
+_ORPHANS_SAVE = 15.0  # s, for ranks that mpiexec has left behind
 _KILL_AFTER = 2.0  # s, from asking mpiexec to end to killing all of its processes
 
 # What a launcher ends the other ranks with.
@@ -64,7 +67,8 @@ def judge(code: int, first: Death | None, banner: str, *, memory: bool = False) 
         return Verdict(code)
     if first is None:
         # nothing was seen: as before the first look, or where the ranks are on other machines
-        return Verdict(code if code >= 0 else 128 - code)
+        code = code if code >= 0 else 128 - code
+        return Verdict(code, f"mpiexec ended with exit code {code}")
     if first.status is not None and number is None and first.status >> 8 in SAID:
         return Verdict(first.status >> 8)
     return Verdict(1, told(first, banner, memory=memory))
@@ -94,6 +98,8 @@ class Job:
         Seconds that the job may outlive one of its ranks before it is killed.
     lifelines : Lifelines
         To which the ranks connect.
+    start_limit : float
+        Seconds until all ranks must have started MPI and their heartbeat.
     """
 
     def __init__(
@@ -102,8 +108,10 @@ class Job:
         size: int,
         patience: float,
         lifelines: Lifelines,
+        start_limit: float,
     ) -> None:
         self._process, self._size, self._patience = process, size, patience
+        self._start_limit = start_limit
         self._signals: list[int] = []
         self._ranks: dict[int, int] = {}  # by process
         self._watched: dict[int, ProcessExit] = {}  # by process
@@ -111,73 +119,138 @@ class Job:
         self._buried: set[int] = set()
         self._lifelines = lifelines
         self._lines: dict[int, int] = {}  # processes, by descriptor
+        self._forwarded: dict[int, int] = {}  # number of signals, by process
+        self._reports: dict[int, bytes] = {}  # the start and the code of a rank, by process
         self._poll = select.epoll()
         self._deaths: list[Death] = []
         self._first_missing: float | None = None
-        self._killed = False
+        self._finished_at: float | None = None
+        self._killed: str | None = None  # the reason
         self._memory_kills = memory_kills()
 
     @contextmanager
     def forwarding_signals(self) -> Iterator[None]:
-        """Pass signals on to the ranks meanwhile; a third one kills the job.
+        """Pass signals on to the ranks meanwhile; a third Ctrl-C kills the job.
 
-        Raises
-        ------
-        Stopped
-            If a signal was noted before: the ranks have not begun.
+        A batch system repeats its signals: however many arrive, they only ask the ranks to stop.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def forward(number: int, frame: FrameType | None) -> None:
+        def note(number: int, frame: FrameType | None) -> None:
             self._signals.append(number)
-            if len(self._signals) > 2:
-                self.kill()
-            elif self._process.poll() is None:
-                self._send(number)
 
-        noted = held()
         saved = {
-            number: signal.signal(number, forward)
+            number: signal.signal(number, note)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         }
+        noted = held(saved.values())
+        if noted:
+            self._signals.append(noted)
         try:
-            if noted:
-                raise Stopped(signal.Signals(noted).name, at_ms=0.0, store=None)
             yield
         finally:
             for number, handler in saved.items():
                 signal.signal(number, handler)
 
     def wait(self) -> int:
-        """Return mpiexec's code once it has ended, or been killed for outliving its ranks."""
+        """Return mpiexec's code once it has ended, or the code of a job that had to be killed.
+
+        A job is killed if it outlives one of its ranks, if a rank does not start in time, and after
+        a third Ctrl-C.
+
+        Raises
+        ------
+        Stopped, Interrupted
+            After a signal that no rank could receive yet: nothing has begun, and the job is ended.
+        """
         watched = ProcessExit(self._process.pid)
         if watched.descriptor is not None:
             self._poll.register(watched.descriptor, select.EPOLLIN)
         self._poll.register(self._lifelines, select.EPOLLIN)
         next_scan = 0.0
+        # It stands while this process itself is suspended, as with the whole job.
+        clock, last = 0.0, time.monotonic()
         try:
             while True:
-                # In the order in which they happened: the first death brings about the others.
-                for descriptor, _ in self._poll.poll(_POLL):
-                    if descriptor == self._lifelines.fileno():
-                        self._connect()
-                    elif descriptor != watched.descriptor:
-                        self._bury(descriptor)
+                self._take_events(_POLL)
                 if (code := self._process.poll()) is not None:
+                    self._end_orphans()
                     return code
+                if self._signals:
+                    self._forward()
+                    if self._signals.count(signal.SIGINT) > 2:
+                        self.kill()
+                        return self._process.returncode
+                clock += min(time.monotonic() - last, 3 * _POLL)
+                last = time.monotonic()
                 if len(self._ranks) < self._size or time.monotonic() >= next_scan:
                     next_scan = time.monotonic() + _SCAN
                     self._scan()
-                    if self._overdue():
+                    self._killed = self._late(clock)
+                    if self._killed is not None:
                         self.kill()
-                        self._killed = True
+                        self._take_events(0.0)
                         return 1
         finally:
             self._poll.close()
             for one in (watched, *self._watched.values()):
                 one.close()
+
+    def _take_events(self, timeout: float) -> None:
+        # In the order in which they happened: the first death brings about the others.
+        for descriptor, _ in self._poll.poll(timeout):
+            if descriptor == self._lifelines.fileno():
+                self._connect()
+            elif descriptor in self._lines and (data := self._lifelines.receive(descriptor)):
+                self._reports[self._lines[descriptor]] += data
+            elif descriptor in self._lines or descriptor in self._exits:
+                self._bury(descriptor)
+
+    def _late(self, clock: float) -> str | None:
+        """Return what the ranks did not do in time, if anything, s after the job's start."""
+        now = time.monotonic()
+        if self._first_missing is None and any(not alive(pid) for pid in self._ranks):
+            self._first_missing = now
+        if self._first_missing is not None and now - self._first_missing > self._patience:
+            return f"the others did not within {self._patience:g} s"
+        if self._finished_at is None and len(self._codes()) == self._size:
+            self._finished_at = now
+        if self._finished_at is not None and now - self._finished_at > _FINALIZING:
+            return f"the ranks did not end within {_FINALIZING:g} s of their last step"
+        if clock > self._start_limit and sum(map(bool, self._reports.values())) < self._size:
+            return self._not_started()
+        return None
+
+    def _not_started(self) -> str:
+        missing = {p: r for p, r in self._ranks.items() if not self._reports.get(p)}
+        stopped = {p: r for p, r in missing.items() if is_stopped(p)}
+        silent = {p: r for p, r in missing.items() if p not in self._reports}
+        named = sorted((stopped or silent or missing).items(), key=lambda one: one[1])
+        ranks = " and ".join(f"rank {rank} (process {pid})" for pid, rank in named[:_MOST_NAMED])
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        why = " (stopped by a signal)" if stopped else ""
+        return f"{ranks or 'mpiexec'}{more} did not start within {self._start_limit:g} s{why}"
+
+    def _codes(self) -> list[int]:
+        """Return the exit codes that ranks have reported, of which all are the same."""
+        return [one[1] for one in self._reports.values() if len(one) > 1]
+
+    def _end_orphans(self) -> None:
+        """End the ranks that mpiexec has left behind: it was killed, or its helper was.
+
+        They may still save the run, as upon any SIGTERM.
+        """
+        self._take_events(0.0)
+        left = [pid for pid in self._ranks if alive(pid)]
+        for pid in left:
+            _signal(pid, signal.SIGTERM)
+        limit = time.monotonic() + _ORPHANS_SAVE
+        while any(map(alive, left)) and time.monotonic() < limit:
+            self._take_events(_POLL)
+        for pid in filter(alive, left):
+            _signal(pid, signal.SIGKILL)
 
     def verdict(self, code: int, banner: str) -> Verdict:
         """Return how the job ended.
@@ -189,23 +262,31 @@ class Job:
         banner : str
             What mpiexec said about a rank that died.
         """
+        codes = self._codes()
+        if len(codes) == self._size:
+            if code == codes[0]:
+                return Verdict(code)
+            how = self._killed or f"mpiexec ended with exit code {code}"
+            return Verdict(codes[0], f"{how}, after all ranks had finished with {codes[0]}")
         memory = memory_kills() > self._memory_kills
         first = next((one for one in self._deaths if one.status != 0), None)
-        if self._killed:
-            what = "a rank ended" if first is None else told(first, banner, memory=memory)
-            what += f", and the others did not within {self._patience:g} s"
+        if self._killed is not None:
+            what = self._killed
+            if self._first_missing is not None:
+                death = "a rank ended" if first is None else told(first, banner, memory=memory)
+                what = f"{death}, and {what}"
             return Verdict(1, f"{what}: all its processes were ended")
         if code not in SAID and self._signals:
             return Verdict(128 + self._signals[0])
         return judge(code, first, banner, memory=memory)
 
-    def kill(self) -> None:
-        """End all processes of the job."""
+    def kill(self, grace: float = _KILL_AFTER) -> None:
+        """End all processes of the job, mpiexec after so many seconds at most."""
         # mpiexec first, which can end ranks on other machines; then whatever is left here.
         family = _descendants(self._process.pid)
         self._process.terminate()
         try:
-            self._process.wait(_KILL_AFTER)
+            self._process.wait(grace)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -213,14 +294,23 @@ class Job:
             if alive(pid):
                 _signal(pid, signal.SIGKILL)
 
-    def _send(self, number: int) -> None:
-        # Straight to the ranks, which stop in good order: mpiexec would add words of its own to
-        # a SIGINT, and end the ranks at once on the others.
-        ranks = _ranks_below(self._process.pid)
-        for pid in ranks:
-            _signal(pid, number)
-        if not ranks:
-            self._process.send_signal(number)
+    def _forward(self) -> None:
+        """Send the ranks the signals that they have not got yet.
+
+        A rank that has not connected may not handle signals yet, and would die of one.
+        """
+        if not self._forwarded:
+            number = self._signals[0]
+            self.kill(0.0)
+            if number == signal.SIGINT:
+                raise Interrupted(at_ms=0.0, store=None)
+            raise Stopped(signal.Signals(number).name, at_ms=0.0, store=None)
+        n_signals = len(self._signals)
+        for pid in self._lines.values():
+            # Straight to the ranks: mpiexec would add words of its own to a SIGINT.
+            for number in dict.fromkeys(self._signals[self._forwarded[pid] : n_signals]):
+                _signal(pid, number)
+            self._forwarded[pid] = n_signals
 
     def _scan(self) -> None:
         for pid, rank in _ranks_below(self._process.pid).items():
@@ -240,6 +330,7 @@ class Job:
             self._scan()
         if pid in self._ranks:
             self._lines[descriptor] = pid
+            self._forwarded[pid], self._reports[pid] = 0, b""
             self._poll.register(descriptor, select.EPOLLIN)
         else:
             self._lifelines.drop(descriptor)
@@ -255,13 +346,6 @@ class Job:
         if pid not in self._buried:
             self._buried.add(pid)
             self._deaths.append(Death(self._ranks[pid], pid, self._watched[pid].status()))
-
-    def _overdue(self) -> bool:
-        if self._first_missing is None:
-            if any(not alive(pid) for pid in self._ranks):
-                self._first_missing = time.monotonic()
-            return False
-        return time.monotonic() - self._first_missing > self._patience
 
 
 def _descendants(pid: int) -> set[int]:

@@ -4,6 +4,7 @@ The kernel closes it the moment that a rank begins to end, before the launcher i
 end the others. So the order in which lifelines break tells who was first.
 """
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -13,11 +14,14 @@ import struct
 
 VARIABLE = "DISTSNN_LIFELINE"
 _HIGH = 1024
+_STARTED = b"s"
+_own: int | None = None  # this rank's end, a descriptor
 _CREDENTIALS = struct.Struct("3i")
 
 
 def hold() -> None:
     """Connect this rank to the process that launched it, if it asks for that; once."""
+    global _own
     name = os.environ.pop(VARIABLE, None)  # what a rank starts is no rank
     if name is None:
         return
@@ -32,8 +36,29 @@ def hold() -> None:
     # this one gets a high number. It stays open to the very end.
     soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     highest = (soft_limit if 0 < soft_limit < _HIGH else _HIGH) - 8
-    fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, highest)
+    _own = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, highest)
     line.close()
+
+
+def is_held() -> bool:
+    """Return whether this rank is connected to the process that launched it."""
+    return _own is not None
+
+
+def report_start() -> None:
+    """Report to the launching process that MPI and the heartbeat of this rank have started."""
+    _report(_STARTED)
+
+
+def report_code(code: int) -> None:
+    """Report to the launching process the exit code on which all ranks agreed, 0 to 255."""
+    _report(bytes([code]))
+
+
+def _report(message: bytes) -> None:
+    if _own is not None:
+        with contextlib.suppress(OSError):  # the launcher has ended: its death ends the ranks
+            os.write(_own, message)
 
 
 class Lifelines:
@@ -69,8 +94,16 @@ class Lifelines:
         if user != os.getuid():
             line.close()
             return None
+        line.setblocking(False)
         self._held[line.fileno()] = line
         return line.fileno(), pid
+
+    def receive(self, descriptor: int) -> bytes:
+        """Return what a readable line brings: a byte for a rank's start, its code; b"": broken."""
+        try:
+            return self._held[descriptor].recv(16)
+        except OSError:
+            return b""
 
     def drop(self, descriptor: int) -> None:
         """Close a line."""

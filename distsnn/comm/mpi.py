@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast, overload
 
@@ -67,8 +68,7 @@ class MPICommunicator:
                 # Over several nodes of SLURM its UCX swaps addresses that are cut off, one start in
                 # three: a crash or a hang in MPI_Init (MPICH 5.0.2, SLURM 24.11).
                 os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
-            # Only the main thread calls MPI; a higher level costs a lock in every call.
-            MPI.Init_thread(MPI.THREAD_FUNNELED)
+            _initialise()
         # Own communicators: a user's messages on COMM_WORLD cannot be taken for ours, and the
         # end of a job does not mix with the collectives that others may still be in.
         self._all = MPI.COMM_WORLD.Dup()
@@ -226,6 +226,19 @@ class MPICommunicator:
         os._exit(code)  # a library that returns from Abort must not keep this rank alive
 
 
+def _initialise() -> None:
+    # Called without Python's lock, which mpi4py keeps: a thread may end a rank that waits here for
+    # another in vain. Only the main thread calls MPI; a higher level costs a lock in every call.
+    provided = ctypes.c_int()
+    call = _library().MPI_Init_thread
+    call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    code = call(None, None, MPI.THREAD_FUNNELED, ctypes.byref(provided))
+    if code != MPI.SUCCESS:
+        raise RuntimeError(f"MPI does not start: {MPI.Get_error_string(code)}")
+    for communicator in (MPI.COMM_WORLD, MPI.COMM_SELF):  # as mpi4py does
+        communicator.Set_errhandler(MPI.ERRORS_RETURN)
+
+
 def _bytes_of(value: object) -> Bytes:
     return np.frombuffer(MPI.pickle.dumps(value), np.uint8)
 
@@ -270,12 +283,17 @@ def _wait(request: MPI.Request, patience: float | None = None) -> bool:
 
 def _load_symbols() -> None:
     # Compiled code finds MPI's functions by name in libraries that LLVM was told about.
-    if llvmlite.binding.address_of_symbol("MPI_Allgather") is not None:
-        return
+    if llvmlite.binding.address_of_symbol("MPI_Allgather") is None:
+        llvmlite.binding.load_library_permanently(_library()._name)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """Return the MPI library that mpi4py has loaded."""
     for path in _mapped_libraries():
-        if hasattr(ctypes.CDLL(path), "MPI_Allgather"):
-            llvmlite.binding.load_library_permanently(path)
-            return
+        found = ctypes.CDLL(path)
+        if hasattr(found, "MPI_Allgather"):
+            return found
     raise RuntimeError(f"no mapped library of {MPI.Get_library_version()!r} has MPI_Allgather")
 
 

@@ -6,12 +6,14 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
 
 from distsnn.comm import lifeline
-from distsnn.comm.ending import guard, install_hook, write
+from distsnn.comm.ending import PIPE_DELAY, guard, install_hook, write
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat, check_limit, start_limit
 from distsnn.comm.launch import mpiexec_path
 from distsnn.comm.launcher import Launcher, launcher
 from distsnn.comm.local import SingleProcess
@@ -20,6 +22,9 @@ from distsnn.errors import DescriptionError
 from distsnn.units import counted
 
 _WAIT_FOR_SPEAKER = 3.0  # s
+_START_LOOK = 0.25  # s
+# Ranks that wait for another to start report it one after the other: the first report ends the job.
+_START_STAGGER, _MOST_STAGGERED = 0.5, 8  # s a rank, ranks
 
 
 @cache
@@ -65,13 +70,20 @@ def world() -> Communicator:
     return communicator
 
 
-def start(main: Callable[[Communicator], int | None]) -> int:
+def start(
+    main: Callable[[Communicator], int | None], *, heartbeat_s: float = DEFAULT_LIMIT_S
+) -> int:
     """Run a program on all ranks and return its exit code: `world` and `guard` in one.
+
+    The ranks are watched from the start of MPI to the end of `main`.
 
     Parameters
     ----------
     main : callable
         Gets the communicator, returns an exit code (None for 0).
+    heartbeat_s : float
+        The job is ended if a rank is silent for this long, s, or takes `start_limit` of it to
+        start; inf: never.
 
     Returns
     -------
@@ -80,18 +92,60 @@ def start(main: Callable[[Communicator], int | None]) -> int:
     """
     lifeline.hold()
     _show_crashes()
+    launched = launcher()
+    started = threading.Event()
     try:
+        check_limit(heartbeat_s)
+        if launched is not None and not lifeline.is_held():  # else the launching process watches
+            _limit_start(start_limit(heartbeat_s), launched.rank, started)
         communicator = world()
     except DescriptionError as error:
+        started.set()
         # No communicator to settle on a speaker, only the launcher's word.
-        launched = launcher()
         if launched is None or launched.rank == 0:
             write(str(error))
         else:
             # Launchers end all processes with the first: not before it has been said.
             time.sleep(_WAIT_FOR_SPEAKER)
         return 2
-    return guard(communicator, lambda: main(communicator))
+    heartbeat = Heartbeat(communicator, heartbeat_s)
+
+    def watched() -> int | None:
+        try:
+            heartbeat.start()
+            started.set()
+            lifeline.report_start()
+            return main(communicator)
+        except BaseException as error:
+            heartbeat.stop(error)
+            raise
+
+    try:
+        code = guard(communicator, watched)
+        lifeline.report_code(code)
+        return code
+    finally:
+        started.set()
+        heartbeat.stop()
+
+
+def _limit_start(limit_s: float, rank: int, started: threading.Event) -> None:
+    """End this rank unless the job's start is reported within the limit."""
+
+    def watch() -> None:
+        # its own clock, which stands while the whole job is suspended
+        left = limit_s + _START_STAGGER * min(rank, _MOST_STAGGERED)
+        while not started.wait(_START_LOOK):
+            left -= _START_LOOK
+            if left <= 0.0:
+                write(
+                    f"rank {rank} waited {limit_s:g} s for all ranks to start MPI "
+                    "(a rank is stopped, or its machine or network down): the job is ended"
+                )
+                time.sleep(PIPE_DELAY)
+                os._exit(1)
+
+    threading.Thread(target=watch, name="distsnn-start-limit", daemon=True).start()
 
 
 def _show_crashes() -> None:

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
-from distsnn.errors import Stopped
-from distsnn.held_signals import HELD, held
+from distsnn.errors import Interrupted, Stopped
+from distsnn.held_signals import HELD, Note, held, ignore_at_exit
 
 Handler = Callable[[int, FrameType | None], None]
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -47,6 +47,7 @@ class Interrupts:
     def __init__(self, at_ms: float = 0.0, store: str | None = None) -> None:
         self.number, self.answered = held(), False
         self._at_ms, self._store = at_ms, store
+        self._stopped = False
 
     def noted(self) -> AbstractContextManager[None]:
         """Only take note of the first one, so that ranks can stop together; a second Ctrl-C acts.
@@ -59,8 +60,7 @@ class Interrupts:
                 raise KeyboardInterrupt
             self.number = self.number or number
 
-        self.number = self.number or held()
-        return _handling(note)
+        return self._handling(note)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -73,67 +73,84 @@ class Interrupts:
         def note(number: int, frame: FrameType | None) -> None:
             self.number = self.number or number
 
-        self.number = self.number or held()
-        with _handling(note, HELD):
+        with self._handling(note, HELD):
             yield
         if self.number in HELD and not self.answered:
             os.kill(os.getpid(), self.number)
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt or Stopped at once, whatever the body makes of it.
+        """Raise Interrupted or Stopped at once, whatever the body makes of it.
 
         A compiler that is interrupted in a callback loses the exception and fails later in words
-        of its own, or not at all.
+        of its own, or not at all. A batch system's signal that comes again does not interrupt the
+        way out, unless the exception was lost.
         """
+        armed = False
 
         def act(number: int, frame: FrameType | None) -> None:
-            self.number = number
-            raise KeyboardInterrupt
+            nonlocal armed
+            self.number = self.number or number
+            if armed or number == signal.SIGINT:
+                armed = False
+                raise KeyboardInterrupt
 
-        with _handling(act), _lost_interrupts_silent():
-            if self.number:
-                raise self._error()
+        def lost() -> None:
+            nonlocal armed
+            armed = True
+
+        with self._handling(act), _lost_interrupts_silent(lost):
             try:
-                yield
+                armed = True
+                if not self.number:
+                    yield
             except (Exception, KeyboardInterrupt) as error:
+                armed = False
                 if self.number:
-                    raise self._error() from error
+                    raise self.stopping(self.number, self._at_ms, self._store) from error
                 raise
-        if self.number:
-            raise self._error()
+            finally:
+                armed = False
+            if self.number:
+                raise self.stopping(self.number, self._at_ms, self._store)
 
-    def _error(self) -> BaseException:
-        return stopping(self.number, at_ms=self._at_ms, store=self._store)
+    def stopping(self, number: int, at_ms: float, store: str | None) -> BaseException:
+        """Return the exception that ends the run after a signal to any rank, 0: the wall limit."""
+        if number == signal.SIGINT:
+            return Interrupted(at_ms=at_ms, store=store)
+        self._stopped = True
+        reason = signal.Signals(number).name if number else "the wall limit"
+        return Stopped(reason, at_ms=at_ms, store=store)
 
-
-def stopping(number: int, *, at_ms: float, store: str | None) -> BaseException:
-    """Return what a signal makes a run end with."""
-    if number == signal.SIGINT:
-        return KeyboardInterrupt()
-    return Stopped(signal.Signals(number).name, at_ms=at_ms, store=store)
+    @contextmanager
+    def _handling(self, handler: Handler, numbers: Iterable[int] = _NUMBERS) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are the main thread's
+            return
+        before = {number: _set_handler(number, handler) for number in numbers}
+        self.number = self.number or held(before.values())
+        try:
+            yield
+        finally:
+            if self._stopped:
+                # A batch system repeats itself: a process that stops must not die of the second
+                # signal, by the default action, while it still writes results or ends.
+                note = Note()
+                before |= {n: note for n in HELD if before.get(n) == signal.SIG_DFL}
+                ignore_at_exit()
+            for number, one in before.items():
+                _set_handler(number, one)
 
 
 @contextmanager
-def _handling(handler: Handler, numbers: Iterable[int] = _NUMBERS) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    before = [(number, _set_handler(number, handler)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, one in before:
-            _set_handler(number, one)
-
-
-@contextmanager
-def _lost_interrupts_silent() -> Iterator[None]:
+def _lost_interrupts_silent(lost: Callable[[], None]) -> Iterator[None]:
     before = sys.unraisablehook
 
-    def hook(lost: Any) -> None:
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            before(lost)
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            lost()
+        else:
+            before(unraisable)
 
     sys.unraisablehook = hook
     try:

@@ -29,7 +29,7 @@ from distsnn.simulation.build import Settings, build
 from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
-from distsnn.simulation.interrupts import Interrupts, stopping
+from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
@@ -390,10 +390,9 @@ class Simulation(BetweenRuns):
         store = self._output.recorder.path if self._output.recorder is not None else None
         if store is not None and verdict >= SAVE:
             self.save()
-        if verdict == SIGNALLED:
-            raise agreed(stopping(signal, at_ms=self.time_ms, store=store))
-        if verdict == OUT_OF_TIME:
-            raise agreed(Stopped("the wall limit", at_ms=self.time_ms, store=store))
+        if verdict in (SIGNALLED, OUT_OF_TIME):
+            number = signal if verdict == SIGNALLED else 0
+            raise agreed(self._interrupts.stopping(number, self.time_ms, store))
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.

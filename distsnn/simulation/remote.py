@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import RESUMABLE, launch, launcher
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
@@ -41,6 +42,7 @@ def simulate(
     progress: bool | Progress = True,
     model: dict[str, Any] | None = None,
     policy: Policy | None = None,
+    oversubscribe: bool = False,
 ) -> Summary:
     """Simulate a network for some time.
 
@@ -72,6 +74,8 @@ def simulate(
         Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
+    oversubscribe : bool
+        Allow `ranks` to be more than 16 for each core of this process.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def simulate(
             "modules": user_modules(network),
             "path": [str(Path(entry).absolute()) for entry in sys.path],
         }
-        return _launch(network, ranks, request)
+        return _launch(network, ranks, request, oversubscribe)
     if job is not None and ranks is not None and job.size not in (None, ranks):
         raise DescriptionError(
             f"this job has {counted(job.size, 'rank')}",
@@ -138,12 +142,16 @@ def simulate(
         return simulation.close()
 
 
-def _launch(network: Network, ranks: int, request: dict[str, Any]) -> Summary:
+def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe: bool) -> Summary:
     with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
         save_network(folder, network)
         (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
         env = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
-        code = launch(ranks, ["worker", folder], env)
+        code = launch(
+            *(ranks, ["worker", folder], env),
+            start_limit_s=start_limit(DEFAULT_LIMIT_S),
+            oversubscribe=oversubscribe,
+        )
         if code == 130:
             raise KeyboardInterrupt
         if code == RESUMABLE:

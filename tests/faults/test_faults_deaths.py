@@ -48,6 +48,17 @@ def test_rank_that_dies_in_its_model_is_named(
     assert "Extension modules" not in ended.err
 
 
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_rank_stopped_while_the_model_is_built_ends_the_job(small: Path, ranks: int | None) -> None:
+    words = ("--set", "fault=stop", "rank=1", "--time", "100", "--heartbeat", "3s")
+    ended = run("run", small, *words, *(() if ranks else ("--ranks", "2")), ranks=ranks)
+    assert re.match(
+        r"distsnn: rank 1 \(process \d+ on \S+\) was not heard of for 3 s", the_message(ended)
+    )
+    assert ended.code != 0
+    assert ended.since_error < SOON
+
+
 def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
     words = ("--set", "fault=segfault", "rank=1", "--time", "100")
     ended = run("run", small, *words, ranks=2)

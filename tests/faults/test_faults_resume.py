@@ -1,8 +1,10 @@
 """Runs that are stopped, killed or damaged, and go on from what was saved."""
 
+import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -65,12 +67,12 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
         ended = job.end(timeout=60)
     assert ended.at - sent < SOON
     if number == signal.SIGINT:
-        one_message(ended, "^distsnn: interrupted$")
+        one_message(ended, r"^distsnn: interrupted at [\d.]+ ms; saved, continue with: distsnn run")
         assert ended.code == 130
         status = "stopped: interrupted"
     else:
         one_message(
-            ended, rf"stopped by {number.name} at [\d.]+ ms; saved, go on with: distsnn run"
+            ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run"
         )
         assert ended.code == RESUMABLE
         status = f"stopped: {number.name}"
@@ -238,6 +240,87 @@ def test_signals_may_come_again_and_again(
         ended = job.end(timeout=60)
     one_message(ended, "stopped by SIGTERM")
     assert ended.code == RESUMABLE
+
+
+@pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_signals_may_come_until_the_end(
+    small: Path, tmp_path: Path, how: str, number: signal.Signals
+) -> None:
+    out = tmp_path / "run.zarr"
+    more = ("--ranks", "2") if how == "ranks of the command" else ()
+    ranks = 2 if how == "mpiexec" else None
+    with running(*words(small, out, *more, "--time", "1000000"), ranks=ranks) as job:
+        wait_for_spikes(job, out)
+        own = pids_of_ranks(out)
+        # the command gets them too; mpiexec passes its own on to the ranks
+        targets = own if how == "mpiexec" else {job.process.pid, *own}
+        while job.process.poll() is None:
+            for pid in targets:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            time.sleep(0.002)
+        ended = job.end(timeout=60)
+    one_message(ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run")
+    assert ended.code == RESUMABLE
+    assert summarise(out)["status"] == [f"stopped: {number.name}"] * len(own)
+    assert generations(out)
+
+
+def test_command_that_a_stopped_run_prints_continues_it(
+    small: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a run.zarr"
+    with running(*words(small, out, "--overwrite", "--ranks", "2")) as job:
+        wait_for_spikes(job, out)
+        job.interrupt(signal.SIGINT)
+        ended = job.end(timeout=60)
+    assert ended.code == 130
+    program, *printed = shlex.split(ended.messages[0].partition("continue with: ")[2])
+    assert program == "distsnn"
+    ended = run(*printed)
+    assert ended.code == 0, ended.err
+    assert len(StoreReader(out).attempts) == 2
+    assert_same(recorded(whole), recorded(out))
+
+
+def test_finished_run_whose_launcher_was_killed_is_complete(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with running(*words(small, out, "--time", "2000", "--ranks", "2")) as job:
+        wait_until(job, lambda: len(pids_of_ranks(out)) == 2, "ranks record")
+        proxy = parent_of(next(iter(pids_of_ranks(out))))
+        os.kill(proxy, signal.SIGKILL)
+        ended = job.end()
+    one_message(ended, r"after all ranks had finished with 0; .*run.zarr is complete: 2000 ms$")
+    assert ended.code == 0
+    assert StoreReader(out).complete
+
+
+def test_lost_run_says_how_far_it_was_saved(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    long = ("--time", "1000000", "--ranks", "2", "--checkpoint-wall", "0.2s")
+    with running(*words(small, out, *long)) as job:
+        wait_for_checkpoint(job, out)
+        os.kill(committed_pid(out), signal.SIGKILL)
+        ended = job.end(timeout=60)
+    one_message(
+        ended, r"was ended by signal 9 .*; .*run.zarr is not complete; saved, continue with:"
+    )
+    assert ended.code == 1
+
+
+def pids_of_ranks(out: Path) -> set[int]:
+    """Return the processes that record in a run's first attempt."""
+    found = set()
+    for file in (out / "attempt000").glob("rank*/zarr.json"):
+        pid = re.search(r'"pid": (\d+)', file.read_text())
+        found |= {int(pid[1])} if pid else set()
+    return found
+
+
+def parent_of(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_auto_leaves_the_run_of_another_network_alone(small: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_interrupted_run_stops_at_one_step_and_is_readable(
         wait_for_spikes(job, out)
         sent = job.interrupt()
         ended = job.end(timeout=60)
-    one_message(ended, "^distsnn: interrupted$")
+    one_message(ended, r"^distsnn: interrupted at [\d.]+ ms; saved, continue with: distsnn run")
     assert ended.code == 130
     assert ended.at - sent < SOON
     assert re.search(r"distsnn: stopped at \d+ of 1000000 ms", ended.err)
@@ -158,7 +158,7 @@ def test_interrupt_while_the_network_is_built(small: Path, tmp_path: Path) -> No
         wait_for_building(job)
         sent = job.interrupt()
         ended = job.end(timeout=60)
-    one_message(ended, "^distsnn: interrupted$")
+    one_message(ended, "^distsnn: interrupted at 0 ms$")
     assert ended.code == 130
     assert ended.at - sent < SOON
     assert list(tmp_path.iterdir()) == []

@@ -160,3 +160,51 @@ def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Pa
         os.kill(pid, signal.SIGCONT)
     ended = job.end()
     assert (ended.code, ended.messages) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "python",
+            r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all",
+        ),
+        ("mpi", r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all"),
+        ("main", r"rank 1 \(process {pid} on \S+\) was not heard of for 2 s"),
+    ],
+)
+def test_launched_rank_that_stalls_at_the_start_ends_the_job(
+    starter: Starter, place: str, message: str
+) -> None:
+    words = ["2", str(PROGRAMS / "stalling.py"), place, "1", str(LIMIT), "3"]
+    program = LAUNCH.replace("program=[program]", "program=[program], start_limit_s=3.0")
+    ended = starter.python("-c", program, *words).end()
+    assert ended.out.splitlines()[-1] == "code 1"
+    assert len(ended.messages) == 1
+    assert re.match("distsnn: " + message.format(pid=pid_of(ended, 1)), ended.messages[0])
+    assert ended.since_error < 10.0
+    assert left_behind(starter) == []
+
+
+@pytest.mark.parametrize("place", ["python", "mpi", "main"])
+@pytest.mark.parametrize(("ranks", "victim"), [(2, 0), (3, 1)])
+def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
+    starter: Starter, place: str, ranks: int, victim: int
+) -> None:
+    ended = starter.mpiexec(ranks, "stalling.py", place, str(victim), str(LIMIT), "3").end()
+    assert ended.code != 0
+    (message,) = ended.messages
+    if place == "main":
+        about = (
+            rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
+        )
+    else:
+        about = r"rank \d waited 3 s for all ranks to start MPI \(a rank is stopped"
+    assert re.match(f"distsnn: {about}", message)
+    assert ended.since_error < 10.0
+    assert left_behind(starter) == []
+
+
+def test_ranks_that_start_in_time_are_left_alone(starter: Starter) -> None:
+    ended = starter.mpiexec(3, "stalling.py", "none", "0", str(LIMIT), "20").end()
+    assert (ended.code, ended.messages) == (0, [])

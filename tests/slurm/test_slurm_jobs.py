@@ -15,6 +15,8 @@ from in_ci import IN_CI
 from slurm_cluster import Cluster, missing, signal_all
 from slurm_jobs import Job, starts, submit
 
+from distsnn.slurm.script import MOST_STALLS
+
 
 @pytest.mark.skipif(not IN_CI, reason="outside CI SLURM is optional")
 def test_slurm_is_there_in_ci() -> None:
@@ -101,6 +103,18 @@ def test_rank_that_listens_late_is_asked_again(cluster: Cluster, tmp_path: Path)
     cluster.until(lambda: "start 0: stopped and saved" in job.status, "asked again", 20)
     assert 0 < len(job.counted(0)) < 150
     cluster.run("scancel", job.number)
+
+
+def test_job_without_progress_is_not_queued_again_for_ever(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    job = submit(cluster, tmp_path / "run.zarr", "steps=30", "build=60")
+    for start in range(MOST_STALLS):
+        job.listening(2, start)
+        cluster.run("scancel", "--batch", "--signal=USR1", job.number)
+    state = job.end()
+    assert (state["JobState"], state["ExitCode"], state["Restarts"]) == ("FAILED", "1:0", "2")
+    assert job.status[-2].startswith("start 2: stopped without a new checkpoint, 3 starts in a row")
 
 
 def test_cancelled_job_saves_and_stays_cancelled(cluster: Cluster, tmp_path: Path) -> None:

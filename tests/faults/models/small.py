@@ -61,6 +61,8 @@ def fail(fault):
             sys.exit(3)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         case "segfault":
             ctypes.string_at(0)
         case "leave":

@@ -2,8 +2,9 @@
 
 ``standin.py run MODEL --set steps=N --out RUN ...``: each rank appends the numbers below N to
 RUN/rankR, a tenth of a second apart, beginning where an earlier start left off. On SIGUSR1 or
-SIGTERM it ends with exit code 85. ``--set late=S`` makes it listen only after S seconds,
-``--set deaf=yes`` only to SIGTERM;
+SIGTERM it leaves a checkpoint, unless it has counted nothing, and ends with exit code 85.
+``--set build=S`` takes S seconds before it counts, ``--set late=S`` makes it listen only after S
+seconds, ``--set deaf=yes`` only to SIGTERM;
 ``--set code=C rank=R`` makes rank R end with code C at once.
 """
 
@@ -45,8 +46,14 @@ def main() -> int:
         flush=True,
     )
     first = len(path.read_text().split()) if path.exists() else 0
+    end = time.monotonic() + float(settings.get("build", 0))
+    while time.monotonic() < end and not asked:
+        time.sleep(0.1)
     for step in range(first, int(settings["steps"])):
         if asked:
+            if step > first:
+                saved = given.out / "checkpoint" / f"generation{step:06d}"
+                saved.mkdir(parents=True, exist_ok=True)
             return RESUMABLE
         with path.open("a") as file:
             file.write(f"{step}\n")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from distsnn.cli.parser import parse
+from distsnn.cli.parser import heartbeat_limit, parse
 from distsnn.errors import DescriptionError
 
 
@@ -76,3 +76,19 @@ def test_the_workers_command_is_not_shown(capsys: pytest.CaptureFixture[str]) ->
         parse(["--help"], speaks=True)
     assert "worker" not in capsys.readouterr().out
     assert parse(["worker", "folder"], speaks=True).folder == "folder"
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        ("run model.py --time 1", 60.0),
+        ("run model.py --time 1 --heartbeat 2min", 120.0),
+        ("run --heartbeat=3 model.py --heart 7", 3.0),
+        # mistakes are raised where the whole line is parsed
+        ("run --heartbeat soon", 60.0),
+        ("run --heartbeat", 60.0),
+        ("", 60.0),
+    ],
+)
+def test_limit_of_silence_is_known_before_commands_are_parsed(words: str, limit: float) -> None:
+    assert heartbeat_limit(words.split()) == limit

@@ -13,7 +13,7 @@ import zarr
 from thread_ranks import run
 
 from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
-from distsnn.comm.heartbeat import Heartbeat, check_limit
+from distsnn.comm.heartbeat import Heartbeat, check_limit, start_limit
 from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
 from distsnn.comm.witness import MOST_LINE, Lines, write_notice
 from distsnn.errors import DescriptionError
@@ -61,6 +61,38 @@ def test_all_ranks_are_reached_and_leave_in_order() -> None:
     assert results == [()] * 4
     assert aborted is None
     assert not [one for one in threading.enumerate() if "heartbeat" in one.name]
+
+
+def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
+    def main(ranks: Communicator) -> list[int]:
+        counted = []
+        with Heartbeat(ranks, 5.0) as job:
+            with Heartbeat(ranks, 2.0) as run:
+                run.step = 7
+                ranks.barrier()
+                counted.append(len(watching()))
+                assert (job._current, job._period) == (run, 0.5)
+                ranks.barrier()
+            run.stop()
+            # the job's limit again; ranks still send as often as others may expect
+            assert (job._current, job._period) == (job, 0.5)
+            ranks.barrier()
+            counted.append(len(watching()))
+            ranks.barrier()
+        return counted
+
+    def watching() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "distsnn-heartbeat"]
+
+    results, aborted = run(3, main)
+    assert results == [[3, 3]] * 3
+    assert aborted is None
+    assert watching() == []
+
+
+@pytest.mark.parametrize(("limit", "start"), [(60.0, 300.0), (1.0, 30.0), (math.inf, math.inf)])
+def test_limit_of_the_start_follows_that_of_silence(limit: float, start: float) -> None:
+    assert start_limit(limit) == start
 
 
 def test_rank_out_of_reach_delays_the_start_and_is_named(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distsnn.comm import launch, mpiexec_path
+from distsnn.comm import Verdict, launch, mpiexec_path
 from distsnn.errors import DescriptionError
 
 # A stand-in for mpiexec that shows what it was asked, and ends with a code.
@@ -57,7 +57,7 @@ def test_command_environment_and_code(
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
     assert launch(3, ["run", "brunel"], {"TOLD": "yes"}) == 5
     *command, environment = capsys.readouterr().out.splitlines()
-    assert command == ["-n", "3", sys.executable, "-m", "distsnn", "run", "brunel"]
+    assert command == ["-n", "3", sys.executable, "-P", "-m", "distsnn", "run", "brunel"]
     assert environment == 'OMP 1, BLAS 1, TOLD yes, PMI ""'
 
 
@@ -87,3 +87,25 @@ def test_script_ended_by_a_signal_gives_the_shell_s_code(
 ) -> None:
     fake_mpiexec.write_text("#!/bin/sh\nkill -9 $$\n")
     assert launch(2, []) == 128 + 9
+
+
+@pytest.mark.usefixtures("fake_mpiexec")
+def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+    launch(3, [])
+    assert "share" not in capsys.readouterr().err
+    launch(4, [])
+    assert "distsnn: warning: 4 ranks share 2 cores" in capsys.readouterr().err
+    with pytest.raises(DescriptionError, match=r"more than 16 ranks a core.*given 33.*1 to 32"):
+        launch(33, [])
+    assert launch(33, [], oversubscribe=True) == 5
+
+
+def test_verdict_on_a_lost_job_is_completed_by_the_caller(
+    fake_mpiexec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = launch(2, [], lost=lambda verdict: Verdict(0, f"{verdict.message}; all is there"))
+    assert code == 0
+    assert capsys.readouterr().err == "distsnn: mpiexec ended with exit code 5; all is there\n"

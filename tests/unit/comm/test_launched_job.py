@@ -54,5 +54,5 @@ def test_ranks_that_end_by_themselves_have_said_why(
 
 
 def test_job_of_which_no_rank_was_seen_keeps_its_code() -> None:
-    assert judge(9, None, KILLED) == Verdict(9)
-    assert judge(-9, None, "") == Verdict(128 + 9)
+    assert judge(9, None, KILLED) == Verdict(9, "mpiexec ended with exit code 9")
+    assert judge(-9, None, "") == Verdict(128 + 9, "mpiexec ended with exit code 137")

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from distsnn.errors import Stopped
-from distsnn.held_signals import HELD, held, hold
+from distsnn.held_signals import HELD, Note, held, hold
 from distsnn.network import Network
 from distsnn.simulation import Simulation
+from distsnn.simulation import interrupts as interrupts_module
 from distsnn.simulation.interrupts import Interrupts
 
 
@@ -129,12 +130,55 @@ def test_signal_acts_at_once(number: int) -> None:
     with pytest.raises(expected) as caught, interrupts.acting():
         send(number)
         raise AssertionError("went on")
-    assert signal.getsignal(number) is before
     if isinstance(caught.value, Stopped):
+        send(number)  # a batch system repeats itself
+        assert isinstance(signal.getsignal(number), Note)
+        for held_one in HELD:
+            signal.signal(held_one, signal.SIG_DFL)
         assert str(caught.value) == (
             f"stopped by {signal.Signals(number).name} at 12.5 ms; "
-            "saved, go on with: distsnn run --resume run.zarr"
+            "saved, continue with: distsnn run --resume run.zarr"
         )
+    else:
+        assert str(caught.value) == (
+            "interrupted at 12.5 ms; saved, continue with: distsnn run --resume run.zarr"
+        )
+    assert signal.getsignal(number) is before
+
+
+def test_second_signal_does_not_interrupt_the_way_out(other_handler: list[int]) -> None:
+    cleaned = []
+    with pytest.raises(Stopped, match="SIGTERM"), Interrupts().acting():
+        try:
+            send(signal.SIGTERM)
+        finally:
+            send(signal.SIGTERM)  # as while ranks agree to stop
+            send(signal.SIGUSR1)
+            cleaned.append(True)
+    assert cleaned == [True]
+
+
+def test_signal_that_comes_while_handlers_change_is_noted() -> None:
+    before = {number: signal.getsignal(number) for number in HELD}
+    try:
+        hold()
+        interrupts = Interrupts()
+        change = interrupts_module._set_handler
+
+        def at_the_last_moment(number: int, handler: object) -> object:
+            if number == signal.SIGTERM:
+                send(number)
+            return change(number, handler)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(interrupts_module, "_set_handler", at_the_last_moment)
+            noted = interrupts.noted()
+            noted.__enter__()
+        assert interrupts.number == signal.SIGTERM
+        noted.__exit__(None, None, None)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_compiler_that_fails_after_an_interrupt_was_interrupted() -> None:

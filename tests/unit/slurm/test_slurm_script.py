@@ -1,15 +1,19 @@
 """Batch scripts as text: nothing here needs a cluster."""
 
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distsnn.comm import RESUMABLE
 from distsnn.errors import DescriptionError
+from distsnn.io.checkpoint_files import CHECKPOINT, generation_name
 from distsnn.slurm import BatchJob, analysis_script, job_script
+from distsnn.slurm.script import MOST_STALLS
 from distsnn.slurm.templates import names, template
 
 PROGRAM = ("/venv/bin/python", "-m", "distsnn")
@@ -47,6 +51,76 @@ def test_exit_code_that_asks_for_another_start_is_that_of_a_stopped_run() -> Non
     assert f"((code == {RESUMABLE}))" in job_script(a_job())
 
 
+def test_checkpoints_that_a_script_looks_for_are_those_of_the_store() -> None:
+    pattern = f'"$run"/{CHECKPOINT}/{generation_name(0).rstrip("0")}*'
+    assert pattern in job_script(a_job())
+
+
+# srun stands for a start: it ends with a code, after a new checkpoint if it is asked for.
+SRUN = """#!/usr/bin/env bash
+read -r code saves <"$PLAN"
+[[ $saves == no ]] || mkdir -p "run.zarr/checkpoint/generation$SLURM_RESTART_COUNT"
+echo "$code rank 0 on n1" >"$DISTSNN_FAILED"
+exit "$code"
+"""
+SCONTROL = "#!/bin/sh\necho JobState=RUNNING\n"
+
+
+def test_starts_without_progress_are_counted_and_the_job_given_up(tmp_path: Path) -> None:
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    plan = tmp_path / "plan"
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1", "PLAN": str(plan)}
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    codes = []
+    for start, saves in enumerate(["no", "no", "yes", "no", "no", "no"]):
+        plan.write_text(f"{RESUMABLE} {saves}\n")
+        done = subprocess.run(
+            ["bash"],
+            input=job_script(a_job(out="run.zarr")),
+            cwd=tmp_path,
+            env=os.environ | job | path | {"SLURM_RESTART_COUNT": str(start)},
+            text=True,
+        )
+        codes.append(done.returncode)
+    said = [line.partition(" ")[2] for line in (tmp_path / "run-7.status").read_text().splitlines()]
+    said = [line for line in said if " on n1" not in line]
+    assert said[:-2] == [
+        "start 0: stopped without a new checkpoint",
+        "start 1: stopped without a new checkpoint",
+        "start 2: stopped and saved",
+        "start 3: stopped without a new checkpoint",
+        "start 4: stopped without a new checkpoint",
+    ]
+    assert said[-2] == (
+        f"start 5: stopped without a new checkpoint, {MOST_STALLS} starts in a row: "
+        "not queued again"
+    )
+    assert said[-1].startswith("start 5: building the network takes longer than a start may")
+    assert codes == [RESUMABLE] * 5 + [1]
+
+
+def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
+    srun = "#!/usr/bin/env bash\ntrap 'exit 85' USR1\nfor i in {1..100}; do sleep 0.1; done\n"
+    for name, text in (("srun", srun), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1"}
+    done = subprocess.run(
+        ["bash"],
+        # as while a module is loaded
+        input=job_script(a_job(out="run.zarr", prologue=("kill -USR1 $$",))).replace(
+            "sleep 10", "sleep 0.2"
+        ),
+        cwd=tmp_path,
+        env=os.environ | job | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == RESUMABLE
+
+
 def test_directives_of_a_job() -> None:
     found = directives(job_script(a_job(**FULL)))
     assert found == {
@@ -80,10 +154,11 @@ def test_command_of_a_job() -> None:
         "--time 1000.0",
         "--seed 3",
         "--delivery push",
-        "--out runs/b.zarr",
+        '--out "$run"',
         "--checkpoint-wall 5min",
         "--resume auto",
     ]
+    assert "\nrun=runs/b.zarr\n" in script
     assert "srun --mpi=pmix --kill-on-bad-exit=1 " in script
     assert script.index("module load mpich") < script.index("srun ")
 
@@ -93,7 +168,7 @@ def test_array_names_run_and_seed() -> None:
     script = job_script(job)
     assert directives(script)["array"] == "1-3%2"
     assert directives(script)["output"] == "runs/b-%A_%a.log"
-    assert '--out runs/b-seed"$SLURM_ARRAY_TASK_ID".zarr' in script
+    assert '\nrun=runs/b-seed"$SLURM_ARRAY_TASK_ID".zarr\n' in script
     assert '--seed "$SLURM_ARRAY_TASK_ID"' in script
     assert job.runs == ("runs/b-seed1.zarr", "runs/b-seed2.zarr", "runs/b-seed3.zarr")
 
