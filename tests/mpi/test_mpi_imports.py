@@ -12,11 +12,13 @@ import distsnn
 # A model that says which neighbour it has imported, and builds nothing.
 MODEL = "import neighbour\ndef build():\n    raise ValueError(neighbour.NAME)\n"
 KINDS = (
-    "from dataclasses import dataclass\n"
-    "from distsnn.network import IafPscExp\n"
+    "from typing import ClassVar\n"
+    "from distsnn.network import IafPscExp, neuron_model\n"
     "from kinds import constants\n"
-    "@dataclass(frozen=True)\n"
+    "@neuron_model\n"
     "class Mine(IafPscExp):\n"
+    "    name: ClassVar[str] = 'mine'\n"
+    "    kernel: ClassVar[str] = 'iaf_psc_exp'\n"
     "    C_m: float = constants.C_M\n"
 )
 # Its ranks get as far as the path of the run, for which they need the user's class.
