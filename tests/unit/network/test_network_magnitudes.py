@@ -36,7 +36,7 @@ def test_distributions_agree_with_their_quantiles(one, peer):
 
 
 def test_a_lognormal_in_figures():
-    """Those of docs/architecture.md."""
+    """Those of docs/models.md."""
     for sigma, least, zero, share, part in (
         (1.0, -3, 1e-15, 0.0188, 0.00104),
         (2.0, -4, 6e-7, 0.083, 3.6e-4),
