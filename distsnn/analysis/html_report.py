@@ -286,7 +286,7 @@ def _population_rows(run: Run, data: SummaryData | None) -> list[dict[str, str]]
 def _weight_rows(run: Run) -> list[dict[str, str]]:
     worst = run.weight_errors.sort_values(["largest", "part"], ascending=False, kind="stable")
     return [
-        {"projection": str(name)} | {key: _number(float(row[key])) for key in worst.columns}
+        {"projection": str(name)} | {key: _percent(float(row[key])) for key in worst.columns}
         for name, row in worst.head(plots.MAX_ROWS).iterrows()
     ]
 
@@ -369,6 +369,10 @@ def _mean(values: Sequence[float] | np.ndarray[Any, Any]) -> float:
 
 def _number(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def _percent(value: float) -> str:
+    return f"{_number(100.0 * value)} %"
 
 
 def _seconds(value: float) -> str:

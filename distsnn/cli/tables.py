@@ -87,9 +87,10 @@ def _weights(errors: Sequence[dict[str, Any]] | None) -> str:
     if not errors:
         return "not known" if errors is None else "no projection"
     worst = max(errors, key=lambda one: (one["largest"], one["part"]))
-    text = f"relative rounding error up to {worst['largest']:.2g} ({worst['projection']}"
+    largest, share, part = (f"{100.0 * worst[key]:.3g} %" for key in ("largest", "share", "part"))
+    text = f"rounded by up to {largest} ({worst['projection']}"
     if worst["share"]:
-        text += f"; above 2^-10: {worst['share']:.2g} of weights, {worst['part']:.2g} of their sum"
+        text += f"; by more than 2^-10: {share} of the weights, {part} of their total"
     return text + ")"
 
 

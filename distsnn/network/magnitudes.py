@@ -56,8 +56,8 @@ class RoundingError:
 
     def __str__(self) -> str:
         return (
-            f"{self.share:.2g} of the weights ({self.part:.2g} of their total) would have a "
-            f"relative error of more than 2^-{RELATIVE_BITS}"
+            f"{100.0 * self.share:.3g} % of the weights ({100.0 * self.part:.3g} % of their total) "
+            f"would have a relative error of more than 2^-{RELATIVE_BITS}"
         )
 
     @classmethod

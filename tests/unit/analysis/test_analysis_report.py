@@ -100,7 +100,7 @@ def test_the_report_of_a_run(tmp_path):
         "E iaf_psc_exp 80 80",
         "I iaf_psc_exp 20 20",
         "Rounding of weights",
-        "I->E 1 0.125 1.5e-05 E->I 0.0012 0.25 0.0017",
+        "I->E 100 % 12.5 % 0.0015 % E->I 0.12 % 25 % 0.17 %",
         "build (s) update (s) deliver (s) total (s) peak memory",
         "0 0.500 1.000 2.000 4.000 100 MB complete",
         "1 0.500 2.000 2.000 4.000 100 MB complete",

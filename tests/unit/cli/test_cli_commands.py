@@ -132,7 +132,10 @@ def test_info_prints_the_largest_rounding_error(distsnn: Command, tmp_path: Path
     assert 0.12 < far["share"] <= 0.125
     assert far["part"] < 2e-5
     (line,) = (one for one in distsnn("info", out).out.splitlines() if "  weights" in one)
-    assert "relative rounding error up to 1 (far; above 2^-10: 0.12 of weights, 1.6e-05" in line
+    assert (
+        "rounded by up to 100 % (far; by more than 2^-10: 12.4 % of the weights, 0.00162 % of"
+        in line
+    )
 
 
 def test_info_of_nothing_is_refused(distsnn: Command, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_weights_beyond_the_widest_word_are_refused_with_figures() -> None:
     text = str(caught.value)
     assert caught.value.where == "population 'E', receptor 'ex'"
     assert "differ too much for the words of synapses" in text
-    assert "0.75 of the weights (3e-15 of their total)" in text
+    assert "75 % of the weights (3e-13 % of their total)" in text
     assert "in projection 'wide'" in text
     # what the user asks for is accepted
     found = synapses(Network([E], [replace(one, weight_bits=20)]), 2)

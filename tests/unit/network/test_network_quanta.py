@@ -310,8 +310,8 @@ def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
         projections = [tiny, Projection(E, E, FixedIndegree(3), 1e9, 1.0)]
     with pytest.raises(DescriptionError) as error:
         of(*projections)
-    share, part = ("0.8", "4e-39") if given == "array" else ("1", "1")
-    assert f"{share} of the weights ({part} of their total) would have a relative" in str(
+    share, part = ("80", "4e-37") if given == "array" else ("100", "100")
+    assert f"{share} % of the weights ({part} % of their total) would have a relative" in str(
         error.value
     )
     assert "in projection 'wide'" in str(error.value)
