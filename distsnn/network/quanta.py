@@ -28,6 +28,7 @@ Receptors that one projection may reach by its weights' sign share q.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,6 @@ from distsnn.network.values import bounds
 # stored explicitly: 8 bytes and a delay run each, so more would be slower than 8 bytes for all.
 PACKED_TAIL = 2.0**-5
 LARGEST_SUM_BITS = 62
-LARGEST_SUM = 2.0**LARGEST_SUM_BITS
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,10 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
         ours = [claim for claim in claims if claim.scale and claim.receptors[0] in group]
         totals = {key: sum(claim.sums.get(key, 0.0) for claim in ours) for key in group}
         k = _choose(ours, max(totals.values()))
-        for key in group:
-            exponent[key], bound[key] = k, math.ldexp(totals[key], -k)
-            if bound[key] > LARGEST_SUM:
-                raise _too_wide(network, projected, key, k, totals[key])
+        for key, total in totals.items():
+            if _least_exponent(total, LARGEST_SUM_BITS) > k:
+                raise _too_wide(network, projected, key, k, total)
+            exponent[key], bound[key] = k, math.ldexp(total, -k)
     shift, fields, errors = [], [], {}
     for index, (one, claim) in enumerate(zip(network.projections, projected, strict=True)):
         k = exponent[claim.receptors[0]]
@@ -174,8 +174,8 @@ def _is_plain(one: Projection) -> bool:
 
 
 def _least_exponent(total: float, bits: int) -> int:
-    # The smallest k with total / 2^k <= 2^bits.
-    mantissa, exponent = math.frexp(total)
+    # The smallest k with total / 2^k <= 2^bits; of 0 any will do.
+    mantissa, exponent = math.frexp(min(total, sys.float_info.max)) if total else (0.5, -1100)
     return exponent - bits - (mantissa == 0.5)
 
 
@@ -215,7 +215,7 @@ def _too_wide(
     return DescriptionError(
         "the weights differ too much for one fixed-point scale",
         where=f"population {key[0]!r}, receptor {key[1]!r}",
-        value=f"a sum of up to {math.ldexp(total, -k):.2g} quanta of 2^{k}{_lost(named, held)}",
+        value=f"a sum of up to 2^{held + LARGEST_SUM_BITS - k} quanta of 2^{k}{_lost(named, held)}",
         allowed=f"at most 2^{LARGEST_SUM_BITS} quanta: no such tiny weights, or weight_bits",
     )
 

@@ -323,6 +323,13 @@ def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
         assert (found.errors["E->E"].largest, found.errors["E->E"].share) == (1.0, 0.8)
 
 
+def test_the_whole_range_of_floats_is_refused_too():
+    numbers = np.arange(100)
+    weights = np.where(numbers < 50, 5e-324, 1.7e308)
+    with pytest.raises(DescriptionError, match="50 % of the weights"):
+        of(Projection(E, E, Explicit(numbers, numbers * 0), weights, 1.0))
+
+
 def test_listed_weights_are_finer_as_long_as_sums_fit_narrow_rows():
     numbers = np.arange(100)
     # 1 of 1000 does not matter in an array of all pairs, but nothing is gained by dropping it here
