@@ -96,7 +96,7 @@ class Magnitudes(ABC):
     def least(self) -> int:
         """Largest e such that the weights below 2^e do not matter."""
         exponent = math.frexp(self.largest)[1]
-        while not self.is_negligible(exponent):
+        while exponent > _LEAST and not self.is_negligible(exponent):
             exponent -= 1
         return exponent
 
@@ -107,7 +107,7 @@ class Magnitudes(ABC):
         # a weight of at least 2^(exponent + 9) is within 2^-10 of itself
         share, part = self.below(exponent + RELATIVE_BITS - 1)
         half = math.ldexp(0.5, exponent)
-        return RoundingError(half / max(half, self.smallest), share, part)
+        return RoundingError(half / (max(half, self.smallest) or 1.0), share, part)
 
 
 @dataclass(frozen=True)

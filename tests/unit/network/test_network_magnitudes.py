@@ -80,6 +80,17 @@ def test_given_weights_matter_by_number_too():
     assert magnitudes_of(np.array([50.0] + [1e9] * 999)).least == 29
 
 
+def test_the_ends_of_floats():
+    for one in (
+        Uniform(-1e308, 1e308),
+        Exponential(1e308),
+        Normal(0.0, 1e-320),
+        Lognormal(-300, 5),
+    ):
+        assert -1073 <= magnitudes_of(one).least <= 1024
+        assert 0.0 <= magnitudes_of(one).rounded(-1083).largest <= 1.0
+
+
 def test_rounding_errors():
     error = magnitudes_of(np.array([0.0, 3.0, -1000.0])).rounded(0)
     assert (error.largest, error.share) == (0.5 / 3.0, 0.5)
