@@ -51,6 +51,12 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         sizes[name], expected = size, expected + size
     if expected > MAX_NEURONS:
         raise StoreError(f"damaged: {expected} neurons", path=path)
+    errors = _rows(metadata["quanta"].get("errors", []), "quanta.errors", path)
+    for index, row in enumerate(errors):
+        place = f"quanta.errors[{index}]"
+        _name(row, "projection", place, path)
+        figures = {key: row.get(key) for key in ("largest", "share", "part")}
+        check_figures(figures, place, path=path)
     for index, row in enumerate(_rows(metadata["recorded_spikes"], "recorded_spikes", path)):
         _check_view(row, sizes, f"recorded_spikes[{index}]", path)
     for index, row in enumerate(_rows(metadata["recorded_states"], "recorded_states", path)):

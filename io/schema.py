@@ -72,7 +72,13 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "weight recordings: {name, projection, synapses (their number), variables, every}",
                 required=False,
             ),
-            Attribute("quanta", "dict", "fixed-point scales of the weights"),
+            Attribute(
+                "quanta",
+                "dict",
+                "fixed-point scales of the weights; `errors`: rounding errors by projection, "
+                "{projection, largest (relative error), share (of the weights, with a relative "
+                "error above 2^-10), part (of the total of all absolute weights)}",
+            ),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             Attribute("complete", "bool", "the run reached its end and every rank said so"),
             Attribute("wall", "dict", "wall times, s: build_s, run_s, ...", required=False),

@@ -26,7 +26,9 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         it that count as running while their process is not there, on this machine), notices (what
         was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
-        connected to and exchanged, as in `distsnn.io.schema`), spikes, rates (spikes/s, by
+        connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
+        projection, largest relative rounding error, share of weights with an error above 2^-10 and
+        their part of the total of absolute weights), spikes, rates (spikes/s, by
         population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
         are recorded), spike_hash. What the run did not note is None.
 
@@ -60,6 +62,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "real_time_factor": wall.get("real_time_factor"),
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
         "counted": [rank.counted or None for rank in ranks],
+        "weight_errors": metadata["quanta"].get("errors", []),
         "spikes": reader.n_spikes,
         "rates": population_rates(reader),
         "spike_hash": reader.spike_hash(),

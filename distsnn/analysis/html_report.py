@@ -97,6 +97,8 @@ def render(run: Run) -> str:
         problem=problem,
         activity=_activity(run, data) if data else [],
         populations=_population_rows(run, data),
+        weights=_weight_rows(run),
+        more_weights=_some(len(run.weight_errors), plots.MAX_ROWS, "projections"),
         distributions=_distributions(data) if data else [],
         pair=_pair(data) if data else [],
         states=_states(run),
@@ -281,6 +283,14 @@ def _population_rows(run: Run, data: SummaryData | None) -> list[dict[str, str]]
     return rows
 
 
+def _weight_rows(run: Run) -> list[dict[str, str]]:
+    worst = run.weight_errors.sort_values(["largest", "part"], ascending=False, kind="stable")
+    return [
+        {"projection": str(name)} | {key: _percent(float(row[key])) for key in worst.columns}
+        for name, row in worst.head(plots.MAX_ROWS).iterrows()
+    ]
+
+
 def _phases(run: Run) -> list[str]:
     noted = list(run.timing.columns)
     first = [phase for phase in plots.PHASES if phase in noted]
@@ -359,6 +369,10 @@ def _mean(values: Sequence[float] | np.ndarray[Any, Any]) -> float:
 
 def _number(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def _percent(value: float) -> str:
+    return f"{_number(100.0 * value)} %"
 
 
 def _seconds(value: float) -> str:

@@ -109,6 +109,26 @@ footer { margin-top: 44px; color: var(--soft); font-size: .85rem; }
 intervals: mean over neurons with at least 5 intervals; correlation: mean over pairs of a sample of
 neurons of the population, spike counts in 2 ms, up to 20 s.</p>
 {% endif %}
+{% if weights %}
+<h2>Rounding of weights</h2>
+<div class="table"><table>
+<thead><tr>
+<th>projection</th><th>largest relative error</th><th>weights above 2<sup>-10</sup></th>
+<th>part of total</th>
+</tr></thead>
+<tbody>
+{% for row in weights %}
+<tr>
+<td>{{ row.projection }}</td><td>{{ row.largest }}</td><td>{{ row.share }}</td>
+<td>{{ row.part }}</td>
+</tr>
+{% endfor %}
+</tbody>
+</table></div>
+<p class="note">Weights are multiples of a power of two. Upper bounds of the relative error of a
+weight, of the share of weights with an error above 2<sup>-10</sup>, and of their part of the total
+of absolute weights.{{ more_weights }}</p>
+{% endif %}
 {% for figure in distributions %}{{ draw(figure) }}{% endfor %}
 {% if pair %}
 <div class="pair">{% for figure in pair %}{{ draw(figure) }}{% endfor %}</div>

@@ -126,6 +126,18 @@ class Run:
         return table
 
     @property
+    def weight_errors(self) -> pd.DataFrame:
+        """Table of rounding errors by projection.
+
+        Columns: largest (relative error of a weight), share (of the weights, with a relative error
+        above 2^-10), part (their part of the total of absolute weights). All are upper bounds.
+        """
+        columns = ["largest", "share", "part"]
+        rows = self.attributes["quanta"].get("errors", [])
+        table = pd.DataFrame(rows, columns=["projection", *columns])
+        return table.set_index("projection")[columns]
+
+    @property
     def timing(self) -> pd.DataFrame:
         """Wall time by phase (columns) of each attempt's ranks (rows), s."""
         ranks = self._ranks()

@@ -45,6 +45,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("seed", str(numbers["seed"])),
         ("built in", _seconds(numbers["build_s"])),
         ("ran for", _seconds(numbers["run_s"])),
+        ("weights", _weights(numbers.get("weight_errors"))),
         ("real-time factor", _figure(numbers["real_time_factor"])),
         ("peak memory", _memory(memory)),
         ("spikes", _count(numbers["spikes"])),
@@ -79,6 +80,18 @@ def _notice(notice: dict[str, Any], dt: float) -> str:
     at = "" if step is None else f", at {_ms(step * dt)}"
     rank = f"rank {notice['rank']} (process {notice['pid']} on {notice['host']})"
     return f"{rank} {notice['what']}{at}; {notice['when']}"
+
+
+def _weights(errors: Sequence[dict[str, Any]] | None) -> str:
+    """Return the rounding errors of the projection with the largest."""
+    if not errors:
+        return "not known" if errors is None else "no projection"
+    worst = max(errors, key=lambda one: (one["largest"], one["part"]))
+    largest, share, part = (f"{100.0 * worst[key]:.3g} %" for key in ("largest", "share", "part"))
+    text = f"rounded by up to {largest} ({worst['projection']}"
+    if worst["share"]:
+        text += f"; by more than 2^-10: {share} of the weights, {part} of their total"
+    return text + ")"
 
 
 def _rates(rates: dict[str, float | None]) -> str:

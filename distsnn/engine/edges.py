@@ -21,6 +21,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps
 from distsnn.network.checks import ANY, check_indices, check_range
 from distsnn.network.claims import EdgeSummary
+from distsnn.network.magnitudes import GivenMagnitudes
 
 # Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
@@ -205,13 +206,14 @@ def split(layout: Layout, one: Projection, records: Records) -> list[Records]:
 def summary(one: Projection, pieces: Iterable[Records]) -> EdgeSummary:
     """Return what the fixed-point scales need to know of edges that include all onto a target."""
     degree = np.zeros(one.post.size, np.int64)
-    low, high = np.inf, -np.inf
+    low, high, magnitudes = np.inf, -np.inf, []
     for piece in pieces:
         degree += np.bincount(piece["target"], minlength=degree.size)
         if "weight" in record_type(one).names and piece.size:  # type: ignore[operator]
             low = min(low, float(piece["weight"].min()))
             high = max(high, float(piece["weight"].max()))
-    return EdgeSummary(int(degree.max(initial=0)), low, high)
+            magnitudes.append(GivenMagnitudes.of(piece["weight"]))
+    return EdgeSummary(int(degree.max(initial=0)), low, high, GivenMagnitudes.merged(magnitudes))
 
 
 def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
@@ -219,4 +221,5 @@ def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
     low, high = min(one.low for one in summaries), max(one.high for one in summaries)
     if low > high:
         low = high = 0.0
-    return EdgeSummary(max(one.max_indegree for one in summaries), low, high)
+    magnitudes = GivenMagnitudes.merged(one.magnitudes for one in summaries)
+    return EdgeSummary(max(one.max_indegree for one in summaries), low, high, magnitudes)

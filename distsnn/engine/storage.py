@@ -397,13 +397,21 @@ class _Chooser:
         by_shift: dict[int, list[int]] = {}
         for index in members:
             by_shift.setdefault(self.quanta.shift[index], []).append(index)
-        plans, rest = [], []
-        for group in by_shift.values():
-            packed = self._packed(plane, group)
-            if packed is None:
-                rest += group
-            else:
-                plans.append(packed)
+        plans: list[RowSetPlan] = []
+        rest: list[int] = []
+        for _, group in sorted(by_shift.items()):
+            # a spike takes less time in fewer sets, which may hold weights of several shifts
+            wider = self._packed(plane, sorted([*plans[-1].projections, *group])) if plans else None
+            if wider is not None:
+                plans[-1] = wider
+                continue
+            while group:
+                packed = self._packed(plane, group)
+                if packed is not None:
+                    plans.append(packed)
+                    break
+                rest.append(max(group, key=self.quanta.field_bits.__getitem__))
+                group.remove(rest[-1])
         if rest:
             delay, in_words, longest = self._delays(rest)
             pull = self._pull(rest, longest)

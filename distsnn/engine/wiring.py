@@ -21,7 +21,7 @@ from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
 from distsnn.errors import DescriptionError
 from distsnn.kernels import wiring_draws
 from distsnn.network import Explicit, ExplicitFile
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import Quanta, too_wide_for_a_word
 
 Ints = npt.NDArray[np.int64]
 
@@ -119,7 +119,7 @@ def build(
         for plane in np.unique(left[:, 4]).tolist():
             prepared = left[left[:, 4] == plane]
             plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery, scaled)
-            _check_weights(plan, prepared[:, 2])
+            _check_weights(layout, quanta, plan, prepared)
             builder.add(plan, prepared)
     made: list[RowBuilder | PlasticRows] = [builder, *plastic]
     counted = [one for one in made if one.synapses]
@@ -134,13 +134,22 @@ def build(
     )
 
 
-def _check_weights(plan: RowSetPlan, weights: Ints) -> None:
-    half = 1 << (plan.field_bits - 1)
+def _check_weights(layout: Layout, quanta: Quanta, plan: RowSetPlan, prepared: Ints) -> None:
+    """Raise DescriptionError if a word of the plan cannot hold a weight."""
+    half, weights = 1 << (plan.field_bits - 1), prepared[:, 2]
     bad = (weights < -half) | (weights >= half)
-    if bad.any():
+    if not bad.any():
+        return
+    _, local, weight, *_ = prepared[np.argmax(np.where(bad, np.abs(weights), 0))].tolist()
+    if not plan.pull:
         raise DescriptionError(
             "a word cannot hold target, delay and weight",
-            where="delivery" if not plan.pull else "weights",
-            value=f"a weight of {int(weights[np.argmax(bad)])} quanta",
-            allowed=f"below 2^{plan.field_bits - 1} quanta" if plan.pull else "pull or auto",
+            where="delivery",
+            value=f"a weight of {weight} quanta",
+            allowed="pull or auto",
         )
+    at = int(np.searchsorted(layout.last, local, side="right"))
+    population = layout.network.populations[at]
+    receptor = population.model.receptors[plan.plane]
+    k = quanta.exponent[population.name, receptor]
+    raise too_wide_for_a_word(layout.network, population.name, weight, receptor, k, plan.field_bits)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,12 +11,21 @@ from distsnn.network.checks import FloatArray, steps_array
 from distsnn.network.description import Network
 from distsnn.network.distributions import Distribution
 from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.magnitudes import (
+    RELATIVE_BITS,
+    GivenMagnitudes,
+    Magnitudes,
+    magnitudes_of,
+)
 from distsnn.network.projections import Projection
-from distsnn.network.rules import AllToAll, Rule
+from distsnn.network.rules import AllToAll, OneToOne, Rule
 from distsnn.network.stimuli import PoissonInput, SpikeInput
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 
-FINE_BITS, PACKED_BITS = 20, 10
+# A given weight has a rounding error of at most 2^-FINE_BITS of the largest.
+FINE_BITS = 20
+# A synapse model may scale a weight down to 2^-6; what is added then still has RELATIVE_BITS.
+_FACTOR_BITS = 6
 # How often its first scale a plastic weight without a bound is taken for.
 _GROWTH = 16.0
 
@@ -33,11 +42,14 @@ class EdgeSummary:
         Largest number of edges onto a target.
     low, high : float
         Smallest and largest weight.
+    magnitudes : GivenMagnitudes
+        Magnitudes of the weights.
     """
 
     max_indegree: int
     low: float
     high: float
+    magnitudes: GivenMagnitudes
 
 
 @dataclass(frozen=True)
@@ -50,19 +62,27 @@ class Claim:
         Receptors that it may reach.
     sums : mapping of (population, receptor) to float
         Estimated largest sum of \\|weights\\| onto a neuron in one step, by receptor.
-    scale : float
-        Magnitude to which errors are relative.
-    bits : int
-        A relative error of 2^-bits is sought.
-    least_bits : int
-        A relative error of 2^-least_bits is kept in any case.
+    magnitudes : Magnitudes
+        Magnitudes of the weights; of a plastic projection those of the first weights.
+    finest : int
+        k of the quantum 2^k that gives the precision sought.
+    coarsest : int
+        k of the largest quantum that gives the precision kept in any case.
+    stored : int
+        Weights that words hold may be multiples of 2^stored.
     """
 
     receptors: tuple[Receptor, ...]
     sums: Mapping[Receptor, float]
-    scale: float
-    bits: int
-    least_bits: int
+    magnitudes: Magnitudes
+    finest: int = 0
+    coarsest: int = 0
+    stored: int = 0
+
+    @property
+    def scale(self) -> float:
+        """Magnitude to which the user's `weight_bits` refer; 0 if all weights are 0."""
+        return self.magnitudes.scale
 
 
 def projection_claim(network: Network, one: Projection, summary: EdgeSummary | None) -> Claim:
@@ -90,11 +110,13 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
             model.check_weight(one.receptor, end, where=f"projection {one.name!r}, field weight")
     if summary is not None:
         degree = summary.max_indegree
-    scale = scale_of(weight)
+    magnitudes = summary.magnitudes if one.weight is None and summary else magnitudes_of(weight)
     if one.plasticity is not None:
         # any weight may grow to its bound; without one, far beyond where it started
         bound = one.plasticity.largest
-        scale = scale or (bound if math.isfinite(bound) else 1.0)
+        if not magnitudes.scale:
+            magnitudes = magnitudes_of(bound if math.isfinite(bound) else 1.0)
+        scale = magnitudes.scale
         weight = one.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
     sums = {}
     likely = model.reached(one.receptor, *bounds(weight, TAIL))
@@ -105,21 +127,49 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
         sums[name, receptor] = _largest_sum(one.rule, side, degree)
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
-    bits, least = _bits(weight)
-    if one.synapse is not None:
-        bits = FINE_BITS  # a scaled or plastic weight is rounded to the quantum itself
-    if one.weight_bits is not None and one.plasticity is None:
-        bits = least = one.weight_bits
-    elif one.weight_bits is not None:
-        # they are those of the first weights: what is learnt acts no less finely than without them
-        bits, least = max(bits, one.weight_bits), max(least, one.weight_bits)
-    return Claim(keys, sums, scale, bits, least)
+    return _precise(Claim(keys, sums, magnitudes), one)
 
 
-def _bits(weight: Value) -> tuple[int, int]:
-    if isinstance(weight, Distribution):
-        return PACKED_BITS, PACKED_BITS
-    return FINE_BITS, (FINE_BITS if isinstance(weight, np.ndarray) else PACKED_BITS)
+def exponent_of(magnitude: float, bits: int) -> int:
+    """Return the largest k such that rounding to 2^k changes a magnitude by at most 2^-bits."""
+    # floor(log2(2 · magnitude · 2^-bits)), exactly
+    return math.frexp(magnitude)[1] - bits
+
+
+def is_listed(one: Projection) -> bool:
+    """Return whether each weight of a projection is given and stored with all its bits."""
+    given = one.weight is None or isinstance(one.weight, np.ndarray)
+    return given and isinstance(one.rule, Explicit | ExplicitFile | OneToOne)
+
+
+def _precise(claim: Claim, one: Projection | PoissonInput | SpikeInput) -> Claim:
+    """Return the claim with its exponents, whose rules `quanta` states."""
+    magnitudes = claim.magnitudes
+    if not magnitudes.scale:
+        return claim
+    kept = magnitudes.least + 1 - RELATIVE_BITS
+    fine = min(kept, exponent_of(magnitudes.scale, FINE_BITS))
+    if not isinstance(one, Projection):
+        listed = min(fine, exponent_of(magnitudes.smallest, RELATIVE_BITS))
+        return replace(claim, finest=listed, coarsest=kept, stored=fine)
+    drawn, constant = isinstance(one.weight, Distribution), isinstance(one.weight, float)
+    stored = kept if drawn else fine
+    if one.plasticity is not None or constant:
+        finest, coarsest = fine, kept
+    elif is_listed(one):
+        finest, coarsest = min(fine, exponent_of(magnitudes.smallest, RELATIVE_BITS)), fine
+    else:
+        finest, coarsest = stored, stored
+    if one.scaling is not None:
+        coarsest = min(coarsest, kept - _FACTOR_BITS)
+        finest = min(finest, fine, coarsest)
+    if one.weight_bits is not None:
+        stored = exponent_of(magnitudes.scale, one.weight_bits)
+        if one.plasticity is None:
+            finest = coarsest = stored
+        # learnt weights act no less finely than without weight_bits
+        finest, coarsest = min(finest, stored), min(coarsest, stored)
+    return replace(claim, finest=finest, coarsest=coarsest, stored=stored)
 
 
 def _largest_sum(rule: Rule, weight: Value, degree: int) -> float:
@@ -154,7 +204,7 @@ def stimulus_claim(network: Network, one: PoissonInput | SpikeInput) -> Claim:
     else:
         total = _event_sum(one, network.dt)
     sums = dict.fromkeys(keys, total)
-    return Claim(keys, sums, scale_of(one.weight), FINE_BITS, PACKED_BITS)
+    return _precise(Claim(keys, sums, magnitudes_of(one.weight)), one)
 
 
 def _poisson_sum(one: PoissonInput, dt: float) -> float:

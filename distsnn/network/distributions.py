@@ -81,6 +81,10 @@ class Distribution(Description, ABC):
         """Return the probability of a value <= x."""
 
     @abstractmethod
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+
+    @abstractmethod
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""
 
@@ -130,6 +134,13 @@ class Normal(Distribution):
         if self.sd == 0.0:
             return float(x >= self.mean)
         return normal_cdf((x - self.mean) / self.sd)
+
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+        if self.sd == 0.0:
+            return self.mean * self.cdf(x)
+        z = (x - self.mean) / self.sd
+        return self.mean * normal_cdf(z) - self.sd * normal_density(z)
 
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""
@@ -224,6 +235,15 @@ class TruncatedNormal(Distribution):
         below = normal_cdf(-a) - normal_cdf(-z) if a > 0 else normal_cdf(z) - normal_cdf(a)
         return below / self.acceptance()
 
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+        if self.sd == 0.0:
+            return self.mean * self.cdf(x)
+        a, b = self._standardised()
+        z = min(max(a, (x - self.mean) / self.sd), b)
+        slope = (normal_density(a) - normal_density(z)) / self.acceptance()
+        return self.mean * self.cdf(x) + self.sd * slope
+
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""
         if self.sd == 0.0:
@@ -286,6 +306,13 @@ class Lognormal(Distribution):
             return 0.0
         return Normal(self.mu, self.sigma).cdf(math.log(x))
 
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+        if x <= 0.0:
+            return 0.0
+        # weighted by w, the logarithm is normal with the same sigma around mu + sigma²
+        return self.expectation() * Normal(self.mu + self.sigma**2, self.sigma).cdf(math.log(x))
+
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""
         low, high = Normal(self.mu, self.sigma).quantile_range(tail)
@@ -330,6 +357,11 @@ class Uniform(Distribution):
         """Return the probability of a value <= x."""
         return min(1.0, max(0.0, (x - self.low) / (self.high - self.low)))
 
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+        x = min(max(self.low, x), self.high)
+        return 0.5 * (x - self.low) * (x + self.low) / (self.high - self.low)
+
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""
         cut = tail * (self.high - self.low)
@@ -371,6 +403,11 @@ class Exponential(Distribution):
     def cdf(self, x: float) -> float:
         """Return the probability of a value <= x."""
         return -math.expm1(-max(0.0, x) / self.mean)
+
+    def partial_expectation(self, x: float) -> float:
+        """Return the expectation of w where w <= x, and of 0 elsewhere."""
+        x = max(0.0, x)
+        return self.mean * self.cdf(x) - x * math.exp(-x / self.mean)
 
     def quantile_range(self, tail: float) -> tuple[float, float]:
         """Return the range that holds all but `tail` of the mass on either side."""

@@ -52,8 +52,9 @@ class Projection(Description):
     receptor : str, optional
         Receptor of the target; None takes the only one, or the one of the weight's sign.
     weight_bits : int, optional
-        Weights have a relative error of at most 2^-weight_bits of the projection's scale; None
-        means 10 bits for drawn weights, 20 for given ones. Learnt weights start so.
+        Weights have an error of at most 2^-weight_bits of the projection's scale: the larger of
+        |mean| and standard deviation, or the largest given weight. None: of at most 2^-10 of each
+        weight that matters (`network.quanta`). Learnt weights start so.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
     synapse : SynapseModel or PlasticityModel, optional

@@ -4,13 +4,18 @@ Every (population, receptor) has a quantum q = 2^k, every projection a shift s >
 the integer ``rint(w / (q·2^s))·2^s`` in every storage, so that sums of weights are exact and do
 not depend on their order. The smaller q is, the smaller is the rounding error, the larger the sum:
 
-1. Start with the q that gives every weight a relative error of at most 2^-20 of its projection's
-   scale (drawn weights, which may be packed: 2^-10, unless a synapse model scales them;
-   `weight_bits`: 2^-weight_bits).
-2. While twice the estimated sum of one step's input exceeds 2^31 quanta, double q, but for no
-   weight beyond an error of 2^-10 (given arrays: 2^-20; `weight_bits`: 2^-weight_bits). What is
+1. Weights below 2^e *do not matter* if they are at most 2^-8 of the total of all |w| of their
+   projection, and at most 2^-8 of the given or 2^-3 of the drawn weights. (The last limit ends
+   where draws differ by more than 2^44.) e is the largest such integer.
+   Every weight that matters keeps a relative error of at most 2^-10 (`weight_bits`: an
+   error of at most 2^-weight_bits of the projection's scale). Given arrays and files also keep
+   2^-20 of the largest weight; an event that a synapse model scales keeps 2^-10 down to 2^-6 of the
+   weight.
+2. More is sought: 2^-20 of the scale for constants, scaled and plastic weights, 2^-10 for every
+   weight listed by `Explicit`, `ExplicitFile`, `OneToOne` and `SpikeInput`. While twice the
+   estimated sum of one step's input exceeds 2^31 quanta, double q, but not beyond rule 1. What is
    left over needs 64-bit rows.
-3. Drawn and given arrays of weights get the largest s that keeps to their error.
+3. Drawn weights and arrays of `AllToAll` get the largest s that keeps to rule 1.
 
 A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
 that of the first weights, its sum that of the bounds. With `weight_bits` the first weights are
@@ -23,6 +28,7 @@ Receptors that one projection may reach by its weights' sign share q.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,18 +41,20 @@ from distsnn.network.claims import (
     Claim,
     EdgeSummary,
     Receptor,
+    is_listed,
     projection_claim,
     stimulus_claim,
 )
 from distsnn.network.description import Network
+from distsnn.network.magnitudes import Magnitudes, RoundingError, magnitudes_of
 from distsnn.network.projections import Projection
 from distsnn.network.stimuli import PoissonInput, SpikeInput
 from distsnn.network.values import bounds
 
-# A packed field should hold all but this much of a distribution on either side; what does not fit
-# is stored explicitly.
-PACKED_TAIL = 2.0**-20
-LARGEST_SUM = 2.0**62
+# A packed field must hold all but this much of a distribution on either side. What does not fit is
+# stored explicitly: 8 bytes and a delay run each, so more would be slower than 8 bytes for all.
+PACKED_TAIL = 2.0**-5
+LARGEST_SUM_BITS = 62
 
 
 @dataclass(frozen=True)
@@ -61,17 +69,18 @@ class Quanta:
         Estimated largest sum of \\|weights\\| onto a neuron in one step, quanta.
     shift : tuple of int
         s of each projection.
-    weight_bits : tuple of int
-        Relative error 2^-bits, of its scale, that was sought for each projection's weights.
     field_bits : tuple of int
-        Signed bits that hold ``weight / (q·2^s)`` of all but 2^-20 of each projection's weights.
+        Signed bits that hold ``weight / (q·2^s)`` of each projection's weights, of drawn ones all
+        but 2^-5 on either side.
+    errors : mapping of str to RoundingError
+        By projection, rounding errors of its weights.
     """
 
     exponent: Mapping[Receptor, int]
     bound: Mapping[Receptor, float]
     shift: tuple[int, ...]
-    weight_bits: tuple[int, ...]
     field_bits: tuple[int, ...]
+    errors: Mapping[str, RoundingError]
 
     def quantum(self, population: str, receptor: str) -> float:
         """Return q of a receptor, in its weight unit."""
@@ -85,8 +94,8 @@ class Quanta:
                 for key, k in self.exponent.items()
             ],
             "shift": list(self.shift),
-            "weight_bits": list(self.weight_bits),
             "field_bits": list(self.field_bits),
+            "errors": [{"projection": name} | vars(one) for name, one in self.errors.items()],
         }
 
     @classmethod
@@ -97,8 +106,8 @@ class Quanta:
             {key: int(row["exponent"]) for key, row in rows},
             {key: float(row["bound"]) for key, row in rows},
             tuple(data["shift"]),
-            tuple(data["weight_bits"]),
             tuple(data["field_bits"]),
+            {row["projection"]: RoundingError.from_dict(row) for row in data["errors"]},
         )
 
 
@@ -144,44 +153,38 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
         ours = [claim for claim in claims if claim.scale and claim.receptors[0] in group]
         totals = {key: sum(claim.sums.get(key, 0.0) for claim in ours) for key in group}
         k = _choose(ours, max(totals.values()))
-        for key in group:
-            exponent[key], bound[key] = k, math.ldexp(totals[key], -k)
-            _check_sum(key, k, bound[key])
-    shift, fields = [], []
+        for key, total in totals.items():
+            if _least_exponent(total, LARGEST_SUM_BITS) > k:
+                raise _too_wide(network, projected, key, k, total)
+            exponent[key], bound[key] = k, math.ldexp(total, -k)
+    shift, fields, errors = [], [], {}
     for index, (one, claim) in enumerate(zip(network.projections, projected, strict=True)):
         k = exponent[claim.receptors[0]]
-        bits = claim.least_bits if one.weight_bits is None else one.weight_bits
-        s = 0 if _is_plain(one) or not claim.scale else _exponent(claim.scale, bits) - k
+        s = 0 if _is_plain(one) or not claim.scale else claim.stored - k
         shift.append(s)
         fields.append(_field_bits(one, files.get(index), k + s))
-    return Quanta(
-        exponent, bound, tuple(shift), tuple(claim.bits for claim in projected), tuple(fields)
-    )
+        errors[one.name or ""] = claim.magnitudes.rounded(k + s)
+    return Quanta(exponent, bound, tuple(shift), tuple(fields), errors)
 
 
 def _is_plain(one: Projection) -> bool:
     if one.weight_bits is not None:
         return False
-    return isinstance(one.weight, float) or one.plasticity is not None
+    return isinstance(one.weight, float) or one.plasticity is not None or is_listed(one)
 
 
-def _exponent(scale: float, bits: int) -> int:
-    # floor(log2(2 · scale · 2^-bits)), exactly.
-    return math.frexp(scale)[1] - bits
-
-
-def _needed(total: float) -> int:
-    # The smallest k with 2 · total / 2^k <= 2^31.
-    mantissa, exponent = math.frexp(total)
-    return exponent - 30 - (mantissa == 0.5)
+def _least_exponent(total: float, bits: int) -> int:
+    # The smallest k with total / 2^k <= 2^bits; of 0 any will do.
+    mantissa, exponent = math.frexp(min(total, sys.float_info.max)) if total else (0.5, -1100)
+    return exponent - bits - (mantissa == 0.5)
 
 
 def _choose(claims: list[Claim], total: float) -> int:
     if not claims:
         return 0
-    finest = min(_exponent(claim.scale, claim.bits) for claim in claims)
-    coarsest = min(_exponent(claim.scale, claim.least_bits) for claim in claims)
-    return max(finest, min(coarsest, _needed(total)))
+    finest = min(claim.finest for claim in claims)
+    coarsest = min(claim.coarsest for claim in claims)
+    return max(finest, min(coarsest, _least_exponent(total, 30)))
 
 
 def _groups(network: Network, claims: list[Claim]) -> list[tuple[Receptor, ...]]:
@@ -199,14 +202,63 @@ def _groups(network: Network, claims: list[Claim]) -> list[tuple[Receptor, ...]]
     return groups
 
 
-def _check_sum(key: Receptor, k: int, bound: float) -> None:
-    if bound > LARGEST_SUM:
-        raise DescriptionError(
-            "weights differ too much for one fixed-point scale",
-            where=f"population {key[0]!r}, receptor {key[1]!r}",
-            value=f"a sum of {bound:.2g} quanta of 2^{k}",
-            allowed="at most 2^62 quanta; drop the tiny weights",
-        )
+def _too_wide(
+    network: Network, claims: list[Claim], key: Receptor, k: int, total: float
+) -> DescriptionError:
+    """Return the error of weights whose sum has too many quanta, with what 2^62 would change."""
+    named = {
+        one.name: claim.magnitudes
+        for one, claim in zip(network.projections, claims, strict=True)
+        if key in claim.receptors
+    }
+    held = _least_exponent(total, LARGEST_SUM_BITS)
+    return DescriptionError(
+        "the weights differ too much for one fixed-point scale",
+        where=f"population {key[0]!r}, receptor {key[1]!r}",
+        value=f"a sum of up to 2^{held + LARGEST_SUM_BITS - k} quanta of 2^{k}{_lost(named, held)}",
+        allowed=f"at most 2^{LARGEST_SUM_BITS} quanta: no such tiny weights, or weight_bits",
+    )
+
+
+def too_wide_for_a_word(
+    network: Network, population: str, weight: int, receptor: str, k: int, bits: int
+) -> DescriptionError:
+    """Return the error of a weight that no word can hold.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    population, receptor : str
+        The target.
+    weight : int
+        The weight, quanta.
+    k : int
+        Exponent of the quantum.
+    bits : int
+        Signed bits that a word has for a weight.
+    """
+    named = {
+        one.name: magnitudes_of(one.weight)
+        for one in network.projections
+        if one.post.population == population and one.weight is not None
+    }
+    held = k + abs(weight).bit_length() - (bits - 1)
+    return DescriptionError(
+        "the weights differ too much for the words of synapses",
+        where=f"population {population!r}, receptor {receptor!r}",
+        value=f"a weight of {weight} quanta of 2^{k}{_lost(named, held)}",
+        allowed=f"below 2^{bits - 1} quanta: no such tiny weights, or weight_bits",
+    )
+
+
+def _lost(named: Mapping[str | None, Magnitudes], exponent: int) -> str:
+    """Return how a larger quantum would change the projection that it changes most."""
+    errors = {name: magnitudes.rounded(exponent) for name, magnitudes in named.items()}
+    if not errors:
+        return ""
+    worst = max(errors, key=lambda name: errors[name].share)
+    return f"; rounded to 2^{exponent}, {errors[worst]} in projection {worst!r}"
 
 
 def _field_bits(one: Projection, summary: EdgeSummary | None, exponent: int) -> int:

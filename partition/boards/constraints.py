@@ -27,6 +27,7 @@ from distsnn.network import (
 from distsnn.network.base import same
 from distsnn.network.claims import FINE_BITS, EdgeSummary, projection_claim
 from distsnn.network.distributions import Distribution
+from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.populations import View
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 from distsnn.partition.boards.board import Board
@@ -195,6 +196,7 @@ def _read(one: Projection, dt: float, edges: Reader | None) -> _File:
     """Read a projection's file, slice by slice."""
     degree, low, high = np.zeros(one.post.size, np.int64), np.inf, -np.inf
     longest = step = 0
+    magnitudes = []
     for piece in given_edges(one, dt, edges) or []:
         degree += np.bincount(piece["target"], minlength=degree.size)
         if not piece.size:
@@ -202,12 +204,14 @@ def _read(one: Projection, dt: float, edges: Reader | None) -> _File:
         names = piece.dtype.names or ()
         if "weight" in names:
             low, high = min(low, piece["weight"].min()), max(high, piece["weight"].max())
+            magnitudes.append(GivenMagnitudes.of(piece["weight"]))
         if "delay" in names:
             longest = max(longest, int(piece["delay"].max()))
             step = math.gcd(step, int(np.gcd.reduce(piece["delay"])))
     if low > high:  # no weight
         low = high = 0.0
-    summary = EdgeSummary(int(degree.max(initial=0)), float(low), float(high))
+    found = GivenMagnitudes.merged(magnitudes)
+    summary = EdgeSummary(int(degree.max(initial=0)), float(low), float(high), found)
     return _File(summary, longest, step)
 
 
@@ -363,15 +367,11 @@ def _rounded(
     network: Network, one: Projection, k: int, board: Board, summary: EdgeSummary | None
 ) -> Projection:
     claim = projection_claim(network, one, summary)
-    # the network's own precision: of a plain constant the better of two
-    own = claim.bits if isinstance(one.weight, float) else claim.least_bits
-    own = own if one.weight_bits is None else one.weight_bits
-    bits = math.frexp(claim.scale)[1] - k
-    if claim.scale == 0.0 or bits >= own:
+    if claim.scale == 0.0 or k <= claim.stored:  # the network's own precision is coarser
         return one
     if round(math.ldexp(claim.scale, -k)) == 0:
         raise _vanishing(board, f"projection {one.name!r}", claim.scale, k)
-    return replace(one, weight_bits=bits)
+    return replace(one, weight_bits=math.frexp(claim.scale)[1] - k)
 
 
 def _rounded_stimulus(one: PoissonInput | SpikeInput, k: int, board: Board) -> Any:

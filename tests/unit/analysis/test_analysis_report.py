@@ -80,6 +80,12 @@ def test_the_report_of_a_run(tmp_path):
         command=["distsnn", "run", "microcircuit"],
         model={"name": "microcircuit", "scale": 0.1},
         settings={"delivery": "pull"},
+        quanta={
+            "errors": [
+                {"projection": "E->I", "largest": 0.0012, "share": 0.25, "part": 0.0017},
+                {"projection": "I->E", "largest": 1.0, "share": 0.125, "part": 1.5e-5},
+            ]
+        },
     )
     out = report(written.path)
     assert out == tmp_path / "run.html"
@@ -93,6 +99,8 @@ def test_the_report_of_a_run(tmp_path):
         "2 ranks",
         "E iaf_psc_exp 80 80",
         "I iaf_psc_exp 20 20",
+        "Rounding of weights",
+        "I->E 100 % 12.5 % 0.0015 % E->I 0.12 % 25 % 0.17 %",
         "build (s) update (s) deliver (s) total (s) peak memory",
         "0 0.500 1.000 2.000 4.000 100 MB complete",
         "1 0.500 2.000 2.000 4.000 100 MB complete",

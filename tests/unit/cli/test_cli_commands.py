@@ -102,6 +102,42 @@ def test_info_prints_numbers_for_people_and_programs(
     assert f"{numbers['spikes']:,}" in shown
 
 
+SPREAD = """
+import numpy as np
+from distsnn.network import FixedIndegree, IafPscExp, Lognormal, Network, OneToOne
+from distsnn.network import Population, Projection
+
+
+def build():
+    cells = Population("E", 20, IafPscExp())
+    far = Lognormal(0.0, 3.0)
+    return Network(
+        [cells],
+        [
+            Projection(cells, cells, OneToOne(), np.full(20, 2.0), 1.0, name="near"),
+            Projection(cells, cells, FixedIndegree(3), far, 1.0, name="far"),
+        ],
+    )
+"""
+
+
+def test_info_prints_the_largest_rounding_error(distsnn: Command, tmp_path: Path) -> None:
+    model, out = tmp_path / "spread.py", tmp_path / "run.zarr"
+    model.write_text(SPREAD)
+    assert distsnn("run", model, "--time", "1", "--quiet", "--out", out).code == 0
+    near, far = json.loads(distsnn("info", out, "--json").out)["weight_errors"]
+    assert (near["projection"], near["share"], near["part"]) == ("near", 0.0, 0.0)
+    assert near["largest"] <= 2.0**-20
+    assert (far["projection"], far["largest"]) == ("far", 1.0)
+    assert 0.12 < far["share"] <= 0.125
+    assert far["part"] < 2e-5
+    (line,) = (one for one in distsnn("info", out).out.splitlines() if "  weights" in one)
+    assert (
+        "rounded by up to 100 % (far; by more than 2^-10: 12.4 % of the weights, 0.00162 % of"
+        in line
+    )
+
+
 def test_info_of_nothing_is_refused(distsnn: Command, tmp_path: Path) -> None:
     done = distsnn("info", tmp_path / "none.zarr")
     assert done.code == 2
@@ -130,6 +166,10 @@ def test_table_of_a_run_that_noted_little() -> None:
     assert lines[0] == "r.zarr"
     assert "not complete; ranks: not started, running" in text
     assert "E not known, I 1.23" in text
+    assert re.search(r"weights +not known", text)
+    assert re.search(
+        r"weights +no projection", "\n".join(info_lines(numbers | {"weight_errors": []}))
+    )
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
     branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))

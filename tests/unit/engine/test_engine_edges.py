@@ -36,6 +36,7 @@ from distsnn.network import (
     Rule,
 )
 from distsnn.network.claims import EdgeSummary
+from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import to_integers
 
 E = Population("E", 200, IafPscExp())
@@ -91,7 +92,9 @@ def test_edges_of_a_file_are_those_in_it(
     for ranks in (1, 3):
         np.testing.assert_array_equal(synapses(network, ranks), _expected(network))
     whole = edges.summary(network.projections[0], file_edges(network)[0])
-    assert whole == EdgeSummary(int(np.bincount(TARGETS).max()), WEIGHTS.min(), WEIGHTS.max())
+    degree = int(np.bincount(TARGETS).max())
+    magnitudes = GivenMagnitudes.of(WEIGHTS)
+    assert whole == EdgeSummary(degree, WEIGHTS.min(), WEIGHTS.max(), magnitudes)
 
 
 def test_missing_chunk_is_no_chunk_of_zeros(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from distsnn.network import (
     IafPscExp,
     Network,
     Normal,
+    OneToOne,
     Population,
     Projection,
     Tsodyks2,
@@ -94,6 +95,22 @@ def test_a_common_shift_is_not_stored() -> None:
     assert {plan.word_bits for plan in plans} == {32}
     assert min(plan.stored_shift for plan in plans) == 0
     assert max(plan.stored_shift for plan in plans) == 11
+
+
+def test_a_set_holds_weights_of_several_shifts_as_long_as_its_field_does() -> None:
+    plans = _plans(*(_dense(Normal(2.0**k, 0.1 * 2.0**k), 1.5) for k in (16, 0, 8)))
+    found = sorted((plan.stored_shift, plan.projections, plan.word_bits) for plan in plans)
+    assert found == [(0, (1, 2), 32), (16, (0,), 32)]
+
+
+def test_wide_weights_leave_others_their_packed_words() -> None:
+    wide = np.where(np.arange(E.size) == 3, 1e9, 50.0)
+    plans = _plans(
+        _dense(Normal(1.0, 0.1), 1.5),
+        Projection(E, E, OneToOne(), weight=wide, delay=1.5),
+        _dense(Normal(1.0, 0.1), 1.5, pre=I),
+    )
+    assert [(plan.projections, plan.word_bits) for plan in plans] == [((0, 2), 32), ((1,), 64)]
 
 
 @pytest.mark.parametrize("delivery", ["pull", "push"])

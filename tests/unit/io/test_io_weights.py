@@ -112,3 +112,24 @@ def test_columns_of_different_length_are_damage(tmp_path: Path) -> None:
 def test_variables_are_not_called_as_columns_are(name: str) -> None:
     with pytest.raises(DescriptionError, match=f"weight recording 'E->E'.*called '{name}'"):
         part(0, 1, variables={name: StateVariable("pA")})
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        (7, "quanta.errors is no table"),
+        ([{"projection": 7}], r"quanta.errors\[0\].projection is no name"),
+        ([{"projection": "E->E", "largest": 0.1, "share": 0.1}], r"errors\[0\].part is no number"),
+        (
+            [{"projection": "E->E", "largest": "0.1", "share": 0, "part": 0}],
+            r"errors\[0\].largest is no number",
+        ),
+    ],
+)
+def test_damaged_rounding_errors_are_told(tmp_path: Path, errors: object, message: str) -> None:
+    path = write(tmp_path / "r.zarr", 1)
+    about = json.loads((path / "zarr.json").read_text())
+    about["attributes"]["quanta"] = {"errors": errors}
+    (path / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(StoreError, match=message):
+        StoreReader(path)

@@ -16,6 +16,7 @@ from distsnn.network import (
     SpikeInput,
 )
 from distsnn.network.claims import EdgeSummary
+from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import quanta
 
 
@@ -61,6 +62,6 @@ def test_a_named_conductance_refuses_the_others_sign_in_a_file(tmp_path):
     cells = Population("C", 3, IafCondExp())
     one = Projection(cells, cells, ExplicitFile(path, weights="w"), delay=1.0, receptor="in")
     network = Network([cells], [one])
-    assert quanta(network, {0: EdgeSummary(2, -3.0, 0.0)})
+    assert quanta(network, {0: EdgeSummary(2, -3.0, 0.0, GivenMagnitudes.of([-3.0, 0.0]))})
     with pytest.raises(DescriptionError, match=r"projection 'C->C', field weight.*<= 0"):
-        quanta(network, {0: EdgeSummary(2, -3.0, 1.0)})
+        quanta(network, {0: EdgeSummary(2, -3.0, 1.0, GivenMagnitudes.of([-3.0, 1.0]))})

@@ -45,6 +45,21 @@ def test_cdf_equals_scipys(ours, peer):
 
 
 @pytest.mark.parametrize(("ours", "peer"), PEERS)
+def test_partial_expectations_equal_integrals(ours, peer):
+    low, high = ours.quantile_range(2.0**-20)
+    for x in np.linspace(low, high, 5):
+        wanted = peer.expect(lb=max(low, ours.support()[0]), ub=x, epsabs=1e-12)
+        assert ours.partial_expectation(float(x)) == pytest.approx(wanted, rel=1e-4, abs=1e-3)
+    bottom, top = ours.support()
+    below, above = max(bottom, -1e6) - 1.0, min(top, 1e6) + 1.0
+    assert ours.partial_expectation(below) == 0.0
+    assert ours.partial_expectation(above) == pytest.approx(ours.expectation(), rel=1e-12)
+    assert Normal(2.0, 0.0).partial_expectation(1.9) == 0.0
+    assert TruncatedNormal(2.0, 0.0, 1.0).partial_expectation(2.0) == 2.0
+    assert Lognormal(0.0, 0.0).partial_expectation(1.0) == 1.0
+
+
+@pytest.mark.parametrize(("ours", "peer"), PEERS)
 @pytest.mark.parametrize("tail", [1e-3, 2.0**-20])
 def test_quantile_range_leaves_the_tail_out_on_both_sides(ours, peer, tail):
     low, high = ours.quantile_range(tail)

@@ -160,3 +160,14 @@ def test_quanta_leave_room_for_the_bound() -> None:
     assert none.exponent["E", "ex"] >= low.exponent["E", "ex"]
     drawn = quanta(network(STDPPowerLaw(w_max=np.inf), Lognormal(2.0, 0.5)))
     assert drawn.shift == (0,)
+
+
+def test_small_first_weights_act_with_their_own_value() -> None:
+    # a bound far above the first weights leaves room for few bits
+    for bound, exponent in ((1e8, -13), (1e13, -13), (np.inf, -14)):
+        rule = STDP(w_max=bound) if np.isfinite(bound) else STDPPowerLaw(w_max=bound)
+        made = network(rule, Lognormal(0.0, 2.0))
+        assert quanta(made).exponent["E", "ex"] == exponent
+        error = quanta(made).errors[made.projections[0].name]
+        assert error.share <= 1 / 8
+        assert error.part <= 2.0**-8

@@ -31,6 +31,7 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
+from distsnn.network.magnitudes import NEGLIGIBLE, magnitudes_of
 from distsnn.network.quanta import Quanta, quanta, to_integers
 
 EX, IN = ("E", "ex"), ("E", "in")
@@ -46,7 +47,7 @@ def test_a_constant_alone_has_twenty_bits():
     found = of(Projection(E, E, OneToOne(), 3.0, 1.0))
     assert found.exponent == {EX: -18, IN: 0}
     assert found.bound == {EX: 3.0 * 2**18, IN: 0.0}
-    assert (found.shift, found.weight_bits) == ((0,), (20,))
+    assert found.shift == (0,)
     assert found.quantum("E", "ex") == 2.0**-18
     assert found.field_bits == (21,)  # 786432 < 2^20
 
@@ -66,7 +67,7 @@ def test_a_drawn_weight_has_ten_bits_and_a_finer_neighbour_a_shift():
     assert (alone.exponent[EX], alone.shift) == (-3, (0,))
     beside = of(drawn, Projection(E, E, OneToOne(), 87.8, 1.0))
     assert (beside.exponent[EX], beside.shift) == (-13, (10, 0))
-    assert alone.field_bits[0] == beside.field_bits[0] == 12
+    assert alone.field_bits[0] == beside.field_bits[0] == 11
 
 
 def test_a_scaled_weight_is_rounded_more_finely_than_it_is_stored():
@@ -84,7 +85,7 @@ def test_a_scaled_weight_is_rounded_more_finely_than_it_is_stored():
 def test_weight_bits_override():
     drawn = Normal(87.8, 8.78)
     found = of(Projection(E, E, OneToOne(), drawn, 1.0, receptor="ex", weight_bits=16))
-    assert (found.exponent[EX], found.shift, found.weight_bits) == (-9, (0,), (16,))
+    assert (found.exponent[EX], found.shift) == (-9, (0,))
     two = of(
         Projection(E, E, OneToOne(), 87.8, 1.0),
         Projection(E, E, OneToOne(), 87.8, 1.0, weight_bits=8),
@@ -243,8 +244,8 @@ def test_brunel():
 
 def test_heavy_tails_do_not_cost_precision():
     found = of(Projection(E, E, FixedTotalNumber(10**5), Lognormal(0.0, 1.0), 1.0))
-    # Scale 2.16 (sd): floor(log2(2 · 2.16 · 2^-10)) = -8.
-    assert found.exponent[EX] == -8
+    # Weights below 1/8 are 0.1 % of the total, those below 1/4 0.9 %: 2 · 2^-3 · 2^-10.
+    assert found.exponent[EX] == -12
     assert found.bound[EX] * 2 <= 2**31
 
 
@@ -282,9 +283,72 @@ def test_every_weight_keeps_its_precision(constant, mean, sd, indegree, bits):
     k = found.exponent[EX]
     assert all(s >= 0 for s in found.shift)
     assert abs(to_integers(constant, k) * 2.0**k - constant) <= constant * 2.0**-10
-    limit = drawn.scale() * 2.0 ** -(bits or 10)
+    magnitudes = magnitudes_of(drawn)
     for weight in np.linspace(mean - 4 * sd, mean + 4 * sd, 17):
         rounded = math.ldexp(int(to_integers(weight, k, found.shift[1])), k)
+        limit = drawn.scale() * 2.0 ** -(bits or 10)
+        if bits is None and abs(weight) >= 2.0**magnitudes.least:
+            limit = min(limit, abs(weight) * 2.0**-10)
         assert abs(rounded - weight) <= limit * (1 + 1e-12)
     # The largest shift that keeps to it: one more would not do.
-    assert 2.0 ** (k + found.shift[1] + 1) > 2 * limit
+    if bits is None:
+        assert k + found.shift[1] + 9 == magnitudes.least
+        assert magnitudes.below(magnitudes.least)[1] <= NEGLIGIBLE
+        assert magnitudes.below(magnitudes.least + 1)[1] > NEGLIGIBLE
+        assert max(one.part for one in found.errors.values()) <= NEGLIGIBLE
+    else:
+        assert 2.0 ** (k + found.shift[1] + 1) > 2 * limit
+
+
+@pytest.mark.parametrize("given", ["array", "constants"])
+def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
+    numbers = np.arange(100)
+    weights = np.where(numbers < 80, 1e-30, 1e9)
+    projections = [Projection(E, E, Explicit(numbers, numbers), weights, 1.0, name="wide")]
+    if given == "constants":
+        tiny = Projection(E, E, FixedIndegree(3), 1e-30, 1.0, name="wide")
+        projections = [tiny, Projection(E, E, FixedIndegree(3), 1e9, 1.0)]
+    with pytest.raises(DescriptionError) as error:
+        of(*projections)
+    share, part = ("80", "4e-37") if given == "array" else ("100", "100")
+    assert f"{share} % of the weights ({part} % of their total) would have a relative" in str(
+        error.value
+    )
+    assert "in projection 'wide'" in str(error.value)
+    assert "weight_bits" in error.value.allowed
+    if given == "array":
+        # weight_bits means what it says: 2^-20 of the largest
+        found = of(Projection(E, E, Explicit(numbers, numbers), weights, 1.0, weight_bits=20))
+        assert found.exponent[EX] == 10
+        assert (found.errors["E->E"].largest, found.errors["E->E"].share) == (1.0, 0.8)
+
+
+def test_the_whole_range_of_floats_is_refused_too():
+    numbers = np.arange(100)
+    weights = np.where(numbers < 50, 5e-324, 1.7e308)
+    with pytest.raises(DescriptionError, match="50 % of the weights"):
+        of(Projection(E, E, Explicit(numbers, numbers * 0), weights, 1.0))
+
+
+def test_listed_weights_are_finer_as_long_as_sums_fit_narrow_rows():
+    numbers = np.arange(100)
+    # 1 of 1000 does not matter in an array of all pairs, but nothing is gained by dropping it here
+    weights = np.where(numbers[:, None] == 7, 1e6, np.full((100, 100), 1e6))
+    weights[3, 3] = 3.0
+    dense = of(Projection(E, E, AllToAll(), weights, 1.0))
+    assert dense.exponent[EX] == 0
+    listed = of(
+        Projection(
+            E, E, Explicit(np.repeat(numbers, 100), np.tile(numbers, 100)), weights.ravel(), 1.0
+        )
+    )
+    # a sum of 1e8 has room for 2^30 quanta
+    assert listed.exponent[EX] == -3
+    assert listed.bound[EX] * 2 <= 2**31
+
+
+def test_events_of_a_stimulus_keep_their_values_too():
+    weights = np.where(np.arange(100) == 3, 1e9, 50.0)
+    events = SpikeInput(E, np.full(100, 1.0), np.arange(100), weights)
+    found = of(stimuli=[events])
+    assert found.quantum(*EX) / 2 <= 50.0 * 2**-10

@@ -22,6 +22,7 @@ from distsnn.network import (
     Population,
     Projection,
 )
+from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import quanta
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Built, Settings, build
@@ -102,8 +103,10 @@ def test_summaries_are_of_the_whole_file(tmp_path: Path) -> None:
     for ranks in (1, 3):
         for _, files in _routed(network, ranks):
             assert files == {
-                0: edges.EdgeSummary(degree, weights.min(), weights.max()),
-                1: edges.EdgeSummary(degree, 0.0, 0.0),
+                0: edges.EdgeSummary(
+                    degree, weights.min(), weights.max(), GivenMagnitudes.of(weights)
+                ),
+                1: edges.EdgeSummary(degree, 0.0, 0.0, GivenMagnitudes.of([])),
             }
 
 
