@@ -28,7 +28,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
         connected to and exchanged, as in `distsnn.io.schema`), spikes, rates (spikes/s, by
         population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
-        are recorded), spike_hash. What the run did not note is None.
+        are recorded), spike_hash, substeps (parts of a step, by population), precision (of states,
+        by population; of plastic weights, by projection). What the run did not note is None.
 
     Raises
     ------
@@ -62,6 +63,9 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "counted": [rank.counted or None for rank in ranks],
         "spikes": reader.n_spikes,
         "rates": population_rates(reader),
+        "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
+        "precision": {row["name"]: row.get("precision") for row in metadata["populations"]}
+        | metadata.get("settings", {}).get("plastic_weights", {}),
         "spike_hash": reader.spike_hash(),
     }
 

@@ -42,6 +42,8 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("ranks", _count(numbers["ranks"])),
         ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
         ("step", f"{numbers['dt']:g} ms"),
+        ("substeps", _named(numbers["substeps"])),
+        ("precision", _named(numbers["precision"])),
         ("seed", str(numbers["seed"])),
         ("built in", _seconds(numbers["build_s"])),
         ("ran for", _seconds(numbers["run_s"])),
@@ -79,6 +81,10 @@ def _notice(notice: dict[str, Any], dt: float) -> str:
     at = "" if step is None else f", at {_ms(step * dt)}"
     rank = f"rank {notice['rank']} (process {notice['pid']} on {notice['host']})"
     return f"{rank} {notice['what']}{at}; {notice['when']}"
+
+
+def _named(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {'unknown' if v is None else v}" for name, v in values.items())
 
 
 def _rates(rates: dict[str, float | None]) -> str:
