@@ -57,7 +57,7 @@ def test_the_worst_neuron_counts() -> None:
 
 @pytest.mark.parametrize("substeps", [0, 10_001, 1.5, "auto"])
 def test_what_is_no_number_of_parts_is_refused(substeps: object) -> None:
-    with pytest.raises(DescriptionError, match="field substeps: .*10000"):
+    with pytest.raises(DescriptionError, match=r"field substeps: .*10000"):
         AeifCondExp(substeps=substeps)
 
 
