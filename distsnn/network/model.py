@@ -18,7 +18,7 @@ _KEY = "parameter"
 
 # Most parts in which a step is integrated.
 MOST_PARTS = 10_000
-# Where more are needed, a fifth more are chosen.
+# Where more are needed, 30 % more are chosen.
 _FEW_PARTS = 4.001
 
 
@@ -311,8 +311,8 @@ class SubsteppedNeuron(Neuron, ABC):
     Parameters
     ----------
     substeps : int, optional
-        Number of parts. By default as many as keep each part at most `longest_part()` long, and a
-        fifth more where these are more than 4.
+        Number of parts. By default as many as keep each part at most `longest_part()` long, and
+        30 % more where these are more than 4.
     """
 
     substeps: int | None = field(default=None, kw_only=True)
@@ -337,7 +337,7 @@ class SubsteppedNeuron(Neuron, ABC):
             return self.substeps
         needed = dt / self.longest_part()
         # input is bunched at the ends of long steps, where states then change faster
-        needed *= 1.2 if needed > _FEW_PARTS else 1.0
+        needed *= 1.3 if needed > _FEW_PARTS else 1.0
         # a part of exactly the longest may be a little longer by rounding
         return max(1, math.ceil(min(needed - 1e-6, MOST_PARTS)))
 

@@ -20,12 +20,12 @@ from distsnn.network import (
 
 CHOSEN = {
     # by dt: 0.05, 0.1, 0.2, 0.5, 1.0
-    AeifCondExp: [1, 2, 4, 12, 24],
-    AeifPscExp: [1, 2, 4, 12, 24],
-    AeifPscDeltaClopath: [1, 2, 4, 12, 24],
-    HhCondExpTraub: [2, 3, 7, 18, 35],
-    IafCondExp: [1, 2, 3, 7, 14],
-    IafCondAlpha: [1, 1, 1, 3, 6],
+    AeifCondExp: [1, 2, 4, 13, 26],
+    AeifPscExp: [1, 2, 4, 13, 26],
+    AeifPscDeltaClopath: [1, 2, 4, 13, 26],
+    HhCondExpTraub: [2, 3, 8, 19, 38],
+    IafCondExp: [1, 2, 3, 8, 15],
+    IafCondAlpha: [1, 1, 1, 3, 7],
 }
 # Destexhe (2009), J Comput Neurosci 27:493
 CORTICAL = AeifCondExp(C_m=200.0, g_L=10.0, tau_syn_ex=5.0, tau_syn_in=5.0)
@@ -44,7 +44,7 @@ def test_ordinary_neurons_take_one_part_of_a_tenth_of_a_ms() -> None:
 
 def test_the_worst_neuron_counts() -> None:
     taus = np.array([5.0, 0.4, 3.0])
-    assert IafCondExp(tau_syn_ex=taus).parts(1.0) == IafCondExp(tau_syn_ex=0.4).parts(1.0) == 7
+    assert IafCondExp(tau_syn_ex=taus).parts(1.0) == IafCondExp(tau_syn_ex=0.4).parts(1.0) == 8
     # neuron by neuron: 200/10 and 400/20 have the same time constant
     both = AeifCondExp(
         C_m=np.array([200.0, 400.0]), g_L=np.array([10.0, 20.0]), tau_syn_ex=5.0, tau_syn_in=5.0
