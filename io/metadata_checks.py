@@ -39,6 +39,9 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
     _check_number(metadata["dt"], "dt", path, positive=True)
     _check_number(metadata["time_ms"], "time_ms", path)
     check_figures(metadata.get("wall", {}), "wall", path=path)
+    settings = metadata.get("settings", {})
+    if not (isinstance(settings, dict) and isinstance(settings.get("plastic_weights", {}), dict)):
+        raise StoreError("damaged: settings", path=path)
     check_whole(metadata["n_steps"], "n_steps", path=path, high=_LAST_STEP)
     sizes: dict[str, int] = {}
     expected = 0

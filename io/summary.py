@@ -30,7 +30,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         projection, largest relative rounding error, share of weights with an error above 2^-10 and
         their part of the total of absolute weights), spikes, rates (spikes/s, by
         population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
-        are recorded), spike_hash. What the run did not note is None.
+        are recorded), spike_hash, substeps (parts of a step, by population), precision (of states,
+        by population; of plastic weights, by projection). What the run did not note is None.
 
     Raises
     ------
@@ -65,6 +66,9 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "weight_errors": metadata["quanta"].get("errors", []),
         "spikes": reader.n_spikes,
         "rates": population_rates(reader),
+        "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
+        "precision": {row["name"]: row.get("precision") for row in metadata["populations"]}
+        | metadata.get("settings", {}).get("plastic_weights", {}),
         "spike_hash": reader.spike_hash(),
     }
 

@@ -8,7 +8,9 @@ import numpy.typing as npt
 from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import emission, poisson, rows, uniforms
-from distsnn.network import model_named
+from distsnn.network import SubsteppedNeuron, model_named
+
+DT = 0.1  # ms
 
 
 def counters(n: int) -> npt.NDArray[np.uint32]:
@@ -17,9 +19,12 @@ def counters(n: int) -> npt.NDArray[np.uint32]:
 
 
 def defaults(model: str, **given: float) -> dict[str, float]:
-    """Return a model's parameters, with given ones in place of defaults."""
+    """Return a model's parameters, with given ones in place of defaults, for steps of DT."""
     described = model_named(model)(**given)
-    return {name: described.value(name) for name in described.parameters()}
+    found: dict[str, float] = {name: described.value(name) for name in described.parameters()}
+    if isinstance(described, SubsteppedNeuron):
+        found["substeps"] = float(described.parts(DT))
+    return found
 
 
 class PoissonCall:

@@ -338,6 +338,11 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         ("time step", f"{run.dt:g} ms"),
         ("time asked for", f"{_asked_ms(run):g} ms"),
     ]
+    rows += [
+        (f"numerics: {row['name']}", f"{row['precision']}, substeps {row.get('substeps')}")
+        for row in attributes["populations"]
+        if "precision" in row
+    ]
     for group in ("model", "settings", "versions"):
         rows += [
             (f"{group}: {name}", value if isinstance(value, str) else json.dumps(value))

@@ -42,6 +42,8 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("ranks", _count(numbers["ranks"])),
         ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
         ("step", f"{numbers['dt']:g} ms"),
+        ("substeps", _named(numbers["substeps"])),
+        ("precision", _named(numbers["precision"])),
         ("seed", str(numbers["seed"])),
         ("built in", _seconds(numbers["build_s"])),
         ("ran for", _seconds(numbers["run_s"])),
@@ -92,6 +94,10 @@ def _weights(errors: Sequence[dict[str, Any]] | None) -> str:
     if worst["share"]:
         text += f"; by more than 2^-10: {share} of the weights, {part} of their total"
     return text + ")"
+
+
+def _named(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {'unknown' if v is None else v}" for name, v in values.items())
 
 
 def _rates(rates: dict[str, float | None]) -> str:

@@ -20,6 +20,7 @@ Symbols = Mapping[sympy.Symbol, str]
 
 _HALF = sympy.Rational(1, 2)
 _CURRENT = symbol(STIMULI)
+_MEAN = sympy.Symbol("mean")
 
 
 @cache
@@ -130,14 +131,14 @@ class _Part:
             found |= method[self._analysis.method]()
         return {name.name: found[name] for name in self._analysis.derivatives}
 
-    def _row(self, name: sympy.Symbol, time: sympy.Expr) -> str:
-        """Return an exactly integrated state's value after some time, as text."""
-        free = self._propagated(name, time, frozenset())
+    def _row(self, name: sympy.Symbol, time: sympy.Expr, *, mean: bool = False) -> str:
+        """Return an exactly integrated state's value after a time, or its mean, as text."""
+        free = self._propagated(name, time, frozenset(), mean)
         held = frozenset(self._held & set(self._analysis.exact))
         if name in held or not held & self._needs(name, frozenset()):
             return free
         # it depends on what is held: while that rests its own course is another
-        return f"({self._propagated(name, time, held)} if held else {free})"
+        return f"({self._propagated(name, time, held, mean)} if held else {free})"
 
     def _needs(self, name: sympy.Symbol, held: frozenset[sympy.Symbol]) -> set[sympy.Symbol]:
         """Return a state and those on which its course depends."""
@@ -150,7 +151,7 @@ class _Part:
         return found
 
     def _propagated(
-        self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol]
+        self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol], mean: bool
     ) -> str:
         exact, constants = self._analysis.exact, self._write.constants
         needed = self._needs(name, held)
@@ -159,14 +160,18 @@ class _Part:
         forms = {one: still if one in held else exact[one] for one in states}
         driven = any(form.rest != 0 for form in forms.values())
         current = any(_CURRENT in form.factors for form in forms.values())
-        if len(states) == 1 and not driven and not current:
+        if mean:
+            # one more equation, whose value after the time is the mean
+            forms[_MEAN] = Linear({name: 1 / time}, sympy.Integer(0))
+            name = _MEAN
+        elif len(states) == 1 and not driven and not current:
             factor = forms[name].factors.get(name, sympy.Integer(0))
             decay = self._write(function("exp")(time * factor))
             return f"{decay} * {self._before[name]}"
-        size = len(states)
+        size = len(forms)
         entries = []
         for row, form in enumerate(forms.values()):
-            columns = [*states, None, _CURRENT]
+            columns = [*forms, None, _CURRENT]
             factors = {None: form.rest, **form.factors}
             entries += [
                 f"({row}, {column}): {constants.text(factors[one])}"
@@ -174,7 +179,7 @@ class _Part:
                 if factors.get(one, 0) != 0
             ]
         made = f"exponential({size}, {{{', '.join(entries)}}}, {constants.text(time)})"
-        row = states.index(name)
+        row = list(forms).index(name)
 
         def entry(column: int) -> str:
             return constants.entry(made, row, column)
@@ -185,17 +190,28 @@ class _Part:
         return f"{text} + ({' + '.join(pushed)})" if pushed else text
 
     def _rosenbrock(self) -> dict[sympy.Symbol, str]:
-        middle = {**self._before, **self._stage({}, STEP * _HALF)}
-        write = Writer(middle, self._write.constants, self._write.lines)
-        return rosenbrock(self._analysis, write, self._held)
+        return rosenbrock(self._analysis, self._with_means(), self._held)
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
-        found = {}
+        found, write = {}, self._with_means()
         for name in self._analysis.others:
             growth = function("exprel")(STEP * self._analysis.growth[name])
             slope = self._analysis.derivatives[name]
-            found[name] = self._write(name + STEP * growth * slope)
+            found[name] = write(name + STEP * growth * slope)
         return found
+
+    def _with_means(self) -> Writer:
+        """Return a writer that takes exactly integrated states as their means over the part.
+
+        The total drive of what decays within a step is then exact.
+        """
+        values = dict(self._before)
+        for name in self._analysis.exact:
+            text = self._row(name, STEP, mean=True)
+            if name in self._held:
+                text = f"{self._before[name]} if held else {text}"
+            values[name] = self._write.let(text)
+        return Writer(values, self._write.constants, self._write.lines)
 
     def _euler(self) -> dict[sympy.Symbol, str]:
         slopes = self._slopes(self._before)

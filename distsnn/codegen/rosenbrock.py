@@ -31,7 +31,7 @@ def rosenbrock(
     analysis : Analysis
         The equations.
     write : Writer
-        Knows the exactly integrated states in the middle of the part, all others at its start.
+        Has the means over the part of exactly integrated states, and all others at its start.
     held : collection of Symbol
         States that rest where the local variable ``held`` is true.
 

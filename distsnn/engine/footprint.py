@@ -102,7 +102,7 @@ def _neurons(layout: Layout) -> float:
     """Return the bytes of states, of parameters that differ, and of numbers of neurons."""
     total = 0.0
     for index, one in enumerate(layout.network.populations):
-        real = 8 if one.precision == "float64" else 4
+        real = 8 if one.state_type(layout.network.dt) == "float64" else 4
         values = [one.model.value(name) for name in one.model.parameters()]
         different = sum(not isinstance(value, float) for value in values)
         states = real * len(one.model.states)

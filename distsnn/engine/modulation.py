@@ -10,7 +10,7 @@ from distsnn.engine.source_states import SourceStates
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
-from distsnn.network import Network
+from distsnn.network import Network, Projection
 from distsnn.network.plastic_synapse import ModulatedSynapse
 
 _FIRST_ROOM = 1024
@@ -23,8 +23,8 @@ class Modulation:
     ----------
     network : Network
         The network.
-    model : ModulatedSynapse
-        What is modulated.
+    projection : Projection
+        The synapses that are modulated.
     call : Call
         The projection's call, whose table tells of the modulator.
     modulate : Entry or None
@@ -42,8 +42,10 @@ class Modulation:
     events = 0
 
     def __init__(
-        self, network: Network, model: ModulatedSynapse, call: Call, modulate: Entry | None
+        self, network: Network, projection: Projection, call: Call, modulate: Entry | None
     ) -> None:
+        model = projection.plasticity
+        assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
         self.deliver = Call(plastic.note, table, 0, 0, call.scalars)
         self.collect = None if modulate is None else Call(modulate, table, 0, 0, call.scalars)
@@ -56,7 +58,7 @@ class Modulation:
         table[plastic.MOD_GID], table[plastic.N_MOD_NEURONS] = self._gid, self._neurons
         table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
         self.deliver.point(plastic.MOD_AHEAD, self._ahead)
-        self._room(np.zeros(1, np.int32), np.zeros(1, model.precision), _FIRST_ROOM)
+        self._room(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
 
     def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
         """Make room for so many changes, of which these are the first."""

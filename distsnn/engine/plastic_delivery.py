@@ -131,7 +131,7 @@ class PlasticDelivery:
         constants = self.rule.constants(parameters, network.dt)
         self._variant = PlasticVariant(
             kernel,
-            model.precision,
+            one.weight_type,
             plan.word_bits,
             ring.bits,
             tuple(name for name in self.rule.CONSTANTS if np.ndim(constants[name])),
@@ -146,14 +146,14 @@ class PlasticDelivery:
         self._sweep = Call(self._entries.sweep, table, 0, 0, self._scalars)
         self.collect = Call(self._entries.release, table, 0, 0, self._scalars) if axonal else None
         n_rows = rows.row_set.rows.size - 1
-        self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), model.precision)
+        self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
         self.synapse_states = {
-            name: np.zeros(rows.synapses, model.precision) for name in self.rule.STATES
+            name: np.zeros(rows.synapses, self._variant.precision) for name in self.rule.STATES
         }
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         given = {
-            name: np.ascontiguousarray(constants[name], model.precision)
+            name: np.ascontiguousarray(constants[name], self._variant.precision)
             for name in where.per_synapse
         }
         self.per_synapse_bytes = sum(one.nbytes for one in given.values())
@@ -184,7 +184,7 @@ class PlasticDelivery:
         self.lower = np.atleast_1d(parameters["w_min"])
         self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
         # rounding may have taken weights beyond their bounds
-        low, high = (one.astype(model.precision) for one in (self.lower, self.upper))
+        low, high = (one.astype(self._variant.precision) for one in (self.lower, self.upper))
         np.clip(rows.weights, low, high, out=rows.weights)
         self._set_targets(model, targets)
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
@@ -193,7 +193,7 @@ class PlasticDelivery:
         if is_modulated(self.rule):
             assert isinstance(model, ModulatedSynapse)
             entry_of_spikes = self._entries.modulate if model.modulator else None
-            self.modulation = Modulation(network, model, call, entry_of_spikes)
+            self.modulation = Modulation(network, one, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self.grow()
 
@@ -217,11 +217,11 @@ class PlasticDelivery:
         self.archive: Archive | None = None
         self.watch: TargetWatch | None = None
         if isinstance(model, WatchingSynapse):
-            self.history: PostHistory = (history := FillingHistory(size, model.precision))
+            self.history: PostHistory = (history := FillingHistory(size, self._variant.precision))
             self.deliver.point(plastic.FIRSTS, history.firsts, self._first)
             self.watch = self._watching(model, targets, history)
         else:
-            self.history = PostHistory(size, len(self.rule.TARGET), model.precision)
+            self.history = PostHistory(size, len(self.rule.TARGET), self._variant.precision)
             entry = Call(self._entries.archive, table, 0, 0, self._scalars)
             self.archive = Archive(entry, self.make_room)
             table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start

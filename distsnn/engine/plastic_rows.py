@@ -140,7 +140,7 @@ def build(
     plan = explicit_plan(layout, plane, longest, "push", None)
     made = builder.add(replace(plan, projections=() if pieces is not None else (index,)), prepared)
     assert not builder.spilled
-    rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(plastic.precision))
+    rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(one.weight_type))
     if one.weight_bits is None and isinstance(one.weight, float):
         rows.weights[:] = abs(one.weight)
     if rows.synapses:
@@ -177,7 +177,7 @@ def _within(
     assert model is not None
     allowed = model.allowed
     # or as they are stored: learnt weights that were read may be given again
-    stored = np.array([allowed.low, allowed.high]).astype(model.precision).astype(np.float64)
+    stored = np.array([allowed.low, allowed.high]).astype(one.weight_type).astype(np.float64)
     for piece in pieces:
         bad = allowed.excludes(piece["weight"]) & Range(*stored).excludes(piece["weight"])
         if bad.any():

@@ -16,8 +16,17 @@ from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, uniforms
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
-from distsnn.network import EquationNeuron, Neuron, Population, SpikeSource, Value, coded
+from distsnn.network import (
+    EquationNeuron,
+    Neuron,
+    Population,
+    SpikeSource,
+    SubsteppedNeuron,
+    Value,
+    coded,
+)
 from distsnn.network.distributions import Distribution
+from distsnn.network.populations import Precision
 from distsnn.network.quanta import Quanta
 
 Floats = npt.NDArray[np.float64]
@@ -64,12 +73,14 @@ class Neurons:
         Its position, and its range of local slots.
     neurons : ndarray of int64, shape (last - first,)
         Each slot's neuron within the population, -1 for padding.
+    real : {"float32", "float64"}
+        Type of real states and of the current.
     states : dict of str to ndarray, shape (last - first,)
         State variables, less what they are kept relative to.
     parameters : dict of str to ndarray of float64, shape () or (last - first,)
         Parameters.
     current : ndarray or None
-        Current of stimuli, pA, in the population's precision.
+        Current of stimuli, pA.
     """
 
     population: Population
@@ -77,6 +88,7 @@ class Neurons:
     first: int
     last: int
     neurons: npt.NDArray[np.int64]
+    real: Precision
     states: dict[str, npt.NDArray[Any]]
     parameters: dict[str, Floats]
     current: npt.NDArray[Any] | None
@@ -91,7 +103,7 @@ class Neurons:
         """Return a state's value as it is kept: less its offset, and in its type."""
         integer = self.population.model.states[variable].integer
         kept = np.asarray(value - self.offset(variable, slots))
-        return kept.astype(np.int32 if integer else self.population.precision)
+        return kept.astype(np.int32 if integer else self.real)
 
 
 def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neurons:
@@ -118,8 +130,11 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
     first, last = int(layout.first[index]), int(layout.last[index])
-    stimulated = np.zeros(neurons.size, population.precision) if current else None
-    made = Neurons(population, index, first, last, neurons, {}, parameters, stimulated)
+    if isinstance(model, SubsteppedNeuron):
+        parameters[codegen.SUB_STEPS] = np.asarray(float(model.parts(layout.network.dt)))
+    real = population.state_type(layout.network.dt)
+    stimulated = np.zeros(neurons.size, real) if current else None
+    made = Neurons(population, index, first, last, neurons, real, {}, parameters, stimulated)
     for name, state in model.states.items():
         if name in population.initial:
             start = values(name, population.initial[name])
@@ -229,7 +244,7 @@ def _neuron_call(
     variant = codegen.Variant.of(
         kernel_name(model),
         constants,
-        precision=population.precision,
+        precision=neurons.real,
         row_bits=ring.bits,
         counts=tuple(name for name, state in model.states.items() if state.integer),
         current=neurons.current is not None,
@@ -250,7 +265,7 @@ def _neuron_call(
     for name, at in where.states.items():
         call.point(at, neurons.states[name], neurons.first)
     for name, at in where.arrays.items():
-        kind = np.int32 if kernel.CONSTANTS[name] == "count" else population.precision
+        kind = np.int32 if kernel.CONSTANTS[name] == "count" else neurons.real
         call.point(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:
@@ -259,7 +274,7 @@ def _neuron_call(
         call.point(where.current, neurons.current, neurons.first)
     if codegen.is_random(kernel):
         at, size = where.uniforms, neurons.last - neurons.first
-        call.point(at + uniforms.UNIFORMS, np.zeros(size, population.precision), neurons.first)
+        call.point(at + uniforms.UNIFORMS, np.zeros(size, neurons.real), neurons.first)
         call.point(at + uniforms.COUNTERS, layout.counters)
         call.table[at + uniforms.POPULATION] = neurons.index
         call.table[at + uniforms.SEED_LOW] = seed & 0xFFFFFFFF

@@ -159,7 +159,7 @@ def _clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
     for one in neurons.values():
         if one.current is not None and one.first < one.last:
             table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
-            call = Call(kernels.clear_current(one.population.precision), table, one.first, one.last)
+            call = Call(kernels.clear_current(one.real), table, one.first, one.last)
             call.point(kernels.CURRENT, one.current, one.first)
             yield call
 
@@ -224,7 +224,7 @@ class CurrentCalls:
             course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
         self.calls: list[Call] = []
         if (self._index >= 0).any():
-            entry = kernels.add_current(neurons.population.precision)
+            entry = kernels.add_current(neurons.real)
             for start, stop, amplitude in _pieces(course, *self._window, dt):
                 each = _spread(self._index, amplitude, 0.0)
                 self.calls.append(_current_call(neurons, entry, each, start, stop))
@@ -254,7 +254,7 @@ class NoiseCalls:
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
-        entry = kernels.add_noise(neurons.population.precision)
+        entry = kernels.add_noise(neurons.real)
         start, stop = _window(one.start, one.stop, dt)
         means = _spread(self._index, one.mean, 0.0)
         call = _current_call(neurons, entry, means, start, stop)

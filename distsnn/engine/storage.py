@@ -196,7 +196,7 @@ def bytes_of(one: Projection, static: float) -> float:
     model = one.plasticity
     if model is None:
         return static
-    real = 8 if model.precision == "float64" else 4
+    real = 8 if one.weight_type == "float64" else 4
     own = sum(not isinstance(getattr(model, name), float) for name in model.per_synapse)
     kept = 4 + real * (1 + len(model.synapse_states) + own)
     # while rows are made there are 8-byte words beside those that they are cut into

@@ -59,7 +59,7 @@ class TargetWatch:
         where, size = plastic_layout(variant), neurons.last - neurons.first
         self._history, self._longest, self._table = history, longest, call.table
         self._real = neurons.neurons >= 0
-        entry = watch_entry(WatchVariant(variant, neurons.population.precision))
+        entry = watch_entry(WatchVariant(variant, neurons.real))
         self.call = mine = Call(entry, call.table, neurons.first, neurons.last, call.scalars)
         names = watched(rule_kernel(variant.kernel))
         for name in names:

@@ -14,7 +14,7 @@ EXCITATORY_WEIGHT, INHIBITORY_WEIGHT = 6.0, -67.0  # nS
 
 
 def build(
-    neurons: int = 4000, delay: float = 0.1, precision: Precision = "float32", substeps: int = 1
+    neurons: int = 4000, delay: float = 0.1, precision: Precision = "float32", substeps: int = 0
 ) -> Network:
     """Return the network of benchmark 1.
 
@@ -27,7 +27,7 @@ def build(
     precision : {"float32", "float64"}
         Type of the neurons' state.
     substeps : int
-        Parts in which a neuron's step is integrated.
+        Parts in which a neuron's step is integrated; 0: as many as the model chooses.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def build(
         t_ref=5.0,
         V_reset=-60.0,
         V_th=-50.0,
-        substeps=substeps,
+        substeps=substeps or None,
     )
     weights = EXCITATORY_WEIGHT, INHIBITORY_WEIGHT
     return balanced("brette_coba", neuron, weights, neurons, delay, precision)

@@ -19,7 +19,14 @@ from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
-from distsnn.network.model import Neuron, Parameter, State, SynapseModel, parameter
+from distsnn.network.model import (
+    Neuron,
+    Parameter,
+    State,
+    SubsteppedNeuron,
+    SynapseModel,
+    parameter,
+)
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
@@ -136,6 +143,7 @@ __all__ = [
     "State",
     "StepCurrent",
     "Stimulus",
+    "SubsteppedNeuron",
     "SynapseModel",
     "SynapseRange",
     "SynapticScaling",

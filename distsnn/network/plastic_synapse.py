@@ -1,14 +1,18 @@
 """What all models of plastic synapses share: bounds and sign of weights, delays, precision."""
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
+
+import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import ADDED
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
+from distsnn.network.distributions import Distribution
 from distsnn.network.model import State, SynapseModel
-from distsnn.network.values import Value, as_value
+from distsnn.network.values import Value, as_value, bounds
 from distsnn.network.weight_bounds import (
     check_bounds,
     check_within,
@@ -18,7 +22,13 @@ from distsnn.network.weight_bounds import (
 )
 from distsnn.units import steps
 
-PRECISIONS = ("float32", "float64")
+AUTO = "auto"
+PRECISIONS = (AUTO, "float32", "float64")
+# Least typical step of learning that float32 resolves well enough, in distances between its
+# numbers at the bound of the weights: rounding then changes what is learnt by less than 0.6 %.
+LEAST_STEP = 64.0
+# Share of small draws of a parameter that a choice for all synapses may leave out.
+_FEW = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +52,9 @@ class PlasticSynapse(SynapseModel):
         The other bound, nearer to 0, of the same sign or 0. By keyword only.
     axonal_delay : float
         Axonal part of the delays, ms, at least dt below the shortest of them.
-    precision : {"float32", "float64"}
-        Type of weights, states and traces.
+    precision : {"auto", "float32", "float64"}
+        Type of weights, states and traces. With "auto" float32, unless steps of learning are so
+        small that rounding would change what is learnt (see `weight_type`).
 
     Attributes
     ----------
@@ -63,7 +74,7 @@ class PlasticSynapse(SynapseModel):
 
     w_max: Value = 100.0
     axonal_delay: float = 0.0
-    precision: str = "float32"
+    precision: str = AUTO
     w_min: Value = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
     def __post_init__(self) -> None:
@@ -108,6 +119,42 @@ class PlasticSynapse(SynapseModel):
     def least(self) -> float:
         """The smallest magnitude of the lower bound of any synapse."""
         return magnitudes(self.w_min)[0]
+
+    def steps(self, weight: float) -> Iterable[float]:
+        """Return typical changes of a weight (a magnitude) by events of each kind.
+
+        They are those of single pairings, with traces of 1. 0 and what is not finite are unknown.
+        """
+        return ()
+
+    def least_step(self, scale: float) -> float:
+        """Return the smallest typical change of weights up to a magnitude; NaN if unknown."""
+        steps = self.steps(0.5 * (self.least + scale))
+        return min((abs(one) for one in steps if one and math.isfinite(one)), default=math.nan)
+
+    def weight_type(self, weight: Value | None) -> str:
+        """Return the type in which weights, states and traces are kept.
+
+        Parameters
+        ----------
+        weight : float, ndarray, Distribution or None
+            Initial weights, which count where the weights have no bound; None if they are not
+            known.
+
+        Notes
+        -----
+        A step of learning that is below half of the distance between two numbers of float32 is
+        lost. With "auto" weights are float32 where the smallest typical step is at least
+        `LEAST_STEP` of these distances at the bound, or float64.
+        """
+        if self.precision != AUTO:
+            return self.precision
+        scale = self.largest
+        if math.isinf(scale) and weight is not None:
+            scale = max(map(abs, bounds(weight, _FEW)))
+        # a comparison with NaN is false
+        resolved = self.least_step(scale) >= LEAST_STEP * float(np.spacing(np.float32(scale)))
+        return "float32" if resolved else "float64"
 
     @property
     def allowed(self) -> Range:
@@ -263,3 +310,10 @@ class ModulatedSynapse(PlasticSynapse):
     def modulation_steps(self, dt: float, *, where: str = "") -> int:
         """Return the delay of the modulator's spikes in steps."""
         return steps(self.modulation_delay, dt, where=f"{where}, field synapse.modulation_delay")
+
+
+def small(value: Value) -> float:
+    """Return a small magnitude of a parameter: of arrays and distributions the quantile of 5 %."""
+    if isinstance(value, Distribution):
+        value = np.array(value.quantile_range(_FEW))
+    return float(np.quantile(np.abs(value), _FEW if np.size(value) > 2 else 0.0))

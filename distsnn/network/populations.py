@@ -19,6 +19,8 @@ Precision: TypeAlias = Literal["float32", "float64"]
 MAX_NEURONS = 2**31
 # Stop of a view that was given by a population's name only; the network fills it in.
 TO_END = -1
+# Most parts of a step that are integrated in float32.
+MOST_FLOAT32_PARTS = 4
 # Counts are kept in 32 bits.
 COUNT = Range(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
@@ -99,7 +101,8 @@ class Population(Description):
     initial : mapping of str to float, array_like (size,) or Distribution, optional
         Initial values of state variables; the model's defaults for the others.
     precision : {"float32", "float64"}
-        Type of the neurons' state.
+        Type of the neurons' state. What integrates a step in more than 4 parts is kept in float64
+        (see `state_type`).
 
     Raises
     ------
@@ -149,6 +152,14 @@ class Population(Description):
             initial=_checked_initial(initial or {}, model, size, precision, where=where),
             precision=precision,
         )
+
+    def state_type(self, dt: float) -> Precision:
+        """Return the type in which states are kept at a step of dt (ms).
+
+        In float32 a part of a step may change a state by less than it resolves: with more than
+        a few parts the sum of their rounding exceeds that of the step.
+        """
+        return "float64" if self.model.parts(dt) > MOST_FLOAT32_PARTS else self.precision
 
     def __getitem__(self, item: slice) -> View:
         where = f"population {self.name!r}"

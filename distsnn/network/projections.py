@@ -127,6 +127,11 @@ class Projection(Description):
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
 
     @property
+    def weight_type(self) -> str:
+        """Type in which plastic weights are kept; empty: the weights do not learn."""
+        return self.plasticity.weight_type(self.weight) if self.plasticity else ""
+
+    @property
     def scaling(self) -> SynapseModel | None:
         """What scales the weights with every spike of the source, if anything does."""
         return None if isinstance(self.synapse, PlasticSynapse) else self.synapse

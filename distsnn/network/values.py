@@ -13,6 +13,9 @@ from distsnn.network.distributions import Distribution
 # A draw this far out never happens; bounds of unbounded distributions are cut here.
 TAIL = 2.0**-60
 
+# Mass on either side of a distribution that what is chosen for all draws may leave out.
+_RARE = 1e-3
+
 CONSTANT = 0
 Coded: TypeAlias = tuple[int, tuple[float, float, float, float]]
 
@@ -61,6 +64,22 @@ def bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
     if isinstance(value, np.ndarray):
         return (float(value.min()), float(value.max())) if value.size else (0.0, 0.0)
     return value, value
+
+
+def least(value: Value) -> float:
+    """Return the smallest value, of a distribution the quantile of 1/1000."""
+    return bounds(value, _RARE)[0]
+
+
+def least_ratio(above: Value, below: Value) -> float:
+    """Return the smallest ratio of two values that are not negative, neuron by neuron.
+
+    A distribution counts by its quantiles of 1/1000 and 999/1000.
+    """
+    if isinstance(above, Distribution) or isinstance(below, Distribution):
+        above, below = bounds(above, _RARE)[0], bounds(below, _RARE)[1]
+    with np.errstate(divide="ignore"):
+        return float(np.min(np.divide(above, below), initial=np.inf))
 
 
 def scale_of(value: Value) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -146,6 +147,8 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         If another rank failed.
     """
     check_same(network, settings, communicator)
+    if communicator.rank == 0:
+        _warn(network)
     with together(communicator, "compiling"), first_on_node(communicator):
         warm_up()
     with together(communicator, "describing the network"):
@@ -190,6 +193,14 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
         engine.record_weights(chosen)
     synapses = sum(communicator.allgather(wired.synapses))
     return Built(engine, assignment, scales, epochs, reach, synapses, exchange, found)
+
+
+def _warn(network: Network) -> None:
+    """Warn of each population whose step is too long for accurate rates."""
+    for one in network.populations:
+        concern = one.model.concern(network.dt)
+        if concern:
+            warnings.warn(f"population {one.name!r}: {concern}", stacklevel=2)
 
 
 def _assigned(

@@ -62,7 +62,8 @@ def metadata(
                 "first_gid": network.first_gid[one.name],
                 "size": one.size,
                 "model": one.model.name,
-                "precision": one.precision,
+                "precision": one.state_type(network.dt),
+                "substeps": one.model.parts(network.dt),
                 "weight_unit": one.model.weight_unit,
                 "units": {name: state.unit for name, state in one.model.states.items()},
             }
@@ -98,11 +99,17 @@ def metadata(
         "synapses": built.synapses,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
-        "settings": settings.to_dict() | epoch_steps(built),
+        "settings": settings.to_dict() | epoch_steps(built) | _weight_types(network),
     }
     if model is not None:
         found["model"] = model
     return found
+
+
+def _weight_types(network: Network) -> dict[str, dict[str, str]]:
+    """Return the types of plastic weights by projection, if there are any."""
+    found = {one.name: one.weight_type for one in network.projections if one.plasticity}
+    return {"plastic_weights": {str(name): kind for name, kind in found.items()}} if found else {}
 
 
 # How far the store may lag behind with the time that was asked for, s of wall time: a run in pieces
@@ -290,7 +297,8 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
     for probe in engine.probes:
         recording = probe.recording
         assert recording.name is not None
-        population = engine.neurons[recording.target.population].population
+        neurons = engine.neurons[recording.target.population]
+        population = neurons.population
         variables = {
             name: StateVariable(
                 unit=population.model.states[name].unit,
@@ -306,7 +314,7 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
             StateSpec(
                 name=recording.name,
                 variables=variables,
-                dtype=population.precision,
+                dtype=neurons.real,
                 gids=probe.gids,
                 every=probe.every,
                 first_step=(engine.step // probe.every + 1) * probe.every,
@@ -333,7 +341,7 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
             WeightSpec(
                 name=name,
                 variables={one: about[one] for one in probe.recording.variables},
-                dtype=model.precision,
+                dtype=projection.weight_type,
                 sources=probe.sources,
                 targets=probe.targets,
                 delays=probe.delays,

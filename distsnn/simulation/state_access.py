@@ -120,7 +120,7 @@ class NeuronStates:
                 values,
                 population.model.states[variable],
                 self._size,
-                population.precision,
+                self._neurons.real,
                 where=f"{self._where}, {variable}",
             )
         if self._communicator.size > 1:

@@ -151,9 +151,10 @@ class PlasticSynapses:
             synapses = self._own  # a bound of each, which only the rank knows that has it
         values, size = values[synapses], model.sign * values[synapses]
         low, high = self._delivery.lower, self._delivery.upper
+        kind = self._delivery.rows.weights.dtype
         # or as they are stored: what was read may be set again
-        bad = (size < low) & (size < low.astype(model.precision))
-        bad |= ~((size <= high) | (size <= high.astype(model.precision)))
+        bad = (size < low) & (size < low.astype(kind))
+        bad |= ~((size <= high) | (size <= high.astype(kind)))
         if not bad.any():
             return
         first = int(np.argmax(bad))

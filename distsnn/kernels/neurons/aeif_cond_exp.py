@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.neurons.iaf_cond_exp import synaptic
 
 STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
 RECEPTORS = ("ex", "in")
@@ -29,8 +30,10 @@ SOMA = {
 }
 CONSTANTS = {
     "substeps": "count",
-    "half_decay_ex": "real",
-    "half_decay_in": "real",
+    "decay_ex": "real",
+    "decay_in": "real",
+    "mean_ex": "real",
+    "mean_in": "real",
     "e_ex": "real",
     "e_in": "real",
     "g_l": "real",
@@ -55,8 +58,7 @@ def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
     half_h_c, w_of_w = 0.5 * h / p["C_m"], h / (p["tau_w"] + 0.5 * h)
     return {
         "substeps": p["substeps"],
-        "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
-        "half_decay_in": exp_array(-0.5 * h / p["tau_syn_in"]),
+        **synaptic(p, dt),
         "g_l": p["g_L"],
         "i_e": p["I_e"],
         "i_spike": i_spike,
@@ -107,7 +109,7 @@ def advanced(
 ):
     """Return V_m, w, the refractory count and whether there was a spike, after a part of a step.
 
-    `g` and `i` are the conductance, and the current at V_m = E_L, in the middle of the part.
+    `g` and `i` are the means of the conductance and of the current at V_m = E_L over the part.
     """
     spike = i_spike * exp(slope * (v - v_soft))
     rise = h_c * (i + spike - w - g * v)
@@ -147,8 +149,10 @@ def integrate(
     refractory,
     current,
     substeps,
-    half_decay_ex,
-    half_decay_in,
+    decay_ex,
+    decay_in,
+    mean_ex,
+    mean_in,
     e_ex,
     e_in,
     g_l,
@@ -156,11 +160,10 @@ def integrate(
     *soma,
 ):
     """Advance one neuron by one part of a step, without input."""
-    g_ex, g_in = half_decay_ex * g_ex, half_decay_in * g_in
-    g = g_l + g_ex + g_in
-    i = i_e + current + (g_ex * e_ex + g_in * e_in)
+    ex, in_ = mean_ex * g_ex, mean_in * g_in
+    g, i = g_l + ex + in_, i_e + current + (ex * e_ex + in_ * e_in)
     v, w, refractory, spiked = advanced(v, w, refractory, g, i, *soma)
-    return v, w, flush(half_decay_ex * g_ex), flush(half_decay_in * g_in), refractory, spiked
+    return v, w, flush(decay_ex * g_ex), flush(decay_in * g_in), refractory, spiked
 
 
 @inline

@@ -9,8 +9,10 @@ STATES = ("V_m", "w", "I_syn_ex", "I_syn_in", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
     "substeps": "count",
-    "half_decay_ex": "real",
-    "half_decay_in": "real",
+    "decay_ex": "real",
+    "decay_in": "real",
+    "mean_ex": "real",
+    "mean_in": "real",
     "g_l": "real",
     "i_e": "real",
     **SOMA,
@@ -30,14 +32,15 @@ def integrate(
     refractory,
     current,
     substeps,
-    half_decay_ex,
-    half_decay_in,
+    decay_ex,
+    decay_in,
+    mean_ex,
+    mean_in,
     g_l,
     i_e,
     *soma,
 ):
     """Advance one neuron by one part of a step, without input."""
-    i_ex, i_in = half_decay_ex * i_ex, half_decay_in * i_in
-    i = i_e + current + (i_ex - i_in)
+    i = i_e + current + (mean_ex * i_ex - mean_in * i_in)
     v, w, refractory, spiked = advanced(v, w, refractory, g_l, i, *soma)
-    return v, w, flush(half_decay_ex * i_ex), flush(half_decay_in * i_in), refractory, spiked
+    return v, w, flush(decay_ex * i_ex), flush(decay_in * i_in), refractory, spiked

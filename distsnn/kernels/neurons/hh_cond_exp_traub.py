@@ -8,16 +8,18 @@ from numba import types
 from numba.extending import overload
 
 from distsnn.jit import FLAGS, inline
-from distsnn.kernels.functions import exp, exp_array, flush
-from distsnn.kernels.neurons.iaf_cond_exp import drawn
+from distsnn.kernels.functions import exp, flush
+from distsnn.kernels.neurons.iaf_cond_exp import drawn, synaptic
 
 STATES = ("V_m", "Act_m", "Inact_h", "Act_n", "g_ex", "g_in", "V_before", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
     "substeps": "count",
     "h": "real",
-    "half_decay_ex": "real",
-    "half_decay_in": "real",
+    "decay_ex": "real",
+    "decay_in": "real",
+    "mean_ex": "real",
+    "mean_in": "real",
     "g_na": "real",
     "g_k": "real",
     "g_l": "real",
@@ -41,8 +43,7 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
     return {
         "substeps": p["substeps"],
         "h": h,
-        "half_decay_ex": exp_array(-0.5 * h / p["tau_syn_ex"]),
-        "half_decay_in": exp_array(-0.5 * h / p["tau_syn_in"]),
+        **synaptic(p, dt),
         "g_na": p["g_Na"],
         "g_k": p["g_K"],
         "g_l": p["g_L"],
@@ -116,8 +117,10 @@ def integrate(
     current,
     substeps,
     h,
-    half_decay_ex,
-    half_decay_in,
+    decay_ex,
+    decay_in,
+    mean_ex,
+    mean_in,
     g_na,
     g_k,
     g_l,
@@ -131,8 +134,8 @@ def integrate(
     n_ref,
 ):
     """Advance one neuron by one part of a step, without input."""
-    g_ex, g_in = half_decay_ex * g_ex, half_decay_in * g_in
-    g, i = g_l + g_ex + g_in, i_l + current + (g_ex * e_ex + g_in * e_in)
+    ex, in_ = mean_ex * g_ex, mean_in * g_in
+    g, i = g_l + ex + in_, i_l + current + (ex * e_ex + in_ * e_in)
     na, k = g_na * (m * m * m * h_gate), g_k * (n * n) * (n * n)
     v = drawn(v, g + na + k, i + na * e_na + k * e_k, minus_half_h_c)
     a_m, b_m, a_h, b_h, a_n, b_n = rates(v)
@@ -144,8 +147,8 @@ def integrate(
         flush(m),
         flush(h_gate),
         flush(n),
-        flush(half_decay_ex * g_ex),
-        flush(half_decay_in * g_in),
+        flush(decay_ex * g_ex),
+        flush(decay_in * g_in),
         v_before,
         refractory,
         False,
@@ -167,8 +170,10 @@ def step(
     current,
     substeps,
     h,
-    half_decay_ex,
-    half_decay_in,
+    decay_ex,
+    decay_in,
+    mean_ex,
+    mean_in,
     g_na,
     g_k,
     g_l,

@@ -44,18 +44,21 @@ def membrane(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
     }
 
 
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `integrate` and `step`."""
-    p = parameters
+def synaptic(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return decay and mean over a part of a step of what decays with tau_syn_ex and tau_syn_in."""
     x_ex = dt / p["substeps"] / p["tau_syn_ex"]
     x_in = dt / p["substeps"] / p["tau_syn_in"]
     return {
-        **membrane(p, dt),
         "decay_ex": exp_array(-x_ex),
         "decay_in": exp_array(-x_in),
         "mean_ex": -expm1_array(-x_ex) / x_ex,
         "mean_in": -expm1_array(-x_in) / x_in,
     }
+
+
+def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of `integrate` and `step`."""
+    return {**membrane(parameters, dt), **synaptic(parameters, dt)}
 
 
 @inline

@@ -17,7 +17,7 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics, read
-from distsnn.network.model import Neuron, State
+from distsnn.network.model import MOST_PARTS, Neuron, State
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
@@ -36,6 +36,10 @@ class EquationNeuron(OfEquations, Neuron):
     """
 
     model: ClassVar["NeuronModel"]
+
+    def parts(self, dt: float) -> int:
+        """Return the number of parts in which a step is integrated: what the model says."""
+        return self.model.substeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +130,7 @@ class NeuronModel(Description):
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             signed_receptors=signed,
             parameters=as_parameters(self.parameters),
-            substeps=as_integer(self.substeps, where="substeps", low=1, high=10_000),
+            substeps=as_integer(self.substeps, where="substeps", low=1, high=MOST_PARTS),
         )
         self._fill(initial=FrozenMapping(self._checked_initial()))
         if signed is not None:

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.dimensions import Unit, kind_of, require, unit_named
+from distsnn.network.equations.dimensions import UNITS, Unit, kind_of, require, unit_named
 from distsnn.network.equations.dynamics import checked_units, names_in
+from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, Source, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import Apply, Name, Node, Number
@@ -14,6 +17,8 @@ from distsnn.network.equations.syntax import Apply, Name, Node, Number
 WEIGHT, BOUNDS = "w", ("w_max", "w_min")
 # Under what name checkpoints hold w among the states of synapses.
 _SAVED = "weight"
+# Between two spikes of those that tell how large steps of learning are, ms.
+_INTERVAL = 10.0
 # Whose a variable is that the texts define.
 PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
 
@@ -117,6 +122,47 @@ def read_plasticity(
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
     return Plasticity(variables, derived, decays, events, units, per_synapse)
+
+
+def changes(
+    rule: Plasticity, parameters: Mapping[str, float], weight: float, modulator: str
+) -> list[float]:
+    """Return the largest change of a weight by spikes of the source, and of the target.
+
+    Six spikes alternate, 10 ms apart; all of them find the same weight.
+
+    Parameters
+    ----------
+    rule : Plasticity
+        The rule.
+    parameters : mapping of str to float
+        Parameters and bounds.
+    weight : float
+        The weight, a magnitude.
+    modulator : str
+        Population whose spikes modulate; empty: a signal of 1 does.
+    """
+    derived = {name: one.value for name, one in rule.derived.items()}
+    scales = {name: 10.0**unit.whole_tens for name, unit in rule.units.items()}
+    values = {name: 10.0**unit.whole_tens for name, unit in UNITS.items()}
+    values |= {name: value * scales[name] for name, value in parameters.items()}
+    modulated = rule.of(MODULATOR)
+    values |= {name: 0.0 if modulator else scales[name] for name in modulated}
+    values |= dict.fromkeys([*rule.of(PRE), *rule.of(POST), *rule.of(SYNAPSE)], 0.0)
+    largest = dict.fromkeys((PRE, POST), 0.0)
+    fades = {
+        name: np.exp(-_INTERVAL / parameters[tau])
+        for name, tau in rule.decays.items()
+        if modulator or name not in modulated  # a signal stays as it is set
+    }
+    for side in ([MODULATOR] if modulator else []) + 3 * [PRE, POST]:
+        values[WEIGHT] = start = weight * scales[WEIGHT]
+        for name, node in rule.events[side]:
+            values[name] = float(evaluate(node, values, derived))
+        if side != MODULATOR:
+            values |= {name: fade * values[name] for name, fade in fades.items()}
+            largest[side] = max(largest[side], abs(values[WEIGHT] - start) / scales[WEIGHT])
+    return list(largest.values())
 
 
 class _Uses:

@@ -1,6 +1,6 @@
 """Rules of plasticity that a user writes as equations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache, cached_property
 from typing import Any, ClassVar
@@ -19,10 +19,11 @@ from distsnn.network.equations.plasticity import (
     MODULATOR,
     SYNAPSE,
     Plasticity,
+    changes,
     read_plasticity,
 )
 from distsnn.network.model import State
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, small
 
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
@@ -38,6 +39,15 @@ class EquationSynapse(OfEquations, PlasticSynapse):
     """
 
     model: ClassVar["PlasticityModel"]
+
+    def steps(self, weight: float) -> Iterable[float]:
+        """Return the changes of a weight by spikes of source and target in turn, 10 ms apart.
+
+        A modulator is 1, or what one spike of a modulating neuron makes it.
+        """
+        given = {name: small(getattr(self, name)) for name in self.parameters()}
+        bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}
+        return changes(self.model.rule, given | bounds, weight, getattr(self, "modulator", ""))
 
 
 class ModulatedEquationSynapse(EquationSynapse, ModulatedSynapse):

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.model import State, SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
-from distsnn.network.values import Value
+from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class HhCondExpTraub(Neuron):
+class HhCondExpTraub(SubsteppedNeuron):
     """Hodgkin-Huxley neuron after Traub & Miles with conductances (NEST's hh_cond_exp_traub).
 
     With V = V_m - V_T in mV and rates in 1/ms::
@@ -31,10 +31,12 @@ class HhCondExpTraub(Neuron):
     of those < 0 (``in``) to g_in. A neuron spikes at the end of the first step in which V_m, at
     least 30 mV above V_T, falls; it does not spike again within t_ref. Nothing is reset.
 
-    Conductances decay exactly. In each of the `substeps` parts of a step V_m takes half of it with
-    the gates held, the gates all of it with V_m held, and V_m the other half (Strang splitting);
-    each of these is linear and done exactly. The error falls with the square of `substeps`.
-    Gates start at equilibrium for the default E_L and V_T.
+    Conductances decay exactly, and act as their means over a part of a step. In each of the
+    `substeps` parts V_m takes half of it with the gates held, the gates all of it with V_m held,
+    and V_m the other half (Strang splitting); each of these is linear and done exactly. The error
+    falls with the square of `substeps`. By default a part is at most
+    min(0.035 ms, tau_syn_x/4, 7 C_m/g_Na) long (`longest_part`). Gates start at equilibrium for the
+    default E_L and V_T.
 
     Source: Traub & Miles (1991), Neuronal networks of the hippocampus, Cambridge University Press;
     Brette et al. (2007), J Comput Neurosci 23:349, benchmark 3.
@@ -74,6 +76,13 @@ class HhCondExpTraub(Neuron):
     )
     t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
-    substeps: Value = parameter(
-        default=4.0, unit="1", doc="parts in which a step is integrated", low=1.0, integer=True
-    )
+
+    def longest_part(self) -> float:
+        """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
+        synapses = min(least(self.tau_syn_ex), least(self.tau_syn_in))
+        return min(0.035, 0.25 * synapses, 7.0 * least_ratio(self.C_m, self.g_Na))
+
+    def longest_step(self) -> float:
+        """Return the longest dt that keeps rates within 3 % of those at shorter ones, ms."""
+        # a potential above the threshold lasts less than two steps of 0.5 ms
+        return 0.2

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.model import State, SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
-from distsnn.network.values import Value
+from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class IafCondExp(Neuron):
+class IafCondExp(SubsteppedNeuron):
     """Leaky integrate-and-fire neuron with exponential conductances (NEST's iaf_cond_exp).
 
     Between spikes::
@@ -26,7 +26,8 @@ class IafCondExp(Neuron):
 
     Conductances decay exactly. The potential is integrated by exponential Euler: over each of the
     `substeps` parts of a step it relaxes exponentially towards where the conductances' means over
-    that part draw it. The error falls with the square of `substeps`.
+    that part draw it. The error falls with the square of `substeps`. By default a part is at most
+    min(0.45 tau_syn_x, 0.02 C_m/g_L) long (`longest_part`).
 
     Source: Meffin, Burkitt & Grayden (2004), J Comput Neurosci 16:159; Brette et al. (2007),
     J Comput Neurosci 23:349.
@@ -60,6 +61,12 @@ class IafCondExp(Neuron):
     V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
     V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
-    substeps: Value = parameter(
-        default=1.0, unit="1", doc="parts in which a step is integrated", low=1.0, integer=True
-    )
+
+    def longest_part(self) -> float:
+        """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
+        synapses = min(least(self.tau_syn_ex), least(self.tau_syn_in))
+        return min(0.45 * synapses, 0.02 * least_ratio(self.C_m, self.g_L))
+
+    def longest_step(self) -> float:
+        """Return the longest dt that keeps rates within 3 % of those at shorter ones, ms."""
+        return min(least(self.tau_syn_ex), least(self.tau_syn_in))

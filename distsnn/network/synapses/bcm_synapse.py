@@ -1,9 +1,10 @@
 """The rule of Bienenstock, Cooper and Munro."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -40,3 +41,6 @@ class BCM(PlasticSynapse):
     rate_0: Value = parameter(
         default=10.0, unit="spikes/s", doc="rate at which a target is at its threshold", above=0.0
     )
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        return (small(self.eta),)

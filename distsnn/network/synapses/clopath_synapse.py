@@ -1,10 +1,11 @@
 """Plasticity that follows the potential of the target."""
 
+from collections.abc import Iterable
 from dataclasses import field
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import WatchingSynapse
+from distsnn.network.plastic_synapse import WatchingSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -61,3 +62,7 @@ class ClopathSTDP(WatchingSynapse):
         default=5.0, unit="ms", doc="how late the averages act", low=0.0, on_grid=True
     )
     w_min: Value = field(default=0.0, kw_only=True)  # here it has been written from the beginning
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        # in steps of 0.1 ms of a spike, 50 mV and 10 mV above the thresholds
+        return small(self.A_LTP) * 0.1 / small(self.tau_x) * 500.0, small(self.A_LTD) * 10.0

@@ -1,10 +1,11 @@
 """Contrastive divergence by spikes."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import ModulatedSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -44,3 +45,6 @@ class ContrastiveSTDP(ModulatedSynapse):
                 where=f"{self.name}, field modulator",
                 value=self.modulator,
             )
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        return (small(self.eta),)

@@ -1,9 +1,10 @@
 """Plasticity at spikes of the target alone, towards a trace of the source's spikes."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -30,3 +31,8 @@ class DiehlCookSTDP(PlasticSynapse):
     learning_rate: Value = parameter(default=0.01, unit="1", doc="step of the share", low=0.0)
     x_target: Value = parameter(default=0.4, unit="1", doc="trace that changes nothing", low=0.0)
     mu: Value = parameter(default=0.2, unit="1", doc="exponent of the distance to w_max", low=0.0)
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        step = small(self.learning_rate) * (self.largest - self.least) * 0.5 ** small(self.mu)
+        target = small(self.x_target)
+        return step * (1.0 - target), step * target

@@ -1,9 +1,10 @@
 """Hebbian learning with Oja's normalisation."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -38,3 +39,6 @@ class Oja(PlasticSynapse):
     alpha: Value = parameter(
         default=1.0, unit="1/weight", doc="normalisation: a larger one, smaller weights", low=0.0
     )
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        return small(self.eta), small(self.eta) * small(self.alpha) * weight

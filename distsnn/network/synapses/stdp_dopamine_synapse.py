@@ -1,10 +1,10 @@
 """Spike-timing-dependent plasticity that a third factor turns into weight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.model import State, parameter
-from distsnn.network.plastic_synapse import ModulatedSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -42,3 +42,8 @@ class DopamineSTDP(ModulatedSynapse):
     b: Value = parameter(default=0.0, unit="1/ms", doc="modulator without effect")
     A_plus: Value = parameter(default=1.0, unit="weight", doc="eligibility of x")
     A_minus: Value = parameter(default=1.5, unit="weight", doc="eligibility of y")
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        # within 10 ms, after a spike of a modulating neuron or with a signal as large
+        share = 10.0 / small(self.tau_n)
+        return small(self.A_plus) * share, small(self.A_minus) * share

@@ -1,9 +1,10 @@
 """Spike-timing-dependent plasticity with a power law of the weight."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -37,3 +38,7 @@ class STDPPowerLaw(PlasticSynapse):
         default=1.0, unit="weight^(mu - 1)", doc="depression in relation to potentiation", low=0.0
     )
     mu: Value = parameter(default=0.4, unit="1", doc="exponent of potentiation", low=0.0)
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        step = small(self.learning_rate)
+        return step * weight ** small(self.mu), step * small(self.alpha) * weight

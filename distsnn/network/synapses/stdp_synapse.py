@@ -1,12 +1,12 @@
 """Spike-timing-dependent plasticity by pairs of spikes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
 from distsnn.network.model import State, parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -92,3 +92,9 @@ class STDP(PlasticSynapse):
     @property
     def kernel_module(self) -> str:  # noqa: D102 (inherited)
         return f"distsnn.kernels.plasticity.{PAIRINGS[self.pairing]}"
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        # from the middle of the range
+        step = small(self.learning_rate) * (self.largest - self.least)
+        down = step * small(self.alpha) * 0.5 ** small(self.mu_minus)
+        return step * 0.5 ** small(self.mu_plus), down

@@ -1,9 +1,10 @@
 """Spike-timing-dependent plasticity by triplets of spikes."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -44,3 +45,7 @@ class TripletSTDP(PlasticSynapse):
     Aminus_triplet: Value = parameter(
         default=2.3e-4, unit="weight", doc="depression by triplets", low=0.0
     )
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        up = small(self.Aplus) + small(self.Aplus_triplet)
+        return up, small(self.Aminus) + small(self.Aminus_triplet)

@@ -1,9 +1,10 @@
 """Plasticity of inhibitory synapses that brings their target to a rate."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse
+from distsnn.network.plastic_synapse import PlasticSynapse, small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -33,3 +34,6 @@ class VogelsSTDP(PlasticSynapse):
     tau: Value = parameter(default=20.0, unit="ms", doc="decay of x and y", above=0.0)
     alpha: Value = parameter(default=0.12, unit="1", doc="depression in steps of eta", low=0.0)
     eta: Value = parameter(default=0.001, unit="weight", doc="step of a pairing", low=0.0)
+
+    def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
+        return small(self.eta), small(self.eta) * small(self.alpha)

@@ -159,6 +159,8 @@ def test_table_of_a_run_that_noted_little() -> None:
         "peak_rss_bytes": [None, 2**20],
         "spikes": 0,
         "rates": {"E": None, "I": 1.23456},
+        "substeps": {"E": None, "I": 3},
+        "precision": {"E": "float32", "I": "float64"},
         "spike_hash": "abc",
     }
     lines = info_lines(numbers)
@@ -170,6 +172,8 @@ def test_table_of_a_run_that_noted_little() -> None:
     assert re.search(
         r"weights +no projection", "\n".join(info_lines(numbers | {"weight_errors": []}))
     )
+    assert "E unknown, I 3" in text
+    assert "E float32, I float64" in text
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
     branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))

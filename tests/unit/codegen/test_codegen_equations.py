@@ -98,23 +98,26 @@ class Reference:
         held, s = self.refractory > 0, self.states
         decays = {n: np.exp(-h / self.p[f"tau_syn_{n[2:]}"]) for n in self.decaying}
 
-        def slopes(given: States, time: float) -> States:
-            exact = {n: s[n] * decays[n] ** (time / h) for n in self.decaying}
+        def slopes(given: States, exact: States) -> States:
             found = self.slopes(given | exact, self.p, current)
             if self.model.refractory:
                 found["V_m"] = np.where(held, 0.0, found["V_m"])
             return found
 
+        def slopes_at(given: States, time: float) -> States:
+            return slopes(given, {n: s[n] * decays[n] ** (time / h) for n in self.decaying})
+
+        means = {n: s[n] * (decays[n] - 1.0) / np.log(decays[n]) for n in self.decaying}
         if "exponential_euler" in self.model.scheme:
-            # of the leaky neuron's own equation; conductances as the step begins
-            first = slopes(s, 0.0)
-            rate = -(self.p["g_L"] + s["g_ex"] + s["g_in"]) / self.p["C_m"]
+            # of the leaky neuron's own equation; conductances that decay exactly as their means
+            first, g = slopes(s, means), s | means
+            rate = -(self.p["g_L"] + g["g_ex"] + g["g_in"]) / self.p["C_m"]
             new = dict(s) | {"V_m": s["V_m"] + first["V_m"] * np.expm1(h * rate) / rate}
             if not self.decaying:
                 for n in ("g_ex", "g_in"):
                     new[n] = s[n] * np.exp(-h / self.p[f"tau_syn_{n[2:]}"])
         else:
-            new = _advanced(self.model.scheme.split(":")[-2].split()[-1], slopes, s, h)
+            new = _advanced(self.model.scheme.split(":")[-2].split()[-1], slopes_at, s, h)
         new |= {n: s[n] * decays[n] for n in self.decaying}
         self.states = new
 

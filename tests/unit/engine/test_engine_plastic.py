@@ -228,6 +228,21 @@ def test_single_precision_is_close_to_double() -> None:
     )
 
 
+@pytest.mark.parametrize("rate", [1e-6, 3e-8, 1e-9])
+def test_small_steps_of_learning_are_not_lost(rate: float) -> None:
+    run = Run(learning(STDP(learning_rate=rate, alpha=0.7, mu_plus=0.0, mu_minus=0.0)), STEPS)
+    found, start = run.engine.plastic[0].rows.weights.astype(np.float64), run.start[0]
+    expected = np.array(run.expected(0)[0])
+    assert np.abs(expected - start).max() > 5.0 * rate * 100.0
+    assert (found - start).sum() == pytest.approx((expected - start).sum(), rel=0.01)
+    np.testing.assert_allclose(found - start, expected - start, rtol=0.01, atol=0.01 * rate * 100.0)
+
+
+def test_large_steps_of_learning_keep_float32() -> None:
+    run = Run(learning(STDP(learning_rate=1e-3)), 10)
+    assert run.engine.plastic[0].rows.weights.dtype == np.float32
+
+
 @pytest.mark.parametrize("name", ["multiplicative", "axonal"])
 def test_reading_in_between_changes_nothing(name: str) -> None:
     network = learning(dataclasses.replace(MODELS[name], precision="float32"))

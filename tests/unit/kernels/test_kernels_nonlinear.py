@@ -42,6 +42,11 @@ def _arrive(one: NeuronCall, model: str, rng: np.random.Generator) -> dict[str, 
     return rows
 
 
+def _mean_decay(x: float) -> float:
+    """Return the mean of exp(-t) over t from 0 to x."""
+    return -np.expm1(-x) / x
+
+
 def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[str, Floats]):
     """Advance by a step as the description says, in plain numpy; V_m is absolute."""
     psc = model == "aeif_psc_exp"
@@ -50,19 +55,19 @@ def _aeif(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[st
     emitted = np.zeros(SIZE, bool)
     n_ref = round(p["t_ref"] / DT)
     for _ in range(int(p["substeps"])):
-        mid = {name: s[name] * np.exp(-0.5 * h / p[f"tau_syn_{name[-2:]}"]) for name in (x, y)}
+        mean = {name: s[name] * _mean_decay(h / p[f"tau_syn_{name[-2:]}"]) for name in (x, y)}
         v, w = s["V_m"], s["w"]
-        slope = -p["g_L"] - (0.0 if psc else mid[x] + mid[y])
+        slope = -p["g_L"] - (0.0 if psc else mean[x] + mean[y])
         if p["Delta_T"]:
             slope = slope + p["g_L"] * np.exp((v - p["V_th"]) / p["Delta_T"])
 
-        def soma_at(v, mid=mid):
+        def soma_at(v, mean=mean):
             total = p["g_L"] * (p["E_L"] - v) + p["I_e"]
             if p["Delta_T"]:
                 total = total + p["g_L"] * p["Delta_T"] * np.exp((v - p["V_th"]) / p["Delta_T"])
             if psc:
-                return total + mid[x] - mid[y]
-            return total + mid[x] * (p["E_ex"] - v) + mid[y] * (p["E_in"] - v)
+                return total + mean[x] - mean[y]
+            return total + mean[x] * (p["E_ex"] - v) + mean[y] * (p["E_in"] - v)
 
         growth = h / p["C_m"] * slope
         rise = h / p["C_m"] * (soma_at(v) - w)
@@ -125,12 +130,12 @@ def _traub(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[s
 
     v = s["V_m"]
     for _ in range(int(p["substeps"])):
-        middle = [s[f"g_{x}"] * np.exp(-0.5 * h / p[f"tau_syn_{x}"]) for x in ("ex", "in")]
-        v = drawn(v, *middle)
+        means = [s[f"g_{x}"] * _mean_decay(h / p[f"tau_syn_{x}"]) for x in ("ex", "in")]
+        v = drawn(v, *means)
         for name, (alpha, beta) in _rates(v - p["V_T"]).items():
             end = alpha / (alpha + beta)
             s[name] = end + (s[name] - end) * np.exp(-h * (alpha + beta))
-        v = drawn(v, *middle)
+        v = drawn(v, *means)
         for x in ("ex", "in"):
             s[f"g_{x}"] = s[f"g_{x}"] * np.exp(-h / p[f"tau_syn_{x}"])
     spiked = (s["refractory"] == 0) & (v >= p["V_T"] + 30.0) & (s["V_before"] > v)

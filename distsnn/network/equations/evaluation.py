@@ -1,0 +1,57 @@
+"""Values of expressions in float64, without compiling them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from distsnn.network.equations.syntax import Name, Node, Number
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": np.exp,
+    "exprel": lambda x: np.expm1(x) / x if x else 1.0,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "clip": np.clip,
+    "where": lambda condition, yes, no: yes if condition else no,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "and": lambda *given: all(given),
+    "or": lambda *given: any(given),
+    "not": lambda given: not given,
+    "neg": np.negative,
+    "+": lambda *given: sum(given),
+    "*": lambda *given: np.prod(given),
+    "-": np.subtract,
+    "/": np.divide,
+    "**": np.float_power,
+}
+
+
+def evaluate(node: Node, values: Mapping[str, Any], derived: Mapping[str, Node]) -> Any:
+    """Return the value of an expression; where it is undefined, NaN or an infinity.
+
+    Parameters
+    ----------
+    node : Node
+        The expression.
+    values : mapping of str to float
+        Values of variables, parameters and units, all in products of the same base units.
+    derived : mapping of str to Node
+        Sub-expressions by name.
+    """
+    match node:
+        case Number(value=value):
+            return np.float64(value)
+        case Name(name=name):
+            if name in derived:
+                return evaluate(derived[name], values, derived)
+            return np.float64(values[name])
+    given = [evaluate(one, values, derived) for one in node.arguments]
+    with np.errstate(all="ignore"):
+        return _FUNCTIONS[node.function](*given)

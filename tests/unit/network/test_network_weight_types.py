@@ -1,0 +1,91 @@
+"""In which type plastic weights are kept, chosen from the steps of learning."""
+
+import numpy as np
+import pytest
+from own_rules import PAIR, REWARDED, TRIPLET
+
+from distsnn.network import (
+    BCM,
+    STDP,
+    AllToAll,
+    ClopathSTDP,
+    ContrastiveSTDP,
+    DiehlCookSTDP,
+    DopamineSTDP,
+    Lognormal,
+    Oja,
+    PlasticityModel,
+    PlasticSynapse,
+    Projection,
+    STDPPowerLaw,
+    TripletSTDP,
+    VogelsSTDP,
+)
+
+SMALL = {
+    STDP: {"learning_rate": 1e-7},
+    STDPPowerLaw: {"learning_rate": 1e-7},
+    TripletSTDP: {"Aminus": 1e-6, "Aminus_triplet": 0.0},
+    VogelsSTDP: {"eta": 1e-6},
+    DopamineSTDP: {"A_minus": 1e-3},
+    Oja: {"eta": 1e-5},
+    BCM: {"eta": 1e-5},
+    ContrastiveSTDP: {"eta": -1e-5},
+    DiehlCookSTDP: {"learning_rate": 1e-7},
+    ClopathSTDP: {"w_max": 30.0, "A_LTP": 1e-6},
+}
+
+
+@pytest.mark.parametrize("rule", SMALL, ids=lambda one: one.__name__)
+def test_small_steps_take_float64(rule: type[PlasticSynapse]) -> None:
+    ordinary = {"w_max": 30.0} if rule is ClopathSTDP else {}
+    assert rule(**ordinary).weight_type(45.0) == "float32"
+    assert rule(**SMALL[rule]).weight_type(45.0) == "float64"
+    assert rule(**SMALL[rule], precision="float32").weight_type(45.0) == "float32"
+    assert rule(**ordinary, precision="float64").weight_type(45.0) == "float64"
+
+
+def test_equations_have_the_steps_of_the_rules_that_they_write() -> None:
+    # a trace has decayed by exp(-10/20) between two spikes, and has 1 to 3 of them
+    step = 0.5 * 0.01 * 100.0
+    for found in PAIR(w_max=100.0).steps(50.0):
+        assert np.exp(-0.5) * step < found < 3.0 * step
+    assert PAIR().weight_type(None) == "float32"
+    assert PAIR(learning_rate=1e-8).weight_type(None) == "float64"
+    assert TRIPLET().weight_type(None) == "float32"
+    # the signal is 1; tags are left of two pairings, 10 ms and 30 ms before
+    x = np.exp(-0.5)
+    tag = (x * np.exp(-0.04) + (x + np.exp(-1.5))) * np.exp(-0.02)
+    assert REWARDED().steps(50.0) == [pytest.approx(tag), 0.0]
+
+
+def test_equations_that_change_nothing_take_float64() -> None:
+    never = PlasticityModel(
+        traces="dx/dt = -x/tau : 1 (pre)",
+        on_pre="x += 1",
+        on_post="w = where(x > 100, w + a*x, w)",
+        parameters={"tau": (20.0, "ms"), "a": (1.0, "pA")},
+    )
+    assert never().weight_type(None) == "float64"
+    undefined = PlasticityModel(
+        on_pre="w = w + a*log(b)", parameters={"a": (1.0, "pA"), "b": (0.0, "1")}
+    )
+    assert undefined().weight_type(None) == "float64"
+
+
+def test_small_values_among_many_count() -> None:
+    assert STDP(learning_rate=np.full(100, 1e-3)).weight_type(None) == "float32"
+    rates = np.where(np.arange(100) < 10, 1e-9, 1e-3)
+    assert STDP(learning_rate=rates).weight_type(None) == "float64"
+    assert STDP(learning_rate=Lognormal(-5.0, 0.5)).weight_type(None) == "float32"
+    assert STDP(learning_rate=Lognormal(-5.0, 5.0)).weight_type(None) == "float64"
+
+
+def test_weights_without_a_bound_count_by_the_first() -> None:
+    def kept(weight: float | None) -> str:
+        rule = STDPPowerLaw(learning_rate=1e-3)
+        return Projection("A", "B", AllToAll(), weight, 1.0, synapse=rule).weight_type
+
+    assert [kept(45.0), kept(1e9)] == ["float32", "float64"]
+    assert STDPPowerLaw().weight_type(None) == "float64"
+    assert Projection("A", "B", AllToAll(), 1.0, 1.0).weight_type == ""
