@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,28 @@ def test_what_is_deep_is_refused() -> None:
         inner = f"({inner}{'/2' * 11})"
     with pytest.raises(EquationError, match="nested too deeply"):
         small(f"dv/dt = {inner}/tau : mV")
+
+
+def coupled(n: int, **more: Any) -> NeuronModel:
+    """Return a model of coupled linear equations."""
+    lines = [f"dx{i}/dt = (x{(i + 1) % n} - x{i})/(10*ms) : 1" for i in range(n)]
+    return NeuronModel("\n".join(lines), threshold="x0 > 1", **more)
+
+
+@pytest.mark.parametrize("n", [29, 150, 400])
+def test_more_state_variables_than_an_update_can_return_are_refused(n: int) -> None:
+    begin = time.process_time()
+    what = f"line 29, column 2: {n:,} state variables .*; allowed: at most 28 differential"
+    with pytest.raises(EquationError, match=what):
+        coupled(n)
+    assert time.process_time() - begin < 2.0
+
+
+def test_refractory_model_of_the_most_state_variables_is_read() -> None:
+    tau = {"tau": (2.0, "ms")}
+    made = coupled(28, reset="x0 = 0", refractory="tau", parameters=tau)
+    assert made.scheme.startswith("exact: x0, x1")
+    assert re.search(r"^    return .*$", kernel_text(made), re.M)
 
 
 def test_error_in_a_long_line_shows_what_is_around_the_place() -> None:
