@@ -164,11 +164,11 @@ def _check(path: Path, found: os.stat_result) -> None:
 
 def _refusal(path: Path, problem: str, found: os.stat_result) -> DescriptionError:
     return DescriptionError(
-        f"the cache of compiled kernels is code, and its folder {problem}",
+        f"the folder of compiled kernels {problem}, so its code is not run",
         where=str(path),
         value=f"owner {_user(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}",
-        allowed=f"a folder of {_user(os.geteuid())} without write permission for group and others, "
-        f"such as a new folder with mode 0700 that the environment variable {_VARIABLE} names",
+        allowed=f"a folder of {_user(os.geteuid())} that group and others cannot write, such as a "
+        f"new folder with mode 0700, named by the environment variable {_VARIABLE}",
     )
 
 

@@ -56,7 +56,7 @@ def test_long_values_are_cut_and_their_size_told(value: object, begin: str, end:
 
 
 def test_messages_of_errors_are_short() -> None:
-    with pytest.raises(DescriptionError, match="field tau_m.*1,000,000 elements") as caught:
+    with pytest.raises(DescriptionError, match=r"field tau_m.*1,000,000 elements") as caught:
         Population("E", MILLION, IafPscExp(tau_m=["long"] * MILLION))
     assert len(str(caught.value)) < 1000
     error = DescriptionError("w" * MILLION, where="x" * MILLION, allowed="y" * MILLION)

@@ -137,6 +137,29 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
         one.close()
 
 
+def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    strangers: list[socket.socket] = []
+    place = Listeners.place
+
+    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.Place:
+        made = place(listeners, rank)
+        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
+            strangers.append(socket.create_connection(("127.0.0.1", made.port)))
+            strangers[-1].sendall(line)
+        return made
+
+    def main(ranks: Communicator) -> tuple[int, ...]:
+        with Heartbeat(ranks, 5.0) as heartbeat:
+            ranks.barrier()
+        return heartbeat.unreached
+
+    monkeypatch.setattr(Listeners, "place", besieged)
+    results, aborted = run(4, main)
+    assert (results, aborted, len(strangers)) == ([()] * 4, None, 21)
+    for one in strangers:
+        one.close()
+
+
 def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
     for one_machine, hosts in ((True, {"127.0.0.1"}), (False, {"::", "0.0.0.0"})):
         one = Listeners(has_children=True, is_first_on_node=False, is_one_machine=one_machine)

@@ -30,7 +30,7 @@ def directory(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    with pytest.raises(DescriptionError, match="is code, and its folder") as caught:
+    with pytest.raises(DescriptionError, match="so its code is not run") as caught:
         directory(base, monkeypatch)
     message = str(caught.value)
     assert "allowed: a folder of" in message and "DISTSNN_CACHE_DIR" in message
