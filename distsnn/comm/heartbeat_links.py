@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import witness
-from distsnn.comm.handshake import Handshakes, introduction
+from distsnn.comm.handshake import Handshakes, credentials, introduction
 from distsnn.comm.witness import Lines
 
 FAN_OUT = 16
@@ -184,7 +184,10 @@ class Listeners:
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(name)
+            stranger = credentials(connection)[1] != os.geteuid()
         except OSError:
+            stranger = True
+        if stranger:  # or nobody: the name is free where no witness could be started
             connection.close()
             return None
         connection.setblocking(False)
