@@ -32,8 +32,6 @@ STIMULI = "I_stim"
 REFRACTORY = "refractory"
 # Nodes of all right-hand sides, with sub-expressions put in.
 _LARGEST, _DEEPEST = 5000, 150
-# numba compiles no function that returns more than 30 values: states, refractory time and spike.
-_MOST_STATES = 28
 # Of a state variable's unit by ours: kernels take what is below 1e-20 of it for 0.
 _MOST_TENS = 15
 
@@ -189,13 +187,6 @@ def checked_units(
             why = "is taken" if clashes else "a word that Python or equations use, or none"
             raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
     units |= own
-    derivatives = [one for one in definitions if one.derivative]
-    if len(derivatives) > _MOST_STATES:
-        raise EquationError(
-            f"{len(derivatives):,} state variables are more than a compiled update can return",
-            derivatives[_MOST_STATES].name.at,
-            allowed=f"at most {_MOST_STATES} differential equations",
-        )
     taken = {*units, *others}
     for one in definitions:
         if one.name.name in taken:
