@@ -1,8 +1,15 @@
 """Errors that say what is wrong, where, which value was given and what is allowed."""
 
 import difflib
+import reprlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sized
+from itertools import islice
+from typing import Any
+
+# Of a value and of a text in a message, characters.
+_LONGEST_VALUE, _LONGEST_TEXT = 200, 2000
+_LONGEST_INTEGER = 600  # bits; Python refuses to print integers of some thousands of digits
 
 
 class DistsnnError(Exception):
@@ -37,11 +44,11 @@ class DescriptionError(DistsnnError, ValueError):
     ) -> None:
         self.what, self.where, self.value = what, where, value
         self.allowed, self.nearest = allowed, nearest
-        message = f"{where}: {what}" if where else what
+        message = f"{_cut(where)}: {_cut(what)}" if where else _cut(what)
         if value is not None:
-            message += f"; given {value!r}"
+            message += f"; given {shown(value)}"
         if allowed:
-            message += f"; allowed: {allowed}"
+            message += f"; allowed: {_cut(allowed)}"
         if nearest is not None:
             message += f"; did you mean {nearest!r}?"
         super().__init__(message)
@@ -185,6 +192,56 @@ class RankError(DistsnnError):
     def __init__(self, rank: int, message: str) -> None:
         self.rank, self.message = rank, message
         super().__init__(f"rank {rank}: {message}")
+
+
+class _Repr(reprlib.Repr):
+    """Python's `repr` of the first elements of a value: no time is spent on the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # so many elements are longer than what is shown
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 1 + _LONGEST_VALUE // 3
+        self.maxfrozenset = self.maxset
+        self.maxstring = self.maxlong = self.maxother = 2 * _LONGEST_VALUE
+
+    def repr_int(self, value: int, level: int) -> str:
+        if value.bit_length() > _LONGEST_INTEGER:
+            return f"an integer of {value.bit_length():,} bits"
+        return repr(value)
+
+    def repr_str(self, value: str, level: int) -> str:
+        return repr(value[: self.maxstring])
+
+    def repr_dict(self, value: Mapping[Any, Any], level: int) -> str:
+        # in the order of the mapping, unlike reprlib
+        if level <= 0:
+            return "{...}"
+        pairs = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(one, level - 1)}"
+            for key, one in islice(value.items(), self.maxdict)
+        ]
+        return f"{{{', '.join(pairs)}{', ...' if len(value) > self.maxdict else ''}}}"
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: of a long value the begin and the size."""
+    text = _Repr().repr(value)
+    shape = getattr(value, "shape", ())
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    text = f"{text[:_LONGEST_VALUE]}..."
+    if shape:
+        return f"{text} (an array of shape {shape})"
+    if isinstance(value, Sized):
+        unit = "characters" if isinstance(value, str | bytes) else "elements"
+        return f"{text} ({len(value):,} {unit})"
+    return text
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]}... ({len(text):,} characters)"
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -13,26 +13,18 @@ machine or on how the work was cut up. Division follows numpy (no zero check), o
 division would be vectorised.
 """
 
-import hashlib
-import os
 import platform
-import sys
-import tempfile
 from collections.abc import Callable
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any, cast
 
-import llvmlite
-import llvmlite.binding
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
-from distsnn.errors import DescriptionError
+from distsnn.kernel_cache import KernelCache
 
 Function = Callable[..., Any]
 
@@ -46,89 +38,12 @@ ENTRY = types.int64(
     types.int64,
 )
 
-_PACKAGE = Path(__file__).parent
-# Every file whose text can end up in machine code. A neuron's ends up in its generated updates
-# alone, whose names tell of it: a new model leaves all that is compiled as it is.
-_SOURCES = (
-    *("jit.py", "counter_rng.py", "kernels/*.py", "kernels/synapses/*.py"),
-    *("codegen/**/*.py", "comm/**/*.py"),
-)
-
-
-@cache
-def fingerprint() -> str:
-    """Return a hash of all that decides a kernel's machine code.
-
-    numba's own cache misses an edit in *another* file than the cached function's; a folder named
-    by this hash cannot be stale.
-    """
-    digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-            digest.update(path.read_bytes())
-    target = (
-        sys.version,
-        np.__version__,
-        numba.__version__,
-        llvmlite.__version__,
-        llvmlite.binding.get_host_cpu_name(),
-        llvmlite.binding.get_host_cpu_features().flatten(),
-        *sorted(
-            f"{key}={value}"
-            for key, value in os.environ.items()
-            if key.startswith("NUMBA_") and key != "NUMBA_CACHE_DIR"
-        ),
-    )
-    digest.update(repr(target).encode())
-    return digest.hexdigest()[:24]
-
-
-@cache
-def cache_directory() -> Path:
-    """Return (and create) the folder of compiled kernels: ``$DISTSNN_CACHE_DIR/<fingerprint>``.
-
-    Without the variable (or where it is empty) it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
-
-    Raises
-    ------
-    DescriptionError
-        If nothing can be written there.
-    """
-    base = os.environ.get("DISTSNN_CACHE_DIR")
-    if not base:
-        base = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn"
-    path = Path(base).expanduser() / fingerprint()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
-    except OSError as error:
-        raise DescriptionError(
-            f"the cache of compiled kernels cannot be written ({error.strerror})",
-            where=str(path),
-            allowed="a folder that can, named by the environment variable DISTSNN_CACHE_DIR",
-        ) from error
-    return path
-
-
-def any_compiled() -> bool:
-    """Return whether the cache holds any kernel: if not, compiling takes a while."""
-    return next(cache_directory().rglob("*.nbc"), None) is not None
-
-
-def _cached(compile_: Callable[[], Any]) -> Any:
-    # numba reads its cache folder when a function is decorated; another library's stays untouched.
-    saved = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_directory())
-    try:
-        return compile_()
-    finally:
-        config.CACHE_DIR = saved
-
 
 def kernel(function: Function) -> Function:
     """Compile a function over arrays and scalars, cached on disk."""
-    return cast(Function, _cached(lambda: numba.njit(cache=True, **FLAGS)(function)))
+    compiled = numba.njit(**FLAGS)(function)
+    compiled._cache = KernelCache(function)
+    return cast(Function, compiled)
 
 
 def inline(function: Function) -> Function:
@@ -154,7 +69,11 @@ class Entry:
 
     @cached_property
     def _compiled(self) -> Any:
-        return _cached(lambda: numba.cfunc(ENTRY, cache=True, **FLAGS)(self.function))
+        signature = (ENTRY.args, ENTRY.return_type)
+        compiled = CFunc(self.function, signature, locals={}, options=dict(FLAGS))
+        compiled._cache = KernelCache(self.function)
+        compiled.compile()
+        return compiled
 
     @property
     def address(self) -> int:  # noqa: D102 (documented as an attribute)

@@ -28,6 +28,8 @@ from distsnn.partition.traffic import Rates, traffic
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.kept_partition import stored_assignment
 
+# Each rank is looked at alone, which takes some 40 us.
+_MOST_RANKS = 65_536
 _HEADS = (
     *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
     *("contacts", "groups", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
@@ -69,11 +71,19 @@ def _found(options: Namespace) -> list[Metrics]:
     if options.assignment is not None:
         made.append(load_assignment(options.assignment, network, ranks))
         ranks = made[-1].ranks
+    ranks = ranks or 2
+    if ranks > _MOST_RANKS:
+        raise DescriptionError(
+            "too many ranks to compare strategies for",
+            where="--ranks" if options.assignment is None else "--assignment",
+            value=ranks,
+            allowed=f"at most {_MOST_RANKS:,}",
+        )
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
-            made.append(strategy.assign_graph(graph, network, ranks or 2))
+            made.append(strategy.assign_graph(graph, network, ranks))
         else:
-            made.append(assign(table, ranks or 2, name))
+            made.append(assign(table, ranks, name))
     scales = quanta(network, file_summaries(network))
     for one in made:
         layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]

@@ -99,11 +99,12 @@ def _body(
     free = " & (not held)" if rest else ""
     lines.append(f"spiked = {write(analysis.threshold)}{free}")
     for state, value in analysis.reset:
-        results[state.name] = f"{write(value)} if spiked else new_{state.name}"
+        # a name: numba compiles no long tuple that has conditions in it
+        results[state.name] = write.let(f"{write(value)} if spiked else new_{state.name}")
     if rest:
         left = f"np.int32({REFRACTORY} - 1 if held else 0)" if last else REFRACTORY
         lines.append(f"left = {left}")
-        results[REFRACTORY] = f"{rest} if spiked else left"
+        results[REFRACTORY] = write.let(f"{rest} if spiked else left")
     values = ", ".join(f"({text})" for text in results.values())
     return [*lines, f"return {values}, spiked"]
 

@@ -1,45 +1,43 @@
-"""Modules that are written: their files in the kernel cache, and what their text depends on."""
+"""Generated modules: how they are loaded, and what their text depends on."""
 
 import ast
 import hashlib
 import importlib
-import importlib.util
-import os
+import linecache
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from distsnn.jit import cache_directory
-
+_GENERATED = "distsnn_generated_"
 # Where the models are whose sources the names of generated modules tell of.
 _MODELS = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
 
 
 def load(text: str) -> ModuleType:
-    """Write a module's text into the kernel cache, unless it is there, and import it."""
-    name = f"distsnn_generated_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    """Execute a generated module's text, once, and return the module.
+
+    The module has no file: no other process can change its text. `linecache` knows the text, for
+    tracebacks and for the kernel cache.
+    """
+    name = f"{_GENERATED}{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     if name in sys.modules:
         return sys.modules[name]
-    path = cache_directory() / f"{name}.py"
-    if not path.exists():
-        # ranks may write at once: each its own file, and the rename is atomic
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(partial).replace(path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    file = _file(name)
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    module = ModuleType(name)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    exec(compile(text, file, "exec"), module.__dict__)
     return module
+
+
+def _file(name: str) -> str:
+    return f"<{name}>"
 
 
 def sources_digest(name: str) -> str:
     """Return a hash of a kernel module and of all it imports that nobody installed.
 
-    The cache's name stands for all other files of distsnn, and numba looks at the generated file
+    The cache's name stands for all other files of distsnn, and numba looks at the generated text
     alone: an edit of a neuron's file would go unnoticed.
     """
     importlib.import_module(name)
@@ -60,6 +58,8 @@ def _own_source(name: str, *, installed: bool) -> bytes | None:
     top, built_in = name.partition(".")[0], name.startswith(_MODELS)
     if (top == "distsnn" and not built_in) or top in sys.stdlib_module_names:
         return None
+    if name.startswith(_GENERATED):
+        return "".join(linecache.getlines(_file(name))).encode()
     file = getattr(sys.modules[name], "__file__", None)
     if file is None or not file.endswith(".py"):
         return None

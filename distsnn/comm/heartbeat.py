@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from distsnn.comm.agreement import summary
 from distsnn.comm.ending import PIPE_DELAY, write
-from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, parent_of
+from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, machine, parent_of
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.comm.witness import now, write_notice
@@ -139,6 +139,7 @@ class Heartbeat:
         listeners = Listeners(
             has_children=bool(children_of(rank, size)),
             is_first_on_node=self._communicator.node_rank == 0,
+            is_one_machine=len(set(self._communicator.allgather(machine()))) == 1,
         )
         try:
             places = self._communicator.allgather(listeners.place(rank))

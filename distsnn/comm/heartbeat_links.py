@@ -6,7 +6,6 @@ however large the job. No MPI call is made over them, so a thread may use them a
 
 import contextlib
 import fcntl
-import hmac
 import json
 import os
 import secrets
@@ -20,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import witness
+from distsnn.comm.handshake import Handshakes, credentials, introduction
 from distsnn.comm.witness import Lines
 
 FAN_OUT = 16
 _SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
 _ONE_ADDRESS = 2.0  # s, at most, for one of a host's addresses
+_BACKLOG = 128  # connections that wait to be accepted, of ranks and of strangers
 _SIOCGIFADDR = 0x8915
 
 
@@ -52,7 +53,7 @@ class Place:
     machine : str
         The same for comparison: equal where a process of that id can be looked at.
     addresses : tuple of str
-        Of the machine, other than loopback.
+        Of the machine, other than loopback; none where all ranks are on one machine.
     port : int or None
         Where it listens, if it has children.
     witness : str or None
@@ -99,7 +100,10 @@ class Link:
 
         A side that is gone is told by reading from it.
         """
-        line = json.dumps(message).encode() + b"\n"
+        self.send_bytes(json.dumps(message).encode() + b"\n")
+
+    def send_bytes(self, line: bytes) -> None:
+        """Send a line, likewise."""
         if len(self._unsent) < witness.MOST_LINE:
             self._unsent += line
         with contextlib.suppress(OSError):
@@ -125,10 +129,13 @@ class Listeners:
         Whether ranks will connect to this one.
     is_first_on_node : bool
         Whether this rank starts the node's witness.
+    is_one_machine : bool
+        Whether all ranks are on this machine: they are then reached by loopback only.
     """
 
-    def __init__(self, *, has_children: bool, is_first_on_node: bool) -> None:
-        self._ranks = _listen() if has_children else None
+    def __init__(self, *, has_children: bool, is_first_on_node: bool, is_one_machine: bool) -> None:
+        self._is_one_machine = is_one_machine
+        self._ranks = _listen(loopback=is_one_machine) if has_children else None
         self._witness: socket.socket | None = None
         self._witness_name: str | None = None
         if is_first_on_node:
@@ -144,8 +151,8 @@ class Listeners:
             rank=rank,
             pid=os.getpid(),
             host=socket.gethostname(),
-            machine=_machine(),
-            addresses=_addresses(),
+            machine=machine(),
+            addresses=() if self._is_one_machine else _addresses(),
             port=None if self._ranks is None else int(self._ranks.getsockname()[1]),
             witness=self._witness_name,
             token=secrets.token_hex(16),
@@ -177,12 +184,15 @@ class Listeners:
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(name)
+            stranger = credentials(connection)[1] != os.geteuid()
         except OSError:
+            stranger = True
+        if stranger:  # or nobody: the name is free where no witness could be started
             connection.close()
             return None
         connection.setblocking(False)
         link = Link(connection, None)
-        link.send({"token": places[0].token, "rank": rank, "pid": own.pid})
+        link.send_bytes(introduction(places[0].token, rank, own.pid))
         return link
 
     def close(self) -> None:
@@ -206,14 +216,15 @@ def _start_witness(listener: socket.socket, token: str, ranks: int) -> None:
         )
 
 
-def _listen() -> socket.socket | None:
-    for family in (socket.AF_INET6, socket.AF_INET):
+def _listen(*, loopback: bool) -> socket.socket | None:
+    kinds = ((socket.AF_INET6, ""), (socket.AF_INET, ""))
+    for family, host in ((socket.AF_INET, "127.0.0.1"),) if loopback else kinds:
         both = family == socket.AF_INET6
         if both and not socket.has_dualstack_ipv6():
             continue
         with contextlib.suppress(OSError):
             return socket.create_server(
-                ("", 0), family=family, dualstack_ipv6=both, backlog=2 * FAN_OUT
+                (host, 0), family=family, dualstack_ipv6=both, backlog=_BACKLOG
             )
     return None
 
@@ -229,7 +240,7 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
         connection = None
         try:
             connection = socket.create_connection((address, parent.port), timeout=patience)
-            connection.sendall(json.dumps({"token": token, "rank": own.rank}).encode() + b"\n")
+            connection.sendall(introduction(token, own.rank, own.pid))
             # the other side answers if it has taken us for who we are
             if connection.recv(1) == b"\n":
                 connection.setblocking(False)
@@ -245,36 +256,22 @@ def _accept(
     listener: socket.socket, awaited: set[int], places: list[Place], token: str, limit: float
 ) -> list[Link]:
     links = []
-    while awaited and (left := limit - time.monotonic()) > 0.0:
-        listener.settimeout(left)
-        try:
-            connection = listener.accept()[0]
-        except OSError:
-            break
-        child = _introduced(connection, token, limit)
-        if child not in awaited:
-            connection.close()
-            continue
-        awaited.remove(child)
-        links.append(Link(connection, places[child]))
+    with contextlib.closing(Handshakes(listener, token)) as handshakes:
+        while awaited and (left := limit - time.monotonic()) > 0.0:
+            for peer in handshakes.wait(left):
+                try:
+                    if peer.rank in awaited and peer.connection.send(b"\n"):
+                        awaited.remove(peer.rank)
+                        links.append(Link(peer.connection, places[peer.rank]))
+                        continue
+                except OSError:
+                    pass  # it has gone
+                peer.connection.close()
     return links
 
 
-def _introduced(connection: socket.socket, token: str, limit: float) -> int | None:
-    # A stranger, such as a scanner of ports, must not keep the ranks waiting.
-    connection.settimeout(max(0.01, min(0.5, limit - time.monotonic())))
-    try:
-        (message,) = Lines().feed(connection.recv(4096))
-        if not hmac.compare_digest(str(message["token"]), token):
-            return None
-        connection.sendall(b"\n")
-        connection.setblocking(False)
-        return int(message["rank"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _machine() -> str:
+def machine() -> str:
+    """Return this machine's name, equal for ranks that share loopback and process ids."""
     # Containers and network namespaces of one machine do not see each other's loopback or ids.
     parts = []
     with contextlib.suppress(OSError):

@@ -10,13 +10,13 @@ import os
 import resource
 import secrets
 import socket
-import struct
+
+from distsnn.comm.handshake import credentials
 
 VARIABLE = "DISTSNN_LIFELINE"
 _HIGH = 1024
 _STARTED = b"s"
 _own: int | None = None  # this rank's end, a descriptor
-_CREDENTIALS = struct.Struct("3i")
 
 
 def hold() -> None:
@@ -89,9 +89,8 @@ class Lifelines:
             line = self._listener.accept()[0]
         except OSError:
             return None
-        told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, user, _ = _CREDENTIALS.unpack(told)
-        if user != os.getuid():
+        pid, user = credentials(line)
+        if user != os.geteuid():
             line.close()
             return None
         line.setblocking(False)

@@ -7,9 +7,9 @@ the rank dies, however it dies. The witness ends with its last rank.
 
 It runs as a plain script, on the standard library alone: it starts in some 30 ms and takes 10 MB.
 Its orders come as JSON on standard input: ``listener`` (an inherited descriptor), ``token``,
-``ranks`` (how many to expect). Ranks speak JSON, one object a line::
+``ranks`` (how many to expect). A rank introduces itself (`handshake`), and then speaks JSON, one
+object a line::
 
-    {"token": ..., "rank": 1, "pid": 4242}      first
     {"step": 12345}                              now and then
     {"notices": "RUN/attempt000/notices"}        where to write, once there is a store
     {"notice": {"rank": 0, "what": ..., ...}}    what befell another rank, to be written
@@ -19,7 +19,6 @@ Its orders come as JSON on standard input: ``listener`` (an inherited descriptor
 
 import contextlib
 import datetime
-import hmac
 import json
 import os
 import select
@@ -34,8 +33,10 @@ if __name__ == "__main__":
     # a script: its own folder is no package of anybody's, and holds only what it needs
     sys.path.append(str(Path(__file__).parent))
     from exits import ProcessExit, memory_kills, signal_of, words  # type: ignore[import-not-found]
+    from handshake import Handshakes, Peer  # type: ignore[import-not-found]
 else:
     from distsnn.comm.exits import ProcessExit, memory_kills, signal_of, words
+    from distsnn.comm.handshake import Handshakes, Peer
 
 MOST_LINE = 8192  # bytes; whoever sends longer lines is no rank
 _FIRST_WAIT = 60.0  # s, for the node's ranks to come
@@ -111,18 +112,21 @@ class Lines:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MOST_LINE or any(len(line) > MOST_LINE for line in lines):
             raise ValueError("a line is too long")
-        objects = [json.loads(line) for line in lines]
+        try:
+            objects = [json.loads(line) for line in lines]
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         if not all(isinstance(one, dict) for one in objects):
             raise ValueError("not an object")
         return objects
 
 
 class _Rank:
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
+    def __init__(self, peer: Peer) -> None:
+        self.connection = peer.connection
         self.lines = Lines()
-        self.rank: int | None = None
-        self.exit: ProcessExit | None = None
+        self.rank: int = peer.rank
+        self.exit = ProcessExit(peer.pid)
         self.step: int | None = None
         self.notices: Path | None = None
         self.bye = False
@@ -131,7 +135,7 @@ class _Rank:
 class _Witness:
     def __init__(self, listener: socket.socket, orders: dict[str, Any]) -> None:
         self._listener = listener
-        self._token = str(orders["token"])
+        self._handshakes = Handshakes(listener, str(orders["token"]))
         self._awaited = int(orders["ranks"])
         self._poll = select.epoll()
         self._ranks: dict[int, _Rank] = {}
@@ -139,19 +143,25 @@ class _Witness:
         self._quiet_until = 0.0
 
     def run(self) -> None:
-        self._poll.register(self._listener, select.EPOLLIN)
+        self._poll.register(self._handshakes, select.EPOLLIN)
         limit = time.monotonic() + _FIRST_WAIT
-        while self._ranks or (self._awaited and time.monotonic() < limit):
+        joining = True
+        while self._ranks or joining:
             # epoll lists first what happened first: so the first death comes before those that
             # it brought about, even if both have happened meanwhile.
             for descriptor, _ in self._poll.poll(1.0):
-                if descriptor == self._listener.fileno():
-                    connection = self._listener.accept()[0]
-                    connection.setblocking(False)
-                    self._ranks[connection.fileno()] = _Rank(connection)
-                    self._poll.register(connection, select.EPOLLIN)
-                else:
+                if descriptor in self._ranks:
                     self._hear(self._ranks[descriptor])
+            if joining:
+                for peer in self._handshakes.wait(0.0):
+                    self._ranks[peer.connection.fileno()] = _Rank(peer)
+                    self._poll.register(peer.connection, select.EPOLLIN)
+                    self._awaited -= 1
+                joining = self._awaited > 0 and time.monotonic() < limit
+                if not joining:  # nobody else is let in
+                    self._poll.unregister(self._handshakes)
+                    self._handshakes.close()
+                    self._listener.close()
 
     def _hear(self, rank: _Rank) -> None:
         # One read: an end after it comes again later, in its turn.
@@ -167,15 +177,10 @@ class _Witness:
             self._poll.unregister(rank.connection)
             del self._ranks[rank.connection.fileno()]
             rank.connection.close()
-            if rank.exit is not None and not rank.bye:
+            if not rank.bye:
                 self._note(rank)
 
     def _take(self, rank: _Rank, message: dict[str, Any]) -> None:
-        if rank.exit is None:
-            if not hmac.compare_digest(str(message["token"]), self._token):
-                raise ValueError("not of this job")
-            rank.rank, rank.exit = int(message["rank"]), ProcessExit(int(message["pid"]))
-            self._awaited -= 1
         if "step" in message:
             rank.step = int(message["step"])
         if "notices" in message:
@@ -187,7 +192,6 @@ class _Witness:
         rank.bye = rank.bye or "bye" in message
 
     def _note(self, rank: _Rank) -> None:
-        assert rank.exit is not None and rank.rank is not None
         when, begin = now(), time.monotonic()
         status = rank.exit.status()
         if status is None and not rank.exit.ended(1.0):
@@ -225,7 +229,6 @@ def main() -> None:
         os._exit(0)  # whoever started this waits for no more
     os.setsid()
     os.chdir("/")
-    listener.setblocking(False)
     _Witness(listener, orders).run()
 
 

@@ -20,7 +20,7 @@ from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
-from distsnn.jit import any_compiled
+from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph

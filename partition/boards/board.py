@@ -18,6 +18,7 @@ _FIELDS = ["name", "title", "sources", "checked_by", "topology", *_SECTIONS, "ti
 FORMAT = 1
 # Links of a multicast route are bits of an int64: beside the sign and one that is no port.
 _MOST_LINKS = 62
+_LARGEST_FILE = 250_000  # bytes; shipped descriptions have less than 10,000
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,23 @@ def read_board(path: Path) -> Board:
         If the file cannot be read or is not a valid description.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise DescriptionError(
+                "the file is too large for a board",
+                where=str(path),
+                allowed=f"at most {_LARGEST_FILE:,} bytes",
+            )
+        data = yaml.safe_load(content.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DescriptionError(f"cannot be read ({error})", where=str(path)) from error
     except yaml.YAMLError as error:
         raise DescriptionError(f"is not YAML: {error}", where=str(path)) from error
+    except RecursionError:
+        raise DescriptionError("the YAML is nested too deeply", where=str(path)) from None
+    except ValueError as error:  # a number of thousands of digits, or no valid date
+        raise DescriptionError(f"a value cannot be read ({error})", where=str(path)) from error
     return board_of(data, where=path.name)
 
 

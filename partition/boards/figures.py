@@ -19,6 +19,8 @@ S = TypeVar("S")
 # high: the maker's documents or tools say so; medium: a published measurement or description;
 # low: second hand, or worked out from other figures.
 CONFIDENCES = ("high", "medium", "low")
+# A whole number that float64 represents exactly.
+_LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True)
@@ -183,15 +185,20 @@ def _value(value: Any, declared: Mapping[str, Any], *, where: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = " (YAML reads 1e-9 as a text: write 1.0e-9)" if isinstance(value, str) else ""
         raise DescriptionError(f"must be a number{hint}", where=where, value=value)
-    if not math.isfinite(value) or value < 0.0:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number) or number < 0.0:
         raise DescriptionError("out of range", where=where, value=value, allowed="finite, >= 0")
-    return float(value)
+    return number
 
 
 def read_count(value: object, *, where: str, low: int = 0) -> int:
-    """Return a whole number, at least `low`."""
+    """Return a whole number, at least `low`, that float64 can represent."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise DescriptionError("must be a whole number", where=where, value=value)
-    if value < low:
-        raise DescriptionError("out of range", where=where, value=value, allowed=f">= {low}")
+    if not low <= value <= _LARGEST_COUNT:
+        allowed = f">= {low} and <= {_LARGEST_COUNT:,}"
+        raise DescriptionError("out of range", where=where, value=value, allowed=allowed)
     return value

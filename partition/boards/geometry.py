@@ -11,6 +11,8 @@ from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.topology import XY, Topology
 
 NO_NODE = -1
+# Of a machine; all boards of the first SpiNNaker have a million.
+_MOST_CORES = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,8 @@ def machine(board: Board) -> Machine:
     Raises
     ------
     DescriptionError
-        If a dead part is no part of it, nothing is left, or the number of cores is unknown.
+        If a dead part is no part of it, nothing is left, or the number of cores is unknown or too
+        large.
     """
     topology = board.topology
     where = f"board {board.name!r}, topology"
@@ -227,6 +230,14 @@ def _cores(
     topology: Topology, alive: dict[XY, tuple[int, XY]], cores: int, reserved: int, where: str
 ) -> list[list[int]]:
     special = {(x, y): number for x, y, number in topology.fewer_cores}
+    total = sum(special.get(place, cores) for _, place in alive.values())
+    if total > _MOST_CORES:
+        raise DescriptionError(
+            "the machine has too many cores to be mapped onto",
+            where=where,
+            value=total,
+            allowed=f"at most {_MOST_CORES:,}",
+        )
     numbers = {
         xy: list(range(reserved, special.get(place, cores))) for xy, (_, place) in alive.items()
     }

@@ -23,6 +23,8 @@ HEX_PORTS: dict[str, XY] = {
 SQUARE_PORTS: dict[str, XY] = {"E": (1, 0), "N": (0, 1), "W": (-1, 0), "S": (0, -1)}
 KINDS = ("hex_torus", "torus", "mesh2d", "graph", "crossbar")
 WRAPS = ("none", "x", "y", "both", "tiled")
+# Ports of all nodes of a machine; all of SpiNNaker's million cores have 345,600.
+_MOST_PORTS = 1 << 22
 _FIELDS = ["kind", "node", "width", "height", "wrap", "source", "confidence"]
 _OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards")
 
@@ -205,10 +207,23 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
         raise DescriptionError("only a graph has edges", where=f"{where}.edges", value=made.kind)
     if given["kind"] in ("graph", "crossbar") and made.height != 1:
         raise DescriptionError("nodes stand in one row", where=f"{where}.height", value=made.height)
+    _check_size(made, where=where)
     if given.get("boards") is not None:
         columns, rows = _rows([given["boards"]], 2, where=f"{where}.boards")[0]
         made = joined(made, columns, rows, where=f"{where}.boards")
     return made
+
+
+def _check_size(topology: Topology, *, where: str) -> None:
+    columns, rows = topology.boards
+    nodes, links = topology.width * topology.height * columns * rows, topology.most_links
+    if nodes * max(1, links) > _MOST_PORTS:
+        raise DescriptionError(
+            "the machine is too large to be mapped onto",
+            where=where,
+            value=f"{nodes:,} nodes with up to {links:,} links each",
+            allowed=f"at most {_MOST_PORTS:,} links of all nodes",
+        )
 
 
 def joined(topology: Topology, columns: int, rows: int, *, where: str) -> Topology:
@@ -217,7 +232,7 @@ def joined(topology: Topology, columns: int, rows: int, *, where: str) -> Topolo
     Raises
     ------
     DescriptionError
-        If there is no board in it, or boards cannot be joined.
+        If there is no board in it, boards cannot be joined, or the machine is too large.
     """
     if columns < 1 or rows < 1:
         raise DescriptionError("at least one board", where=where, value=f"{columns}x{rows}")
@@ -228,7 +243,9 @@ def joined(topology: Topology, columns: int, rows: int, *, where: str) -> Topolo
             value=f"{columns}x{rows}",
             allowed="1x1",
         )
-    return replace(topology, boards=(columns, rows))
+    made = replace(topology, boards=(columns, rows))
+    _check_size(made, where=where)
+    return made
 
 
 def _dead(data: object, *, where: str) -> Dead:

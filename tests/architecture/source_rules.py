@@ -23,6 +23,7 @@ CLASSES = {
     "errors": "leaves",
     "units": "leaves",
     "jit": "leaves",
+    "kernel_cache": "leaves",
     "counter_rng": "leaves",
     "held_signals": "leaves",
     "kernels": "kernels",

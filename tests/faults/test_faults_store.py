@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from small_runs import (
 
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
+from distsnn.kernel_cache import cache_directory
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
@@ -193,3 +195,45 @@ def test_cache_that_cannot_be_written_is_named(
     assert ended.code == 2
     # what compiles nothing needs no cache
     one_message(run("info", tmp_path / "none.zarr"), "there is no such path")
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_cache_that_others_could_have_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int | None
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    monkeypatch.setenv("DISTSNN_CACHE_DIR", str(tmp_path / "shared"))
+    ended = run("run", "brunel", "--time", "10", ranks=ranks)
+    one_message(ended, "shared: .* can be written by other users, .*mode 0777.*DISTSNN_CACHE_DIR")
+    assert ended.code == 2
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_damaged_kernels_are_named_and_compiled_again(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int | None
+) -> None:
+    def spikes(name: str) -> tuple[str, str]:
+        out = tmp_path / name
+        ended = run("run", small, "--time", "20", "--out", out, "--quiet", ranks=ranks)
+        assert ended.code == 0, ended.err
+        return StoreReader(out).spike_hash(), ended.err
+
+    clean, _ = spikes("clean.zarr")
+    kernels = tmp_path / "kernels" / cache_directory().name
+    shutil.copytree(cache_directory(), kernels, copy_function=shutil.copyfile)
+    for place in (kernels.parent, kernels, *kernels.iterdir()):
+        place.chmod(0o700)
+    # as after a power cut; all ranks compile these at the same time
+    loops = sorted([*kernels.glob("*generated*.update-*"), *kernels.glob("loop.run-*")])
+    for number, path in enumerate(loops):
+        size = path.stat().st_size
+        os.truncate(path, (0, 100, size // 2, size - 1)[number % 4])
+    monkeypatch.setenv("DISTSNN_CACHE_DIR", str(kernels.parent))
+    again, said = spikes("again.zarr")
+    assert again == clean
+    assert f"{kernels}/loop.run-" in said
+    assert "is corrupt: its checksum does not match" in said and "compiled again" in said
+    repaired, said = spikes("repaired.zarr")
+    assert (repaired, "corrupt" in said) == (clean, False)

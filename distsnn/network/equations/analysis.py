@@ -29,6 +29,9 @@ _FOR_ALL = METHODS[3:]
 _HIGHEST_POWER = 64
 # Higher ones are taken by exp and log.
 _LARGEST_POWER = 16
+# Of exact steps: 40 equations, each of which depends on all. Compiling 900 coefficients takes 20 s
+# and 0.5 GB; 22,500 take more than 6 GB.
+_MOST_COEFFICIENTS = 1600
 
 
 def symbol(name: str) -> sympy.Symbol:
@@ -129,6 +132,7 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         for name, one in dynamics.states.items()
     }
     exact = {} if method in _FOR_ALL else _exact(derivatives)
+    _check_coupling(exact, dynamics)
     others = [name for name in derivatives if name not in exact]
     if method == "exact" and others:
         raise _unfit(dynamics, others[0], "linear with constant coefficients")
@@ -177,6 +181,26 @@ def _exact(derivatives: Mapping[sympy.Symbol, sympy.Expr]) -> dict[sympy.Symbol,
         if len(closed) == len(found):
             return found
         found = closed
+
+
+def _check_coupling(exact: Mapping[sympy.Symbol, Linear], dynamics: Dynamics) -> None:
+    """Check the number of coefficients of exact steps: one for each pair of dependent states."""
+    total = 0
+    for name in exact:
+        found, left = set(), [name]
+        while left:
+            one = left.pop()
+            if one in exact and one not in found:
+                found.add(one)
+                left += exact[one].factors
+        total += len(found)
+        if total > _MOST_COEFFICIENTS:
+            raise EquationError(
+                f"{len(exact)} equations that are integrated exactly depend on each other with "
+                f"more than {_MOST_COEFFICIENTS:,} coefficients",
+                dynamics.states[name.name].value.at,
+                allowed=f"at most {_MOST_COEFFICIENTS:,} coefficients, or method 'rk4'",
+            )
 
 
 class _Translator:

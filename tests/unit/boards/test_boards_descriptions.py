@@ -1,5 +1,6 @@
 """Boards are read from YAML, checked field by field, and what is unknown is refused."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,13 @@ FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
         ({"topology__outline": [[0, 4]]}, ("topology.outline", "1 rows", "8 rows")),
         ({"topology__dead": {"links": [[0, 0, 1]]}}, ("dead.links[0]", "[x, y, port]")),
         ({"topology__boards": [0, 1]}, ("topology.boards", "0x1")),
+        ({"topology__boards": [10**5, 10**5]}, ("topology.boards", "640,000,000,000 nodes")),
+        (
+            {"topology__width": 10**9, "topology__outline": None},
+            ("topology: ", "at most 4,194,304"),
+        ),
+        ({"router__entries__value": 10**5000}, ("router.entries", "an integer of 16,610 bits")),
+        ({"energy__hop_x__value": 10**400}, ("energy.hop_x", "1,329 bits; allowed: finite")),
         ({"format": 2}, ("mine.yaml: format", "2")),
         ({"colour": "green"}, ("mine.yaml", "'colour'")),
     ],
@@ -225,6 +233,38 @@ def test_files_are_read_and_names_are_corrected(tmp_path: Path) -> None:
         load_board(tmp_path / "other.yaml")
     with pytest.raises(DescriptionError, match="did you mean 'spin5'"):
         load_board("spin-5")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ("a: {" * 50_000, "nested too deeply"),
+        ("- " * 100_000, "nested too deeply"),
+        (f"width: {'9' * 5000}", "a value cannot be read .*digits"),
+        ("day: 2026-13-40", "a value cannot be read"),
+        (f"name: {'x' * 300_000}", "too large for a board; allowed: at most 250,000 bytes"),
+    ],
+)
+def test_files_that_would_take_long_are_refused(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    begin = time.process_time()
+    with pytest.raises(DescriptionError, match=what) as error:
+        load_board(path)
+    assert time.process_time() - begin < 2.0
+    assert str(path) in str(error.value) and len(str(error.value)) < 600
+
+
+def test_machines_that_would_fill_the_memory_are_refused() -> None:
+    with pytest.raises(
+        DescriptionError, match=r"too many cores .*; given 48000000000; allowed: at"
+    ):
+        machine(broken(chip__cores__value=10**9, topology__fewer_cores=None))
+    with pytest.raises(DescriptionError, match=r"cores .*given 1000000846; allowed: at most 8,388"):
+        machine(broken(topology__fewer_cores=[[0, 0, 10**9]]))
+    with pytest.raises(DescriptionError, match="10,000 nodes with up to 9,999 links each"):
+        in_a_row("crossbar", 10_000, [], "unicast")
 
 
 def test_boards_that_cannot_be_joined() -> None:

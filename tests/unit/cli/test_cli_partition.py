@@ -254,6 +254,14 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
             "--assignment more.json: assignment, field groups: .*1 rank in all",
         ),
         (
+            ["partition", "MODEL", "--assignment", "many.json"],
+            "--assignment: too many ranks .*; given 1000000; allowed: at most 65,536",
+        ),
+        (
+            ["partition", "MODEL", "--ranks", "1000000"],
+            "--ranks: too many ranks .*; given 1000000; allowed: at most 65,536",
+        ),
+        (
             ["partition", "MODEL", "--assignment", "twice.json"],
             "--assignment twice.json: cannot be read: 'a1' is there twice",
         ),
@@ -282,6 +290,7 @@ def test_mistakes_are_told(
         ("other", {"owner": ranks, "group": [1]}),
         ("sizes", {"owner": ranks, "groups": [0, 2]}),
         ("more", {"owner": ranks, "groups": [1, 2]}),
+        ("many", {"owner": ranks, "groups": [1] * 1_000_000}),
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps(made))
     (tmp_path / "twice.json").write_text('{"a0": 0, "a1": 0, "a2": 0, "a3": 0, "a1": 1}')

@@ -375,7 +375,8 @@ def test_functions_mean_what_they_say() -> None:
 def test_cascades_may_be_long() -> None:
     n = 30
     rows = [f"dx{k}/dt = (x{(k + 1) % n} - x{k})/tau : 1" for k in range(n)]
-    model = NeuronModel("\n".join(rows), parameters={"tau": (10.0, "ms")})
+    spike = {"threshold": "x0 > 100", "reset": "x0 = 0"}
+    model = NeuronModel("\n".join(rows), parameters={"tau": (10.0, "ms")}, **spike)
     one = NeuronCall(kernel_of(model), {"tau": np.asarray(10.0)}, 64, precision="float64")
     start = np.arange(n) % 7.0
     for k in range(n):

@@ -1,6 +1,5 @@
 """Heartbeats among ranks that are threads: the tree, the setup, and what a notice is."""
 
-import json
 import math
 import socket
 import threading
@@ -13,6 +12,7 @@ import zarr
 from thread_ranks import run
 
 from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
+from distsnn.comm.handshake import introduction
 from distsnn.comm.heartbeat import Heartbeat, check_limit, start_limit
 from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
 from distsnn.comm.witness import MOST_LINE, Lines, write_notice
@@ -125,14 +125,23 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
     assert message.startswith("distsnn: heartbeat: no connection to rank 2 on ")
 
 
-def test_stranger_is_not_taken_for_a_rank() -> None:
-    listeners = [Listeners(has_children=rank == 0, is_first_on_node=False) for rank in range(2)]
+@pytest.mark.parametrize("one_machine", [True, False])
+def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool) -> None:
+    begin = time.monotonic()
+    listeners = [
+        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
+        for rank in range(2)
+    ]
     places = [one.place(rank) for rank, one in enumerate(listeners)]
     port = places[0].port
     assert port is not None
-    silent = socket.create_connection(("127.0.0.1", port))
-    wrong = socket.create_connection(("127.0.0.1", port))
-    wrong.sendall(json.dumps({"token": "guess", "rank": 1}).encode() + b"\n")
+    strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+    for stranger, line in zip(
+        strangers,
+        (b"[" * 2000, introduction("guess", 1, 1), b"\n", b"\xff" * 100),  # and silent ones
+        strict=False,
+    ):
+        stranger.sendall(line)
     links: dict[int, list[heartbeat_links.Link]] = {}
 
     def connect(rank: int) -> None:
@@ -143,6 +152,7 @@ def test_stranger_is_not_taken_for_a_rank() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    assert time.monotonic() - begin < 3.0
     (accepted,), (made,) = links[0], links[1]
     assert accepted.place == places[1] and made.place == places[0]
     made.send({"step": 3})
@@ -155,7 +165,39 @@ def test_stranger_is_not_taken_for_a_rank() -> None:
         assert time.monotonic() < limit
     assert accepted.receive() is None
     accepted.connection.close()
-    for one in (silent, wrong, *listeners):
+    for one in (*strangers, *listeners):
+        one.close()
+
+
+def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    strangers: list[socket.socket] = []
+    place = Listeners.place
+
+    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.Place:
+        made = place(listeners, rank)
+        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
+            strangers.append(socket.create_connection(("127.0.0.1", made.port)))
+            strangers[-1].sendall(line)
+        return made
+
+    def main(ranks: Communicator) -> tuple[int, ...]:
+        with Heartbeat(ranks, 5.0) as heartbeat:
+            ranks.barrier()
+        return heartbeat.unreached
+
+    monkeypatch.setattr(Listeners, "place", besieged)
+    results, aborted = run(4, main)
+    assert (results, aborted, len(strangers)) == ([()] * 4, None, 21)
+    for one in strangers:
+        one.close()
+
+
+def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
+    for one_machine, hosts in ((True, {"127.0.0.1"}), (False, {"::", "0.0.0.0"})):
+        one = Listeners(has_children=True, is_first_on_node=False, is_one_machine=one_machine)
+        assert one._ranks is not None
+        assert one._ranks.getsockname()[0] in hosts
+        assert not (one_machine and one.place(0).addresses)
         one.close()
 
 
@@ -163,7 +205,7 @@ def test_lines_are_objects_of_bounded_length() -> None:
     lines = Lines()
     assert lines.feed(b'{"a": 1}\n{"b"') == [{"a": 1}]
     assert lines.feed(b": 2}\n") == [{"b": 2}]
-    for wrong in (b"1\n", b"nonsense\n", b"x" * (MOST_LINE + 1)):
+    for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MOST_LINE + 1)):
         with pytest.raises(ValueError, match=r"."):
             Lines().feed(wrong)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distsnn import jit
+from distsnn import jit, kernel_cache
 from distsnn.codegen.modules import sources_digest
 from distsnn.engine.tables import Call, invoke
 
@@ -31,19 +31,20 @@ def _python(code: str, root: Path, cache: Path, **variables: str) -> str:
     return done.stdout.strip()
 
 
-NAME = "from distsnn import jit; print(jit.fingerprint())"
+NAME = "from distsnn import kernel_cache; print(kernel_cache.fingerprint())"
 
 # Run in a process that has the package from a copy, whose files it edits.
 NAMES = """
 import os
 from pathlib import Path
-from distsnn import jit
+from distsnn import kernel_cache
 
 def name():
-    jit.fingerprint.cache_clear()
-    return jit.fingerprint()
+    kernel_cache.fingerprint.cache_clear()
+    return kernel_cache.fingerprint()
 
-package = Path(jit.__file__).parent
+package = Path(kernel_cache.__file__).parent
+assert package == Path.cwd() / "distsnn", "only the copy is edited"
 before = name()
 units = package / "units.py"
 units.write_text(units.read_text() + "# edited")
@@ -74,7 +75,7 @@ print(before, len(seen), len(set(seen)))
 
 
 def test_the_name_of_the_cache_is_that_of_all_sources_and_the_target(tmp_path: Path) -> None:
-    skip = shutil.ignore_patterns("*cache*")
+    skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "distsnn", tmp_path / "distsnn", symlinks=True, ignore=skip)
     # a copy elsewhere has the name of the original
     name = _python(NAME, ROOT, tmp_path)
@@ -82,9 +83,10 @@ def test_the_name_of_the_cache_is_that_of_all_sources_and_the_target(tmp_path: P
 
 
 USE = """
-from distsnn import jit
+from distsnn import kernel_cache
 from distsnn.kernels import emission, functions
-print(float(functions.exp_array(0.0)), emission.spike_source.address != 0, jit.fingerprint())
+name = kernel_cache.fingerprint()
+print(float(functions.exp_array(0.0)), emission.spike_source.address != 0, name)
 """
 
 
@@ -122,9 +124,8 @@ def test_the_cache_lies_where_it_is_wanted(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
-    monkeypatch.setattr(jit, "cache_directory", jit.cache_directory.__wrapped__)
-    found = jit.cache_directory()
-    assert found == tmp_path / base / jit.fingerprint()
+    found = kernel_cache.cache_directory.__wrapped__()
+    assert found == tmp_path / base / kernel_cache.fingerprint()
     assert found.is_dir()
 
 
@@ -220,6 +221,7 @@ from distsnn.codegen.update import Variant, source
 from distsnn.kernels import neurons
 
 folder = Path(neurons.__file__).parent
+assert Path.cwd() in folder.parents, "only the copy is edited"
 # iaf_psc_exp_shared imports iaf_psc_exp, iaf_psc_delta does not
 seen = {name: [] for name in ("iaf_psc_exp", "iaf_psc_exp_shared", "iaf_psc_delta")}
 for edit in ("", "# edited"):
@@ -233,7 +235,7 @@ print(*(texts[0] == texts[1] for texts in seen.values()))
 
 
 def test_an_edit_of_a_neuron_is_compiled_anew_and_no_other(tmp_path: Path) -> None:
-    skip = shutil.ignore_patterns("*cache*")
+    skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "distsnn", tmp_path / "distsnn", symlinks=False, ignore=skip)
     assert _python(EDITED, tmp_path, tmp_path) == "False False True"
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,24 @@ def test_what_is_deep_is_refused() -> None:
         inner = f"({inner}{'/2' * 11})"
     with pytest.raises(EquationError, match="nested too deeply"):
         small(f"dv/dt = {inner}/tau : mV")
+
+
+def coupled(n: int, **more: Any) -> NeuronModel:
+    """Return a model of coupled linear equations."""
+    lines = [f"dx{i}/dt = (x{(i + 1) % n} - x{i})/(10*ms) : 1" for i in range(n)]
+    return NeuronModel("\n".join(lines), threshold="x0 > 1", **more)
+
+
+def test_more_coupled_equations_than_can_be_compiled_are_refused() -> None:
+    begin = time.process_time()
+    what = "line 11, .*150 equations .* more than 1,600 coefficients; allowed: .* method 'rk4'"
+    with pytest.raises(EquationError, match=what):
+        coupled(150)
+    assert coupled(40).scheme.startswith("exact: x0, x1")
+    assert coupled(150, method="rk4").scheme.startswith("rk4: x0, x1")
+    chain = [f"dx{i}/dt = -x{i}/(10*ms) : 1" for i in range(150)]
+    assert NeuronModel("\n".join(chain)).scheme.startswith("exact: x0, x1")
+    assert time.process_time() - begin < 10.0
 
 
 def test_error_in_a_long_line_shows_what_is_around_the_place() -> None:

@@ -272,13 +272,12 @@ def test_progress_is_shown_where_asked_for(network: Network) -> None:
 def test_first_start_says_why_it_takes_a_while(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distsnn.jit.cache_directory", lambda: tmp_path)
+    monkeypatch.setattr("distsnn.kernel_cache.cache_directory", lambda: tmp_path)
     for compiled in (False, True):
         stream = io.StringIO()
         simulate(network, 1.0, progress=Progress(stream, terminal=False))
         assert ("compiling kernels first" in stream.getvalue().splitlines()[0]) != compiled
-        (tmp_path / "folder").mkdir(exist_ok=True)
-        (tmp_path / "folder" / "kernel.nbc").touch()
+        (tmp_path / "kernel.nbc").touch()
 
 
 def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -> None:

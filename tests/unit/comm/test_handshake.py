@@ -1,0 +1,179 @@
+"""Who is let in: introductions in pieces, strangers, other users, and the witness besides them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from in_ci import IN_CI
+
+from distsnn.comm import handshake, witness
+from distsnn.comm.handshake import Handshakes, Peer, introduction
+
+TOKEN = "0123456789abcdef" * 2
+OTHER_USER = 65534
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"\0distsnn-test-{os.getpid()}-{time.monotonic_ns()}")
+        made.listen(4096)
+        yield made
+
+
+def connect(listener: socket.socket) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(listener.getsockname())
+    return connection
+
+
+def peers(handshakes: Handshakes, seconds: float = 0.3) -> list[Peer]:
+    """Return the peers of some time, or of less once one is there."""
+    limit = time.monotonic() + seconds
+    found: list[Peer] = []
+    while not found and (left := limit - time.monotonic()) > 0:
+        found += handshakes.wait(left)
+    return found
+
+
+def is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_introduction_may_come_in_pieces_and_what_follows_stays(listener: socket.socket) -> None:
+    handshakes, line = Handshakes(listener, TOKEN), introduction(TOKEN, 12, 4242)
+    connection = connect(listener)
+    connection.sendall(line[:40])
+    assert peers(handshakes) == []
+    connection.sendall(line[40:] + b"more")
+    (peer,) = peers(handshakes)
+    assert (peer.rank, peer.pid) == (12, 4242)
+    assert peer.connection.recv(100) == b"more"
+    handshakes.close()
+    assert not is_closed(connection)
+    for one in (peer.connection, connection):
+        one.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 2000,
+        b"[" * 2000 + b"\n",
+        introduction("f" * 32, 1, 1),
+        introduction(TOKEN, 1, 1).replace(b"1", b"x"),
+        introduction(TOKEN, 1, 1)[:33] + b" " * 22,
+        b"\xff" * 100,
+        b"\n" * 100,
+    ],
+)
+def test_wrong_first_line_is_refused_at_once(listener: socket.socket, line: bytes) -> None:
+    handshakes = Handshakes(listener, TOKEN)
+    with connect(listener) as connection:
+        connection.sendall(line)
+        assert peers(handshakes, 0.1) == []
+        assert is_closed(connection)
+    handshakes.close()
+
+
+def test_silent_connections_are_dropped_by_time_and_number(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshake, "_MOST_PENDING", 8)
+    handshakes = Handshakes(listener, TOKEN)
+    silent = [connect(listener) for _ in range(20)]
+    rank = connect(listener)
+    rank.sendall(introduction(TOKEN, 3, 1))
+    (peer,) = peers(handshakes)
+    assert peer.rank == 3
+    assert [is_closed(one) for one in silent] == [True] * 13 + [False] * 7
+    monkeypatch.setattr(handshake, "_PATIENCE", 0.0)
+    assert handshakes.wait(0.01) == []
+    assert all(map(is_closed, silent))
+    assert not is_closed(rank)
+    handshakes.close()
+    for one in (*silent, rank, peer.connection):
+        one.close()
+
+
+def as_other_user(listener: socket.socket, line: bytes) -> subprocess.Popen[bytes]:
+    """Return a process of another user that connects, sends a line, and waits to be refused."""
+    code = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        f"s.connect({listener.getsockname()!r})\n"
+        "try:\n"
+        f"    s.sendall({line!r})\n"
+        "    sys.exit(s.recv(1) != b'')\n"
+        "except OSError:\n"
+        "    pass\n"
+    )
+    return subprocess.Popen(["/proc/self/exe", "-I", "-S", "-c", code], user=OTHER_USER)
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 and not IN_CI, reason="only root starts a process of another user"
+)
+
+
+@needs_root
+def test_another_user_is_refused_though_the_token_is_right(listener: socket.socket) -> None:
+    handshakes = Handshakes(listener, TOKEN)
+    with as_other_user(listener, introduction(TOKEN, 1, 1)) as stranger:
+        found: list[Peer] = []
+        while stranger.poll() is None:
+            found += handshakes.wait(0.05)
+    assert (found, stranger.returncode) == ([], 0)
+    handshakes.close()
+
+
+def test_witness_outlives_strangers_and_ends_with_its_ranks(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    listener.set_inheritable(True)
+    orders = {"listener": listener.fileno(), "token": TOKEN, "ranks": 2}
+    # not detached: its end is seen here
+    attached = (
+        "import os, runpy, sys; os.fork = lambda: 0; "
+        f"runpy.run_path({witness.__file__!r}, run_name='__main__')"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", attached],
+        stdin=subprocess.PIPE,
+        pass_fds=(listener.fileno(),),
+    )
+    assert started.stdin is not None
+    started.stdin.write(json.dumps(orders).encode())
+    started.stdin.close()
+    strangers = [connect(listener) for _ in range(100)]
+    for one in strangers[:50]:
+        one.sendall(b"[" * 2000 + b"\n")
+    # a rank whose process has ended without a good-bye is noted, whatever strangers do
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    ranks = [connect(listener) for _ in range(2)]
+    for rank, (connection, pid) in enumerate(zip(ranks, (os.getpid(), gone.pid), strict=True)):
+        connection.sendall(introduction(TOKEN, rank, pid))
+        connection.sendall(json.dumps({"notices": str(tmp_path / "notices")}).encode() + b"\n")
+    time.sleep(0.2)
+    ranks[0].sendall(b'{"bye": true}\n')
+    assert started.poll() is None
+    for connection in ranks:
+        connection.close()
+    assert started.wait(timeout=5.0) == 0
+    assert [one.name for one in (tmp_path / "notices").glob("rank*")] == ["rank0001"]
+    assert all(map(is_closed, strangers))
+    for one in strangers:
+        one.close()
