@@ -1,6 +1,5 @@
 """Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
-    CHUNK,
-    METADATA,
     files_below,
     generation_name,
     generations,
@@ -23,6 +20,7 @@ from distsnn.io.checkpoint_files import (
     verify,
 )
 from distsnn.io.metadata_checks import check_generation, check_segments
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     check_claim,
     location,
@@ -34,9 +32,6 @@ from distsnn.io.nodes import (
 )
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
-
-# The largest that is written: of digests, which have 32 bytes each.
-_MOST_OF_A_CHUNK = 32 * CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,8 +210,6 @@ class Generation:
             raise StoreError(
                 f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
             )
-        if math.prod(array.chunks) > _MOST_OF_A_CHUNK:
-            raise StoreError(f"damaged: chunks of {array.chunks} elements", path=location(array))
         check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])

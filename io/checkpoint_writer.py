@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
-    METADATA,
     checksums,
     generation_name,
     generations,
@@ -23,6 +22,7 @@ from distsnn.io.checkpoint_files import (
     sync_one,
     write_files,
 )
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     Draft,
     check_inside,

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_spikes
+from distsnn.io.node_files import ArrayLayout
 from distsnn.io.nodes import (
     ZarrArray,
     check_claim,
     location,
     open_array,
+    open_group,
     read_attributes,
     store_errors,
+    stored_layout,
 )
 from distsnn.io.spike_index import SpikeTable
 
@@ -99,8 +102,17 @@ class RankSpikes:
     table: SpikeTable
 
     @classmethod
-    def of(cls, root: zarr.Group, group: zarr.Group) -> Self:
-        """Read the commit of a rank's spikes (StoreError if it contradicts itself)."""
+    def of(cls, root: zarr.Group, path: str) -> Self | None:
+        """Read the commit of a rank's spikes, or return None where there is none.
+
+        Raises
+        ------
+        StoreError
+            If it contradicts itself.
+        """
+        group = open_group(root, path)
+        if group is None:
+            return None
         attributes = read_attributes(group)
         where = location(group)
         check_spikes(attributes, path=where)
@@ -114,6 +126,17 @@ class RankSpikes:
             if np.any(np.diff(steps) < 0) or (len(steps) and steps[-1] > last):
                 raise ValueError("its steps are out of order")
         return cls(root, group.path, SpikeTable(rows, committed, last, stride, steps))
+
+    def layouts(self) -> list[tuple[ArrayLayout, int]]:
+        """Return the arrays' layouts, each with its committed rows.
+
+        Raises
+        ------
+        StoreError
+            If an array is missing or shorter.
+        """
+        names, rows = ("step", "gid"), self.table.rows
+        return [(stored_layout(self.root, f"{self.path}/{name}", rows), rows) for name in names]
 
     @property
     def step(self) -> CommittedArray:

@@ -3,15 +3,18 @@
 Only what is committed is read; an array's `shape` may have run ahead of it. The commit is read
 before the array is opened, so the array is at least as long. Attempts are joined here: a later
 attempt's first step bounds what the earlier ones count for.
+
+The store lists its attempts, and an attempt the groups that each rank has. What is listed and is not
+there, or is shorter than what was committed, is damage.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
@@ -20,7 +23,8 @@ from numpy.typing import NDArray
 from distsnn.errors import StoreError, unknown
 from distsnn.io.metadata_checks import check_attempt, check_rank, check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.nodes import location, open_group, open_root, read_attributes
+from distsnn.io.node_files import METADATA, missing_chunks
+from distsnn.io.nodes import location, open_group, open_root, read_attributes, stored_layout
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
 from distsnn.io.spike_index import SpikeTable, plan_windows
@@ -33,6 +37,9 @@ _WINDOW = (2**20, 2**23)
 _WINDOW_PER_RANK = 2**16
 
 _RECORD = np.dtype([("step", "<i4"), ("gid", "<u4")])
+
+
+_Part = TypeVar("_Part", RankSpikes, RankRows)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class RankRecord:
         Its spikes, lazily opened.
     states, weights : dict of str to RankRows
         Its recordings of states and of weights, lazily opened.
+    lost : frozenset of str
+        Groups that the attempt lists and that cannot be read, such as "spikes" or "state/V".
     """
 
     attempt: int
@@ -69,6 +78,7 @@ class RankRecord:
     spikes: RankSpikes | None
     states: dict[str, RankRows]
     weights: dict[str, RankRows]
+    lost: frozenset[str] = frozenset()
 
     @property
     def committed_step(self) -> int:
@@ -85,7 +95,8 @@ class RankRecord:
 class Attempt:
     """One start of the run, and the steps (first_step, until_step] for which it counts.
 
-    ``until_step`` is None for the last attempt: it counts for all that it recorded.
+    ``until_step`` is None for the last attempt: it counts for all that it recorded. ``saved`` is the
+    number of the last checkpoint generation that it wrote (None: none).
     """
 
     index: int
@@ -93,6 +104,8 @@ class Attempt:
     first_step: int
     until_step: int | None
     assignment: dict[str, Any]
+    versions: dict[str, Any]
+    saved: int | None
 
     @property
     def last(self) -> int:
@@ -102,8 +115,12 @@ class Attempt:
 
     @property
     def complete_step(self) -> int:
-        """Everything up to this step that counts is committed by all ranks; or first_step."""
-        steps = min((rank.committed_step for rank in self.ranks), default=-1)
+        """Everything up to this step that counts is committed by all ranks; or first_step.
+
+        Ranks whose spikes are lost do not count.
+        """
+        kept = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
+        steps = min(kept, default=-1)
         return max(self.first_step, self._bounded(steps))
 
     @property
@@ -123,8 +140,11 @@ class StoreReader:
     path : str or PathLike
         The store.
     resuming : bool
-        Leave out the first attempt that cannot be read, and later ones, instead of raising: a power
-        cut may leave one so that had not been saved yet, and a run can go on without it.
+        Leave out the first attempt of which something is lost, and later ones, instead of raising:
+        a power cut may leave one so that had not been saved yet, and a run can resume without it.
+        Chunks are not looked for: `verify` reads those that are needed.
+    partial : bool
+        Leave out what is lost, instead of raising.
 
     Attributes
     ----------
@@ -135,32 +155,60 @@ class StoreReader:
     attempts : tuple of Attempt
         In their order.
     damage : StoreError or None
-        Why attempts were left out.
+        Why attempts were left out, with `resuming`.
+    missing : tuple of StoreError
+        What was left out, or has chunks that are missing, with `partial`.
 
     Raises
     ------
     StoreError
-        If it is no run, of a later format version, or damaged.
+        If it is no run, of another format version, or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resuming: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, resuming: bool = False, partial: bool = False
+    ) -> None:
         self.path = Path(path)
         self._root = open_root(self.path)
         raw = self._root.attrs.asdict()
         if raw.get("format") != FORMAT:
             raise StoreError("is not a run of distsnn", path=str(self.path))
         version = raw.get("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if version != FORMAT_VERSION or isinstance(version, bool):
             raise StoreError(
-                f"format version {version!r}; this distsnn reads up to {FORMAT_VERSION}",
+                f"format version {str(version)[:40]}; this distsnn reads version {FORMAT_VERSION}",
                 path=str(self.path),
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        names = {"state": self.state_names, "weights": self.weight_names}
-        self.attempts, self.damage = _open_attempts(self._root, names)
-        if self.damage is not None and not resuming:
-            raise self.damage
+        found = self._find_attempts()
+        lost = [error for one in found for error in one.lost]
+        gaps = [error for one in found for error in one.gaps] if not resuming else []
+        gaps += self._missing_arrays()
+        if lost and resuming:
+            found = found[: next(index for index, one in enumerate(found) if one.lost)]
+        elif (lost or gaps) and not partial:
+            raise (lost + gaps)[0]
+        self.damage = lost[0] if lost and resuming else None
+        self.missing = tuple(lost + gaps) if partial else ()
+        self.attempts = _bounded([one for one in found if one.attributes])
+
+    def _find_attempts(self) -> list["_FoundAttempt"]:
+        names = [f"state/{one}" for one in self.state_names]
+        names += [f"weights/{one}" for one in self.weight_names]
+        return [_FoundAttempt(self._root, i, names) for i in range(self.metadata["attempts"])]
+
+    def _missing_arrays(self) -> list[StoreError]:
+        """Return why arrays of the description cannot be read."""
+        found = []
+        for name in self.metadata["arrays"]:
+            try:
+                layout = stored_layout(self._root, f"{NETWORK}/{name}")
+                rows = layout.shape[0] if layout.shape else 1
+                found += missing_chunks([(layout, rows)])
+            except StoreError as error:
+                found.append(error)
+        return found
 
     @property
     def dt(self) -> float:
@@ -237,7 +285,7 @@ class StoreReader:
 
     def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the network's description: its JSON and its arrays."""
-        return self.metadata["network"], load_arrays(self._root, under=NETWORK)
+        return self.metadata["network"], load_arrays(self._root, self.metadata["arrays"])
 
     def windows(
         self,
@@ -350,7 +398,7 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = _segments(self.attempts, lambda rank: rank.states.get(name))
+        segments = _segments(self.attempts, f"state/{name}", lambda rank: rank.states.get(name))
         return StateRecording.of(self.metadata, name, segments, path=str(self.path))
 
     @property
@@ -368,20 +416,23 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = _segments(self.attempts, lambda rank: rank.weights.get(name))
+        segments = _segments(self.attempts, f"weights/{name}", lambda rank: rank.weights.get(name))
         return WeightRecording.of(self.metadata, name, segments, path=str(self.path))
 
 
 def _segments(
-    attempts: Sequence[Attempt], part_of: Callable[[RankRecord], RankRows | None]
+    attempts: Sequence[Attempt], group: str, part_of: Callable[[RankRecord], RankRows | None]
 ) -> list[RowSegment]:
     found = []
     for attempt in attempts:
         parts = [part_of(rank) for rank in attempt.ranks]
         present = tuple(part for part in parts if part is not None)
-        # Rows are valid where every rank has them.
-        whole = len(present) == len(parts)
-        found.append(RowSegment(present, attempt.first_step, attempt.until_step, whole))
+        lost = sum(group in rank.lost for rank in attempt.ranks)
+        # Rows are valid where every rank has them, or has lost them.
+        whole = len(present) + lost == len(parts)
+        found.append(
+            RowSegment(present, attempt.first_step, attempt.until_step, whole, lost=lost > 0)
+        )
     return found
 
 
@@ -389,74 +440,117 @@ def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
     return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
 
 
-def _open_attempts(
-    root: zarr.Group, recordings: Mapping[str, Sequence[str]]
-) -> tuple[tuple[Attempt, ...], StoreError | None]:
-    """Return the attempts before the first that cannot be read, and why it cannot."""
-    found: list[tuple[dict[str, Any], tuple[RankRecord, ...]]] = []
-    damage = None
-    try:
-        while (group := open_group(root, attempt_path(index := len(found)))) is not None:
-            attributes = read_attributes(group)
-            check_attempt(attributes, path=location(group))
-            numbers = range(attributes["ranks"])
-            ranks = tuple(
-                _open_rank(root, index, rank, recordings, ranks=len(numbers)) for rank in numbers
-            )
-            found.append((attributes, ranks))
-    except StoreError as error:
-        damage = error
-    attempts = []
-    for index, (attributes, ranks) in enumerate(found):
-        later = [other["first_step"] for other, _ in found[index + 1 :]]
-        attempts.append(
-            Attempt(
-                index=index,
-                ranks=ranks,
-                first_step=attributes["first_step"],
-                until_step=min(later, default=None),
-                assignment=attributes["assignment"],
-            )
+def _bounded(found: Sequence["_FoundAttempt"]) -> tuple[Attempt, ...]:
+    """Return attempts, each with the step up to which it counts."""
+    firsts = [one.attributes["first_step"] for one in found]
+    return tuple(
+        Attempt(
+            index=one.index,
+            ranks=one.ranks,
+            first_step=firsts[place],
+            until_step=min(firsts[place + 1 :], default=None),
+            assignment=one.attributes["assignment"],
+            versions=one.attributes["versions"],
+            saved=one.attributes.get("saved"),
         )
-    return tuple(attempts), damage
-
-
-def _open_rank(
-    root: zarr.Group,
-    attempt: int,
-    rank: int,
-    recordings: Mapping[str, Sequence[str]],
-    *,
-    ranks: int,
-) -> RankRecord:
-    path = rank_path(attempt, rank)
-    # the quick question first: an attempt may claim more ranks than there are
-    there = os.path.lexists(Path(location(root, path), "zarr.json"))
-    group = open_group(root, path) if there else None
-    if group is None:
-        return RankRecord(attempt, rank, False, "not started", {}, {}, {}, None, {}, {})
-    attributes = read_attributes(group)
-    check_rank(attributes, ranks, path=location(group))
-    spikes = None
-    spike_group = open_group(root, f"{path}/spikes")
-    if spike_group is not None:
-        spikes = RankSpikes.of(root, spike_group)
-    # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
-    found: dict[str, dict[str, RankRows]] = {folder: {} for folder in recordings}
-    for folder, names in recordings.items():
-        for name in names:
-            opened = RankRows.of(root, f"{path}/{folder}/{name}")
-            if opened is not None:
-                found[folder][name] = opened
-    return RankRecord(
-        attempt,
-        rank,
-        True,
-        attributes["status"],
-        attributes.get("timing", {}),
-        attributes.get("memory", {}),
-        attributes.get("counted", {}),
-        spikes,
-        found["state"],
-        found["weights"],
+        for place, one in enumerate(found)
     )
+
+
+@dataclass
+class _FoundAttempt:
+    """What can be read of one attempt that the store lists, and why the rest cannot.
+
+    Attributes
+    ----------
+    attributes : dict
+        Empty if the attempt itself cannot be read.
+    lost, gaps : list of StoreError
+        Groups and arrays that cannot be read; arrays in which a committed chunk is missing.
+    """
+
+    root: zarr.Group
+    index: int
+    names: Collection[str]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    ranks: tuple[RankRecord, ...] = ()
+    lost: list[StoreError] = field(default_factory=list)
+    gaps: list[StoreError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
+        if attributes is None:
+            return
+        self.attributes = attributes
+        self.ranks = tuple(self._open_rank(rank) for rank in range(attributes["ranks"]))
+
+    def _read(
+        self, path: str, check: Callable[..., None], *, listed: bool
+    ) -> dict[str, Any] | None:
+        """Return a group's attributes; None if it is missing, which is noted if it is listed."""
+        try:
+            # the quick question first: an attempt may claim more ranks than there are
+            there = os.path.lexists(Path(location(self.root, path), METADATA))
+            group = open_group(self.root, path) if there else None
+            if group is not None:
+                attributes = read_attributes(group)
+                check(attributes, path=location(group))
+                return attributes
+            if listed:
+                raise StoreError("damaged: the group is missing", path=location(self.root, path))
+        except StoreError as error:
+            self.lost.append(error)
+        return None
+
+    def _open_rank(self, rank: int) -> RankRecord:
+        path, ranks = rank_path(self.index, rank), int(self.attributes["ranks"])
+        listed = self.attributes.get("recordings")
+        before = len(self.lost)
+        about = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
+        if about is None:
+            lost = frozenset(listed or ()) if len(self.lost) > before else frozenset[str]()
+            status = "missing" if lost else "not started"
+            return RankRecord(
+                self.index, rank, False, status, {}, {}, {}, None, {}, {}, lost
+            )
+        lost = set[str]()
+        spikes = self._part(f"{path}/spikes", RankSpikes.of, lost)
+        # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
+        rows = {name: self._part(f"{path}/{name}", RankRows.of, lost) for name in self.names}
+        found: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}
+        for name, part in rows.items():
+            if part is not None:
+                folder, _, own = name.partition("/")
+                found[folder][own] = part
+        return RankRecord(
+            self.index,
+            rank,
+            True,
+            about["status"],
+            about.get("timing", {}),
+            about.get("memory", {}),
+            about.get("counted", {}),
+            spikes,
+            found["state"],
+            found["weights"],
+            frozenset(lost),
+        )
+
+    def _part(
+        self, path: str, read: Callable[[zarr.Group, str], _Part | None], lost: set[str]
+    ) -> _Part | None:
+        """Return a rank's recording; None if it is missing or, which is noted, cannot be read."""
+        name = path.split("/", 2)[2]
+        try:
+            part = read(self.root, path)
+            # until it is listed its rank may still be making it
+            if name in self.attributes.get("recordings", ()):
+                if part is None:
+                    where = location(self.root, path)
+                    raise StoreError("damaged: the group is missing", path=where)
+                self.gaps += missing_chunks(part.layouts())
+        except StoreError as error:
+            self.lost.append(error)
+            lost.add(name)
+            return None
+        return part

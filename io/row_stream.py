@@ -24,7 +24,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.checkpoint_files import METADATA
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import ZarrArray, chunk_file, location, store_errors, write_attributes
 from distsnn.io.spike_index import SpikeIndex
 

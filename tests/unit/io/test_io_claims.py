@@ -110,7 +110,7 @@ def test_array_that_claims_a_terabyte(run: Written, array: str, chunk: int | Non
         change(group / "spikes" / "zarr.json", attributes__committed=HUGE)
         change(group / "spikes" / "zarr.json", attributes__index_stride=HUGE)
         change(group / "spikes" / "zarr.json", attributes__index_step=[0])
-    assert f"{group}/{array}" in refused("run", run.path)
+    assert f"{group}/{array.rpartition('/')[0]}" in refused("run", run.path)
 
 
 def test_array_of_the_description_that_claims_a_terabyte(tmp_path: Path) -> None:
@@ -118,6 +118,7 @@ def test_array_of_the_description_that_claims_a_terabyte(tmp_path: Path) -> None
     root = open_root(path, writable=True)
     array = create_array(root, "network/arrays/w", shape=(5,), chunks=(5,), dtype="float64")
     array[...] = 1.0
+    change(path / "zarr.json", attributes__arrays=["w"])
     change(path / "network/arrays/w/zarr.json", shape=[HUGE], **{GRID: [HUGE]})
     assert "arrays/w: damaged: chunks of" in refused("run", path)
     change(path / "network/arrays/w/zarr.json", **{GRID: [5]})
@@ -344,19 +345,19 @@ def test_loops_of_links_are_told(described: Path, link: str) -> None:
 def test_pipe_in_place_of_a_file_is_not_waited_for(run: Written, name: str) -> None:
     (run.path / name).unlink()
     os.mkfifo(run.path / name)
-    with pytest.raises(StoreError, match=r"not a Zarr store|zarr\.json is no file"):
+    with pytest.raises(StoreError, match=r"zarr\.json: damaged: is not a file"):
         StoreReader(run.path)
 
 
 def test_chunk_whose_file_cannot_hold_it_is_refused(run: Written) -> None:
     step = run.path / "attempt000" / "rank0000" / "spikes" / "step"
-    change(step / "zarr.json", **{GRID: [2**28]})
+    change(step / "zarr.json", **{GRID: [2**23]})
     message = refused("run", run.path)
     assert f"{step}/c/0: damaged: " in message
-    assert f" bytes cannot hold {2**30}" in message
+    assert f" bytes cannot hold {2**25}" in message
 
 
-@pytest.mark.parametrize("n", [1, 2**20, 2**23])
+@pytest.mark.parametrize("n", [1, 2**20, 2**22])
 def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> None:
     root = open_root(write_run(tmp_path / "run.zarr").path, writable=True)
     array = create_array(root, "network/arrays/w", shape=(n,), chunks=(n,), dtype="float64")

@@ -19,7 +19,7 @@ from distsnn.io.nodes import (
 from distsnn.io.reader import StoreReader
 
 DOCS = Path(__file__).parents[3] / "docs" / "store-format.md"
-ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}}
+ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}, "versions": {}}
 RANK = {"status": "running"}
 
 
@@ -107,7 +107,7 @@ def test_group_in_place_of_an_array_and_the_reverse(tmp_path):
         open_array(root, "attempt000/rank0000/spikes/step")
     with pytest.raises(StoreError, match="is an array"):
         open_group(root, "attempt001")
-    with pytest.raises(StoreError, match="there is no such array"):
+    with pytest.raises(StoreError, match="the array is missing"):
         open_array(root, "attempt000/rank0000/spikes/gid")
 
 
