@@ -150,6 +150,13 @@ class RankError(DistsnnError):
         super().__init__(f"rank {rank}: {message}")
 
 
+def printable(text: str) -> str:
+    """Return a text in which every character is escaped that a terminal could act upon."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name most like `name`, or None where none is close."""
     candidates = list(names)

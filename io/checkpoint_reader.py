@@ -102,6 +102,16 @@ class Generation:
         """Number of ranks that wrote it."""
         return int(self.about["ranks"])
 
+    def check_files(self) -> None:
+        """Check that all files are there, without reading them (StoreError if one is missing)."""
+        known = [self.folder / name for name in self.about.get("files", {})]
+        for rank in range(self.ranks):
+            folder = self.folder / f"rank{rank:04d}"
+            known += [folder / name for name in self._rank(rank)["files"]]
+        for path in known:
+            if not path.is_file():
+                raise StoreError("damaged: a file is missing", path=str(path))
+
     def verify_index(self) -> None:
         """Check the index against its checksums (StoreError if it is damaged)."""
         verify(
@@ -213,6 +223,27 @@ class Generation:
         check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])
+
+
+def missing_checkpoints(reader: StoreReader) -> list[str]:
+    """Return what is missing of a run's checkpoints, each with its path; files are not read."""
+    lost = lost_generation(reader)
+    found = [] if lost is None else [str(lost)]
+    for number in generations(reader.path):
+        try:
+            Generation.open(reader.path, number).check_files()
+        except (StoreError, DescriptionError) as error:
+            found.append(str(error))
+    return found
+
+
+def lost_generation(reader: StoreReader) -> StoreError | None:
+    """Return the error to raise if the last generation that a run has saved is not there."""
+    saved = max((attempt.saved or 0 for attempt in reader.attempts), default=0)
+    if saved <= max(generations(reader.path), default=0):
+        return None
+    path = reader.path / CHECKPOINT / generation_name(saved)
+    return StoreError("the last checkpoint that was saved is missing", path=str(path))
 
 
 def saved_beyond(reader: StoreReader, step: int) -> int | None:

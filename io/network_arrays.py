@@ -75,8 +75,8 @@ def load_arrays(
     Raises
     ------
     StoreError
-        If one is missing or damaged. What an array's metadata claims is compared with the chunks that there
-        are before memory is taken for it.
+        If one is missing or damaged. Declared sizes are compared with the chunks that are there
+        before memory is allocated.
     """
     arrays = {}
     for name in names:

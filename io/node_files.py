@@ -1,4 +1,4 @@
-"""Checks a store's files before zarr reads them: metadata of bounded size, chunks of one codec chain.
+"""Checks files of a store before zarr reads them: sizes have limits, chunks have one encoding.
 
 A store is data from anywhere. Its metadata may declare any size and any codec, such as gzip inside
 gzip. Here declared sizes are compared with files and limits before memory is allocated.
@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class ArrayLayout:
         return math.prod(self.chunks) * np.dtype(self.dtype).itemsize
 
     def places(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
-        """Return an iterator over the number along each axis of every chunk that has rows from [start, stop)."""
+        """Iterate over chunks that have rows of [start, stop): their numbers along each axis."""
         axes = [range(-(-size // n)) for size, n in zip(self.shape, self.chunks, strict=True)]
         if axes and start < stop:
             axes[0] = range(start // self.chunks[0], -(-stop // self.chunks[0]))
@@ -76,10 +77,9 @@ class ArrayLayout:
     def missing_chunk(self, rows: int) -> Path | None:
         """Return the file of the first chunk of the first `rows` rows that is missing, or None."""
         if rows and len(self.shape) == 1:  # one question about the folder, not one about each file
-            try:
-                present = set(os.listdir(self.folder / "c"))
-            except OSError:
-                present = set()
+            present = set[str]()
+            with suppress(OSError), os.scandir(self.folder / "c") as entries:
+                present |= {entry.name for entry in entries}
             gone = (place for place in self.places(0, rows) if str(place[0]) not in present)
         else:
             gone = (place for place in self.places(0, rows) if not self.chunk_file(place).exists())

@@ -214,8 +214,15 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
     merged = {**group.attrs.asdict(), **encoded}
     group_spec(group.path).check(merged, path=location(group), writing=True)
     check_inside(group)
+    check_present(group)
     with store_errors(location(group), "cannot be written"):
         group.update_attributes(encoded)
+
+
+def check_present(group: zarr.Group) -> None:
+    """Raise StoreError if a group was removed since it was opened: writing would make it again."""
+    if isinstance(group.store, LocalStore) and not Path(location(group), METADATA).is_file():
+        raise StoreError("was removed while it was being written", path=location(group))
 
 
 def read_attributes(group: zarr.Group) -> dict[str, Any]:

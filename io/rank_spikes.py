@@ -138,6 +138,11 @@ class RankSpikes:
         names, rows = ("step", "gid"), self.table.rows
         return [(stored_layout(self.root, f"{self.path}/{name}", rows), rows) for name in names]
 
+    def arrays(self, step: int) -> list[CommittedArray]:
+        """Return the arrays as far as spikes are stamped ≤ `step`."""
+        rows = self.rows_until(step)
+        return [CommittedArray(one.array, rows) for one in (self.step, self.gid)]
+
     @property
     def step(self) -> CommittedArray:
         """Stamps, steps."""

@@ -3,30 +3,27 @@
 Only what is committed is read; an array's `shape` may have run ahead of it. The commit is read
 before the array is opened, so the array is at least as long. Attempts are joined here: a later
 attempt's first step bounds what the earlier ones count for.
-
-The store lists its attempts, and an attempt the groups that each rank has. What is listed and is not
-there, or is shorter than what was committed, is damage.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.metadata_checks import check_attempt, check_rank, check_run
+from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord, join_attempts
+from distsnn.io.metadata_checks import check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.node_files import METADATA, missing_chunks
-from distsnn.io.nodes import location, open_group, open_root, read_attributes, stored_layout
+from distsnn.io.node_files import missing_chunks
+from distsnn.io.nodes import open_root, read_attributes, stored_layout
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
-from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
+from distsnn.io.schema import FORMAT, FORMAT_VERSION
 from distsnn.io.spike_index import SpikeTable, plan_windows
 from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
 from distsnn.io.weight_reader import WeightRecording
@@ -37,99 +34,6 @@ _WINDOW = (2**20, 2**23)
 _WINDOW_PER_RANK = 2**16
 
 _RECORD = np.dtype([("step", "<i4"), ("gid", "<u4")])
-
-
-_Part = TypeVar("_Part", RankSpikes, RankRows)
-
-
-@dataclass(frozen=True)
-class RankRecord:
-    """What one rank wrote in one attempt.
-
-    Attributes
-    ----------
-    attempt, rank : int
-        Which.
-    started : bool
-        Whether the rank has created its group.
-    status : str
-        "running", "complete", "stopped: …" or "failed: …"; "not started".
-    timing : dict of str to float
-        Wall time by phase, s.
-    memory : dict
-        ``peak_rss_bytes`` and more.
-    counted : dict
-        What it was connected to and exchanged, as in `distsnn.io.schema`; empty if not noted.
-    spikes : RankSpikes or None
-        Its spikes, lazily opened.
-    states, weights : dict of str to RankRows
-        Its recordings of states and of weights, lazily opened.
-    lost : frozenset of str
-        Groups that the attempt lists and that cannot be read, such as "spikes" or "state/V".
-    """
-
-    attempt: int
-    rank: int
-    started: bool
-    status: str
-    timing: dict[str, float]
-    memory: dict[str, Any]
-    counted: dict[str, Any]
-    spikes: RankSpikes | None
-    states: dict[str, RankRows]
-    weights: dict[str, RankRows]
-    lost: frozenset[str] = frozenset()
-
-    @property
-    def committed_step(self) -> int:
-        """All that this rank recorded up to this step is committed (-1: nothing can be said)."""
-        return -1 if self.spikes is None else self.spikes.table.committed_step
-
-    @property
-    def last_step(self) -> int:
-        """The last step of which this rank has committed anything (-1: none)."""
-        return -1 if self.spikes is None else self.spikes.table.last_step
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One start of the run, and the steps (first_step, until_step] for which it counts.
-
-    ``until_step`` is None for the last attempt: it counts for all that it recorded. ``saved`` is the
-    number of the last checkpoint generation that it wrote (None: none).
-    """
-
-    index: int
-    ranks: tuple[RankRecord, ...]
-    first_step: int
-    until_step: int | None
-    assignment: dict[str, Any]
-    versions: dict[str, Any]
-    saved: int | None
-
-    @property
-    def last(self) -> int:
-        """The last step that any rank may have committed and that counts, or first_step."""
-        steps = max((rank.last_step for rank in self.ranks), default=-1)
-        return max(self.first_step, self._bounded(steps))
-
-    @property
-    def complete_step(self) -> int:
-        """Everything up to this step that counts is committed by all ranks; or first_step.
-
-        Ranks whose spikes are lost do not count.
-        """
-        kept = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
-        steps = min(kept, default=-1)
-        return max(self.first_step, self._bounded(steps))
-
-    @property
-    def void(self) -> bool:
-        """Whether a later attempt began where this one did, or before."""
-        return self.until_step is not None and self.until_step <= self.first_step
-
-    def _bounded(self, step: int) -> int:
-        return step if self.until_step is None else min(step, self.until_step)
 
 
 class StoreReader:
@@ -181,9 +85,9 @@ class StoreReader:
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        found = self._find_attempts()
+        found = self._find_attempts(chunks=not resuming)
         lost = [error for one in found for error in one.lost]
-        gaps = [error for one in found for error in one.gaps] if not resuming else []
+        gaps = [error for one in found for error in one.gaps]
         gaps += self._missing_arrays()
         if lost and resuming:
             found = found[: next(index for index, one in enumerate(found) if one.lost)]
@@ -191,12 +95,13 @@ class StoreReader:
             raise (lost + gaps)[0]
         self.damage = lost[0] if lost and resuming else None
         self.missing = tuple(lost + gaps) if partial else ()
-        self.attempts = _bounded([one for one in found if one.attributes])
+        self.attempts = join_attempts([one for one in found if one.attributes])
 
-    def _find_attempts(self) -> list["_FoundAttempt"]:
+    def _find_attempts(self, *, chunks: bool) -> list["FoundAttempt"]:
         names = [f"state/{one}" for one in self.state_names]
         names += [f"weights/{one}" for one in self.weight_names]
-        return [_FoundAttempt(self._root, i, names) for i in range(self.metadata["attempts"])]
+        numbers = range(self.metadata["attempts"])
+        return [FoundAttempt(self._root, index, names, chunks) for index in numbers]
 
     def _missing_arrays(self) -> list[StoreError]:
         """Return why arrays of the description cannot be read."""
@@ -282,6 +187,26 @@ class StoreReader:
             for spikes in _spikes_of(attempt):
                 total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.first_step)
         return total
+
+    def verify(self, step: int, *, share: int = 0, shares: int = 1) -> None:
+        """Read the recordings of all that counts up to a step, or a share of them.
+
+        Raises
+        ------
+        StoreError
+            If a chunk is missing or damaged.
+        """
+        recordings = (
+            (recording, step if attempt.until_step is None else min(step, attempt.until_step))
+            for attempt in self.attempts
+            for rank in attempt.ranks
+            for recording in (rank.spikes, *rank.states.values(), *rank.weights.values())
+            if recording is not None and attempt.first_step < step and not attempt.void
+        )
+        for recording, until in islice(recordings, share, None, shares):
+            for array in recording.arrays(until):
+                for start in range(0, array.rows, array.chunk_rows):
+                    array.load(start, min(start + array.chunk_rows, array.rows))
 
     def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the network's description: its JSON and its arrays."""
@@ -438,119 +363,3 @@ def _segments(
 
 def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
     return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
-
-
-def _bounded(found: Sequence["_FoundAttempt"]) -> tuple[Attempt, ...]:
-    """Return attempts, each with the step up to which it counts."""
-    firsts = [one.attributes["first_step"] for one in found]
-    return tuple(
-        Attempt(
-            index=one.index,
-            ranks=one.ranks,
-            first_step=firsts[place],
-            until_step=min(firsts[place + 1 :], default=None),
-            assignment=one.attributes["assignment"],
-            versions=one.attributes["versions"],
-            saved=one.attributes.get("saved"),
-        )
-        for place, one in enumerate(found)
-    )
-
-
-@dataclass
-class _FoundAttempt:
-    """What can be read of one attempt that the store lists, and why the rest cannot.
-
-    Attributes
-    ----------
-    attributes : dict
-        Empty if the attempt itself cannot be read.
-    lost, gaps : list of StoreError
-        Groups and arrays that cannot be read; arrays in which a committed chunk is missing.
-    """
-
-    root: zarr.Group
-    index: int
-    names: Collection[str]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    ranks: tuple[RankRecord, ...] = ()
-    lost: list[StoreError] = field(default_factory=list)
-    gaps: list[StoreError] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
-        if attributes is None:
-            return
-        self.attributes = attributes
-        self.ranks = tuple(self._open_rank(rank) for rank in range(attributes["ranks"]))
-
-    def _read(
-        self, path: str, check: Callable[..., None], *, listed: bool
-    ) -> dict[str, Any] | None:
-        """Return a group's attributes; None if it is missing, which is noted if it is listed."""
-        try:
-            # the quick question first: an attempt may claim more ranks than there are
-            there = os.path.lexists(Path(location(self.root, path), METADATA))
-            group = open_group(self.root, path) if there else None
-            if group is not None:
-                attributes = read_attributes(group)
-                check(attributes, path=location(group))
-                return attributes
-            if listed:
-                raise StoreError("damaged: the group is missing", path=location(self.root, path))
-        except StoreError as error:
-            self.lost.append(error)
-        return None
-
-    def _open_rank(self, rank: int) -> RankRecord:
-        path, ranks = rank_path(self.index, rank), int(self.attributes["ranks"])
-        listed = self.attributes.get("recordings")
-        before = len(self.lost)
-        about = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
-        if about is None:
-            lost = frozenset(listed or ()) if len(self.lost) > before else frozenset[str]()
-            status = "missing" if lost else "not started"
-            return RankRecord(
-                self.index, rank, False, status, {}, {}, {}, None, {}, {}, lost
-            )
-        lost = set[str]()
-        spikes = self._part(f"{path}/spikes", RankSpikes.of, lost)
-        # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
-        rows = {name: self._part(f"{path}/{name}", RankRows.of, lost) for name in self.names}
-        found: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}
-        for name, part in rows.items():
-            if part is not None:
-                folder, _, own = name.partition("/")
-                found[folder][own] = part
-        return RankRecord(
-            self.index,
-            rank,
-            True,
-            about["status"],
-            about.get("timing", {}),
-            about.get("memory", {}),
-            about.get("counted", {}),
-            spikes,
-            found["state"],
-            found["weights"],
-            frozenset(lost),
-        )
-
-    def _part(
-        self, path: str, read: Callable[[zarr.Group, str], _Part | None], lost: set[str]
-    ) -> _Part | None:
-        """Return a rank's recording; None if it is missing or, which is noted, cannot be read."""
-        name = path.split("/", 2)[2]
-        try:
-            part = read(self.root, path)
-            # until it is listed its rank may still be making it
-            if name in self.attributes.get("recordings", ()):
-                if part is None:
-                    where = location(self.root, path)
-                    raise StoreError("damaged: the group is missing", path=where)
-                self.gaps += missing_chunks(part.layouts())
-        except StoreError as error:
-            self.lost.append(error)
-            lost.add(name)
-            return None
-        return part

@@ -86,10 +86,19 @@ class RankRows:
             raise StoreError(f"damaged: arrays of {sorted(widths)} columns", path=where)
         return [(one, one.shape[0]) for one in columns] + [(one, self.rows) for one in values]
 
+    def arrays(self, step: int) -> list[CommittedArray]:
+        """Return the arrays of columns, and the variables as far as rows are stamped ≤ `step`."""
+        columns = [self._column(name) for name in COLUMNS[self.path.split("/")[2]]]
+        rows = self.rows_until(step)
+        return columns + [CommittedArray(self.values(name).array, rows) for name in self.variables]
+
     def column(self, name: str = "gid") -> NDArray[Any]:
         """Return what an array says of each column."""
+        return self._column(name)[:]
+
+    def _column(self, name: str) -> CommittedArray:
         array = open_array(self.root, f"{self.path}/{name}")
-        return CommittedArray(array, array.shape[0]).load(0, array.shape[0])
+        return CommittedArray(array, array.shape[0])
 
     def values(self, variable: str) -> CommittedArray:
         """Return a variable, (time, column), lazily."""

@@ -47,7 +47,7 @@ def test_the_example_in_the_documentation_fits_the_registry(tmp_path):
     schema.group_spec("").check(attributes, path="example", writing=True)
     assert attributes.keys() == {a.name for a in schema.group_spec("").attributes}
     root = new_root(tmp_path / "s.zarr")
-    write_attributes(root, attributes)
+    write_attributes(root, attributes | {"attempts": 0})  # which are not made here
     assert StoreReader(tmp_path / "s.zarr").n_neurons == 10_000
 
 
@@ -114,7 +114,7 @@ def test_group_in_place_of_an_array_and_the_reverse(tmp_path):
 def test_attributes_are_checked_when_written(tmp_path):
     root = new_root(tmp_path / "s.zarr")
     with pytest.raises(StoreError, match="'ranks' is missing"):
-        create_group(root, "attempt000", {"first_step": 0, "assignment": {}})
+        create_group(root, "attempt000", {"first_step": 0, "assignment": {}, "versions": {}})
     group = create_group(root, "attempt000", ATTEMPT)
     with pytest.raises(StoreError, match=r"no attribute 'last_stp'.*did you mean 'last_step'"):
         write_attributes(group, {"last_stp": 3})
