@@ -16,7 +16,7 @@ import zarr
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_attempt, check_rank
 from distsnn.io.node_files import METADATA, missing_chunks
-from distsnn.io.nodes import location, open_group, read_attributes
+from distsnn.io.nodes import location, stored_attributes
 from distsnn.io.rank_spikes import RankSpikes
 from distsnn.io.schema import attempt_path, rank_path
 from distsnn.io.state_reader import RankRows
@@ -165,14 +165,14 @@ class FoundAttempt:
         """Return a group's attributes; None if it is missing, which is noted if it is listed."""
         try:
             # the quick question first: an attempt may claim more ranks than there are
-            there = os.path.lexists(Path(location(self.root, path), METADATA))
-            group = open_group(self.root, path) if there else None
-            if group is not None:
-                attributes = read_attributes(group)
-                check(attributes, path=location(group))
+            where = location(self.root, path)
+            there = os.path.lexists(Path(where, METADATA))
+            attributes = stored_attributes(self.root, path) if there else None
+            if attributes is not None:
+                check(attributes, path=where)
                 return attributes
             if listed:
-                raise StoreError("damaged: the group is missing", path=location(self.root, path))
+                raise StoreError("damaged: the group is missing", path=where)
         except StoreError as error:
             self.lost.append(error)
         return None

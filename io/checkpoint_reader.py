@@ -29,6 +29,7 @@ from distsnn.io.nodes import (
     open_root,
     read_attributes,
     store_errors,
+    stored_attributes,
 )
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
@@ -180,12 +181,11 @@ class Generation:
 
     def _rank(self, rank: int) -> dict[str, Any]:
         """Return the attributes of a rank's group."""
-        group = open_group(self._root, f"{self._path}/rank{rank:04d}")
-        if group is None:
-            path = f"{self.folder}/rank{rank:04d}"
-            raise StoreError("damaged: a rank's group is missing", path=path)
-        attributes = read_attributes(group)
-        check_segments(attributes, path=location(group))
+        path = f"{self._path}/rank{rank:04d}"
+        attributes, where = stored_attributes(self._root, path), location(self._root, path)
+        if attributes is None:
+            raise StoreError("damaged: a rank's group is missing", path=where)
+        check_segments(attributes, path=where)
         return attributes
 
     def _segment(

@@ -189,13 +189,33 @@ def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
     StoreError
         If it cannot be read, is an array, or does not lie in the store.
     """
-    metadata = _stored_metadata(root, path)
-    if metadata is None:
+    if _group_metadata(root, path) is None:
         return None
-    if metadata["node_type"] == "array":
-        raise StoreError("is an array, must be a group", path=location(root, path))
     node = _open_node(root, path)
     return node if isinstance(node, zarr.Group) else None
+
+
+def stored_attributes(root: zarr.Group, path: str) -> dict[str, Any] | None:
+    """Return the validated attributes of the group at `path`, or None where there is none.
+
+    The file alone is read: zarr takes milliseconds to open a group by way of other threads.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, is an array, does not lie in the store, or differs from the schema.
+    """
+    metadata = _group_metadata(root, path)
+    if metadata is None:
+        return None
+    return _validated(metadata.get("attributes", {}), path, location(root, path))
+
+
+def _group_metadata(root: zarr.Group, path: str) -> dict[str, Any] | None:
+    metadata = _stored_metadata(root, path)
+    if metadata is not None and metadata["node_type"] == "array":
+        raise StoreError("is an array, must be a group", path=location(root, path))
+    return metadata
 
 
 def _open_node(root: zarr.Group, path: str) -> zarr.Group | ZarrArray | None:
@@ -227,12 +247,14 @@ def check_present(group: zarr.Group) -> None:
 
 def read_attributes(group: zarr.Group) -> dict[str, Any]:
     """Return a group's attributes, validated."""
-    with store_errors(location(group), "damaged"):  # nested without end, say
-        decoded: dict[str, Any] = {
-            name: decode(value) for name, value in group.attrs.asdict().items()
-        }
+    return _validated(group.attrs.asdict(), group.path, location(group))
+
+
+def _validated(attributes: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+    with store_errors(where, "damaged"):  # nested without end, say
+        decoded: dict[str, Any] = {name: decode(value) for name, value in attributes.items()}
     # as they are used: a table may turn out to be a tagged number
-    group_spec(group.path).check(decoded, path=location(group), writing=False)
+    group_spec(path).check(decoded, path=where, writing=False)
     return decoded
 
 

@@ -15,9 +15,8 @@ from distsnn.io.nodes import (
     check_claim,
     location,
     open_array,
-    open_group,
-    read_attributes,
     store_errors,
+    stored_attributes,
     stored_layout,
 )
 from distsnn.io.spike_index import SpikeTable
@@ -110,11 +109,10 @@ class RankSpikes:
         StoreError
             If it contradicts itself.
         """
-        group = open_group(root, path)
-        if group is None:
+        attributes = stored_attributes(root, path)
+        if attributes is None:
             return None
-        attributes = read_attributes(group)
-        where = location(group)
+        where = location(root, path)
         check_spikes(attributes, path=where)
         rows, stride = attributes["committed"], attributes["index_stride"]
         with store_errors(where, "damaged index"):
@@ -125,7 +123,7 @@ class RankSpikes:
             last = max(committed, attributes["last_spike_step"])
             if np.any(np.diff(steps) < 0) or (len(steps) and steps[-1] > last):
                 raise ValueError("its steps are out of order")
-        return cls(root, group.path, SpikeTable(rows, committed, last, stride, steps))
+        return cls(root, path, SpikeTable(rows, committed, last, stride, steps))
 
     def layouts(self) -> list[tuple[ArrayLayout, int]]:
         """Return the arrays' layouts, each with its committed rows.

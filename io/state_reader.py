@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distsnn.errors import StoreError, unknown
 from distsnn.io.metadata_checks import check_state
 from distsnn.io.node_files import ArrayLayout
-from distsnn.io.nodes import location, open_array, open_group, read_attributes, stored_layout
+from distsnn.io.nodes import location, open_array, stored_attributes, stored_layout
 from distsnn.io.rank_spikes import CommittedArray
 
 # Arrays that describe the columns, by the folder of a recording.
@@ -52,11 +52,10 @@ class RankRows:
     @classmethod
     def of(cls, root: zarr.Group, path: str) -> Self | None:
         """Read the commit of a rank's recording, or return None where there is none."""
-        group = open_group(root, path)
-        if group is None:
+        attributes = stored_attributes(root, path)
+        if attributes is None:
             return None
-        attributes = read_attributes(group)
-        check_state(attributes, path=location(group))
+        check_state(attributes, path=location(root, path))
         return cls(
             root,
             path,

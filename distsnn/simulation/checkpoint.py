@@ -259,8 +259,8 @@ def newest(
         numbers = generations(store) if communicator.rank == 0 else []
         if recorded and communicator.rank == 0:
             lost = lost_generation(StoreReader(store, resuming=True))
-            if lost is not None and numbers:
-                note(f"{lost}: it is not used")
+            if lost is not None:
+                note(str(lost))
     for number in communicator.bcast(numbers):
         found: Generation | None = None
         damage: str | None = None
