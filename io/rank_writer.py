@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown
-from distsnn.io.checkpoint_files import sync, sync_files
+from distsnn.io.checkpoint_files import sync_files
 from distsnn.io.nodes import (
     create_array,
     create_group,
@@ -96,12 +96,11 @@ class RankWriter:
             self._rows[spec.folder, spec.name] = spec, self._row_stream(own, spec)
         streams = (stream for _, stream in self._rows.values())
         self._streams: list[RowStream] = [self._spikes, *streams]
-        # the attempt's list of all this must not be on the disk before
-        sync(self.path / own)
         self._thread = StreamThread(
             self._streams, flush_seconds=flush_seconds, name=f"writer of {own}"
         )
         self._closed = False
+        self._secured = False
 
     def append_spikes(self, step: ArrayLike, gid: ArrayLike) -> None:
         """Append spikes, in the order of (step, gid) within a call and from call to call.
@@ -177,7 +176,10 @@ class RankWriter:
         self.flush()
         folder = self.path / self._group.path
         # The writer's thread does nothing meanwhile, as nothing is left to be written.
-        sync_files(folder, [path for stream in self._streams for path in stream.files])
+        written = [path for stream in self._streams for path in stream.files]
+        # the first time also what was written before there was any stream
+        sync_files(folder, written if self._secured else folder.rglob("*"))
+        self._secured = True
         for stream in self._streams:
             stream.files.clear()
 
