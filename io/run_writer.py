@@ -232,12 +232,15 @@ def check_target(
     Raises
     ------
     StoreError
+        If its name starts with a dash, so that commands could not be given it.
         If something exists there (with `overwrite`: something that is not a run), or no folder can
         be made there; with `resume`, if a folder that is there cannot be written.
     """
     with store_errors(path, "cannot be created"):
         target = Path(path).resolve()
         exists = target.exists()
+    if target.name.startswith("-"):
+        raise StoreError("a name with a dash at its begin reads as an option", path=str(target))
     if not exists:
         parent = next(folder for folder in target.parents if folder.exists())
         if not parent.is_dir():

@@ -294,9 +294,10 @@ def test_what_is_no_run(tmp_path, run):
     zarr.create_group(tmp_path / "other.zarr")
     with pytest.raises(StoreError, match="not a run of distsnn"):
         StoreReader(tmp_path / "other.zarr")
-    zarr.open_group(run.path, mode="r+").update_attributes({"format_version": 99})
-    with pytest.raises(StoreError, match="format version 99"):
-        StoreReader(run.path)
+    for version in (0, -1, 99, True, None, "1"):
+        zarr.open_group(run.path, mode="r+").update_attributes({"format_version": version})
+        with pytest.raises(StoreError, match=f"format version {version}; this distsnn reads ver"):
+            StoreReader(run.path)
 
 
 def test_unknown_names(run):

@@ -68,6 +68,23 @@ def test_arrays_that_cannot_be_stored_leave_nothing_behind(tmp_path, arrays):
     assert names_in(tmp_path) == set()
 
 
+@pytest.mark.parametrize("name", ["-x.zarr", "./-x.zarr", "--out"])
+def test_a_name_that_reads_as_an_option_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="a name with a dash at its begin reads as an option"):
+        RunWriter.create(name, META, NOTHING, 1)
+    assert names_in(tmp_path) == set()
+
+
+def test_a_run_that_is_removed_is_not_made_again(tmp_path):
+    writer = RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    shutil.rmtree(writer.path)
+    for update in (writer.update, writer.update_attempt):
+        with pytest.raises(StoreError, match="was removed while it was being written"):
+            update()
+    assert names_in(tmp_path) == set()
+
+
 def test_an_existing_path_is_refused_and_kept(tmp_path):
     run = write_run(tmp_path / "r.zarr")
     before = StoreReader(run.path).spike_hash()
