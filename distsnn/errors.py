@@ -5,7 +5,14 @@ from collections.abc import Iterable
 
 
 class DistsnnError(Exception):
-    """Base class of every error that distsnn raises on purpose."""
+    """Base class of every error that distsnn raises on purpose.
+
+    A message may repeat the text of a file from anywhere. Characters on which a terminal would act
+    are escaped.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class DescriptionError(DistsnnError, ValueError):

@@ -15,7 +15,6 @@ from distsnn.errors import (
     RecordingError,
     Stopped,
     StoreError,
-    printable,
 )
 
 # How long a failed rank waits for the others before it ends the job by force, in s. Ranks that
@@ -76,12 +75,8 @@ def install_hook(communicator: Communicator) -> None:
 
 
 def write(message: str) -> None:
-    """Print a message for the user on standard error, in one piece.
-
-    It may repeat a text of a file from anywhere: what a terminal would act upon is escaped.
-    """
-    lines = "\n".join(map(printable, message.split("\n")))
-    sys.stderr.write(f"distsnn: {lines}\n")
+    """Print a message for the user on standard error, in one piece."""
+    sys.stderr.write(f"distsnn: {message}\n")
     sys.stderr.flush()
 
 

@@ -16,7 +16,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.populations import spikes_per_step
 from distsnn.engine.source_states import saved_names
-from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation, lost_generation
 from distsnn.io.checkpoint_writer import GenerationWriter
@@ -315,7 +315,7 @@ def _check_recorded(generation: Generation, communicator: Communicator) -> str |
 
 def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:
     """Note that a checkpoint was saved with other versions than those that go on, if it was."""
-    there = {name: str(value) for name, value in generation.about["versions"].items()}
+    there = {name: printable(str(value)) for name, value in generation.about["versions"].items()}
     other = [name for name in _VERSIONS if there.get(name, "unknown") != here[name]]
     if other:
         saved = ", ".join(f"{name} {there.get(name, 'unknown')[:40]}" for name in other)
