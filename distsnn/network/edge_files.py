@@ -5,7 +5,6 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ _MOST_METADATA = 2**24
 _MOST_CHUNK = 2**28
 _HEADER_BYTES = 18  # the longest of zstd and blosc
 _MOST_OVERHEAD = 2**16
+_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
             RecursionError,
         ) as error:
             raise DescriptionError(f"cannot be read: {error}", where=where) from error
-        if found.compressor not in _COMPRESSORS:
+        if found.compressor and found.compressor not in _COMPRESSORS:
             raise DescriptionError(
                 "the chunks cannot be decoded",
                 where=where,
@@ -210,9 +210,14 @@ def check_chunk(path: Path, layout: ZarrLayout) -> None:
     """
     with path.open("rb") as stream:
         held, head = os.fstat(stream.fileno()).st_size, stream.read(_HEADER_BYTES)
-    declared = _COMPRESSORS[layout.compressor](head)
-    if held > layout.chunk_bytes + _MOST_OVERHEAD or declared not in (None, layout.chunk_bytes):
-        raise ValueError(f"{path} does not hold a chunk of {layout.chunk_bytes} bytes")
+    expected = layout.chunk_bytes
+    if layout.compressor:
+        good = _COMPRESSORS[layout.compressor](head) == expected
+        good = good and held <= expected + _MOST_OVERHEAD
+    else:
+        good = held - expected in (0, _CHECKSUM_BYTES)
+    if not good:
+        raise ValueError(f"{path} does not hold a chunk of {expected} bytes")
 
 
 def _blosc_size(head: bytes) -> int:
@@ -233,12 +238,8 @@ def _zstd_size(head: bytes) -> int:
     return int.from_bytes(field, "little") + (256 if width == 2 else 0)
 
 
-# What a chunk's header says of its size, by the compressor; None: there is none.
-_COMPRESSORS: dict[str, Callable[[bytes], int | None]] = {
-    "": lambda head: None,
-    "zstd": _zstd_size,
-    "blosc": _blosc_size,
-}
+# What a chunk's header says of its size, by the compressor.
+_COMPRESSORS = {"zstd": _zstd_size, "blosc": _blosc_size}
 
 
 def fingerprint(path: str) -> tuple[int, str]:
