@@ -92,10 +92,11 @@ def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
     """Open the root group of the store in the folder `path` (StoreError if there is none)."""
     with store_errors(path, "cannot be opened"):
         exists = path.exists()
+    if not exists:
+        raise StoreError("there is no such path", path=str(path))
     _check_way(path, [METADATA], "read")
     if read_metadata(path) is None:
-        missing = "not a Zarr store" if exists else "there is no such path"
-        raise StoreError(missing, path=str(path))
+        raise StoreError("not a Zarr store", path=str(path))
     with store_errors(path, "cannot be opened"):
         store = LocalStore(path, read_only=not writable)
         return zarr.open_group(
