@@ -221,17 +221,16 @@ class Simulation(BetweenRuns):
         StoreError
             If it cannot be written.
         """
-        own = self._output.recorder.path if self._output.recorder is not None else None
-        target = own if store is None else os.fspath(store)
+        recorder = self._output.recorder
+        target = recorder.path if store is None and recorder is not None else store
         with together(self._communicator, "saving"):
             if self._closed or target is None:
                 what = "the simulation is closed" if self._closed else "no store to save into"
                 raise DescriptionError(what, where="save")
         assert target is not None
         path = Path(target).resolve()
-        recorder = self._output.recorder
-        if own is None or path != Path(own).resolve():
-            recorder = None
+        if recorder is not None and path != Path(recorder.path).resolve():
+            recorder = None  # another store
         with ExitStack() as held:
             with together(self._communicator, "saving"):
                 if recorder is not None:
@@ -262,17 +261,12 @@ class Simulation(BetweenRuns):
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
-            generation = newest(
-                Path(start),
-                self._communicator,
-                partial(self._note, always=True),
-                recorded=again is not None,
-            )
+            tell = partial(self._note, always=True)
+            generation = newest(Path(start), self._communicator, tell, recorded=again is not None)
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-                    here = versions(self._communicator)
-                    note_versions(generation, here, partial(self._note, always=True))
+                    note_versions(generation, versions(self._communicator), tell)
         what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
         self._note(f"building {what}{first}")

@@ -1,12 +1,10 @@
 import errno
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,21 +179,6 @@ def test_spikes_of_another_type_are_refused(store):
         with pytest.raises(StoreError, match="must be int32"):
             writer.append_spikes(np.array([1.5]), np.uint32([0]))
         writer.append_spikes([], [])
-
-
-@pytest.mark.parametrize("gone", ["", "attempt000", "attempt000/rank0000/state/V"])
-def test_a_store_that_is_removed_is_not_made_again(store, gone):
-    spec = state_spec(np.arange(40, dtype=np.uint32), 0, 0)
-    writer = RankWriter(store, 0, 0, state=[spec])
-    shutil.rmtree(store / gone)
-    writer.append_spikes(np.array([5], np.int32), np.array([1], np.uint32))
-    writer.append_rows("state", "V", 0, state_values(np.array([10]), spec.gids))
-    writer.advance(10)
-    with pytest.raises(StoreError, match="was removed while it was being written"):
-        writer.flush()
-    with suppress(StoreError):
-        writer.close()
-    assert not (store / gone).exists()
 
 
 def test_a_second_writer_of_one_rank_is_refused(store):

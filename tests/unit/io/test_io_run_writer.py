@@ -1,16 +1,18 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
-from synthetic_run import SIZES, metadata, write_run
+from synthetic_run import SIZES, metadata, state_spec, state_values, write_run
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.network_arrays import load_arrays
 from distsnn.io.nodes import open_root
+from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter, is_run
 
@@ -74,6 +76,22 @@ def test_a_name_that_reads_as_an_option_is_refused(tmp_path, monkeypatch, name):
     with pytest.raises(StoreError, match="a name with a dash at its begin reads as an option"):
         RunWriter.create(name, META, NOTHING, 1)
     assert names_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("gone", ["", "attempt000", "attempt000/rank0000/state/V"])
+def test_a_store_that_is_removed_is_not_made_again(tmp_path, gone):
+    store = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 100), ({}, {}), 1).path
+    spec = state_spec(np.arange(40, dtype=np.uint32), 0, 0)
+    writer = RankWriter(store, 0, 0, state=[spec])
+    shutil.rmtree(store / gone)
+    writer.append_spikes(np.array([5], np.int32), np.array([1], np.uint32))
+    writer.append_rows("state", "V", 0, state_values(np.array([10]), spec.gids))
+    writer.advance(10)
+    with pytest.raises(StoreError, match="was removed while it was being written"):
+        writer.flush()
+    with suppress(StoreError):
+        writer.close()
+    assert not (store / gone).exists()
 
 
 def test_a_run_that_is_removed_is_not_made_again(tmp_path):
