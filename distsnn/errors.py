@@ -13,7 +13,14 @@ _LONGEST_INTEGER = 600  # bits; Python refuses to print integers of some thousan
 
 
 class DistsnnError(Exception):
-    """Base class of every error that distsnn raises on purpose."""
+    """Base class of every error that distsnn raises on purpose.
+
+    A message may repeat the text of a file from anywhere. Characters on which a terminal would act
+    are escaped.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class DescriptionError(DistsnnError, ValueError):
@@ -242,6 +249,13 @@ def _cut(text: str) -> str:
     if len(text) <= _LONGEST_TEXT:
         return text
     return f"{text[:_LONGEST_TEXT]}... ({len(text):,} characters)"
+
+
+def printable(text: str) -> str:
+    """Return a text in which every character is escaped that a terminal could act upon."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.errors import StoreError
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import store_errors
 
 CHECKPOINT = "checkpoint"
 # Neurons and spikes of a chunk: few files, and a restore may skip what it does not need.
 CHUNK = 2**20
 _NAME = re.compile(r"generation(\d{6,})")
-METADATA = "zarr.json"
 
 
 def generation_name(number: int) -> str:

@@ -1,6 +1,5 @@
 """Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
-    CHUNK,
-    METADATA,
     files_below,
     generation_name,
     generations,
@@ -23,6 +20,7 @@ from distsnn.io.checkpoint_files import (
     verify,
 )
 from distsnn.io.metadata_checks import check_generation, check_segments
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     check_claim,
     location,
@@ -31,12 +29,10 @@ from distsnn.io.nodes import (
     open_root,
     read_attributes,
     store_errors,
+    stored_attributes,
 )
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
-
-# The largest that is written: of digests, which have 32 bytes each.
-_MOST_OF_A_CHUNK = 32 * CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +103,16 @@ class Generation:
         """Number of ranks that wrote it."""
         return int(self.about["ranks"])
 
+    def check_files(self) -> None:
+        """Check that all files are there, without reading them (StoreError if one is missing)."""
+        known = [self.folder / name for name in self.about.get("files", {})]
+        for rank in range(self.ranks):
+            folder = self.folder / f"rank{rank:04d}"
+            known += [folder / name for name in self._rank(rank)["files"]]
+        for path in known:
+            if not path.is_file():
+                raise StoreError("damaged: a file is missing", path=str(path))
+
     def verify_index(self) -> None:
         """Check the index against its checksums (StoreError if it is damaged)."""
         verify(
@@ -175,12 +181,11 @@ class Generation:
 
     def _rank(self, rank: int) -> dict[str, Any]:
         """Return the attributes of a rank's group."""
-        group = open_group(self._root, f"{self._path}/rank{rank:04d}")
-        if group is None:
-            path = f"{self.folder}/rank{rank:04d}"
-            raise StoreError("damaged: a rank's group is missing", path=path)
-        attributes = read_attributes(group)
-        check_segments(attributes, path=location(group))
+        path = f"{self._path}/rank{rank:04d}"
+        attributes, where = stored_attributes(self._root, path), location(self._root, path)
+        if attributes is None:
+            raise StoreError("damaged: a rank's group is missing", path=where)
+        check_segments(attributes, path=where)
         return attributes
 
     def _segment(
@@ -215,11 +220,30 @@ class Generation:
             raise StoreError(
                 f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
             )
-        if math.prod(array.chunks) > _MOST_OF_A_CHUNK:
-            raise StoreError(f"damaged: chunks of {array.chunks} elements", path=location(array))
         check_claim(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])
+
+
+def missing_checkpoints(reader: StoreReader) -> list[str]:
+    """Return what is missing of a run's checkpoints, each with its path; files are not read."""
+    lost = lost_generation(reader)
+    found = [] if lost is None else [str(lost)]
+    for number in generations(reader.path):
+        try:
+            Generation.open(reader.path, number).check_files()
+        except (StoreError, DescriptionError) as error:
+            found.append(str(error))
+    return found
+
+
+def lost_generation(reader: StoreReader) -> StoreError | None:
+    """Return the error to raise if the last generation that a run has saved is not there."""
+    saved = max((attempt.saved or 0 for attempt in reader.attempts), default=0)
+    if saved <= max(generations(reader.path), default=0):
+        return None
+    path = reader.path / CHECKPOINT / generation_name(saved)
+    return StoreError("the last checkpoint that was saved is missing", path=str(path))
 
 
 def saved_beyond(reader: StoreReader, step: int) -> int | None:

@@ -6,16 +6,18 @@ disk: it is there whole or not at all.
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
+from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
-    METADATA,
     checksums,
     generation_name,
     generations,
@@ -23,6 +25,7 @@ from distsnn.io.checkpoint_files import (
     sync_one,
     write_files,
 )
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     Draft,
     check_inside,
@@ -66,8 +69,7 @@ class GenerationWriter:
         """
         root = open_root(self.store, writable=True)
         check_inside(root, CHECKPOINT)  # leftovers are removed there
-        if open_group(root, CHECKPOINT) is None:
-            create_group(root, CHECKPOINT, {})
+        _make_folder(root, self.store / CHECKPOINT / METADATA)
         with store_errors(self.store / CHECKPOINT, "cannot be swept"):
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
                 _remove(leftover)
@@ -141,11 +143,26 @@ class GenerationWriter:
         for number in others:
             if number != keep:
                 folder = self.store / CHECKPOINT / generation_name(number)
-                shutil.rmtree(folder, ignore_errors=True)
+                # a kill in the midst of it must not leave one that looks damaged
+                leftover = folder.with_name(f"{folder.name}.partial")
+                with suppress(OSError):
+                    folder.rename(leftover)
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def abandon(self) -> None:
         """Remove what there is of a generation that could not be written (on rank 0)."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _make_folder(root: zarr.Group, metadata: Path) -> None:
+    """Make the group of all generations. It holds nothing: a damaged one is made again."""
+    try:
+        if open_group(root, CHECKPOINT) is not None:
+            return
+    except StoreError:
+        with store_errors(metadata, "cannot be replaced"):
+            metadata.unlink()
+    create_group(root, CHECKPOINT, {})
 
 
 def _remove(leftover: Path) -> None:

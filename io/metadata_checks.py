@@ -14,6 +14,8 @@ from distsnn.io.schema import check_component
 # The limits of `distsnn.network`, which readers of stores do without.
 MAX_NEURONS = 2**31
 MAX_DELAY_STEPS = 65535
+# A job that is requeued every minute for a month.
+MAX_ATTEMPTS = 2**16
 # More than any machine has cores.
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
@@ -43,6 +45,8 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
     if not (isinstance(settings, dict) and isinstance(settings.get("plastic_weights", {}), dict)):
         raise StoreError("damaged: settings", path=path)
     check_whole(metadata["n_steps"], "n_steps", path=path, high=_LAST_STEP)
+    check_whole(metadata["attempts"], "attempts", path=path, high=MAX_ATTEMPTS)
+    check_paths(metadata["arrays"], "arrays", path=path)
     sizes: dict[str, int] = {}
     expected = 0
     for index, row in enumerate(_rows(metadata["populations"], "populations", path)):
@@ -79,9 +83,11 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
 
 
 def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
-    """Check an attempt's ranks and first step (StoreError if they cannot be)."""
+    """Check an attempt's numbers and its list of recordings (StoreError if they cannot be)."""
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
+    check_whole(attributes.get("saved", 0), "saved", path=path, high=2**62)
+    check_paths(attributes.get("recordings", []), "recordings", path=path)
 
 
 def check_rank(attributes: Mapping[str, Any], ranks: int, *, path: str) -> None:
@@ -162,6 +168,15 @@ def check_variables(value: Any, name: str, *, path: str) -> None:
         raise StoreError(f"damaged: {name} is no list of names", path=path)
     for one in value:
         _component(one, name, path)
+
+
+def check_paths(value: Any, name: str, *, path: str) -> None:
+    """Raise StoreError unless `value` is a list of paths inside a group."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise StoreError(f"damaged: {name} is no list of paths", path=path)
+    for one in value:
+        for component in one.split("/"):
+            _component(component, name, path)
 
 
 def check_figures(value: Mapping[str, Any], name: str, *, path: str) -> None:

@@ -1,7 +1,6 @@
 """The large arrays of a network's description, kept beside its JSON."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from distsnn.io.nodes import (
     create_group,
     location,
     open_array,
-    open_node,
     store_errors,
 )
 from distsnn.io.schema import check_component
@@ -58,33 +56,28 @@ def store_arrays(
                 "not an array of numbers", where=where, value=str(array.dtype), allowed="numbers"
             )
         # The last axes stay whole where they can: a chunk is a run of rows.
-        rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:], dtype=np.int64))))
-        chunks = tuple(
-            max(1, min(length, rows if axis == 0 else length))
-            for axis, length in enumerate(array.shape)
-        )
+        chunks, left = list[int](), _CHUNK
+        for length in reversed(array.shape):
+            chunks.insert(0, max(1, min(length, left)))
+            left = max(1, left // chunks[0])
         path = f"{under}/{name}"
         dtype = array.dtype.newbyteorder("=").name
-        stored = create_array(root, path, shape=array.shape, chunks=chunks, dtype=dtype)
+        stored = create_array(root, path, shape=array.shape, chunks=tuple(chunks), dtype=dtype)
         with store_errors(location(root, path), "cannot be written"):
             stored[...] = array
 
 
-def load_arrays(root: zarr.Group, *, under: str = NETWORK) -> dict[str, np.ndarray[Any, Any]]:
-    """Read all arrays under a group of the store, by name (empty where there is no such group).
+def load_arrays(
+    root: zarr.Group, names: Iterable[str], *, under: str = NETWORK
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Read arrays under a group of the store, by name.
 
     Raises
     ------
     StoreError
-        If one is damaged. What an array's metadata claims is compared with the chunks that there
-        are before memory is taken for it.
+        If one is missing or damaged. Declared sizes are compared with the chunks that are there
+        before memory is allocated.
     """
-    with store_errors(location(root, under), "cannot be read"):
-        # zarr's own listing passes over what it cannot read
-        folder = Path(location(root, under))
-        found = [file.parent.relative_to(folder) for file in sorted(folder.rglob("zarr.json"))]
-        names = [path.as_posix() for path in found if path.parts]
-    names = [name for name in names if isinstance(open_node(root, f"{under}/{name}"), zarr.Array)]
     arrays = {}
     for name in names:
         stored = open_array(root, f"{under}/{name}")

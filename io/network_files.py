@@ -12,6 +12,7 @@ import numpy as np
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
+from distsnn.io.node_files import MOST_METADATA
 from distsnn.network import Network
 
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
@@ -21,8 +22,6 @@ _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, MemoryError),
 )
-# Deflate makes of one byte 1032 at most.
-_MOST_DEFLATED = 1040
 
 
 def save_network(path: str | os.PathLike[str], network: Network) -> None:
@@ -68,7 +67,10 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     """
     folder = Path(path)
     try:
-        description = decode(json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8")))
+        file = folder / _DESCRIPTION
+        if file.stat().st_size > MOST_METADATA:
+            raise ValueError(f"{_DESCRIPTION} of {file.stat().st_size} bytes")
+        description = decode(json.loads(file.read_text(encoding="utf-8")))
         arrays = _load_arrays(folder / _ARRAYS)
     except _UNREADABLE as error:
         raise StoreError(f"holds no network: {error}", path=str(folder)) from error
@@ -80,8 +82,8 @@ def _load_arrays(path: Path) -> dict[str, Any]:
     # Opened here: numpy leaves a file open that is no archive.
     with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
         for member in archive.infolist():
-            # What is claimed is compared with what is there before memory is taken for it.
-            if member.file_size > _MOST_DEFLATED * member.compress_size:
+            # Written without compression, so that nothing can become larger than the file.
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
                 raise ValueError(f"{member.filename} claims {member.file_size} bytes")
             with archive.open(member) as content:
                 arrays[_name(member.filename)] = _load_array(content, member)

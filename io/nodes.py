@@ -5,7 +5,6 @@ be a second truth about a store that grows. `LocalStore` writes a file beside th
 renames it, so a reader sees an attribute write whole or not at all.
 """
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,14 @@ from zarr.storage import LocalStore, MemoryStore
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
+from distsnn.io.node_files import (
+    METADATA,
+    ArrayLayout,
+    array_layout,
+    check_chunk,
+    check_encoding,
+    read_metadata,
+)
 from distsnn.io.schema import array_spec, group_spec
 
 if TYPE_CHECKING:
@@ -27,11 +34,6 @@ else:
     # Earlier versions of zarr have no parameters to their arrays.
     ZarrArray = zarr.Array
 
-_METADATA = "zarr.json"
-# Blosc's own limit, and so that of every chunk ever written.
-_LARGEST_CHUNK = 2**31
-# What zstd, in the blocks that Blosc cuts, makes of a byte of zeros alone: 4400, measured.
-_MOST_COMPRESSED = 2**13
 # A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
 _CONFIG: Any = {"write_empty_chunks": True}
 
@@ -89,11 +91,12 @@ def _check_way(root: Path, names: Sequence[str], done: str) -> None:
 def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
     """Open the root group of the store in the folder `path` (StoreError if there is none)."""
     with store_errors(path, "cannot be opened"):
-        exists, good = path.exists(), (path / _METADATA).is_file()
-    if not good:
-        missing = "not a Zarr store" if exists else "there is no such path"
-        raise StoreError(missing, path=str(path))
-    _check_way(path, [_METADATA], "read")
+        exists = path.exists()
+    if not exists:
+        raise StoreError("there is no such path", path=str(path))
+    _check_way(path, [METADATA], "read")
+    if read_metadata(path) is None:
+        raise StoreError("not a Zarr store", path=str(path))
     with store_errors(path, "cannot be opened"):
         store = LocalStore(path, read_only=not writable)
         return zarr.open_group(
@@ -101,27 +104,40 @@ def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
         )
 
 
-def open_node(root: zarr.Group, path: str) -> zarr.Group | ZarrArray | None:
-    """Open what there is at `path`, or return None where there is nothing.
+def _stored_metadata(root: zarr.Group, path: str) -> dict[str, Any] | None:
+    check_inside(root, f"{path}/{METADATA}", done="read")
+    return read_metadata(Path(location(root, path)))
+
+
+def stored_layout(root: zarr.Group, path: str, rows: int | None = None) -> ArrayLayout:
+    """Return the layout of an array of the schema, without opening it.
+
+    Parameters
+    ----------
+    root : zarr.Group
+        The store's root, in a folder.
+    path : str
+        Path inside the store.
+    rows : int, optional
+        Rows that it must have at least: those that were committed.
 
     Raises
     ------
     StoreError
-        If it cannot be read, or does not lie in the store.
+        If it is missing, shorter than that, or differs from the schema.
     """
-    where = location(root, path)
-    check_inside(root, f"{path}/{_METADATA}", done="read")
-    with store_errors(where, "cannot be read"):
-        metadata = Path(where, _METADATA)
-        # a pipe, say, would never end
-        if isinstance(root.store, LocalStore) and metadata.exists() and not metadata.is_file():
-            raise ValueError(f"{_METADATA} is no file")
-        try:
-            node: zarr.Group | ZarrArray = root[path]
-        except KeyError:
-            return None
-        node.attrs.asdict()  # zarr takes any JSON, until it is asked
-        return node
+    where, metadata = location(root, path), _stored_metadata(root, path)
+    if metadata is None or metadata["node_type"] != "array":
+        what = "the array is missing" if metadata is None else "is a group, must be an array"
+        raise StoreError(f"damaged: {what}", path=where)
+    layout, spec = array_layout(metadata, Path(where)), array_spec(path)
+    spec.check(layout.dtype, len(layout.shape), path=where)
+    if spec.dims and layout.dims != spec.dims:
+        raise StoreError(f"dimensions {layout.dims}, must be {spec.dims}", path=where)
+    check_encoding(metadata, Path(where))
+    if rows is not None and layout.shape[0] < rows:
+        raise StoreError(f"damaged: {rows} rows committed, {layout.shape[0]} stored", path=where)
+    return layout
 
 
 def new_root(path: Path) -> zarr.Group:
@@ -167,11 +183,50 @@ def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> 
 
 
 def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
-    """Open the group at `path`, or return None where there is none."""
-    node = open_node(root, path)
-    if isinstance(node, zarr.Array):
+    """Open the group at `path`, or return None where there is none.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, is an array, or does not lie in the store.
+    """
+    if _group_metadata(root, path) is None:
+        return None
+    node = _open_node(root, path)
+    return node if isinstance(node, zarr.Group) else None
+
+
+def stored_attributes(root: zarr.Group, path: str) -> dict[str, Any] | None:
+    """Return the validated attributes of the group at `path`, or None where there is none.
+
+    The file alone is read: zarr takes milliseconds to open a group by way of other threads.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, is an array, does not lie in the store, or differs from the schema.
+    """
+    metadata = _group_metadata(root, path)
+    if metadata is None:
+        return None
+    return _validated(metadata.get("attributes", {}), path, location(root, path))
+
+
+def _group_metadata(root: zarr.Group, path: str) -> dict[str, Any] | None:
+    metadata = _stored_metadata(root, path)
+    if metadata is not None and metadata["node_type"] == "array":
         raise StoreError("is an array, must be a group", path=location(root, path))
-    return node
+    return metadata
+
+
+def _open_node(root: zarr.Group, path: str) -> zarr.Group | ZarrArray | None:
+    """Open the node at `path`, or return None if it was removed meanwhile."""
+    with store_errors(location(root, path), "cannot be read"):
+        try:
+            node: zarr.Group | ZarrArray = root[path]
+        except KeyError:
+            return None
+        return node
 
 
 def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
@@ -180,18 +235,27 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
     merged = {**group.attrs.asdict(), **encoded}
     group_spec(group.path).check(merged, path=location(group), writing=True)
     check_inside(group)
+    check_present(group)
     with store_errors(location(group), "cannot be written"):
         group.update_attributes(encoded)
 
 
+def check_present(group: zarr.Group) -> None:
+    """Raise StoreError if a group was removed since it was opened: writing would make it again."""
+    if isinstance(group.store, LocalStore) and not Path(location(group), METADATA).is_file():
+        raise StoreError("was removed while it was being written", path=location(group))
+
+
 def read_attributes(group: zarr.Group) -> dict[str, Any]:
     """Return a group's attributes, validated."""
-    with store_errors(location(group), "damaged"):  # nested without end, say
-        decoded: dict[str, Any] = {
-            name: decode(value) for name, value in group.attrs.asdict().items()
-        }
+    return _validated(group.attrs.asdict(), group.path, location(group))
+
+
+def _validated(attributes: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+    with store_errors(where, "damaged"):  # nested without end, say
+        decoded: dict[str, Any] = {name: decode(value) for name, value in attributes.items()}
     # as they are used: a table may turn out to be a tagged number
-    group_spec(group.path).check(decoded, path=location(group), writing=False)
+    group_spec(path).check(decoded, path=where, writing=False)
     return decoded
 
 
@@ -246,35 +310,26 @@ def create_array(
 
 
 def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> None:
-    """Check, before memory is taken, that the chunks of rows [start, stop) are there at all.
+    """Check, before memory is allocated, that the files of rows [start, stop) can hold them.
 
-    An array's metadata can claim any size. What is really there bounds what is allocated.
+    An array's metadata can declare any size. The files that are there bound what is allocated.
 
     Raises
     ------
     StoreError
-        If a chunk is missing, or larger than a chunk, or this one's file, can be.
+        If a chunk is missing, or its file cannot hold a chunk of this array.
     """
-    where, shape = location(array), array.shape
-    with store_errors(where, "damaged"):
-        chunks = array.chunks
-    nbytes = math.prod(chunks) * array.dtype.itemsize
-    if array.shards is not None or not 0 < nbytes < _LARGEST_CHUNK:
-        raise StoreError(f"damaged: chunks of {chunks} elements", path=where)
-    axes = [range(-(-size // chunk)) for size, chunk in zip(shape, chunks, strict=True)]
-    if axes:
-        low, high, _ = slice(start, stop).indices(shape[0])
-        axes[0] = range(low // chunks[0], -(-high // chunks[0])) if low < high else range(0)
+    where = location(array)
+    metadata = read_metadata(Path(where))
+    if metadata is None:
+        raise StoreError("damaged: is missing", path=where)
+    layout = array_layout(metadata, Path(where))
+    check_encoding(metadata, Path(where))
+    low, high, _ = slice(start, stop).indices(layout.shape[0] if layout.shape else 1)
     # one after the other, so that the first that is missing ends it
-    for place in _places(axes):
-        path = chunk_file(array, place)
+    for place in layout.places(low, high):
         check_inside(array, array.metadata.encode_chunk_key(place), done="read")
-        with store_errors(path, "cannot be read"):
-            held = path.stat().st_size if path.is_file() else None
-        if held is None:
-            raise StoreError("damaged: a chunk is missing", path=str(path))
-        if nbytes > _MOST_COMPRESSED * held:
-            raise StoreError(f"damaged: {held} bytes cannot hold {nbytes}", path=str(path))
+        check_chunk(layout.chunk_file(place), layout.chunk_bytes)
 
 
 def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
@@ -282,26 +337,10 @@ def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
     return Path(location(array), array.metadata.encode_chunk_key(place))
 
 
-def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
-    # itertools.product would make lists of the ranges first
-    if not axes:
-        yield ()
-        return
-    for first in axes[0]:
-        for rest in _places(axes[1:]):
-            yield (first, *rest)
-
-
 def open_array(root: zarr.Group, path: str) -> ZarrArray:
     """Open an array and validate it (StoreError if it is missing or differs from the schema)."""
-    where, node = location(root, path), open_node(root, path)
-    if not isinstance(node, zarr.Array):
-        what = "there is no such array" if node is None else "is a group, must be an array"
-        raise StoreError(what, path=where)
-    spec = array_spec(path)
-    spec.check(node.dtype, node.ndim, path=where)
-    if spec.dims and node.metadata.zarr_format == 3:
-        names = getattr(node.metadata, "dimension_names", None)
-        if tuple(names or ()) != spec.dims:
-            raise StoreError(f"dimensions {names}, must be {spec.dims}", path=where)
+    stored_layout(root, path)
+    node = _open_node(root, path)
+    if not isinstance(node, zarr.Array):  # it was removed meanwhile
+        raise StoreError("damaged: the array is missing", path=location(root, path))
     return node

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import zarr
-
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_notice
-from distsnn.io.nodes import location, open_group, open_root, read_attributes
+from distsnn.io.nodes import location, open_root, stored_attributes
 from distsnn.io.processes import started
 from distsnn.io.schema import notices_path, rank_path
 
@@ -49,10 +47,9 @@ def read_notices(
     # asked of the file system, as no attempt has notices unless something befell it
     for rank in ranks if Path(path, own).exists() else ():
         try:
-            group = open_group(root, f"{own}/rank{rank:04d}")
-            if group is not None:
-                notice = read_attributes(group)
-                check_notice(notice, path=location(group))
+            notice = stored_attributes(root, f"{own}/rank{rank:04d}")
+            if notice is not None:
+                check_notice(notice, path=location(root, f"{own}/rank{rank:04d}"))
                 found.append(notice)
         except StoreError as error:
             # whoever asks what befell a run is to learn all that can be known
@@ -68,13 +65,12 @@ def gone_ranks(path: str | os.PathLike[str], attempt: int, ranks: Iterable[int])
     folder = Path(path)
     root = open_root(folder)
     paths = ((rank, rank_path(attempt, rank)) for rank in ranks)
-    return [rank for rank, own in paths if _is_gone(open_group(root, own), folder / own)]
+    return [rank for rank, own in paths if _is_gone(stored_attributes(root, own), folder / own)]
 
 
-def _is_gone(group: zarr.Group | None, folder: Path) -> bool:
-    if group is None:
+def _is_gone(attributes: dict[str, Any] | None, folder: Path) -> bool:
+    if attributes is None:
         return False
-    attributes = read_attributes(group)
     if attributes["status"] != "running" or attributes.get("host") != socket.gethostname():
         return False
     pid = attributes.get("pid")

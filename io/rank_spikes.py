@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_spikes
+from distsnn.io.node_files import ArrayLayout
 from distsnn.io.nodes import (
     ZarrArray,
     check_claim,
     location,
     open_array,
-    read_attributes,
     store_errors,
+    stored_attributes,
+    stored_layout,
 )
 from distsnn.io.spike_index import SpikeTable
 
@@ -99,10 +101,18 @@ class RankSpikes:
     table: SpikeTable
 
     @classmethod
-    def of(cls, root: zarr.Group, group: zarr.Group) -> Self:
-        """Read the commit of a rank's spikes (StoreError if it contradicts itself)."""
-        attributes = read_attributes(group)
-        where = location(group)
+    def of(cls, root: zarr.Group, path: str) -> Self | None:
+        """Read the commit of a rank's spikes, or return None where there is none.
+
+        Raises
+        ------
+        StoreError
+            If it contradicts itself.
+        """
+        attributes = stored_attributes(root, path)
+        if attributes is None:
+            return None
+        where = location(root, path)
         check_spikes(attributes, path=where)
         rows, stride = attributes["committed"], attributes["index_stride"]
         with store_errors(where, "damaged index"):
@@ -113,7 +123,23 @@ class RankSpikes:
             last = max(committed, attributes["last_spike_step"])
             if np.any(np.diff(steps) < 0) or (len(steps) and steps[-1] > last):
                 raise ValueError("its steps are out of order")
-        return cls(root, group.path, SpikeTable(rows, committed, last, stride, steps))
+        return cls(root, path, SpikeTable(rows, committed, last, stride, steps))
+
+    def layouts(self) -> list[tuple[ArrayLayout, int]]:
+        """Return the arrays' layouts, each with its committed rows.
+
+        Raises
+        ------
+        StoreError
+            If an array is missing or shorter.
+        """
+        names, rows = ("step", "gid"), self.table.rows
+        return [(stored_layout(self.root, f"{self.path}/{name}", rows), rows) for name in names]
+
+    def arrays(self, step: int) -> list[CommittedArray]:
+        """Return the arrays as far as spikes are stamped ≤ `step`."""
+        rows = self.rows_until(step)
+        return [CommittedArray(one.array, rows) for one in (self.step, self.gid)]
 
     @property
     def step(self) -> CommittedArray:

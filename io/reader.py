@@ -7,22 +7,23 @@ attempt's first step bounds what the earlier ones count for.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.metadata_checks import check_attempt, check_rank, check_run
+from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord, join_attempts
+from distsnn.io.metadata_checks import check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.nodes import location, open_group, open_root, read_attributes
+from distsnn.io.node_files import missing_chunks
+from distsnn.io.nodes import open_root, read_attributes, stored_layout
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
-from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path, rank_path
+from distsnn.io.schema import FORMAT, FORMAT_VERSION
 from distsnn.io.spike_index import SpikeTable, plan_windows
 from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
 from distsnn.io.weight_reader import WeightRecording
@@ -35,86 +36,6 @@ _WINDOW_PER_RANK = 2**16
 _RECORD = np.dtype([("step", "<i4"), ("gid", "<u4")])
 
 
-@dataclass(frozen=True)
-class RankRecord:
-    """What one rank wrote in one attempt.
-
-    Attributes
-    ----------
-    attempt, rank : int
-        Which.
-    started : bool
-        Whether the rank has created its group.
-    status : str
-        "running", "complete", "stopped: …" or "failed: …"; "not started".
-    timing : dict of str to float
-        Wall time by phase, s.
-    memory : dict
-        ``peak_rss_bytes`` and more.
-    counted : dict
-        What it was connected to and exchanged, as in `distsnn.io.schema`; empty if not noted.
-    spikes : RankSpikes or None
-        Its spikes, lazily opened.
-    states, weights : dict of str to RankRows
-        Its recordings of states and of weights, lazily opened.
-    """
-
-    attempt: int
-    rank: int
-    started: bool
-    status: str
-    timing: dict[str, float]
-    memory: dict[str, Any]
-    counted: dict[str, Any]
-    spikes: RankSpikes | None
-    states: dict[str, RankRows]
-    weights: dict[str, RankRows]
-
-    @property
-    def committed_step(self) -> int:
-        """All that this rank recorded up to this step is committed (-1: nothing can be said)."""
-        return -1 if self.spikes is None else self.spikes.table.committed_step
-
-    @property
-    def last_step(self) -> int:
-        """The last step of which this rank has committed anything (-1: none)."""
-        return -1 if self.spikes is None else self.spikes.table.last_step
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One start of the run, and the steps (first_step, until_step] for which it counts.
-
-    ``until_step`` is None for the last attempt: it counts for all that it recorded.
-    """
-
-    index: int
-    ranks: tuple[RankRecord, ...]
-    first_step: int
-    until_step: int | None
-    assignment: dict[str, Any]
-
-    @property
-    def last(self) -> int:
-        """The last step that any rank may have committed and that counts, or first_step."""
-        steps = max((rank.last_step for rank in self.ranks), default=-1)
-        return max(self.first_step, self._bounded(steps))
-
-    @property
-    def complete_step(self) -> int:
-        """Everything up to this step that counts is committed by all ranks; or first_step."""
-        steps = min((rank.committed_step for rank in self.ranks), default=-1)
-        return max(self.first_step, self._bounded(steps))
-
-    @property
-    def void(self) -> bool:
-        """Whether a later attempt began where this one did, or before."""
-        return self.until_step is not None and self.until_step <= self.first_step
-
-    def _bounded(self, step: int) -> int:
-        return step if self.until_step is None else min(step, self.until_step)
-
-
 class StoreReader:
     """A run's store as it was when this object was made.
 
@@ -123,8 +44,11 @@ class StoreReader:
     path : str or PathLike
         The store.
     resuming : bool
-        Leave out the first attempt that cannot be read, and later ones, instead of raising: a power
-        cut may leave one so that had not been saved yet, and a run can go on without it.
+        Leave out the first attempt of which something is lost, and later ones, instead of raising:
+        a power cut may leave one so that had not been saved yet, and a run can resume without it.
+        Chunks are not looked for: `verify` reads those that are needed.
+    partial : bool
+        Leave out what is lost, instead of raising.
 
     Attributes
     ----------
@@ -135,32 +59,61 @@ class StoreReader:
     attempts : tuple of Attempt
         In their order.
     damage : StoreError or None
-        Why attempts were left out.
+        Why attempts were left out, with `resuming`.
+    missing : tuple of StoreError
+        What was left out, or has chunks that are missing, with `partial`.
 
     Raises
     ------
     StoreError
-        If it is no run, of a later format version, or damaged.
+        If it is no run, of another format version, or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resuming: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, resuming: bool = False, partial: bool = False
+    ) -> None:
         self.path = Path(path)
         self._root = open_root(self.path)
         raw = self._root.attrs.asdict()
         if raw.get("format") != FORMAT:
             raise StoreError("is not a run of distsnn", path=str(self.path))
         version = raw.get("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if version != FORMAT_VERSION or isinstance(version, bool):
             raise StoreError(
-                f"format version {version!r}; this distsnn reads up to {FORMAT_VERSION}",
+                f"format version {str(version)[:40]}; this distsnn reads version {FORMAT_VERSION}",
                 path=str(self.path),
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        names = {"state": self.state_names, "weights": self.weight_names}
-        self.attempts, self.damage = _open_attempts(self._root, names)
-        if self.damage is not None and not resuming:
-            raise self.damage
+        found = self._find_attempts(chunks=not resuming)
+        lost = [error for one in found for error in one.lost]
+        gaps = [error for one in found for error in one.gaps]
+        gaps += self._missing_arrays()
+        if lost and resuming:
+            found = found[: next(index for index, one in enumerate(found) if one.lost)]
+        elif (lost or gaps) and not partial:
+            raise (lost + gaps)[0]
+        self.damage = lost[0] if lost and resuming else None
+        self.missing = tuple(lost + gaps) if partial else ()
+        self.attempts = join_attempts([one for one in found if one.attributes])
+
+    def _find_attempts(self, *, chunks: bool) -> list["FoundAttempt"]:
+        names = [f"state/{one}" for one in self.state_names]
+        names += [f"weights/{one}" for one in self.weight_names]
+        numbers = range(self.metadata["attempts"])
+        return [FoundAttempt(self._root, index, names, chunks) for index in numbers]
+
+    def _missing_arrays(self) -> list[StoreError]:
+        """Return why arrays of the description cannot be read."""
+        found = []
+        for name in self.metadata["arrays"]:
+            try:
+                layout = stored_layout(self._root, f"{NETWORK}/{name}")
+                rows = layout.shape[0] if layout.shape else 1
+                found += missing_chunks([(layout, rows)])
+            except StoreError as error:
+                found.append(error)
+        return found
 
     @property
     def dt(self) -> float:
@@ -235,9 +188,29 @@ class StoreReader:
                 total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.first_step)
         return total
 
+    def verify(self, step: int, *, share: int = 0, shares: int = 1) -> None:
+        """Read the recordings of all that counts up to a step, or a share of them.
+
+        Raises
+        ------
+        StoreError
+            If a chunk is missing or damaged.
+        """
+        recordings = (
+            (recording, step if attempt.until_step is None else min(step, attempt.until_step))
+            for attempt in self.attempts
+            for rank in attempt.ranks
+            for recording in (rank.spikes, *rank.states.values(), *rank.weights.values())
+            if recording is not None and attempt.first_step < step and not attempt.void
+        )
+        for recording, until in islice(recordings, share, None, shares):
+            for array in recording.arrays(until):
+                for start in range(0, array.rows, array.chunk_rows):
+                    array.load(start, min(start + array.chunk_rows, array.rows))
+
     def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the network's description: its JSON and its arrays."""
-        return self.metadata["network"], load_arrays(self._root, under=NETWORK)
+        return self.metadata["network"], load_arrays(self._root, self.metadata["arrays"])
 
     def windows(
         self,
@@ -350,7 +323,7 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = _segments(self.attempts, lambda rank: rank.states.get(name))
+        segments = _segments(self.attempts, f"state/{name}", lambda rank: rank.states.get(name))
         return StateRecording.of(self.metadata, name, segments, path=str(self.path))
 
     @property
@@ -368,95 +341,25 @@ class StoreReader:
         StoreError
             If it is damaged.
         """
-        segments = _segments(self.attempts, lambda rank: rank.weights.get(name))
+        segments = _segments(self.attempts, f"weights/{name}", lambda rank: rank.weights.get(name))
         return WeightRecording.of(self.metadata, name, segments, path=str(self.path))
 
 
 def _segments(
-    attempts: Sequence[Attempt], part_of: Callable[[RankRecord], RankRows | None]
+    attempts: Sequence[Attempt], group: str, part_of: Callable[[RankRecord], RankRows | None]
 ) -> list[RowSegment]:
     found = []
     for attempt in attempts:
         parts = [part_of(rank) for rank in attempt.ranks]
         present = tuple(part for part in parts if part is not None)
-        # Rows are valid where every rank has them.
-        whole = len(present) == len(parts)
-        found.append(RowSegment(present, attempt.first_step, attempt.until_step, whole))
+        lost = sum(group in rank.lost for rank in attempt.ranks)
+        # Rows are valid where every rank has them, or has lost them.
+        whole = len(present) + lost == len(parts)
+        found.append(
+            RowSegment(present, attempt.first_step, attempt.until_step, whole, lost=lost > 0)
+        )
     return found
 
 
 def _spikes_of(attempt: Attempt) -> list[RankSpikes]:
     return [rank.spikes for rank in attempt.ranks if rank.spikes is not None]
-
-
-def _open_attempts(
-    root: zarr.Group, recordings: Mapping[str, Sequence[str]]
-) -> tuple[tuple[Attempt, ...], StoreError | None]:
-    """Return the attempts before the first that cannot be read, and why it cannot."""
-    found: list[tuple[dict[str, Any], tuple[RankRecord, ...]]] = []
-    damage = None
-    try:
-        while (group := open_group(root, attempt_path(index := len(found)))) is not None:
-            attributes = read_attributes(group)
-            check_attempt(attributes, path=location(group))
-            numbers = range(attributes["ranks"])
-            ranks = tuple(
-                _open_rank(root, index, rank, recordings, ranks=len(numbers)) for rank in numbers
-            )
-            found.append((attributes, ranks))
-    except StoreError as error:
-        damage = error
-    attempts = []
-    for index, (attributes, ranks) in enumerate(found):
-        later = [other["first_step"] for other, _ in found[index + 1 :]]
-        attempts.append(
-            Attempt(
-                index=index,
-                ranks=ranks,
-                first_step=attributes["first_step"],
-                until_step=min(later, default=None),
-                assignment=attributes["assignment"],
-            )
-        )
-    return tuple(attempts), damage
-
-
-def _open_rank(
-    root: zarr.Group,
-    attempt: int,
-    rank: int,
-    recordings: Mapping[str, Sequence[str]],
-    *,
-    ranks: int,
-) -> RankRecord:
-    path = rank_path(attempt, rank)
-    # the quick question first: an attempt may claim more ranks than there are
-    there = os.path.lexists(Path(location(root, path), "zarr.json"))
-    group = open_group(root, path) if there else None
-    if group is None:
-        return RankRecord(attempt, rank, False, "not started", {}, {}, {}, None, {}, {})
-    attributes = read_attributes(group)
-    check_rank(attributes, ranks, path=location(group))
-    spikes = None
-    spike_group = open_group(root, f"{path}/spikes")
-    if spike_group is not None:
-        spikes = RankSpikes.of(root, spike_group)
-    # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
-    found: dict[str, dict[str, RankRows]] = {folder: {} for folder in recordings}
-    for folder, names in recordings.items():
-        for name in names:
-            opened = RankRows.of(root, f"{path}/{folder}/{name}")
-            if opened is not None:
-                found[folder][name] = opened
-    return RankRecord(
-        attempt,
-        rank,
-        True,
-        attributes["status"],
-        attributes.get("timing", {}),
-        attributes.get("memory", {}),
-        attributes.get("counted", {}),
-        spikes,
-        found["state"],
-        found["weights"],
-    )

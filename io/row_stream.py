@@ -24,8 +24,15 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.checkpoint_files import METADATA
-from distsnn.io.nodes import ZarrArray, chunk_file, location, store_errors, write_attributes
+from distsnn.io.node_files import METADATA
+from distsnn.io.nodes import (
+    ZarrArray,
+    check_present,
+    chunk_file,
+    location,
+    store_errors,
+    write_attributes,
+)
 from distsnn.io.spike_index import SpikeIndex
 
 # Blocks in a ring: one that is being filled, two on their way, one for the writer's delay.
@@ -122,6 +129,7 @@ class RowStream(ABC):
 
     def write(self, commit: Commit) -> None:
         """Write rows [committed, commit.rows) and then commit them in one attribute write."""
+        check_present(self._group)
         if commit.rows > self.committed:
             first = self.committed // self.block_rows * self.block_rows
             for name, array in self._arrays.items():
@@ -149,6 +157,7 @@ class RowStream(ABC):
 
     def trim(self) -> None:
         """Cut the arrays to what is committed, for readers that know nothing of commits."""
+        check_present(self._group)
         for name, array in self._arrays.items():
             if self._length[name] > self.committed:
                 with store_errors(location(array), "cannot be cut to its length"):

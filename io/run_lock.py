@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from distsnn.errors import StoreError
@@ -110,7 +111,10 @@ class RunLock:
     def release(self) -> None:
         """Give the lock back; doing so again does nothing."""
         if self in _HELD:
-            # unlinked while it is held: whoever has opened it already finds that it is gone
-            self._path.unlink(missing_ok=True)
+            # unlinked while it is held: whoever has opened it already finds that it is gone. In a
+            # folder that became read-only it stays: unlocked it hinders nobody, and the error that
+            # ended the run must not be replaced.
+            with suppress(OSError):
+                self._path.unlink()
             _HELD.remove(self)
             os.close(self._descriptor)

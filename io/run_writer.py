@@ -91,7 +91,7 @@ class RunWriter:
         DescriptionError
             If the metadata cannot be stored.
         """
-        attempt = _attempt(ranks, first_step, assignment)
+        attempt = _attempt(ranks, first_step, assignment, metadata.get("versions"))
         target = _create_store(path, metadata, network, attempt, overwrite=overwrite)
         return cls(target, open_root(target, writable=True), 0)
 
@@ -104,6 +104,7 @@ class RunWriter:
         first_step: int,
         saved_by: int,
         assignment: Mapping[str, Any] | None = None,
+        versions: Mapping[str, str] | None = None,
     ) -> Self:
         """Add the next attempt to a run; what earlier ones recorded after `first_step` is void.
 
@@ -122,6 +123,8 @@ class RunWriter:
             The attempt that saved what it goes on from; -1: none of this run.
         assignment : mapping, optional
             Which rank simulates what.
+        versions : mapping, optional
+            Versions of distsnn and of what it runs on.
 
         Raises
         ------
@@ -134,14 +137,18 @@ class RunWriter:
         if reader.damage is not None and attempt <= saved_by:
             raise reader.damage
         root = open_root(target, writable=True)
+        # first, as a complete run must not begin another attempt, and what is swept is not listed
+        write_attributes(root, {"complete": False, "attempts": attempt})
         with store_errors(target, "cannot be swept"):
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
             _sweep_attempts(root, target, attempt)
-        # first, as a complete run must not begin another attempt
-        write_attributes(root, {"complete": False})
-        create_group(root, attempt_path(attempt), _attempt(ranks, first_step, assignment))
+        about = _attempt(ranks, first_step, assignment, versions)
+        create_group(root, attempt_path(attempt), about)
+        sync(target / attempt_path(attempt))
+        # last: whatever is listed is on the disk
+        write_attributes(root, {"attempts": attempt + 1})
         return cls(target, root, attempt)
 
     def update(self, **attributes: Any) -> None:
@@ -149,7 +156,7 @@ class RunWriter:
         write_attributes(self._root, attributes)
 
     def update_attempt(self, **attributes: Any) -> None:
-        """Change attributes of the attempt (``last_step``, ``assignment``) in one write."""
+        """Change attributes of the attempt (``recordings``, ``last_step``, ...) in one write."""
         write_attributes(self._attempt_group, attributes)
 
 
@@ -196,6 +203,8 @@ def _create_store(
                 "format_version": FORMAT_VERSION,
                 **metadata,
                 "network": network[0],
+                "arrays": list(network[1]),
+                "attempts": 0 if attempt is None else 1,
                 "complete": False,
             },
         )
@@ -223,12 +232,15 @@ def check_target(
     Raises
     ------
     StoreError
+        If its name starts with a dash, so that commands could not be given it.
         If something exists there (with `overwrite`: something that is not a run), or no folder can
         be made there; with `resume`, if a folder that is there cannot be written.
     """
     with store_errors(path, "cannot be created"):
         target = Path(path).resolve()
         exists = target.exists()
+    if target.name.startswith("-"):
+        raise StoreError("a name with a dash at its begin reads as an option", path=str(target))
     if not exists:
         parent = next(folder for folder in target.parents if folder.exists())
         if not parent.is_dir():
@@ -283,11 +295,17 @@ def _check_populations(table: Any) -> None:
         expected += int(row["size"])
 
 
-def _attempt(ranks: int, first_step: int, assignment: Mapping[str, Any] | None) -> dict[str, Any]:
+def _attempt(
+    ranks: int,
+    first_step: int,
+    assignment: Mapping[str, Any] | None,
+    versions: Mapping[str, str] | None,
+) -> dict[str, Any]:
     """Return an attempt's attributes."""
     if ranks < 1:
         raise DescriptionError("no ranks", where="ranks", value=ranks, allowed="at least 1")
-    return {"ranks": ranks, "first_step": first_step, "assignment": dict(assignment or {})}
+    about = {"assignment": dict(assignment or {}), "versions": dict(versions or {})}
+    return {"ranks": ranks, "first_step": first_step, **about}
 
 
 def _sweep_attempts(root: zarr.Group, target: Path, first: int) -> None:

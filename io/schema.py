@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
 CHECKPOINT_VERSION = 2
 
@@ -28,7 +28,7 @@ _PLACEHOLDERS = {
     "variable": r"[^/]+",
     "path": r".+",
 }
-_NUMBERS = (
+NUMBERS = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64"),
 )
@@ -49,12 +49,14 @@ GROUPS: tuple[GroupSpec, ...] = (
         "One run: everything needed to read it, and to repeat it.",
         (
             Attribute("format", "str", f"always {FORMAT!r}"),
-            Attribute("format_version", "int", f"{FORMAT_VERSION}; readers refuse later ones"),
+            Attribute("format_version", "int", f"{FORMAT_VERSION}; other versions are refused"),
             Attribute("dt", "float", "time step, ms; a spike stamped s was at s·dt"),
             Attribute("seed", "int", "seed of all random numbers"),
             Attribute("time_ms", "float", "biological time asked for so far, ms"),
             Attribute("n_steps", "int", "the same in steps"),
             Attribute("network", "dict", "description of the network, without its arrays"),
+            Attribute("arrays", "list", "names of the arrays of the description"),
+            Attribute("attempts", "int", "number of attempts; a missing one is damage"),
             Attribute(
                 "populations",
                 "list",
@@ -79,7 +81,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "{projection, largest (relative error), share (of the weights, with a relative "
                 "error above 2^-10), part (of the total of all absolute weights)}",
             ),
-            Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
+            Attribute("versions", "dict", "versions of distsnn and of what the first start ran on"),
             Attribute("complete", "bool", "the run reached its end and every rank said so"),
             Attribute("wall", "dict", "wall times, s: build_s, run_s, ...", required=False),
             Attribute("synapses", "int", "number of synapses built", required=False),
@@ -183,6 +185,20 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "int",
                 "the attempt simulates steps after this one; later steps of earlier attempts "
                 "are void",
+            ),
+            Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
+            Attribute(
+                "recordings",
+                "list",
+                "groups that every rank has: spikes, state/NAME, weights/NAME; written when all "
+                "ranks have created theirs, before anything is recorded; a missing one is damage",
+                required=False,
+            ),
+            Attribute(
+                "saved",
+                "int",
+                "number of the last checkpoint generation that the attempt wrote",
+                required=False,
             ),
             Attribute("last_step", "int", "last step simulated, once known", required=False),
         ),
@@ -381,7 +397,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "states as the kernels hold them, segment after segment",
         _NAN,
     ),
-    ArraySpec("network/arrays/{path}", _NUMBERS, (), "", "array of the description", _ZERO),
+    ArraySpec("network/arrays/{path}", NUMBERS, (), "", "array of the description", _ZERO),
 )
 
 

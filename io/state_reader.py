@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
 from distsnn.io.metadata_checks import check_state
-from distsnn.io.nodes import location, open_array, open_group, read_attributes
+from distsnn.io.node_files import ArrayLayout
+from distsnn.io.nodes import location, open_array, stored_attributes, stored_layout
 from distsnn.io.rank_spikes import CommittedArray
 
+# Arrays that describe the columns, by the folder of a recording.
+COLUMNS = {"state": ("gid",), "weights": ("source", "target", "delay")}
 # Where a rank's columns stand among those of all.
 Places = NDArray[np.intp]
 
@@ -49,11 +52,10 @@ class RankRows:
     @classmethod
     def of(cls, root: zarr.Group, path: str) -> Self | None:
         """Read the commit of a rank's recording, or return None where there is none."""
-        group = open_group(root, path)
-        if group is None:
+        attributes = stored_attributes(root, path)
+        if attributes is None:
             return None
-        attributes = read_attributes(group)
-        check_state(attributes, path=location(group))
+        check_state(attributes, path=location(root, path))
         return cls(
             root,
             path,
@@ -64,10 +66,38 @@ class RankRows:
             tuple(attributes["variables"]),
         )
 
+    def layouts(self) -> list[tuple[ArrayLayout, int]]:
+        """Return the arrays' layouts, each with the rows that must be there.
+
+        Raises
+        ------
+        StoreError
+            If an array is missing or shorter, or their columns differ.
+        """
+        folder = self.path.split("/")[2]
+        columns = [stored_layout(self.root, f"{self.path}/{name}") for name in COLUMNS[folder]]
+        values = [
+            stored_layout(self.root, f"{self.path}/{name}", self.rows) for name in self.variables
+        ]
+        widths = {one.shape[0] for one in columns} | {one.shape[1] for one in values}
+        if len(widths) > 1:
+            where = location(self.root, self.path)
+            raise StoreError(f"damaged: arrays of {sorted(widths)} columns", path=where)
+        return [(one, one.shape[0]) for one in columns] + [(one, self.rows) for one in values]
+
+    def arrays(self, step: int) -> list[CommittedArray]:
+        """Return the arrays of columns, and the variables as far as rows are stamped ≤ `step`."""
+        columns = [self._column(name) for name in COLUMNS[self.path.split("/")[2]]]
+        rows = self.rows_until(step)
+        return columns + [CommittedArray(self.values(name).array, rows) for name in self.variables]
+
     def column(self, name: str = "gid") -> NDArray[Any]:
         """Return what an array says of each column."""
+        return self._column(name)[:]
+
+    def _column(self, name: str) -> CommittedArray:
         array = open_array(self.root, f"{self.path}/{name}")
-        return CommittedArray(array, array.shape[0]).load(0, array.shape[0])
+        return CommittedArray(array, array.shape[0])
 
     def values(self, variable: str) -> CommittedArray:
         """Return a variable, (time, column), lazily."""
@@ -82,14 +112,15 @@ class RankRows:
 class RowSegment:
     """An attempt's part: its ranks' recordings and the steps (after, until] for which it counts.
 
-    ``whole`` says whether every rank of the attempt has its recording; without that there are no
-    valid rows.
+    ``whole`` says whether every rank of the attempt has its recording, or has lost it; without that
+    there are no valid rows. ``lost`` says whether a rank has lost it.
     """
 
     parts: tuple[RankRows, ...]
     after: int
     until: int | None
     whole: bool
+    lost: bool = False
 
     def row_range(self) -> tuple[int, int]:
         """Return the rows [start, stop) that count and that all ranks have committed."""
@@ -119,7 +150,7 @@ class RowArray:
     shape : (int, int)
         Rows and neurons in the order of gids, or synapses in that of (source, target).
     dtype : numpy.dtype
-        Type of the elements.
+        Type of the elements: of integers, too, a float if columns are lost, which are NaN.
     block_rows : int
         Rows that should be read together: whole chunks of every rank.
     units, long_name : str
@@ -139,6 +170,10 @@ class RowArray:
         self.shape = (sum(count for _, count, _ in sources), n_columns)
         dtypes = {array.dtype for array in arrays}
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+        covered = (sum(place.size for _, place in ranks) for _, _, ranks in sources)
+        self._lost = any(n < n_columns for n in covered)
+        if self._lost:
+            self.dtype = np.result_type(self.dtype, np.float32)
         self.block_rows = max((array.chunk_rows for array in arrays), default=1)
         attributes = arrays[0].array.attrs.asdict() if arrays else {}
         self.units = str(attributes.get("units", ""))
@@ -159,6 +194,8 @@ class RowArray:
     def load(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows [start, stop) of all columns."""
         out = np.empty((stop - start, self.shape[1]), self.dtype)
+        if self._lost:
+            out[...] = np.nan
         at = 0
         for first, count, ranks in self._sources:
             low, high = max(start, at), min(stop, at + count)
@@ -261,7 +298,9 @@ class StateRecording:
         for segment, places in zip(used, columns, strict=True):
             check_rhythm(segment, name, path=path)
             found = np.sort(np.concatenate(places))
-            if not np.array_equal(found, np.arange(len(gids))):
+            expected = np.unique(found) if segment.lost else np.arange(len(gids))
+            # searchsorted() returns len(gids) for a neuron beyond the last
+            if not np.array_equal(found, expected) or np.any(found == len(gids)):
                 raise StoreError(
                     f"damaged: the ranks' neurons do not make up the recording {name!r} "
                     f"({segment.parts[0].path})",

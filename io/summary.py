@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from distsnn.io.checkpoint_reader import missing_checkpoints
 from distsnn.io.notices import gone_ranks, read_notices
 from distsnn.io.reader import StoreReader
 
@@ -22,8 +23,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     dict
         neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_from_ms (0, unless the run
         began from a checkpoint), recorded_ms (all ranks have committed up to there), complete,
-        status (of each rank of the last attempt), gone (ranks of
-        it that count as running while their process is not there, on this machine), notices (what
+        missing and missing_checkpoints (lists of what cannot be read, each with its path: of the
+        description and recordings; of checkpoints), status (of each rank of the last attempt),
+        gone (ranks of it that count as running while their process is not there, on this
+        machine), notices (what
         was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
         connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
@@ -31,18 +34,21 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         their part of the total of absolute weights), spikes, rates (spikes/s, by
         population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
         are recorded), spike_hash, substeps (parts of a step, by population), precision (of states,
-        by population; of plastic weights, by projection). What the run did not note is None.
+        by population; of plastic weights, by projection). What the run did not note is None; if
+        recordings are missing, figures of spikes are None too, and rates are empty.
 
     Raises
     ------
     StoreError
-        If there is no run or it is damaged.
+        If there is no run, or what is there is damaged.
     """
-    reader = StoreReader(path)
+    reader = StoreReader(path, partial=True)
+    whole = not reader.missing
     metadata = reader.metadata
     wall = metadata.get("wall", {})
     ranks = reader.attempts[-1].ranks if reader.attempts else ()
-    last, numbers = len(reader.attempts) - 1, range(len(ranks))
+    last = reader.attempts[-1].index if reader.attempts else -1
+    running = [rank.rank for rank in ranks if rank.status == "running"]
     return {
         "path": str(path),
         "neurons": reader.n_neurons,
@@ -54,22 +60,24 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "time_ms": metadata["time_ms"],
         "recorded_from_ms": reader.first_step * reader.dt,
         "recorded_ms": reader.complete_step * reader.dt,
-        "complete": reader.complete,
+        "complete": reader.complete and whole,
+        "missing": [str(error) for error in reader.missing],
+        "missing_checkpoints": missing_checkpoints(reader),
         "status": [rank.status for rank in ranks],
-        "gone": gone_ranks(path, last, numbers),
-        "notices": read_notices(path, last, numbers),
+        "gone": gone_ranks(path, last, running),
+        "notices": read_notices(path, last, range(len(ranks))),
         "build_s": wall.get("build_s"),
         "run_s": wall.get("run_s"),
         "real_time_factor": wall.get("real_time_factor"),
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
         "counted": [rank.counted or None for rank in ranks],
         "weight_errors": metadata["quanta"].get("errors", []),
-        "spikes": reader.n_spikes,
-        "rates": population_rates(reader),
+        "spikes": reader.n_spikes if whole else None,
+        "rates": population_rates(reader) if whole else {},
         "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
         "precision": {row["name"]: row.get("precision") for row in metadata["populations"]}
         | metadata.get("settings", {}).get("plastic_weights", {}),
-        "spike_hash": reader.spike_hash(),
+        "spike_hash": reader.spike_hash() if whole else None,
     }
 
 

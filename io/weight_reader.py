@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Self
 
 import numpy as np
@@ -61,11 +62,15 @@ class WeightRecording:
             np.empty(0, kind) for kind in (np.uint32, np.uint32, np.int32)
         ]
         places = []
-        for number, segment in enumerate(used):
+        merged = [_merged(segment) for segment in used]
+        if any(segment.lost for segment in used):  # those of the most synapses that are left
+            most = max(len(found[0]) for found, _ in merged)
+            kept = [len(found[0]) == most for found, _ in merged]
+            used, merged = list(compress(used, kept)), list(compress(merged, kept))
+        for number, (segment, (found, its)) in enumerate(zip(used, merged, strict=True)):
             check_rhythm(segment, name, path=path)
-            found, its = _merged(segment)
             same = all(map(np.array_equal, found, columns)) if number else True
-            if len(found[0]) != view["synapses"] or not same:
+            if (len(found[0]) != view["synapses"] and not segment.lost) or not same:
                 raise StoreError(
                     f"damaged: the ranks' synapses do not make up the recording {name!r} "
                     f"({segment.parts[0].path})",

@@ -43,7 +43,7 @@ class Picture:
 
 
 def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
-    """Write a page about a run: complete, interrupted or still running.
+    """Write a page about a run: complete, interrupted, still running, or with missing parts.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     Raises
     ------
     StoreError
-        If there is no run, it is damaged, or the page cannot be written.
+        If there is no run, what is there is damaged, or the page cannot be written.
     """
-    run = open_run(path)
+    run = open_run(path, partial=True)
     target = Path(out) if out is not None else Path(path).with_suffix(".html")
     text = render(run)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -91,7 +91,8 @@ def render(run: Run) -> str:
         title=run.reader.path.name,
         path=str(run.reader.path.resolve()),
         complete=run.complete,
-        state="complete" if run.complete else "not complete",
+        state="damaged" if run.missing else "complete" if run.complete else "not complete",
+        missing=run.missing,
         subtitle=_subtitle(run),
         tiles=_tiles(run, data),
         problem=problem,
@@ -136,6 +137,8 @@ def to_svg(figure: Figure, label: str, number: int) -> Markup:
 
 
 def _statistics(run: Run) -> tuple[str, SummaryData | None]:
+    if run.missing:
+        return "Statistics need all recordings, and some are missing.", None
     try:
         run.select()
     except DescriptionError as error:
@@ -232,7 +235,8 @@ def _pair(data: SummaryData) -> list[Picture]:
 
 def _states(run: Run) -> list[Picture]:
     pictures = []
-    for number, name in enumerate(run.state_names):
+    # of a damaged run any chunk may be missing
+    for number, name in enumerate(run.state_names if not run.missing else ()):
         state = run.state(name)
         rows, neurons = state.sizes["time"], state.sizes["neuron"]
         names = list(state.data_vars)[:_MAX_TRACE_PANELS]

@@ -83,6 +83,14 @@ footer { margin-top: 44px; color: var(--soft); font-size: .85rem; }
 {% endfor %}
 </div>
 
+{% if missing %}
+<h2>Missing</h2>
+<ul>
+{% for part in missing %}<li>{{ part }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+
 <h2>Activity</h2>
 {% if problem %}<p class="note">{{ problem }}</p>{% endif %}
 {% for figure in activity %}{{ draw(figure) }}{% endfor %}

@@ -41,7 +41,9 @@ class SpikeArrays(NamedTuple):
     gid: da.Array
 
 
-def open_run(path: str | os.PathLike[str], *, window: int | None = None) -> "Run":
+def open_run(
+    path: str | os.PathLike[str], *, window: int | None = None, partial: bool = False
+) -> "Run":
     """Open a run's store, complete, interrupted or still running.
 
     Parameters
@@ -50,13 +52,18 @@ def open_run(path: str | os.PathLike[str], *, window: int | None = None) -> "Run
         The store.
     window : int, optional
         Spikes that are loaded together, about; by default chosen by the number of ranks.
+    partial : bool
+        Read what is left of a store in which recordings are missing. `Run.missing` lists them.
+        Spikes of a rank whose recording is missing are absent, and rates are too low accordingly;
+        its neurons' states are NaN; its synapses' weights are absent.
 
     Raises
     ------
     StoreError
-        If it is no run, of a later format version, or damaged.
+        If it is no run, of another format version, or damaged; without `partial` also if a
+        recording is missing or shorter than what was committed.
     """
-    return Run(StoreReader(path), window=window)
+    return Run(StoreReader(path, partial=partial), window=window)
 
 
 class Run:
@@ -87,7 +94,7 @@ class Run:
         self.attributes: dict[str, Any] = reader.metadata
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else "not complete"
+        state = "damaged" if self.missing else "complete" if self.complete else "not complete"
         return (
             f"<Run {self.reader.path}: {counted(self.reader.n_neurons, 'neuron')}, "
             f"{self.time_ms:g} ms, {state}>"
@@ -115,8 +122,13 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether the run reached its end."""
-        return self.reader.complete
+        """Whether the run reached its end and nothing of it is missing."""
+        return self.reader.complete and not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """What is missing, each with its path; empty unless it was opened with ``partial``."""
+        return [str(error) for error in self.reader.missing]
 
     @property
     def populations(self) -> pd.DataFrame:

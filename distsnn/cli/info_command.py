@@ -5,12 +5,17 @@ from argparse import Namespace
 
 from distsnn.cli.tables import info_lines
 from distsnn.comm import Communicator
+from distsnn.errors import printable
 from distsnn.io.summary import summarise
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
-    """Run the command (on the first rank)."""
-    if communicator.rank == 0:
-        numbers = summarise(options.run)
-        print(json.dumps(numbers, indent=2) if options.json else "\n".join(info_lines(numbers)))
-    return 0
+    """Run the command (on the first rank); 1 if parts of the run are missing."""
+    if communicator.rank != 0:
+        return 0
+    numbers = summarise(options.run)
+    if options.json:
+        print(json.dumps(numbers, indent=2))
+    else:
+        print("\n".join(map(printable, info_lines(numbers))))
+    return 1 if numbers["missing"] else 0

@@ -97,7 +97,7 @@ def _file(path: Path, settings: Sequence[str]) -> Model:
 
 
 def _run(path: Path) -> Model:
-    reader = StoreReader(path)
+    reader = StoreReader(path, partial=True)  # of which the description alone is needed
     check_unscripted(reader)
     metadata = reader.metadata
     about = {"kind": "run", "path": str(path)}

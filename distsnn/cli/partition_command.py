@@ -15,7 +15,7 @@ from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.engine.footprint import expected_bytes
 from distsnn.engine.layout import Layout
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, printable
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
 from distsnn.network import Network
@@ -45,7 +45,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         if options.json:
             print(json.dumps([one.to_dict() for one in found], indent=2))
         else:
-            print("\n".join(columns(_HEADS, [_row(one) for one in found])))
+            lines = columns(_HEADS, [_row(one) for one in found])
+            print("\n".join(map(printable, lines)))  # a stored strategy may be any text
     return 0
 
 

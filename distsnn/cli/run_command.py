@@ -17,7 +17,7 @@ from distsnn.comm import SAID, Communicator, Verdict, launch, launcher, together
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
 from distsnn.errors import DescriptionError, Interrupted, Stopped, StoreError
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import saved_beyond
+from distsnn.io.checkpoint_reader import lost_generation, saved_beyond
 from distsnn.io.nodes import open_root, store_errors
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
@@ -218,8 +218,13 @@ def _to_resume(options: Namespace) -> str | None:
     if not _is_there(options.out):
         return None
     reader = StoreReader(options.out, resuming=True)
-    # where nothing was saved before it was stopped, it starts anew
-    return str(options.out) if reader.complete or generations(reader.path) else None
+    if reader.complete or generations(reader.path):
+        return str(options.out)
+    lost = lost_generation(reader)
+    if lost is not None:  # recordings up to there are not replaced unasked
+        raise lost
+    # where nothing was saved before it was stopped, it starts again
+    return None
 
 
 def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
@@ -282,6 +287,8 @@ def _resume(
 
 def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
     """Check that a run can go on, and is to last as long as it was saved at least."""
+    if reader.complete and not generations(reader.path) and reader.damage is not None:
+        raise reader.damage
     if reader.complete and not generations(reader.path):
         raise DescriptionError(
             f"is complete at {reader.complete_step * reader.dt:g} ms and was never saved: "

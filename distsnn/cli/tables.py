@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from distsnn.simulation import Summary
 
 _MEBIBYTE = 2**20
+_MOST_MISSING = 20
 
 
 def run_lines(title: str, summary: "Summary") -> list[str]:
@@ -27,7 +28,10 @@ def run_lines(title: str, summary: "Summary") -> list[str]:
 
 def info_lines(numbers: dict[str, Any]) -> list[str]:
     """Return the numbers of `distsnn.io.summary.summarise` as a table."""
+    missing = numbers["missing"]
     state = "complete" if numbers["complete"] else "not complete"
+    if missing:
+        state = f"damaged, {counted(len(missing), 'missing part')}"
     memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
     gone = set(numbers.get("gone", ()))
     status = {
@@ -36,6 +40,8 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     }
     rows = [
         ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
+        *_missing(missing),
+        *_missing(numbers["missing_checkpoints"]),
         *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
@@ -51,8 +57,8 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("real-time factor", _figure(numbers["real_time_factor"])),
         ("peak memory", _memory(memory)),
         ("spikes", _count(numbers["spikes"])),
-        ("spikes/s", _rates(numbers["rates"])),
-        ("spike hash", numbers["spike_hash"]),
+        ("spikes/s", _rates(numbers["rates"]) or "not known"),
+        ("spike hash", numbers["spike_hash"] or "not known"),
     ]
     width = max(len(name) for name, _ in rows)
     return [numbers["path"], *(f"  {name:{width}}  {text}" for name, text in rows)]
@@ -68,6 +74,13 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         )
         for row in (heads, *rows)
     ]
+
+
+def _missing(messages: Sequence[str]) -> list[tuple[str, str]]:
+    """Return rows about what is missing, of which there may be any number."""
+    shown, more = messages[:_MOST_MISSING], len(messages) - _MOST_MISSING
+    rows = [("missing", message) for message in shown]
+    return [*rows, ("missing", f"and {more} more")] if more > 0 else rows
 
 
 def _recorded(numbers: dict[str, Any]) -> str:

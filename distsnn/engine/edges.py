@@ -21,10 +21,17 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps
 from distsnn.network.checks import ANY, check_indices, check_range
 from distsnn.network.claims import EdgeSummary
+from distsnn.network.edge_files import check_chunk, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
 
 # Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
+
+# What damaged files make zipfile and zarr raise.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError),
+    *(MemoryError, zlib.error, zipfile.BadZipFile),
+)
 
 Ints = npt.NDArray[np.int64]
 Records = npt.NDArray[np.void]
@@ -68,8 +75,7 @@ def grain(one: Projection) -> int:
     path = Path(one.rule.path)
     if not path.is_dir():
         return 1
-    array = zarr.open_array(str(path / one.rule.sources), mode="r")
-    return int((array.shards or array.chunks)[0])
+    return zarr_layout(path, one.rule.sources).chunks[0]
 
 
 def file_records(
@@ -101,11 +107,16 @@ def file_records(
         else:
             opened = partial(_npz_reader, stack.enter_context(zipfile.ZipFile(path)), stack)
         names = (rule.sources, rule.targets, rule.weights, rule.delays)
-        readers = [None if name is None else opened(name) for name in names]
+        try:
+            readers = [None if name is None else opened(name) for name in names]
+        except DescriptionError:
+            raise
+        except _UNREADABLE as error:
+            raise DescriptionError(f"cannot be read: {error}", where=f"file {path}") from error
         for first, last in slices:
             try:
                 read = [None if reader is None else reader(first, last) for reader in readers]
-            except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+            except _UNREADABLE as error:
                 raise DescriptionError(
                     f"cannot be read: {error}", where=f"file {path}, edges {first} to {last - 1}"
                 ) from error
@@ -145,13 +156,16 @@ def _numbered(one: Projection, first: int, sources: npt.NDArray[Any]) -> Records
 
 def _zarr_reader(folder: Path, known: bool, name: str) -> Reader:
     # Zarr takes a missing chunk for one of fill values: only a known hash tells whether it was.
+    layout = zarr_layout(folder, name)
     array = zarr.open_array(str(folder / name), mode="r")
-    rows = (array.shards or array.chunks)[0]
+    rows = layout.chunks[0]
 
     def read(first: int, last: int) -> npt.NDArray[Any]:
-        for number in () if known else range(first // rows, -(-last // rows)):
+        for number in range(first // rows, -(-last // rows)):
             chunk = folder / name / array.metadata.encode_chunk_key((number,))
-            if not chunk.is_file():
+            if chunk.is_file():
+                check_chunk(chunk, layout)
+            elif not known:
                 raise ValueError(
                     f"chunk {chunk} is missing; one that holds only fill values must be written "
                     "too (with zarr's write_empty_chunks)"

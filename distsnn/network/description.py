@@ -29,7 +29,7 @@ from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
 from distsnn.units import counted
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False, init=False)

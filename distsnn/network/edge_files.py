@@ -2,13 +2,24 @@
 
 import hashlib
 import json
+import math
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
+
+_MALFORMED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_MOST_METADATA = 2**24
+# 32 times what is recommended: a million edges of 8 bytes.
+_MOST_CHUNK = 2**28
+_HEADER_BYTES = 18  # the longest of zstd and blosc
+_MOST_OVERHEAD = 2**16
+_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,35 @@ class ArrayHeader:
 
     shape: tuple[int, ...]
     kind: str
+
+
+@dataclass(frozen=True)
+class ZarrLayout:
+    """How an array of a ``.zarr`` folder is stored.
+
+    Parameters
+    ----------
+    shape, chunks : tuple of int
+        Lengths of the array and of its chunks.
+    dtype : numpy.dtype
+        Type of the elements.
+    compressor : str
+        Its compressor; empty if chunks are not compressed.
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    compressor: str
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != len(self.chunks) or 0 in self.chunks:
+            raise ValueError(f"chunks {self.chunks} of shape {self.shape}")
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk in memory."""
+        return math.prod(self.chunks) * self.dtype.itemsize
 
 
 def header(path: str, name: str) -> ArrayHeader:
@@ -45,7 +85,7 @@ def header(path: str, name: str) -> ArrayHeader:
             return _npz_header(file, name)
     except DescriptionError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
         raise DescriptionError(f"cannot be read: {error}", where=where) from error
     raise DescriptionError("not an edge file", where=where, allowed="a .npz file or .zarr folder")
 
@@ -67,13 +107,56 @@ def _npz_header(file: Path, name: str) -> ArrayHeader:
 
 
 def _zarr_header(folder: Path, name: str) -> ArrayHeader:
-    for metadata in ("zarr.json", ".zarray"):
-        file = folder / name / metadata
-        if file.is_file():
-            found = json.loads(file.read_text())
-            if "shape" in found:
-                dtype = np.dtype(found.get("data_type", found.get("dtype")))
-                return ArrayHeader(tuple(found["shape"]), dtype.kind)
+    found = zarr_layout(folder, name)
+    return ArrayHeader(found.shape, found.dtype.kind)
+
+
+def zarr_layout(folder: Path, name: str) -> ZarrLayout:
+    """Return the layout of an array in a ``.zarr`` folder, of format 2 or 3.
+
+    The metadata may be from anywhere: sizes have limits, and of codecs one compressor is allowed.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such array, or it is malformed or encoded in another way.
+    """
+    for metadata_name, read in (("zarr.json", _layout_3), (".zarray", _layout_2)):
+        file = folder / name / metadata_name
+        if not file.is_file():
+            continue
+        where = f"file {folder}, array {name!r}"
+        try:
+            if file.stat().st_size > _MOST_METADATA:
+                raise ValueError(f"{file.name} of {file.stat().st_size} bytes")
+            metadata = json.loads(file.read_bytes())
+            if "shape" not in metadata:  # a group
+                continue
+            found = read(metadata)
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise DescriptionError(f"cannot be read: {error}", where=where) from error
+        if found.compressor and found.compressor not in _COMPRESSORS:
+            raise DescriptionError(
+                "the chunks cannot be decoded",
+                where=where,
+                value=found.compressor,
+                allowed="chunks that are not compressed, or by zstd or blosc alone; no shards",
+            )
+        if found.chunk_bytes > _MOST_CHUNK:
+            raise DescriptionError(
+                "the chunks are too large",
+                where=where,
+                value=found.chunks,
+                allowed=f"at most {_MOST_CHUNK} bytes a chunk",
+            )
+        return found
     arrays = {
         file.parent.relative_to(folder).as_posix()
         for metadata in ("zarr.json", ".zarray")
@@ -81,6 +164,82 @@ def _zarr_header(folder: Path, name: str) -> ArrayHeader:
         if file.parent != folder
     }
     raise unknown("array", name, arrays, where=f"file {folder}")
+
+
+def _layout_3(metadata: dict[str, Any]) -> ZarrLayout:
+    grid, names = metadata["chunk_grid"], [codec["name"] for codec in metadata["codecs"]]
+    if grid["name"] != "regular" or metadata.get("storage_transformers"):
+        raise ValueError("chunks are not regular")
+    if names[-1:] == ["crc32c"]:
+        names.pop()
+    if names[:1] == ["bytes"]:
+        names = names[1:]
+    chunks = _sizes(grid["configuration"]["chunk_shape"])
+    dtype = _number_type(metadata["data_type"])
+    return ZarrLayout(_sizes(metadata["shape"]), chunks, dtype, ", ".join(map(str, names)))
+
+
+def _layout_2(metadata: dict[str, Any]) -> ZarrLayout:
+    compressor, filters = metadata.get("compressor"), metadata.get("filters")
+    names = [one["id"] for one in filters or ()]
+    names += [] if compressor is None else [compressor["id"]]
+    chunks, dtype = _sizes(metadata["chunks"]), _number_type(metadata["dtype"])
+    return ZarrLayout(_sizes(metadata["shape"]), chunks, dtype, ", ".join(map(str, names)))
+
+
+def _number_type(name: Any) -> np.dtype[Any]:
+    # of a list numpy makes a record
+    if not isinstance(name, str):
+        raise TypeError(f"dtype {str(name)[:40]}")
+    return np.dtype(name)
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(n) is int and 0 <= n < 2**62 for n in value):
+        raise ValueError(f"shape or chunks {str(value)[:40]}")
+    return tuple(value)
+
+
+def check_chunk(path: Path, layout: ZarrLayout) -> None:
+    """Check that a chunk's file cannot become larger than a chunk when it is decompressed.
+
+    Raises
+    ------
+    ValueError
+        If its header declares another size, or it is longer than a chunk can be.
+    """
+    with path.open("rb") as stream:
+        held, head = os.fstat(stream.fileno()).st_size, stream.read(_HEADER_BYTES)
+    expected = layout.chunk_bytes
+    if layout.compressor:
+        good = _COMPRESSORS[layout.compressor](head) == expected
+        good = good and held <= expected + _MOST_OVERHEAD
+    else:
+        good = held - expected in (0, _CHECKSUM_BYTES)
+    if not good:
+        raise ValueError(f"{path} does not hold a chunk of {expected} bytes")
+
+
+def _blosc_size(head: bytes) -> int:
+    return int.from_bytes(head[4:8], "little")
+
+
+def _zstd_size(head: bytes) -> int:
+    """Return the content size that a frame declares (RFC 8878); -1 if none."""
+    if head[:4] != b"\x28\xb5\x2f\xfd" or len(head) < 6:
+        return -1
+    flags = head[4]
+    single, width = flags >> 5 & 1, (0, 2, 4, 8)[flags >> 6]
+    width = width or single
+    begin = 5 + (0 if single else 1) + (0, 1, 2, 4)[flags & 3]
+    field = head[begin : begin + width]
+    if not width or len(field) < width:
+        return -1
+    return int.from_bytes(field, "little") + (256 if width == 2 else 0)
+
+
+# What a chunk's header says of its size, by the compressor.
+_COMPRESSORS = {"zstd": _zstd_size, "blosc": _blosc_size}
 
 
 def fingerprint(path: str) -> tuple[int, str]:

@@ -78,6 +78,8 @@ class ExplicitFile(Rule):
     edges) are read chunk by chunk, each by one rank. A compressed ``.npz`` array can only be
     read from its beginning, so every rank decompresses it all: for small files. A Zarr chunk that
     is missing is an error unless the hash is known: there is no telling what it should have held.
+    Chunks may be compressed by zstd (as by default) or Blosc, and take at most 256 MiB:
+    the memory that they need is known before it is allocated. Other codecs and shards are refused.
     """
 
     path: str

@@ -16,9 +16,9 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.populations import spikes_per_step
 from distsnn.engine.source_states import saved_names
-from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_reader import Generation, lost_generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
@@ -27,6 +27,8 @@ from distsnn.simulation.plastic_checkpoint import read_items, set_modulators, sw
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
+# What spikes may depend on, and what stores are written with.
+_VERSIONS = ("distsnn", "python", "numpy", "numba", "zarr")
 
 
 class Checkpoints:
@@ -72,7 +74,7 @@ class Checkpoints:
         run_s: float,
         attempt: int,
         inputs: dict[str, Any],
-    ) -> float:
+    ) -> tuple[int, float]:
         """Write a new generation into a run's store and remove all but one before it.
 
         Parameters
@@ -90,8 +92,8 @@ class Checkpoints:
 
         Returns
         -------
-        float
-            Wall time it took, s.
+        (int, float)
+            The generation's number, and the wall time it took, s.
 
         Raises
         ------
@@ -135,7 +137,8 @@ class Checkpoints:
         if rank == 0:
             writer.prune(self._good.get(store))
         self._good[store] = number
-        return 1e-6 * communicator.allreduce_max(round(1e6 * (time.perf_counter() - begin)))
+        spent_us = round(1e6 * (time.perf_counter() - begin))
+        return number, 1e-6 * communicator.allreduce_max(spent_us)
 
     def load(self, generation: Generation) -> None:
         """Set all ranks' states to a generation's, which must be of this network.
@@ -254,6 +257,10 @@ def newest(
     """
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
+        if recorded and communicator.rank == 0:
+            lost = lost_generation(StoreReader(store, resuming=True))
+            if lost is not None:
+                note(str(lost))
     for number in communicator.bcast(numbers):
         found: Generation | None = None
         damage: str | None = None
@@ -264,8 +271,8 @@ def newest(
                 found.verify_index()
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
-                if recorded and communicator.rank == 0:
-                    left_out = _check_recorded(found)
+                if recorded:
+                    left_out = _check_recorded(found, communicator)
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -279,8 +286,8 @@ def newest(
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation) -> str | None:
-    """Raise StoreError unless the run is recorded up to a checkpoint.
+def _check_recorded(generation: Generation, communicator: Communicator) -> str | None:
+    """Raise StoreError unless the run is recorded up to a checkpoint; each rank reads a share.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time. A store of saved states alone has nothing to be recorded.
@@ -300,9 +307,23 @@ def _check_recorded(generation: Generation) -> str | None:
             f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
             path=str(generation.folder),
         )
+    reader.verify(step, share=communicator.rank, shares=communicator.size)
     if reader.damage is None:
         return None
     return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
+
+
+def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:
+    """Note that a checkpoint was saved with other versions than those that go on, if it was."""
+    there = {name: printable(str(value)) for name, value in generation.about["versions"].items()}
+    other = [name for name in _VERSIONS if there.get(name, "unknown") != here[name]]
+    if other:
+        saved = ", ".join(f"{name} {there.get(name, 'unknown')[:40]}" for name in other)
+        now = ", ".join(f"{name} {here[name]}" for name in other)
+        note(
+            f"checkpoint {generation.number} was saved with {saved}; this is {now}: "
+            "spikes may differ from those of a run with one version"
+        )
 
 
 def check_store(store: Path, network: Network, seed: int) -> None:

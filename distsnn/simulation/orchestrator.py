@@ -26,7 +26,7 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import Checkpoints, check_same, newest
+from distsnn.simulation.checkpoint import Checkpoints, check_same, newest, note_versions
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
@@ -221,33 +221,37 @@ class Simulation(BetweenRuns):
         StoreError
             If it cannot be written.
         """
-        own = self._output.recorder.path if self._output.recorder is not None else None
-        target = own if store is None else os.fspath(store)
+        recorder = self._output.recorder
+        target = recorder.path if store is None and recorder is not None else store
         with together(self._communicator, "saving"):
             if self._closed or target is None:
                 what = "the simulation is closed" if self._closed else "no store to save into"
                 raise DescriptionError(what, where="save")
         assert target is not None
         path = Path(target).resolve()
-        attempt = -1
-        with together(self._communicator, "saving"):
-            if own is not None and path == Path(own).resolve():
-                assert self._output.recorder is not None
-                self._output.recorder.secure()
-                attempt = self._output.recorder.attempt
-            elif self._communicator.rank == 0:
-                state_store(
-                    *(path, self.network, self.settings, self._built, self._communicator),
-                    model=self._model,
-                    scripted=self._scripted.names,
-                )
-        spent_s = self._checkpoints.save(
-            path,
-            self._output.counts.of_all(self._communicator),
-            self._times.run_s,
-            attempt,
-            self._inputs.saved(),
-        )
+        if recorder is not None and path != Path(recorder.path).resolve():
+            recorder = None  # another store
+        with ExitStack() as held:
+            with together(self._communicator, "saving"):
+                if recorder is not None:
+                    recorder.secure()
+                elif self._communicator.rank == 0:
+                    store_of_states = state_store(
+                        *(path, self.network, self.settings, self._built, self._communicator),
+                        model=self._model,
+                        scripted=self._scripted.names,
+                    )
+                    held.enter_context(store_of_states)
+            number, spent_s = self._checkpoints.save(
+                path,
+                self._output.counts.of_all(self._communicator),
+                self._times.run_s,
+                -1 if recorder is None else recorder.attempt,
+                self._inputs.saved(),
+            )
+            with together(self._communicator, "saving"):
+                if recorder is not None:
+                    recorder.saved(number)
         self._pace.saved(spent_s)
 
     def _build(
@@ -257,15 +261,12 @@ class Simulation(BetweenRuns):
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         if start is not None:
-            generation = newest(
-                Path(start),
-                self._communicator,
-                partial(self._note, always=True),
-                recorded=again is not None,
-            )
+            tell = partial(self._note, always=True)
+            generation = newest(Path(start), self._communicator, tell, recorded=again is not None)
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
+                    note_versions(generation, versions(self._communicator), tell)
         what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
         self._note(f"building {what}{first}")

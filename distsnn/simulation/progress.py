@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from distsnn.errors import printable
+
 _BAR = 24
 _TERMINAL_EVERY = 0.2  # s of wall time between updates of the bar
 _LOG_FIRST, _LOG_LONGEST = 10.0, 600.0  # s between log lines, which grow sparser
@@ -76,6 +78,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Tell what goes on before the run starts."""
+        text = printable(text)
         self._write(f"\r{text} ...\x1b[K" if self._terminal else f"distsnn: {text}\n")
 
     def drop(self) -> None:

@@ -179,6 +179,7 @@ class Recorder:
                     first_step=first_step,
                     saved_by=saved_by,
                     assignment=assignment,
+                    versions=versions(communicator),
                 )
             elif communicator.rank == 0:
                 self._run = RunWriter.create(
@@ -196,6 +197,11 @@ class Recorder:
             self._writer = RankWriter(
                 path, self.attempt, communicator.rank, state=states, weights=weights
             )
+        with together(communicator, "opening the store"):
+            # after all ranks have created theirs: whatever is listed is there
+            if self._run is not None:
+                rows = (f"{spec.folder}/{spec.name}" for spec in (*states, *weights))
+                self._run.update_attempt(recordings=["spikes", *rows])
         self._rows = {(spec.folder, spec.name): 0 for spec in (*states, *weights)}
         self._untold: dict[str, Any] = {}
         self._tell_from = 0.0
@@ -258,6 +264,12 @@ class Recorder:
         with self._raising():
             self._tell(at_once=True)
             self._writer.secure()
+
+    def saved(self, generation: int) -> None:
+        """Note the checkpoint generation that this attempt wrote last (on rank 0)."""
+        if self._run is not None:
+            with self._raising():
+                self._run.update_attempt(saved=generation)
 
     def update(self, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0)."""

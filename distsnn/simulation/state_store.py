@@ -1,16 +1,23 @@
 """A store of saved states alone, which a script names and no run records into."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator
+from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import create_state_store, note_scripted
 from distsnn.network import Network
 from distsnn.simulation.build import Built, Settings
 from distsnn.simulation.checkpoint import check_store
 from distsnn.simulation.recorder import metadata
 
+# How long another process may take to save, s.
+_PATIENCE_S = 60.0
 
+
+@contextmanager
 def state_store(
     path: Path,
     network: Network,
@@ -20,8 +27,10 @@ def state_store(
     *,
     model: dict[str, Any] | None,
     scripted: list[str],
-) -> None:
+) -> Iterator[None]:
     """Make a store that a state is to be saved into, or check the one that is there (on rank 0).
+
+    It is locked within the context: processes that save into one store do so in turn.
 
     Parameters
     ----------
@@ -37,12 +46,19 @@ def state_store(
     DescriptionError
         If what is there is of another network or seed, or of a run of its own.
     StoreError
-        If it cannot be read or written.
+        If it cannot be read or written, or another process writes to it all the time.
     """
-    if path.exists():
+    if path.exists():  # what cannot be right is refused at once
         check_store(path, network, settings.seed)
-    else:
-        about = metadata(network, settings, built, communicator, model)
-        create_state_store(path, about, network.to_dict())
-    if scripted:
-        note_scripted(path, scripted)
+    lock = RunLock(path, _PATIENCE_S)
+    try:
+        if path.exists():
+            check_store(path, network, settings.seed)
+        else:
+            about = metadata(network, settings, built, communicator, model)
+            create_state_store(path, about, network.to_dict())
+        if scripted:
+            note_scripted(path, scripted)
+        yield
+    finally:
+        lock.release()

@@ -155,6 +155,8 @@ def test_table_of_a_run_that_noted_little() -> None:
         "recorded_from_ms": 0.0,
         "recorded_ms": 10.0,
         "complete": False,
+        "missing": [],
+        "missing_checkpoints": [],
         "status": ["running", "not started"],
         "peak_rss_bytes": [None, 2**20],
         "spikes": 0,

@@ -1,5 +1,6 @@
 """What is decided before a run is resumed: by one job at a time, and not against what is saved."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 
 from distsnn.cli import run_command
+from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.schema import attempt_path
-from distsnn.simulation import Simulation
+from distsnn.simulation import Simulation, orchestrator
+from distsnn.simulation.recorder import versions
 
 Command = Callable[..., Any]
 
@@ -174,7 +177,85 @@ def test_run_of_which_nothing_was_saved_starts_anew(
     distsnn: Command, model: Path, stopped: Path
 ) -> None:
     shutil.rmtree(stopped / CHECKPOINT)
+    for attempt in stopped.glob("attempt*/zarr.json"):
+        content = json.loads(attempt.read_text())
+        content["attributes"].pop("saved", None)
+        attempt.write_text(json.dumps(content))
     words = ("--time", "40", "--seed", "9", "--out", stopped, "--quiet")
     assert distsnn("run", model, *words, "--resume", "auto").code == 0
     reader = StoreReader(stopped)
     assert (reader.complete, len(reader.attempts)) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "part", ["attempt000", "attempt000/rank0000", "attempt000/rank0000/spikes"]
+)
+def test_recordings_that_are_missing_are_named(distsnn: Command, stopped: Path, part: str) -> None:
+    shutil.rmtree(stopped / part)
+    where = f"{stopped}/{part}: damaged: the group is missing"
+    resumed = distsnn("run", "--resume", stopped, "--time", "50")
+    assert resumed.code == 2
+    assert resumed.err.count(f"is not used: {where}") == 2
+    told = distsnn("info", stopped)
+    assert told.code == 1
+    assert f"missing           {where}" in told.out
+    assert "complete" not in told.out
+
+
+def test_auto_does_not_replace_recordings_whose_checkpoints_are_missing(
+    distsnn: Command, model: Path, stopped: Path
+) -> None:
+    shutil.rmtree(stopped / CHECKPOINT)
+    before = StoreReader(stopped).spike_hash()
+    words = ("run", model, "--time", "50", "--seed", "9", "--out", stopped, "--quiet")
+    refused = distsnn(*words, "--resume", "auto")
+    assert refused.code == 2
+    number = StoreReader(stopped).attempts[0].saved
+    assert number is not None
+    missing = (
+        f"{stopped / CHECKPOINT / generation_name(number)}: the last checkpoint that was saved"
+    )
+    assert missing in refused.message
+    assert missing in distsnn("info", stopped).out
+    assert StoreReader(stopped).spike_hash() == before
+
+
+def test_resume_under_other_versions_is_told(
+    distsnn: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = versions(SingleProcess())
+    assert StoreReader(stopped).attempts[-1].versions == here
+    other = here | {"distsnn": "9.9", "numpy": "8.8", "machine": "another"}
+    monkeypatch.setattr(orchestrator, "versions", lambda communicator: other)
+    done = distsnn("run", "--resume", stopped, "--time", "50")
+    assert done.code == 0
+    saved, now = (f"distsnn {one['distsnn']}, numpy {one['numpy']}" for one in (here, other))
+    assert f"was saved with {saved}; this is {now}: spikes may differ" in done.err
+    monkeypatch.undo()
+    assert "was saved with" not in distsnn("run", "--resume", stopped, "--time", "60").err
+
+
+def test_terminal_gets_no_escapes_from_a_store(distsnn: Command, stopped: Path) -> None:
+    rank = stopped / "attempt001/rank0000/zarr.json"
+    content = json.loads(rank.read_text())
+    content["attributes"]["status"] = "failed: \x1b]0;owned\x07 \x9b31m \u202e\n  state  complete"
+    rank.write_text(json.dumps(content))
+    root = json.loads((stopped / "zarr.json").read_text())
+    told = distsnn("info", stopped).out
+    assert r"failed: \x1b]0;owned\x07 \x9b31m \u202e\n  state" in told
+    root["attributes"]["scripted"] = ["\x1b[2J"]
+    (stopped / "zarr.json").write_text(json.dumps(root))
+    refused = distsnn("run", "--resume", stopped, "--time", "50")
+    assert r"\x1b[2J" in refused.message
+    for text in (told, refused.err):
+        assert all(one.isprintable() or one == "\n" for one in text)
+
+
+def test_name_that_reads_as_an_option_is_refused(
+    distsnn: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = distsnn("run", model, "--time", "1", "--out=-x.zarr")
+    assert refused.code == 2
+    assert "a name with a dash at its begin reads as an option" in refused.message
+    assert not list(tmp_path.glob("-*"))

@@ -156,6 +156,6 @@ def write_run(
         write_rank(
             path, 0, rank, ranks, spikes, first_step=0, last_step=n_steps, spike_chunk=spike_chunk
         )
-    root.update_attempt(last_step=n_steps)
+    root.update_attempt(recordings=["spikes", "state/V"], last_step=n_steps)
     root.update(complete=True, wall={"build_s": 0.5, "run_s": 4.0, "real_time_factor": 2.0})
     return Written(path, *spikes, n_steps)

@@ -121,3 +121,18 @@ time.sleep(60)
         process.kill()
         process.wait()
         os.kill(child, signal.SIGKILL)
+
+
+def test_releasing_in_a_read_only_folder_hides_no_other_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = RunLock(tmp_path / "run.zarr")
+
+    def refuse(path: Path, **_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        lock.release()
+    # the file that stays hinders no one
+    RunLock(tmp_path / "run.zarr").release()

@@ -1,16 +1,18 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
-from synthetic_run import SIZES, metadata, write_run
+from synthetic_run import SIZES, metadata, state_spec, state_values, write_run
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.network_arrays import load_arrays
 from distsnn.io.nodes import open_root
+from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter, is_run
 
@@ -52,11 +54,11 @@ def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path
     writer = RunWriter.create(tmp_path / "r.zarr", META, ({}, {"w": array}), 1)
     root = open_root(writer.path)
     assert root["network/arrays/w"].chunks[0] < 3000
-    np.testing.assert_array_equal(load_arrays(root)["w"], array)
+    np.testing.assert_array_equal(load_arrays(root, ["w"])["w"], array)
     chunk = writer.path / "network" / "arrays" / "w" / "c" / "1" / "0"
     chunk.unlink()
     with pytest.raises(StoreError, match=r"arrays/w/c/1/0: damaged: a chunk is missing"):
-        load_arrays(root)
+        load_arrays(root, ["w"])
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,39 @@ def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path
 def test_arrays_that_cannot_be_stored_leave_nothing_behind(tmp_path, arrays, what):
     with pytest.raises(DescriptionError, match=what):
         RunWriter.create(tmp_path / "r.zarr", META, ({}, arrays), 1)
+    assert names_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", ["-x.zarr", "./-x.zarr", "--out"])
+def test_a_name_that_reads_as_an_option_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="a name with a dash at its begin reads as an option"):
+        RunWriter.create(name, META, NOTHING, 1)
+    assert names_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("gone", ["", "attempt000", "attempt000/rank0000/state/V"])
+def test_a_store_that_is_removed_is_not_made_again(tmp_path, gone):
+    store = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 100), ({}, {}), 1).path
+    spec = state_spec(np.arange(40, dtype=np.uint32), 0, 0)
+    writer = RankWriter(store, 0, 0, state=[spec])
+    shutil.rmtree(store / gone)
+    writer.append_spikes(np.array([5], np.int32), np.array([1], np.uint32))
+    writer.append_rows("state", "V", 0, state_values(np.array([10]), spec.gids))
+    writer.advance(10)
+    with pytest.raises(StoreError, match="was removed while it was being written"):
+        writer.flush()
+    with suppress(StoreError):
+        writer.close()
+    assert not (store / gone).exists()
+
+
+def test_a_run_that_is_removed_is_not_made_again(tmp_path):
+    writer = RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 1)
+    shutil.rmtree(writer.path)
+    for update in (writer.update, writer.update_attempt):
+        with pytest.raises(StoreError, match="was removed while it was being written"):
+            update()
     assert names_in(tmp_path) == set()
 
 

@@ -23,7 +23,7 @@ from distsnn.io.nodes import (
 from distsnn.io.reader import StoreReader
 
 DOCS = Path(__file__).parents[3] / "docs" / "store-format.md"
-ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}}
+ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}, "versions": {}}
 RANK = {"status": "running"}
 
 
@@ -162,14 +162,14 @@ def test_group_in_place_of_an_array_and_the_reverse(tmp_path):
         open_array(root, "attempt000/rank0000/spikes/step")
     with pytest.raises(StoreError, match="is an array"):
         open_group(root, "attempt001")
-    with pytest.raises(StoreError, match="there is no such array"):
+    with pytest.raises(StoreError, match="the array is missing"):
         open_array(root, "attempt000/rank0000/spikes/gid")
 
 
 def test_attributes_are_checked_when_written(tmp_path):
     root = new_root(tmp_path / "s.zarr")
     with pytest.raises(StoreError, match="'ranks' is missing"):
-        create_group(root, "attempt000", {"first_step": 0, "assignment": {}})
+        create_group(root, "attempt000", {"first_step": 0, "assignment": {}, "versions": {}})
     group = create_group(root, "attempt000", ATTEMPT)
     with pytest.raises(StoreError, match=r"no attribute 'last_stp'.*did you mean 'last_step'"):
         write_attributes(group, {"last_stp": 3})

@@ -1,14 +1,17 @@
 """Edges in files: headers without reading, missing and wrong arrays, fingerprints."""
 
+import dataclasses
+import json
 import os
 
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BloscCodec, ZstdCodec
 
 from distsnn.errors import DescriptionError
 from distsnn.network import ExplicitFile, IafPscExp, Network, Population, Projection
-from distsnn.network.edge_files import fingerprint, header
+from distsnn.network.edge_files import check_chunk, fingerprint, header, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import EdgeSummary, quanta
 
@@ -90,6 +93,79 @@ def test_missing_and_broken_files(tmp_path):
     (group / "sources" / "zarr.json").write_text("{")
     with pytest.raises(DescriptionError, match="cannot be read"):
         ExplicitFile(group).headers()
+
+
+def changed(folder, **values):
+    """Set values of the metadata of the array of sources, in either format."""
+    file = next(one for one in sorted((folder / "sources").iterdir()) if one.name in METADATA)
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps(found | {key: one for key, one in values.items() if key in found}))
+
+
+METADATA = ("zarr.json", ".zarray")
+CHUNKS = {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2**40]}}}
+GZIP = [{"name": "bytes"}, {"name": "gzip"}, {"name": "gzip"}]
+SHARDS = [{"name": "sharding_indexed", "configuration": {}}]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shape": "x"}, "cannot be read: shape or chunks x"),
+        ({"shape": [-1]}, "cannot be read"),
+        ({"shape": [1.5]}, "cannot be read"),
+        ({"shape": [True]}, "cannot be read"),
+        ({"shape": [10**30]}, "cannot be read"),
+        ({"shape": [3, 3]}, r"cannot be read: chunks .* of shape \(3, 3\)"),
+        ({"data_type": {"name": "x"}, "dtype": [["a", "<i4"]]}, "cannot be read: dtype"),
+        ({"data_type": "int33", "dtype": "<i33"}, "cannot be read"),
+        ({"chunk_grid": None, "chunks": None}, "cannot be read"),
+        (CHUNKS | {"chunks": [2**40]}, "the chunks are too large"),
+        ({"codecs": None, "compressor": 1}, "cannot be read"),
+        ({"codecs": GZIP, "compressor": {"id": "gzip"}}, "cannot be decoded; given '.*gzip'"),
+        ({"codecs": SHARDS, "filters": [{"id": "pickle"}]}, "cannot be decoded; given"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zarr 2", "zarr 3"])
+def test_malformed_folders_are_refused(tmp_path, kind, values, message):
+    group = write(tmp_path / "edges.zarr", kind)
+    changed(group, **values)
+    with pytest.raises(DescriptionError, match=message) as error:
+        ExplicitFile(group).headers()
+    assert f"{group}" in error.value.where
+
+
+@pytest.mark.parametrize("content", [b"[" * 10**6, b"9" * 10**4, b"5", b"null", b"{}", b"\0"])
+def test_metadata_that_is_none_is_refused(tmp_path, content):
+    group = write(tmp_path / "edges.zarr", "zarr 3")
+    (group / "sources" / "zarr.json").write_bytes(content)
+    with pytest.raises(DescriptionError, match=r"edges\.zarr"):
+        ExplicitFile(group).headers()
+
+
+def test_sparse_metadata_is_refused(tmp_path):
+    group = write(tmp_path / "edges.zarr", "zarr 3")
+    with (group / "sources" / "zarr.json").open("r+b") as stream:
+        stream.truncate(2**36)
+    with pytest.raises(DescriptionError, match=f"zarr.json of {2**36} bytes"):
+        ExplicitFile(group).headers()
+
+
+@pytest.mark.parametrize("compressor", ["zstd", "blosc", None])
+@pytest.mark.parametrize("n", [1, 300, 100_000])
+def test_chunks_that_declare_another_size_are_refused(tmp_path, compressor, n):
+    made = {"zstd": ZstdCodec(), "blosc": BloscCodec(), None: None}[compressor]
+    root = zarr.open_group(tmp_path / "e.zarr", mode="w")
+    root.create_array("w", data=np.arange(n) + 1, chunks=(n,), compressors=made)
+    layout, chunk = zarr_layout(tmp_path / "e.zarr", "w"), tmp_path / "e.zarr/w/c/0"
+    assert layout.compressor == (compressor or "")
+    check_chunk(chunk, layout)
+    with pytest.raises(ValueError, match="does not hold a chunk of"):
+        check_chunk(chunk, dataclasses.replace(layout, chunks=(n // 2 + 300_000,)))
+    with chunk.open("r+b") as stream:
+        stream.truncate(2**36)
+    with pytest.raises(ValueError, match="does not hold a chunk of"):
+        check_chunk(chunk, layout)
 
 
 def test_the_path_becomes_absolute(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Saved, restored, refused: one rank; other numbers of ranks are in tests/invariance."""
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from recorded import assert_same, recorded
 from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import RunWriter
 from distsnn.io.summary import summarise
 from distsnn.network import (
@@ -428,6 +430,25 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
+
+
+def test_processes_that_save_into_one_store_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = Population("E", 20, IafPscExp())
+    simulation = Simulation(Network([cells], [], [PoissonInput(cells, 30_000.0, 40.0)]))
+    other = RunLock(tmp_path / "states.zarr")
+    with monkeypatch.context() as patched:
+        patched.setattr("distsnn.simulation.state_store._PATIENCE_S", 0.0)
+        with pytest.raises(StoreError, match=r"states.zarr: is being written by process \d+ on"):
+            simulation.save(tmp_path / "states.zarr")
+    assert not (tmp_path / "states.zarr").exists()
+    timer = threading.Timer(0.7, other.release)
+    timer.start()
+    simulation.save(tmp_path / "states.zarr")
+    timer.join()
+    assert generations(tmp_path / "states.zarr") == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["states.zarr"]
 
 
 @pytest.mark.parametrize("folder", [".", CHECKPOINT])

@@ -1,0 +1,195 @@
+"""What a store lists and no longer holds is named by every reader; the rest can be read."""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from saved_run import N_STEPS, write_saved_run
+from synthetic_run import Written, owner
+
+from distsnn.analysis import open_run, report
+from distsnn.cli import info_command
+from distsnn.comm import SingleProcess
+from distsnn.errors import StoreError
+from distsnn.io.checkpoint_files import CHECKPOINT
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
+from distsnn.simulation.checkpoint import newest
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Return a complete run of two ranks, whose folders are moved away and put back."""
+    return write_saved_run(tmp_path_factory.mktemp("saved") / "run.zarr")
+
+
+@pytest.fixture
+def copy(saved: Written, tmp_path: Path) -> Path:
+    """Return a copy of the run to damage."""
+    return shutil.copytree(saved.path, tmp_path / "run.zarr")
+
+
+def folders(run: Path) -> list[Path]:
+    """Return folders below a run whose deletion loses data."""
+    # A run may have a single checkpoint, so that an older one that is missing is no damage. What
+    # holds for one rank holds for the other.
+    found = (path for path in run.rglob("*") if path.is_dir())
+    skipped = "generation000002", "rank0000"
+    return sorted(path for path in found if not set(skipped) & set(path.parts))
+
+
+@contextmanager
+def without(path: Path) -> Iterator[None]:
+    """Move a file or folder away for some time."""
+    run = next(one for one in path.parents if one.name == "run.zarr")
+    away = run.with_name("away")
+    path.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(path)
+
+
+def resume(path: Path) -> str:
+    """Look for the checkpoint that a resume takes; return all that is said."""
+    notes = list[str]()
+    try:
+        newest(path, SingleProcess(), notes.append, recorded=True)
+    except StoreError as error:
+        notes.append(str(error))
+    return "\n".join(notes)
+
+
+def test_every_folder_that_is_missing_is_named(
+    saved: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(saved.path) == ""
+    tried = folders(saved.path)
+    assert len(tried) > 30
+    for folder in tried:
+        with without(folder):
+            inner = folder.relative_to(saved.path).parts
+            if inner[0] == CHECKPOINT:
+                assert open_run(saved.path).complete  # recordings are whole
+            else:
+                with pytest.raises(StoreError) as caught:
+                    open_run(saved.path)
+                assert str(folder) in str(caught.value), folder
+            code = info_command.execute(Namespace(run=saved.path, json=False), SingleProcess())
+            said = capsys.readouterr().out
+            assert f"missing           {folder}" in said, folder
+            assert code == (inner[0] != CHECKPOINT)
+            assert ("complete;" in said) == (inner[0] == CHECKPOINT)
+            assert str(folder) in resume(saved.path), folder
+    assert resume(saved.path) == ""
+
+
+PARTS = [
+    "attempt000",
+    "attempt001",
+    "attempt001/rank0001",
+    "attempt001/rank0001/spikes",
+    "attempt001/rank0001/state/V",
+    "attempt001/rank0001/weights/E->E",
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_rest_can_be_read(saved: Written, part: str) -> None:
+    with without(saved.path / part):
+        run = open_run(saved.path, partial=True)
+        assert [str(saved.path / part)] == [one.partition(": ")[0] for one in run.missing]
+        assert not run.complete
+        assert "damaged" in repr(run)
+        step, gid = run.reader.spikes()
+        kept = np.full(saved.step.size, True)
+        if part == "attempt000":
+            kept = saved.step > 100
+        elif part == "attempt001":
+            kept = saved.step <= 150
+        elif part in (PARTS[2], PARTS[3]):
+            kept = (saved.step <= 100) | (owner(saved.gid, 2) == 0)
+        np.testing.assert_array_equal(step, saved.step[kept])
+        np.testing.assert_array_equal(gid, saved.gid[kept])
+        values = run.state("V")["V_m"].compute().values
+        lost = np.isnan(values)
+        if part in (PARTS[2], PARTS[4]):
+            neurons = owner(np.arange(40, dtype=np.uint32), 2) == 1
+            np.testing.assert_array_equal(lost[10:], np.tile(neurons, (len(lost) - 10, 1)))
+            assert not lost[:10].any()
+        else:
+            assert not lost.any()
+        assert run.weights("E->E")["weight"].compute().notnull().all()
+        page = report(saved.path, saved.path.with_suffix(".html")).read_text()
+        assert f"<li>{escape(str(saved.path / part))}" in page
+        assert "not complete" not in page
+    assert open_run(saved.path).missing == []
+
+
+def test_missing_chunk_hinders_only_who_needs_it(saved: Written) -> None:
+    chunk = saved.path / "attempt001/rank0000/spikes/gid/c/1"
+    with without(chunk):
+        run = open_run(saved.path, partial=True)
+        assert run.missing == [f"{chunk}: damaged: a chunk is missing"]
+        step, _ = run.reader.spikes(0, 100)
+        np.testing.assert_array_equal(step, saved.step[saved.step <= 100])
+        with pytest.raises(StoreError, match="spikes/gid/c/1"):
+            run.reader.spikes()
+
+
+def test_array_that_is_shorter_than_committed_is_named(copy: Path) -> None:
+    array = copy / "attempt000/rank0001/state/V/V_m/zarr.json"
+    array.write_text(array.read_text().replace("15,", "14,", 1))
+    with pytest.raises(StoreError, match="V/V_m: damaged: 15 rows committed, 14 stored"):
+        open_run(copy)
+
+
+def flip(path: Path) -> None:
+    """Change a byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_resume_falls_back_or_refuses_where_chunks_are_unreadable(copy: Path) -> None:
+    last = max((copy / "attempt001/rank0000/spikes/step/c").iterdir(), key=lambda p: int(p.name))
+    flip(last)
+    notes = list[str]()
+    found = newest(copy, SingleProcess(), notes.append, recorded=True)
+    assert found.number == 2
+    assert [note.partition(":")[0] for note in notes] == ["checkpoint 3 is not used"]
+    assert f"{last.parents[1]}: damaged" in notes[0]
+    flip(copy / "attempt000/rank0001/weights/E->E/weight/c/0/0")
+    with pytest.raises(StoreError, match="no whole checkpoint"):
+        newest(copy, SingleProcess(), notes.append, recorded=True)
+    assert "weights/E->E/weight" in notes[-1]
+    # a branch needs no recordings
+    assert newest(copy, SingleProcess(), notes.append).number == 3
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"zarr_format": 3, "node_type": "array"}'])
+def test_group_of_all_checkpoints_is_made_again(copy: Path, content: str | None) -> None:
+    metadata = copy / CHECKPOINT / "zarr.json"
+    before = metadata.read_text()
+    metadata.unlink() if content is None else metadata.write_text(content)
+    assert Generation.open(copy, 3).spikes(0, 1)[0].tolist() == [N_STEPS]
+    assert newest(copy, SingleProcess(), pytest.fail, recorded=True).number == 3
+    GenerationWriter(copy, 4).begin({}, {})
+    assert metadata.read_text() == before
+
+
+def test_attempt_that_was_never_listed_is_swept(copy: Path) -> None:
+    """As a resume that was killed leaves it: it is no damage, and the next one replaces it."""
+    shutil.copytree(copy / "attempt001", copy / "attempt002")
+    assert len(StoreReader(copy).attempts) == 2
+    RunWriter.resume(copy, 1, first_step=N_STEPS, saved_by=1)
+    reader = StoreReader(copy)
+    assert [len(attempt.ranks) for attempt in reader.attempts] == [2, 2, 1]
+    assert reader.attempts[2].ranks[0].status == "not started"
