@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from distsnn.network import Exponential, Lognormal, Normal, TruncatedNormal, Uniform
+from distsnn.network import Distribution, Exponential, Lognormal, Normal, TruncatedNormal, Uniform
 from distsnn.network.magnitudes import NEGLIGIBLE, GivenMagnitudes, magnitudes_of
 
 FLOATS = st.one_of(st.just(0.0), st.floats(-1e300, 1e300), st.floats(-1e-300, 1e-300))
@@ -24,7 +24,7 @@ FLOATS = st.one_of(st.just(0.0), st.floats(-1e300, 1e300), st.floats(-1e-300, 1e
         (Uniform(-1.0, 3.0), stats.uniform(-1.0, 4.0)),
         (Exponential(2.5), stats.expon(scale=2.5)),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, Distribution) else "peer",
 )
 def test_distributions_agree_with_their_quantiles(one, peer):
     n = 2**14
