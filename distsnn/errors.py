@@ -254,7 +254,8 @@ def _cut(text: str) -> str:
 def printable(text: str) -> str:
     """Return a text in which every character is escaped that a terminal could act upon."""
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+        one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode("ascii")
+        for one in text
     )
 
 

@@ -282,7 +282,7 @@ def test_metadata_that_is_nested_deeply_is_read_or_told(run):
 def test_truncated_metadata_is_noticed(run, place):
     file = run.path / place / "zarr.json"
     file.write_text(file.read_text()[:-30])
-    with pytest.raises(StoreError, match=rf"{place}.*JSONDecodeError"):
+    with pytest.raises(StoreError, match=rf"{place}.*damaged: "):
         StoreReader(run.path)
 
 
