@@ -8,7 +8,7 @@ from pathlib import Path
 
 from command_jobs import Job
 from invariance_examples import EXAMPLE_WAYS
-from invariance_ways import CHAIN, CHAINED, WAYS
+from invariance_ways import CHAINS, WAYS
 
 from distsnn.comm import mpiexec_path
 
@@ -41,8 +41,8 @@ class Runs:
     def path(self, way: str, case: str) -> Path:
         """Return the run store of a pair, after it was simulated."""
         assert (way, case) in self.pairs
-        if way == CHAINED:
-            _simulate_chain(self)
+        if way in CHAINS:
+            _simulate_chain(self, way)
         else:
             _simulate_ways(self, ALL_WAYS[way][0])
         return self.folder / way / f"{case}.zarr"
@@ -65,9 +65,9 @@ def _simulate_ways(runs: Runs, ranks: int) -> None:
 
 
 @cache
-def _simulate_chain(runs: Runs) -> None:
-    for ranks, options in CHAIN:
-        _simulate(runs, ranks, {CHAINED: options})
+def _simulate_chain(runs: Runs, way: str) -> None:
+    for ranks, options in CHAINS[way]:
+        _simulate(runs, ranks, {way: options})
 
 
 def _simulate(runs: Runs, ranks: int, ways: dict[str, dict[str, object]]) -> None:
