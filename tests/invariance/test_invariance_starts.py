@@ -58,18 +58,21 @@ def test_command_starts_ranks(alone: Path, tmp_path: Path) -> None:
     assert_same(alone, tmp_path / "run.zarr", 2)
 
 
+@pytest.mark.ci
 def test_command_uses_the_ranks_it_finds(alone: Path, tmp_path: Path) -> None:
     ended = run(*WORDS, "--ranks", "3", "--out", tmp_path / "run.zarr", ranks=3)
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     assert_same(alone, tmp_path / "run.zarr", 3)
 
 
+@pytest.mark.ci
 def test_run_is_repeated_from_its_store(alone: Path, tmp_path: Path) -> None:
     ended = run("run", alone, "--ranks", "2", "--quiet", "--out", tmp_path / "run.zarr")
     assert (ended.code, ended.err) == (0, "")
     assert_same(alone, tmp_path / "run.zarr", 2)
 
 
+@pytest.mark.ci
 def test_stored_network_is_run(alone: Path, tmp_path: Path) -> None:
     save_network(tmp_path / "network", Network.from_dict(*StoreReader(alone).network()))
     words = ("run", tmp_path / "network", "--time", "60", "--seed", "3", "--quiet")

@@ -4,7 +4,7 @@ import pytest
 from mpi_jobs import Starter
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("ranks", [1, 2, pytest.param(4, marks=pytest.mark.ci)])
 def test_every_rank_receives_what_was_sent_to_it(starter: Starter, ranks: int) -> None:
     ended = starter.mpiexec(ranks, "alltoall.py").end()
     assert (ended.code, ended.out) == (0, "all arrived\n"), ended.err

@@ -10,7 +10,9 @@ from mpi_jobs import Starter
 REFUSED = "projection 3: unknown population; given 'Q'"
 
 
-@pytest.mark.parametrize(("ranks", "waiting"), [(2, "yielding"), (4, "spinning")])
+@pytest.mark.parametrize(
+    ("ranks", "waiting"), [(2, "yielding"), pytest.param(4, "spinning", marks=pytest.mark.faults)]
+)
 def test_failure_on_one_rank_while_others_wait_in_machine_code(
     starter: Starter, ranks: int, waiting: str
 ) -> None:
@@ -22,6 +24,7 @@ def test_failure_on_one_rank_while_others_wait_in_machine_code(
     assert ended.since_error < 5.0
 
 
+@pytest.mark.faults
 def test_lowest_of_several_failing_ranks_speaks(starter: Starter) -> None:
     ended = starter.mpiexec(3, "failing.py", "two").end()
     assert ended.code == 2
@@ -61,6 +64,7 @@ def test_exit_codes_become_one(starter: Starter) -> None:
     assert (ended.code, ended.messages) == (3, [])
 
 
+@pytest.mark.faults
 def test_uncaught_exception_of_a_script_ends_the_job(starter: Starter) -> None:
     ended = starter.mpiexec(2, "failing.py", "script").end()
     assert ended.code == 1

@@ -53,9 +53,12 @@ def left_behind(starter: Starter) -> list[list[str]]:
     ("ranks", "victim", "fate", "what"),
     [
         (2, 1, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
-        (4, 0, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
         (3, 1, "segfault", "was ended by signal 11 (SIGSEGV)"),
-        (3, 2, "exit", "ended by itself with exit code 7"),
+        pytest.param(
+            *(4, 0, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
+            marks=pytest.mark.faults,
+        ),
+        pytest.param(3, 2, "exit", "ended by itself with exit code 7", marks=pytest.mark.faults),
     ],
 )
 def test_death_is_noted_though_the_launcher_kills_all_at_once(
@@ -77,7 +80,12 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
 
 
 @pytest.mark.parametrize(
-    ("ranks", "victim"), [(2, 1), (3, 0), pytest.param(4, 1, marks=pytest.mark.ci)]
+    ("ranks", "victim"),
+    [
+        (2, 1),
+        pytest.param(3, 0, marks=pytest.mark.faults),
+        pytest.param(4, 1, marks=pytest.mark.faults),
+    ],
 )
 def test_rank_that_stalls_ends_the_job(
     starter: Starter, tmp_path: Path, ranks: int, victim: int
@@ -95,6 +103,7 @@ def test_rank_that_stalls_ends_the_job(
     assert left_behind(starter) == []
 
 
+@pytest.mark.faults
 def test_death_that_the_launcher_does_not_see_ends_the_job(
     starter: Starter, tmp_path: Path
 ) -> None:
@@ -113,9 +122,18 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     ("fate", "message"),
     [
         ("kill", r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory"),
-        ("stop", r"rank 1 \(process \d+ on \S+\) was not heard of for 2 s"),
-        ("raise", r"rank 1: unexpected ValueError: a user's mistake"),
-        ("exit", r"rank 1 \(process \d+\) ended by itself with exit code 7$"),
+        pytest.param(
+            *("stop", r"rank 1 \(process \d+ on \S+\) was not heard of for 2 s"),
+            marks=pytest.mark.faults,
+        ),
+        pytest.param(
+            *("raise", r"rank 1: unexpected ValueError: a user's mistake"),
+            marks=pytest.mark.faults,
+        ),
+        pytest.param(
+            *("exit", r"rank 1 \(process \d+\) ended by itself with exit code 7$"),
+            marks=pytest.mark.faults,
+        ),
     ],
 )
 def test_launched_job_tells_once_what_befell_a_rank(
@@ -130,6 +148,7 @@ def test_launched_job_tells_once_what_befell_a_rank(
     assert ended.since_error < LIMIT + 5.0
 
 
+@pytest.mark.faults
 def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: Path) -> None:
     folder = tmp_path / "notices"
     ended = starter.mpiexec(3, "watched.py", "raise", "1", str(LIMIT), str(folder)).end()
@@ -139,6 +158,7 @@ def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: 
     assert not folder.exists()
 
 
+@pytest.mark.faults
 def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> None:
     folder = tmp_path / "notices"
     # more ranks than cores, all with Python's lock held for longer than the limit
@@ -148,6 +168,7 @@ def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> Non
     assert not folder.exists()
 
 
+@pytest.mark.faults
 def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Path) -> None:
     job = starter.mpiexec(2, "watched.py", "none", "0", "1", str(tmp_path / "n"), "idle", "2")
     job.wait_for(" is ", times=2)
@@ -162,6 +183,7 @@ def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Pa
     assert (ended.code, ended.messages) == (0, [])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -186,8 +208,15 @@ def test_launched_rank_that_stalls_at_the_start_ends_the_job(
     assert left_behind(starter) == []
 
 
-@pytest.mark.parametrize("place", ["python", "mpi", "main"])
-@pytest.mark.parametrize(("ranks", "victim"), [(2, 0), (3, 1)])
+@pytest.mark.parametrize(
+    ("place", "ranks", "victim"),
+    [
+        ("mpi", 2, 0),
+        pytest.param("python", 3, 1, marks=pytest.mark.faults),
+        pytest.param("main", 2, 0, marks=pytest.mark.faults),
+        pytest.param("mpi", 3, 1, marks=pytest.mark.faults),
+    ],
+)
 def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
     starter: Starter, place: str, ranks: int, victim: int
 ) -> None:

@@ -69,10 +69,12 @@ def growth(path: Path, window: int) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.ci
 def test_statistics_take_bounded_memory(large):
     assert growth(large, 2**17) < CEILING
 
 
+@pytest.mark.ci
 def test_loading_everything_would_exceed_it(large):
     """The control: the ceiling means something."""
     assert growth(large, 10**9) > 3 * CEILING

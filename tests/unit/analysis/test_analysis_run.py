@@ -291,6 +291,7 @@ def test_shape_ahead_of_the_commit_does_not_show(tmp_path):
     np.testing.assert_array_equal(run.rates() * 2.0, np.bincount(written.gid, minlength=100))
 
 
+@pytest.mark.ci
 def test_tables_and_statistics_travel_to_other_processes(run, written):
     with dask.config.set(scheduler="processes", num_workers=1):
         rates = run.rates("I").compute()

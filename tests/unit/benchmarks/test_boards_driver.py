@@ -18,6 +18,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return boards
 
 
+@pytest.mark.ci
 def test_a_line_for_each_case_and_a_table_are_printed(
     boards: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

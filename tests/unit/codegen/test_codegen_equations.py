@@ -440,6 +440,7 @@ def test_silent_neurons_end_at_zero_not_on_denormals(model: NeuronModel, precisi
     assert not any(one.states[name].any() for name in model.dynamics.states)
 
 
+@pytest.mark.ci
 def test_the_text_is_the_same_in_every_process() -> None:
     code = (
         "from own_models import *; from distsnn.codegen.equations import kernel_text; "

@@ -44,6 +44,7 @@ def test_program_of_the_readme_prints_rates_and_irregularity(tmp_path: Path) -> 
     assert 0.1 < float(cv) < 1.5
 
 
+@pytest.mark.ci
 def test_program_of_the_page_on_coding_tells_classes_apart(tmp_path: Path) -> None:
     pytest.importorskip("dask", reason="the page's program needs the extra `analysis`")
     (text,) = programs("docs/coding.md")
@@ -128,6 +129,7 @@ def test_model_of_the_document_does_what_its_equation_says(model_file: Path) -> 
     np.testing.assert_allclose(recorded[:100], states[:100], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.ci
 def test_ranks_that_a_program_starts_know_its_models(model_file: Path) -> None:
     program = model_file.parent / "program.py"
     program.write_text(
@@ -153,6 +155,7 @@ def test_ranks_know_the_models_of_the_program_itself(model_file: Path) -> None:
     assert int(ended.out) > 70
 
 
+@pytest.mark.ci
 def test_edit_of_a_users_kernel_is_noticed(model_file: Path) -> None:
     # although its machine code is in the cache
     words = [sys.executable, "-m", "distsnn", "run", str(model_file), "--time", "60"]

@@ -129,6 +129,7 @@ def test_no_file_holds_another_ranks_data(run):
         assert (run.path / "attempt000" / f"rank{rank:04d}" / "zarr.json").is_file()
 
 
+@pytest.mark.ci
 def test_reading_while_ranks_append(tmp_path):
     step, gid = random_spikes(100, 20_000, 60_000, seed=5)
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 20_000), ({}, {}), 2).path

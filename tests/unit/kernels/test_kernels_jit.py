@@ -178,6 +178,7 @@ print(v[63])
 """
 
 
+@pytest.mark.ci
 def test_an_edited_kernel_of_a_user_is_compiled_anew(tmp_path: Path) -> None:
     code = RUN_KERNEL.format(folder=str(tmp_path))
     (tmp_path / "my_neuron.py").write_text(KERNEL)

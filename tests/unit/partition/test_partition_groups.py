@@ -211,6 +211,7 @@ def test_groups_that_would_make_a_rank_much_fuller_are_not_made(seed: int) -> No
     assert not checked(network, draw, ranks, [1e-3, 1.0, 2.0, 5.0])
 
 
+@pytest.mark.ci
 def test_groups_leave_no_rank_much_fuller_than_it_would_be() -> None:
     grouped = 0
     for seed in range(10):

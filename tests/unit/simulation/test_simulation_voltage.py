@@ -140,8 +140,8 @@ def simulated(made: Network, path: Path, *pieces: int) -> Run:
 
 @pytest.mark.parametrize(
     "name",
-    # what is compiled anew takes seconds
-    [pytest.param(name, marks=[pytest.mark.validation] * (name == "axonal")) for name in RULES],
+    # each is compiled by itself
+    [pytest.param(name, marks=[pytest.mark.ci] * (name != "published")) for name in RULES],
 )
 def test_weights_are_those_of_single_events(name: str, tmp_path: Path) -> None:
     model = dataclasses.replace(RULES[name], precision="float64")
@@ -162,6 +162,7 @@ def test_own_neurons_with_the_states_that_it_asks_for_may_be_its_targets(tmp_pat
     assert np.mean(np.abs(run.known.values - run.first) > 0.05) > 0.5
 
 
+@pytest.mark.ci
 def test_reading_in_between_changes_nothing_and_single_precision_is_near(tmp_path: Path) -> None:
     made = network(PUBLISHED, "float32")
     whole = simulated(made, tmp_path / "whole.zarr", END)
