@@ -79,7 +79,7 @@ CHAINS: dict[str, list[tuple[int, dict[str, object]]]] = {
 
 RANKS = {way: ranks for ranks, ways in WAYS.items() for way in ways}
 # Every how many cases the default suite runs a way, beside its reference.
-_EVERY = {"chained": 1, "alone procedural": 1, "three pushed in pieces": 3, "four procedural": 6}
+_EVERY = {"chained": 1, "alone procedural": 1, "three pushed in pieces": 6}
 # Cases whose tests look at more than equal recordings.
 _ALWAYS = {"two packed pulled", "three pushed in pieces", "four procedural"}
 _NOTABLE = {"areas", "plastic_synapses", "thousands_of_spikes_in_a_step", "one_neuron"}

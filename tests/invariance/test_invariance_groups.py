@@ -71,7 +71,7 @@ def test_same_where_synapses_are_drawn_when_they_are_needed(alone: Path, tmp_pat
 @pytest.mark.parametrize(
     "parts",
     [
-        [(3, "begin", [2, 1]), (2, "resume", [])],
+        pytest.param([(3, "begin", [2, 1]), (2, "resume", [])], marks=pytest.mark.ci),
         pytest.param([(2, "begin", []), (4, "resume", [1, 3])], marks=pytest.mark.ci),
     ],
 )

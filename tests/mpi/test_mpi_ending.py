@@ -84,6 +84,7 @@ def test_interrupt_ends_all_ranks(starter: Starter) -> None:
     assert ended.at - begin < 5.0
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("rank", "variables", "name", "but"),
     [

@@ -51,6 +51,7 @@ def test_exit_code_and_output_to_a_replaced_stream(
     assert captured.err == "to standard error\n"
 
 
+@pytest.mark.faults
 def test_job_that_outlives_a_rank_is_ended(starter: Starter) -> None:
     # The first rank leaves before MPI_Init, in which the other then waits for good.
     begin = time.time()

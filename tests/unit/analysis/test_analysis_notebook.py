@@ -20,6 +20,7 @@ nbformat.write(notebook, sys.argv[2])
 """
 
 
+@pytest.mark.ci
 def test_the_notebook_runs(written, tmp_path: Path):
     executed = tmp_path / "executed.ipynb"
     done = subprocess.run(

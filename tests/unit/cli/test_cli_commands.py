@@ -252,7 +252,7 @@ def test_python_runs_the_package_and_nothing_needs_the_analysis_packages(tmp_pat
     assert "microcircuit" in done.stdout
 
 
-@pytest.mark.parametrize("ranks", ["1", "2"])
+@pytest.mark.parametrize("ranks", ["1", pytest.param("2", marks=pytest.mark.ci)])
 def test_closed_output_is_no_fault(model: Path, tmp_path: Path, ranks: str) -> None:
     out = tmp_path / "run.zarr"
     words = ["-m", "distsnn", "run", str(model), "--time", "5", "--ranks", ranks, "--out", str(out)]

@@ -143,6 +143,7 @@ def test_ranks_that_a_program_starts_know_its_models(model_file: Path) -> None:
     assert int(counts[0].out) == int(counts[1].out) > 70
 
 
+@pytest.mark.ci
 def test_ranks_know_the_models_of_the_program_itself(model_file: Path) -> None:
     program = model_file.parent / "whole.py"
     program.write_text(

@@ -138,11 +138,8 @@ def simulated(made: Network, path: Path, *pieces: int) -> Run:
     return Run(first, known, start, StoreReader(path), depth)
 
 
-@pytest.mark.parametrize(
-    "name",
-    # each is compiled by itself
-    [pytest.param(name, marks=[pytest.mark.ci] * (name != "published")) for name in RULES],
-)
+@pytest.mark.ci
+@pytest.mark.parametrize("name", RULES)
 def test_weights_are_those_of_single_events(name: str, tmp_path: Path) -> None:
     model = dataclasses.replace(RULES[name], precision="float64")
     run = simulated(network(model), tmp_path / "run.zarr", 1733, END - 1733)
