@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from synthetic_run import ROOT
 
 NOTEBOOK = ROOT / "docs" / "analysis.ipynb"
