@@ -87,11 +87,12 @@ def cache_directory() -> Path:
     DescriptionError
         If nothing can be written there, or if another user could write there.
     """
-    base = os.environ.get(_VARIABLE)
-    if not base:
-        base = f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn"
-    path = Path(base).expanduser().absolute() / fingerprint()
+    named = os.environ.get(_VARIABLE)
+    base = Path(named or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn")
+    path = base.expanduser().absolute() / fingerprint()
     try:
+        if not named:
+            _take_from_group(path.parent)
         with _opened(path):
             tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
@@ -101,6 +102,19 @@ def cache_directory() -> Path:
             allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
         ) from error
     return path
+
+
+def _take_from_group(folder: Path) -> None:
+    """Take the group's write permission from the default folder, if it was made with umask 002.
+
+    A file that another user could have left there is refused by its owner.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            mode = stat.S_IMODE(found.st_mode)
+            if mode & _WRITABLE_BY_OTHERS == stat.S_IWGRP:
+                folder.chmod(mode & ~stat.S_IWGRP)
 
 
 def any_compiled() -> bool:

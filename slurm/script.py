@@ -83,16 +83,22 @@ step=$!
 
 # Asked to save: pass it on, and again for ranks that were not yet listening.
 reminder=
-# shellcheck disable=SC2317 # the trap calls it
-ask() {
-  kill -USR1 "$step" 2>/dev/null || return
+remind() {
   if [[ -z $reminder ]]; then
     while sleep 10 && kill -USR1 "$step" 2>/dev/null; do :; done &
     reminder=$!
   fi
 }
+# shellcheck disable=SC2317 # the trap calls it
+ask() {
+  kill -USR1 "$step" 2>/dev/null || return
+  remind
+}
 trap ask USR1 TERM
-[[ -z $asked ]] || ask
+if [[ -n $asked ]]; then
+  # srun has no handler yet: the first reminder comes when it has
+  remind
+fi
 
 # A signal interrupts wait: the step is over when it is gone.
 while wait "$step"; code=$?; kill -0 "$step" 2>/dev/null; do :; done

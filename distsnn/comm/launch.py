@@ -42,9 +42,12 @@ _ONE_THREAD = (
     "VECLIB_MAXIMUM_THREADS",
 )
 # Open MPI refuses more ranks than cores without these (4.x and 5.x); MPICH has no such rule.
-_OVERSUBSCRIBE = {
+_ON_THIS_NODE = {
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    # inside an allocation of SLURM, MPICH's mpiexec would start the ranks by srun
+    "HYDRA_LAUNCHER": "fork",
+    "HYDRA_RMK": "user",
 }
 
 
@@ -211,7 +214,7 @@ def _environment(added: Mapping[str, str]) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES)}
     for name in _ONE_THREAD:
         environment[name] = "1"
-    for name, value in _OVERSUBSCRIBE.items():
+    for name, value in _ON_THIS_NODE.items():
         environment.setdefault(name, value)
     # A rank that crashes then says where; what it says is shown after our message.
     environment.setdefault("PYTHONFAULTHANDLER", "1")

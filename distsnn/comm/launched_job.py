@@ -179,7 +179,7 @@ class Job:
                     self._end_orphans()
                     return code
                 if self._signals:
-                    self._forward()
+                    self._forward(clock)
                     if self._signals.count(signal.SIGINT) > 2:
                         self.kill()
                         return self._process.returncode
@@ -211,15 +211,18 @@ class Job:
     def _late(self, clock: float) -> str | None:
         """Return what the ranks did not do in time, if anything, s after the job's start."""
         now = time.monotonic()
+        if len(self._codes()) == self._size:
+            self._finished_at = self._finished_at or now
+            if now - self._finished_at > _FINALIZING:
+                return f"the ranks did not end within {_FINALIZING:g} s of their last step"
+            return None
         if self._first_missing is None and any(not alive(pid) for pid in self._ranks):
             self._first_missing = now
         if self._first_missing is not None and now - self._first_missing > self._patience:
             return f"the others did not within {self._patience:g} s"
-        if self._finished_at is None and len(self._codes()) == self._size:
-            self._finished_at = now
-        if self._finished_at is not None and now - self._finished_at > _FINALIZING:
-            return f"the ranks did not end within {_FINALIZING:g} s of their last step"
-        if clock > self._start_limit and sum(map(bool, self._reports.values())) < self._size:
+        # ranks that are not children of mpiexec, as on other nodes, cannot be seen from here
+        n_started = sum(map(bool, self._reports.values()))
+        if self._ranks and clock > self._start_limit and n_started < self._size:
             return self._not_started()
         return None
 
@@ -231,7 +234,7 @@ class Job:
         ranks = " and ".join(f"rank {rank} (process {pid})" for pid, rank in named[:_MOST_NAMED])
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
         why = " (stopped by a signal)" if stopped else ""
-        return f"{ranks or 'mpiexec'}{more} did not start within {self._start_limit:g} s{why}"
+        return f"{ranks}{more} did not start within {self._start_limit:g} s{why}"
 
     def _codes(self) -> list[int]:
         """Return the exit codes that ranks have reported, of which all are the same."""
@@ -294,11 +297,16 @@ class Job:
             if alive(pid):
                 _signal(pid, signal.SIGKILL)
 
-    def _forward(self) -> None:
-        """Send the ranks the signals that they have not got yet.
+    def _forward(self, clock: float) -> None:
+        """Send the ranks the signals that they have not received yet, s after the job's start.
 
-        A rank that has not connected may not handle signals yet, and would die of one.
+        A rank that has not connected may not handle signals yet, and would die of a signal.
         """
+        if not self._ranks and clock > self._start_limit:
+            # they run, but are not children of mpiexec, which passes signals on
+            while self._signals:
+                self._process.send_signal(self._signals.pop(0))
+            return
         if not self._forwarded:
             number = self._signals[0]
             self.kill(0.0)

@@ -15,6 +15,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     items = request.session.items
     parameters = [item.callspec.params for item in items if hasattr(item, "callspec")]
     read = {(one["way"], one["case"]) for one in parameters if {"way", "case"} <= one.keys()}
+    for item in items:
+        read |= {pair for mark in item.iter_markers("reads") for pair in mark.args}
     return Runs(folder, frozenset(read | {reference_of(way, case) for way, case in read}))
 
 

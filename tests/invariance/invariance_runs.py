@@ -1,7 +1,9 @@
 """Runs of pairs of way and case: made once, by one job for each number of ranks."""
 
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,7 +42,7 @@ class Runs:
 
     def path(self, way: str, case: str) -> Path:
         """Return the run store of a pair, after it was simulated."""
-        assert (way, case) in self.pairs
+        assert (way, case) in self.pairs, f"no selected test declares that it reads {way}, {case}"
         if way in CHAINS:
             _simulate_chain(self, way)
         else:
@@ -58,13 +60,32 @@ class Runs:
         return sorted(case for name, case in self.pairs if name == way)
 
 
-@cache
+def once(simulate: Callable[..., None]) -> Callable[..., None]:
+    """Call a function once for its arguments; what it raised is raised at each further call."""
+    raised = cache(lambda *arguments: _raised_by(simulate, *arguments))
+
+    def call(*arguments: object) -> None:
+        if (error := raised(*arguments)) is not None:
+            raise error
+
+    return call
+
+
+def _raised_by(simulate: Callable[..., None], *arguments: object) -> Exception | None:
+    try:
+        simulate(*arguments)
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        return error
+    return None
+
+
+@once
 def _simulate_ways(runs: Runs, ranks: int) -> None:
     ways = {name: options for name, (n, options) in ALL_WAYS.items() if n == ranks}
     _simulate(runs, ranks, ways)
 
 
-@cache
+@once
 def _simulate_chain(runs: Runs, way: str) -> None:
     for ranks, options in CHAINS[way]:
         _simulate(runs, ranks, {way: options})

@@ -106,20 +106,19 @@ def test_ranks_count_what_was_wired_and_spiked(runs: Runs, way: str, case: str) 
     first = runs.path(REFERENCE, case)
     path = runs.path(way, case)
     counts = [rank.counted for rank in StoreReader(path).attempts[0].ranks]
-    if not is_told(first):
-        # counters that no recording can confirm
-        assert sum(count["spikes"] for count in counts) > 0
+    if not is_told(first):  # no recording confirms the counters; the next test counts these cases
         return
     known = expected(first, path)
     for count, numbers in zip(counts, known, strict=True):
         assert {name: count[name] for name in numbers} == numbers
 
 
-@pytest.mark.parametrize(("way", "case"), [(REFERENCE, "areas"), (REFERENCE, "plastic_synapses")])
-def test_counts_of_plastic_and_distant_synapses_are_confirmed(
-    runs: Runs, way: str, case: str
-) -> None:
-    assert is_told(runs.path(way, case))
+@pytest.mark.reads(*((REFERENCE, case) for case in CASES))
+def test_counters_of_half_of_the_cases_are_confirmed_by_recordings(runs: Runs) -> None:
+    told = {case for case in CASES if is_told(runs.path(REFERENCE, case))}
+    assert len(told) >= len(CASES) // 2
+    # synapses that learn, and those of ranks that are far in time
+    assert {"areas", "plastic_synapses"} <= told
 
 
 @pytest.mark.parametrize(("way", "case"), [("two packed pulled", "areas")])
@@ -141,10 +140,10 @@ def test_a_run_is_told_beside_what_was_expected_of_it(
         assert counted[name] == pytest.approx(same[name], rel=0.1), name
 
 
-@pytest.mark.parametrize(("way", "case"), [(REFERENCE, "edges_npz"), (REFERENCE, "edges_zarr")])
-def test_edges_are_the_same_from_either_kind_of_file(runs: Runs, way: str, case: str) -> None:
-    other = {"edges_npz": "edges_zarr", "edges_zarr": "edges_npz"}[case]
-    assert_same(reference(runs.path(way, case)), reference(runs.path(way, other)))
+@pytest.mark.reads((REFERENCE, "edges_npz"), (REFERENCE, "edges_zarr"))
+def test_edges_are_the_same_from_either_kind_of_file(runs: Runs) -> None:
+    npz, zarr = (runs.path(REFERENCE, f"edges_{kind}") for kind in ("npz", "zarr"))
+    assert_same(reference(npz), reference(zarr))
 
 
 @pytest.mark.parametrize(("way", "case"), pairs(CHAINS))

@@ -29,6 +29,11 @@ def directory(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return kernel_cache.cache_directory.__wrapped__()
 
 
+def default_directory(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("DISTSNN_CACHE_DIR", raising=False)
+    return kernel_cache.cache_directory.__wrapped__()
+
+
 def refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     with pytest.raises(DescriptionError, match="so its code is not run") as caught:
         directory(base, monkeypatch)
@@ -54,6 +59,20 @@ def test_folders_are_made_for_this_user_alone(
     finally:
         os.umask(before)
     assert [stat.S_IMODE(one.stat().st_mode) for one in (made, made.parent)] == [0o700, 0o700]
+
+
+def test_default_folder_made_with_umask_002_is_taken_from_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "distsnn" / "peers").mkdir(parents=True)
+    (tmp_path / "distsnn").chmod(0o775)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = default_directory(monkeypatch)
+    assert made.parent == tmp_path / "distsnn"
+    assert stat.S_IMODE(made.parent.stat().st_mode) == 0o755
+    made.parent.chmod(0o777)
+    with pytest.raises(DescriptionError, match="can be written by other users"):
+        default_directory(monkeypatch)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o702, 0o1777])

@@ -102,7 +102,9 @@ def test_starts_without_progress_are_counted_and_the_job_given_up(tmp_path: Path
 
 
 def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
-    srun = "#!/usr/bin/env bash\ntrap 'exit 85' USR1\nfor i in {1..100}; do sleep 0.1; done\n"
+    # srun handles signals only some time after its start
+    wait = "for i in {1..100}; do sleep 0.1; done"
+    srun = f"#!/usr/bin/env bash\nsleep 0.3\ntrap 'exit 85' USR1\n{wait}\n"
     for name, text in (("srun", srun), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
@@ -111,7 +113,7 @@ def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
         ["bash"],
         # as while a module is loaded
         input=job_script(a_job(out="run.zarr", prologue=("kill -USR1 $$",))).replace(
-            "sleep 10", "sleep 0.2"
+            "sleep 10", "sleep 1"
         ),
         cwd=tmp_path,
         env=os.environ | job | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
