@@ -76,13 +76,16 @@ class ArrayLayout:
 
     def missing_chunk(self, rows: int) -> Path | None:
         """Return the file of the first chunk of the first `rows` rows that is missing, or None."""
+        present = set[str]()
         if rows and len(self.shape) == 1:  # one question about the folder, not one about each file
-            present = set[str]()
             with suppress(OSError), os.scandir(self.folder / "c") as entries:
                 present |= {entry.name for entry in entries}
-            gone = (place for place in self.places(0, rows) if str(place[0]) not in present)
-        else:
-            gone = (place for place in self.places(0, rows) if not self.chunk_file(place).exists())
+        # a listing may lack a file that was renamed meanwhile, or be an older one of a file server
+        gone = (
+            place
+            for place in self.places(0, rows)
+            if str(place[0]) not in present and not self.chunk_file(place).exists()
+        )
         place = next(gone, None)
         return None if place is None else self.chunk_file(place)
 

@@ -152,6 +152,8 @@ class PlasticSynapse(SynapseModel):
         scale = self.largest
         if math.isinf(scale) and weight is not None:
             scale = max(map(abs, bounds(weight, _FEW)))
+        if scale == 0.0:  # how far the weights will grow is unknown
+            return "float64"
         # a comparison with NaN is false
         resolved = self.least_step(scale) >= LEAST_STEP * float(np.spacing(np.float32(scale)))
         return "float32" if resolved else "float64"
@@ -313,7 +315,12 @@ class ModulatedSynapse(PlasticSynapse):
 
 
 def small(value: Value) -> float:
-    """Return a small magnitude of a parameter: of arrays and distributions the quantile of 5 %."""
+    """Return a small magnitude of a parameter: of arrays and distributions the quantile of 5 %.
+
+    It is 0, for unknown, for a distribution of both signs.
+    """
     if isinstance(value, Distribution):
         value = np.array(value.quantile_range(_FEW))
+        if value[0] < 0.0 < value[1]:
+            return 0.0
     return float(np.quantile(np.abs(value), _FEW if np.size(value) > 2 else 0.0))

@@ -13,6 +13,7 @@ from distsnn.network import (
     DiehlCookSTDP,
     DopamineSTDP,
     Lognormal,
+    Normal,
     Oja,
     PlasticityModel,
     PlasticSynapse,
@@ -89,3 +90,14 @@ def test_weights_without_a_bound_count_by_the_first() -> None:
     assert [kept(45.0), kept(1e9)] == ["float32", "float64"]
     assert STDPPowerLaw().weight_type(None) == "float64"
     assert Projection("A", "B", AllToAll(), 1.0, 1.0).weight_type == ""
+
+
+def test_weights_that_begin_at_zero_without_a_bound_take_float64() -> None:
+    # as of inhibition that is learnt: nothing says how far they grow
+    for weight in (0.0, np.zeros(4)):
+        assert VogelsSTDP(w_max=float("inf")).weight_type(weight) == "float64"
+
+
+def test_a_learning_rate_of_both_signs_takes_float64() -> None:
+    assert DopamineSTDP(A_plus=Normal(0.0, 1.0)).weight_type(45.0) == "float64"
+    assert DopamineSTDP(A_plus=Normal(5.0, 1.0)).weight_type(45.0) == "float32"
