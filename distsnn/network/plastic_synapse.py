@@ -317,10 +317,10 @@ class ModulatedSynapse(PlasticSynapse):
 def small(value: Value) -> float:
     """Return a small magnitude of a parameter: of arrays and distributions the quantile of 5 %.
 
-    It is 0, for unknown, for a distribution of both signs.
+    Of a distribution of both signs it is about that: as if its density were flat around 0.
     """
     if isinstance(value, Distribution):
         value = np.array(value.quantile_range(_FEW))
         if value[0] < 0.0 < value[1]:
-            return 0.0
+            return _FEW * float(np.abs(value).max())
     return float(np.quantile(np.abs(value), _FEW if np.size(value) > 2 else 0.0))

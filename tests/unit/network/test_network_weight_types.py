@@ -22,6 +22,7 @@ from distsnn.network import (
     TripletSTDP,
     VogelsSTDP,
 )
+from distsnn.network.plastic_synapse import small
 
 SMALL = {
     STDP: {"learning_rate": 1e-7},
@@ -98,6 +99,7 @@ def test_weights_that_begin_at_zero_without_a_bound_take_float64() -> None:
         assert VogelsSTDP(w_max=float("inf")).weight_type(weight) == "float64"
 
 
-def test_a_learning_rate_of_both_signs_takes_float64() -> None:
-    assert DopamineSTDP(A_plus=Normal(0.0, 1.0)).weight_type(45.0) == "float64"
-    assert DopamineSTDP(A_plus=Normal(5.0, 1.0)).weight_type(45.0) == "float32"
+def test_a_distribution_of_both_signs_counts_by_its_small_magnitudes() -> None:
+    magnitudes = np.abs(np.random.default_rng(1).normal(0.0, 1.0, 100_000))
+    assert small(Normal(0.0, 1.0)) == pytest.approx(np.quantile(magnitudes, 0.05), rel=0.5)
+    assert small(Normal(5.0, 1.0)) == pytest.approx(5.0 - 1.645, rel=0.01)
