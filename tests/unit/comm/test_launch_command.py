@@ -61,6 +61,16 @@ def test_command_environment_and_code(
     assert environment == 'OMP 1, BLAS 1, TOLD yes, PMI ""'
 
 
+def test_ranks_start_on_this_node_inside_an_allocation_too(
+    fake_mpiexec: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # MPICH's mpiexec would start them by srun there
+    fake_mpiexec.write_text('#!/bin/sh\necho "$HYDRA_LAUNCHER $HYDRA_RMK"\n')
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "n[1-2]")
+    launch(2, ["program"])
+    assert capfd.readouterr().out == "fork user\n"
+
+
 @pytest.mark.usefixtures("fake_mpiexec")
 @pytest.mark.parametrize("ranks", [0, -2])
 def test_number_of_ranks_must_be_positive(ranks: int) -> None:
