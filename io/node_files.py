@@ -84,7 +84,7 @@ class ArrayLayout:
         gone = (
             place
             for place in self.places(0, rows)
-            if str(place[0]) not in present and not self.chunk_file(place).exists()
+            if "/".join(map(str, place)) not in present and not self.chunk_file(place).exists()
         )
         place = next(gone, None)
         return None if place is None else self.chunk_file(place)
