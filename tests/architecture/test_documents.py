@@ -68,3 +68,9 @@ def test_a_readme_command_is_marked_single_and_self_contained(
     done = readme_command("test", text)
     assert (done.stdout.strip() or None) == command
     assert (done.returncode == 0) == (command is not None)
+
+
+def test_the_page_for_contributors_has_minutes_for_each_command() -> None:
+    rows = re.findall(r"^\| .+ \| `.+ \| (.+) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    assert len(rows) == 8
+    assert all(re.fullmatch(r"(under |about )?\d+(, .+)?", minutes) for minutes in rows), rows
