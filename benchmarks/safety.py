@@ -178,8 +178,11 @@ class Bench:
         """Compare stretches with a heartbeat to others."""
         used = []
         with self.simulation() as simulation:
-            # nobody may do without, so that there is no option for it
+            # no option turns the heartbeat off: that of the job is stopped, which this one joined
+            of_job = simulation._heartbeat._joined
             simulation._heartbeat.stop()
+            if of_job is not None:
+                of_job.stop()
 
             def without() -> float:
                 return seconds(self.ranks, lambda: simulation.run(self.options.short))
