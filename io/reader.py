@@ -97,7 +97,7 @@ class StoreReader:
         self.missing = tuple(lost + gaps) if partial else ()
         self.attempts = join_attempts([one for one in found if one.attributes])
 
-    def _find_attempts(self, *, chunks: bool) -> list["FoundAttempt"]:
+    def _find_attempts(self, *, chunks: bool) -> list[FoundAttempt]:
         names = [f"state/{one}" for one in self.state_names]
         names += [f"weights/{one}" for one in self.weight_names]
         numbers = range(self.metadata["attempts"])

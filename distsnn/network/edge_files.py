@@ -133,14 +133,7 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
             if "shape" not in metadata:  # a group
                 continue
             found = read(metadata)
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _MALFORMED as error:
             raise DescriptionError(f"cannot be read: {error}", where=where) from error
         if found.compressor and found.compressor not in _COMPRESSORS:
             raise DescriptionError(
