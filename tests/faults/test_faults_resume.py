@@ -33,7 +33,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 
 NUMBERS = [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
-TIME = "6000"  # ms: more than a second
+TIME = "12000"  # ms: a second at least, on a fast machine too
 words = recorded_run("--time", TIME, "--set", "state=true")
 
 
@@ -271,8 +271,9 @@ def test_command_that_a_stopped_run_prints_continues_it(
     small: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a run.zarr"
-    with running(*words(small, out, "--overwrite", "--ranks", "2")) as job:
-        wait_for_spikes(job, out)
+    more = ("--overwrite", "--ranks", "2", "--checkpoint-wall", "0.2s")
+    with running(*words(small, out, *more)) as job:
+        wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGINT)
         ended = job.end(timeout=60)
     assert ended.code == 130
