@@ -21,11 +21,11 @@ def test_e(): pytest.skip('no such machine')
 def folder(pytester: pytest.Pytester) -> pytest.Pytester:
     """Return a folder with the shared conftest, whose tests run in this process."""
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
-    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\nmarkers =\n faults\n ci")
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\nmarkers =\n faults\n ci\n slurm")
     return pytester
 
 
-@pytest.mark.parametrize("options", [(), ("-n2", "-mnot faults")])
+@pytest.mark.parametrize("options", [(), ("-n2", "-mnot faults and not slurm and not validation")])
 def test_a_skip_without_a_reason_fails_the_session(
     folder: pytest.Pytester, options: tuple[str, ...]
 ) -> None:
@@ -60,11 +60,21 @@ def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(
     assert result.ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize(("mark", "workers"), [("faults", False), ("ci", True)])
+@pytest.mark.parametrize(
+    ("expression", "workers"),
+    [
+        ("faults", False),
+        ("slurm or faults", False),
+        ("not ci", False),
+        ("", False),
+        ("ci", True),
+        ("ci and not faults", True),
+        ("not faults and not slurm and not validation", True),
+    ],
+)
 def test_faults_run_alone_when_they_are_asked_for(
-    folder: pytest.Pytester, mark: str, workers: bool
+    folder: pytest.Pytester, expression: str, workers: bool
 ) -> None:
-    folder.makepyfile(f"import pytest\n@pytest.mark.{mark}\ndef test_it(): pass")
-    result = folder.runpytest_inprocess("-n2", f"-m{mark}")
-    result.assert_outcomes(passed=1)
+    folder.makepyfile("def test_it(): pass")
+    result = folder.runpytest_inprocess("-n2", f"-m{expression}")
     assert ("2 workers" in result.stdout.str()) == workers
