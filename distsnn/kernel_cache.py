@@ -34,17 +34,22 @@ from numba.core.serialize import dumps
 from distsnn.errors import DescriptionError
 
 _PACKAGE = Path(__file__).parent
-# Every file whose text can end up in machine code. A neuron's ends up in its generated updates
-# alone, whose names tell of it: a new model leaves all that is compiled as it is.
+# Every file with functions that other files' machine code contains. The text of a generated kernel
+# names it, and tells of the files of its model.
 _SOURCES = (
     *("jit.py", "counter_rng.py", "kernels/*.py", "kernels/synapses/*.py"),
-    *("codegen/**/*.py", "comm/**/*.py"),
+    *("comm/exchange_entries.py", "comm/group_entries.py"),
 )
 _VARIABLE = "DISTSNN_CACHE_DIR"
 _HEADER = b"distsnn kernel 1\n"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # A file name has at most 255 bytes; the rest is a hash and the suffix.
 _LONGEST_STEM = 150
+
+
+def hashed_files() -> list[Path]:
+    """Return the package's files that the fingerprint covers."""
+    return [path for pattern in _SOURCES for path in sorted(_PACKAGE.glob(pattern))]
 
 
 @cache
@@ -55,10 +60,9 @@ def fingerprint() -> str:
     by this hash cannot be stale.
     """
     digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-            digest.update(path.read_bytes())
+    for path in hashed_files():
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
     target = (
         sys.version,
         np.__version__,

@@ -271,8 +271,8 @@ def _last_name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _compiled_code(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield the nodes that machine code comes from: compiled functions and module constants."""
+def _compiled_functions(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes of the bodies of compiled functions."""
     compilers = OUR_COMPILERS | NUMBA_COMPILERS
     handed_over = {
         argument.id
@@ -287,6 +287,11 @@ def _compiled_code(tree: ast.Module) -> Iterator[ast.AST]:
             or any(_last_name(decorator) in compilers for decorator in node.decorator_list)
         ):
             yield from (inner for statement in node.body for inner in ast.walk(statement))
+
+
+def _compiled_code(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes that machine code comes from: compiled functions and module constants."""
+    yield from _compiled_functions(tree)
     for statement in tree.body:
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
             yield from ast.walk(statement)
@@ -300,6 +305,29 @@ def _is_literal(node: ast.AST) -> bool:
 
 def _is_integer(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+def unhashed_code(module: Module, hashed: set[str]) -> list[str]:
+    """Rule: what compiled functions take from other files is hashed by the kernel cache.
+
+    Parameters
+    ----------
+    module : Module
+        A module of the package.
+    hashed : set of str
+        Names of modules of which an edit gives the cache, or the compiled text, another name.
+    """
+    sources = {
+        alias.asname or alias.name: f"{node.module}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and f"{node.module}".startswith("distsnn.")
+        for alias in node.names
+    }
+    return [
+        module.at(node, f"compiles {node.id} of {sources[node.id]}, which is not hashed")
+        for node in _compiled_functions(module.tree)
+        if isinstance(node, ast.Name) and sources.get(node.id, "distsnn.jit") not in hashed
+    ]
 
 
 def libm_calls(module: Module) -> list[str]:

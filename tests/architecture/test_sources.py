@@ -27,7 +27,10 @@ from source_rules import (
     mpi_imports,
     relative_imports,
     too_long,
+    unhashed_code,
 )
+
+from distsnn.kernel_cache import hashed_files
 
 OURS = modules_in(PACKAGE, "distsnn")
 OTHERS = [
@@ -61,6 +64,20 @@ def test_the_package_keeps(rule: Callable[[Module], list[str]]) -> None:
 
 def test_the_package_has_no_cycle_of_imports() -> None:
     assert import_cycles(OURS) == []
+
+
+def test_the_kernel_cache_hashes_all_code_that_files_share() -> None:
+    paths = (path.relative_to(PACKAGE).with_suffix("") for path in hashed_files())
+    hashed = {".".join(("distsnn", *path.parts)) for path in paths}
+    # texts that are generated from a model tell of its file
+    models = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
+    hashed |= {module.name for module in OURS if module.name.startswith(models)}
+    assert [line for module in OURS for line in unhashed_code(module, hashed)] == []
+    shared = Module("distsnn.a", "from distsnn.b import f\n@kernel\ndef g(x):\n    return f(x)")
+    assert unhashed_code(shared, hashed) == [
+        "distsnn.a:4: compiles f of distsnn.b, which is not hashed"
+    ]
+    assert unhashed_code(shared, hashed | {"distsnn.b"}) == []
 
 
 @pytest.mark.parametrize("rule", [relative_imports, too_long], ids=lambda rule: rule.__name__)
