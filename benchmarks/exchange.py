@@ -20,7 +20,8 @@ from compare import table
 from running import say
 
 from distsnn import jit
-from distsnn.comm import Communicator, Exchange, first_on_node, start
+from distsnn.comm import Communicator, first_on_node, start
+from distsnn.comm.exchange import Exchange
 from distsnn.comm.exchange_entries import STRIDE, STRIDE_LEAST, STRIDE_LIMIT
 from distsnn.errors import DescriptionError
 

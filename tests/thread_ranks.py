@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from distsnn.comm import Communicator, Exchange, GroupExchange
+from distsnn.comm import Communicator
+from distsnn.comm.exchange import Exchange
+from distsnn.comm.group_exchange import GroupExchange
 
 
 class Aborted(BaseException):

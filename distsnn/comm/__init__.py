@@ -10,8 +10,6 @@ from distsnn.comm.agreement import (
     together,
 )
 from distsnn.comm.ending import RESUMABLE, SAID, guard
-from distsnn.comm.exchange import Exchange, ExchangeCounters
-from distsnn.comm.group_exchange import GroupExchange
 from distsnn.comm.heartbeat import Heartbeat
 from distsnn.comm.launch import launch, mpiexec_path
 from distsnn.comm.launched_job import Verdict
@@ -25,9 +23,6 @@ __all__ = [
     "SAID",
     "Communicator",
     "DryRun",
-    "Exchange",
-    "ExchangeCounters",
-    "GroupExchange",
     "Heartbeat",
     "Launcher",
     "SingleProcess",

@@ -30,6 +30,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Ranks a core: from the first on they are slow, beyond the second the machine no longer responds.
 _MANY_A_CORE, _MOST_A_CORE = 2, 16
+# Ranks write to a pipe: whether a terminal is at its end.
+TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
 _INSTALL = "pip install 'distsnn[mpi]'"
 
 # One rank has one core: libraries that start a thread per core would get in each other's way.
@@ -134,12 +136,13 @@ def launch(
     if ranks >= _MANY_A_CORE * cores:
         write(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
+    told = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
     lifelines = Lifelines()
     with (
         closing(lifelines),
         subprocess.Popen(
             _ending_with_us(command),
-            env=_environment({**(env or {}), VARIABLE: lifelines.name}),
+            env=_environment({**told, **(env or {}), VARIABLE: lifelines.name}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,19 +3,17 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
 
 import numpy as np
 
-from distsnn.comm.exchange import Exchange, Handles
-from distsnn.comm.exchange_entries import silent
-from distsnn.comm.group_entries import silent_in_groups
-from distsnn.comm.group_exchange import GroupExchange
 from distsnn.errors import DescriptionError
 
-T = TypeVar("T")
+if TYPE_CHECKING:  # with numba, see `protocol`
+    from distsnn.comm.exchange import Exchange
+    from distsnn.comm.group_exchange import GroupExchange
 
-_NO_HANDLES = Handles(communicator=0, datatype=0)
+T = TypeVar("T")
 
 
 class SingleProcess:
@@ -69,7 +67,7 @@ class SingleProcess:
         epoch_steps: int,
         *,
         yielding: bool | None = None,
-    ) -> Exchange | None:
+    ) -> "Exchange | None":
         """Return None: there is nobody to exchange spikes with."""
         return None
 
@@ -81,7 +79,7 @@ class SingleProcess:
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
-    ) -> GroupExchange | None:
+    ) -> "GroupExchange | None":
         """Return None: there is nobody to exchange spikes with."""
         return None
 
@@ -144,17 +142,20 @@ class DryRun(SingleProcess):
         epoch_steps: int,
         *,
         yielding: bool | None = None,
-    ) -> Exchange | None:
+    ) -> "Exchange | None":
         """Return an exchange in which the other ranks are silent (None for one rank)."""
         if self.size == 1:
             return None
+        from distsnn.comm.exchange import Exchange, Handles
+        from distsnn.comm.exchange_entries import silent
+
         return Exchange(
             silent,
             rank=self.rank,
             max_locals=self._max_locals(max_local, max_total),
             max_total=max_total,
             epoch_steps=epoch_steps,
-            handles=_NO_HANDLES,
+            handles=Handles(communicator=0, datatype=0),
             explain=str,
         )
 
@@ -166,10 +167,14 @@ class DryRun(SingleProcess):
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
-    ) -> GroupExchange | None:
+    ) -> "GroupExchange | None":
         """Return an exchange in which the other ranks are silent (None for one rank)."""
         if self.size == 1:
             return None
+        from distsnn.comm.exchange import Handles
+        from distsnn.comm.group_entries import silent_in_groups
+        from distsnn.comm.group_exchange import GroupExchange
+
         return GroupExchange(
             silent_in_groups,
             rank=self.rank,
@@ -177,7 +182,7 @@ class DryRun(SingleProcess):
             max_total=max_total,
             epoch_steps=epoch_steps,
             groups=groups,
-            handles=(_NO_HANDLES, _NO_HANDLES),
+            handles=(Handles(communicator=0, datatype=0),) * 2,
             explain=str,
         )
 

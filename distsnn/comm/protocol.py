@@ -1,12 +1,13 @@
 """What a communicator is: the one view of the other ranks that the rest of distsnn has."""
 
 from collections.abc import Sequence
-from typing import NoReturn, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, overload
 
 import numpy as np
 
-from distsnn.comm.exchange import Exchange
-from distsnn.comm.group_exchange import GroupExchange
+if TYPE_CHECKING:  # numba takes a third of a second to import: who only starts ranks need not wait
+    from distsnn.comm.exchange import Exchange
+    from distsnn.comm.group_exchange import GroupExchange
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class Communicator(Protocol):
         epoch_steps: int,
         *,
         yielding: bool | None = None,
-    ) -> Exchange | None:
+    ) -> "Exchange | None":
         """Return the exchange of spikes, or None where there is no other rank.
 
         Parameters
@@ -122,7 +123,7 @@ class Communicator(Protocol):
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
-    ) -> GroupExchange | None:
+    ) -> "GroupExchange | None":
         """Return an exchange at two levels, or None where there is no other rank.
 
         Parameters

@@ -8,7 +8,9 @@ from functools import cache, partial
 
 import numpy as np
 
-from distsnn.comm import Communicator, Exchange, GroupExchange, first_on_node, together
+from distsnn.comm import Communicator, first_on_node, together
+from distsnn.comm.exchange import Exchange
+from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
 from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout

@@ -6,13 +6,12 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from distsnn.comm.launch import TERMINAL_VARIABLE
 from distsnn.errors import printable
 
 _BAR = 24
 _TERMINAL_EVERY = 0.2  # s of wall time between updates of the bar
 _LOG_FIRST, _LOG_LONGEST = 10.0, 600.0  # s between log lines, which grow sparser
-# Set by whoever starts ranks through a pipe, if there is a terminal at its end.
-TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
 # Processes between a rank and the shell where a person started mpiexec: names as Linux cuts them.
 _LAUNCHERS = {"mpiexec", "mpiexec.hydra", "hydra_pmi_proxy", "mpirun", "orterun", "prterun"}
 

@@ -21,7 +21,7 @@ from distsnn.partition.graph import Graph
 from distsnn.simulation.build import Settings
 from distsnn.simulation.orchestrator import Simulation
 from distsnn.simulation.policy import Policy
-from distsnn.simulation.progress import TERMINAL_VARIABLE, Progress
+from distsnn.simulation.progress import Progress
 from distsnn.simulation.run_summary import Summary
 from distsnn.units import counted
 
@@ -146,9 +146,8 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
     with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
         save_network(folder, network)
         (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        env = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
         code = launch(
-            *(ranks, ["worker", folder], env),
+            *(ranks, ["worker", folder]),
             start_limit_s=start_limit(DEFAULT_LIMIT_S),
             oversubscribe=oversubscribe,
         )

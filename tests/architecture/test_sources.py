@@ -273,6 +273,14 @@ def test_importing_a_layer_loads_only_what_it_may_reach(name: str) -> None:
     assert {class_of(module) for module in loaded} - allowed <= {"distsnn"}
 
 
-def test_only_models_of_equations_wait_for_sympy() -> None:
-    code = "import sys, distsnn.simulation; sys.exit('sympy' in sys.modules)"
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [
+        ("distsnn.simulation", "sympy"),  # only models of equations need it
+        ("distsnn.cli.run_command", "numba"),  # the process that starts ranks does not
+        ("distsnn.cli.info_command", "numba"),
+    ],
+)
+def test_no_start_waits_for_a_library_that_it_does_not_need(module: str, library: str) -> None:
+    code = f"import sys, distsnn.comm, {module}; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

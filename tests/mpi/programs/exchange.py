@@ -5,8 +5,9 @@ import sys
 
 import numpy as np
 
-from distsnn.comm import Communicator, Exchange, first_on_node, start
+from distsnn.comm import Communicator, first_on_node, start
 from distsnn.comm import exchange_entries as layout
+from distsnn.comm.exchange import Exchange
 from distsnn.comm.exchange_entries import WINDOW
 
 ENTRY = ctypes.CFUNCTYPE(

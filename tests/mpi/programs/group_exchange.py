@@ -5,8 +5,8 @@ import sys
 import numpy as np
 from exchange import ENTRY, Spikes, draw, first_of
 
-from distsnn.comm import Communicator, GroupExchange, first_on_node, start
-from distsnn.comm.group_exchange import group_of
+from distsnn.comm import Communicator, first_on_node, start
+from distsnn.comm.group_exchange import GroupExchange, group_of
 
 INNER, OUTER = 2, 6
 GROUPS = {2: [(1, 1)], 3: [(2, 1), (1, 2)], 4: [(2, 2), (1, 3), (1, 1, 2)]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distsnn.cli import run_command
+from distsnn.cli import rank_run
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
@@ -44,7 +44,7 @@ def test_auto_decides_while_no_other_job_can_change_the_run(
         refused.append(caught.value)
         return generations(store)
 
-    monkeypatch.setattr(run_command, "generations", looking)
+    monkeypatch.setattr(rank_run, "generations", looking)
     words = ("--time", "50", "--seed", "9", "--out", stopped, "--quiet")
     assert distsnn("run", model, *words, "--resume", "auto").code == 0
     assert len(refused) == 1

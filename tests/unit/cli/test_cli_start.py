@@ -23,7 +23,7 @@ import os, runpy, signal, sys
 
 class Watch:
     def find_spec(self, name, path=None, target=None):
-        if name == "numba":
+        if name == LIBRARY:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -33,11 +33,14 @@ runpy.run_module("distsnn", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("ranks", ["1", "2"])
-def test_signal_while_compilers_load_is_noted(model: Path, tmp_path: Path, ranks: str) -> None:
+# the process that starts ranks loads no compiler
+@pytest.mark.parametrize(("ranks", "library"), [("1", "numba"), ("2", "zarr")])
+def test_signal_while_libraries_load_is_noted(
+    model: Path, tmp_path: Path, ranks: str, library: str
+) -> None:
     words = ["run", model, "--time", "10", "--ranks", ranks, "--out", tmp_path / "run.zarr"]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
+        [sys.executable, "-c", f"LIBRARY = {library!r}\n{PROGRAM}", *words],
         env=os.environ | {"PYTHONPATH": str(Path(distsnn.__file__).parents[1])},
         capture_output=True,
         text=True,

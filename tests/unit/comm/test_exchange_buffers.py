@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distsnn.comm import DryRun, Exchange
+from distsnn.comm import DryRun
 from distsnn.comm import exchange_entries as layout
-from distsnn.comm.exchange import Handles
+from distsnn.comm.exchange import Exchange, Handles
 from distsnn.errors import DescriptionError
 
 

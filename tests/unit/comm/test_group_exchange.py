@@ -5,10 +5,10 @@ import ctypes
 import numpy as np
 import pytest
 
-from distsnn.comm import DryRun, GroupExchange
+from distsnn.comm import DryRun
 from distsnn.comm import exchange_entries as layout
 from distsnn.comm.exchange import Arrivals, Exchange, Handles
-from distsnn.comm.group_exchange import group_of
+from distsnn.comm.group_exchange import GroupExchange, group_of
 from distsnn.errors import DescriptionError
 
 INNER, OUTER = 2, 6

@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distsnn.comm.launch import TERMINAL_VARIABLE
 from distsnn.simulation import progress
-from distsnn.simulation.progress import (
-    TERMINAL_VARIABLE,
-    Progress,
-    clock,
-    launcher_has_terminal,
-)
+from distsnn.simulation.progress import Progress, clock, launcher_has_terminal
 
 
 class Terminal(io.StringIO):

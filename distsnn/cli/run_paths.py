@@ -1,0 +1,49 @@
+"""Where the run of ``distsnn run`` is, or is to be, and the command that continues it."""
+
+import shlex
+from argparse import Namespace
+from pathlib import Path
+
+from distsnn.errors import DescriptionError
+from distsnn.io.nodes import open_root, store_errors
+from distsnn.io.run_writer import check_target, same_path
+
+
+def check_place(options: Namespace) -> None:
+    """Check the run's path before ranks are started: the first of them checks it under the lock."""
+    if options.resume is not None:
+        resumed_place(options)
+    elif options.out is not None:
+        check_target(options.out, overwrite=options.overwrite)
+
+
+def resumed_place(options: Namespace) -> str:
+    """Return where the run is, or is to be, that --resume asks for."""
+    if options.overwrite:
+        raise DescriptionError("either go on or --overwrite", where="--resume")
+    if options.resume == "auto":
+        if options.out is None:
+            raise DescriptionError("needs --out, the run to look for", where="--resume auto")
+        # a mistake in the path is told in the same words as where nothing is resumed
+        if not is_there(options.out):
+            check_target(options.out)
+        return str(options.out)
+    if options.out is not None and not same_path(options.out, options.resume):
+        raise DescriptionError(
+            "a resumed run is recorded where it was", where="--out", value=options.out
+        )
+    open_root(Path(options.resume))  # or a lock, and folders for it, are made where no run is
+    return str(options.resume)
+
+
+def is_there(path: str) -> bool:
+    """Return whether something exists at a path (StoreError if that cannot be found out)."""
+    with store_errors(path, "cannot be read"):
+        return Path(path).exists()
+
+
+def continuing(options: Namespace) -> str:
+    """Return the command that continues a run of these options, which was saved."""
+    words = [word for word in options.words if word != "--overwrite"]
+    resume = [] if options.resume is not None else ["--resume", options.out]
+    return shlex.join(["distsnn", *words, *resume])
