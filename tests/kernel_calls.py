@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, invoke
-from distsnn.kernels import emission, poisson, rows, uniforms
+from distsnn.kernels import emission, neuron_draws, poisson, rows
 from distsnn.network import SubsteppedNeuron, model_named
 
 DT = 0.1  # ms
@@ -149,10 +149,11 @@ class NeuronCall:
                 call.scalars[where.scalars[key]] = float(self.constants[key])
         if current:
             call.point(where.current, self.current)
-        if codegen.is_random(kernel):
-            call.point(where.uniforms + uniforms.UNIFORMS, np.zeros(self.n, precision))
-            call.point(where.uniforms + uniforms.COUNTERS, counters(self.n))
-            call.table[where.uniforms + uniforms.SEED_LOW] = seed
+        call.scalars[where.dt] = dt
+        for at in where.draws:
+            call.point(at, np.zeros(self.n, precision))
+            call.point(where.streams + neuron_draws.COUNTERS, counters(self.n))
+            call.table[where.streams + neuron_draws.SEED_LOW] = seed
         self.call = call
 
     def _padded(self, value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

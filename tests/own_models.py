@@ -195,3 +195,29 @@ def given_values(
     if "t_ref" in spread:
         spread["t_ref"] = np.rint(spread["t_ref"] / DT) * DT
     return spread
+
+
+# Noise, chance and time: white noise that two states share, random thresholds and resets.
+NOISY = NeuronModel(
+    equations="""
+        dV_m/dt = (mu*(1 + t/tau) - V_m)/tau_m + sigma*sqrt(2/tau_m)*xi : mV
+        dtwin/dt = -twin/tau_m + sigma*sqrt(2/tau_m)*xi + sigma*sqrt(1/tau_m)*xi_own : mV
+        hazard = rate*exp((V_m - V_th)/mV) : Hz
+    """,
+    threshold="uniform() < 1 - exp(-hazard*dt)",
+    reset="V_m = jump*normal(); twin += jump*normal()",
+    refractory="t_ref",
+    hold="V_m",
+    receptors={"delta": "V_m"},
+    parameters={
+        "mu": (12.0, "mV"),
+        "tau": (50.0, "ms", "> 0"),
+        "tau_m": (10.0, "ms", "> 0"),
+        "sigma": (3.0, "mV"),
+        "rate": (50.0, "Hz", ">= 0"),
+        "V_th": (15.0, "mV"),
+        "jump": (2.0, "mV"),
+        "t_ref": (1.0, "ms"),
+    },
+    name="noisy",
+)

@@ -13,13 +13,14 @@ from distsnn.codegen.expressions import STEP, Constants, Writer
 from distsnn.codegen.modules import load
 from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
-from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics
+from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel
 
 Symbols = Mapping[sympy.Symbol, str]
 
 _HALF = sympy.Rational(1, 2)
 _CURRENT = symbol(STIMULI)
+_TIME = symbol(TIME)
 _MEAN = sympy.Symbol("mean")
 
 
@@ -50,7 +51,13 @@ def kernel_text(model: NeuronModel) -> str:
         sign = "-" if target.negative else "+"
         inputs[target.state] = inputs.get(target.state, "") + f" {sign} in_{receptor}"
     bodies["step"] = _body(dynamics, analysis, constants, inputs, rest, last=True)
-    given = {"integrate": [], "step": [f"in_{name}" for name in dynamics.receptors]}
+    draws = [*("normal" for _ in analysis.noise), *analysis.draws.values()]
+    time = [TIME] if dynamics.uses(TIME) else []
+    others = ["current", *(f"draw_{i}" for i in range(len(draws))), *time]
+    given = {
+        "integrate": ["current"],
+        "step": [*(f"in_{name}" for name in dynamics.receptors), *others],
+    }
     lines = [
         '"""Generated from a model\'s equations: do not edit."""',
         "import numpy as np",
@@ -62,13 +69,15 @@ def kernel_text(model: NeuronModel) -> str:
         f"STATES = {tuple(one.removeprefix('s_') for one in states)!r}",
         f"RECEPTORS = {tuple(dynamics.receptors)!r}",
         f"CONSTANTS = {constants.kinds!r}",
+        f"DRAWS = {tuple(draws)!r}",
+        f"TIME = {bool(time)}",
         "def propagators(parameters, dt):",
         f"    p, h = parameters, dt / {model.substeps}",
         *(f"    {line}" for line in constants.lines),
         f"    return {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
     ]
     for name, body in bodies.items():
-        arguments = [*states, *given[name], "current", *constants.kinds]
+        arguments = [*states, *given[name], *constants.kinds]
         lines += ["@inline", f"def {name}({', '.join(arguments)}):"]
         lines += [f"    {line}" for line in body]
     return "\n".join([*lines, ""])
@@ -85,14 +94,26 @@ def _body(
 ) -> list[str]:
     """Return the lines that advance a neuron by one part of a step, with what ends the last one."""
     lines = [f"held = {REFRACTORY} > 0"] if rest else []
-    before = {symbol(name): f"s_{name}" for name in dynamics.states} | {_CURRENT: "current"}
+    # what has one value in a step
+    during = {_CURRENT: "current"}
+    draws = {drawn: f"draw_{i}" for i, drawn in enumerate((*analysis.noise, *analysis.draws))}
+    during |= {drawn: draws[drawn] for drawn in analysis.draws}
+    before = {symbol(name): f"s_{name}" for name in dynamics.states} | during
+    if dynamics.uses(TIME):
+        before[_TIME] = TIME
+    for noise in analysis.noise:
+        # of variance 1/h: Euler's step times it is a step of a Wiener process
+        lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * {draws[noise]}")
+        before[noise] = noise.name
     part = _Part(analysis, before, dynamics.held, Writer(before, constants, lines))
     for name, text in part.advanced().items():
         new = f"flush({text}{inputs.get(name, '')})"
         new = f"s_{name} if held else {new}" if name in dynamics.held else new
         lines.append(f"new_{name} = {new}")
     results = {name: f"new_{name}" for name in dynamics.states}
-    after = {symbol(name): f"new_{name}" for name in dynamics.states} | {_CURRENT: "current"}
+    after = {symbol(name): f"new_{name}" for name in dynamics.states} | during
+    if dynamics.uses(TIME):
+        after[_TIME] = Writer(before, constants, lines)(_TIME + STEP)
     write = Writer(after, constants, lines)
     if analysis.threshold is None:
         return [*lines, f"return {', '.join(results.values())}, False"]
@@ -206,7 +227,7 @@ class _Part:
 
         The total drive of what decays within a step is then exact.
         """
-        values = dict(self._before)
+        values = dict(self._before) | self._time(STEP * _HALF)
         for name in self._analysis.exact:
             text = self._row(name, STEP, mean=True)
             if name in self._held:
@@ -239,6 +260,12 @@ class _Part:
     def _moved(self, name: sympy.Symbol, time: sympy.Expr, slope: str) -> str:
         return f"{self._before[name]} + {self._write(time)} * {slope}"
 
+    def _time(self, after: sympy.Expr) -> dict[sympy.Symbol, str]:
+        """Return the time so long after the begin of the part, where equations use it."""
+        if _TIME not in self._before:
+            return {}
+        return {_TIME: f"({self._before[_TIME]} + {self._write(after)})"}
+
     def _slopes(self, values: Symbols) -> dict[sympy.Symbol, str]:
         write = Writer(values, self._write.constants, self._write.lines)
         return {name: write(self._analysis.derivatives[name]) for name in self._analysis.others}
@@ -247,7 +274,7 @@ class _Part:
         """Return all states at a time within the part, given the slopes of those not exact."""
         values = {name: self._row(name, time) for name in self._analysis.exact}
         values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}
-        found = {_CURRENT: self._before[_CURRENT]}
+        found = {_CURRENT: self._before[_CURRENT]} | self._time(time)
         for name, text in values.items():
             if name in self._held:
                 text = f"{self._before[name]} if held else {text}"

@@ -7,7 +7,8 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.analysis import function
+from distsnn.network.equations.analysis import function, symbol
+from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.syntax import COMPARISONS
 
 # The length of a step, or of its part; no user's name has a blank.
@@ -87,6 +88,8 @@ class Constants:
         """Return the float64 code of an expression of parameters."""
         if expression == STEP:
             return "h"
+        if expression == symbol(STEP_LENGTH):
+            return "dt"
         if expression.is_Symbol:
             return f'p["{expression.name}"]'
         if expression.is_Rational:

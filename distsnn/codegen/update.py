@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from distsnn.codegen.modules import load, sources_digest
 from distsnn.jit import Entry
-from distsnn.kernels import uniforms
+from distsnn.kernels import neuron_draws
 from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
@@ -39,9 +39,14 @@ class NeuronKernel(Protocol):
         """Return the constants."""
 
 
-def is_random(kernel: NeuronKernel) -> bool:
-    """Return whether neurons take a random number in each step."""
-    return getattr(kernel, "RANDOM", False)
+def draws(kernel: NeuronKernel) -> tuple[str, ...]:
+    """Return the kinds of random numbers that neurons take in each step."""
+    return getattr(kernel, "DRAWS", ())
+
+
+def takes_time(kernel: NeuronKernel) -> bool:
+    """Return whether neurons take the time at which a step begins."""
+    return getattr(kernel, "TIME", False)
 
 
 def is_relay(kernel: NeuronKernel) -> bool:
@@ -108,10 +113,14 @@ class TableLayout:
         Positions of the addresses of receptors' rings, states and per-neuron constants.
     current : int
         Position of the address of the current (real, one per neuron); unused without.
-    uniforms : int
-        First position of what `kernels.uniforms` takes; unused without.
+    draws : tuple of int
+        Positions of the addresses of random numbers (real, one per neuron).
+    streams : int
+        First position of what `kernels.neuron_draws` takes; unused without random numbers.
     quanta, scalars : mapping of str to int
         Positions of the receptors' quanta and of shared constants in the scalars.
+    dt : int
+        Position of dt in the scalars, where the time is taken.
     size : int
         Length of the table.
     """
@@ -123,15 +132,17 @@ class TableLayout:
     states: Mapping[str, int]
     arrays: Mapping[str, int]
     current: int
-    uniforms: int
+    draws: tuple[int, ...]
+    streams: int
     quanta: Mapping[str, int]
     scalars: Mapping[str, int]
+    dt: int
     size: int
 
     @property
     def n_scalars(self) -> int:
         """Length of the scalars."""
-        return len(self.quanta) + len(self.scalars)
+        return self.dt + 1
 
 
 def neuron_kernel(name: str) -> NeuronKernel:
@@ -152,10 +163,12 @@ def layout(variant: Variant) -> TableLayout:
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
-    first = GROUP_SIZE + 1
-    size = at + 1 + uniforms.TABLE_SIZE
+    current, first = at, GROUP_SIZE + 1
+    numbers = tuple(range(at + 1, at + 1 + len(draws(kernel))))
+    at += 1 + len(numbers)
     return TableLayout(
-        first, first + 1, first + 2, rings, states, arrays, at, at + 1, quanta, scalars, size
+        *(first, first + 1, first + 2, rings, states, arrays, current, numbers, at),
+        *(quanta, scalars, len(quanta) + len(scalars), at + neuron_draws.TABLE_SIZE),
     )
 
 
@@ -170,7 +183,8 @@ def source(variant: Variant) -> str:
 
     arguments = [*map(_array, states), *(f"in_{name}" for name in receptors)]
     arguments += ["current"] if variant.current else []
-    arguments += ["u"] if is_random(kernel) else []
+    drawn = [f"draw_{i}" for i in range(len(where.draws))]
+    arguments += [*drawn, *(["time"] if takes_time(kernel) else [])]
     arguments += ["spiked", *(f"q_{name}" for name in receptors), *constants]
     imported = ["step", *(["integrate"] if hasattr(kernel, "integrate") else [])]
     lines = [
@@ -178,7 +192,7 @@ def source(variant: Variant) -> str:
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
         "from distsnn.kernels.emission import MOST_SPIKES, NO_COUNT, NOT_FINITE, blame, emit",
-        "from distsnn.kernels.uniforms import fill",
+        "from distsnn.kernels.neuron_draws import fill_normal, fill_uniform",
         f"from {variant.kernel} import {', '.join(imported)}",
         f"real = np.{variant.precision}",
         f"whole = np.{variant.precision.replace('float', 'int')}",
@@ -204,14 +218,18 @@ def source(variant: Variant) -> str:
     if variant.current:
         address = f"table[{where.current}] + {bytes_of['real']} * first"
         lines.append(f"    current = array({address}, n, real)")
-    if is_random(kernel):
-        at, own = where.uniforms, "table[{}]".format
-        counters = f"array({own(at + uniforms.COUNTERS)} + (first >> 3) * 4, n >> 3, np.uint32)"
-        rest = (uniforms.POPULATION, uniforms.SEED_LOW, uniforms.SEED_HIGH)
+    if drawn:
+        at, own = where.streams, "table[{}]".format
+        address = f"{own(at + neuron_draws.COUNTERS)} + (first >> 3) * 4"
+        lines.append(f"    counters = array({address}, n >> 3, np.uint32)")
+        rest = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
         key = ", ".join(own(at + word) for word in rest)
-        address = f"{own(at + uniforms.UNIFORMS)} + {bytes_of['real']} * first"
-        lines.append(f"    u = array({address}, n, real)")
-        lines.append(f"    fill(u, {counters}, loop, {key})")
+        for place, (name, kind) in enumerate(zip(drawn, draws(kernel), strict=True)):
+            address = f"{own(where.draws[place])} + {bytes_of['real']} * first"
+            lines.append(f"    {name} = array({address}, n, real)")
+            lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
+    if takes_time(kernel):
+        lines.append(f"    time = np.float64(loop) * scalars[{where.dt}]")
     for name, kind in types.items():
         if name in where.arrays:
             address = f"table[{where.arrays[name]}] + {bytes_of[kind]} * first"
@@ -249,7 +267,8 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
         f"{name}[i]" if name in variant.per_neuron else name for name in kernel.CONSTANTS
     )
     inputs = [f"q_{name} * real(in_{name}[i])" for name in kernel.RECEPTORS]
-    inputs += [current, *(["u[i]"] if is_random(kernel) else [])]
+    inputs += [current, *(f"draw_{i}[i]" for i in range(len(draws(kernel))))]
+    inputs += ["time"] if takes_time(kernel) else []
     new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
     results = new if kernel.STATES else "(flag,)"
     step = [

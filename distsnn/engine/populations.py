@@ -13,7 +13,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
-from distsnn.kernels import emission, uniforms
+from distsnn.kernels import emission, neuron_draws
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.values import draw_values
 from distsnn.network import (
@@ -272,13 +272,16 @@ def _neuron_call(
             call.scalars[where.scalars[name]] = float(constants[name])
     if neurons.current is not None:
         call.point(where.current, neurons.current, neurons.first)
-    if codegen.is_random(kernel):
-        at, size = where.uniforms, neurons.last - neurons.first
-        call.point(at + uniforms.UNIFORMS, np.zeros(size, neurons.real), neurons.first)
-        call.point(at + uniforms.COUNTERS, layout.counters)
-        call.table[at + uniforms.POPULATION] = neurons.index
-        call.table[at + uniforms.SEED_LOW] = seed & 0xFFFFFFFF
-        call.table[at + uniforms.SEED_HIGH] = seed >> 32
+    call.scalars[where.dt] = layout.network.dt
+    if where.draws:
+        for at in where.draws:
+            size = neurons.last - neurons.first
+            call.point(at, np.zeros(size, neurons.real), neurons.first)
+        at = where.streams
+        call.point(at + neuron_draws.COUNTERS, layout.counters)
+        call.table[at + neuron_draws.POPULATION] = neurons.index
+        call.table[at + neuron_draws.SEED_LOW] = seed & 0xFFFFFFFF
+        call.table[at + neuron_draws.SEED_HIGH] = seed >> 32
     return call
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from invariance_cases import E_SIZE, case, cells
-from own_models import ADEX, COBA, IZHIKEVICH, THREE_RECEPTORS
+from own_models import ADEX, COBA, IZHIKEVICH, NOISY, THREE_RECEPTORS
 from own_rules import REWARDED, TAGGED
 
 from distsnn.network import (
@@ -34,7 +34,8 @@ from distsnn.network import (
 @case
 def models_of_equations(folder: Path) -> tuple[Network, float]:
     # exact with exponential Euler; Runge-Kutta in parts; delta input and a count of steps;
-    # Rosenbrock's method, receptors by name; traces, and states of synapses that decay or do not
+    # Rosenbrock's method, receptors by name; noise, chance and time; traces, and states of synapses
+    # that decay or do not
     n = 200
     draw = np.random.default_rng(12)
     adex = ADEX(tau_w=draw.uniform(80.0, 200.0, n), E_L=Normal(-70.6, 0.5), t_ref=0.7)
@@ -42,10 +43,13 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
     b = Population("B", 150, COBA, {"V_m": Uniform(-60.0, -50.0)})
     c = Population("C", 70, IZHIKEVICH(a=Uniform(0.02, 0.1)), precision="float64")
     d = Population("D", 130, THREE_RECEPTORS(E_in=Normal(-80.0, 2.0)), {"V_m": Normal(-62.0, 3.0)})
+    f = Population("F", 90, NOISY(sigma=Uniform(1.0, 4.0)))
     onto = {"ampa": (a, Normal(2.0, 0.5)), "nmda": (b, Normal(1.5, 0.5)), "gaba": (d, 1.0)}
     return Network(
-        [a, b, c, d],
+        [a, b, c, d, f],
         [
+            Projection(f, d, FixedIndegree(5), 1.0, Uniform(0.2, 3.0), "gaba"),
+            Projection(c, f, FixedIndegree(3), Normal(0.5, 0.2), Uniform(0.2, 3.0)),
             Projection(a, b, FixedIndegree(20), weight=Normal(3.0, 1.0), delay=Normal(1.0, 0.5)),
             Projection(b, a, FixedIndegree(20), weight=Normal(-9.0, 9.0), delay=Uniform(0.3, 4.0)),
             Projection(b, c, FixedIndegree(20), weight=Normal(0.5, 0.5), delay=Uniform(0.1, 9.0)),
@@ -65,8 +69,9 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
             PoissonInput(d, 2000.0, 1.0, "ampa"),
         ],
         [
-            *map(RecordSpikes, (a, b, c, d)),
+            *map(RecordSpikes, (a, b, c, d, f)),
             RecordState(a, ["V_m", "w", "refractory"]),
+            RecordState(f, ["V_m", "twin"], every=0.7),
             RecordState(b, ["V_m", "g_in"], every=0.3),
             RecordState(d, ["V_m", "g_ampa", "g_nmda", "g_gaba"]),
             RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),

@@ -13,7 +13,9 @@ and, where the model needs it,
 - ``integrate(*states, current, *constants) -> (*states, spiked)``: called before `step`, as often
   as the constant "substeps" says, each time over dt/substeps; what of the constants depends on the
   length of a part is `propagators`' business. The neuron spikes if any of the calls says so;
-- ``RANDOM = True``: `step` takes a random number in (0, 1) after `current`;
+- ``DRAWS``: for each random number that `step` takes after `current` its kind, "uniform" in (0, 1)
+  or "normal";
+- ``TIME = True``: `step` takes the time at which the step begins, ms (float64), after these;
 - ``RELAY = True``: `step` returns the number of spikes in place of a bool.
 
 `distsnn.codegen` wraps a step into the loop over neurons, for float32 and float64, for constants

@@ -31,7 +31,7 @@ CONSTANTS = {
     "hazard_0": "real",
     "n_ref": "count",
 }
-RANDOM = True
+DRAWS = ("uniform",)
 
 Array = npt.NDArray[np.float64]
 

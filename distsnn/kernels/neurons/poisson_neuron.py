@@ -10,7 +10,7 @@ from distsnn.jit import inline
 STATES = ()
 RECEPTORS = ()
 CONSTANTS = {"p": "real"}
-RANDOM = True
+DRAWS = ("uniform",)
 
 Array = npt.NDArray[np.float64]
 

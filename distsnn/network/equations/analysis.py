@@ -17,9 +17,9 @@ from sympy.solvers.solveset import NonlinearError
 
 from distsnn.errors import unknown
 from distsnn.network.equations.dimensions import UNITS, Unit
-from distsnn.network.equations.dynamics import STIMULI, Dynamics
-from distsnn.network.equations.source import EquationError
-from distsnn.network.equations.syntax import Apply, Name, Node, Number
+from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics
+from distsnn.network.equations.source import EquationError, Span
+from distsnn.network.equations.syntax import RANDOM, Apply, Name, Node, Number
 
 METHODS = ("auto", "exact", "rosenbrock", "exponential_euler", "euler", "rk2", "rk4")
 # These do not leave linear equations to be integrated exactly.
@@ -82,6 +82,10 @@ class Analysis:
         Condition of a spike.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
+    noise : tuple of Symbol
+        White noise in the equations.
+    draws : dict of Symbol to str
+        Random numbers in the threshold and the reset, with the function that draws them.
     """
 
     derivatives: dict[sympy.Symbol, sympy.Expr]
@@ -90,6 +94,8 @@ class Analysis:
     growth: dict[sympy.Symbol, sympy.Expr]
     threshold: sympy.Expr | None
     reset: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
+    noise: tuple[sympy.Symbol, ...]
+    draws: dict[sympy.Symbol, str]
 
     @cached_property
     def others(self) -> list[sympy.Symbol]:
@@ -131,11 +137,14 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         symbol(name): translate(one.value) / translate.scale(name)
         for name, one in dynamics.states.items()
     }
-    exact = {} if method in _FOR_ALL else _exact(derivatives)
+    noise = _noise(dynamics, derivatives, method)
+    exact = {} if method in _FOR_ALL else _exact(derivatives, {*noise, symbol(TIME)})
     _check_coupling(exact, dynamics)
     others = [name for name in derivatives if name not in exact]
     if method == "exact" and others:
         raise _unfit(dynamics, others[0], "linear with constant coefficients")
+    if noise:
+        method = "euler"
     growth = {}
     if method in ("auto", "exponential_euler"):
         for name in others:
@@ -154,7 +163,28 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         changed[state] = new
         reset.append((state, new))
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
-    return Analysis(derivatives, exact, method, growth, threshold, tuple(reset))
+    return Analysis(
+        derivatives, exact, method, growth, threshold, tuple(reset), noise, translate.draws
+    )
+
+
+def _noise(
+    dynamics: Dynamics, derivatives: Mapping[sympy.Symbol, sympy.Expr], method: str
+) -> tuple[sympy.Symbol, ...]:
+    """Return the white noise in the equations, which Euler's method alone integrates."""
+    noise = tuple(map(symbol, dynamics.noise))
+    for name, expression in derivatives.items():
+        if not expression.free_symbols & set(noise):
+            continue
+        if linear(expression, noise) is None:
+            raise _unfit(dynamics, name, "linear in its noise")
+        if method not in ("auto", "euler"):
+            raise EquationError(
+                f"{name.name} has white noise, which the method {method!r} cannot integrate",
+                dynamics.states[name.name].value.at,
+                allowed="'euler', the Euler-Maruyama method, or 'auto', which takes it",
+            )
+    return noise
 
 
 def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
@@ -164,11 +194,18 @@ def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
     )
 
 
-def _exact(derivatives: Mapping[sympy.Symbol, sympy.Expr]) -> dict[sympy.Symbol, Linear]:
-    """Return the largest set of equations that are linear and need no others."""
+def _exact(
+    derivatives: Mapping[sympy.Symbol, sympy.Expr], changing: set[sympy.Symbol]
+) -> dict[sympy.Symbol, Linear]:
+    """Return the largest set of equations that are linear and need no others.
+
+    `changing` are symbols that are neither states nor constant.
+    """
     current = symbol(STIMULI)
     found = {}
     for name, expression in derivatives.items():
+        if expression.free_symbols & changing:
+            continue
         form = linear(expression, [*derivatives, current])
         if form is not None:
             found[name] = form
@@ -208,6 +245,8 @@ class _Translator:
 
     def __init__(self, dynamics: Dynamics, relative: Mapping[str, str]) -> None:
         self._dynamics, self._relative = dynamics, relative
+        self._drawn: dict[Span, sympy.Symbol] = {}
+        self.draws: dict[sympy.Symbol, str] = {}
 
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
@@ -230,6 +269,8 @@ class _Translator:
                 if name in self._dynamics.units:
                     return self.scale(name) * (symbol(name) + self.offset(name))
                 return _one(UNITS[name])
+        if node.function in RANDOM:
+            return self._draw(node)
         if node.function == "**" and isinstance(node.arguments[1], Number):
             found = self._power(node, node.arguments[1].value, power)
             if found is not None:
@@ -248,6 +289,15 @@ class _Translator:
             case "neg":
                 return -arguments[0]
         return function(node.function)(*arguments)
+
+    def _draw(self, node: Apply) -> sympy.Symbol:
+        """Return the symbol of a random number: one for each place in the texts."""
+        if node.at not in self._drawn:
+            # no user's name has a blank
+            drawn = symbol(f"draw {len(self._drawn)}")
+            self._drawn[node.at] = drawn
+            self.draws[drawn] = node.function
+        return self._drawn[node.at]
 
     def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:
         """Return a small whole power or a square root; None for any other power."""

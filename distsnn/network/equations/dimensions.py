@@ -13,7 +13,16 @@ from typing import TypeAlias
 
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
-from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number, parse
+from distsnn.network.equations.syntax import (
+    COMPARISONS,
+    LOGIC,
+    RANDOM,
+    Apply,
+    Name,
+    Node,
+    Number,
+    parse,
+)
 
 _PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 # Powers of s, V and A.
@@ -191,6 +200,8 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
             raise EquationError(f"this {what}", one.at, allowed="such as V_m >= V_th")
     if logic:
         return TRUTH
+    if function in RANDOM:
+        return ONE
     if function in ("*", "/"):
         factors = [one for one in kinds if isinstance(one, Unit)]
         if len(factors) < len(kinds):

@@ -1,12 +1,15 @@
 """What the texts of a model say, put together and checked: names, units, cycles."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.equations.dimensions import (
     MS,
+    ONE,
     TRUTH,
     UNITS,
     Unit,
@@ -17,6 +20,7 @@ from distsnn.network.equations.dimensions import (
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
+    RANDOM,
     Apply,
     Name,
     Node,
@@ -28,6 +32,11 @@ from distsnn.network.equations.syntax import (
 
 # The current of stimuli in equations.
 STIMULI = "I_stim"
+# Time, and the length of a step.
+TIME, STEP_LENGTH = "t", "dt"
+# White noise: of each such name one, with a variance of 1/dt in each step.
+_NOISE = re.compile(r"xi(_\w+)?", re.ASCII)
+_PER_ROOT_MS = ONE.times(MS, Fraction(-1, 2))
 # What the model counts itself.
 REFRACTORY = "refractory"
 # Nodes of all right-hand sides, with sub-expressions put in.
@@ -72,6 +81,8 @@ class Dynamics:
         Receptors.
     held : tuple of str
         State variables that rest during the refractory time.
+    noise : tuple of str
+        White noise in the equations.
     """
 
     states: dict[str, Definition]
@@ -81,6 +92,7 @@ class Dynamics:
     units: dict[str, Unit]
     receptors: dict[str, Receptor]
     held: tuple[str, ...]
+    noise: tuple[str, ...]
 
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold or the reset uses a name."""
@@ -88,6 +100,28 @@ class Dynamics:
         nodes += [value for _, value in self.reset]
         nodes += [self.threshold] if self.threshold is not None else []
         return any(name in names_in(node) for node in nodes)
+
+
+def is_noise(name: str) -> bool:
+    """Return whether a name stands for white noise: ``xi``, or ``xi_`` with more."""
+    return _NOISE.fullmatch(name) is not None
+
+
+def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator[Name | Apply]:
+    """Yield the names and random numbers of expressions and of the sub-expressions they use."""
+    left, seen = [*nodes], set()
+    while left:
+        node = left.pop(0)
+        if isinstance(node, Apply):
+            left += node.arguments
+            if node.function in RANDOM:
+                yield node
+        elif isinstance(node, Name):
+            if node.name not in derived:
+                yield node
+            elif node.name not in seen:
+                seen.add(node.name)
+                left.append(derived[node.name].value)
 
 
 def names_in(node: Node) -> list[str]:
@@ -139,17 +173,27 @@ def read(
         raise DescriptionError(
             "no differential equation", where="equations", allowed="dV_m/dt = ... : mV"
         )
-    own = {STIMULI: UNITS["pA"]}
+    noise = {
+        name: _PER_ROOT_MS
+        for one in definitions
+        for name in names_in(one.value)
+        if is_noise(name) and name not in parameters
+    }
+    own = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
     units = checked_units(definitions, own, parameters, reserved, [REFRACTORY])
     condition = _condition(Source("threshold", threshold), units)
+    resets = _resets(Source("reset", reset), units, states, condition)
+    at_ends = [] if condition is None else [condition, *(value for _, value in resets)]
+    _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     return Dynamics(
         states,
         derived,
         condition,
-        _resets(Source("reset", reset), units, states, condition),
+        resets,
         units,
         _receptors(receptors, states),
         _held(refractory, hold, units, states, parameters, condition),
+        tuple(noise),
     )
 
 
@@ -236,7 +280,8 @@ def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
         """Return the number of nodes, and how deep they lie."""
         if isinstance(node, Apply):
             inner = [size(one) for one in node.arguments]
-            return 1 + sum(one for one, _ in inner), 1 + max(one for _, one in inner)
+            deepest = max((one for _, one in inner), default=0)
+            return 1 + sum(one for one, _ in inner), 1 + deepest
         return known.get(node.name, (1, 1)) if isinstance(node, Name) else (1, 1)
 
     def check(node: Node) -> tuple[int, int]:
@@ -250,6 +295,30 @@ def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
         known[name] = check(derived[name].value)
     for node in nodes:
         check(node)
+
+
+def _check_chance(
+    slopes: list[Node],
+    at_ends: list[Node],
+    derived: Mapping[str, Definition],
+    parameters: Mapping[str, str],
+) -> None:
+    """Check that noise is in differential equations, and random numbers are nowhere else."""
+    for one in leaves(slopes, derived):
+        if isinstance(one, Apply):
+            raise EquationError(
+                f"{one.function}() may be drawn in the threshold and the reset only: schemes look "
+                "at differential equations several times in a step",
+                one.at,
+                allowed="white noise, xi",
+            )
+    for one in leaves(at_ends, derived):
+        if isinstance(one, Name) and is_noise(one.name) and one.name not in parameters:
+            raise EquationError(
+                f"the white noise {one.name} has a value in differential equations only",
+                one.at,
+                allowed="normal(), a random number for each neuron and step",
+            )
 
 
 def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:

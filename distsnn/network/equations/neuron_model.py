@@ -16,7 +16,7 @@ from distsnn.network.equations.declarations import (
     check_kinds,
     parameter_fields,
 )
-from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, Dynamics, read
+from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
 from distsnn.network.model import MOST_PARTS, Neuron, State
 
 if TYPE_CHECKING:
@@ -148,6 +148,13 @@ class NeuronModel(Description):
                 value=self.substeps,
                 allowed="1",
             )
+        if self.substeps > 1 and (self.analysis.noise or self.analysis.draws or self.uses_time):
+            raise DescriptionError(
+                "time and random numbers have one value in a step: it cannot be parted",
+                where="substeps",
+                value=self.substeps,
+                allowed="1",
+            )
         _ = self.neuron  # whose parameters have their ranges
 
     def _checked_initial(self) -> dict[str, float | str]:
@@ -198,6 +205,11 @@ class NeuronModel(Description):
         from distsnn.network.equations.analysis import analyse
 
         return analyse(self.dynamics, self.relative, self.method)
+
+    @property
+    def uses_time(self) -> bool:
+        """Whether equations, threshold or reset depend on the time."""
+        return self.dynamics.uses(TIME)
 
     @property
     def scheme(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.dimensions import UNITS, Unit, kind_of, require, unit_named
-from distsnn.network.equations.dynamics import checked_units, names_in
+from distsnn.network.equations.dynamics import checked_units, leaves, names_in
 from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, Source, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
@@ -118,6 +118,10 @@ def read_plasticity(
             if name not in others:
                 _check_trace(name, value, used, others)
                 shared |= used(value)
+    texts = [value for its in events.values() for _, value in its]
+    for leaf in leaves([*texts, *(one.value for one in definitions)], {}):
+        if isinstance(leaf, Apply):
+            raise EquationError("rules of plasticity draw no random numbers", leaf.at)
     if not any(name == WEIGHT for its in events.values() for name, _ in its):
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)

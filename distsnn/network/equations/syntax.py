@@ -23,7 +23,11 @@ FUNCTIONS = {
     "max": (2, 9),
     "clip": (3, 3),
     "where": (3, 3),
+    "uniform": (0, 0),
+    "normal": (0, 0),
 }
+# Of these each occurrence in a text is a random number for each neuron and step.
+RANDOM = ("uniform", "normal")
 COMPARISONS = ("<", "<=", ">", ">=")
 LOGIC = ("and", "or", "not")
 
@@ -209,7 +213,7 @@ class _Reader:
                     raise unknown_at("function", name, [*FUNCTIONS], self.span(tree.func))
                 least, most = FUNCTIONS[name]
                 if not least <= len(arguments) <= most:
-                    count = str(least) if least == most else f"{least} to {most}"
+                    count = str(least or "no") if least == most else f"{least} to {most}"
                     raise EquationError(f"{name} takes {count} arguments", at)
                 return Apply(name, tuple(map(inner, arguments)), at)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]

@@ -5,7 +5,7 @@ from distsnn.jit import inline
 STATES = ("x",)
 RECEPTORS = ()
 CONSTANTS = {"p": "real"}
-RANDOM = True
+DRAWS = ("uniform",)
 
 
 def propagators(parameters, dt):

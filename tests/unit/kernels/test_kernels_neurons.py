@@ -8,7 +8,7 @@ import pytest
 from kernel_calls import NeuronCall
 
 from distsnn.codegen import update as codegen
-from distsnn.kernels import uniforms
+from distsnn.kernels import neuron_draws
 
 Floats = npt.NDArray[np.float64]
 
@@ -271,7 +271,8 @@ def test_variants_have_layouts_without_overlap() -> None:
                 where.mask,
                 where.stride,
                 where.current,
-                *range(where.uniforms, where.uniforms + uniforms.TABLE_SIZE),
+                *where.draws,
+                *range(where.streams, where.streams + neuron_draws.TABLE_SIZE),
                 *where.rings.values(),
                 *where.states.values(),
                 *where.arrays.values(),
@@ -279,5 +280,5 @@ def test_variants_have_layouts_without_overlap() -> None:
             assert len(set(words)) == len(words)
             assert max(words) + 1 == where.size
             scalars = [*where.quanta.values(), *where.scalars.values()]
-            assert sorted(scalars) == list(range(len(scalars)))
+            assert sorted([*scalars, where.dt]) == list(range(where.n_scalars))
             assert len(scalars) + len(per_neuron) == len(kernel.CONSTANTS) + len(kernel.RECEPTORS)

@@ -1,0 +1,174 @@
+"""Random numbers, white noise and time in a user's equations."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from kernel_calls import NeuronCall
+from own_models import NOISY, given_values
+
+from distsnn.codegen.equations import kernel_of
+from distsnn.errors import DescriptionError
+from distsnn.network import NeuronModel
+
+N = 6400
+TAU, SIGMA = 5.0, 2.0
+
+
+def model(equations: str, **more: object) -> NeuronModel:
+    parameters = {
+        "tau": (TAU, "ms"),
+        "sigma": (SIGMA, "mV"),
+        "rate": (20.0, "Hz"),
+        "at": (0.0, "ms"),
+    }
+    return NeuronModel(equations, parameters=parameters, **more)
+
+
+def call(made: NeuronModel, n: int = N, **more: object) -> NeuronCall:
+    values = {name: float(spec[0]) for name, spec in made.parameters.items()}
+    return NeuronCall(kernel_of(made), values | more.pop("values", {}), n, **more)
+
+
+def correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_poisson_neuron_of_a_text_is_the_built_in_one(precision: str) -> None:
+    text = model("dx/dt = -x/tau : 1", threshold="uniform() <= rate*dt")
+    given = {"precision": precision, "seed": 5}
+    own = call(text, 640, **given)
+    built_in = NeuronCall("poisson_neuron", {"rate": 20.0}, 640, **given)
+    total = 0
+    for k in range(300):
+        gids = built_in.step(k)
+        np.testing.assert_array_equal(own.step(k), gids)
+        total += gids.size
+    assert 300 < total < 480
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_noise_makes_an_ornstein_uhlenbeck_process(precision: str) -> None:
+    # Euler-Maruyama: x <- x (1 - h/tau) + sigma sqrt(2 h/tau) z
+    own = call(model("dx/dt = -x/tau + sigma*sqrt(2/tau)*xi : mV"), precision=precision)
+    h, lag = 0.1 / TAU, 25
+    decay = 1.0 - h
+    variance = SIGMA**2 * 2.0 * h / (1.0 - decay**2)
+    for k in range(500):
+        own.step(k)
+    x = own.states["x"].astype(np.float64)
+    for k in range(500, 500 + lag):
+        own.step(k)
+    later = own.states["x"].astype(np.float64)
+    assert abs(x.mean()) < 4.0 * np.sqrt(variance / N)
+    assert abs(x.var() - variance) < 4.0 * variance * np.sqrt(2.0 / N)
+    assert abs(correlation(x, later) - decay**lag) < 4.0 * (1.0 - decay ** (2 * lag)) / np.sqrt(N)
+    kurtosis = ((x - x.mean()) ** 4).mean() / x.var() ** 2
+    assert abs(kurtosis - 3.0) < 4.0 * np.sqrt(24.0 / N)
+
+
+def test_a_name_is_one_noise_and_another_name_another() -> None:
+    own = call(
+        model(
+            """
+            da/dt = sigma*sqrt(1/tau)*xi : mV
+            db/dt = sigma*sqrt(1/tau)*xi : mV
+            dc/dt = sigma*sqrt(1/tau)*xi_c : mV
+            """
+        )
+    )
+    first = []
+    for k in range(2):
+        own.step(k)
+        first.append(own.states["a"].copy())
+        np.testing.assert_array_equal(own.states["a"], own.states["b"])
+    bound = 4.0 / np.sqrt(N)
+    assert abs(correlation(own.states["a"], own.states["c"])) < bound
+    # another number in each step, another for each neuron
+    assert abs(correlation(first[0], first[1] - first[0])) < bound
+    assert abs(correlation(first[0][1:], first[0][:-1])) < bound
+    assert np.unique(first[0]).size == N
+
+
+def test_each_place_in_a_text_is_one_number() -> None:
+    own = call(
+        model(
+            """
+            dx/dt = 0/ms : 1
+            dy/dt = 0/ms : 1
+            dz/dt = 0/ms : 1
+            shared = 3 + normal() : 1
+            """,
+            threshold="uniform() < 2",
+            reset="x = shared; y = shared; z = normal()",
+        )
+    )
+    assert own.step(0).size == N
+    x, y, z = (own.states[name] for name in "xyz")
+    np.testing.assert_array_equal(x, y)
+    assert abs(x.mean() - 3.0) < 4.0 / np.sqrt(N) and abs(z.mean()) < 4.0 / np.sqrt(N)
+    assert abs(x.std() - 1.0) < 4.0 / np.sqrt(2 * N) and abs(z.std() - 1.0) < 4.0 / np.sqrt(2 * N)
+    assert abs(correlation(x, z)) < 4.0 / np.sqrt(N)
+
+
+def test_time_is_that_of_the_stage_and_at_a_threshold_that_of_the_spike() -> None:
+    at = np.arange(1, 65) * 0.1
+    made = model("dx/dt = 3*t**2/ms**3 : 1", threshold="t >= at and t < at + dt/2", method="rk4")
+    # half a step earlier, so that rounding of t and at cannot matter
+    own = call(made, 64, values={"at": at - 0.025})
+    for k in range(100):
+        np.testing.assert_array_equal(own.step(k), [k] if k < 64 else [])
+    # Runge-Kutta of order 4 is exact for cubes
+    np.testing.assert_allclose(own.states["x"][:64], 10.0**3, rtol=1e-12)
+    euler = call(model("dx/dt = t/ms**2 : 1", method="euler"), 64)
+    middle = call(model("dx/dt = t/ms**2 - x**2/ms : 1", method="rosenbrock"), 64)
+    relaxes = call(model("dx/dt = (t/tau - x)/tau : 1"), 64)
+    for k in range(20):
+        for one in (euler, middle, relaxes):
+            one.step(k)
+    np.testing.assert_allclose(euler.states["x"], 0.1**2 * 190.0, rtol=1e-12)
+    # x' = t - x^2 and x' = (t/tau - x)/tau from 0, at 2 ms
+    np.testing.assert_allclose(middle.states["x"], 1.19358, rtol=1e-3)
+    exact = 2.0 / TAU - 1.0 + np.exp(-2.0 / TAU)
+    np.testing.assert_allclose(relaxes.states["x"], exact, rtol=2e-4)
+
+
+def test_numbers_depend_on_the_neuron_and_not_on_how_a_range_is_cut() -> None:
+    p = given_values(NOISY, 200, 3)
+    whole, cut = (NeuronCall(kernel_of(NOISY), p, 200, seed=7) for _ in range(2))
+    other = NeuronCall(kernel_of(NOISY), p, 200, seed=8)
+    total, same = 0, True
+    for k in range(400):
+        gids = whole.step(k)
+        np.testing.assert_array_equal(cut.step(k, 64, 128), gids)
+        same &= np.array_equal(other.step(k), gids)
+        total += gids.size
+    assert total > 100 and not same
+    for name, values in whole.states.items():
+        np.testing.assert_array_equal(cut.states[name], values)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "problem"),
+    [
+        ("dx/dt = -x/tau + normal()/ms : 1", {}, r"line 1, column 18: normal\(\) may be drawn in"),
+        ("y = uniform() : 1\ndx/dt = (y - x)/tau : 1", {}, r"line 1, column 5: uniform\(\) may"),
+        ("dx/dt = xi**2 : 1", {}, "the equation of x is not linear in its noise"),
+        ("dx/dt = xi/ms : 1", {}, r"is in ms\*\*"),
+        ("dx/dt = -x/tau : 1", {"threshold": "x > xi*ms**0.5"}, "unknown name 'xi'"),
+        (
+            "dx/dt = -x/tau + xi*ms**-0.5 : 1",
+            {"threshold": "x > xi*ms**0.5"},
+            "the white noise xi has a value in differential equations only",
+        ),
+        ("dx/dt = xi*ms**-0.5 : 1", {"method": "rk4"}, "which the method 'rk4' cannot integrate"),
+        ("dx/dt = xi*ms**-0.5 : 1", {"substeps": 2}, "one value in a step"),
+        ("dx/dt = t/ms**2 : 1", {"method": "euler", "substeps": 2}, "one value in a step"),
+        ("dx/dt = -x/tau : 1", {"threshold": "uniform(1) < 0.5"}, "uniform takes no arguments"),
+        ("dt/dt = 1 : ms", {}, "'t' is taken"),
+        ("xi = 1/tau**0.5 : ms**-0.5\ndx/dt = xi*ms**-0.5 : 1", {}, "'xi' is taken"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(text: str, more: dict[str, object], problem: str) -> None:
+    with pytest.raises(DescriptionError, match=problem):
+        model(text, **more)
