@@ -115,19 +115,27 @@ def _body(
     if dynamics.uses(TIME):
         after[_TIME] = Writer(before, constants, lines)(_TIME + STEP)
     write = Writer(after, constants, lines)
-    if analysis.threshold is None:
-        return [*lines, f"return {', '.join(results.values())}, False"]
-    free = " & (not held)" if rest else ""
-    lines.append(f"spiked = {write(analysis.threshold)}{free}")
-    for state, value in analysis.reset:
-        # a name: numba compiles no long tuple that has conditions in it
-        results[state.name] = write.let(f"{write(value)} if spiked else new_{state.name}")
+    conditions = [write(condition) for condition, _ in analysis.events]
+    spiked = "False"
+    if analysis.threshold is not None:
+        free = " & (not held)" if rest else ""
+        lines.append(f"spiked = {write(analysis.threshold)}{free}")
+        spiked = "spiked"
+    happens = [(spiked, analysis.reset)]
+    happens += zip(conditions, (its for _, its in analysis.events), strict=True)
+    for condition, assignments in happens:
+        known = dict(results)
+        write = Writer(after | {symbol(name): known[name] for name in known}, constants, lines)
+        for state, value in assignments:
+            # a name: numba compiles no long tuple that has conditions in it
+            new = f"{write(value)} if {condition} else {known[state.name]}"
+            results[state.name] = write.let(new)
     if rest:
         left = f"np.int32({REFRACTORY} - 1 if held else 0)" if last else REFRACTORY
         lines.append(f"left = {left}")
-        results[REFRACTORY] = write.let(f"{rest} if spiked else left")
+        results[REFRACTORY] = write.let(f"{rest} if {spiked} else left")
     values = ", ".join(f"({text})" for text in results.values())
-    return [*lines, f"return {values}, spiked"]
+    return [*lines, f"return {values}, {spiked}"]
 
 
 class _Part:

@@ -63,6 +63,9 @@ def linear(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> Linear | 
     return Linear(factors, -negative[0])
 
 
+Assignments = tuple[tuple[sympy.Symbol, sympy.Expr], ...]
+
+
 @dataclass(frozen=True)
 class Analysis:
     """A model's equations as sympy's expressions, and how they are integrated.
@@ -82,6 +85,8 @@ class Analysis:
         Condition of a spike.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
+    events : tuple of (sympy.Expr, tuple of (Symbol, sympy.Expr))
+        Conditions beside the threshold with what becomes what, as of `reset`.
     noise : tuple of Symbol
         White noise in the equations.
     draws : dict of Symbol to str
@@ -93,7 +98,8 @@ class Analysis:
     method: str
     growth: dict[sympy.Symbol, sympy.Expr]
     threshold: sympy.Expr | None
-    reset: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
+    reset: Assignments
+    events: tuple[tuple[sympy.Expr, Assignments], ...]
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
 
@@ -155,16 +161,13 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
                 raise _unfit(dynamics, name, f"linear in {name.name}")
     if method == "auto":
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
-    changed: dict[sympy.Symbol, sympy.Expr] = {}
-    reset = []
-    for name, value in dynamics.reset:
-        state, offset = symbol(name), translate.offset(name)
-        new = translate(value).xreplace(changed) / translate.scale(name) - offset
-        changed[state] = new
-        reset.append((state, new))
+    reset = translate.assignments(dynamics.reset)
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
+    events = tuple(
+        (translate(one.condition), translate.assignments(one.statements)) for one in dynamics.events
+    )
     return Analysis(
-        derivatives, exact, method, growth, threshold, tuple(reset), noise, translate.draws
+        derivatives, exact, method, growth, threshold, reset, events, noise, translate.draws
     )
 
 
@@ -250,6 +253,16 @@ class _Translator:
 
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
+
+    def assignments(self, given: list[tuple[str, Node]]) -> Assignments:
+        """Return what becomes what, each as those before it left the states."""
+        changed: dict[sympy.Symbol, sympy.Expr] = {}
+        found = []
+        for name, value in given:
+            new = self(value).xreplace(changed) / self.scale(name) - self.offset(name)
+            changed[symbol(name)] = new
+            found.append((symbol(name), new))
+        return tuple(found)
 
     def scale(self, name: str) -> sympy.Expr:
         """Return what one of a variable's unit is in ours."""

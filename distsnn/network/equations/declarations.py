@@ -60,8 +60,36 @@ def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, .
 
 def as_texts(model: object, *names: str) -> dict[str, str]:
     """Return texts of a model with lines that end alike: whoever wrote them, it is one model."""
-    given = {name: getattr(model, name) for name in names}
-    return {name: re.sub("\r\n?", "\n", text) for name, text in given.items()}
+    return {name: as_text(getattr(model, name)) for name in names}
+
+
+def as_events(given: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
+    """Return the events of a model, by name: of each its condition and its statements.
+
+    Raises
+    ------
+    DescriptionError
+        If one is not two texts.
+    """
+    as_names(list(given), where="events")
+    found = {}
+    for name, event in sorted(given.items()):
+        where = f"events, {name!r}"
+        texts = as_names([*event] if isinstance(event, list | tuple) else event, where=where)
+        if len(texts) != 2:
+            raise DescriptionError(
+                "must be a condition and statements",
+                where=where,
+                value=event,
+                allowed='such as ("V_m < V_min", "V_m = V_min")',
+            )
+        found[name] = (as_text(texts[0]), as_text(texts[1]))
+    return FrozenMapping(found)
+
+
+def as_text(text: str) -> str:
+    """Return a text with line ends of one kind."""
+    return re.sub("\r\n?", "\n", text)
 
 
 def as_names(given: Any, *, where: str) -> tuple[str, ...]:

@@ -62,6 +62,22 @@ class Receptor:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What happens to a neuron where a condition holds.
+
+    Attributes
+    ----------
+    condition : Node
+        The condition.
+    statements : list of (str, Node)
+        What state variables become, in this order.
+    """
+
+    condition: Node
+    statements: list[tuple[str, Node]]
+
+
+@dataclass(frozen=True)
 class Dynamics:
     """A model's equations, checked.
 
@@ -75,6 +91,8 @@ class Dynamics:
         Condition of a spike.
     reset : list of (str, Node)
         What state variables become at a spike, in this order.
+    events : list of Event
+        What else happens at the end of a step, in this order.
     units : dict of str to Unit
         Units of states, sub-expressions, parameters and the current of stimuli.
     receptors : dict of str to Receptor
@@ -89,17 +107,28 @@ class Dynamics:
     derived: dict[str, Definition]
     threshold: Node | None
     reset: list[tuple[str, Node]]
+    events: list[Event]
     units: dict[str, Unit]
     receptors: dict[str, Receptor]
     held: tuple[str, ...]
     noise: tuple[str, ...]
 
     def uses(self, name: str) -> bool:
-        """Return whether an equation, the threshold or the reset uses a name."""
+        """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
-        nodes += [value for _, value in self.reset]
-        nodes += [self.threshold] if self.threshold is not None else []
+        nodes += _at_ends(self.threshold, self.reset, self.events)
         return any(name in names_in(node) for node in nodes)
+
+
+def _at_ends(
+    threshold: Node | None, reset: list[tuple[str, Node]], events: list[Event]
+) -> list[Node]:
+    """Return the expressions that are evaluated at the end of a step."""
+    found = [] if threshold is None else [threshold]
+    for event in events:
+        found.append(event.condition)
+        found += [value for _, value in event.statements]
+    return [*found, *(value for _, value in reset)]
 
 
 def is_noise(name: str) -> bool:
@@ -138,6 +167,7 @@ def read(
     equations: str,
     threshold: str,
     reset: str,
+    events: Mapping[str, tuple[str, str]],
     refractory: str,
     hold: tuple[str, ...] | None,
     receptors: Mapping[str, str],
@@ -150,6 +180,8 @@ def read(
     ----------
     equations, threshold, reset : str
         The texts.
+    events : mapping of str to (str, str)
+        Conditions with statements.
     refractory : str
         Parameter that is the refractory time; empty without.
     hold : tuple of str, optional
@@ -182,14 +214,18 @@ def read(
     own = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
     units = checked_units(definitions, own, parameters, reserved, [REFRACTORY])
     condition = _condition(Source("threshold", threshold), units)
-    resets = _resets(Source("reset", reset), units, states, condition)
-    at_ends = [] if condition is None else [condition, *(value for _, value in resets)]
+    resets = _assignments(Source("reset", reset), units, states)
+    if resets and condition is None:
+        raise DescriptionError("a reset needs a threshold", where="reset")
+    happens = [_event(name, *texts, units, states) for name, texts in events.items()]
+    at_ends = _at_ends(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     return Dynamics(
         states,
         derived,
         condition,
         resets,
+        happens,
         units,
         _receptors(receptors, states),
         _held(refractory, hold, units, states, parameters, condition),
@@ -331,11 +367,25 @@ def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:
     return node
 
 
-def _resets(
-    source: Source,
+def _event(
+    name: str,
+    condition: str,
+    statements: str,
     units: Mapping[str, Unit],
     states: Mapping[str, Definition],
-    condition: Node | None,
+) -> Event:
+    if not is_word(name):
+        raise DescriptionError("not a usable name", where=f"events, {name!r}")
+    node = _condition(Source(f"condition of the event {name}", condition), units)
+    assignments = _assignments(Source(f"event {name}", statements), units, states)
+    if node is None or not assignments:
+        missing = "assignments are" if node is not None else "a condition is"
+        raise DescriptionError(f"{missing} missing", where=f"events, {name!r}")
+    return Event(node, assignments)
+
+
+def _assignments(
+    source: Source, units: Mapping[str, Unit], states: Mapping[str, Definition]
 ) -> list[tuple[str, Node]]:
     found = []
     for name, value in read_assignments(source):
@@ -343,8 +393,6 @@ def _resets(
             raise unknown_at("state variable", name.name, [*states], name.at)
         require(kind_of(value, units), units[name.name], value.at, name.name)
         found.append((name.name, value))
-    if found and condition is None:
-        raise DescriptionError("a reset needs a threshold", where="reset")
     return found
 
 

@@ -10,6 +10,7 @@ from distsnn.network.base import Description, FrozenMapping
 from distsnn.network.checks import NOT_NEGATIVE, as_integer, as_number
 from distsnn.network.equations.declarations import (
     OfEquations,
+    as_events,
     as_names,
     as_parameters,
     as_texts,
@@ -59,6 +60,10 @@ class NeuronModel(Description):
     reset : str
         Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
         by line ends or semicolons and done in this order.
+    events : mapping of str to (str, str)
+        Conditions beside the threshold, each with assignments as of `reset`. All conditions are
+        tested on the same states as the threshold; then the assignments of the reset are done,
+        and those of the events, in the order of their names.
     refractory : str
         Parameter that is the refractory time, ms: for this time after a spike the neuron does not
         spike, and the held variables rest; empty: no refractory time. Brian2 holds one step less.
@@ -100,6 +105,7 @@ class NeuronModel(Description):
     equations: str
     threshold: str = ""
     reset: str = ""
+    events: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refractory: str = ""
     hold: tuple[str, ...] | None = None
     receptors: Mapping[str, str] = field(default_factory=dict)
@@ -114,7 +120,7 @@ class NeuronModel(Description):
         check_kinds(
             self,
             texts=("equations", "threshold", "reset", "refractory", "method"),
-            mappings=("receptors", "parameters", "initial"),
+            mappings=("events", "receptors", "parameters", "initial"),
         )
         self._fill(**as_texts(self, "equations", "threshold", "reset"))
         hold = None if self.hold is None else as_names(self.hold, where="hold")
@@ -129,6 +135,7 @@ class NeuronModel(Description):
             # in one order: what is drawn and wired must not depend on how equal models are written
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             signed_receptors=signed,
+            events=as_events(self.events),
             parameters=as_parameters(self.parameters),
             substeps=as_integer(self.substeps, where="substeps", low=1, high=MOST_PARTS),
         )
@@ -186,6 +193,7 @@ class NeuronModel(Description):
             equations=self.equations,
             threshold=self.threshold,
             reset=self.reset,
+            events=self.events,
             refractory=self.refractory,
             hold=self.hold,
             receptors=self.receptors,
