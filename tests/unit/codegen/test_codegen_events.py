@@ -81,7 +81,7 @@ def test_events_need_no_threshold_and_are_stored() -> None:
     assert Network.from_dict(*network.to_dict()) == network
     assert replace(COUNTING, events={}) != COUNTING
     # whichever was written first, the names are the order
-    assert replace(COUNTING, events=dict(reversed(COUNTING.events.items()))) == COUNTING
+    assert replace(COUNTING, events=dict(reversed([*COUNTING.events.items()]))) == COUNTING
 
 
 def test_events_are_tested_after_each_part_of_a_step() -> None:
