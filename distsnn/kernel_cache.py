@@ -14,6 +14,7 @@ import pwd
 import stat
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -43,6 +44,10 @@ _SOURCES = (
 _VARIABLE = "DISTSNN_CACHE_DIR"
 _HEADER = b"distsnn kernel 1\n"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# Of a file that is being written; and the age at which it is no longer, s: the folder may be shared
+# by machines, whose processes cannot be looked up.
+_PARTIAL = ".partial"
+_OLD = 24 * 3600.0
 # A file name has at most 255 bytes; the rest is a hash and the suffix.
 _LONGEST_STEM = 150
 
@@ -97,8 +102,9 @@ def cache_directory() -> Path:
     try:
         if not named:
             _take_from_group(path.parent)
-        with _opened(path):
+        with _opened(path) as folder:
             tempfile.TemporaryFile(dir=path).close()
+            _remove_partial_files(folder)
     except OSError as error:
         raise DescriptionError(
             f"the cache of compiled kernels cannot be written ({error.strerror})",
@@ -106,6 +112,16 @@ def cache_directory() -> Path:
             allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
         ) from error
     return path
+
+
+def _remove_partial_files(folder: int) -> None:
+    """Remove files that processes were writing when they were killed, at least a day ago."""
+    for name in os.listdir(folder):
+        if name.endswith(_PARTIAL):
+            # another rank may be faster, or is just completing its file
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - os.stat(name, dir_fd=folder).st_mtime > _OLD:
+                    os.unlink(name, dir_fd=folder)
 
 
 def _take_from_group(folder: Path) -> None:
@@ -227,7 +243,7 @@ def _read(name: str) -> bytes | None:
 
 def _write(name: str, content: bytes) -> None:
     """Write a cache file in one atomic step: other ranks may read or write it now."""
-    partial = f"{name}.{uuid.uuid4().hex}.partial"
+    partial = f"{name}.{uuid.uuid4().hex}{_PARTIAL}"
     create = os.O_CREAT | os.O_EXCL | os.O_WRONLY
     with _opened(cache_directory()) as folder:
         file = os.open(partial, create, 0o600, dir_fd=folder)

@@ -33,9 +33,9 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         projection, largest relative rounding error, share of weights with an error above 2^-10 and
         their part of the total of absolute weights), spikes, rates (spikes/s, by
         population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
-        are recorded), spike_hash, substeps (parts of a step, by population), precision (of states,
-        by population; of plastic weights, by projection). What the run did not note is None; if
-        recordings are missing, figures of spikes are None too, and rates are empty.
+        are recorded), spike_hash, substeps (parts of a step, by population), precision (a dict of
+        two: states, by population, and plastic_weights, by projection). What the run did not note
+        is None; if recordings are missing, figures of spikes are None too, and rates are empty.
 
     Raises
     ------
@@ -75,8 +75,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "spikes": reader.n_spikes if whole else None,
         "rates": population_rates(reader) if whole else {},
         "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
-        "precision": {row["name"]: row.get("precision") for row in metadata["populations"]}
-        | metadata.get("settings", {}).get("plastic_weights", {}),
+        "precision": {
+            "states": {row["name"]: row.get("precision") for row in metadata["populations"]},
+            "plastic_weights": metadata.get("settings", {}).get("plastic_weights", {}),
+        },
         "spike_hash": reader.spike_hash() if whole else None,
     }
 

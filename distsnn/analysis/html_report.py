@@ -343,7 +343,10 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         ("time asked for", f"{_asked_ms(run):g} ms"),
     ]
     rows += [
-        (f"numerics: {row['name']}", f"{row['precision']}, substeps {row.get('substeps')}")
+        (
+            f"population {row['name']}",
+            f"states in {row['precision']}, substeps {row.get('substeps')}",
+        )
         for row in attributes["populations"]
         if "precision" in row
     ]

@@ -127,7 +127,7 @@ class Heartbeat:
         self._wake()
 
     def start(self) -> None:
-        """Connect the ranks and begin to watch. Collective; takes a few seconds at most."""
+        """Connect the ranks and begin to watch. Collective; takes 20 s at most."""
         rank, size = self._communicator.rank, self._communicator.size
         # nor for ranks that are only imitated
         if size == 1 or isinstance(self._communicator, SingleProcess) or self._thread is not None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from distsnn.comm.witness import Lines
 
 FAN_OUT = 16
 _SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
-_ONE_ADDRESS = 2.0  # s, at most, for one of a host's addresses
+# s, at most, on one machine, where a late rank is only busy; less than any limit of the start
+_SETUP_ONE_MACHINE = 20.0
+_ONE_ADDRESS = 2.0  # s, at most, to open a connection to one of a host's addresses
+_RETRY = 0.05  # s between two attempts
 _BACKLOG = 128  # connections that wait to be accepted, of ranks and of strangers
 _SIOCGIFADDR = 0x8915
 
@@ -160,7 +164,8 @@ class Listeners:
 
     def connect(self, places: list[Place], rank: int) -> list[Link]:
         """Connect to the parent and to the children of a rank, as far as they can be reached."""
-        token, limit = places[0].token, time.monotonic() + _SETUP
+        setup = _SETUP_ONE_MACHINE if self._is_one_machine else _SETUP
+        token, limit = places[0].token, time.monotonic() + setup
         links = []
         parent = parent_of(rank)
         if parent is not None:
@@ -233,15 +238,17 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
     if parent.port is None:
         return None
     near = parent.machine == own.machine
-    for address in (*(("127.0.0.1",) if near else ()), *parent.addresses):
-        patience = min(_ONE_ADDRESS, limit - time.monotonic())
-        if patience <= 0.0:
-            return None
+    for address in cycle((*(("127.0.0.1",) if near else ()), *parent.addresses)):
+        left = limit - time.monotonic()
+        if left <= 0.0:
+            break
         connection = None
         try:
+            patience = min(_ONE_ADDRESS, left)
             connection = socket.create_connection((address, parent.port), timeout=patience)
+            # the other side answers if it has taken us for who we are, once it is connected itself
+            connection.settimeout(left)
             connection.sendall(introduction(token, own.rank, own.pid))
-            # the other side answers if it has taken us for who we are
             if connection.recv(1) == b"\n":
                 connection.setblocking(False)
                 return connection
@@ -249,6 +256,7 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
             pass  # the next address
         if connection is not None:
             connection.close()
+        time.sleep(min(_RETRY, left))
     return None
 
 

@@ -52,7 +52,7 @@ def write_notice(folder: Path, notice: dict[str, Any]) -> bool:
     Parameters
     ----------
     folder : Path
-        The attempt's notices, ``RUN/attemptNNN/notices``; made if missing.
+        The attempt's notices, ``RUN/attemptNNN/notices``; created in the attempt's folder.
     notice : dict
         ``rank`` and more, as `distsnn.io.schema` lists.
 
@@ -60,9 +60,16 @@ def write_notice(folder: Path, notice: dict[str, Any]) -> bool:
     -------
     bool
         Whether it was written.
+
+    Raises
+    ------
+    OSError
+        If the attempt's folder is missing, as in a store that was removed, or the disk is full.
     """
     place = folder / f"rank{notice['rank']:04d}"
-    place.mkdir(parents=True, exist_ok=True)
+    # without parents: a store that was removed must not reappear as a skeleton
+    for one in (folder, place):
+        one.mkdir(exist_ok=True)
     _write_group(folder, {})
     return _write_group(place, notice)
 

@@ -241,6 +241,7 @@ def _neuron_call(
     with np.errstate(all="ignore"):  # what comes of it is checked
         constants = kernel.propagators(neurons.parameters, layout.network.dt)
     _check_constants(neurons, constants)
+    _check_parts(population, constants, layout.network.dt)
     variant = codegen.Variant.of(
         kernel_name(model),
         constants,
@@ -300,6 +301,20 @@ def _check_constants(neurons: Neurons, constants: Mapping[str, npt.NDArray[np.fl
                 where=f"population {population.name!r}, parameters",
                 value=", ".join(f"{name}=0" for name in zeros) or None,
             )
+
+
+def _check_parts(
+    population: Population, constants: Mapping[str, npt.NDArray[np.float64]], dt: float
+) -> None:
+    parts, known = constants.get(codegen.SUB_STEPS, np.ones(())), population.model.parts(dt)
+    if np.any(parts > known):
+        raise DescriptionError(
+            f"the kernel of {population.model.name} integrates a step in more parts than its "
+            "description knows, by which precision is chosen",
+            where=f"population {population.name!r}",
+            value=int(np.max(parts)),
+            allowed=f"parameters['{codegen.SUB_STEPS}'] of a SubsteppedNeuron, here {known}",
+        )
 
 
 def spikes_per_step(population: Population) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +127,7 @@ class Projection(Description):
         """What changes the weights, if anything does."""
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
 
-    @property
+    @cached_property
     def weight_type(self) -> str:
         """Type in which plastic weights are kept; empty: the weights do not learn."""
         return self.plasticity.weight_type(self.weight) if self.plasticity else ""

@@ -21,14 +21,23 @@ def neuron_model(cls: type[N]) -> type[N]:
     Raises
     ------
     DescriptionError
-        If its name is taken, or if it names parameters or receptors that it does not have.
+        If its name is taken, if it names parameters or receptors that it does not have, or if it
+        has a parameter ``substeps``.
     """
     where = f"neuron model {cls.__qualname__}"
     for field in ("signed_receptors", "allowed_weights"):
         for receptor in getattr(cls, field) or ():
             if receptor not in cls.receptors:
                 raise unknown("receptor", receptor, cls.receptors, where=f"{where}, {field}")
-    return _registered(cls, _MODELS, where)
+    made = dataclass(frozen=True, eq=False)(cls)
+    if "substeps" in made.parameters():
+        # precision and warnings follow from the number of parts, which a parameter would hide
+        raise DescriptionError(
+            "the number of parts of a step, substeps, is no parameter",
+            where=where,
+            allowed="the field substeps of the base class SubsteppedNeuron",
+        )
+    return _registered(made, _MODELS, where)
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -40,11 +49,11 @@ def synapse_model(cls: type[S]) -> type[S]:
     DescriptionError
         If its name is taken, or if it names parameters that it does not have.
     """
-    return _registered(cls, _SYNAPSES, f"synapse model {cls.__qualname__}")
-
-
-def _registered(cls: type[M], models: dict[str, Any], where: str) -> type[M]:
     made = dataclass(frozen=True, eq=False)(cls)
+    return _registered(made, _SYNAPSES, f"synapse model {cls.__qualname__}")
+
+
+def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
     if not isinstance(getattr(made, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
     parameters = made.parameters()

@@ -45,13 +45,20 @@ def evaluate(node: Node, values: Mapping[str, Any], derived: Mapping[str, Node])
     derived : mapping of str to Node
         Sub-expressions by name.
     """
-    match node:
-        case Number(value=value):
-            return np.float64(value)
-        case Name(name=name):
-            if name in derived:
-                return evaluate(derived[name], values, derived)
-            return np.float64(values[name])
-    given = [evaluate(one, values, derived) for one in node.arguments]
+    known: dict[str, Any] = {}
+
+    def value_of(node: Node) -> Any:
+        match node:
+            case Number(value=value):
+                return np.float64(value)
+            case Name(name=name):
+                # each sub-expression once, however many others use it
+                if name not in known:
+                    known[name] = (
+                        value_of(derived[name]) if name in derived else np.float64(values[name])
+                    )
+                return known[name]
+        return _FUNCTIONS[node.function](*map(value_of, node.arguments))
+
     with np.errstate(all="ignore"):
-        return _FUNCTIONS[node.function](*given)
+        return value_of(node)

@@ -162,7 +162,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         "spikes": 0,
         "rates": {"E": None, "I": 1.23456},
         "substeps": {"E": None, "I": 3},
-        "precision": {"E": "float32", "I": "float64"},
+        "precision": {"states": {"E": "float32", "I": "float64"}, "plastic_weights": {}},
         "spike_hash": "abc",
     }
     lines = info_lines(numbers)
@@ -175,7 +175,8 @@ def test_table_of_a_run_that_noted_little() -> None:
         r"weights +no projection", "\n".join(info_lines(numbers | {"weight_errors": []}))
     )
     assert "E unknown, I 3" in text
-    assert "E float32, I float64" in text
+    assert re.search(r"states +E float32, I float64\n", text)
+    assert re.search(r"plastic weights +none\n", text)
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
     branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))

@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zarr
@@ -107,7 +108,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
         return connect(address, timeout=timeout)
 
     victims: list[threading.Thread] = []
-    monkeypatch.setattr(heartbeat_links, "_SETUP", 0.5)
+    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 0.5)
     monkeypatch.setattr(socket, "create_connection", blocked)
 
     def main(ranks: Communicator) -> tuple[int, ...]:
@@ -123,6 +124,40 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
     assert time.monotonic() - begin < 5.0
     (message,) = capsys.readouterr().err.splitlines()
     assert message.startswith("distsnn: heartbeat: no connection to rank 2 on ")
+
+
+@pytest.mark.parametrize("one_machine", [True, False])
+def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_machine: bool) -> None:
+    create, attempts = socket.create_connection, []
+
+    def refused_first(*given: Any, **more: Any) -> socket.socket:
+        attempts.append(given)
+        if len(attempts) <= 6:  # more than a host's addresses
+            raise ConnectionResetError
+        return create(*given, **more)
+
+    monkeypatch.setattr(socket, "create_connection", refused_first)
+    monkeypatch.setattr(heartbeat_links, "_ONE_ADDRESS", 0.1)
+    listeners = [
+        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
+        for rank in range(2)
+    ]
+    places = [one.place(rank) for rank, one in enumerate(listeners)]
+    child: list[heartbeat_links.Link] = []
+    thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
+    thread.start()
+    # the parent accepts only now: it was connecting to its own parent
+    time.sleep(0.6)
+    (accepted,) = listeners[0].connect(places, 0)
+    thread.join()
+    (made,) = child
+    made.send({"step": 3})
+    limit = time.monotonic() + 5.0
+    while not (messages := accepted.receive()):
+        assert time.monotonic() < limit
+    assert messages == [{"step": 3}]
+    for one in (made.connection, accepted.connection, *listeners):
+        one.close()
 
 
 @pytest.mark.parametrize("one_machine", [True, False])
@@ -222,3 +257,12 @@ def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
     assert set(members) == {"attempt000", "attempt000/notices", "attempt000/notices/rank0003"}
     assert members["attempt000/notices/rank0003"].attrs.asdict() == NOTICE
     assert [one.name for one in folder.rglob("*.partial")] == []
+
+
+@pytest.mark.parametrize("left", [[], ["run.zarr"]])
+def test_a_removed_store_does_not_reappear(tmp_path: Path, left: list[str]) -> None:
+    for name in left:
+        (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError):
+        write_notice(tmp_path / "run.zarr" / "attempt000" / "notices", NOTICE)
+    assert [one.name for one in tmp_path.rglob("*")] == left

@@ -11,9 +11,11 @@ from decoded import layouts, scales
 from distsnn.engine import wiring
 from distsnn.engine.populations import make_neurons
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError
 from distsnn.network import (
     ConstantCurrent,
     Exponential,
+    IafCondExp,
     IafPscDelta,
     IafPscExp,
     Lognormal,
@@ -169,3 +171,32 @@ def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(currents[0], currents[1])
     assert np.all(currents[0][0][3:5] > 0.0)
     assert currents[0][1][4] < 0.0
+
+
+IN_PARTS = """
+import numpy as np
+from distsnn.kernels.neurons import iaf_cond_exp
+from distsnn.kernels.neurons.iaf_cond_exp import CONSTANTS, RECEPTORS, STATES, integrate, step
+
+def propagators(parameters, dt):
+    return iaf_cond_exp.propagators(parameters, dt) | {"substeps": np.asarray(30.0)}
+"""
+
+
+class InParts(IafCondExp):
+    """A neuron whose kernel chooses the number of parts of a step."""
+
+    kernel: ClassVar[str] = "kernel_in_parts"
+
+
+def test_a_kernel_takes_the_parts_of_its_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kernel_in_parts.py").write_text(IN_PARTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    network = Network([Population("n", 64, InParts(substeps=3))])
+    (layout,) = layouts(network, 1)
+    engine = RankEngine(layout, scales(network), wiring.build(layout, scales(network), 1), 1)
+    what = "population 'n': the kernel .* more parts .*; given 30; allowed: .* 3"
+    with pytest.raises(DescriptionError, match=what):
+        engine.connect(None, 1, engine.wiring.largest_delay)

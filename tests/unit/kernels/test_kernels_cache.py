@@ -4,6 +4,7 @@ import os
 import pickle
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,25 @@ def test_ranks_that_save_at_once_lose_nothing(folder: Path) -> None:
         one.join()
     assert wrong == []
     assert sorted(one.name for one in folder.iterdir()) == sorted(content)
+
+
+def test_partial_files_of_killed_processes_are_removed_a_day_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = directory(tmp_path, monkeypatch)
+    with monkeypatch.context() as killed:
+        killed.setattr(kernel_cache, "cache_directory", lambda: folder)
+        killed.setattr(os, "replace", lambda *_, **__: None)
+        for name in ("old.nbc", "new.nbc"):
+            kernel_cache._write(name, b"code")
+    (folder / "old.nbc").touch()
+    day_before = time.time() - 24.5 * 3600
+    for one in folder.glob("old*"):
+        os.utime(one, (day_before, day_before))
+    assert len(list(folder.iterdir())) == 3
+    assert directory(tmp_path, monkeypatch) == folder
+    left, kept = sorted(one.name for one in folder.iterdir())
+    assert left.startswith("new.nbc.") and kept == "old.nbc"
 
 
 def test_generated_modules_have_no_file_that_could_be_changed(folder: Path) -> None:

@@ -14,7 +14,9 @@ from distsnn.codegen.equations import kernel_text
 from distsnn.codegen.rules import rule_text
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel, Normal, PlasticityModel
-from distsnn.network.equations.source import EquationError
+from distsnn.network.equations.evaluation import evaluate
+from distsnn.network.equations.source import EquationError, Source, Span
+from distsnn.network.equations.syntax import Node, parse
 
 
 def small(equations: str) -> NeuronModel:
@@ -64,6 +66,21 @@ def test_more_coupled_equations_than_can_be_compiled_are_refused() -> None:
     chain = [f"dx{i}/dt = -x{i}/(10*ms) : 1" for i in range(150)]
     assert NeuronModel("\n".join(chain)).scheme.startswith("exact: x0, x1")
     assert time.process_time() - begin < 10.0
+
+
+class ReadOnce(dict[str, Node]):
+    """A mapping whose values can be read once."""
+
+    __getitem__ = dict.pop
+
+
+def test_each_sub_expression_is_evaluated_once() -> None:
+    def read(text: str) -> Node:
+        return parse(Span(Source("text", text), 0, len(text)))
+
+    # with repetition it would take 2^60 evaluations
+    chain = ReadOnce({f"x{i + 1}": read(f"x{i} + x{i}") for i in range(60)})
+    assert evaluate(read("x60"), {"x0": 1.0}, chain) == 2.0**60
 
 
 def test_error_in_a_long_line_shows_what_is_around_the_place() -> None:

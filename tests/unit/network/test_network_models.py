@@ -7,6 +7,7 @@ import pytest
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    IafCondExp,
     IafPscDelta,
     IafPscExp,
     Neuron,
@@ -218,6 +219,18 @@ def test_a_users_model_needs_only_its_class(models):
 def test_models_that_contradict_themselves_are_refused(models, attributes, what):
     with pytest.raises(DescriptionError, match=what):
         neuron_model(type("Bad", (Neuron,), {"__annotations__": {}, **attributes}))
+
+
+@pytest.mark.parametrize("base", [Neuron, IafCondExp])
+def test_the_number_of_parts_is_no_parameter_of_a_user_defined_model(models, base):
+    with pytest.raises(DescriptionError, match=r"Mine: .* no parameter; .* SubsteppedNeuron"):
+
+        @neuron_model
+        class Mine(base):
+            name: ClassVar[str] = "mine"
+            substeps: Value = parameter(default=8.0, unit="", doc="parts of a step", low=1.0)
+
+    assert "mine" not in models
 
 
 def test_loading_a_users_file_again_replaces_its_model(models):

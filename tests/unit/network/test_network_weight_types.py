@@ -93,6 +93,13 @@ def test_weights_without_a_bound_count_by_the_first() -> None:
     assert Projection("A", "B", AllToAll(), 1.0, 1.0).weight_type == ""
 
 
+def test_the_type_is_chosen_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    projection = Projection("A", "B", AllToAll(), 1.0, 1.0, synapse=PAIR())
+    assert projection.weight_type == "float32"
+    monkeypatch.setattr(PlasticSynapse, "weight_type", None)
+    assert projection.weight_type == "float32"
+
+
 def test_weights_that_begin_at_zero_without_a_bound_take_float64() -> None:
     # as of inhibition that is learnt: nothing says how far they grow
     for weight in (0.0, np.zeros(4)):

@@ -1,5 +1,6 @@
 """Whole runs with many parts of a step, and with as many as models choose."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
         Population("B", 3, IafCondExp(**SLOW)),
         Population("C", 3, AeifCondExp(substeps=20)),
     ]
-    rules = {"slow": STDP(learning_rate=1e-9), "fast": STDP()}
+    # a projection may have the name of a population
+    rules = {"A": STDP(learning_rate=1e-9), "fast": STDP()}
     projections = [
         Projection("A", "B", AllToAll(), 1.0, 1.0, synapse=rule, name=name)
         for name, rule in rules.items()
@@ -88,11 +90,14 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
         simulation.run(1.0)
     numbers = summarise(tmp_path / "run.zarr")
     assert numbers["substeps"] == {"A": 2, "B": 1, "C": 20}
-    types = {"A": "float32", "B": "float32", "C": "float64", "slow": "float64", "fast": "float32"}
-    assert numbers["precision"] == types
+    states, weights = numbers["precision"]["states"], numbers["precision"]["plastic_weights"]
+    assert states == {"A": "float32", "B": "float32", "C": "float64"}
+    assert weights == {"A": "float64", "fast": "float32"}
     lines = info_lines(numbers)
     assert any(line.split() == ["substeps", "A", "2,", "B", "1,", "C", "20"] for line in lines)
-    assert any("slow float64, fast float32" in line for line in lines)
+    text = "\n".join(lines)
+    assert re.search(r"states +A float32, B float32, C float64\n", text)
+    assert re.search(r"plastic weights +A float64, fast float32\n", text)
 
 
 def test_a_step_too_long_is_warned_of() -> None:

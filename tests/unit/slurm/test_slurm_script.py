@@ -123,6 +123,32 @@ def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
     assert done.returncode == RESUMABLE
 
 
+def test_a_rank_leaves_the_check_of_the_kernel_cache_to_the_package(tmp_path: Path) -> None:
+    # which follows the user's own link to another disk
+    (tmp_path / "scratch").mkdir(0o700)
+    (tmp_path / f"distsnn-{os.getuid()}").symlink_to("scratch")
+    for name, text in (
+        ("srun", '#!/usr/bin/env bash\nshift 3\nexec "$@"\n'),
+        ("scontrol", SCONTROL),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1", "SLURM_TMPDIR": str(tmp_path)}
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    shows = a_job(out="run.zarr", program=("sh", "-c", 'echo "cache: $DISTSNN_CACHE_DIR"'))
+    for own in ("", "own"):
+        done = subprocess.run(
+            ["bash"],
+            input=job_script(shows),
+            cwd=tmp_path,
+            env=os.environ | job | path | {"DISTSNN_CACHE_DIR": own},
+            text=True,
+            capture_output=True,
+        )
+        assert f"cache: {own or tmp_path / f'distsnn-{os.getuid()}'}\n" in done.stdout, done.stderr
+        assert done.returncode == 0
+
+
 def test_directives_of_a_job() -> None:
     found = directives(job_script(a_job(**FULL)))
     assert found == {
