@@ -7,6 +7,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import Target
 from distsnn.network.values import ValueLike
+from distsnn.simulation.connection_access import connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
@@ -137,6 +138,40 @@ class BetweenRuns:
         >>> simulation.emit("sensors", [3, 3], [10.2, 10.9])  # doctest: +SKIP
         """
         self._inputs.emit(source, neurons, times, weights)
+
+    def connections(
+        self, projection: str, source: Target | None = None, target: Target | None = None
+    ) -> npt.NDArray[np.void]:
+        """Return a projection's connections as a table, by (source, target). Collective.
+
+        Parameters
+        ----------
+        projection : str
+            Its name, such as ``"E->I"``; how its synapses are stored, or whether, does not matter.
+        source, target : Population, View or str, optional
+            Neurons to which the connections are limited. Every rank gets the whole table: of a
+            large projection ask for a part.
+
+        Returns
+        -------
+        structured ndarray, shape (n_connections,)
+            ``source`` and ``target`` (gids), ``weight`` as it acts now, in the target model's unit,
+            ``delay`` in ms, and the states of a plastic rule by their names. Weights that a synapse
+            model scales are those that it scales.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such projection, it does not connect these neurons, ranks name different
+            ones, or its edge file has changed.
+
+        Examples
+        --------
+        >>> table = simulation.connections("E->I", source=E[:100])  # doctest: +SKIP
+        >>> table["weight"].mean()
+        >>> pandas.DataFrame(table)
+        """
+        return connections(self._engine, self._communicator, projection, source, target)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.

@@ -71,19 +71,22 @@ def route_files(
     summaries: dict[int, EdgeSummary] = {}
     for index, one in enumerate(layout.network.projections):
         if isinstance(one.rule, ExplicitFile):
-            with together(communicator, "reading edge files"):
-                if communicator.rank == 0:
-                    one.rule.verify()
-                sizes = one.rule.n_edges, edges.grain(one)
-            own[index] = list(_routed(layout, one, sizes, communicator))
+            own[index] = list(route_file(layout, one, communicator))
             found = communicator.allgather(edges.summary(one, own[index]))
             summaries[index] = edges.merged(found)
     return own, summaries
 
 
-def _routed(
-    layout: Layout, one: Projection, sizes: tuple[int, int], communicator: Communicator
-) -> Iterator[Records]:
+def route_file(layout: Layout, one: Projection, communicator: Communicator) -> Iterator[Records]:
+    """Yield the records of the edges of a file onto this rank's neurons. Collective.
+
+    Parameters and errors as of `route_files`.
+    """
+    assert isinstance(one.rule, ExplicitFile)
+    with together(communicator, "reading edge files"):
+        if communicator.rank == 0:
+            one.rule.verify()
+        sizes = one.rule.n_edges, edges.grain(one)
     slices = list(shared_slices(*sizes, communicator.rank, communicator.size))
     pieces = edges.file_records(one, layout.network.dt, slices)
     for _ in slices:

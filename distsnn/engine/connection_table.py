@@ -1,0 +1,120 @@
+"""A projection's connections as a table, drawn once more by what drew the synapses."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.counter_rng import WIRING
+from distsnn.engine.edges import Records
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.row_builder import RowBuilder
+from distsnn.engine.row_sets import RowSet
+from distsnn.engine.storage import explicit_plan, planes
+from distsnn.kernels import wiring_draws
+from distsnn.network import Explicit, delay_support
+from distsnn.network.quanta import Quanta
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Table = npt.NDArray[np.void]
+
+_FIELDS = [("source", "i8"), ("target", "i8"), ("weight", "f8"), ("delay", "f8")]
+_NO_EDGES = np.empty((0, 5), np.int64)
+
+
+def static_connections(
+    layout: Layout, quanta: Quanta, seed: int, index: int, given: Iterable[Records] | None
+) -> Table:
+    """Return a static projection's connections onto a rank's neurons.
+
+    Draws are functions of seed, projection, source and block of targets. So what is drawn here is
+    what was stored, or is drawn whenever a source spikes.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    seed : int
+        The run's seed.
+    index : int
+        The projection.
+    given : iterable of ndarray, optional
+        Records of its edges onto this rank's neurons, if these are given.
+
+    Returns
+    -------
+    structured ndarray
+        ``source`` and ``target`` (gids), ``weight`` as it acts, in the target model's unit,
+        ``delay`` in ms; in the order of sources.
+    """
+    network = layout.network
+    one = network.projections[index]
+    model = network.population(one.post.population).model
+    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
+    n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
+    builder = RowBuilder(layout, quanta, keys, np.zeros((n_planes, layout.n_local), np.int64))
+    parts = []
+    if given is not None:
+        builder.give(index, one, given)
+    else:
+        assert one.delay is not None and not isinstance(one.rule, Explicit)
+        longest = delay_support(one.delay, network.dt)[1]
+        plan = explicit_plan(layout, planes(layout, one)[0], longest, "push", None)
+        parts.append(_decoded(layout, builder.add(replace(plan, projections=(index,)), _NO_EDGES)))
+    # given edges, and weights of the sign that another receptor takes
+    parts += [piece for pieces in builder.spilled.values() for piece in pieces]
+    gid, local, weight, delay, plane = np.concatenate([_NO_EDGES, *parts]).T
+    quantum = [quanta.quantum(one.post.population, name) for name in model.receptors]
+    weights = weight * np.array(quantum)[plane]
+    return _table(gid, layout.gids(local), weights, delay * network.dt)
+
+
+def plastic_connections(delivery: PlasticDelivery, now: int) -> Table:
+    """Return a plastic projection's connections onto a rank's neurons as they are at a step.
+
+    Returns
+    -------
+    structured ndarray
+        As `static_connections`, with the states of the rule.
+    """
+    rows, layout = delivery.rows, delivery.layout
+    values = delivery.read(now, None, None)
+    weights = delivery.sign * values.pop("weight").astype(np.float64)
+    sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
+    delays = rows.delays().astype(np.float64) * layout.network.dt
+    return _table(sources, layout.gids(rows.targets()), weights, delays, values)
+
+
+def _decoded(layout: Layout, made: RowSet) -> Ints:
+    """Return synapses as gid, local target, weight, delay and receptor plane."""
+    plan = made.plan
+    left = np.uint64(64 - plan.field_bits)
+    places = made.words >> np.uint64(plan.field_bits)
+    found = np.empty((made.words.size, 5), np.int64)
+    found[:, 0] = np.repeat(made.sources, np.diff(made.rows))
+    found[:, 1] = places & np.uint64((1 << plan.target_bits) - 1)
+    found[:, 2] = (made.words << left).view(np.int64) >> np.int64(left)
+    found[:, 3] = places >> np.uint64(plan.target_bits)
+    found[:, 4] = plan.plane
+    return found
+
+
+def _table(
+    sources: Ints,
+    targets: Ints,
+    weights: Floats,
+    delays: Floats,
+    states: dict[str, npt.NDArray[Any]] | None = None,
+) -> Table:
+    states = states or {}
+    found = np.empty(sources.size, [*_FIELDS, *((name, "f8") for name in states)])
+    columns = {"source": sources, "target": targets, "weight": weights, "delay": delays}
+    for name, values in {**columns, **states}.items():
+        found[name] = values
+    return found

@@ -1,0 +1,89 @@
+"""Connections of any projection, on all ranks alike."""
+
+import numpy as np
+
+from distsnn.comm import Communicator, answers, together
+from distsnn.engine.connection_table import Table, plastic_connections, static_connections
+from distsnn.engine.edges import array_records
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import Explicit, ExplicitFile, Target, View
+from distsnn.simulation.edge_routing import route_file
+
+
+def connections(
+    engine: RankEngine,
+    communicator: Communicator,
+    projection: str,
+    source: Target | None,
+    target: Target | None,
+) -> Table:
+    """Return a projection's connections, in the order of (source, target). Collective.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    projection : str
+        The projection's name.
+    source, target : Population, View or str, optional
+        Neurons to which the connections are limited.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such projection, it does not connect these neurons, or ranks name different
+        ones.
+    """
+    layout = engine.layout
+    network = layout.network
+    with together(communicator, "looking for connections"):
+        names = [one.name or "" for one in network.projections]
+        if projection not in names:
+            raise unknown("projection", str(projection), names, where="connections")
+        index = names.index(projection)
+        one = network.projections[index]
+        where = f"connections of {projection!r}"
+        limits = [
+            _limits(engine, end, given, where=f"{where}, {field}")
+            for end, given, field in ((one.pre, source, "source"), (one.post, target, "target"))
+        ]
+    asked = projection, limits
+    # every rank is asked the same, before they read a file together
+    answers(communicator, lambda: (asked, None), where=where)
+    given = None
+    if isinstance(one.rule, ExplicitFile):
+        given = [*route_file(layout, one, communicator)]
+
+    def own() -> tuple[object, Table]:
+        plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
+        if projection in plastic:
+            table = plastic_connections(plastic[projection], engine.step)
+        else:
+            records = given
+            if isinstance(one.rule, Explicit):
+                records = [*array_records(one, network.dt)]
+            table = static_connections(layout, engine.quanta, engine.seed, index, records)
+        for field, (first, last) in zip(("source", "target"), limits, strict=True):
+            table = table[(table[field] >= first) & (table[field] < last)]
+        return asked, table
+
+    joined = np.concatenate(answers(communicator, own, where=where))
+    return joined[np.lexsort((joined["target"], joined["source"]))]
+
+
+def _limits(engine: RankEngine, end: View, given: Target | None, *, where: str) -> tuple[int, int]:
+    """Return the first gid and the end of the neurons that are asked for."""
+    network = engine.layout.network
+    view = end if given is None else network.resolve(given, where=where)
+    if view.population != end.population or view.overlap(end) == 0:
+        raise DescriptionError(
+            "the projection does not reach these neurons",
+            where=where,
+            value=network.label(view),
+            allowed=f"neurons of {network.label(end)}",
+        )
+    first = network.first_gid[view.population]
+    return first + view.start, first + view.stop

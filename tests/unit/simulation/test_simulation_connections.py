@@ -1,0 +1,163 @@
+"""Tables of connections beside the synapses that ranks hold."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import decoded
+import numpy as np
+import pytest
+import thread_ranks
+from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT
+from own_rules import TAGGED
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    AllToAll,
+    Explicit,
+    ExplicitFile,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    IafPscExp,
+    Network,
+    Normal,
+    OneToOne,
+    PairwiseBernoulli,
+    PoissonInput,
+    Population,
+    Projection,
+    Tsodyks2,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+SEED = 4
+E, INH = Population("E", 300, IafPscExp()), Population("I", 70, IafPscExp())
+
+
+def network(folder: Path) -> Network:
+    """Return a network with every rule, weights of both signs, and a file of edges."""
+    draw = np.random.default_rng(2)
+    edges = {"sources": draw.integers(0, 300, 500), "targets": draw.integers(0, 70, 500)}
+    path = folder / "edges.npz"
+    np.savez(path, **edges, weights=draw.normal(0.0, 3.0, 500), delays=np.full(500, 0.7))
+    matrix = draw.normal(1.0, 2.0, (50, 70))
+    explicit = Explicit(draw.integers(0, 300, 200), draw.integers(0, 70, 200))
+    drawn = Uniform(0.3, 2.0)
+    return Network(
+        [E, INH],
+        [
+            Projection(E, E, FixedIndegree(5), Normal(0.5, 1.0), drawn, name="indegree"),
+            Projection(E[40:], INH, FixedTotalNumber(500), 2.0, drawn, name="total"),
+            Projection(INH, E, FixedOutdegree(9), Normal(-2.0, 0.5), 1.5, name="outdegree"),
+            Projection(E, INH[5:], PairwiseBernoulli(0.05), 1.0, drawn, name="bernoulli"),
+            Projection(E[:50], INH, AllToAll(), matrix, drawn, name="matrix"),
+            Projection(E[7:77], INH, OneToOne(), 3.0, 0.2, name="one to one"),
+            Projection(E, INH, explicit, Normal(0.0, 1.0), drawn, name="edges"),
+            Projection(
+                E, INH, ExplicitFile(path, weights="weights", delays="delays"), name="file"
+            ),
+            Projection(E, E, FixedIndegree(3), 4.0, 1.0, synapse=Tsodyks2(), name="scaled"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("storage", ["auto", "procedural"])
+def test_tables_are_what_ranks_hold(tmp_path: Path, storage: str) -> None:
+    made = network(tmp_path)
+    names = [one.name for one in made.projections]
+    quanta = decoded.scales(made)
+    every = decoded.synapses(made, seed=SEED)
+    with Simulation(made, seed=SEED, storage=storage, progress=False) as simulation:
+        tables = {name: simulation.connections(name) for name in names}
+    for name, table in tables.items():
+        order = np.lexsort((table["target"], table["source"]))
+        np.testing.assert_array_equal(order, np.arange(table.size), err_msg=name)
+    joined = np.concatenate([*tables.values()])
+    found = np.empty((joined.size, 5), np.int64)
+    found[:, SOURCE], found[:, TARGET] = joined["source"], joined["target"]
+    found[:, DELAY] = np.rint(joined["delay"] / made.dt)
+    found[:, PLANE] = joined["weight"] < 0
+    units = [[quanta.quantum(post, sign) for sign in ("ex", "in")] for post in ("E", "I")]
+    post = (joined["target"] >= E.size).astype(int)
+    found[:, WEIGHT] = joined["weight"] / np.array(units)[post, found[:, PLANE]]
+    np.testing.assert_array_equal(decoded.canonical([found]), every)
+    sizes = [tables[name].size for name in ("indegree", "total", "outdegree", "file")]
+    assert sizes == [1500, 500, 630, 500]
+    np.testing.assert_allclose(tables["one to one"]["weight"], 3.0, rtol=2**-10)
+    np.testing.assert_array_equal(tables["one to one"]["source"], np.arange(7, 77))
+
+
+def test_every_rank_gets_the_same_table(tmp_path: Path) -> None:
+    made = network(tmp_path)
+    names = [one.name for one in made.projections]
+
+    def work(communicator: Any) -> list[np.ndarray]:
+        with Simulation(made, seed=SEED, communicator=communicator, progress=False) as simulation:
+            part = simulation.connections("total", E[50:60], "I")
+            return [*map(simulation.connections, names), part]
+
+    (alone,), _ = thread_ranks.run(1, work)
+    ranks, _ = thread_ranks.run(3, work)
+    for tables in ranks:
+        for table, known in zip(tables, alone, strict=True):
+            np.testing.assert_array_equal(table, known)
+    *_, part = alone
+    whole = alone[names.index("total")]
+    inside = (whole["source"] >= 50) & (whole["source"] < 60)
+    np.testing.assert_array_equal(part, whole[inside])
+    assert 0 < part.size < whole.size
+
+
+def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
+    rule = replace(TAGGED, weight_unit="pA")(w_max=40.0)
+    learns = Projection(E, E, FixedIndegree(5), 20.0, 1.5, synapse=rule, name="L")
+    made = Network([E], [learns], [PoissonInput(E, 9000.0, 60.0)])
+    with Simulation(made, seed=SEED, progress=False) as simulation:
+        before = simulation.connections("L")
+        simulation.run(60.0)
+        table, synapses = simulation.connections("L"), simulation.weights("L")
+        again = simulation.connections("L", target=E[:10])
+        simulation.run(1.0)
+    np.testing.assert_array_equal(table["source"], synapses.sources)
+    np.testing.assert_array_equal(table["target"], synapses.targets)
+    np.testing.assert_array_equal(table["delay"], synapses.delays)
+    assert not np.array_equal(table["weight"], before["weight"])
+    assert set(table.dtype.names) == {"source", "target", "weight", "delay", "tag", "pairs"}
+    assert table["tag"].any()
+    np.testing.assert_array_equal(again, table[table["target"] < 10])
+    still = replace(learns, synapse=None)
+    with Simulation(Network([E], [still]), seed=SEED, progress=False) as simulation:
+        static = simulation.connections("L")
+    for field in ("source", "target", "delay"):
+        np.testing.assert_array_equal(static[field], before[field])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("totl",), r"connections: unknown projection 'totl'; .* did you mean 'total'\?"),
+        (("total", "I"), "'total', source: the projection does not reach these neurons; given 'I'"),
+        (("total", E[:40]), "source: the projection does not reach these neurons"),
+        (("total", None, "X"), "target: unknown population 'X'"),
+    ],
+)
+def test_what_is_not_connected_is_refused(
+    tmp_path: Path, arguments: tuple[Any, ...], problem: str
+) -> None:
+    with Simulation(network(tmp_path), progress=False) as simulation:
+        with pytest.raises(DescriptionError, match=problem):
+            simulation.connections(*arguments)
+        simulation.run(0.1)
+
+
+def test_ranks_that_ask_for_different_connections_are_told(tmp_path: Path) -> None:
+    made = network(tmp_path)
+
+    def work(communicator: Any) -> None:
+        simulation = Simulation(made, communicator=communicator, progress=False)
+        simulation.connections("total" if communicator.rank else "indegree")
+
+    errors, _ = thread_ranks.run(2, work)
+    assert all("was given other" in str(error) for error in errors)
