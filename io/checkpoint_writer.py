@@ -22,9 +22,10 @@ from distsnn.io.checkpoint_files import (
     generation_name,
     generations,
     seal,
-    sync_one,
+    sync_files,
     write_files,
 )
+from distsnn.io.durable_files import rename
 from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     Draft,
@@ -126,12 +127,9 @@ class GenerationWriter:
         write_attributes(group, {"seal": seal(group.attrs.asdict())})
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
-            self._folder.rename(self.store / self._name)
-            # and all that makes it reachable
-            attempts = [path.parent for path in self.store.glob(f"attempt*/{METADATA}")]
-            for folder in (*attempts, self.store / CHECKPOINT, self.store):
-                sync_one(folder / METADATA)
-                sync_one(folder)
+            rename(self._folder, self.store / self._name)
+            # the group of all generations may be new; attempts are on the disk since they began
+            sync_files(self.store, [self.store / CHECKPOINT / METADATA])
 
     def prune(self, keep: int | None) -> None:
         """Remove all generations but this one and one before it, `keep` or the latest (on rank 0).

@@ -12,6 +12,7 @@ import numpy as np
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
+from distsnn.io.durable_files import replacing
 from distsnn.io.node_files import MOST_METADATA
 from distsnn.network import Network
 
@@ -44,9 +45,11 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(encode(description, where="network"))
-        (folder / _DESCRIPTION).write_text(text, encoding="utf-8")
         # names hold slashes, which a zip member may, but numpy's keywords need care
-        np.savez(folder / _ARRAYS, allow_pickle=False, **_renamed(arrays))
+        with replacing(folder / _ARRAYS) as stream:
+            np.savez(stream, allow_pickle=False, **_renamed(arrays))
+        with replacing(folder / _DESCRIPTION) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise StoreError(f"cannot be written: {error}", path=str(folder)) from error
 
