@@ -25,7 +25,7 @@ from distsnn.io.run_writer import check_target, same_path
 from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
-from distsnn.simulation.checkpoint import same_run
+from distsnn.simulation.checkpoint import read_together, same_run
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import counted, steps
 
@@ -243,10 +243,10 @@ def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
 def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
+    reader = read_together(Path(store), communicator)
     with together(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
-        reader = StoreReader(store, resuming=True)
         check_unscripted(reader)
         about = reader.metadata
         dt, asked = reader.dt, int(about["n_steps"])

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -255,24 +255,28 @@ def newest(
     DescriptionError
         If it was written in another version's format.
     """
+    reader = read_together(store, communicator) if recorded else None
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
-        if recorded and communicator.rank == 0:
-            lost = lost_generation(StoreReader(store, resuming=True))
+        if reader is not None and communicator.rank == 0:
+            lost = lost_generation(reader)
             if lost is not None:
                 note(str(lost))
-    for number in communicator.bcast(numbers):
+    numbers = communicator.bcast(numbers)
+    for place, number in enumerate(numbers):
         found: Generation | None = None
         damage: str | None = None
         left_out: str | None = None
         with together(communicator, "verifying the checkpoint"):
             try:
                 found = Generation.open(store, number)
-                found.verify_index()
+                if communicator.rank == 0:
+                    found.verify_index()
                 for rank in range(communicator.rank, found.ranks, communicator.size):
                     found.verify_rank(rank)
-                if recorded:
-                    left_out = _check_recorded(found, communicator)
+                if reader is not None:
+                    older = numbers[place + 1 :]
+                    left_out = _check_recorded(found, reader, _saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
         damages = [one for one in communicator.allgather(damage) if one is not None]
@@ -286,18 +290,64 @@ def newest(
         raise StoreError("there is no whole checkpoint to go on from", path=str(store))
 
 
-def _check_recorded(generation: Generation, communicator: Communicator) -> str | None:
-    """Raise StoreError unless the run is recorded up to a checkpoint; each rank reads a share.
+def read_together(store: Path, communicator: Communicator) -> StoreReader:
+    """Return a reader of this rank's share of a run that is to go on. Collective.
+
+    Ranks agree on the attempts that are left out, the reason, and the complete step.
+
+    Raises
+    ------
+    StoreError
+        As `StoreReader` with `resuming`.
+    """
+    with together(communicator, "reading the store"):
+        share = communicator.rank, communicator.size
+        reader = StoreReader(store, resuming=True, share=share)
+    while True:
+        damage = None if reader.damage is None else (reader.damage.what, reader.damage.path)
+        found = communicator.allgather((len(reader.attempts), damage))
+        fewest, reason = min(found, key=lambda one: one[0])
+        if reason is not None:
+            reader.damage = StoreError(reason[0], path=reason[1])
+        if all(count == fewest for count, _ in found):
+            break
+        assert reason is not None  # nothing else leaves attempts out
+        with together(communicator, "reading the store"):
+            if len(reader.attempts) > fewest:
+                reader.leave_out(fewest, StoreError(reason[0], path=reason[1]))
+    reader.complete_step = -communicator.allreduce_max(-reader.complete_step)
+    return reader
+
+
+def _saved_step(store: Path, numbers: Iterable[int]) -> int:
+    """Return the step of the first of some generations that can be opened; 0 if there is none."""
+    for number in numbers:
+        with suppress(StoreError, DescriptionError):
+            return int(Generation.open(store, number).about["step"])
+    return 0
+
+
+def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> str | None:
+    """Raise StoreError unless the run is recorded up to a checkpoint; each rank checks its share.
 
     It is not where a later attempt began before that step: from an older checkpoint, as this one
     could not be read at the time. A store of saved states alone has nothing to be recorded.
+
+    Parameters
+    ----------
+    generation : Generation
+        The checkpoint.
+    reader : StoreReader
+        This rank's share of the store.
+    after : int
+        The step of the checkpoint before it. What was recorded later is read, as a run from there
+        would record it again; of the rest size and header of each chunk are checked.
 
     Returns
     -------
     str or None
         What is to be told of a later attempt that cannot be read, if the checkpoint is used.
     """
-    reader = StoreReader(generation.store, resuming=True)
     attempt = len(reader.attempts)
     if reader.damage is not None and attempt <= generation.about["attempt"]:
         raise reader.damage
@@ -307,7 +357,7 @@ def _check_recorded(generation: Generation, communicator: Communicator) -> str |
             f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
             path=str(generation.folder),
         )
-    reader.verify(step, share=communicator.rank, shares=communicator.size)
+    reader.verify(step, after=after)
     if reader.damage is None:
         return None
     return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"

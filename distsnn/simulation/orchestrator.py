@@ -17,7 +17,6 @@ from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
-from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
@@ -26,7 +25,13 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import Checkpoints, check_same, newest, note_versions
+from distsnn.simulation.checkpoint import (
+    Checkpoints,
+    check_same,
+    newest,
+    note_versions,
+    read_together,
+)
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
@@ -196,9 +201,9 @@ class Simulation(BetweenRuns):
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
-        reader = StoreReader(store, resuming=True)
+        settings["communicator"] = settings.get("communicator") or world()
+        reader = read_together(Path(store), settings["communicator"])
         if settings.get("partition") is None:
-            settings["communicator"] = settings.get("communicator") or world()
             settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
             network = Network.from_dict(*reader.network())

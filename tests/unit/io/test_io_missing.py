@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from saved_run import N_STEPS, write_saved_run
+from saved_run import N_STEPS, write_replaced_run, write_saved_run
 from synthetic_run import Written, owner
 
 from distsnn.analysis import open_run, report
@@ -193,3 +193,59 @@ def test_attempt_that_was_never_listed_is_swept(copy: Path) -> None:
     reader = StoreReader(copy)
     assert [len(attempt.ranks) for attempt in reader.attempts] == [2, 2, 1]
     assert reader.attempts[2].ranks[0].status == "not started"
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Return a run of three attempts, of which the last replaced the second."""
+    return write_replaced_run(tmp_path_factory.mktemp("replaced") / "run.zarr")
+
+
+REPLACED = [
+    "attempt001/rank0001",
+    "attempt001/rank0000/spikes",
+    "attempt001/rank0000/spikes/step/c/1",
+    "attempt001/rank0001/state/V/V_m",
+    "attempt001/rank0001/weights/E->E/source/c/0",
+    "attempt000/rank0001/spikes/step/c/3",  # of steps after 100
+]
+
+
+@pytest.mark.parametrize("part", REPLACED)
+def test_damage_of_what_was_replaced_is_told_and_hinders_nobody(
+    replaced: Written, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with without(replaced.path / part):
+        run = open_run(replaced.path)
+        assert run.complete
+        step, gid = run.reader.spikes()
+        np.testing.assert_array_equal(step, replaced.step)
+        np.testing.assert_array_equal(gid, replaced.gid)
+        assert run.weights("E->E")["weight"].compute().notnull().all()
+        assert [error.path for error in run.reader.void_damage] == [str(replaced.path / part)]
+        code = info_command.execute(Namespace(run=replaced.path, json=False), SingleProcess())
+        assert code == 0
+        assert f"replaced          {replaced.path / part}: damaged" in capsys.readouterr().out
+        assert resume(replaced.path) == ""
+    assert open_run(replaced.path).reader.void_damage == ()
+
+
+def test_run_goes_on_past_damage_of_what_was_replaced(replaced: Written, tmp_path: Path) -> None:
+    copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
+    shutil.rmtree(copy / "attempt001/rank0000")
+    assert RunWriter.resume(copy, 2, first_step=N_STEPS, saved_by=2).attempt == 3
+
+
+def test_what_was_replaced_counts_again_without_its_replacement(
+    replaced: Written, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
+    shutil.rmtree(copy / "attempt002/rank0000")
+    reader = StoreReader(copy, resuming=True)
+    assert [attempt.until_step for attempt in reader.attempts] == [100, None]
+    assert reader.complete_step == 200
+    shutil.rmtree(copy / "attempt001/rank0001")
+    reader = StoreReader(copy, resuming=True)
+    assert [attempt.until_step for attempt in reader.attempts] == [None]
+    assert reader.complete_step == 200
+    assert str(reader.damage).startswith(str(copy / "attempt001/rank0001"))
