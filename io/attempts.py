@@ -1,8 +1,8 @@
 """A run's attempts: what their ranks wrote, as far as it can be read, and what is lost.
 
 The store lists its attempts, and an attempt the groups that each rank has. What is listed and is
-not there, or is shorter than what was committed, is lost. What an attempt recorded after the begin of
-a later one is void: damage of it loses nothing.
+not there, or is shorter than what was committed, is lost. What an attempt recorded after the begin
+of a later one is void: damage of it loses nothing.
 """
 
 import os
@@ -78,8 +78,9 @@ class RankRecord:
 class Attempt:
     """One start of the run, and the steps (first_step, until_step] for which it counts.
 
-    ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is None for the last attempt: it counts for all that it recorded. ``saved`` is
-    the number of the last checkpoint generation that it wrote (None: none).
+    ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is
+    None for the last attempt: it counts for all that it recorded. ``saved`` is the number of the
+    last checkpoint generation that it wrote (None: none).
     """
 
     index: int

@@ -46,10 +46,10 @@ def folders(run: Path) -> list[Path]:
 
 
 @contextmanager
-def without(path: Path) -> Iterator[None]:
+def without(path: Path, name: str = "away") -> Iterator[None]:
     """Move a file or folder away for some time."""
     run = next(one for one in path.parents if one.name == "run.zarr")
-    away = run.with_name("away")
+    away = run.with_name(name)
     path.rename(away)
     try:
         yield
@@ -126,11 +126,31 @@ def test_the_rest_can_be_read(saved: Written, part: str) -> None:
             assert not lost[:10].any()
         else:
             assert not lost.any()
-        assert run.weights("E->E")["weight"].compute().notnull().all()
+        weights = run.weights("E->E")["weight"].compute().values
+        lost = np.zeros_like(weights, bool)
+        if part in (PARTS[2], PARTS[5]):
+            lost[10:] = run.weights("E->E")["target"].values % 2 == 1
+        np.testing.assert_array_equal(np.isnan(weights), lost)
         page = report(saved.path, saved.path.with_suffix(".html")).read_text()
         assert f"<li>{escape(str(saved.path / part))}" in page
         assert "not complete" not in page
     assert open_run(saved.path).missing == []
+
+
+@pytest.mark.parametrize("inner", ["", "/weights/E->E"])
+def test_weights_of_attempts_that_lost_different_ranks(saved: Written, inner: str) -> None:
+    whole = open_run(saved.path).weights("E->E")
+    lost = [saved.path / f"attempt{attempt:03d}/rank{attempt:04d}{inner}" for attempt in (0, 1)]
+    with without(lost[0], "away0"), without(lost[1], "away1"):
+        run = open_run(saved.path, partial=True)
+        assert [error.partition(": ")[0] for error in run.missing] == list(map(str, lost))
+        found = run.weights("E->E").compute()
+    for name in ("source", "target", "delay", "time"):
+        np.testing.assert_array_equal(found[name], whole[name])
+    of_first = found["target"].values % 2 == 0
+    np.testing.assert_array_equal(
+        found["weight"].notnull(), np.repeat([~of_first, of_first], [10, 20], axis=0)
+    )
 
 
 def test_missing_chunk_hinders_only_who_needs_it(saved: Written) -> None:

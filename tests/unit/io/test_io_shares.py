@@ -1,4 +1,4 @@
-"""Before a run goes on, each rank checks a share of what is recorded, and all agree on the result."""
+"""Before a run is resumed, each rank checks a share of its recordings, and all ranks agree."""
 
 import json
 import shutil
