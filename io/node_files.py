@@ -137,6 +137,16 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
     return found
 
 
+def check_metadata_size(size: int, path: str) -> None:
+    """Raise StoreError if a file of metadata would be larger than the limit of readers."""
+    if size > MOST_METADATA:
+        raise StoreError(
+            f"metadata of {size:,} bytes cannot be written; allowed: at most {MOST_METADATA:,} "
+            "bytes, the limit of readers",
+            path=path,
+        )
+
+
 def array_layout(metadata: dict[str, Any], folder: Path) -> ArrayLayout:
     """Return the layout of an array that `read_metadata` found.
 

@@ -27,6 +27,7 @@ from distsnn.io.node_files import (
     array_layout,
     check_chunk,
     check_encoding,
+    check_metadata_size,
     read_metadata,
 )
 from distsnn.io.schema import array_spec, group_spec
@@ -56,6 +57,8 @@ class _DurableStore(LocalStore):
         """Write a file if it exists, and return whether it does."""
         self._check_writable()
         path = self.root / key
+        if path.name == METADATA:
+            check_metadata_size(len(value), str(path.parent))
         if not path.exists():
             return False
         with replacing(path) as stream:
@@ -193,13 +196,23 @@ class Draft:
         self.root = zarr.create_group(MemoryStore(self._files), zarr_format=3)
 
     def files(self, path: str) -> dict[str, bytes]:
-        """Return what files hold, by their paths below a group."""
+        """Return what files hold, by their paths below a group.
+
+        Raises
+        ------
+        StoreError
+            If metadata is larger than readers accept.
+        """
         inside = f"{path}/"
-        return {
+        found = {
             name.removeprefix(inside): content.to_bytes()
             for name, content in self._files.items()
             if name.startswith(inside)
         }
+        for name, content in found.items():
+            if name.rpartition("/")[2] == METADATA:
+                check_metadata_size(len(content), f"{inside}{name}")
+        return found
 
 
 def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> zarr.Group:

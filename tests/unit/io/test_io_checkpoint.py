@@ -123,6 +123,19 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     assert not list((store / CHECKPOINT).glob("*.partial"))
 
 
+def test_checkpoint_that_could_not_be_read_gets_no_name(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
+    write(store, 1)
+    writer = GenerationWriter(store, 2)
+    writer.begin(ABOUT | {"inputs": {"names": ["x" * 20_000]}}, BLOCKS)
+    message = r"generation000002/zarr\.json: metadata of [\d,]+ bytes cannot be written; allowed: "
+    with pytest.raises(StoreError, match=message + "at most 20,000 bytes"):
+        writer.finish(["", ""])
+    assert generations(store) == [1]
+
+
 def test_link_in_place_of_a_leftover_is_removed_and_not_followed(
     store: Path, tmp_path: Path
 ) -> None:
