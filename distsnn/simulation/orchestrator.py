@@ -294,7 +294,7 @@ class Simulation(BetweenRuns):
         self._checkpoints.load(generation)
         about = generation.about
         with together(self._communicator, "restoring inputs"):
-            self._inputs.restore(about.get("inputs", {}))
+            self._inputs.restore(generation.inputs())
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
