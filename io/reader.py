@@ -49,8 +49,8 @@ class StoreReader:
         Leave out what is lost, instead of raising.
     share : (int, int)
         With (i, n): of each attempt read what ranks i, i + n, ... wrote. Attempts, `metadata` and
-        arrays of the description are read whole. `simulation.checkpoint.read_together` makes
-        readers of the shares of one store agree.
+        arrays of the description are read whole. `newest_checkpoint.read_together` makes readers
+        of the shares of one store agree.
 
     Attributes
     ----------

@@ -1,10 +1,11 @@
-"""For all tests: one thread a process, what is timed alone, and no skip without a reason.
+"""For all tests: one thread a process, no fsync, what is timed alone, no skip without a reason.
 
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     marks = config.option.markexpr
     if not marks.startswith("not ") and any(mark in marks for mark in ALONE):
         config.option.numprocesses = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Do not wait for the disk: tests do not cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport | pytest.CollectReport) -> None:

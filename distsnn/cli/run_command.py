@@ -25,7 +25,8 @@ from distsnn.io.run_writer import check_target, same_path
 from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
-from distsnn.simulation.checkpoint import read_together, same_run
+from distsnn.simulation.checkpoint import same_run
+from distsnn.simulation.newest_checkpoint import read_together
 from distsnn.simulation.progress import TERMINAL_VARIABLE
 from distsnn.units import counted, steps
 

@@ -25,17 +25,12 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import (
-    Checkpoints,
-    check_same,
-    newest,
-    note_versions,
-    read_together,
-)
+from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
+from distsnn.simulation.newest_checkpoint import newest, read_together
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy

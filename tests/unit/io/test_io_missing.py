@@ -21,7 +21,7 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.checkpoint import newest
+from distsnn.simulation.newest_checkpoint import newest
 
 
 @pytest.fixture(scope="module")

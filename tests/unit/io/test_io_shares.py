@@ -14,7 +14,7 @@ from synthetic_run import SIZES, Written, metadata, random_spikes, write_rank
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.checkpoint import newest, read_together
+from distsnn.simulation.newest_checkpoint import newest, read_together
 
 RANKS = 4
 
