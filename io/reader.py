@@ -110,10 +110,10 @@ class StoreReader:
 
         What earlier attempts recorded counts for longer then, so its damage may leave out more.
         """
-        self.damage = damage
-        lost, _ = self._read_attempts(index, chunks=False)
-        if lost:
-            self.leave_out(*lost[0])
+        lost = [(index, damage)]
+        while lost:
+            index, self.damage = lost[0]
+            lost, _ = self._read_attempts(index, chunks=False)
 
     def _read_attempts(
         self, count: int, *, chunks: bool
@@ -124,10 +124,11 @@ class StoreReader:
         found, until = list[FoundAttempt](), None
         for index in reversed(range(count)):  # a later one bounds what those before it count for
             one = FoundAttempt(self._root, index, names, until, chunks, self._share)
-            found.insert(0, one)
+            found.append(one)
             if one.attempt is not None:
                 first = one.attempt.first_step
                 until = first if until is None else min(until, first)
+        found.reverse()
         self.attempts = tuple(one.attempt for one in found if one.attempt is not None)
         self.void_damage = tuple(error for one in found for error in one.void)
         lost = [(one.index, error) for one in found for error in one.lost]

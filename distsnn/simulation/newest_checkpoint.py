@@ -126,7 +126,7 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     Returns
     -------
     str or None
-        What is to be told of a later attempt that cannot be read, if the checkpoint is used.
+        A message about a later attempt that cannot be read, if the checkpoint is used.
     """
     attempt = len(reader.attempts)
     if reader.damage is not None and attempt <= generation.about["attempt"]:

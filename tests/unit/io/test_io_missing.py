@@ -233,7 +233,7 @@ REPLACED = [
 
 
 @pytest.mark.parametrize("part", REPLACED)
-def test_damage_of_what_was_replaced_is_told_and_hinders_nobody(
+def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
     replaced: Written, part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with without(replaced.path / part):
