@@ -1,11 +1,12 @@
 """A run's attempts: what their ranks wrote, as far as it can be read, and what is lost.
 
 The store lists its attempts, and an attempt the groups that each rank has. What is listed and is
-not there, or is shorter than what was committed, is lost.
+not there, or is shorter than what was committed, is lost. What an attempt recorded after the begin
+of a later one is void: damage of it loses nothing.
 """
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any, TypeVar
 import zarr
 
 from distsnn.errors import StoreError
-from distsnn.io.metadata_checks import check_attempt, check_rank
-from distsnn.io.node_files import METADATA, missing_chunks
+from distsnn.io.metadata_checks import LAST_STEP, check_attempt, check_rank
+from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import location, stored_attributes
 from distsnn.io.rank_spikes import RankSpikes
 from distsnn.io.schema import attempt_path, rank_path
@@ -77,11 +78,13 @@ class RankRecord:
 class Attempt:
     """One start of the run, and the steps (first_step, until_step] for which it counts.
 
-    ``until_step`` is None for the last attempt: it counts for all that it recorded. ``saved`` is
-    the number of the last checkpoint generation that it wrote (None: none).
+    ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is
+    None for the last attempt: it counts for all that it recorded. ``saved`` is the number of the
+    last checkpoint generation that it wrote (None: none).
     """
 
     index: int
+    n_ranks: int
     ranks: tuple[RankRecord, ...]
     first_step: int
     until_step: int | None
@@ -102,7 +105,8 @@ class Attempt:
         Ranks whose spikes are lost do not count.
         """
         kept = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
-        steps = min(kept, default=-1)
+        # a share of ranks may be empty: nothing is missing of it
+        steps = min(kept, default=-1) if self.ranks else LAST_STEP
         return max(self.first_step, self._bounded(steps))
 
     @property
@@ -114,50 +118,55 @@ class Attempt:
         return step if self.until_step is None else min(step, self.until_step)
 
 
-def join_attempts(found: Sequence["FoundAttempt"]) -> tuple[Attempt, ...]:
-    """Return attempts, each with the step up to which it counts."""
-    firsts = [one.attributes["first_step"] for one in found]
-    return tuple(
-        Attempt(
-            index=one.index,
-            ranks=one.ranks,
-            first_step=firsts[place],
-            until_step=min(firsts[place + 1 :], default=None),
-            assignment=one.attributes["assignment"],
-            versions=one.attributes["versions"],
-            saved=one.attributes.get("saved"),
-        )
-        for place, one in enumerate(found)
-    )
-
-
 @dataclass
 class FoundAttempt:
     """What can be read of one attempt that the store lists, and why the rest cannot.
 
     Attributes
     ----------
-    attributes : dict
-        Empty if the attempt itself cannot be read.
+    until : int or None
+        The step after which a later attempt counts (None: there is none).
+    share : slice
+        The ranks to read.
+    attempt : Attempt or None
+        None if the attempt itself cannot be read.
     lost, gaps : list of StoreError
         Groups and arrays that cannot be read; committed chunks that are missing, with `chunks`.
+    void : list of StoreError
+        The same of what does not count.
     """
 
     root: zarr.Group
     index: int
     names: Collection[str]
+    until: int | None
     chunks: bool
-    attributes: dict[str, Any] = field(default_factory=dict)
-    ranks: tuple[RankRecord, ...] = ()
+    share: slice
+    attempt: Attempt | None = None
     lost: list[StoreError] = field(default_factory=list)
     gaps: list[StoreError] = field(default_factory=list)
+    void: list[StoreError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
         if attributes is None:
             return
-        self.attributes = attributes
-        self.ranks = tuple(self._open_rank(rank) for rank in range(attributes["ranks"]))
+        n_ranks = int(attributes["ranks"])
+        recordings = attributes.get("recordings")
+        ranks = (self._open_rank(rank, n_ranks, recordings) for rank in range(n_ranks)[self.share])
+        self.attempt = Attempt(
+            index=self.index,
+            n_ranks=n_ranks,
+            ranks=tuple(ranks),
+            first_step=attributes["first_step"],
+            until_step=self.until,
+            assignment=attributes["assignment"],
+            versions=attributes["versions"],
+            saved=attributes.get("saved"),
+        )
+        if self.attempt.void:
+            self.void += self.lost + self.gaps
+            self.lost, self.gaps = [], []
 
     def _read(
         self, path: str, check: Callable[..., None], *, listed: bool
@@ -177,9 +186,8 @@ class FoundAttempt:
             self.lost.append(error)
         return None
 
-    def _open_rank(self, rank: int) -> RankRecord:
-        path, ranks = rank_path(self.index, rank), int(self.attributes["ranks"])
-        listed = self.attributes.get("recordings")
+    def _open_rank(self, rank: int, ranks: int, listed: list[str] | None) -> RankRecord:
+        path = rank_path(self.index, rank)
         before = len(self.lost)
         about = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
         if about is None:
@@ -188,9 +196,12 @@ class FoundAttempt:
                 status, groups = "missing", frozenset(listed or ())
             return RankRecord(self.index, rank, False, status, {}, {}, {}, None, {}, {}, groups)
         lost = set[str]()
-        spikes = self._part(f"{path}/spikes", RankSpikes.of, lost)
+        spikes = self._part(f"{path}/spikes", RankSpikes.of, listed or (), lost)
         # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
-        rows = {name: self._part(f"{path}/{name}", RankRows.of, lost) for name in self.names}
+        rows = {
+            name: self._part(f"{path}/{name}", RankRows.of, listed or (), lost)
+            for name in self.names
+        }
         found: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}
         for name, part in rows.items():
             if part is not None:
@@ -211,19 +222,25 @@ class FoundAttempt:
         )
 
     def _part(
-        self, path: str, read: Callable[[zarr.Group, str], _Part | None], lost: set[str]
+        self,
+        path: str,
+        read: Callable[[zarr.Group, str], _Part | None],
+        listed: Collection[str],
+        lost: set[str],
     ) -> _Part | None:
         """Return a rank's recording; None if it is missing or, which is noted, cannot be read."""
         name = path.split("/", 2)[2]
         try:
             part = read(self.root, path)
             # until it is listed its rank may still be making it
-            if name in self.attributes.get("recordings", ()):
+            if name in listed:
                 if part is None:
                     where = location(self.root, path)
                     raise StoreError("damaged: the group is missing", path=where)
-                layouts = part.layouts()
-                self.gaps += missing_chunks(layouts) if self.chunks else []
+                for layout, rows, count in part.layouts(self.until):
+                    gap = layout.gap(rows) if self.chunks else None
+                    if gap is not None:
+                        (self.gaps if gap.row < count else self.void).append(gap.error)
         except StoreError as error:
             self.lost.append(error)
             lost.add(name)

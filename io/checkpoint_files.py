@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from distsnn.errors import StoreError
+from distsnn.io.durable_files import sync_path
 from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import store_errors
 
@@ -110,13 +110,4 @@ def sync_files(folder: Path, paths: Iterable[Path]) -> None:
                 wanted.add(path)
                 path = path.parent
         for path in wanted:
-            sync_one(path)
-
-
-def sync_one(path: Path) -> None:
-    """Have the system write one file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_path(path)

@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.attributes import with_arrays
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     files_below,
@@ -33,6 +34,9 @@ from distsnn.io.nodes import (
 )
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+
+# More than memory holds; files bound what is allocated.
+_MOST_INPUTS = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +145,15 @@ class Generation:
         """Return the index of so many blocks at most: rank, offset, digest and wiring."""
         names = ("rank", "offset", "digest", "wiring")
         return {name: self._read_all(f"blocks/{name}", most) for name in names}
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what a script has set of its inputs: numbers, and lists of them."""
+
+        def read(name: str) -> NDArray[Any]:
+            return self._read_all(f"inputs/{name}", _MOST_INPUTS)
+
+        found: dict[str, Any] = with_arrays(self.about.get("inputs", {}), read)
+        return found
 
     def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
         """Return the spikes in flight of one rank's neurons, of which there can be so many."""

@@ -15,6 +15,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
+from distsnn.io.attributes import without_arrays
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
@@ -22,9 +23,10 @@ from distsnn.io.checkpoint_files import (
     generation_name,
     generations,
     seal,
-    sync_one,
+    sync_files,
     write_files,
 )
+from distsnn.io.durable_files import rename
 from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     Draft,
@@ -63,7 +65,8 @@ class GenerationWriter:
         Parameters
         ----------
         attributes : mapping
-            As in the schema, without format, format_version, files and seal.
+            As in the schema, without format, format_version, files and seal; in ``inputs`` lists
+            of numbers, which are stored as arrays.
         blocks : mapping of str to ndarray
             The index: rank, offset, digest and wiring, by block.
         """
@@ -73,14 +76,19 @@ class GenerationWriter:
         with store_errors(self.store / CHECKPOINT, "cannot be swept"):
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
                 _remove(leftover)
-        draft, own = Draft(), f"{self._name}/blocks"
-        create_group(draft.root, own, {})
-        for name, values in blocks.items():
-            _write(draft.root, f"{own}/{name}", values)
-        files = {f"blocks/{name}": content for name, content in draft.files(own).items()}
+        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
+        inputs = dict[str, NDArray[Any]]()
+        if "inputs" in about:
+            about["inputs"] = without_arrays(about["inputs"], inputs)
+        draft, files = Draft(), dict[str, bytes]()
+        for group, arrays in (("blocks", blocks), ("inputs", inputs)):
+            own = f"{self._name}/{group}"
+            create_group(draft.root, own, {})
+            for name, values in arrays.items():
+                _write(draft.root, f"{own}/{name}", values)
+            files |= {f"{group}/{name}": content for name, content in draft.files(own).items()}
         write_files(self._folder, files)
-        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION}
-        self._about = {**about, **attributes, "files": checksums(files)}
+        self._about = {**about, "files": checksums(files)}
 
     def write_rank(
         self,
@@ -126,12 +134,9 @@ class GenerationWriter:
         write_attributes(group, {"seal": seal(group.attrs.asdict())})
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
-            self._folder.rename(self.store / self._name)
-            # and all that makes it reachable
-            attempts = [path.parent for path in self.store.glob(f"attempt*/{METADATA}")]
-            for folder in (*attempts, self.store / CHECKPOINT, self.store):
-                sync_one(folder / METADATA)
-                sync_one(folder)
+            rename(self._folder, self.store / self._name)
+            # the group of all generations may be new; attempts are on the disk since they began
+            sync_files(self.store, [self.store / CHECKPOINT / METADATA])
 
     def prune(self, keep: int | None) -> None:
         """Remove all generations but this one and one before it, `keep` or the latest (on rank 0).

@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 2**16
 # More than any machine has cores.
 MAX_RANKS = 2**20
 # Steps are counted in 31 bits, and every time of a run is one.
-_LAST_STEP = 2**31 - 1
+LAST_STEP = 2**31 - 1
 # What a rank counts, and what of it by the rank of the source.
 _COUNTED = (
     *("steps", "epoch_steps", "neurons", "events", "spikes"),
@@ -44,7 +44,7 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
     settings = metadata.get("settings", {})
     if not (isinstance(settings, dict) and isinstance(settings.get("plastic_weights", {}), dict)):
         raise StoreError("damaged: settings", path=path)
-    check_whole(metadata["n_steps"], "n_steps", path=path, high=_LAST_STEP)
+    check_whole(metadata["n_steps"], "n_steps", path=path, high=LAST_STEP)
     check_whole(metadata["attempts"], "attempts", path=path, high=MAX_ATTEMPTS)
     check_paths(metadata["arrays"], "arrays", path=path)
     sizes: dict[str, int] = {}
@@ -71,7 +71,7 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         _check_view(row, sizes, place, path)
         _component(_name(row, "name", place, path), f"{place}.name", path)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
-        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
+        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=LAST_STEP)
     weights = _rows(metadata.get("recorded_weights", []), "recorded_weights", path)
     for index, row in enumerate(weights):
         place = f"recorded_weights[{index}]"
@@ -79,13 +79,13 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         _name(row, "projection", place, path)
         check_whole(row.get("synapses"), f"{place}.synapses", path=path, high=2**62)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
-        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=_LAST_STEP)
+        check_whole(row.get("every"), f"{place}.every", path=path, low=1, high=LAST_STEP)
 
 
 def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check an attempt's numbers and its list of recordings (StoreError if they cannot be)."""
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
-    check_whole(attributes["first_step"], "first_step", path=path, high=_LAST_STEP)
+    check_whole(attributes["first_step"], "first_step", path=path, high=LAST_STEP)
     check_whole(attributes.get("saved", 0), "saved", path=path, high=2**62)
     check_paths(attributes.get("recordings", []), "recordings", path=path)
 
@@ -115,12 +115,12 @@ def _check_counted(counted: Mapping[str, Any], ranks: int, path: str) -> None:
 def check_notice(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check a notice about a rank (StoreError if it cannot be)."""
     check_whole(attributes["rank"], "rank", path=path, high=MAX_RANKS)
-    check_whole(attributes.get("step", 0), "step", path=path, high=_LAST_STEP)
+    check_whole(attributes.get("step", 0), "step", path=path, high=LAST_STEP)
 
 
 def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check a checkpoint's attributes (StoreError if they cannot be)."""
-    check_whole(attributes["step"], "step", path=path, high=_LAST_STEP)
+    check_whole(attributes["step"], "step", path=path, high=LAST_STEP)
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
@@ -140,16 +140,16 @@ def check_spikes(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check the commit of a rank's spikes (StoreError if it cannot be)."""
     check_whole(attributes["committed"], "committed", path=path, high=2**62)
     for name in ("committed_step", "last_spike_step"):
-        check_whole(attributes[name], name, path=path, low=-1, high=_LAST_STEP)
+        check_whole(attributes[name], name, path=path, low=-1, high=LAST_STEP)
     check_whole(attributes["index_stride"], "index_stride", path=path, low=1, high=2**62)
 
 
 def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check one rank's part of a state recording (StoreError if it cannot be)."""
-    check_whole(attributes["committed_rows"], "committed_rows", path=path, high=_LAST_STEP)
-    check_whole(attributes["committed_step"], "committed_step", path=path, low=-1, high=_LAST_STEP)
+    check_whole(attributes["committed_rows"], "committed_rows", path=path, high=LAST_STEP)
+    check_whole(attributes["committed_step"], "committed_step", path=path, low=-1, high=LAST_STEP)
     check_whole(attributes["first_step"], "first_step", path=path, high=2**32)
-    check_whole(attributes["every"], "every", path=path, low=1, high=_LAST_STEP)
+    check_whole(attributes["every"], "every", path=path, low=1, high=LAST_STEP)
     check_variables(attributes["variables"], "variables", path=path)
 
 

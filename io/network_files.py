@@ -12,7 +12,8 @@ import numpy as np
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
-from distsnn.io.node_files import MOST_METADATA
+from distsnn.io.durable_files import replacing
+from distsnn.io.node_files import MOST_METADATA, check_metadata_size
 from distsnn.network import Network
 
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
@@ -37,16 +38,19 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If it cannot be written, or is larger than `load_network` accepts.
     """
     folder = Path(path)
     description, arrays = network.to_dict()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(encode(description, where="network"))
-        (folder / _DESCRIPTION).write_text(text, encoding="utf-8")
+        text = json.dumps(encode(description, where="network")).encode()
+        check_metadata_size(len(text), str(folder / _DESCRIPTION))
         # names hold slashes, which a zip member may, but numpy's keywords need care
-        np.savez(folder / _ARRAYS, allow_pickle=False, **_renamed(arrays))
+        with replacing(folder / _ARRAYS) as stream:
+            np.savez(stream, allow_pickle=False, **_renamed(arrays))
+        with replacing(folder / _DESCRIPTION) as stream:
+            stream.write(text)
     except OSError as error:
         raise StoreError(f"cannot be written: {error}", path=str(folder)) from error
 

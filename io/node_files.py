@@ -9,7 +9,7 @@ import math
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,8 @@ class ArrayLayout:
         """Return the file of a chunk."""
         return self.folder.joinpath("c", *map(str, place))
 
-    def missing_chunk(self, rows: int) -> Path | None:
-        """Return the file of the first chunk of the first `rows` rows that is missing, or None."""
+    def gap(self, rows: int) -> "Gap | None":
+        """Return the first chunk of the first `rows` rows that is missing, or None."""
         present = set[str]()
         if rows and len(self.shape) == 1:  # one question about the folder, not one about each file
             with suppress(OSError), os.scandir(self.folder / "c") as entries:
@@ -87,7 +87,23 @@ class ArrayLayout:
             if "/".join(map(str, place)) not in present and not self.chunk_file(place).exists()
         )
         place = next(gone, None)
-        return None if place is None else self.chunk_file(place)
+        if place is None:
+            return None
+        error = StoreError(MISSING_CHUNK, path=str(self.chunk_file(place)))
+        return Gap(place[0] * self.chunks[0] if place else 0, error)
+
+    def check_chunks(self, rows: int) -> None:
+        """Check sizes and headers of the chunks of the first `rows` rows, as `check_chunk`."""
+        for place in self.places(0, rows):
+            check_chunk(self.chunk_file(place), self.chunk_bytes)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A chunk that is missing: its first row, and the error to raise."""
+
+    row: int
+    error: StoreError
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:
@@ -121,6 +137,16 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
     return found
 
 
+def check_metadata_size(size: int, path: str) -> None:
+    """Raise StoreError if a file of metadata would be larger than the limit of readers."""
+    if size > MOST_METADATA:
+        raise StoreError(
+            f"metadata of {size:,} bytes cannot be written; allowed: at most {MOST_METADATA:,} "
+            "bytes, the limit of readers",
+            path=path,
+        )
+
+
 def array_layout(metadata: dict[str, Any], folder: Path) -> ArrayLayout:
     """Return the layout of an array that `read_metadata` found.
 
@@ -145,18 +171,6 @@ def array_layout(metadata: dict[str, Any], folder: Path) -> ArrayLayout:
     if layout.chunk_bytes > MOST_CHUNK:
         raise StoreError(f"damaged: chunks of {chunks} elements", path=path)
     return layout
-
-
-def missing_chunks(arrays: Iterable[tuple[ArrayLayout, int]]) -> list[StoreError]:
-    """Return what is to be raised of arrays of which a chunk of the first rows is missing.
-
-    Parameters
-    ----------
-    arrays : iterable of (ArrayLayout, int)
-        Arrays, each with the number of its rows that must be there.
-    """
-    places = (layout.missing_chunk(rows) for layout, rows in arrays)
-    return [StoreError(MISSING_CHUNK, path=str(path)) for path in places if path is not None]
 
 
 def check_encoding(metadata: dict[str, Any], folder: Path) -> None:

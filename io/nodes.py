@@ -1,10 +1,11 @@
 """Groups and arrays of a store, created and opened only as the schema says.
 
 This is the only module that knows zarr's calls. zarr's consolidated metadata is not used: it would
-be a second truth about a store that grows. `LocalStore` writes a file beside the old one and
-renames it, so a reader sees an attribute write whole or not at all.
+be a second truth about a store that grows. A file is written beside the old one and renamed, so a
+reader sees an attribute write whole or not at all, and so does a reader after a power cut.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
+from distsnn.io.durable_files import replacing
 from distsnn.io.node_files import (
     METADATA,
     ArrayLayout,
     array_layout,
     check_chunk,
     check_encoding,
+    check_metadata_size,
     read_metadata,
 )
 from distsnn.io.schema import array_spec, group_spec
@@ -33,6 +37,34 @@ if TYPE_CHECKING:
 else:
     # Earlier versions of zarr have no parameters to their arrays.
     ZarrArray = zarr.Array
+
+
+class _DurableStore(LocalStore):
+    """A folder in which a file that is replaced is never lost, not even by a power cut.
+
+    New files are as zarr writes them. They are synced together before a checkpoint counts on them.
+    """
+
+    async def set(self, key: str, value: Buffer) -> None:
+        if not await asyncio.to_thread(self._replace, key, value):
+            await super().set(key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        if not self._replace(key, value):
+            super().set_sync(key, value)
+
+    def _replace(self, key: str, value: Buffer) -> bool:
+        """Write a file if it exists, and return whether it does."""
+        self._check_writable()
+        path = self.root / key
+        if path.name == METADATA:
+            check_metadata_size(len(value), str(path.parent))
+        if not path.exists():
+            return False
+        with replacing(path) as stream:
+            stream.write(value.to_bytes())
+        return True
+
 
 # A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
 _CONFIG: Any = {"write_empty_chunks": True}
@@ -98,7 +130,7 @@ def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
     if read_metadata(path) is None:
         raise StoreError("not a Zarr store", path=str(path))
     with store_errors(path, "cannot be opened"):
-        store = LocalStore(path, read_only=not writable)
+        store = _DurableStore(path, read_only=not writable)
         return zarr.open_group(
             store, mode="r+" if writable else "r", zarr_format=3, use_consolidated=False
         )
@@ -144,7 +176,7 @@ def new_root(path: Path) -> zarr.Group:
     """Create the root group of a new store in a folder that does not exist yet."""
     with store_errors(path, "cannot be created"):
         path.mkdir()
-        return zarr.create_group(LocalStore(path), zarr_format=3)
+        return zarr.create_group(_DurableStore(path), zarr_format=3)
 
 
 class Draft:
@@ -164,13 +196,23 @@ class Draft:
         self.root = zarr.create_group(MemoryStore(self._files), zarr_format=3)
 
     def files(self, path: str) -> dict[str, bytes]:
-        """Return what files hold, by their paths below a group."""
+        """Return what files hold, by their paths below a group.
+
+        Raises
+        ------
+        StoreError
+            If metadata is larger than readers accept.
+        """
         inside = f"{path}/"
-        return {
+        found = {
             name.removeprefix(inside): content.to_bytes()
             for name, content in self._files.items()
             if name.startswith(inside)
         }
+        for name, content in found.items():
+            if name.rpartition("/")[2] == METADATA:
+                check_metadata_size(len(content), f"{inside}{name}")
+        return found
 
 
 def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> zarr.Group:

@@ -125,21 +125,25 @@ class RankSpikes:
                 raise ValueError("its steps are out of order")
         return cls(root, path, SpikeTable(rows, committed, last, stride, steps))
 
-    def layouts(self) -> list[tuple[ArrayLayout, int]]:
-        """Return the arrays' layouts, each with its committed rows.
+    def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
+        """Return the arrays' layouts, each with its committed rows, and with those that count.
+
+        The latter are needed to read spikes stamped ≤ `until` (None: any): none is read here.
 
         Raises
         ------
         StoreError
             If an array is missing or shorter.
         """
-        names, rows = ("step", "gid"), self.table.rows
-        return [(stored_layout(self.root, f"{self.path}/{name}", rows), rows) for name in names]
+        rows = self.table.rows
+        count = rows if until is None else self.table.bracket(until)[1]
+        found = (stored_layout(self.root, f"{self.path}/{name}", rows) for name in ("step", "gid"))
+        return [(layout, rows, count) for layout in found]
 
-    def arrays(self, step: int) -> list[CommittedArray]:
-        """Return the arrays as far as spikes are stamped ≤ `step`."""
-        rows = self.rows_until(step)
-        return [CommittedArray(one.array, rows) for one in (self.step, self.gid)]
+    def arrays(self, after: int, until: int) -> list[tuple[CommittedArray, int]]:
+        """Return the arrays as far as `until`, each with its first row stamped > `after`."""
+        first, rows = self.rows_until(after), self.rows_until(until)
+        return [(CommittedArray(one.array, rows), first) for one in (self.step, self.gid)]
 
     @property
     def step(self) -> CommittedArray:

@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
-from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord, join_attempts
+from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord
 from distsnn.io.metadata_checks import check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.node_files import missing_chunks
 from distsnn.io.nodes import open_root, read_attributes, stored_layout
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION
@@ -49,6 +47,10 @@ class StoreReader:
         Chunks are not looked for: `verify` reads those that are needed.
     partial : bool
         Leave out what is lost, instead of raising.
+    share : (int, int)
+        With (i, n): of each attempt read what ranks i, i + n, ... wrote. Attempts, `metadata` and
+        arrays of the description are read whole. `newest_checkpoint.read_together` makes readers
+        of the shares of one store agree.
 
     Attributes
     ----------
@@ -60,19 +62,26 @@ class StoreReader:
         In their order.
     damage : StoreError or None
         Why attempts were left out, with `resuming`.
+    void_damage : tuple of StoreError
+        Damage of what later attempts replaced: nothing is lost by it.
     missing : tuple of StoreError
         What was left out, or has chunks that are missing, with `partial`.
 
     Raises
     ------
     StoreError
-        If it is no run, of another format version, or damaged.
+        If it is no run, of another format version, or what counts of it is damaged.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, resuming: bool = False, partial: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        resuming: bool = False,
+        partial: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        self.path = Path(path)
+        self.path, self._share = Path(path), slice(share[0], None, share[1])
         self._root = open_root(self.path)
         raw = self._root.attrs.asdict()
         if raw.get("format") != FORMAT:
@@ -85,23 +94,45 @@ class StoreReader:
             )
         self.metadata = read_attributes(self._root)
         check_run(self.metadata, path=str(self.path))
-        found = self._find_attempts(chunks=not resuming)
-        lost = [error for one in found for error in one.lost]
-        gaps = [error for one in found for error in one.gaps]
-        gaps += self._missing_arrays()
+        self.damage: StoreError | None = None
+        missing = self._missing_arrays()
+        lost, gaps = self._read_attempts(self.metadata["attempts"], chunks=not resuming)
         if lost and resuming:
-            found = found[: next(index for index, one in enumerate(found) if one.lost)]
-        elif (lost or gaps) and not partial:
-            raise (lost + gaps)[0]
-        self.damage = lost[0] if lost and resuming else None
-        self.missing = tuple(lost + gaps) if partial else ()
-        self.attempts = join_attempts([one for one in found if one.attributes])
+            self.leave_out(*lost[0])
+            lost = []
+        missing = [error for _, error in lost] + gaps + missing
+        if missing and not partial:
+            raise missing[0]
+        self.missing = tuple(missing)
 
-    def _find_attempts(self, *, chunks: bool) -> list[FoundAttempt]:
+    def leave_out(self, index: int, damage: StoreError) -> None:
+        """Leave out attempt `index` and later ones, because of this damage (with `resuming`).
+
+        What earlier attempts recorded counts for longer then, so its damage may leave out more.
+        """
+        lost = [(index, damage)]
+        while lost:
+            index, self.damage = lost[0]
+            lost, _ = self._read_attempts(index, chunks=False)
+
+    def _read_attempts(
+        self, count: int, *, chunks: bool
+    ) -> tuple[list[tuple[int, StoreError]], list[StoreError]]:
+        """Read the first attempts; return what is lost, by attempt, and chunks that are missing."""
         names = [f"state/{one}" for one in self.state_names]
         names += [f"weights/{one}" for one in self.weight_names]
-        numbers = range(self.metadata["attempts"])
-        return [FoundAttempt(self._root, index, names, chunks) for index in numbers]
+        found, until = list[FoundAttempt](), None
+        for index in reversed(range(count)):  # a later one bounds what those before it count for
+            one = FoundAttempt(self._root, index, names, until, chunks, self._share)
+            found.append(one)
+            if one.attempt is not None:
+                first = one.attempt.first_step
+                until = first if until is None else min(until, first)
+        found.reverse()
+        self.attempts = tuple(one.attempt for one in found if one.attempt is not None)
+        self.void_damage = tuple(error for one in found for error in one.void)
+        lost = [(one.index, error) for one in found for error in one.lost]
+        return lost, [error for one in found for error in one.gaps]
 
     def _missing_arrays(self) -> list[StoreError]:
         """Return why arrays of the description cannot be read."""
@@ -109,8 +140,8 @@ class StoreReader:
         for name in self.metadata["arrays"]:
             try:
                 layout = stored_layout(self._root, f"{NETWORK}/{name}")
-                rows = layout.shape[0] if layout.shape else 1
-                found += missing_chunks([(layout, rows)])
+                gap = layout.gap(layout.shape[0] if layout.shape else 1)
+                found += [] if gap is None else [gap.error]
             except StoreError as error:
                 found.append(error)
         return found
@@ -156,7 +187,7 @@ class StoreReader:
         """The step after which the run is recorded: 0, unless it began from a checkpoint."""
         return min((attempt.first_step for attempt in self.attempts), default=0)
 
-    @property
+    @cached_property
     def complete_step(self) -> int:
         """The last step up to which every rank has committed everything since `first_step`."""
         step = self.first_step
@@ -188,8 +219,15 @@ class StoreReader:
                 total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.first_step)
         return total
 
-    def verify(self, step: int, *, share: int = 0, shares: int = 1) -> None:
-        """Read the recordings of all that counts up to a step, or a share of them.
+    def verify(self, step: int, *, after: int = 0) -> None:
+        """Check the recordings of all that counts up to a step: of every chunk size and header.
+
+        Parameters
+        ----------
+        step : int
+            The step.
+        after : int
+            Chunks of what is stamped later than this are read.
 
         Raises
         ------
@@ -203,9 +241,12 @@ class StoreReader:
             for recording in (rank.spikes, *rank.states.values(), *rank.weights.values())
             if recording is not None and attempt.first_step < step and not attempt.void
         )
-        for recording, until in islice(recordings, share, None, shares):
-            for array in recording.arrays(until):
-                for start in range(0, array.rows, array.chunk_rows):
+        for recording, until in recordings:
+            for layout, _, count in recording.layouts(until):
+                layout.check_chunks(count)
+            for array, first in recording.arrays(after, until) if after < until else ():
+                begin = first // array.chunk_rows * array.chunk_rows
+                for start in range(begin, array.rows, array.chunk_rows):
                     array.load(start, min(start + array.chunk_rows, array.rows))
 
     def network(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -24,7 +24,6 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
     ZarrArray,
     check_present,
@@ -64,7 +63,7 @@ class RowStream(ABC):
     Attributes
     ----------
     files : set of Path
-        Files written since somebody last emptied it.
+        Chunks written since the set was last emptied. Metadata is on the disk once it is written.
     """
 
     counter = "committed"
@@ -148,7 +147,6 @@ class RowStream(ABC):
             self._group,
             {self.counter: commit.rows, "committed_step": commit.step, **self._more_attributes()},
         )
-        self.files.add(Path(location(self._group), METADATA))
 
     def take(self, commit: Commit) -> None:
         """Move the counters after a commit (hold the lock)."""
@@ -169,7 +167,6 @@ class RowStream(ABC):
             return length
         with store_errors(location(array), "cannot be extended"):
             array.resize((rows, *array.shape[1:]))
-        self.files.add(Path(location(array), METADATA))
         return rows
 
     def _rows_written(self, first: int, rows: int) -> None:  # noqa: B027 (a hook, may do nothing)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, sync
+from distsnn.io.durable_files import rename
 from distsnn.io.network_arrays import NETWORK, store_arrays
 from distsnn.io.nodes import (
     check_inside,
@@ -26,7 +27,7 @@ from distsnn.io.processes import started
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
-# The files that zarr writes before it renames them.
+# Files that `replacing` and zarr write before they rename them.
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
@@ -334,9 +335,9 @@ def _sweep_beside(target: Path) -> None:
 def _move(build: Path, target: Path, *, overwrite: bool) -> None:
     with store_errors(target, "cannot be created"):
         if not overwrite or not target.exists():
-            build.rename(target)
+            rename(build, target)
             return
         old = target.with_name(f".{target.name}.{os.getpid()}.old.partial")
-        target.rename(old)
-        build.rename(target)
+        rename(target, old)
+        rename(build, target)
         shutil.rmtree(old)

@@ -15,7 +15,7 @@ from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 2
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.
@@ -130,19 +130,23 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "inputs",
                 "dict",
                 "what a script has set: values {stimulus: {field: number or list}}, spikes still "
-                "to come {source: {step, neuron, weight}}, names of all that it set",
+                "to come {source: {step, neuron, weight}}, names of all that it set; "
+                '{"$array": NAME} stands for the numbers of inputs/NAME',
                 required=False,
             ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # The last to be written.
-            Attribute("files", "dict", "SHA-256 of files: of blocks, each rank's zarr.json", False),
+            Attribute(
+                "files", "dict", "SHA-256 of files: of blocks, inputs, each rank's zarr.json", False
+            ),
             Attribute("seal", "str", "SHA-256 of the other attributes as sorted JSON", False),
         ),
     ),
     GroupSpec(
         "checkpoint/generation{generation}/blocks", "Index: where each block of neurons is kept."
     ),
+    GroupSpec("checkpoint/generation{generation}/inputs", "Large parts of the attribute `inputs`."),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}",
         "What one rank saved.",
@@ -372,6 +376,14 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "1",
         "digest of the synapses onto the block, which are not saved",
         _ZERO,
+    ),
+    ArraySpec(
+        "checkpoint/generation{generation}/inputs/{name}",
+        ("int64", "float64"),
+        ("value",),
+        "as set",
+        "numbers that the attribute `inputs` refers to",
+        _NAN,
     ),
     ArraySpec(
         "checkpoint/generation{generation}/rank{rank}/spikes/step",

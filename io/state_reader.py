@@ -66,8 +66,10 @@ class RankRows:
             tuple(attributes["variables"]),
         )
 
-    def layouts(self) -> list[tuple[ArrayLayout, int]]:
-        """Return the arrays' layouts, each with the rows that must be there.
+    def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
+        """Return the arrays' layouts, each with its committed rows, and with those that count.
+
+        The latter are stamped ≤ `until` (None: any).
 
         Raises
         ------
@@ -83,13 +85,19 @@ class RankRows:
         if len(widths) > 1:
             where = location(self.root, self.path)
             raise StoreError(f"damaged: arrays of {sorted(widths)} columns", path=where)
-        return [(one, one.shape[0]) for one in columns] + [(one, self.rows) for one in values]
+        count = self.rows if until is None else self.rows_until(until)
+        found = [(one, one.shape[0], one.shape[0]) for one in columns]
+        return found + [(one, self.rows, count) for one in values]
 
-    def arrays(self, step: int) -> list[CommittedArray]:
-        """Return the arrays of columns, and the variables as far as rows are stamped ≤ `step`."""
-        columns = [self._column(name) for name in COLUMNS[self.path.split("/")[2]]]
-        rows = self.rows_until(step)
-        return columns + [CommittedArray(self.values(name).array, rows) for name in self.variables]
+    def arrays(self, after: int, until: int) -> list[tuple[CommittedArray, int]]:
+        """Return the arrays as far as `until`, each with its first row stamped > `after`.
+
+        Of the arrays of columns all rows are needed.
+        """
+        columns = [(self._column(name), 0) for name in COLUMNS[self.path.split("/")[2]]]
+        first, rows = self.rows_until(after), self.rows_until(until)
+        values = (self.values(name).array for name in self.variables)
+        return columns + [(CommittedArray(one, rows), first) for one in values]
 
     def column(self, name: str = "gid") -> NDArray[Any]:
         """Return what an array says of each column."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Self
 
 import numpy as np
@@ -58,26 +57,21 @@ class WeightRecording:
             raise unknown("weight recording", name, views, where=path)
         view = views[name]
         used = [segment for segment in segments if len(segment.steps())]
-        columns: list[NDArray[Any]] = [
-            np.empty(0, kind) for kind in (np.uint32, np.uint32, np.int32)
-        ]
-        places = []
         merged = [_merged(segment) for segment in used]
-        if any(segment.lost for segment in used):  # those of the most synapses that are left
-            most = max(len(found[0]) for found, _ in merged)
-            kept = [len(found[0]) == most for found, _ in merged]
-            used, merged = list(compress(used, kept)), list(compress(merged, kept))
-        for number, (segment, (found, its)) in enumerate(zip(used, merged, strict=True)):
+        columns = _united([found for found, _ in merged])
+        places = []
+        for segment, (found, its) in zip(used, merged, strict=True):
             check_rhythm(segment, name, path=path)
-            same = all(map(np.array_equal, found, columns)) if number else True
-            if (len(found[0]) != view["synapses"] and not segment.lost) or not same:
+            mine = np.flatnonzero(np.isin(columns[1], found[1]))
+            same = all(map(np.array_equal, found, [column[mine] for column in columns]))
+            whole = len(mine) == len(columns[0]) == view["synapses"]
+            if not same or not (whole or segment.lost):
                 raise StoreError(
                     f"damaged: the ranks' synapses do not make up the recording {name!r} "
                     f"({segment.parts[0].path})",
                     path=path,
                 )
-            columns = found
-            places.append(its)
+            places.append([mine[place] for place in its])
         names, n = map(str, view["variables"]), len(columns[0])
         return cls(
             name=name,
@@ -88,6 +82,19 @@ class WeightRecording:
             steps=steps_of(used),
             variables={one: joined(used, places, one, n) for one in names},
         )
+
+
+def _united(found: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return sources, targets and delays of all synapses that any segment still has, in order.
+
+    Of a neuron a segment has all synapses or none, as they are all on one rank.
+    """
+    columns: list[NDArray[Any]] = [np.empty(0, kind) for kind in (np.uint32, np.uint32, np.int32)]
+    for more in found:
+        new = ~np.isin(more[1], columns[1])
+        columns = [np.append(own, one[new]) for own, one in zip(columns, more, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return [one[order] for one in columns]
 
 
 def _merged(segment: RowSegment) -> tuple[list[NDArray[Any]], list[Places]]:

@@ -1,10 +1,11 @@
-"""For all tests: one thread a process, what is timed alone, and no skip without a reason.
+"""For all tests: one thread a process, no fsync, what is timed alone, no skip without a reason.
 
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 # numba's own variables stay untouched: they are part of the name of the kernel cache.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# What compiles modules anew in each process takes its time, and memory that tests measure.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _unexplained: list[str] = []
 
@@ -32,6 +36,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     selects = Expression.compile(marks).evaluate if marks else lambda _: True
     if any(selects(mark.__eq__) for mark in ALONE):
         config.option.numprocesses = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Do not wait for the disk: tests do not cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -22,6 +22,7 @@ from distsnn.analysis.figure_style import Style, any_glyph, new_figure
 from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.durable_files import replacing
 from distsnn.units import counted
 
 # Ink of this colour becomes the page's own, light or dark.
@@ -65,13 +66,11 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     run = open_run(path, partial=True)
     target = Path(out) if out is not None else Path(path).with_suffix(".html")
     text = render(run)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        # a stored text may hold what no encoding has
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-        partial.replace(target)
+        with replacing(target) as stream:
+            # a stored text may hold what no encoding has
+            stream.write(text.encode(errors="backslashreplace"))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StoreError(f"cannot be written: {error.strerror}", path=str(target)) from error
     return target
 

@@ -21,6 +21,7 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
+from distsnn.simulation.newest_checkpoint import read_together
 from distsnn.units import steps
 
 _LEASE = 120.0  # s
@@ -139,10 +140,10 @@ def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
 def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
+    reader = read_together(Path(store), communicator)
     with together(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
-        reader = StoreReader(store, resuming=True)
         check_unscripted(reader)
         about = reader.metadata
         dt, asked = reader.dt, int(about["n_steps"])

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from distsnn.simulation import Summary
 
 _MEBIBYTE = 2**20
-_MOST_MISSING = 20
+_MOST_MESSAGES = 20
 
 
 def run_lines(title: str, summary: "Summary") -> list[str]:
@@ -40,8 +40,9 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     }
     rows = [
         ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
-        *_missing(missing),
-        *_missing(numbers["missing_checkpoints"]),
+        *_messages("missing", missing),
+        *_messages("missing", numbers["missing_checkpoints"]),
+        *_messages("replaced", numbers["void_damage"]),
         *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
@@ -77,11 +78,11 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _missing(messages: Sequence[str]) -> list[tuple[str, str]]:
-    """Return rows about what is missing, of which there may be any number."""
-    shown, more = messages[:_MOST_MISSING], len(messages) - _MOST_MISSING
-    rows = [("missing", message) for message in shown]
-    return [*rows, ("missing", f"and {more} more")] if more > 0 else rows
+def _messages(label: str, messages: Sequence[str]) -> list[tuple[str, str]]:
+    """Return rows of messages, of which there may be any number."""
+    shown, more = messages[:_MOST_MESSAGES], len(messages) - _MOST_MESSAGES
+    rows = [(label, message) for message in shown]
+    return [*rows, (label, f"and {more} more")] if more > 0 else rows
 
 
 def _recorded(numbers: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from distsnn.engine.populations import spikes_per_step
 from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation, lost_generation
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
@@ -230,87 +230,6 @@ def _as_recording() -> Iterator[None]:
         raise
     except StoreError as error:
         raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
-
-
-def newest(
-    store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
-) -> Generation:
-    """Return the newest generation that is whole, verified by all ranks together. Collective.
-
-    Parameters
-    ----------
-    store : Path
-        A run's store.
-    communicator : Communicator
-        The ranks.
-    note : callable
-        Takes a message about each generation that is not used.
-    recorded : bool
-        Whether the store's run is to go on: all that came before must be recorded, and still count.
-
-    Raises
-    ------
-    StoreError
-        If there is none.
-    DescriptionError
-        If it was written in another version's format.
-    """
-    with together(communicator, "looking for a checkpoint"):
-        numbers = generations(store) if communicator.rank == 0 else []
-        if recorded and communicator.rank == 0:
-            lost = lost_generation(StoreReader(store, resuming=True))
-            if lost is not None:
-                note(str(lost))
-    for number in communicator.bcast(numbers):
-        found: Generation | None = None
-        damage: str | None = None
-        left_out: str | None = None
-        with together(communicator, "verifying the checkpoint"):
-            try:
-                found = Generation.open(store, number)
-                found.verify_index()
-                for rank in range(communicator.rank, found.ranks, communicator.size):
-                    found.verify_rank(rank)
-                if recorded:
-                    left_out = _check_recorded(found, communicator)
-            except StoreError as error:
-                damage = str(error)
-        damages = [one for one in communicator.allgather(damage) if one is not None]
-        if not damages:
-            assert found is not None
-            if left_out is not None:
-                note(left_out)
-            return found
-        note(f"checkpoint {number} is not used: {damages[0]}")
-    with together(communicator, "looking for a checkpoint"):
-        raise StoreError("there is no whole checkpoint to go on from", path=str(store))
-
-
-def _check_recorded(generation: Generation, communicator: Communicator) -> str | None:
-    """Raise StoreError unless the run is recorded up to a checkpoint; each rank reads a share.
-
-    It is not where a later attempt began before that step: from an older checkpoint, as this one
-    could not be read at the time. A store of saved states alone has nothing to be recorded.
-
-    Returns
-    -------
-    str or None
-        What is to be told of a later attempt that cannot be read, if the checkpoint is used.
-    """
-    reader = StoreReader(generation.store, resuming=True)
-    attempt = len(reader.attempts)
-    if reader.damage is not None and attempt <= generation.about["attempt"]:
-        raise reader.damage
-    step = generation.about["step"]
-    if not reader.reaches(step):
-        raise StoreError(
-            f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
-            path=str(generation.folder),
-        )
-    reader.verify(step, share=communicator.rank, shares=communicator.size)
-    if reader.damage is None:
-        return None
-    return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
 
 
 def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:

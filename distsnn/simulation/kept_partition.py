@@ -26,10 +26,10 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         if not isinstance(strategy, str) or not isinstance(owner, list):
             raise TypeError("strategy or owner is missing")
         if settings:
-            Graph.from_dict(settings).speeds(len(last.ranks))
+            Graph.from_dict(settings).speeds(last.n_ranks)
         groups = about.get("groups", [])  # which older runs do not have
         made = np.array(owner, np.int32)
-        return Assignment(len(last.ranks), made, strategy, settings or {}, groups)
+        return Assignment(last.n_ranks, made, strategy, settings or {}, groups)
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
 

@@ -17,7 +17,6 @@ from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
-from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
@@ -26,11 +25,12 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Settings, build
-from distsnn.simulation.checkpoint import Checkpoints, check_same, newest, note_versions
+from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
+from distsnn.simulation.newest_checkpoint import newest, read_together
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
@@ -196,9 +196,9 @@ class Simulation(BetweenRuns):
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
-        reader = StoreReader(store, resuming=True)
+        settings["communicator"] = settings.get("communicator") or world()
+        reader = read_together(Path(store), settings["communicator"])
         if settings.get("partition") is None:
-            settings["communicator"] = settings.get("communicator") or world()
             settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
             network = Network.from_dict(*reader.network())
@@ -289,7 +289,7 @@ class Simulation(BetweenRuns):
         self._checkpoints.load(generation)
         about = generation.about
         with together(self._communicator, "restoring inputs"):
-            self._inputs.restore(about.get("inputs", {}))
+            self._inputs.restore(generation.inputs())
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:

@@ -218,7 +218,7 @@ def test_a_page_that_cannot_be_written(tmp_path, written, monkeypatch):
     def full(self: Path, *args: object, **kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StoreError, match=r"page\.html: cannot be written: No space left"):
         report(written.path, tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []

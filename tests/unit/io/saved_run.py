@@ -96,6 +96,22 @@ def write_generation(root: RunWriter, number: int, step: int) -> None:
     root.update_attempt(saved=number)
 
 
+def write_replaced_run(path: Path) -> Written:
+    """Write a run that was resumed at step 100 twice: its second attempt saved nothing."""
+    spikes = random_spikes(sum(SIZES.values()), N_STEPS, 800, seed=3)
+    about = metadata(SIZES, N_STEPS, recorded_weights=[WEIGHTS], versions=VERSIONS)
+    root = RunWriter.create(path, about, ({"dt": 0.1}, {}), 2)
+    write_attempt(root, 0, 200, spikes)
+    write_generation(root, 1, 100)
+    for last in (200, N_STEPS):
+        root = RunWriter.resume(path, 2, first_step=100, saved_by=0, versions=VERSIONS)
+        write_attempt(root, 100, last, spikes)
+    write_generation(root, 2, 200)
+    write_generation(root, 3, N_STEPS)
+    root.update(complete=True)
+    return Written(path, *spikes, N_STEPS)
+
+
 def write_saved_run(path: Path) -> Written:
     """Write the run: saved at step 100, resumed there, saved at 200 and at its end."""
     spikes = random_spikes(sum(SIZES.values()), N_STEPS, 800, seed=3)

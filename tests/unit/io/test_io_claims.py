@@ -33,6 +33,7 @@ from distsnn.io.run_writer import RunWriter
 from distsnn.network import (
     Explicit,
     ExplicitFile,
+    FixedIndegree,
     IafPscExp,
     Network,
     Population,
@@ -453,3 +454,38 @@ def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> Non
 def test_explicit_edges_take_no_objects() -> None:
     with pytest.raises(DescriptionError, match="whole numbers"):
         Explicit(np.array([Trap(Path("/x"))], dtype=object), [1])
+
+
+@pytest.fixture
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let metadata have 20 kB at most."""
+    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
+
+
+TOO_LARGE = r"metadata of [\d,]+ bytes cannot be written; allowed: at most 20,000 bytes"
+
+
+def test_description_that_could_not_be_read_is_not_written(
+    tmp_path: Path, small_limit: None
+) -> None:
+    about = metadata(SIZES, 100)
+    with pytest.raises(StoreError, match=rf"r\.zarr: {TOO_LARGE}"):
+        RunWriter.create(tmp_path / "r.zarr", about, ({"x": "x" * 20_000}, {}), 1)
+    with pytest.raises(StoreError, match=rf"attempt000: {TOO_LARGE}"):
+        owners = {"owner": list(range(3000))}
+        RunWriter.create(tmp_path / "r.zarr", about, ({}, {}), 1, assignment=owners)
+    assert list(tmp_path.iterdir()) == []
+    e = Population("E", 2, IafPscExp())
+    names = (f"{number:0100d}" for number in range(100))
+    net = Network([e], [Projection(e, e, FixedIndegree(1), 1.0, 1.0, name=one) for one in names])
+    with pytest.raises(StoreError, match=rf"network\.json: {TOO_LARGE}"):
+        save_network(tmp_path / "net", net)
+    assert list((tmp_path / "net").iterdir()) == []
+
+
+def test_attributes_that_could_not_be_read_change_nothing(run: Written, small_limit: None) -> None:
+    store = RunWriter(run.path, open_root(run.path, writable=True), 0)
+    for update in (store.update, store.update_attempt):
+        with pytest.raises(StoreError, match=TOO_LARGE):
+            update(versions={"x": "x" * 20_000})
+    assert StoreReader(run.path).metadata["versions"] == {"distsnn": "test"}

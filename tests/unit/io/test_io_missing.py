@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from saved_run import N_STEPS, write_saved_run
+from saved_run import N_STEPS, write_replaced_run, write_saved_run
 from synthetic_run import Written, owner
 
 from distsnn.analysis import open_run, report
@@ -21,7 +21,7 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.checkpoint import newest
+from distsnn.simulation.newest_checkpoint import newest
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,10 @@ def folders(run: Path) -> list[Path]:
 
 
 @contextmanager
-def without(path: Path) -> Iterator[None]:
+def without(path: Path, name: str = "away") -> Iterator[None]:
     """Move a file or folder away for some time."""
     run = next(one for one in path.parents if one.name == "run.zarr")
-    away = run.with_name("away")
+    away = run.with_name(name)
     path.rename(away)
     try:
         yield
@@ -126,11 +126,32 @@ def test_the_rest_can_be_read(saved: Written, part: str) -> None:
             assert not lost[:10].any()
         else:
             assert not lost.any()
-        assert run.weights("E->E")["weight"].compute().notnull().all()
+        weights = run.weights("E->E")["weight"].compute().values
+        assert len(weights) == {"attempt000": 20, "attempt001": 15}.get(part, 30)
+        lost = np.zeros_like(weights, bool)
+        if part in (PARTS[2], PARTS[5]):
+            lost[10:] = run.weights("E->E")["target"].values % 2 == 1
+        np.testing.assert_array_equal(np.isnan(weights), lost)
         page = report(saved.path, saved.path.with_suffix(".html")).read_text()
         assert f"<li>{escape(str(saved.path / part))}" in page
         assert "not complete" not in page
     assert open_run(saved.path).missing == []
+
+
+@pytest.mark.parametrize("inner", ["", "/weights/E->E"])
+def test_weights_of_attempts_that_lost_different_ranks(saved: Written, inner: str) -> None:
+    whole = open_run(saved.path).weights("E->E")
+    lost = [saved.path / f"attempt{attempt:03d}/rank{attempt:04d}{inner}" for attempt in (0, 1)]
+    with without(lost[0], "away0"), without(lost[1], "away1"):
+        run = open_run(saved.path, partial=True)
+        assert [error.partition(": ")[0] for error in run.missing] == list(map(str, lost))
+        found = run.weights("E->E").compute()
+    for name in ("source", "target", "delay", "time"):
+        np.testing.assert_array_equal(found[name], whole[name])
+    of_first = found["target"].values % 2 == 0
+    np.testing.assert_array_equal(
+        found["weight"].notnull(), np.repeat([~of_first, of_first], [10, 20], axis=0)
+    )
 
 
 def test_missing_chunk_hinders_only_who_needs_it(saved: Written) -> None:
@@ -193,3 +214,59 @@ def test_attempt_that_was_never_listed_is_swept(copy: Path) -> None:
     reader = StoreReader(copy)
     assert [len(attempt.ranks) for attempt in reader.attempts] == [2, 2, 1]
     assert reader.attempts[2].ranks[0].status == "not started"
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Return a run of three attempts, of which the last replaced the second."""
+    return write_replaced_run(tmp_path_factory.mktemp("replaced") / "run.zarr")
+
+
+REPLACED = [
+    "attempt001/rank0001",
+    "attempt001/rank0000/spikes",
+    "attempt001/rank0000/spikes/step/c/1",
+    "attempt001/rank0001/state/V/V_m",
+    "attempt001/rank0001/weights/E->E/source/c/0",
+    "attempt000/rank0001/spikes/step/c/3",  # of steps after 100
+]
+
+
+@pytest.mark.parametrize("part", REPLACED)
+def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
+    replaced: Written, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with without(replaced.path / part):
+        run = open_run(replaced.path)
+        assert run.complete
+        step, gid = run.reader.spikes()
+        np.testing.assert_array_equal(step, replaced.step)
+        np.testing.assert_array_equal(gid, replaced.gid)
+        assert run.weights("E->E")["weight"].compute().notnull().all()
+        assert [error.path for error in run.reader.void_damage] == [str(replaced.path / part)]
+        code = info_command.execute(Namespace(run=replaced.path, json=False), SingleProcess())
+        assert code == 0
+        assert f"replaced          {replaced.path / part}: damaged" in capsys.readouterr().out
+        assert resume(replaced.path) == ""
+    assert open_run(replaced.path).reader.void_damage == ()
+
+
+def test_run_goes_on_past_damage_of_what_was_replaced(replaced: Written, tmp_path: Path) -> None:
+    copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
+    shutil.rmtree(copy / "attempt001/rank0000")
+    assert RunWriter.resume(copy, 2, first_step=N_STEPS, saved_by=2).attempt == 3
+
+
+def test_what_was_replaced_counts_again_without_its_replacement(
+    replaced: Written, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
+    shutil.rmtree(copy / "attempt002/rank0000")
+    reader = StoreReader(copy, resuming=True)
+    assert [attempt.until_step for attempt in reader.attempts] == [100, None]
+    assert reader.complete_step == 200
+    shutil.rmtree(copy / "attempt001/rank0001")
+    reader = StoreReader(copy, resuming=True)
+    assert [attempt.until_step for attempt in reader.attempts] == [None]
+    assert reader.complete_step == 200
+    assert str(reader.damage).startswith(str(copy / "attempt001/rank0001"))

@@ -55,9 +55,7 @@ def network(folder: Path) -> Network:
             Projection(E[:50], INH, AllToAll(), matrix, drawn, name="matrix"),
             Projection(E[7:77], INH, OneToOne(), 3.0, 0.2, name="one to one"),
             Projection(E, INH, explicit, Normal(0.0, 1.0), drawn, name="edges"),
-            Projection(
-                E, INH, ExplicitFile(path, weights="weights", delays="delays"), name="file"
-            ),
+            Projection(E, INH, ExplicitFile(path, weights="weights", delays="delays"), name="file"),
             Projection(E, E, FixedIndegree(3), 4.0, 1.0, synapse=Tsodyks2(), name="scaled"),
         ],
     )

@@ -1,0 +1,143 @@
+"""Finds the checkpoint that a run is resumed from: whole, and with all recordings before it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from distsnn.comm import Communicator, together
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation, lost_generation
+from distsnn.io.reader import StoreReader
+from distsnn.simulation.checkpoint import Note
+
+
+def newest(
+    store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
+) -> Generation:
+    """Return the newest generation that is whole, verified by all ranks together. Collective.
+
+    Parameters
+    ----------
+    store : Path
+        A run's store.
+    communicator : Communicator
+        The ranks.
+    note : callable
+        Takes a message about each generation that is not used.
+    recorded : bool
+        Whether the store's run is to go on: all that came before must be recorded, and still count.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    DescriptionError
+        If it was written in another version's format.
+    """
+    reader = read_together(store, communicator) if recorded else None
+    with together(communicator, "looking for a checkpoint"):
+        numbers = generations(store) if communicator.rank == 0 else []
+        if reader is not None and communicator.rank == 0:
+            lost = lost_generation(reader)
+            if lost is not None:
+                note(str(lost))
+    numbers = communicator.bcast(numbers)
+    for place, number in enumerate(numbers):
+        found: Generation | None = None
+        damage: str | None = None
+        left_out: str | None = None
+        with together(communicator, "verifying the checkpoint"):
+            try:
+                found = Generation.open(store, number)
+                if communicator.rank == 0:
+                    found.verify_index()
+                for rank in range(communicator.rank, found.ranks, communicator.size):
+                    found.verify_rank(rank)
+                if reader is not None:
+                    older = numbers[place + 1 :]
+                    left_out = _check_recorded(found, reader, _saved_step(store, older))
+            except StoreError as error:
+                damage = str(error)
+        damages = [one for one in communicator.allgather(damage) if one is not None]
+        if not damages:
+            assert found is not None
+            if left_out is not None:
+                note(left_out)
+            return found
+        note(f"checkpoint {number} is not used: {damages[0]}")
+    with together(communicator, "looking for a checkpoint"):
+        raise StoreError("there is no whole checkpoint to go on from", path=str(store))
+
+
+def read_together(store: Path, communicator: Communicator) -> StoreReader:
+    """Return a reader of this rank's share of a run that is to go on. Collective.
+
+    Ranks agree on the attempts that are left out, the reason, and the complete step.
+
+    Raises
+    ------
+    StoreError
+        As `StoreReader` with `resuming`.
+    """
+    with together(communicator, "reading the store"):
+        share = communicator.rank, communicator.size
+        reader = StoreReader(store, resuming=True, share=share)
+    while True:
+        damage = None if reader.damage is None else (reader.damage.what, reader.damage.path)
+        found = communicator.allgather((len(reader.attempts), damage))
+        fewest, reason = min(found, key=lambda one: one[0])
+        if reason is not None:
+            reader.damage = StoreError(reason[0], path=reason[1])
+        if all(count == fewest for count, _ in found):
+            break
+        assert reason is not None  # nothing else leaves attempts out
+        with together(communicator, "reading the store"):
+            if len(reader.attempts) > fewest:
+                reader.leave_out(fewest, StoreError(reason[0], path=reason[1]))
+    reader.complete_step = -communicator.allreduce_max(-reader.complete_step)
+    return reader
+
+
+def _saved_step(store: Path, numbers: Iterable[int]) -> int:
+    """Return the step of the first of some generations that can be opened; 0 if there is none."""
+    for number in numbers:
+        with suppress(StoreError, DescriptionError):
+            return int(Generation.open(store, number).about["step"])
+    return 0
+
+
+def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> str | None:
+    """Raise StoreError unless the run is recorded up to a checkpoint; each rank checks its share.
+
+    It is not where a later attempt began before that step: from an older checkpoint, as this one
+    could not be read at the time. A store of saved states alone has nothing to be recorded.
+
+    Parameters
+    ----------
+    generation : Generation
+        The checkpoint.
+    reader : StoreReader
+        This rank's share of the store.
+    after : int
+        The step of the checkpoint before it. What was recorded later is read, as a run from there
+        would record it again; of the rest size and header of each chunk are checked.
+
+    Returns
+    -------
+    str or None
+        A message about a later attempt that cannot be read, if the checkpoint is used.
+    """
+    attempt = len(reader.attempts)
+    if reader.damage is not None and attempt <= generation.about["attempt"]:
+        raise reader.damage
+    step = generation.about["step"]
+    if not reader.reaches(step):
+        raise StoreError(
+            f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
+            path=str(generation.folder),
+        )
+    reader.verify(step, after=after)
+    if reader.damage is None:
+        return None
+    return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
