@@ -19,6 +19,7 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
+    IafPscDelta,
     IafPscExp,
     Network,
     Normal,
@@ -109,14 +110,15 @@ def test_every_rank_gets_the_same_table(tmp_path: Path) -> None:
 
 
 def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
-    rule = replace(TAGGED, weight_unit="pA")(w_max=40.0)
-    learns = Projection(E, E, FixedIndegree(5), 20.0, 1.5, synapse=rule, name="L")
-    made = Network([E], [learns], [PoissonInput(E, 9000.0, 60.0)])
+    cells = Population("E", 300, IafPscDelta())
+    rule = TAGGED(w_max=1.0)
+    learns = Projection(cells, cells, FixedIndegree(5), 0.5, 1.5, synapse=rule, name="L")
+    made = Network([cells], [learns], [PoissonInput(cells, 2000.0, 1.5)])
     with Simulation(made, seed=SEED, progress=False) as simulation:
         before = simulation.connections("L")
         simulation.run(60.0)
         table, synapses = simulation.connections("L"), simulation.weights("L")
-        again = simulation.connections("L", target=E[:10])
+        again = simulation.connections("L", target=cells[:10])
         simulation.run(1.0)
     np.testing.assert_array_equal(table["source"], synapses.sources)
     np.testing.assert_array_equal(table["target"], synapses.targets)
@@ -126,7 +128,7 @@ def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
     assert table["tag"].any()
     np.testing.assert_array_equal(again, table[table["target"] < 10])
     still = replace(learns, synapse=None)
-    with Simulation(Network([E], [still]), seed=SEED, progress=False) as simulation:
+    with Simulation(Network([cells], [still]), seed=SEED, progress=False) as simulation:
         static = simulation.connections("L")
     for field in ("source", "target", "delay"):
         np.testing.assert_array_equal(static[field], before[field])
