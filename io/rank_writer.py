@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown
-from distsnn.io.checkpoint_files import sync_files
+from distsnn.io.checkpoint_files import sync
 from distsnn.io.nodes import (
     create_array,
     create_group,
@@ -100,7 +100,8 @@ class RankWriter:
             self._streams, flush_seconds=flush_seconds, name=f"writer of {own}"
         )
         self._closed = False
-        self._secured = False
+        # before anything counts on it: from here on what is written is on the disk when it counts
+        sync(self.path / own)
 
     def append_spikes(self, step: ArrayLike, gid: ArrayLike) -> None:
         """Append spikes, in the order of (step, gid) within a call and from call to call.
@@ -168,20 +169,14 @@ class RankWriter:
         self._thread.advance(step)
 
     def flush(self) -> None:
-        """Return when everything appended is committed (StoreError if that fails)."""
-        self._thread.flush()
+        """Return when everything appended is committed and on the disk, should the power fail.
 
-    def secure(self) -> None:
-        """Return when everything appended is committed and on the disk, should the power fail."""
-        self.flush()
-        folder = self.path / self._group.path
-        # The writer's thread does nothing meanwhile, as nothing is left to be written.
-        written = [path for stream in self._streams for path in stream.files]
-        # the first time also what was written before there was any stream
-        sync_files(folder, written if self._secured else folder.rglob("*"))
-        self._secured = True
-        for stream in self._streams:
-            stream.files.clear()
+        Raises
+        ------
+        StoreError
+            If that fails.
+        """
+        self._thread.flush()
 
     def close(self, status: str = "complete", **attributes: Any) -> None:
         """Commit everything, end the thread, and set the status with other attributes.

@@ -24,6 +24,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
+from distsnn.io.checkpoint_files import sync_files
 from distsnn.io.nodes import (
     ZarrArray,
     check_present,
@@ -59,11 +60,6 @@ class RowStream(ABC):
         Rows per chunk.
     first_step : int
         The committed step at the start.
-
-    Attributes
-    ----------
-    files : set of Path
-        Chunks written since the set was last emptied. Metadata is on the disk once it is written.
     """
 
     counter = "committed"
@@ -83,7 +79,6 @@ class RowStream(ABC):
             for name, array in arrays.items()
         }
         self._length = {name: array.shape[0] for name, array in arrays.items()}
-        self.files: set[Path] = set()
         self.appended = self.committed = self.released = 0
         self.advanced = self.committed_step = first_step
 
@@ -127,8 +122,13 @@ class RowStream(ABC):
         return None if commit == Commit(self.committed, self.committed_step) else commit
 
     def write(self, commit: Commit) -> None:
-        """Write rows [committed, commit.rows) and then commit them in one attribute write."""
+        """Write rows [committed, commit.rows) and then commit them in one attribute write.
+
+        They are on the disk before they are committed, so that a power cut leaves no more rows
+        committed than there are.
+        """
         check_present(self._group)
+        created = []
         if commit.rows > self.committed:
             first = self.committed // self.block_rows * self.block_rows
             for name, array in self._arrays.items():
@@ -138,10 +138,14 @@ class RowStream(ABC):
                     at = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
                         array[start:stop] = self.ring[name][at : at + stop - start]
+                    if start < self.committed:
+                        continue  # what is replaced is on the disk
                     # no file where a rank records no column
                     sizes = zip(array.shape[1:], array.chunks[1:], strict=True)
                     for place in itertools.product(*(range(-(-n // one)) for n, one in sizes)):
-                        self.files.add(chunk_file(array, (start // self.block_rows, *place)))
+                        created.append(chunk_file(array, (start // self.block_rows, *place)))
+            if created:
+                sync_files(Path(location(self._group)), created)
             self._rows_written(first, commit.rows)
         write_attributes(
             self._group,

@@ -263,7 +263,7 @@ class Recorder:
         """Return when all that was appended is committed and on the disk."""
         with self._raising():
             self._tell(at_once=True)
-            self._writer.secure()
+            self._writer.flush()
 
     def saved(self, generation: int) -> None:
         """Note the checkpoint generation that this attempt wrote last (on rank 0)."""

@@ -70,7 +70,7 @@ def write_attempt(root: RunWriter, first: int, last: int, spikes: tuple[Any, Any
         writer.append_rows("state", "V", 0, state_values(rows, neurons[rank]))
         writer.append_rows("weights", "E->E", 0, {"weight": weights})
         writer.advance(last)
-        writer.secure()
+        writer.flush()
         writer.close()
 
 

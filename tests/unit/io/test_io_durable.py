@@ -86,7 +86,7 @@ def test_block_that_grows_is_replaced_safely(tmp_path: Path, disk: Disk) -> None
         for step in range(1, 4):
             writer.append_spikes(np.array([step], np.int32), np.array([7], np.uint32))
             writer.advance(step)
-            writer.secure()
+            writer.flush()
     assert disk.unsafe == []
     assert [file.name for file in disk.replaced].count("0") == 4  # of step and gid
 

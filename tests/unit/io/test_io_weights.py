@@ -49,7 +49,7 @@ def write(path: Path, rows: int, **changes: Any) -> Path:
         with RankWriter(made.path, 0, rank, weights=[spec]) as writer:
             writer.append_rows("weights", "E->E", 0, {"weight": values.astype(np.float32)})
             writer.advance(10 * rows)
-            writer.secure()
+            writer.flush()
     return made.path
 
 
