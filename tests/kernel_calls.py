@@ -142,7 +142,8 @@ class NeuronCall:
         for key, at in where.states.items():
             call.point(at, self.states[key])
         for key, at in where.arrays.items():
-            width = np.int32 if kernel.CONSTANTS[key] == "count" else precision
+            widths = {"count": np.int32, "real": precision, "double": np.float64}
+            width = widths[kernel.CONSTANTS[key]]
             call.point(at, np.ascontiguousarray(self.constants[key], dtype=width))
         for key in kernel.CONSTANTS:
             if key in where.scalars:

@@ -20,7 +20,7 @@ Symbols = Mapping[sympy.Symbol, str]
 
 _HALF = sympy.Rational(1, 2)
 _CURRENT = symbol(STIMULI)
-_TIME = symbol(TIME)
+_TIME, _TIME_END = symbol(TIME), "t_end"
 _MEAN = sympy.Symbol("mean")
 
 
@@ -32,7 +32,9 @@ def kernel_of(model: NeuronModel) -> str:
 
 def kernel_text(model: NeuronModel) -> str:
     """Return the text of a model's kernel module."""
-    dynamics, analysis, constants = model.dynamics, model.analysis, Constants()
+    dynamics, analysis = model.dynamics, model.analysis
+    # times are compared with constants that float32 would move off the grid
+    constants = Constants("double" if dynamics.uses(TIME) else "real")
     states = [f"s_{name}" for name in dynamics.states]
     rest = more = ""
     if model.refractory:
@@ -52,7 +54,7 @@ def kernel_text(model: NeuronModel) -> str:
         inputs[target.state] = inputs.get(target.state, "") + f" {sign} in_{receptor}"
     bodies["step"] = _body(dynamics, analysis, constants, inputs, rest, last=True)
     draws = [*("normal" for _ in analysis.noise), *analysis.draws.values()]
-    time = [TIME] if dynamics.uses(TIME) else []
+    time = [TIME, _TIME_END] if dynamics.uses(TIME) else []
     others = ["current", *(f"draw_{i}" for i in range(len(draws))), *time]
     given = {
         "integrate": ["current"],
@@ -113,7 +115,7 @@ def _body(
     results = {name: f"new_{name}" for name in dynamics.states}
     after = {symbol(name): f"new_{name}" for name in dynamics.states} | during
     if dynamics.uses(TIME):
-        after[_TIME] = Writer(before, constants, lines)(_TIME + STEP)
+        after[_TIME] = _TIME_END
     write = Writer(after, constants, lines)
     conditions = [write(condition) for condition, _ in analysis.events]
     spiked = "False"

@@ -52,14 +52,15 @@ class Constants:
     Attributes
     ----------
     kinds : dict of str to str
-        Names with "real" or "count", in the order in which kernels take them.
+        Names with "real", "double" or "count", in the order in which kernels take them.
     lines : list of str
         Code that computes them from the parameters ``p`` and the length ``h`` of a part.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "real") -> None:
         self.kinds: dict[str, str] = {}
         self.lines: list[str] = []
+        self._kind = kind
         self._names: dict[str, str] = {}
 
     def count(self, name: str, text: str) -> str:
@@ -73,7 +74,7 @@ class Constants:
         if text not in self._names:
             name = f"k{len(self._names)}"
             self._names[text] = name
-            self.kinds[name] = "real"
+            self.kinds[name] = self._kind
             self.lines.append(f"{name} = np.asarray({text}, dtype=np.float64)")
         return self._names[text]
 

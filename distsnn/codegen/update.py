@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 
 # The constant that says in how many parts a step is integrated.
 SUB_STEPS = "substeps"
+# The types of constants, in generated text.
+_TYPES = {"count": "np.int32", "real": "real", "double": "np.float64"}
 # Neurons whose sub-steps follow each other: their states stay in the first-level cache.
 _CHUNK = 256
 
@@ -45,7 +47,7 @@ def draws(kernel: NeuronKernel) -> tuple[str, ...]:
 
 
 def takes_time(kernel: NeuronKernel) -> bool:
-    """Return whether neurons take the time at which a step begins."""
+    """Return whether neurons take the times at which a step begins and ends."""
     return getattr(kernel, "TIME", False)
 
 
@@ -179,12 +181,12 @@ def source(variant: Variant) -> str:
 
     # of states and of constants, which may have the same names
     kinds = {name: "np.int32" if name in variant.counts else "real" for name in states}
-    types = {name: "np.int32" if kind == "count" else "real" for name, kind in constants.items()}
+    types = {name: _TYPES[kind] for name, kind in constants.items()}
 
     arguments = [*map(_array, states), *(f"in_{name}" for name in receptors)]
     arguments += ["current"] if variant.current else []
     drawn = [f"draw_{i}" for i in range(len(where.draws))]
-    arguments += [*drawn, *(["time"] if takes_time(kernel) else [])]
+    arguments += [*drawn, *(["time", "time_end"] if takes_time(kernel) else [])]
     arguments += ["spiked", *(f"q_{name}" for name in receptors), *constants]
     imported = ["step", *(["integrate"] if hasattr(kernel, "integrate") else [])]
     lines = [
@@ -207,7 +209,8 @@ def source(variant: Variant) -> str:
         "    n = last - first",
         f"    slot = (loop & table[{where.mask}]) * table[{where.stride}] + first",
     ]
-    bytes_of = {"np.int32": 4, "real": 4 if variant.precision == "float32" else 8}
+    bytes_of = {"np.int32": 4, "np.float64": 8}
+    bytes_of["real"] = 4 if variant.precision == "float32" else 8
     row_type, row_bytes = f"np.int{variant.row_bits}", variant.row_bits // 8
     for name, at in where.states.items():
         kind = kinds[name]
@@ -230,6 +233,8 @@ def source(variant: Variant) -> str:
             lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
     if takes_time(kernel):
         lines.append(f"    time = np.float64(loop) * scalars[{where.dt}]")
+        # the time of the spike as it is recorded: adding dt would be off by rounding
+        lines.append(f"    time_end = np.float64(loop + 1) * scalars[{where.dt}]")
     for name, kind in types.items():
         if name in where.arrays:
             address = f"table[{where.arrays[name]}] + {bytes_of[kind]} * first"
@@ -268,7 +273,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     )
     inputs = [f"q_{name} * real(in_{name}[i])" for name in kernel.RECEPTORS]
     inputs += [current, *(f"draw_{i}[i]" for i in range(len(draws(kernel))))]
-    inputs += ["time"] if takes_time(kernel) else []
+    inputs += ["time", "time_end"] if takes_time(kernel) else []
     new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
     results = new if kernel.STATES else "(flag,)"
     step = [

@@ -266,7 +266,9 @@ def _neuron_call(
     for name, at in where.states.items():
         call.point(at, neurons.states[name], neurons.first)
     for name, at in where.arrays.items():
-        kind = np.int32 if kernel.CONSTANTS[name] == "count" else neurons.real
+        kind = {"count": np.int32, "real": neurons.real, "double": np.float64}[
+            kernel.CONSTANTS[name]
+        ]
         call.point(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:

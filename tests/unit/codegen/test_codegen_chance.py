@@ -111,13 +111,20 @@ def test_each_place_in_a_text_is_one_number() -> None:
     assert abs(correlation(x, z)) < 4.0 / np.sqrt(N)
 
 
-def test_time_is_that_of_the_stage_and_at_a_threshold_that_of_the_spike() -> None:
-    at = np.arange(1, 65) * 0.1
-    made = model("dx/dt = 3*t**2/ms**3 : 1", threshold="t >= at and t < at + dt/2", method="rk4")
-    # half a step earlier, so that rounding of t and at cannot matter
-    own = call(made, 64, values={"at": at - 0.025})
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("dt", [0.1, 0.025, 0.2])
+def test_the_time_at_a_threshold_is_that_of_the_spike(precision: str, dt: float) -> None:
+    at = np.array([round((k + 1) * dt, 6) for k in range(640)])
+    made = model("dx/dt = 0/ms : 1", threshold="t >= at and t < at + dt/2")
+    own = call(made, 640, values={"at": at}, precision=precision, dt=dt)
+    for k in range(700):
+        np.testing.assert_array_equal(own.step(k), [k] if k < 640 else [])
+
+
+def test_time_in_equations_is_that_of_the_stage() -> None:
+    own = call(model("dx/dt = 3*t**2/ms**3 : 1", method="rk4"), 64)
     for k in range(100):
-        np.testing.assert_array_equal(own.step(k), [k] if k < 64 else [])
+        own.step(k)
     # Runge-Kutta of order 4 is exact for cubes
     np.testing.assert_allclose(own.states["x"][:64], 10.0**3, rtol=1e-12)
     euler = call(model("dx/dt = t/ms**2 : 1", method="euler"), 64)
