@@ -169,7 +169,9 @@ class Listeners:
         links = []
         parent = parent_of(rank)
         if parent is not None:
-            reached = _connect(places[parent], places[rank], token, limit)
+            # a parent that cannot be reached leaves time for the children
+            until = limit if self._ranks is None else limit - setup / 3.0
+            reached = _connect(places[parent], places[rank], token, until)
             if reached is not None:
                 links.append(Link(reached, places[parent]))
         awaited = set(children_of(rank, len(places)))
@@ -238,7 +240,8 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
     if parent.port is None:
         return None
     near = parent.machine == own.machine
-    for address in cycle((*(("127.0.0.1",) if near else ()), *parent.addresses)):
+    addresses = (*(("127.0.0.1",) if near else ()), *parent.addresses)
+    for address in cycle(addresses):
         left = limit - time.monotonic()
         if left <= 0.0:
             break
@@ -247,7 +250,8 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
             patience = min(_ONE_ADDRESS, left)
             connection = socket.create_connection((address, parent.port), timeout=patience)
             # the other side answers if it has taken us for who we are, once it is connected itself
-            connection.settimeout(left)
+            # (where it has several addresses, another service may listen at the first)
+            connection.settimeout(left if len(addresses) == 1 else left / 2.0)
             connection.sendall(introduction(token, own.rank, own.pid))
             if connection.recv(1) == b"\n":
                 connection.setblocking(False)

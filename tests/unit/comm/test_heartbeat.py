@@ -160,6 +160,28 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
         one.close()
 
 
+def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 1.5)
+    listeners = [
+        Listeners(has_children=has_children, is_first_on_node=False, is_one_machine=True)
+        for has_children in (True, True, False)
+    ]
+    root, parent, leaf = (one.place(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True))
+    listeners[0].close()  # no process accepts there
+    places = [root, parent, *([root] * 15), leaf]
+    found: list[heartbeat_links.Link] = []
+    thread = threading.Thread(target=lambda: found.extend(listeners[2].connect(places, 17)))
+    thread.start()
+    (accepted,) = listeners[1].connect(places, 1)
+    thread.join()
+    (made,) = found
+    assert (made.place, accepted.place) == (parent, leaf)
+    for one in (made.connection, accepted.connection, *listeners[1:]):
+        one.close()
+
+
 @pytest.mark.parametrize("one_machine", [True, False])
 def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool) -> None:
     begin = time.monotonic()
