@@ -65,7 +65,7 @@ def static_connections(
     else:
         assert one.delay is not None and not isinstance(one.rule, Explicit)
         longest = delay_support(one.delay, network.dt)[1]
-        plan = explicit_plan(layout, planes(layout, one)[0], longest, "push", None)
+        plan = explicit_plan(layout, planes(layout, one)[0], longest, "pull", None)
         parts.append(_decoded(layout, builder.add(replace(plan, projections=(index,)), _NO_EDGES)))
     # given edges, and weights of the sign that another receptor takes
     parts += [piece for pieces in builder.spilled.values() for piece in pieces]
@@ -98,9 +98,9 @@ def _decoded(layout: Layout, made: RowSet) -> Ints:
     places = made.words >> np.uint64(plan.field_bits)
     found = np.empty((made.words.size, 5), np.int64)
     found[:, 0] = np.repeat(made.sources, np.diff(made.rows))
-    found[:, 1] = places & np.uint64((1 << plan.target_bits) - 1)
+    found[:, 1] = places
     found[:, 2] = (made.words << left).view(np.int64) >> np.int64(left)
-    found[:, 3] = places >> np.uint64(plan.target_bits)
+    found[:, 3] = np.repeat(made.runs >> 16, made.runs & 0xFFFF)
     found[:, 4] = plan.plane
     return found
 

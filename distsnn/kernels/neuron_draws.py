@@ -15,9 +15,13 @@ COUNTERS, POPULATION, SEED_LOW, SEED_HIGH = range(4)
 TABLE_SIZE = 4
 
 
+# The largest number below 1 in float32, to which larger ones would not be rounded.
+_MOST = 1.0 - 2.0**-24
+
+
 @inline
 def _unit(word):
-    return (np.float64(np.int64(word)) + 0.5) * 2.0**-32
+    return min((np.float64(np.int64(word)) + 0.5) * 2.0**-32, _MOST)
 
 
 @inline
@@ -29,7 +33,7 @@ def _purpose(place):
 def fill_uniform(out, counters, loop, place, population, seed_low, seed_high):
     """Fill an array with numbers in (0, 1), four of each Philox block.
 
-    In float32 the largest are rounded to 1, the smallest keep their digits.
+    The largest are limited to what float32 has below 1, the smallest keep their digits.
 
     Parameters
     ----------

@@ -149,8 +149,9 @@ class BetweenRuns:
         projection : str
             Its name, such as ``"E->I"``; how its synapses are stored, or whether, does not matter.
         source, target : Population, View or str, optional
-            Neurons to which the connections are limited. Every rank gets the whole table: of a
-            large projection ask for a part.
+            Neurons to which the connections are limited. Every rank receives the whole table. To
+            make it, a rank draws all of the projection's synapses onto its neurons, about 100 bytes
+            each, whatever the limits.
 
         Returns
         -------

@@ -10,6 +10,9 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Explicit, ExplicitFile, Target, View
 from distsnn.simulation.edge_routing import route_file
 
+# Of the tables of all ranks: what one message may hold.
+_MOST_BYTES = 2**31 - 2**20
+
 
 def connections(
     engine: RankEngine,
@@ -57,7 +60,7 @@ def connections(
     if isinstance(one.rule, ExplicitFile):
         given = [*route_file(layout, one, communicator)]
 
-    def own() -> tuple[object, Table]:
+    def own() -> Table:
         plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
         if projection in plastic:
             table = plastic_connections(plastic[projection], engine.step)
@@ -68,9 +71,19 @@ def connections(
             table = static_connections(layout, engine.quanta, engine.seed, index, records)
         for field, (first, last) in zip(("source", "target"), limits, strict=True):
             table = table[(table[field] >= first) & (table[field] < last)]
-        return asked, table
+        return table
 
-    joined = np.concatenate(answers(communicator, own, where=where))
+    with together(communicator, "drawing connections"):
+        table = own()
+    found = sum(communicator.allgather(table.nbytes))
+    if found > _MOST_BYTES:
+        raise DescriptionError(
+            "too many to send to all ranks at once",
+            where=where,
+            value=f"{found // table.itemsize:,} connections",
+            allowed=f"{_MOST_BYTES // table.itemsize:,}; limit source or target",
+        )
+    joined = np.concatenate(communicator.allgather(table))
     return joined[np.lexsort((joined["target"], joined["source"]))]
 
 

@@ -318,9 +318,11 @@ def unhashed_code(module: Module, hashed: set[str]) -> list[str]:
         Names of modules of which an edit gives the cache, or the compiled text, another name.
     """
     sources = {
-        alias.asname or alias.name: f"{node.module}"
+        alias.asname or alias.name: (
+            f"distsnn.{alias.name}" if node.module == "distsnn" else f"{node.module}"
+        )
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.ImportFrom) and f"{node.module}".startswith("distsnn.")
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("distsnn.")
         for alias in node.names
     }
     return [

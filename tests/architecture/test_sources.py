@@ -78,6 +78,8 @@ def test_the_kernel_cache_hashes_all_code_that_files_share() -> None:
         "distsnn.a:4: compiles f of distsnn.b, which is not hashed"
     ]
     assert unhashed_code(shared, hashed | {"distsnn.b"}) == []
+    whole = Module("distsnn.a", "from distsnn import b\n@kernel\ndef g(x):\n    return b.f(x)")
+    assert len(unhashed_code(whole, hashed)) == 1
 
 
 @pytest.mark.parametrize("rule", [relative_imports, too_long], ids=lambda rule: rule.__name__)

@@ -22,5 +22,5 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 
 @inline
 def step(current, u, p):
-    """Return whether the neuron spikes; u may be 1 in float32, and a p of 1 is certain."""
+    """Return whether the neuron spikes; a p of 1 is certain."""
     return (u <= p,)

@@ -175,7 +175,8 @@ def _noise(
     dynamics: Dynamics, derivatives: Mapping[sympy.Symbol, sympy.Expr], method: str
 ) -> tuple[sympy.Symbol, ...]:
     """Return the white noise in the equations, which Euler's method alone integrates."""
-    noise = tuple(map(symbol, dynamics.noise))
+    used = {one for expression in derivatives.values() for one in expression.free_symbols}
+    noise = tuple(one for one in map(symbol, dynamics.noise) if one in used)
     for name, expression in derivatives.items():
         if not expression.free_symbols & set(noise):
             continue

@@ -6,8 +6,10 @@ import pytest
 from kernel_calls import NeuronCall
 from own_models import NOISY, given_values
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import kernel_of, kernel_text
 from distsnn.errors import DescriptionError
+from distsnn.jit import kernel
+from distsnn.kernels.neuron_draws import _unit
 from distsnn.network import NeuronModel
 
 N = 6400
@@ -138,6 +140,26 @@ def test_time_in_equations_is_that_of_the_stage() -> None:
     np.testing.assert_allclose(middle.states["x"], 1.19358, rtol=1e-3)
     exact = 2.0 / TAU - 1.0 + np.exp(-2.0 / TAU)
     np.testing.assert_allclose(relaxes.states["x"], exact, rtol=2e-4)
+
+
+def test_noise_that_no_equation_uses_changes_nothing() -> None:
+    text = "noise = xi*ms**0.5 : 1\ndx/dt = (1 - x**2)/tau : 1"
+    unused = model(text, method="rk4", threshold="x > 2")
+    assert unused.scheme == "rk4: x"
+    assert "DRAWS = ()" in kernel_text(unused)
+
+
+def test_a_uniform_number_is_below_1_in_float32() -> None:
+    out = np.zeros(2, np.float32)
+
+    @kernel
+    def largest(out):
+        out[0] = _unit(np.uint32(0xFFFFFFFF))
+        out[1] = _unit(np.uint32(0))
+
+    largest(out)
+    assert 0.0 < out[1] < 1e-9
+    assert out[0] == np.nextafter(np.float32(1.0), np.float32(0.0))
 
 
 def test_numbers_depend_on_the_neuron_and_not_on_how_a_range_is_cut() -> None:

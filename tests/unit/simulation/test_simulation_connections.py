@@ -31,7 +31,7 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
-from distsnn.simulation import Simulation
+from distsnn.simulation import Simulation, connection_access
 
 SEED = 4
 E, INH = Population("E", 300, IafPscExp()), Population("I", 70, IafPscExp())
@@ -107,6 +107,16 @@ def test_every_rank_gets_the_same_table(tmp_path: Path) -> None:
     inside = (whole["source"] >= 50) & (whole["source"] < 60)
     np.testing.assert_array_equal(part, whole[inside])
     assert 0 < part.size < whole.size
+
+
+def test_a_table_that_no_message_could_hold_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_access, "_MOST_BYTES", 32 * 499)
+    with Simulation(network(tmp_path), progress=False) as simulation:
+        with pytest.raises(DescriptionError, match="given '500 connections'; allowed: 499; limit"):
+            simulation.connections("total")
+        assert simulation.connections("total", E[50:60]).size < 499
 
 
 def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
