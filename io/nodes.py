@@ -40,7 +40,7 @@ else:
 
 
 class _DurableStore(LocalStore):
-    """A folder in which a file that is replaced is never lost, not even by a power cut.
+    """A folder in which a replaced file has its old or its new content, even after a power cut.
 
     New files are as zarr writes them. They are synced together before a checkpoint counts on them.
     """

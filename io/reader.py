@@ -108,7 +108,8 @@ class StoreReader:
     def leave_out(self, index: int, damage: StoreError) -> None:
         """Leave out attempt `index` and later ones, because of this damage (with `resuming`).
 
-        What earlier attempts recorded counts for longer then, so its damage may leave out more.
+        More steps of earlier attempts then count, so damage in these steps may exclude further
+        attempts.
         """
         lost = [(index, damage)]
         while lost:

@@ -1,4 +1,4 @@
-"""What ``distsnn run`` does on each rank: start a run, or go on with one."""
+"""Start or resume a run on each rank, for ``distsnn run``."""
 
 import os
 from argparse import Namespace
@@ -63,7 +63,7 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
-            raise DescriptionError("how long? --time MS is missing", where="distsnn run")
+            raise DescriptionError("the biological time is missing: --time MS", where="distsnn run")
         # a mistake in the time is better told before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
@@ -188,8 +188,8 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
         raise reader.damage
     if reader.complete and not generations(reader.path):
         raise DescriptionError(
-            f"is complete at {reader.complete_step * reader.dt:g} ms and was never saved: "
-            "it cannot go on",
+            f"the run is complete at {reader.complete_step * reader.dt:g} ms and has no "
+            "checkpoint: it cannot be extended",
             where=f"--resume, {reader.path}",
             allowed="up to that time; another path; or --overwrite without --resume, to run it "
             "from the start with --checkpoint-wall or --checkpoint-every",
@@ -199,7 +199,7 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"
             if options.time is not None
-            else "how long is the run to be? --time MS is missing",
+            else "the biological time is missing: --time MS",
             where="--time" if options.time is not None else f"--resume, {reader.path}",
             value=options.time,
             allowed=f"{saved * reader.dt:g} ms, which it has reached, or more",

@@ -20,7 +20,7 @@ def check_place(options: Namespace) -> None:
 def resumed_place(options: Namespace) -> str:
     """Return where the run is, or is to be, that --resume asks for."""
     if options.overwrite:
-        raise DescriptionError("either go on or --overwrite", where="--resume")
+        raise DescriptionError("--resume and --overwrite exclude each other", where="--resume")
     if options.resume == "auto":
         if options.out is None:
             raise DescriptionError("needs --out, the run to look for", where="--resume auto")

@@ -30,7 +30,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Ranks a core: from the first on they are slow, beyond the second the machine no longer responds.
 _MANY_A_CORE, _MOST_A_CORE = 2, 16
-# Ranks write to a pipe: whether a terminal is at its end.
+# Ranks write to a pipe; this variable states whether the pipe leads to a terminal.
 TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
 _INSTALL = "pip install 'distsnn[mpi]'"
 

@@ -1,4 +1,4 @@
-"""A projection's connections as a table, drawn once more by what drew the synapses."""
+"""Make tables of connections; static synapses are drawn again by the functions that built them."""
 
 from collections.abc import Iterable
 from dataclasses import replace

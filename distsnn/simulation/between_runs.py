@@ -147,17 +147,17 @@ class BetweenRuns:
         Parameters
         ----------
         projection : str
-            Its name, such as ``"E->I"``; how its synapses are stored, or whether, does not matter.
+            The projection's name, such as ``"E->I"``. Its storage format does not matter.
         source, target : Population, View or str, optional
-            Neurons to which the connections are limited. Every rank gets the whole table: of a
-            large projection ask for a part.
+            Neurons to which the connections are limited. Every rank receives the whole
+            table: limit the neurons of a large projection.
 
         Returns
         -------
         structured ndarray, shape (n_connections,)
-            ``source`` and ``target`` (gids), ``weight`` as it acts now, in the target model's unit,
-            ``delay`` in ms, and the states of a plastic rule by their names. Weights that a synapse
-            model scales are those that it scales.
+            ``source`` and ``target`` (gids), current ``weight`` in the target model's unit,
+            ``delay`` in ms, and the states of a plasticity rule by their names. With a synapse
+            model, the weight is the unscaled weight.
 
         Raises
         ------

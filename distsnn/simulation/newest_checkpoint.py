@@ -67,7 +67,7 @@ def newest(
             return found
         note(f"checkpoint {number} is not used: {damages[0]}")
     with together(communicator, "looking for a checkpoint"):
-        raise StoreError("there is no whole checkpoint to go on from", path=str(store))
+        raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
 def read_together(store: Path, communicator: Communicator) -> StoreReader:
@@ -110,8 +110,8 @@ def _saved_step(store: Path, numbers: Iterable[int]) -> int:
 def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> str | None:
     """Raise StoreError unless the run is recorded up to a checkpoint; each rank checks its share.
 
-    It is not where a later attempt began before that step: from an older checkpoint, as this one
-    could not be read at the time. A store of saved states alone has nothing to be recorded.
+    The recordings are incomplete if a later attempt began before that step. A store without
+    recordings passes.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     reader : StoreReader
         This rank's share of the store.
     after : int
-        The step of the checkpoint before it. What was recorded later is read, as a run from there
-        would record it again; of the rest size and header of each chunk are checked.
+        The step of the checkpoint before it. Chunks recorded later are read. Of older chunks, size
+        and header are checked.
 
     Returns
     -------
@@ -134,10 +134,11 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     step = generation.about["step"]
     if not reader.reaches(step):
         raise StoreError(
-            f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
+            f"the checkpoint is at step {step}, but the recordings are complete only up to step "
+            f"{reader.complete_step}",
             path=str(generation.folder),
         )
     reader.verify(step, after=after)
     if reader.damage is None:
         return None
-    return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
+    return f"attempt {attempt} is ignored, because no checkpoint of it is used: {reader.damage}"

@@ -157,7 +157,7 @@ class NeuronModel(Description):
             )
         if self.substeps > 1 and (self.analysis.noise or self.analysis.draws or self.uses_time):
             raise DescriptionError(
-                "time and random numbers have one value in a step: it cannot be parted",
+                "a step of a model with time or random numbers cannot be divided into parts",
                 where="substeps",
                 value=self.substeps,
                 allowed="1",

@@ -188,7 +188,7 @@ def test_resume_falls_back_or_refuses_where_chunks_are_unreadable(copy: Path) ->
     assert [note.partition(":")[0] for note in notes] == ["checkpoint 3 is not used"]
     assert f"{last.parents[1]}: damaged" in notes[0]
     flip(copy / "attempt000/rank0001/weights/E->E/weight/c/0/0")
-    with pytest.raises(StoreError, match="no whole checkpoint"):
+    with pytest.raises(StoreError, match="no complete checkpoint"):
         newest(copy, SingleProcess(), notes.append, recorded=True)
     assert "weights/E->E/weight" in notes[-1]
     # a branch needs no recordings

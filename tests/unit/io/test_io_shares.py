@@ -92,7 +92,7 @@ def test_old_chunks_are_checked_by_size_and_header(tmp_path: Path, damage: str) 
         assert newest(path, SingleProcess(), notes.append, recorded=True).number == 3
         assert notes == []
     else:
-        with pytest.raises(StoreError, match="no whole checkpoint"):
+        with pytest.raises(StoreError, match="no complete checkpoint"):
             newest(path, SingleProcess(), notes.append, recorded=True)
         assert str(chunk) in notes[0]
 
@@ -139,5 +139,7 @@ def test_ranks_agree_on_the_complete_step(replaced: Written, tmp_path: Path) -> 
         3, lambda communicator: newest(path, communicator, notes.append, recorded=True)
     )
     assert [one.number for one in found] == [2, 2, 2]
-    wanted = f"checkpoint 3 is not used: {path}/checkpoint/generation000003: saved at step 300, "
-    assert set(notes) == {f"{wanted}but recordings count up to step 250 only"}
+    wanted = (
+        f"checkpoint 3 is not used: {path}/checkpoint/generation000003: the checkpoint is at step"
+    )
+    assert set(notes) == {f"{wanted} 300, but the recordings are complete only up to step 250"}
