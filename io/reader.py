@@ -60,6 +60,8 @@ class StoreReader:
         Attributes of the root, as in `distsnn.io.schema`.
     attempts : tuple of Attempt
         In their order.
+    complete_step : int
+        The last step up to which every rank has committed everything since `first_step`.
     damage : StoreError or None
         Why attempts were left out, with `resuming`.
     void_damage : tuple of StoreError
@@ -132,6 +134,11 @@ class StoreReader:
         found.reverse()
         self.attempts = tuple(one.attempt for one in found if one.attempt is not None)
         self.void_damage = tuple(error for one in found for error in one.void)
+        self.complete_step = self.first_step
+        for attempt in self.attempts:
+            # A gap between attempts ends what is complete.
+            if attempt.first_step <= self.complete_step:
+                self.complete_step = max(self.complete_step, attempt.complete_step)
         lost = [(one.index, error) for one in found for error in one.lost]
         return lost, [error for one in found for error in one.gaps]
 
@@ -188,16 +195,6 @@ class StoreReader:
         """The step after which the run is recorded: 0, unless it began from a checkpoint."""
         return min((attempt.first_step for attempt in self.attempts), default=0)
 
-    @cached_property
-    def complete_step(self) -> int:
-        """The last step up to which every rank has committed everything since `first_step`."""
-        step = self.first_step
-        for attempt in self.attempts:
-            # A gap between attempts ends what is complete.
-            if attempt.first_step <= step:
-                step = max(step, attempt.complete_step)
-        return step
-
     def reaches(self, step: int) -> bool:
         """Return whether a run that goes on after a step leaves no gap in what is recorded.
 
@@ -245,7 +242,9 @@ class StoreReader:
         for recording, until in recordings:
             for layout, _, count in recording.layouts(until):
                 layout.check_chunks(count)
-            for array, first in recording.arrays(after, until) if after < until else ():
+            if until <= after:
+                continue
+            for array, first in recording.arrays(after, until):
                 begin = first // array.chunk_rows * array.chunk_rows
                 for start in range(begin, array.rows, array.chunk_rows):
                     array.load(start, min(start + array.chunk_rows, array.rows))

@@ -126,7 +126,7 @@ def _to_resume(options: Namespace) -> str | None:
 
 def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
     """Return whether --resume auto finds a run of this network of which nothing was saved."""
-    if options.resume != "auto" or not Path(options.out).exists():
+    if options.resume != "auto" or not is_there(options.out):
         return False
     if not same_run(StoreReader(options.out, resuming=True), network, seed):
         raise DescriptionError(

@@ -153,7 +153,8 @@ def neuron_kernel(name: str) -> NeuronKernel:
 def layout(variant: Variant) -> TableLayout:
     """Return the table layout of a variant's update entry."""
     kernel = neuron_kernel(variant.kernel)
-    at = GROUP_SIZE + 4  # after the emission's words: spiked, mask, stride
+    spiked = GROUP_SIZE + 1  # after the emission's words
+    at = spiked + 3
     rings = {name: at + i for i, name in enumerate(kernel.RECEPTORS)}
     at += len(rings)
     states = {name: at + i for i, name in enumerate(kernel.STATES)}
@@ -163,12 +164,21 @@ def layout(variant: Variant) -> TableLayout:
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
-    current, first = at, GROUP_SIZE + 1
-    numbers = tuple(range(at + 1, at + 1 + len(draws(kernel))))
-    at += 1 + len(numbers)
+    streams = at + 1 + len(draws(kernel))
     return TableLayout(
-        *(first, first + 1, first + 2, rings, states, arrays, current, numbers, at),
-        *(quanta, scalars, len(quanta) + len(scalars), at + neuron_draws.TABLE_SIZE),
+        spiked=spiked,
+        mask=spiked + 1,
+        stride=spiked + 2,
+        rings=rings,
+        states=states,
+        arrays=arrays,
+        current=at,
+        draws=tuple(range(at + 1, streams)),
+        streams=streams,
+        quanta=quanta,
+        scalars=scalars,
+        dt=len(quanta) + len(scalars),
+        size=streams + neuron_draws.TABLE_SIZE,
     )
 
 
