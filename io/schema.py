@@ -188,7 +188,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "first_step",
                 "int",
                 "the attempt simulates steps after this one; later steps of earlier attempts "
-                "are void",
+                "are superseded",
             ),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             Attribute(

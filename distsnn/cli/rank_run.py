@@ -9,7 +9,7 @@ from typing import Any
 from distsnn.cli.assignments import load_assignment
 from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
-from distsnn.cli.run_paths import continuing, is_there, resumed_place
+from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError, Interrupted, Stopped
@@ -21,7 +21,7 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
-from distsnn.simulation.newest_checkpoint import read_together
+from distsnn.simulation.newest_checkpoint import open_shared_reader
 from distsnn.units import steps
 
 _LEASE = 120.0  # s
@@ -49,7 +49,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         with together(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
-                common["lock"] = RunLock(resumed_place(options), _patience())
+                common["lock"] = RunLock(resume_path(options), _patience())
                 held.callback(common["lock"].release)
                 store = _to_resume(options)
         store = communicator.bcast(store)
@@ -112,7 +112,7 @@ def _to_resume(options: Namespace) -> str | None:
     """Return the run to go on with, or None to start one (on rank 0, with the lock)."""
     if options.resume != "auto":
         return str(options.resume)
-    if not is_there(options.out):
+    if not path_exists(options.out):
         return None
     reader = StoreReader(options.out, resuming=True)
     if reader.complete or generations(reader.path):
@@ -126,7 +126,7 @@ def _to_resume(options: Namespace) -> str | None:
 
 def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
     """Return whether --resume auto finds a run of this network of which nothing was saved."""
-    if options.resume != "auto" or not is_there(options.out):
+    if options.resume != "auto" or not path_exists(options.out):
         return False
     if not same_run(StoreReader(options.out, resuming=True), network, seed):
         raise DescriptionError(
@@ -140,7 +140,7 @@ def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
 def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
-    reader = read_together(Path(store), communicator)
+    reader = open_shared_reader(Path(store), communicator)
     with together(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
@@ -219,7 +219,7 @@ def _run(
             summary = simulation.close()
     except (Interrupted, Stopped) as error:
         if error.command is not None:
-            error.command = continuing(options)
+            error.command = resume_command(options)
         raise
     if communicator.rank == 0 and not options.quiet:
         print("\n".join(run_lines(title, summary)))

@@ -42,7 +42,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
         *_messages("missing", missing),
         *_messages("missing", numbers["missing_checkpoints"]),
-        *_messages("replaced", numbers["void_damage"]),
+        *_messages("superseded", numbers["superseded_damage"]),
         *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),

@@ -39,7 +39,7 @@ class NeuronKernel(Protocol):
         """Return the constants."""
 
 
-def draws(kernel: NeuronKernel) -> tuple[str, ...]:
+def draw_kinds(kernel: NeuronKernel) -> tuple[str, ...]:
     """Return the kinds of random numbers that neurons take in each step."""
     return getattr(kernel, "DRAWS", ())
 
@@ -164,7 +164,7 @@ def layout(variant: Variant) -> TableLayout:
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
-    streams = at + 1 + len(draws(kernel))
+    streams = at + 1 + len(draw_kinds(kernel))
     return TableLayout(
         spiked=spiked,
         mask=spiked + 1,
@@ -234,7 +234,7 @@ def source(variant: Variant) -> str:
         lines.append(f"    counters = array({address}, n >> 3, np.uint32)")
         rest = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
         key = ", ".join(own(at + word) for word in rest)
-        for place, (name, kind) in enumerate(zip(drawn, draws(kernel), strict=True)):
+        for place, (name, kind) in enumerate(zip(drawn, draw_kinds(kernel), strict=True)):
             address = f"{own(where.draws[place])} + {bytes_of['real']} * first"
             lines.append(f"    {name} = array({address}, n, real)")
             lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
@@ -277,7 +277,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
         f"{name}[i]" if name in variant.per_neuron else name for name in kernel.CONSTANTS
     )
     inputs = [f"q_{name} * real(in_{name}[i])" for name in kernel.RECEPTORS]
-    inputs += [current, *(f"draw_{i}[i]" for i in range(len(draws(kernel))))]
+    inputs += [current, *(f"draw_{i}[i]" for i in range(len(draw_kinds(kernel))))]
     inputs += ["time"] if takes_time(kernel) else []
     new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
     results = new if kernel.STATES else "(flag,)"

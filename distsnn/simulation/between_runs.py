@@ -7,7 +7,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import Target
 from distsnn.network.values import ValueLike
-from distsnn.simulation.connection_access import connections
+from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
@@ -171,7 +171,7 @@ class BetweenRuns:
         >>> table["weight"].mean()
         >>> pandas.DataFrame(table)
         """
-        return connections(self._engine, self._communicator, projection, source, target)
+        return read_connections(self._engine, self._communicator, projection, source, target)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.

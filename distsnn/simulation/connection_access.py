@@ -13,7 +13,7 @@ from distsnn.network import Explicit, ExplicitFile, Target, View
 from distsnn.simulation.edge_routing import route_file
 
 
-def connections(
+def read_connections(
     engine: RankEngine,
     communicator: Communicator,
     projection: str,

@@ -12,7 +12,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.simulation.checkpoint import Note
 
 
-def newest(
+def find_newest_checkpoint(
     store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
 ) -> Generation:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
@@ -35,7 +35,7 @@ def newest(
     DescriptionError
         If it was written in another version's format.
     """
-    reader = read_together(store, communicator) if recorded else None
+    reader = open_shared_reader(store, communicator) if recorded else None
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
         if reader is not None and communicator.rank == 0:
@@ -70,7 +70,7 @@ def newest(
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
-def read_together(store: Path, communicator: Communicator) -> StoreReader:
+def open_shared_reader(store: Path, communicator: Communicator) -> StoreReader:
     """Return a reader of this rank's share of a run that is to go on. Collective.
 
     Ranks agree on the attempts that are left out, the reason, and the complete step.

@@ -116,11 +116,11 @@ class Dynamics:
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
-        nodes += _at_ends(self.threshold, self.reset, self.events)
+        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events)
         return any(name in names_in(node) for node in nodes)
 
 
-def _at_ends(
+def _end_of_step_expressions(
     threshold: Node | None, reset: list[tuple[str, Node]], events: list[Event]
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
@@ -218,7 +218,7 @@ def read(
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
-    at_ends = _at_ends(condition, resets, happens)
+    at_ends = _end_of_step_expressions(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     return Dynamics(
         states,

@@ -157,7 +157,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         "complete": False,
         "missing": [],
         "missing_checkpoints": [],
-        "void_damage": [],
+        "superseded_damage": [],
         "status": ["running", "not started"],
         "peak_rss_bytes": [None, 2**20],
         "spikes": 0,
