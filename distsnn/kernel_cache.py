@@ -35,8 +35,8 @@ from numba.core.serialize import dumps
 from distsnn.errors import DescriptionError
 
 _PACKAGE = Path(__file__).parent
-# Every file with functions that other files' machine code contains. The text of a generated kernel
-# names it, and tells of the files of its model.
+# Files whose functions other files compile into machine code. A generated kernel is named by its
+# text, which includes a digest of its model's files.
 _SOURCES = (
     *("jit.py", "counter_rng.py", "kernels/*.py", "kernels/synapses/*.py"),
     *("comm/exchange_entries.py", "comm/group_entries.py"),
@@ -44,8 +44,8 @@ _SOURCES = (
 _VARIABLE = "DISTSNN_CACHE_DIR"
 _HEADER = b"distsnn kernel 1\n"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Of a file that is being written; and the age at which it is no longer, s: the folder may be shared
-# by machines, whose processes cannot be looked up.
+# Suffix of a file being written, and the age, s, after which it is abandoned. Processes of other
+# machines that share the folder cannot be checked.
 _PARTIAL = ".partial"
 _OLD = 24 * 3600.0
 # A file name has at most 255 bytes; the rest is a hash and the suffix.

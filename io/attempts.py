@@ -1,8 +1,8 @@
 """A run's attempts: what their ranks wrote, as far as it can be read, and what is lost.
 
 The store lists its attempts, and an attempt the groups that each rank has. What is listed and is
-not there, or is shorter than what was committed, is lost. What an attempt recorded after the begin
-of a later one is void: damage of it loses nothing.
+not there, or is shorter than what was committed, is lost. Steps that a later
+attempt simulated again are superseded: damage in them loses no data.
 """
 
 import os
@@ -110,7 +110,7 @@ class Attempt:
         return max(self.first_step, self._bounded(steps))
 
     @property
-    def void(self) -> bool:
+    def is_superseded(self) -> bool:
         """Whether a later attempt began where this one did, or before."""
         return self.until_step is not None and self.until_step <= self.first_step
 
@@ -132,8 +132,8 @@ class FoundAttempt:
         None if the attempt itself cannot be read.
     lost, gaps : list of StoreError
         Groups and arrays that cannot be read; committed chunks that are missing, with `chunks`.
-    void : list of StoreError
-        The same of what does not count.
+    superseded_errors : list of StoreError
+        The same in superseded steps.
     """
 
     root: zarr.Group
@@ -145,7 +145,7 @@ class FoundAttempt:
     attempt: Attempt | None = None
     lost: list[StoreError] = field(default_factory=list)
     gaps: list[StoreError] = field(default_factory=list)
-    void: list[StoreError] = field(default_factory=list)
+    superseded_errors: list[StoreError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
@@ -164,8 +164,8 @@ class FoundAttempt:
             versions=attributes["versions"],
             saved=attributes.get("saved"),
         )
-        if self.attempt.void:
-            self.void += self.lost + self.gaps
+        if self.attempt.is_superseded:
+            self.superseded_errors += self.lost + self.gaps
             self.lost, self.gaps = [], []
 
     def _read(
@@ -240,7 +240,7 @@ class FoundAttempt:
                 for layout, rows, count in part.layouts(self.until):
                     gap = layout.gap(rows) if self.chunks else None
                     if gap is not None:
-                        (self.gaps if gap.row < count else self.void).append(gap.error)
+                        (self.gaps if gap.row < count else self.superseded_errors).append(gap.error)
         except StoreError as error:
             self.lost.append(error)
             lost.add(name)

@@ -35,9 +35,6 @@ from distsnn.io.nodes import (
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
 
-# More than memory holds; files bound what is allocated.
-_MOST_INPUTS = 2**40
-
 
 @dataclass(frozen=True, eq=False)
 class Generation:
@@ -148,11 +145,8 @@ class Generation:
 
     def inputs(self) -> dict[str, Any]:
         """Return what a script has set of its inputs: numbers, and lists of them."""
-
-        def read(name: str) -> NDArray[Any]:
-            return self._read_all(f"inputs/{name}", _MOST_INPUTS)
-
-        found: dict[str, Any] = with_arrays(self.about.get("inputs", {}), read)
+        inputs = self.about.get("inputs", {})
+        found: dict[str, Any] = with_arrays(inputs, lambda name: self._read_all(f"inputs/{name}"))
         return found
 
     def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
@@ -219,9 +213,9 @@ class Generation:
         path = f"rank{rank:04d}/state/{segment['dtype']}"
         return self._read(path, first + low, first + high)
 
-    def _read_all(self, path: str, most: int) -> NDArray[Any]:
+    def _read_all(self, path: str, most: int | None = None) -> NDArray[Any]:
         array = open_array(self._root, f"{self._path}/{path}")
-        if array.shape[0] > most:
+        if most is not None and array.shape[0] > most:
             raise StoreError(
                 f"damaged: {array.shape[0]} values, {most} at most", path=location(array)
             )

@@ -135,7 +135,7 @@ class GenerationWriter:
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
             rename(self._folder, self.store / self._name)
-            # the group of all generations may be new; attempts are on the disk since they began
+            # the group `checkpoint` may be new; attempts were synced when they started
             sync_files(self.store, [self.store / CHECKPOINT / METADATA])
 
     def prune(self, keep: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Create or replace a file, and have the system write it to the disk.
 
     The new content is written beside the file and is on the disk before it takes the file's name:

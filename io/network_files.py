@@ -12,7 +12,7 @@ import numpy as np
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
-from distsnn.io.durable_files import replacing
+from distsnn.io.durable_files import atomic_write
 from distsnn.io.node_files import MOST_METADATA, check_metadata_size
 from distsnn.network import Network
 
@@ -47,9 +47,9 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
         text = json.dumps(encode(description, where="network")).encode()
         check_metadata_size(len(text), str(folder / _DESCRIPTION))
         # names hold slashes, which a zip member may, but numpy's keywords need care
-        with replacing(folder / _ARRAYS) as stream:
+        with atomic_write(folder / _ARRAYS) as stream:
             np.savez(stream, allow_pickle=False, **_renamed(arrays))
-        with replacing(folder / _DESCRIPTION) as stream:
+        with atomic_write(folder / _DESCRIPTION) as stream:
             stream.write(text)
     except OSError as error:
         raise StoreError(f"cannot be written: {error}", path=str(folder)) from error

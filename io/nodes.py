@@ -20,7 +20,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
-from distsnn.io.durable_files import replacing
+from distsnn.io.durable_files import atomic_write
 from distsnn.io.node_files import (
     METADATA,
     ArrayLayout,
@@ -40,7 +40,7 @@ else:
 
 
 class _DurableStore(LocalStore):
-    """A folder in which a file that is replaced is never lost, not even by a power cut.
+    """A folder in which a replaced file has its old or its new content, even after a power cut.
 
     New files are as zarr writes them. They are synced together before a checkpoint counts on them.
     """
@@ -61,7 +61,7 @@ class _DurableStore(LocalStore):
             check_metadata_size(len(value), str(path.parent))
         if not path.exists():
             return False
-        with replacing(path) as stream:
+        with atomic_write(path) as stream:
             stream.write(value.to_bytes())
         return True
 

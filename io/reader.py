@@ -49,8 +49,8 @@ class StoreReader:
         Leave out what is lost, instead of raising.
     share : (int, int)
         With (i, n): of each attempt read what ranks i, i + n, ... wrote. Attempts, `metadata` and
-        arrays of the description are read whole. `newest_checkpoint.read_together` makes readers
-        of the shares of one store agree.
+        arrays of the description are read whole. `newest_checkpoint.open_shared_reader` makes
+        readers of the shares of one store agree.
 
     Attributes
     ----------
@@ -60,10 +60,12 @@ class StoreReader:
         Attributes of the root, as in `distsnn.io.schema`.
     attempts : tuple of Attempt
         In their order.
+    complete_step : int
+        The last step up to which every rank has committed everything since `first_step`.
     damage : StoreError or None
         Why attempts were left out, with `resuming`.
-    void_damage : tuple of StoreError
-        Damage of what later attempts replaced: nothing is lost by it.
+    superseded_damage : tuple of StoreError
+        Damage in superseded steps, by which no data is lost.
     missing : tuple of StoreError
         What was left out, or has chunks that are missing, with `partial`.
 
@@ -108,7 +110,8 @@ class StoreReader:
     def leave_out(self, index: int, damage: StoreError) -> None:
         """Leave out attempt `index` and later ones, because of this damage (with `resuming`).
 
-        What earlier attempts recorded counts for longer then, so its damage may leave out more.
+        More steps of earlier attempts then count, so damage in these steps may exclude further
+        attempts.
         """
         lost = [(index, damage)]
         while lost:
@@ -130,7 +133,12 @@ class StoreReader:
                 until = first if until is None else min(until, first)
         found.reverse()
         self.attempts = tuple(one.attempt for one in found if one.attempt is not None)
-        self.void_damage = tuple(error for one in found for error in one.void)
+        self.superseded_damage = tuple(error for one in found for error in one.superseded_errors)
+        self.complete_step = self.first_step
+        for attempt in self.attempts:
+            # A gap between attempts ends what is complete.
+            if attempt.first_step <= self.complete_step:
+                self.complete_step = max(self.complete_step, attempt.complete_step)
         lost = [(one.index, error) for one in found for error in one.lost]
         return lost, [error for one in found for error in one.gaps]
 
@@ -180,22 +188,14 @@ class StoreReader:
     @property
     def last_step(self) -> int:
         """The last step of which anything may be committed."""
-        return max((attempt.last for attempt in self.attempts if not attempt.void), default=0)
+        return max(
+            (attempt.last for attempt in self.attempts if not attempt.is_superseded), default=0
+        )
 
     @property
     def first_step(self) -> int:
         """The step after which the run is recorded: 0, unless it began from a checkpoint."""
         return min((attempt.first_step for attempt in self.attempts), default=0)
-
-    @cached_property
-    def complete_step(self) -> int:
-        """The last step up to which every rank has committed everything since `first_step`."""
-        step = self.first_step
-        for attempt in self.attempts:
-            # A gap between attempts ends what is complete.
-            if attempt.first_step <= step:
-                step = max(step, attempt.complete_step)
-        return step
 
     def reaches(self, step: int) -> bool:
         """Return whether a run that goes on after a step leaves no gap in what is recorded.
@@ -207,7 +207,7 @@ class StoreReader:
 
     @property
     def n_committed(self) -> int:
-        """Number of committed spikes, counting those of void stretches; reads no spikes."""
+        """Number of committed spikes, counting those in superseded steps; reads no spikes."""
         return sum(s.table.rows for attempt in self.attempts for s in _spikes_of(attempt))
 
     @cached_property
@@ -239,12 +239,14 @@ class StoreReader:
             for attempt in self.attempts
             for rank in attempt.ranks
             for recording in (rank.spikes, *rank.states.values(), *rank.weights.values())
-            if recording is not None and attempt.first_step < step and not attempt.void
+            if recording is not None and attempt.first_step < step and not attempt.is_superseded
         )
         for recording, until in recordings:
             for layout, _, count in recording.layouts(until):
                 layout.check_chunks(count)
-            for array, first in recording.arrays(after, until) if after < until else ():
+            if until <= after:
+                continue
+            for array, first in recording.arrays(after, until):
                 begin = first // array.chunk_rows * array.chunk_rows
                 for start in range(begin, array.rows, array.chunk_rows):
                     array.load(start, min(start + array.chunk_rows, array.rows))

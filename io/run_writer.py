@@ -27,7 +27,7 @@ from distsnn.io.processes import started
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
-# Files that `replacing` and zarr write before they rename them.
+# Files that `atomic_write` and zarr write before they rename them.
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
@@ -107,7 +107,7 @@ class RunWriter:
         assignment: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> Self:
-        """Add the next attempt to a run; what earlier ones recorded after `first_step` is void.
+        """Add the next attempt to a run; later steps of earlier ones are superseded.
 
         Nothing that was committed is rewritten. Half-written files of a killed attempt are swept,
         and attempts after `saved_by` of which a power cut has left nothing that can be read.

@@ -131,7 +131,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "dict",
                 "what a script has set: values {stimulus: {field: number or list}}, spikes still "
                 "to come {source: {step, neuron, weight}}, names of all that it set; "
-                '{"$array": NAME} stands for the numbers of inputs/NAME',
+                '{"$array": NAME} refers to the array inputs/NAME',
                 required=False,
             ),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
@@ -146,7 +146,7 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "checkpoint/generation{generation}/blocks", "Index: where each block of neurons is kept."
     ),
-    GroupSpec("checkpoint/generation{generation}/inputs", "Large parts of the attribute `inputs`."),
+    GroupSpec("checkpoint/generation{generation}/inputs", "Arrays of the attribute `inputs`."),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}",
         "What one rank saved.",
@@ -188,7 +188,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "first_step",
                 "int",
                 "the attempt simulates steps after this one; later steps of earlier attempts "
-                "are void",
+                "are superseded",
             ),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             Attribute(

@@ -24,11 +24,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_from_ms (0, unless the run
         began from a checkpoint), recorded_ms (all ranks have committed up to there), complete,
         missing and missing_checkpoints (lists of what cannot be read, each with its path: of the
-        description and recordings; of checkpoints), void_damage (list of what is damaged but does
-        not count, as a later attempt replaced it), status (of each rank of the last attempt),
-        gone (ranks of it that count as running while their process is not there, on this
-        machine), notices (what
-        was noted of ranks that died or stalled in it, as from `notices.read_notices`), build_s,
+        description and recordings; of checkpoints), superseded_damage (list of damage in
+        superseded steps), status (of each rank of the last attempt), gone (ranks of it that count
+        as running while their process is not there, on this machine), notices (what was noted of
+        ranks that died or stalled in it, as from `notices.read_notices`), build_s,
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
         connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
         projection, largest relative rounding error, share of weights with an error above 2^-10 and
@@ -64,7 +63,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "complete": reader.complete and whole,
         "missing": [str(error) for error in reader.missing],
         "missing_checkpoints": missing_checkpoints(reader),
-        "void_damage": [str(error) for error in reader.void_damage],
+        "superseded_damage": [str(error) for error in reader.superseded_damage],
         "status": [rank.status for rank in ranks],
         "gone": gone_ranks(path, last, running),
         "notices": read_notices(path, last, range(len(ranks))),

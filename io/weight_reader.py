@@ -58,7 +58,7 @@ class WeightRecording:
         view = views[name]
         used = [segment for segment in segments if len(segment.steps())]
         merged = [_merged(segment) for segment in used]
-        columns = _united([found for found, _ in merged])
+        columns = _merge_columns([found for found, _ in merged])
         places = []
         for segment, (found, its) in zip(used, merged, strict=True):
             check_rhythm(segment, name, path=path)
@@ -84,7 +84,7 @@ class WeightRecording:
         )
 
 
-def _united(found: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
+def _merge_columns(found: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
     """Return sources, targets and delays of all synapses that any segment still has, in order.
 
     Of a neuron a segment has all synapses or none, as they are all on one rank.

@@ -22,7 +22,7 @@ from distsnn.analysis.figure_style import Style, any_glyph, new_figure
 from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.durable_files import replacing
+from distsnn.io.durable_files import atomic_write
 from distsnn.units import counted
 
 # Ink of this colour becomes the page's own, light or dark.
@@ -67,7 +67,7 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     target = Path(out) if out is not None else Path(path).with_suffix(".html")
     text = render(run)
     try:
-        with replacing(target) as stream:
+        with atomic_write(target) as stream:
             # a stored text may hold what no encoding has
             stream.write(text.encode(errors="backslashreplace"))
     except OSError as error:

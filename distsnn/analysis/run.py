@@ -55,7 +55,7 @@ def open_run(
     partial : bool
         Read what is left of a store in which recordings are missing. `Run.missing` lists them.
         Spikes of a rank whose recording is missing are absent, and rates are too low accordingly;
-        its neurons' states are NaN; its synapses' weights are absent.
+        states of its neurons and weights of its synapses are NaN.
 
     Raises
     ------

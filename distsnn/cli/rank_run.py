@@ -1,4 +1,4 @@
-"""What ``distsnn run`` does on each rank: start a run, or go on with one."""
+"""Start or resume a run on each rank, for ``distsnn run``."""
 
 import os
 from argparse import Namespace
@@ -9,7 +9,7 @@ from typing import Any
 from distsnn.cli.assignments import load_assignment
 from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
-from distsnn.cli.run_paths import continuing, is_there, resumed_place
+from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError, Interrupted, Stopped
@@ -21,7 +21,7 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
-from distsnn.simulation.newest_checkpoint import read_together
+from distsnn.simulation.newest_checkpoint import open_shared_reader
 from distsnn.units import steps
 
 _LEASE = 120.0  # s
@@ -49,7 +49,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         with together(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
-                common["lock"] = RunLock(resumed_place(options), _patience())
+                common["lock"] = RunLock(resume_path(options), _patience())
                 held.callback(common["lock"].release)
                 store = _to_resume(options)
         store = communicator.bcast(store)
@@ -63,7 +63,7 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
-            raise DescriptionError("how long? --time MS is missing", where="distsnn run")
+            raise DescriptionError("the biological time is missing: --time MS", where="distsnn run")
         # a mistake in the time is better told before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
@@ -112,7 +112,7 @@ def _to_resume(options: Namespace) -> str | None:
     """Return the run to go on with, or None to start one (on rank 0, with the lock)."""
     if options.resume != "auto":
         return str(options.resume)
-    if not is_there(options.out):
+    if not path_exists(options.out):
         return None
     reader = StoreReader(options.out, resuming=True)
     if reader.complete or generations(reader.path):
@@ -126,7 +126,7 @@ def _to_resume(options: Namespace) -> str | None:
 
 def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
     """Return whether --resume auto finds a run of this network of which nothing was saved."""
-    if options.resume != "auto" or not Path(options.out).exists():
+    if options.resume != "auto" or not path_exists(options.out):
         return False
     if not same_run(StoreReader(options.out, resuming=True), network, seed):
         raise DescriptionError(
@@ -140,7 +140,7 @@ def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
 def _resume(
     store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
-    reader = read_together(Path(store), communicator)
+    reader = open_shared_reader(Path(store), communicator)
     with together(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
@@ -188,8 +188,8 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
         raise reader.damage
     if reader.complete and not generations(reader.path):
         raise DescriptionError(
-            f"is complete at {reader.complete_step * reader.dt:g} ms and was never saved: "
-            "it cannot go on",
+            f"the run is complete at {reader.complete_step * reader.dt:g} ms and has no "
+            "checkpoint: it cannot be extended",
             where=f"--resume, {reader.path}",
             allowed="up to that time; another path; or --overwrite without --resume, to run it "
             "from the start with --checkpoint-wall or --checkpoint-every",
@@ -199,7 +199,7 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"
             if options.time is not None
-            else "how long is the run to be? --time MS is missing",
+            else "the biological time is missing: --time MS",
             where="--time" if options.time is not None else f"--resume, {reader.path}",
             value=options.time,
             allowed=f"{saved * reader.dt:g} ms, which it has reached, or more",
@@ -219,7 +219,7 @@ def _run(
             summary = simulation.close()
     except (Interrupted, Stopped) as error:
         if error.command is not None:
-            error.command = continuing(options)
+            error.command = resume_command(options)
         raise
     if communicator.rank == 0 and not options.quiet:
         print("\n".join(run_lines(title, summary)))

@@ -4,7 +4,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from distsnn.cli.run_paths import check_place, continuing
+from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import SAID, Communicator, Verdict, launch, launcher
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
 from distsnn.errors import DescriptionError, StoreError
@@ -23,7 +23,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 value=options.ranks,
                 allowed=f"{communicator.size}, or leave it out",
             )
-        check_place(options)
+        check_run_path(options)
         limit_s = DEFAULT_LIMIT_S if options.heartbeat is None else options.heartbeat
         # Each rank builds the network for itself, from the same command line.
         code = launch(
@@ -68,7 +68,7 @@ class _Result:
             time_ms = reader.complete_step * reader.dt
             return Verdict(0, f"{message}; {path} is complete: {time_ms:g} ms")
         if saved:
-            then = f"saved, continue with: {continuing(self._options)}"
+            then = f"saved, continue with: {resume_command(self._options)}"
         else:
             then = "it was never saved, and must be started again"
         return replace(verdict, message=f"{message}; {path} is not complete; {then}")

@@ -9,23 +9,23 @@ from distsnn.io.nodes import open_root, store_errors
 from distsnn.io.run_writer import check_target, same_path
 
 
-def check_place(options: Namespace) -> None:
+def check_run_path(options: Namespace) -> None:
     """Check the run's path before ranks are started: the first of them checks it under the lock."""
     if options.resume is not None:
-        resumed_place(options)
+        resume_path(options)
     elif options.out is not None:
         check_target(options.out, overwrite=options.overwrite)
 
 
-def resumed_place(options: Namespace) -> str:
+def resume_path(options: Namespace) -> str:
     """Return where the run is, or is to be, that --resume asks for."""
     if options.overwrite:
-        raise DescriptionError("either go on or --overwrite", where="--resume")
+        raise DescriptionError("--resume and --overwrite exclude each other", where="--resume")
     if options.resume == "auto":
         if options.out is None:
             raise DescriptionError("needs --out, the run to look for", where="--resume auto")
         # a mistake in the path is told in the same words as where nothing is resumed
-        if not is_there(options.out):
+        if not path_exists(options.out):
             check_target(options.out)
         return str(options.out)
     if options.out is not None and not same_path(options.out, options.resume):
@@ -36,13 +36,13 @@ def resumed_place(options: Namespace) -> str:
     return str(options.resume)
 
 
-def is_there(path: str) -> bool:
+def path_exists(path: str) -> bool:
     """Return whether something exists at a path (StoreError if that cannot be found out)."""
     with store_errors(path, "cannot be read"):
         return Path(path).exists()
 
 
-def continuing(options: Namespace) -> str:
+def resume_command(options: Namespace) -> str:
     """Return the command that continues a run of these options, which was saved."""
     words = [word for word in options.words if word != "--overwrite"]
     resume = [] if options.resume is not None else ["--resume", options.out]

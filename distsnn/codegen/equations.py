@@ -98,14 +98,13 @@ def _body(
     lines = [f"held = {REFRACTORY} > 0"] if rest else []
     # what has one value in a step
     during = {_CURRENT: "current"}
-    draws = {drawn: f"draw_{i}" for i, drawn in enumerate((*analysis.noise, *analysis.draws))}
-    during |= {drawn: draws[drawn] for drawn in analysis.draws}
+    during |= {one: f"draw_{i}" for i, one in enumerate(analysis.draws, len(analysis.noise))}
     before = {symbol(name): f"s_{name}" for name in dynamics.states} | during
     if dynamics.uses(TIME):
         before[_TIME] = TIME
-    for noise in analysis.noise:
+    for i, noise in enumerate(analysis.noise):
         # of variance 1/h: Euler's step times it is a step of a Wiener process
-        lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * {draws[noise]}")
+        lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * draw_{i}")
         before[noise] = noise.name
     part = _Part(analysis, before, dynamics.held, Writer(before, constants, lines))
     for name, text in part.advanced().items():

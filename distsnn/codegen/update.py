@@ -41,7 +41,7 @@ class NeuronKernel(Protocol):
         """Return the constants."""
 
 
-def draws(kernel: NeuronKernel) -> tuple[str, ...]:
+def draw_kinds(kernel: NeuronKernel) -> tuple[str, ...]:
     """Return the kinds of random numbers that neurons take in each step."""
     return getattr(kernel, "DRAWS", ())
 
@@ -155,7 +155,8 @@ def neuron_kernel(name: str) -> NeuronKernel:
 def layout(variant: Variant) -> TableLayout:
     """Return the table layout of a variant's update entry."""
     kernel = neuron_kernel(variant.kernel)
-    at = GROUP_SIZE + 4  # after the emission's words: spiked, mask, stride
+    spiked = GROUP_SIZE + 1  # after the emission's words
+    at = spiked + 3
     rings = {name: at + i for i, name in enumerate(kernel.RECEPTORS)}
     at += len(rings)
     states = {name: at + i for i, name in enumerate(kernel.STATES)}
@@ -165,12 +166,21 @@ def layout(variant: Variant) -> TableLayout:
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
-    current, first = at, GROUP_SIZE + 1
-    numbers = tuple(range(at + 1, at + 1 + len(draws(kernel))))
-    at += 1 + len(numbers)
+    streams = at + 1 + len(draw_kinds(kernel))
     return TableLayout(
-        *(first, first + 1, first + 2, rings, states, arrays, current, numbers, at),
-        *(quanta, scalars, len(quanta) + len(scalars), at + neuron_draws.TABLE_SIZE),
+        spiked=spiked,
+        mask=spiked + 1,
+        stride=spiked + 2,
+        rings=rings,
+        states=states,
+        arrays=arrays,
+        current=at,
+        draws=tuple(range(at + 1, streams)),
+        streams=streams,
+        quanta=quanta,
+        scalars=scalars,
+        dt=len(quanta) + len(scalars),
+        size=streams + neuron_draws.TABLE_SIZE,
     )
 
 
@@ -227,7 +237,7 @@ def source(variant: Variant) -> str:
         lines.append(f"    counters = array({address}, n >> 3, np.uint32)")
         rest = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
         key = ", ".join(own(at + word) for word in rest)
-        for place, (name, kind) in enumerate(zip(drawn, draws(kernel), strict=True)):
+        for place, (name, kind) in enumerate(zip(drawn, draw_kinds(kernel), strict=True)):
             address = f"{own(where.draws[place])} + {bytes_of['real']} * first"
             lines.append(f"    {name} = array({address}, n, real)")
             lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
@@ -272,7 +282,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
         f"{name}[i]" if name in variant.per_neuron else name for name in kernel.CONSTANTS
     )
     inputs = [f"q_{name} * real(in_{name}[i])" for name in kernel.RECEPTORS]
-    inputs += [current, *(f"draw_{i}[i]" for i in range(len(draws(kernel))))]
+    inputs += [current, *(f"draw_{i}[i]" for i in range(len(draw_kinds(kernel))))]
     inputs += ["time", "time_end"] if takes_time(kernel) else []
     new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
     results = new if kernel.STATES else "(flag,)"

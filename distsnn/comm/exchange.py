@@ -67,8 +67,8 @@ class Handles:
         Of the ranks that exchange, and of a 32-bit integer.
     """
 
-    communicator: int
-    datatype: int
+    communicator: int = 0
+    datatype: int = 0
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,8 @@ class Heartbeat:
         self._wake()
 
     def start(self) -> None:
-        """Connect the ranks and begin to watch. Collective; takes 20 s at most."""
+        """Connect the ranks and begin to watch. Collective; takes at most 20 s on one machine,
+        otherwise 6 s."""
         rank, size = self._communicator.rank, self._communicator.size
         # nor for ranks that are only imitated
         if size == 1 or isinstance(self._communicator, SingleProcess) or self._thread is not None:

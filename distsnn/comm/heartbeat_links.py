@@ -25,7 +25,8 @@ from distsnn.comm.witness import Lines
 
 FAN_OUT = 16
 _SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
-# s, at most, on one machine, where a late rank is only busy; less than any limit of the start
+# Time limit on one machine, s, where a late rank is only busy; shorter than any start limit (at
+# least 30 s).
 _SETUP_ONE_MACHINE = 20.0
 _ONE_ADDRESS = 2.0  # s, at most, to open a connection to one of a host's addresses
 _RETRY = 0.05  # s between two attempts

@@ -30,7 +30,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Ranks a core: from the first on they are slow, beyond the second the machine no longer responds.
 _MANY_A_CORE, _MOST_A_CORE = 2, 16
-# Ranks write to a pipe: whether a terminal is at its end.
+# Ranks write to a pipe; this variable states whether the pipe leads to a terminal.
 TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
 _INSTALL = "pip install 'distsnn[mpi]'"
 
@@ -77,7 +77,6 @@ def mpiexec_path() -> str:
 def launch(
     ranks: int,
     arguments: Sequence[str],
-    env: Mapping[str, str] | None = None,
     *,
     program: Sequence[str] = ("-P", "-m", "distsnn"),
     patience: float | None = None,
@@ -102,8 +101,6 @@ def launch(
         that this process may use.
     arguments : sequence of str
         Command line arguments.
-    env : mapping, optional
-        Variables added to the ranks' environment.
     program : sequence of str, optional
         What Python runs instead of distsnn. It must begin and end through `start`: an exception
         outside would leave the other ranks waiting, and a rank that does not begin is waited for.
@@ -136,13 +133,13 @@ def launch(
     if ranks >= _MANY_A_CORE * cores:
         write(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    told = {TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0"}
+    terminal = "1" if sys.stderr.isatty() else "0"
     lifelines = Lifelines()
     with (
         closing(lifelines),
         subprocess.Popen(
             _ending_with_us(command),
-            env=_environment({**told, **(env or {}), VARIABLE: lifelines.name}),
+            env=_environment({TERMINAL_VARIABLE: terminal, VARIABLE: lifelines.name}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

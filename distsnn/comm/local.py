@@ -155,7 +155,7 @@ class DryRun(SingleProcess):
             max_locals=self._max_locals(max_local, max_total),
             max_total=max_total,
             epoch_steps=epoch_steps,
-            handles=Handles(communicator=0, datatype=0),
+            handles=Handles(),
             explain=str,
         )
 
@@ -182,7 +182,7 @@ class DryRun(SingleProcess):
             max_total=max_total,
             epoch_steps=epoch_steps,
             groups=groups,
-            handles=(Handles(communicator=0, datatype=0),) * 2,
+            handles=(Handles(), Handles()),
             explain=str,
         )
 

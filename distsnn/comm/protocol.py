@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, overload
 
 import numpy as np
 
-if TYPE_CHECKING:  # numba takes a third of a second to import: who only starts ranks need not wait
+if (
+    TYPE_CHECKING
+):  # numba takes a third of a second to import: a process that only starts ranks skips it
     from distsnn.comm.exchange import Exchange
     from distsnn.comm.group_exchange import GroupExchange
 

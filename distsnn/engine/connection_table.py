@@ -1,4 +1,4 @@
-"""A projection's connections as a table, drawn once more by what drew the synapses."""
+"""Make tables of connections; static synapses are drawn again by the functions that built them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.counter_rng import WIRING
+from distsnn.engine.connections import decode_synapses
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.row_builder import RowBuilder
-from distsnn.engine.row_sets import RowSet
+from distsnn.engine.row_builder import make_row_builder
 from distsnn.engine.storage import explicit_plan, planes
-from distsnn.kernels import wiring_draws
 from distsnn.network import Explicit, delay_support
 from distsnn.network.quanta import Quanta
 
@@ -56,9 +54,7 @@ def static_connections(
     network = layout.network
     one = network.projections[index]
     model = network.population(one.post.population).model
-    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
-    n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
-    builder = RowBuilder(layout, quanta, keys, np.zeros((n_planes, layout.n_local), np.int64))
+    builder = make_row_builder(layout, quanta, seed)
     parts = []
     if given is not None:
         builder.give(index, one, given)
@@ -66,7 +62,7 @@ def static_connections(
         assert one.delay is not None and not isinstance(one.rule, Explicit)
         longest = delay_support(one.delay, network.dt)[1]
         plan = explicit_plan(layout, planes(layout, one)[0], longest, "pull", None)
-        parts.append(_decoded(layout, builder.add(replace(plan, projections=(index,)), _NO_EDGES)))
+        parts.append(decode_synapses(builder.add(replace(plan, projections=(index,)), _NO_EDGES)))
     # given edges, and weights of the sign that another receptor takes
     parts += [piece for pieces in builder.spilled.values() for piece in pieces]
     gid, local, weight, delay, plane = np.concatenate([_NO_EDGES, *parts]).T
@@ -86,23 +82,10 @@ def plastic_connections(delivery: PlasticDelivery, now: int) -> Table:
     rows, layout = delivery.rows, delivery.layout
     values = delivery.read(now, None, None)
     weights = delivery.sign * values.pop("weight").astype(np.float64)
-    sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
     delays = rows.delays().astype(np.float64) * layout.network.dt
-    return _table(sources, layout.gids(rows.targets()), weights, delays, values)
-
-
-def _decoded(layout: Layout, made: RowSet) -> Ints:
-    """Return synapses as gid, local target, weight, delay and receptor plane."""
-    plan = made.plan
-    left = np.uint64(64 - plan.field_bits)
-    places = made.words >> np.uint64(plan.field_bits)
-    found = np.empty((made.words.size, 5), np.int64)
-    found[:, 0] = np.repeat(made.sources, np.diff(made.rows))
-    found[:, 1] = places
-    found[:, 2] = (made.words << left).view(np.int64) >> np.int64(left)
-    found[:, 3] = np.repeat(made.runs >> 16, made.runs & 0xFFFF)
-    found[:, 4] = plan.plane
-    return found
+    return _table(
+        rows.row_set.source_of_synapse, layout.gids(rows.targets()), weights, delays, values
+    )
 
 
 def _table(

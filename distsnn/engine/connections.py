@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import RowSet
+from distsnn.engine.storage import RowSetPlan
 from distsnn.engine.wiring import Wiring
 
 Ints = npt.NDArray[np.int64]
@@ -81,10 +82,33 @@ def ends(layout: Layout, wiring: Wiring) -> Iterator[tuple[Ints, Ints]]:
     for one in _row_sets(wiring):
         sources, sizes, plan = one.sources, np.diff(one.rows), one.plan
         for first, last in _pieces(one):
-            words = one.words[one.rows[first] : one.rows[last]].astype(np.uint64)
-            local = words >> np.uint64(plan.field_bits) & np.uint64((1 << plan.target_bits) - 1)
+            local = _targets(one.words[one.rows[first] : one.rows[last]], plan)
             source = np.repeat(sources[first:last], sizes[first:last])
-            yield source, layout.gids(local.astype(np.int64))
+            yield source, layout.gids(local)
+
+
+def decode_synapses(row_set: RowSet) -> Ints:
+    """Return the synapses of a pulled row set, shape (n_synapses, 5).
+
+    The columns are gid of the source, local target, weight in quanta, delay in steps and receptor
+    plane.
+    """
+    plan = row_set.plan
+    words = row_set.words.astype(np.uint64)
+    left = np.uint64(64 - plan.field_bits)
+    found = np.empty((words.size, 5), np.int64)
+    found[:, 0] = row_set.source_of_synapse
+    found[:, 1] = _targets(words, plan)
+    found[:, 2] = (words << left).view(np.int64) >> np.int64(left)
+    found[:, 3] = np.repeat(row_set.runs >> 16, row_set.runs & 0xFFFF)
+    found[:, 4] = plan.plane
+    return found
+
+
+def _targets(words: npt.NDArray[np.unsignedinteger], plan: RowSetPlan) -> Ints:
+    """Return the local targets in synapse words."""
+    bits = words.astype(np.uint64) >> np.uint64(plan.field_bits)
+    return (bits & np.uint64((1 << plan.target_bits) - 1)).astype(np.int64)
 
 
 def _row_sets(wiring: Wiring) -> Iterator[RowSet]:

@@ -312,7 +312,7 @@ def _check_parts(
     if np.any(parts > known):
         raise DescriptionError(
             f"the kernel of {population.model.name} integrates a step in more parts than its "
-            "description knows, by which precision is chosen",
+            "description states",
             where=f"population {population.name!r}",
             value=int(np.max(parts)),
             allowed=f"parameters['{codegen.SUB_STEPS}'] of a SubsteppedNeuron, here {known}",

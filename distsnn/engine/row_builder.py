@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.counter_rng import WIRING
 from distsnn.engine import edges
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
@@ -42,6 +43,14 @@ _RULES: dict[type, int] = {
     FixedTotalNumber: columns.TOTAL,
     PairwiseBernoulli: columns.BERNOULLI,
 }
+
+
+def make_row_builder(layout: Layout, quanta: Quanta, seed: int) -> "RowBuilder":
+    """Return the builder of a rank's synapses in a run of a seed, with none so far."""
+    network = layout.network
+    n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
+    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
+    return RowBuilder(layout, quanta, keys, np.zeros((n_planes, layout.n_local), np.int64))
 
 
 class RowBuilder:

@@ -56,6 +56,11 @@ class RowSet(_Arrays):
         """Gids of the rows, ascending."""
         return np.flatnonzero(np.unpackbits(self.bitmap.view(np.uint8), bitorder="little"))
 
+    @property
+    def source_of_synapse(self) -> Ints:
+        """Gid of each synapse's source."""
+        return np.repeat(self.sources, np.diff(self.rows))
+
 
 @dataclass(eq=False)
 class Generator(_Arrays):

@@ -63,8 +63,7 @@ def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
     """Return what an array holds for each of a rank's synapses."""
     one = layout.network.projections[rows.projection]
     first = layout.network.first_gid
-    sources = np.repeat(rows.row_set.sources.astype(np.int64), np.diff(rows.row_set.rows))
-    sources -= first[one.pre.population] + one.pre.start
+    sources = rows.row_set.source_of_synapse - (first[one.pre.population] + one.pre.start)
     if isinstance(one.rule, OneToOne):
         return value[sources]
     targets = layout.gids(rows.targets()) - (first[one.post.population] + one.post.start)

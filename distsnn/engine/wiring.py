@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.counter_rng import WIRING
 from distsnn.engine import edges, plastic_rows
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.row_builder import RowBuilder
+from distsnn.engine.row_builder import RowBuilder, make_row_builder
 from distsnn.engine.row_sets import Generator, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
 from distsnn.errors import DescriptionError
-from distsnn.kernels import wiring_draws
 from distsnn.network import Explicit, ExplicitFile
 from distsnn.network.quanta import Quanta, too_wide_for_a_word
 
@@ -95,10 +93,8 @@ def build(
         If words cannot hold what a forced choice asks for.
     """
     network = layout.network
-    n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
-    load = np.zeros((n_planes, layout.n_local), np.int64)
-    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
-    builder = RowBuilder(layout, quanta, keys, load)
+    builder = make_row_builder(layout, quanta, seed)
+    keys, load = builder.keys, builder.load
     plans = choose(layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes)
     for plan in plans:
         builder.add(plan, _NO_EDGES)

@@ -33,7 +33,7 @@ def neuron_model(cls: type[N]) -> type[N]:
     if "substeps" in made.parameters():
         # precision and warnings follow from the number of parts, which a parameter would hide
         raise DescriptionError(
-            "the number of parts of a step, substeps, is no parameter",
+            "a neuron model cannot have a parameter substeps, the number of parts of a step",
             where=where,
             allowed="the field substeps of the base class SubsteppedNeuron",
         )

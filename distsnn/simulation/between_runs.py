@@ -7,7 +7,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import Target
 from distsnn.network.values import ValueLike
-from distsnn.simulation.connection_access import connections
+from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
@@ -147,7 +147,7 @@ class BetweenRuns:
         Parameters
         ----------
         projection : str
-            Its name, such as ``"E->I"``; how its synapses are stored, or whether, does not matter.
+            The projection's name, such as ``"E->I"``. Its storage format does not matter.
         source, target : Population, View or str, optional
             Neurons to which the connections are limited. Every rank receives the whole table. To
             make it, a rank draws all of the projection's synapses onto its neurons, about 100 bytes
@@ -156,9 +156,9 @@ class BetweenRuns:
         Returns
         -------
         structured ndarray, shape (n_connections,)
-            ``source`` and ``target`` (gids), ``weight`` as it acts now, in the target model's unit,
-            ``delay`` in ms, and the states of a plastic rule by their names. Weights that a synapse
-            model scales are those that it scales.
+            ``source`` and ``target`` (gids), current ``weight`` in the target model's unit,
+            ``delay`` in ms, and the states of a plasticity rule by their names. With a synapse
+            model, the weight is the unscaled weight.
 
         Raises
         ------
@@ -172,7 +172,7 @@ class BetweenRuns:
         >>> table["weight"].mean()
         >>> pandas.DataFrame(table)
         """
-        return connections(self._engine, self._communicator, projection, source, target)
+        return read_connections(self._engine, self._communicator, projection, source, target)
 
     def weights(self, projection: str) -> PlasticSynapses:
         """Return the synapses of a plastic projection, whose weights are read and set. Collective.

@@ -1,12 +1,14 @@
 """Connections of any projection, on all ranks alike."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from distsnn.comm import Communicator, answers, together
 from distsnn.engine.connection_table import Table, plastic_connections, static_connections
-from distsnn.engine.edges import array_records
+from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Target, View
 from distsnn.simulation.edge_routing import route_file
 
@@ -14,7 +16,7 @@ from distsnn.simulation.edge_routing import route_file
 _MOST_BYTES = 2**31 - 2**20
 
 
-def connections(
+def read_connections(
     engine: RankEngine,
     communicator: Communicator,
     projection: str,
@@ -43,11 +45,8 @@ def connections(
     layout = engine.layout
     network = layout.network
     with together(communicator, "looking for connections"):
-        names = [one.name or "" for one in network.projections]
-        if projection not in names:
-            raise unknown("projection", str(projection), names, where="connections")
-        index = names.index(projection)
-        one = network.projections[index]
+        one = network.projection(projection, where="connections")
+        index = [other.name for other in network.projections].index(projection)
         where = f"connections of {projection!r}"
         limits = [
             _limits(engine, end, given, where=f"{where}, {field}")
@@ -56,7 +55,7 @@ def connections(
     asked = projection, limits
     # every rank is asked the same, before they read a file together
     answers(communicator, lambda: (asked, None), where=where)
-    given = None
+    given: Iterable[Records] | None = None
     if isinstance(one.rule, ExplicitFile):
         given = [*route_file(layout, one, communicator)]
 
@@ -67,7 +66,7 @@ def connections(
         else:
             records = given
             if isinstance(one.rule, Explicit):
-                records = [*array_records(one, network.dt)]
+                records = array_records(one, network.dt)
             table = static_connections(layout, engine.quanta, engine.seed, index, records)
         for field, (first, last) in zip(("source", "target"), limits, strict=True):
             table = table[(table[field] >= first) & (table[field] < last)]

@@ -12,7 +12,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.simulation.checkpoint import Note
 
 
-def newest(
+def find_newest_checkpoint(
     store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
 ) -> Generation:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
@@ -35,7 +35,7 @@ def newest(
     DescriptionError
         If it was written in another version's format.
     """
-    reader = read_together(store, communicator) if recorded else None
+    reader = open_shared_reader(store, communicator) if recorded else None
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
         if reader is not None and communicator.rank == 0:
@@ -67,10 +67,10 @@ def newest(
             return found
         note(f"checkpoint {number} is not used: {damages[0]}")
     with together(communicator, "looking for a checkpoint"):
-        raise StoreError("there is no whole checkpoint to go on from", path=str(store))
+        raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
-def read_together(store: Path, communicator: Communicator) -> StoreReader:
+def open_shared_reader(store: Path, communicator: Communicator) -> StoreReader:
     """Return a reader of this rank's share of a run that is to go on. Collective.
 
     Ranks agree on the attempts that are left out, the reason, and the complete step.
@@ -78,7 +78,7 @@ def read_together(store: Path, communicator: Communicator) -> StoreReader:
     Raises
     ------
     StoreError
-        As `StoreReader` with `resuming`.
+        As `StoreReader` with `resuming`, or if ranks find different attempts.
     """
     with together(communicator, "reading the store"):
         share = communicator.rank, communicator.size
@@ -91,7 +91,11 @@ def read_together(store: Path, communicator: Communicator) -> StoreReader:
             reader.damage = StoreError(reason[0], path=reason[1])
         if all(count == fewest for count, _ in found):
             break
-        assert reason is not None  # nothing else leaves attempts out
+        if reason is None:  # on all ranks alike
+            raise StoreError(
+                "changed while it was read: another job is writing it, or the file server is late",
+                path=str(store),
+            )
         with together(communicator, "reading the store"):
             if len(reader.attempts) > fewest:
                 reader.leave_out(fewest, StoreError(reason[0], path=reason[1]))
@@ -110,8 +114,8 @@ def _saved_step(store: Path, numbers: Iterable[int]) -> int:
 def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> str | None:
     """Raise StoreError unless the run is recorded up to a checkpoint; each rank checks its share.
 
-    It is not where a later attempt began before that step: from an older checkpoint, as this one
-    could not be read at the time. A store of saved states alone has nothing to be recorded.
+    The recordings are incomplete if a later attempt began before that step. A store without
+    recordings passes.
 
     Parameters
     ----------
@@ -120,8 +124,8 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     reader : StoreReader
         This rank's share of the store.
     after : int
-        The step of the checkpoint before it. What was recorded later is read, as a run from there
-        would record it again; of the rest size and header of each chunk are checked.
+        The step of the checkpoint before it. Chunks recorded later are read. Of older chunks, size
+        and header are checked.
 
     Returns
     -------
@@ -134,10 +138,11 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     step = generation.about["step"]
     if not reader.reaches(step):
         raise StoreError(
-            f"saved at step {step}, but recordings count up to step {reader.complete_step} only",
+            f"the checkpoint is at step {step}, but the recordings are complete only up to step "
+            f"{reader.complete_step}",
             path=str(generation.folder),
         )
     reader.verify(step, after=after)
     if reader.damage is None:
         return None
-    return f"attempt {attempt} is left out, as it saved nothing that is used: {reader.damage}"
+    return f"attempt {attempt} is ignored, because no checkpoint of it is used: {reader.damage}"

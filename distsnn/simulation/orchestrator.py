@@ -30,7 +30,7 @@ from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
-from distsnn.simulation.newest_checkpoint import newest, read_together
+from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
@@ -197,7 +197,7 @@ class Simulation(BetweenRuns):
             If it is of another network, or its partition is for other ranks than these.
         """
         settings["communicator"] = settings.get("communicator") or world()
-        reader = read_together(Path(store), settings["communicator"])
+        reader = open_shared_reader(Path(store), settings["communicator"])
         if settings.get("partition") is None:
             settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
@@ -262,7 +262,9 @@ class Simulation(BetweenRuns):
         generation: Generation | None = None
         if start is not None:
             tell = partial(self._note, always=True)
-            generation = newest(Path(start), self._communicator, tell, recorded=again is not None)
+            generation = find_newest_checkpoint(
+                Path(start), self._communicator, tell, recorded=again is not None
+            )
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)

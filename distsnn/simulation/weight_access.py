@@ -6,7 +6,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, answers, from_first, together
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError
 from distsnn.network.checks import ANY, POSITIVE, Range, as_number, check_range, check_shape
 from distsnn.network.values import ValueLike, as_value, value_digest
 from distsnn.simulation.scripted import Scripted
@@ -65,7 +65,7 @@ class PlasticSynapses:
         with together(communicator, "looking for synapses"):
             self._delivery = plastic_named(engine, projection, where="weights")
             rows = self._delivery.rows
-            sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
+            sources = rows.row_set.source_of_synapse
             targets = engine.layout.gids(rows.targets())
         own = sources, targets, rows.delays()
         parts = answers(communicator, lambda: (self._where, own), where=self._where)
@@ -239,13 +239,10 @@ def plastic_named(engine: RankEngine, projection: str, *, where: str) -> Plastic
     DescriptionError
         If there is none.
     """
+    engine.layout.network.projection(projection, where=where)
     for one in engine.plastic:
         if one.projection.name == projection:
             return one
-    network = engine.layout.network
-    names = [one.name or "" for one in network.projections]
-    if projection not in names:
-        raise unknown("projection", str(projection), names, where=where)
     raise DescriptionError(
         "is not plastic",
         where=f"{where}, projection {projection!r}",

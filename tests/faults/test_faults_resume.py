@@ -173,7 +173,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     [
         (("--seed", "9"), "--seed: a resumed run keeps its seed"),
         (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
-        (("--overwrite",), "--resume: either go on or --overwrite"),
+        (("--overwrite",), "--resume: --resume and --overwrite exclude each other"),
         (("--checkpoint-every", "0.05ms"), "checkpoint_every: time is not on the grid"),
         (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is no time"),
         (("--wall-limit", "-1h"), "wall-limit"),
@@ -205,7 +205,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     assert run("run", "brunel", "--set", "order=10", "--time", "20", "--out", out).code == 0
     ended = run("run", "--resume", out, "--time", "40", ranks=2)
-    one_message(ended, "is complete at 20 ms and was never saved: it cannot go on")
+    one_message(ended, "the run is complete at 20 ms and has no checkpoint: it cannot be extended")
     assert ended.code == 2
 
 

@@ -13,7 +13,7 @@ LAUNCH = """
 import sys
 from distsnn.comm import launch
 ranks, program, *arguments = sys.argv[1:]
-code = launch(int(ranks), arguments, {"TOLD": "yes"}, program=[program], patience=2.0)
+code = launch(int(ranks), arguments, program=[program], patience=2.0)
 print("code", code)
 """
 

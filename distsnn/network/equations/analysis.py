@@ -90,7 +90,7 @@ class Analysis:
     noise : tuple of Symbol
         White noise in the equations.
     draws : dict of Symbol to str
-        Random numbers in the threshold and the reset, with the function that draws them.
+        Random numbers in the threshold, resets and events, with the function that draws each.
     """
 
     derivatives: dict[sympy.Symbol, sympy.Expr]
@@ -186,7 +186,7 @@ def _noise(
             raise EquationError(
                 f"{name.name} has white noise, which the method {method!r} cannot integrate",
                 dynamics.states[name.name].value.at,
-                allowed="'euler', the Euler-Maruyama method, or 'auto', which takes it",
+                allowed="'euler' (Euler-Maruyama) or 'auto'",
             )
     return noise
 

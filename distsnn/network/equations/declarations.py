@@ -75,15 +75,15 @@ def as_events(given: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
     found = {}
     for name, event in sorted(given.items()):
         where = f"events, {name!r}"
-        texts = as_names([*event] if isinstance(event, list | tuple) else event, where=where)
-        if len(texts) != 2:
+        is_pair = isinstance(event, list | tuple) and len(event) == 2
+        if not (is_pair and all(isinstance(text, str) for text in event)):
             raise DescriptionError(
                 "must be a condition and statements",
                 where=where,
                 value=event,
                 allowed='such as ("V_m < V_min", "V_m = V_min")',
             )
-        found[name] = (as_text(texts[0]), as_text(texts[1]))
+        found[name] = (as_text(event[0]), as_text(event[1]))
     return FrozenMapping(found)
 
 

@@ -34,7 +34,7 @@ from distsnn.network.equations.syntax import (
 STIMULI = "I_stim"
 # Time, and the length of a step.
 TIME, STEP_LENGTH = "t", "dt"
-# White noise: of each such name one, with a variance of 1/dt in each step.
+# Names of white noise; each name is an independent noise with variance 1/dt in each step.
 _NOISE = re.compile(r"xi(_\w+)?", re.ASCII)
 _PER_ROOT_MS = ONE.times(MS, Fraction(-1, 2))
 # What the model counts itself.
@@ -116,11 +116,11 @@ class Dynamics:
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
-        nodes += _at_ends(self.threshold, self.reset, self.events)
+        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events)
         return any(name in names_in(node) for node in nodes)
 
 
-def _at_ends(
+def _end_of_step_expressions(
     threshold: Node | None, reset: list[tuple[str, Node]], events: list[Event]
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
@@ -218,7 +218,7 @@ def read(
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
-    at_ends = _at_ends(condition, resets, happens)
+    at_ends = _end_of_step_expressions(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     return Dynamics(
         states,
@@ -343,15 +343,15 @@ def _check_chance(
     for one in leaves(slopes, derived):
         if isinstance(one, Apply):
             raise EquationError(
-                f"{one.function}() may be drawn in the threshold and the reset only: schemes look "
-                "at differential equations several times in a step",
+                f"{one.function}() may be drawn in thresholds, resets and events only: a scheme "
+                "may evaluate a differential equation several times per step",
                 one.at,
                 allowed="white noise, xi",
             )
     for one in leaves(at_ends, derived):
         if isinstance(one, Name) and is_noise(one.name) and one.name not in parameters:
             raise EquationError(
-                f"the white noise {one.name} has a value in differential equations only",
+                f"the white noise {one.name} is defined in differential equations only",
                 one.at,
                 allowed="normal(), a random number for each neuron and step",
             )

@@ -155,9 +155,11 @@ class NeuronModel(Description):
                 value=self.substeps,
                 allowed="1",
             )
-        if self.substeps > 1 and (self.analysis.noise or self.analysis.draws or self.uses_time):
+        if self.substeps > 1 and (
+            self.analysis.noise or self.analysis.draws or self.dynamics.uses(TIME)
+        ):
             raise DescriptionError(
-                "time and random numbers have one value in a step: it cannot be parted",
+                "a step of a model with time or random numbers cannot be divided into parts",
                 where="substeps",
                 value=self.substeps,
                 allowed="1",
@@ -213,11 +215,6 @@ class NeuronModel(Description):
         from distsnn.network.equations.analysis import analyse
 
         return analyse(self.dynamics, self.relative, self.method)
-
-    @property
-    def uses_time(self) -> bool:
-        """Whether equations, threshold or reset depend on the time."""
-        return self.dynamics.uses(TIME)
 
     @property
     def scheme(self) -> str:

@@ -121,7 +121,7 @@ def read_plasticity(
     texts = [value for its in events.values() for _, value in its]
     for leaf in leaves([*texts, *(one.value for one in definitions)], {}):
         if isinstance(leaf, Apply):
-            raise EquationError("rules of plasticity draw no random numbers", leaf.at)
+            raise EquationError("plasticity rules cannot draw random numbers", leaf.at)
     if not any(name == WEIGHT for its in events.values() for name, _ in its):
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)

@@ -213,8 +213,8 @@ class _Reader:
                     raise unknown_at("function", name, [*FUNCTIONS], self.span(tree.func))
                 least, most = FUNCTIONS[name]
                 if not least <= len(arguments) <= most:
-                    count = str(least or "no") if least == most else f"{least} to {most}"
-                    raise EquationError(f"{name} takes {count} arguments", at)
+                    count = str(least) if least == most else f"{least} to {most}"
+                    raise EquationError(f"{name} takes this number of arguments: {count}", at)
                 return Apply(name, tuple(map(inner, arguments)), at)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]
         kinds = [type(part) for part in parts]

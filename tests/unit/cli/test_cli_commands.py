@@ -68,7 +68,7 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "distsnn run: how long? --time MS is missing"),
+        ([], "distsnn run: the biological time is missing: --time MS"),
         (["--time", "5.05"], "--time: time is not on the grid; given 5.05"),
         (["--time", "5", "--seed", "-1"], "seed: out of range; given -1; allowed: 0 to 2^64 - 1"),
         (["--time", "5", "--partition", "robin"], "partition: unknown strategy 'robin'"),
@@ -157,7 +157,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         "complete": False,
         "missing": [],
         "missing_checkpoints": [],
-        "void_damage": [],
+        "superseded_damage": [],
         "status": ["running", "not started"],
         "peak_rss_bytes": [None, 2**20],
         "spikes": 0,
@@ -176,8 +176,8 @@ def test_table_of_a_run_that_noted_little() -> None:
         r"weights +no projection", "\n".join(info_lines(numbers | {"weight_errors": []}))
     )
     assert "E unknown, I 3" in text
-    assert re.search(r"states +E float32, I float64\n", text)
-    assert re.search(r"plastic weights +none\n", text)
+    assert re.search(r"state precision +E float32, I float64\n", text)
+    assert re.search(r"weight precision +none\n", text)
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
     branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))

@@ -125,7 +125,7 @@ def test_state_that_a_script_saved_needs_a_time(
         simulation.save(other)
     done = distsnn("run", "--resume", other)
     assert done.code == 2
-    assert "how long is the run to be? --time MS is missing; allowed: 42 ms" in done.message
+    assert "the biological time is missing: --time MS; allowed: 42 ms" in done.message
     shown = distsnn("info", other).out
     assert "not complete; ranks: none has recorded yet\n" in shown
     assert "peak memory       not known\n" in shown
@@ -155,7 +155,10 @@ def test_complete_run_that_was_never_saved_is_told_what_can_be_done(
     asked = (*words, "--resume", "auto") if auto else ("run", "--resume", out)
     done = distsnn(*asked, "--time", "30")
     assert done.code == 2
-    assert "run.zarr: is complete at 20 ms and was never saved: it cannot go on" in done.message
+    assert (
+        "run.zarr: the run is complete at 20 ms and has no checkpoint: it cannot be extended"
+        in done.message
+    )
     assert "--overwrite without --resume" in done.message
     reader = StoreReader(out)
     assert (reader.complete, reader.complete_step, len(reader.attempts)) == (True, 200, 1)

@@ -105,6 +105,8 @@ def test_events_are_tested_after_each_part_of_a_step() -> None:
         ({"a": ("x > 1", "y = 0")}, "event a, line 1, column 1: unknown state variable 'y'"),
         ({"a": ("x > 1", "x = 1*mV")}, "event a, line 1, column 5: x is in mV"),
         ({"a": ("x > 1",)}, "events, 'a': must be a condition and statements"),
+        ({"a": 3}, "events, 'a': must be a condition and statements; given 3"),
+        ({"a": ("x > 1", 3)}, "events, 'a': must be a condition and statements"),
         ({"a": "x > 1"}, "events, 'a': must be a condition and statements"),
         ({"a b": ("x > 1", "x = 0")}, "events, 'a b': not a usable name"),
         ([("x > 1", "x = 0")], "events: must be a mapping"),

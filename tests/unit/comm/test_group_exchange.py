@@ -125,7 +125,7 @@ def test_what_arrives_is_appended_without_a_group_s_own() -> None:
         max_locals=[5] * 4,
         max_total=20,
         epoch_steps=3,
-        handles=Handles(0, 0),
+        handles=Handles(),
         explain=str,
         skip=range(1, 3),
         arrivals=arrivals,

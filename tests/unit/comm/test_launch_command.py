@@ -55,7 +55,8 @@ def test_command_environment_and_code(
     monkeypatch.setenv("PMI_RANK", "0")  # of a launcher that started this one process
     monkeypatch.setenv("PMI_SIZE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
-    assert launch(3, ["run", "brunel"], {"TOLD": "yes"}) == 5
+    monkeypatch.setenv("TOLD", "yes")
+    assert launch(3, ["run", "brunel"]) == 5
     *command, environment = capsys.readouterr().out.splitlines()
     assert command == ["-n", "3", sys.executable, "-P", "-m", "distsnn", "run", "brunel"]
     assert environment == 'OMP 1, BLAS 1, TOLD yes, PMI ""'

@@ -12,7 +12,7 @@ from zarr.core.buffer import default_buffer_prototype
 
 from distsnn import IafPscExp, Network, Population
 from distsnn.analysis import report
-from distsnn.io.durable_files import replacing
+from distsnn.io.durable_files import atomic_write
 from distsnn.io.network_files import save_network
 from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
@@ -129,7 +129,7 @@ def test_files_beside_a_store_are_replaced_safely(run: Written, disk: Disk, tmp_
 def test_error_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"before")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as stream:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as stream:
         stream.write(b"half")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"before"

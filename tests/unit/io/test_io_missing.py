@@ -21,7 +21,7 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.newest_checkpoint import newest
+from distsnn.simulation.newest_checkpoint import find_newest_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def resume(path: Path) -> str:
     """Look for the checkpoint that a resume takes; return all that is said."""
     notes = list[str]()
     try:
-        newest(path, SingleProcess(), notes.append, recorded=True)
+        find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True)
     except StoreError as error:
         notes.append(str(error))
     return "\n".join(notes)
@@ -183,16 +183,16 @@ def test_resume_falls_back_or_refuses_where_chunks_are_unreadable(copy: Path) ->
     last = max((copy / "attempt001/rank0000/spikes/step/c").iterdir(), key=lambda p: int(p.name))
     flip(last)
     notes = list[str]()
-    found = newest(copy, SingleProcess(), notes.append, recorded=True)
+    found = find_newest_checkpoint(copy, SingleProcess(), notes.append, recorded=True)
     assert found.number == 2
     assert [note.partition(":")[0] for note in notes] == ["checkpoint 3 is not used"]
     assert f"{last.parents[1]}: damaged" in notes[0]
     flip(copy / "attempt000/rank0001/weights/E->E/weight/c/0/0")
-    with pytest.raises(StoreError, match="no whole checkpoint"):
-        newest(copy, SingleProcess(), notes.append, recorded=True)
+    with pytest.raises(StoreError, match="no complete checkpoint"):
+        find_newest_checkpoint(copy, SingleProcess(), notes.append, recorded=True)
     assert "weights/E->E/weight" in notes[-1]
     # a branch needs no recordings
-    assert newest(copy, SingleProcess(), notes.append).number == 3
+    assert find_newest_checkpoint(copy, SingleProcess(), notes.append).number == 3
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"zarr_format": 3, "node_type": "array"}'])
@@ -201,7 +201,7 @@ def test_group_of_all_checkpoints_is_made_again(copy: Path, content: str | None)
     before = metadata.read_text()
     metadata.unlink() if content is None else metadata.write_text(content)
     assert Generation.open(copy, 3).spikes(0, 1)[0].tolist() == [N_STEPS]
-    assert newest(copy, SingleProcess(), pytest.fail, recorded=True).number == 3
+    assert find_newest_checkpoint(copy, SingleProcess(), pytest.fail, recorded=True).number == 3
     GenerationWriter(copy, 4).begin({}, {})
     assert metadata.read_text() == before
 
@@ -243,12 +243,12 @@ def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
         np.testing.assert_array_equal(step, replaced.step)
         np.testing.assert_array_equal(gid, replaced.gid)
         assert run.weights("E->E")["weight"].compute().notnull().all()
-        assert [error.path for error in run.reader.void_damage] == [str(replaced.path / part)]
+        assert [error.path for error in run.reader.superseded_damage] == [str(replaced.path / part)]
         code = info_command.execute(Namespace(run=replaced.path, json=False), SingleProcess())
         assert code == 0
-        assert f"replaced          {replaced.path / part}: damaged" in capsys.readouterr().out
+        assert f"superseded        {replaced.path / part}: damaged" in capsys.readouterr().out
         assert resume(replaced.path) == ""
-    assert open_run(replaced.path).reader.void_damage == ()
+    assert open_run(replaced.path).reader.superseded_damage == ()
 
 
 def test_run_goes_on_past_damage_of_what_was_replaced(replaced: Written, tmp_path: Path) -> None:

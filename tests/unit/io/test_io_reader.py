@@ -318,7 +318,7 @@ def test_attempts_make_one_recording(tmp_path, ranks):
         write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=1100 + 50 * rank)
     writer = RunWriter.resume(path, 3, first_step=1000, saved_by=0)
     for rank in range(3):
-        # The second attempt's spikes are shifted: where it is void, they must not show.
+        # The second attempt's spikes are shifted: where it is superseded, they must not show.
         other = (step, np.where(step > 2000, (gid + 1) % 100, gid).astype(np.uint32))
         key = np.lexsort((other[1], other[0]))
         write_rank(

@@ -14,7 +14,7 @@ from synthetic_run import SIZES, Written, metadata, random_spikes, write_rank
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.newest_checkpoint import newest, read_together
+from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 
 RANKS = 4
 
@@ -46,7 +46,10 @@ def opened(path: Path, ranks: int, patch: pytest.MonkeyPatch) -> Counter[str]:
     with patch.context() as patched:
         patched.setattr(Path, "open", count)
         found, _ = thread_ranks.run(
-            ranks, lambda communicator: newest(path, communicator, pytest.fail, recorded=True)
+            ranks,
+            lambda communicator: find_newest_checkpoint(
+                path, communicator, pytest.fail, recorded=True
+            ),
         )
     assert [one.number for one in found] == [2] * ranks
     return counts
@@ -70,7 +73,7 @@ def test_only_chunks_after_the_older_checkpoint_are_read(
         return really(self)
 
     monkeypatch.setattr(Path, "read_bytes", note)
-    newest(chunked, SingleProcess(), pytest.fail, recorded=True)
+    find_newest_checkpoint(chunked, SingleProcess(), pytest.fail, recorded=True)
     spikes = chunked / "attempt000/rank0000/spikes/step/c"
     numbers = sorted(int(path.name) for path in spikes.iterdir())
     found = sorted(int(path.name) for path in read if path.parent == spikes)
@@ -89,11 +92,13 @@ def test_old_chunks_are_checked_by_size_and_header(tmp_path: Path, damage: str) 
         chunk.unlink()
     notes = list[str]()
     if damage == "flipped":  # readers notice it; no checkpoint that is kept could bring it back
-        assert newest(path, SingleProcess(), notes.append, recorded=True).number == 3
+        assert (
+            find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True).number == 3
+        )
         assert notes == []
     else:
-        with pytest.raises(StoreError, match="no whole checkpoint"):
-            newest(path, SingleProcess(), notes.append, recorded=True)
+        with pytest.raises(StoreError, match="no complete checkpoint"):
+            find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True)
         assert str(chunk) in notes[0]
 
 
@@ -120,7 +125,7 @@ def test_ranks_agree_on_what_is_left_out(
     path = shutil.copytree(replaced.path, tmp_path / "run.zarr")
     for name in lost:
         shutil.rmtree(path / name)
-    found, _ = thread_ranks.run(ranks, lambda communicator: read_together(path, communicator))
+    found, _ = thread_ranks.run(ranks, lambda communicator: open_shared_reader(path, communicator))
     agreed = {(len(one.attempts), one.complete_step, str(one.damage)) for one in found}
     damage = str(None)
     if expected[0] < 3:
@@ -136,8 +141,29 @@ def test_ranks_agree_on_the_complete_step(replaced: Written, tmp_path: Path) -> 
     metadata_file.write_text(json.dumps(about))
     notes = list[str]()
     found, _ = thread_ranks.run(
-        3, lambda communicator: newest(path, communicator, notes.append, recorded=True)
+        3,
+        lambda communicator: find_newest_checkpoint(
+            path, communicator, notes.append, recorded=True
+        ),
     )
     assert [one.number for one in found] == [2, 2, 2]
-    wanted = f"checkpoint 3 is not used: {path}/checkpoint/generation000003: saved at step 300, "
-    assert set(notes) == {f"{wanted}but recordings count up to step 250 only"}
+    wanted = (
+        f"checkpoint 3 is not used: {path}/checkpoint/generation000003: the checkpoint is at step"
+    )
+    assert set(notes) == {f"{wanted} 300, but the recordings are complete only up to step 250"}
+
+
+def test_ranks_that_read_different_attempts_say_so(replaced: Written, tmp_path: Path) -> None:
+    older = tmp_path / "older.zarr"
+    shutil.copytree(replaced.path, older)
+    root = json.loads((older / "zarr.json").read_text())
+    root["attributes"]["attempts"] -= 1
+    (older / "zarr.json").write_text(json.dumps(root))
+
+    def read(communicator: Any) -> None:
+        # as where another job adds an attempt, or a file server shows an older state
+        open_shared_reader(older if communicator.rank == 0 else replaced.path, communicator)
+
+    errors, _ = thread_ranks.run(3, read)
+    assert all(isinstance(error, StoreError) for error in errors)
+    assert all("changed while it was read" in str(error) for error in errors)

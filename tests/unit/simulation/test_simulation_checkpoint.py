@@ -158,7 +158,7 @@ def test_saved_state_is_not_used_where_recordings_since_an_older_one_end_before(
     notes = Notes()
     simulation = Simulation.restore(path, out=path, progress=notes)
     assert simulation.time_ms == 12.0
-    assert any("recordings count up to step 150 only" in note for note in notes.notes)
+    assert any("complete only up to step 150" in note for note in notes.notes)
     simulation.close()
 
 
@@ -198,7 +198,7 @@ def test_two_damaged_generations_are_an_error(network: Network, tmp_path: Path) 
     out = saved(network, tmp_path / "run.zarr")
     for number in (1, 2):
         shutil.rmtree(out / CHECKPOINT / generation_name(number) / "rank0000" / "state")
-    with pytest.raises(StoreError, match="no whole checkpoint"):
+    with pytest.raises(StoreError, match="no complete checkpoint"):
         Simulation.restore(out, out=out)
 
 
@@ -316,7 +316,7 @@ def test_generation_whose_recordings_no_longer_count_is_not_used(
     notes = Notes()
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 7.9
-    assert any("recordings count up to step 79 only" in note for note in notes.notes)
+    assert any("complete only up to step 79" in note for note in notes.notes)
     simulation.run(40.0 - 7.9)
     simulation.close()
     assert_same(recorded(whole), recorded(out))
@@ -336,7 +336,7 @@ def test_attempt_that_a_power_cut_left_unreadable_is_left_out(
     notes = Notes()
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 21.3
-    (note,) = [note for note in notes.notes if "attempt 1 is left out" in note]
+    (note,) = [note for note in notes.notes if "attempt 1 is ignored" in note]
     assert f"attempt001/{cut}".removesuffix("/zarr.json") in note
     simulation.run(40.0 - 21.3)
     simulation.close()
@@ -358,8 +358,8 @@ def test_checkpoint_of_an_attempt_that_cannot_be_read_gives_way_to_the_one_befor
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 21.3
     assert any(one.startswith("checkpoint 3 is not used: ") for one in notes.notes)
-    (note,) = [one for one in notes.notes if one.startswith("attempt 1 is left out")]
-    assert "it saved nothing that is used" in note
+    (note,) = [one for one in notes.notes if one.startswith("attempt 1 is ignored")]
+    assert "because no checkpoint of it is used" in note
     simulation.run(40.0 - 21.3)
     simulation.close()
     assert_same(recorded(whole), recorded(out))
@@ -373,7 +373,7 @@ def test_nothing_is_told_of_a_checkpoint_that_is_not_used(network: Network, tmp_
     for number in generations(out):
         (out / CHECKPOINT / generation_name(number) / "blocks" / "zarr.json").write_bytes(b"")
     notes = Notes()
-    with pytest.raises(StoreError, match="no whole checkpoint"):
+    with pytest.raises(StoreError, match="no complete checkpoint"):
         Simulation.restore(out, out=out, progress=notes)
     assert [one.partition(":")[0] for one in notes.notes] == [
         "checkpoint 2 is not used",
@@ -387,7 +387,7 @@ def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
     out = saved(network, tmp_path / "run.zarr")
     (out / "attempt000" / "zarr.json").write_bytes(b"")
     notes = Notes()
-    with pytest.raises(StoreError, match="no whole checkpoint to go on from"):
+    with pytest.raises(StoreError, match="no complete checkpoint to resume from"):
         Simulation.restore(out, out=out, progress=notes)
     assert any("checkpoint 2 is not used" in note and "attempt000" in note for note in notes.notes)
     with pytest.raises(StoreError, match="attempt000"):

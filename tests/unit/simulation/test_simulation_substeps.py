@@ -96,8 +96,8 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
     lines = info_lines(numbers)
     assert any(line.split() == ["substeps", "A", "2,", "B", "1,", "C", "20"] for line in lines)
     text = "\n".join(lines)
-    assert re.search(r"states +A float32, B float32, C float64\n", text)
-    assert re.search(r"plastic weights +A float64, fast float32\n", text)
+    assert re.search(r"state precision +A float32, B float32, C float64\n", text)
+    assert re.search(r"weight precision +A float64, fast float32\n", text)
 
 
 def test_a_step_too_long_is_warned_of() -> None:
