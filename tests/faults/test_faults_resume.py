@@ -33,7 +33,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 
 NUMBERS = [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
-TIME = "12000"  # ms: a second at least, on a fast machine too
+TIME = "6000"  # ms: about a second, in which several checkpoints are written
 words = recorded_run("--time", TIME, "--set", "state=true")
 
 

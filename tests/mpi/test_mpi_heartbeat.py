@@ -162,7 +162,7 @@ def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: 
 def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> None:
     folder = tmp_path / "notices"
     # more ranks than cores, all with Python's lock held for longer than the limit
-    ended = starter.mpiexec(4, "watched.py", "none", "0", "1", str(folder), "busy", "3").end()
+    ended = starter.mpiexec(4, "watched.py", "none", "0", "3", str(folder), "busy", "5").end()
     assert (ended.code, ended.messages) == (0, [])
     assert left_behind(starter) == []
     assert not folder.exists()
