@@ -223,7 +223,7 @@ def test_models_that_contradict_themselves_are_refused(models, attributes, what)
 
 @pytest.mark.parametrize("base", [Neuron, IafCondExp])
 def test_the_number_of_parts_is_no_parameter_of_a_user_defined_model(models, base):
-    with pytest.raises(DescriptionError, match=r"Mine: .* no parameter; .* SubsteppedNeuron"):
+    with pytest.raises(DescriptionError, match=r"Mine: .* parameter substeps, .* Substepped"):
 
         @neuron_model
         class Mine(base):
