@@ -168,7 +168,8 @@ def test_default_with_which_a_trace_cannot_decay_is_refused() -> None:
     [
         ("-" * 5000 + "v", "nested too deeply"),
         ("(" * 900 + "v" + ")" * 900, "too many nested|nested too deeply"),
-        ("v" + "+v" * 6000, "nested too deeply"),
+        # from Python 3.13 on its parser reads them
+        ("v" + "+v" * 6000, "nested too deeply|too large once"),
         ("v" * 30_000, "longer than 20000"),
     ],
 )
