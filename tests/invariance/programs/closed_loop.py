@@ -4,6 +4,7 @@
 OUT resume`` goes on from it, ``closed_loop.py OUT whole`` does both in one run.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ from distsnn.network import (
 from distsnn.simulation import Simulation
 
 N, PIECES, PIECE_MS = 330, 24, 1.5
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
 
 
 def network() -> Network:

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,10 @@ from distsnn.network import (
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation import Simulation, pace
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
+
 
 TIME_MS = 160.0
 # when parts of the run end, and the state is saved, ms

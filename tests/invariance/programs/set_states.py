@@ -4,6 +4,7 @@
 ``set_states.py OUT resume`` goes on from it.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from distsnn.network import (
     RecordState,
 )
 from distsnn.simulation import Simulation
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
+
 
 SIZES = {"E": 300, "I": 130}
 

@@ -7,6 +7,7 @@ becomes ``FOLDER/way/case.zarr``; the counters of its exchange become ``FOLDER/w
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from invariance_examples import EXAMPLES
 
 from distsnn.comm import Communicator, start
 from distsnn.simulation import Simulation
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
 
 
 def main(ranks: Communicator) -> int:
