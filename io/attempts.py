@@ -1,8 +1,8 @@
 """A run's attempts: what their ranks wrote, as far as it can be read, and what is lost.
 
 The store lists its attempts, and an attempt the groups that each rank has. What is listed and is
-not there, or is shorter than what was committed, is lost. Steps that a later
-attempt simulated again are superseded: damage in them loses no data.
+not there, or is shorter than what was committed, is lost. Steps that a later attempt simulated
+again are superseded: damage in them loses no data.
 """
 
 import os

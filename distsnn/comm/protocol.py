@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, overload
 
 import numpy as np
 
-if (
-    TYPE_CHECKING
-):  # numba takes a third of a second to import: a process that only starts ranks skips it
+# numba takes a third of a second to import: a process that only starts ranks skips it
+if TYPE_CHECKING:
     from distsnn.comm.exchange import Exchange
     from distsnn.comm.group_exchange import GroupExchange
 

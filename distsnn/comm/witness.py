@@ -68,8 +68,8 @@ def write_notice(folder: Path, notice: dict[str, Any]) -> bool:
     """
     place = folder / f"rank{notice['rank']:04d}"
     # without parents: a store that was removed must not reappear as a skeleton
-    for one in (folder, place):
-        one.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    place.mkdir(exist_ok=True)
     _write_group(folder, {})
     return _write_group(place, notice)
 

@@ -11,7 +11,7 @@ from distsnn.engine.connections import decode_synapses
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.row_builder import make_row_builder
+from distsnn.engine.row_builder import NO_EDGES, make_row_builder
 from distsnn.engine.storage import explicit_plan, planes
 from distsnn.network import Explicit, delay_support
 from distsnn.network.quanta import Quanta
@@ -21,7 +21,6 @@ Floats = npt.NDArray[np.float64]
 Table = npt.NDArray[np.void]
 
 _FIELDS = [("source", "i8"), ("target", "i8"), ("weight", "f8"), ("delay", "f8")]
-_NO_EDGES = np.empty((0, 5), np.int64)
 
 
 def static_connections(
@@ -62,10 +61,10 @@ def static_connections(
         assert one.delay is not None and not isinstance(one.rule, Explicit)
         longest = delay_support(one.delay, network.dt)[1]
         plan = explicit_plan(layout, planes(layout, one)[0], longest, "pull", None)
-        parts.append(decode_synapses(builder.add(replace(plan, projections=(index,)), _NO_EDGES)))
+        parts.append(decode_synapses(builder.add(replace(plan, projections=(index,)), NO_EDGES)))
     # given edges, and weights of the sign that another receptor takes
     parts += [piece for pieces in builder.spilled.values() for piece in pieces]
-    gid, local, weight, delay, plane = np.concatenate([_NO_EDGES, *parts]).T
+    gid, local, weight, delay, plane = np.concatenate([NO_EDGES, *parts]).T
     quantum = [quanta.quantum(one.post.population, name) for name in model.receptors]
     weights = weight * np.array(quantum)[plane]
     return _table(gid, layout.gids(local), weights, delay * network.dt)

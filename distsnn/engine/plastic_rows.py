@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from distsnn.engine import edges
 from distsnn.engine.layout import Layout
-from distsnn.engine.row_builder import RowBuilder
+from distsnn.engine.row_builder import NO_EDGES, RowBuilder
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import explicit_plan, planes
 from distsnn.errors import DescriptionError
@@ -28,7 +28,6 @@ Ints = npt.NDArray[np.int64]
 
 _UNIT_BITS = 30
 _PIECE = 1 << 22  # synapses that are converted at a time
-_NO_EDGES = np.empty((0, 5), np.int64)
 # A weight without a bound counts as so many quanta: more than 32 bits hold.
 _UNBOUNDED = 1 << 32
 
@@ -129,12 +128,12 @@ def build(
         quanta, exponent=dict.fromkeys(quanta.exponent, unit), shift=(0,) * len(quanta.shift)
     )
     builder = RowBuilder(layout, scales, keys, np.zeros_like(load))
-    prepared = _NO_EDGES
+    prepared = NO_EDGES
     if pieces is not None:
         # those in arrays were compared with their bounds when they were described
         in_file = isinstance(one.rule, ExplicitFile) and one.rule.weights is not None
         builder.give(index, one, _within(layout, one, pieces) if in_file else pieces)
-        prepared = np.concatenate([_NO_EDGES, *builder.spilled.pop(None, [])])
+        prepared = np.concatenate([NO_EDGES, *builder.spilled.pop(None, [])])
     longest = delay_support(one.delay, dt)[1] if one.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
     plan = explicit_plan(layout, plane, longest, "push", None)

@@ -34,6 +34,8 @@ _SLICE = 512  # sources whose counts are made at a time
 _ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
 EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_NUMBERS = np.empty(0, np.int64)
+# Prepared edges where there are none: gid, local target, weight, delay and receptor plane.
+NO_EDGES = np.empty((0, 5), np.int64)
 
 _RULES: dict[type, int] = {
     OneToOne: columns.ONE_TO_ONE,

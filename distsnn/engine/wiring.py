@@ -14,7 +14,7 @@ import numpy.typing as npt
 from distsnn.engine import edges, plastic_rows
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.row_builder import RowBuilder, make_row_builder
+from distsnn.engine.row_builder import NO_EDGES, RowBuilder, make_row_builder
 from distsnn.engine.row_sets import Generator, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
 from distsnn.errors import DescriptionError
@@ -22,8 +22,6 @@ from distsnn.network import Explicit, ExplicitFile
 from distsnn.network.quanta import Quanta, too_wide_for_a_word
 
 Ints = npt.NDArray[np.int64]
-
-_NO_EDGES = np.empty((0, 5), np.int64)
 
 
 @dataclass(eq=False)
@@ -97,7 +95,7 @@ def build(
     keys, load = builder.keys, builder.load
     plans = choose(layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes)
     for plan in plans:
-        builder.add(plan, _NO_EDGES)
+        builder.add(plan, NO_EDGES)
     plastic = []
     for index, one in enumerate(network.projections):
         pieces: Iterable[edges.Records] | None = None

@@ -164,7 +164,8 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
     reset = translate.assignments(dynamics.reset)
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
     events = tuple(
-        (translate(one.condition), translate.assignments(one.statements)) for one in dynamics.events
+        (translate(event.condition), translate.assignments(event.statements))
+        for event in dynamics.events
     )
     return Analysis(
         derivatives, exact, method, growth, threshold, reset, events, noise, translate.draws
@@ -175,8 +176,8 @@ def _noise(
     dynamics: Dynamics, derivatives: Mapping[sympy.Symbol, sympy.Expr], method: str
 ) -> tuple[sympy.Symbol, ...]:
     """Return the white noise in the equations, which Euler's method alone integrates."""
-    used = {one for expression in derivatives.values() for one in expression.free_symbols}
-    noise = tuple(one for one in map(symbol, dynamics.noise) if one in used)
+    used = set().union(*(expression.free_symbols for expression in derivatives.values()))
+    noise = tuple(name for name in map(symbol, dynamics.noise) if name in used)
     for name, expression in derivatives.items():
         if not expression.free_symbols & set(noise):
             continue
