@@ -29,7 +29,8 @@ from distsnn.errors import DescriptionError
 
 DEFAULT_LIMIT_S = 60.0
 SHORTEST_LIMIT_S = 1.0
-_PERIOD = 1.0  # s between two messages; a quarter of a shorter limit
+_PERIOD = 1.0  # s between two messages, at most
+_BEATS = 8  # within a limit on silence, at least: some may come late
 # After a death the launcher ends the job, or a rank that fails says why; only then do we, s.
 _DEATH_PATIENCE = 3.0
 _FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
@@ -103,7 +104,7 @@ class Heartbeat:
         self.unreached: tuple[int, ...] = ()
         self._communicator = communicator
         self._notices = None if notices is None else notices.absolute()
-        self._period = min(_PERIOD, self.limit_s / 4)
+        self._period = min(_PERIOD, self.limit_s / _BEATS)
         # What the thread watches by: this heartbeat, or one that has joined it.
         self._current = self
         self._joined: Heartbeat | None = None
@@ -244,20 +245,22 @@ class Heartbeat:
                     next_beat = time.monotonic() + self._period
                     for link in self._all():
                         link.send({"step": self._current.step})
-                for key, _ in selector.select(max(0.0, next_beat - time.monotonic())):
-                    if key.data is None:
-                        self._woken.recv(4096)
-                    elif not self._hear(key.data):
-                        selector.unregister(key.fileobj)
+                events = selector.select(max(0.0, next_beat - time.monotonic()))
                 # A thread that was held up itself, as when the whole job was suspended, must not
-                # take that time for the others' silence.
+                # take that time for the others' silence. What is read now was sent until now.
                 self._clock += min(time.monotonic() - last, 2 * self._period)
                 last = time.monotonic()
+                for key, _ in events:
+                    if key.data is None:
+                        self._woken.recv(4096)
+                        next_beat = min(next_beat, last + self._period)  # it may be shorter now
+                    elif not self._hear(key.data):
+                        selector.unregister(key.fileobj)
                 limit_s = self._current.limit_s
                 silent = [one for one in self._links if self._silence(one) > limit_s]
                 if silent:
                     # those that will be next: a host's ranks fall silent together
-                    slack = limit_s - 2.5 * self._period
+                    slack = limit_s - 1.5 * self._period
                     self._end_silent([o for o in self._links if self._silence(o) > slack])
             self._say_bye()
         for link in self._all():

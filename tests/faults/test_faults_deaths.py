@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zarr
 from command_jobs import ROOT, Ended, Job, run, running
-from small_runs import PATIENCE, SOON, wait_until
+from small_runs import PATIENCE, SOON, wait_for_spikes
 
 from distsnn.comm import mpiexec_path
 from distsnn.io.notices import notices_folder
@@ -68,11 +68,10 @@ def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
 
 
 def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
-    """Return the processes of a run's ranks, once all of them have begun to record."""
+    """Return the processes of a run's ranks, once all of them have committed spikes."""
+    wait_for_spikes(job, out)  # from its first commit on, an attempt has notices
     groups = [out / "attempt000" / f"rank{rank:04d}" for rank in range(ranks)]
-    files = [one / "spikes" / "gid" / "zarr.json" for one in groups]
-    wait_until(job, lambda: all(one.exists() for one in files), "all ranks record")
-    texts = [(one / "zarr.json").read_text() for one in groups]
+    texts = [(group / "zarr.json").read_text() for group in groups]
     return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
 
 

@@ -72,11 +72,11 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
                 run.step = 7
                 ranks.barrier()
                 counted.append(len(watching()))
-                assert (job._current, job._period) == (run, 0.5)
+                assert (job._current, job._period) == (run, 0.25)
                 ranks.barrier()
             run.stop()
             # the job's limit again; ranks still send as often as others may expect
-            assert (job._current, job._period) == (job, 0.5)
+            assert (job._current, job._period) == (job, 0.25)
             ranks.barrier()
             counted.append(len(watching()))
             ranks.barrier()
@@ -89,6 +89,21 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
     assert results == [[3, 3]] * 3
     assert aborted is None
     assert watching() == []
+
+
+def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
+    def main(ranks: Communicator) -> bool:
+        with Heartbeat(ranks, 1.0) as heartbeat:
+            (link,) = heartbeat._links
+            end, heard_now = time.monotonic() + 5.0, 0
+            while heard_now < 20 and time.monotonic() < end:
+                # a message that woke the thread is as old as the clock
+                heard_now += 0.0 < link.heard == heartbeat._clock
+                time.sleep(0.01)
+            ranks.barrier()
+        return heard_now == 20
+
+    assert run(2, main) == ([True, True], None)
 
 
 @pytest.mark.parametrize(("limit", "start"), [(60.0, 300.0), (1.0, 30.0), (math.inf, math.inf)])
