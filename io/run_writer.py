@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,7 @@ from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # Files that `atomic_write` and zarr write before they rename them.
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
+_LAST_FILES_S = 2.0  # in which writes of zarr that were begun have ended
 
 
 class RunWriter:
@@ -215,8 +217,7 @@ def _create_store(
         sync(build)
         _move(build, target, overwrite=overwrite)
     except BaseException as error:
-        if build.exists():
-            shutil.rmtree(build)
+        _remove(build)
         if isinstance(error, StoreError):
             # The user knows the target, not the folder it was built in.
             shown = error.path.replace(str(build), str(target))
@@ -307,6 +308,15 @@ def _attempt(
         raise DescriptionError("no ranks", where="ranks", value=ranks, allowed="at least 1")
     about = {"assignment": dict(assignment or {}), "versions": dict(versions or {})}
     return {"ranks": ranks, "first_step": first_step, **about}
+
+
+def _remove(build: Path) -> None:
+    """Remove what could not be written, as far as it can be removed."""
+    # Where one of the files that zarr writes side by side fails, others may still appear.
+    limit = time.monotonic() + _LAST_FILES_S
+    while build.exists() and time.monotonic() < limit:
+        shutil.rmtree(build, ignore_errors=True)
+        time.sleep(0.01)
 
 
 def _sweep_attempts(root: zarr.Group, target: Path, first: int) -> None:

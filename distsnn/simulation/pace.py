@@ -65,7 +65,7 @@ class Pace:
         The ranks.
     epoch_steps : int
         Steps of an epoch, of all ranks where they form groups: a piece of whole epochs costs no
-        exchange beyond theirs.
+        exchange beyond theirs, however slow they are.
 
     Attributes
     ----------
@@ -86,13 +86,13 @@ class Pace:
         self._save_every = policy.checkpoint_steps(dt)
         self._save_wall = policy.checkpoint_wall
         self.rate_window = policy.rate_window(dt)
-        self._piece = self._whole(max(_FIRST_PIECE_STEPS, epoch_steps))
+        self._piece = self._whole(_FIRST_PIECE_STEPS)
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S
 
     def _whole(self, piece: int) -> int:
-        """Return the piece that is made of a proposed one: whole epochs, where it is as long."""
-        piece = min(max(piece, 1), self._most_steps)
-        return piece - (piece % self._epoch_steps if piece > self._epoch_steps else 0)
+        """Return the piece that is made of a proposed one: whole epochs, at least one."""
+        piece = max(piece - piece % self._epoch_steps, self._epoch_steps)
+        return min(piece, self._most_steps)
 
     def until(self, step: int, end: int) -> int:
         """Return the step at which the piece that begins at `step` ends."""

@@ -67,8 +67,9 @@ def test_a_skip_with_a_reason_passes_and_a_process_has_one_thread(
         ("slurm or faults", False),
         ("not ci", False),
         ("", False),
-        ("ci", True),
-        ("ci and not faults", True),
+        # each starts two processes
+        pytest.param("ci", True, marks=pytest.mark.ci),
+        pytest.param("ci and not faults", True, marks=pytest.mark.ci),
         ("not faults and not slurm and not validation", True),
     ],
 )

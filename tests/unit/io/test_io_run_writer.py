@@ -10,6 +10,7 @@ import zarr
 from synthetic_run import SIZES, metadata, state_spec, state_values, write_run
 
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io import run_writer
 from distsnn.io.network_arrays import load_arrays
 from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
@@ -97,6 +98,28 @@ def test_a_store_that_is_removed_is_not_made_again(tmp_path, gone):
     with suppress(StoreError):
         writer.close()
     assert not (store / gone).exists()
+
+
+def test_what_could_not_be_written_is_removed_though_files_still_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removals = []
+
+    def write_beside(path: Path, ignore_errors: bool) -> None:
+        removals.append(path)
+        if len(removals) < 3:  # a file appears after its folder was listed
+            assert (path / "zarr.json").exists() and ignore_errors
+        else:
+            remove(path)
+
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", write_beside)
+    build = tmp_path / "build"
+    build.mkdir()
+    (build / "zarr.json").touch()
+    run_writer._remove(build)
+    assert not build.exists()
+    assert len(removals) == 3
 
 
 def test_a_run_that_is_removed_is_not_made_again(tmp_path):

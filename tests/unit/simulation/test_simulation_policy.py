@@ -68,7 +68,7 @@ def test_pieces_end_where_something_is_due() -> None:
     assert pace(Policy()).until(0, 1000) == 50
 
 
-def test_pieces_are_whole_epochs_where_they_are_as_long() -> None:
+def test_pieces_are_whole_epochs() -> None:
     one = Pace(Policy(), 0.1, 1000, SingleProcess(), epoch_steps=30)
     ends, step = [], 0
     for spent in (0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0):
@@ -77,7 +77,8 @@ def test_pieces_are_whole_epochs_where_they_are_as_long() -> None:
         one.after(end - step, end, spent, failed=False, signal=0)
         step = end
     assert ends == [30, 60, 120, 240, 480, 960, 480, 240, 120, 60, 30]
-    assert one.until(step, 10**6) - step == 15  # so slow that a signal should not wait for more
+    # how often ranks exchange does not depend on how fast they are
+    assert one.until(step, 10**6) - step == 30
     long = Pace(Policy(), 0.1, 1000, SingleProcess(), epoch_steps=200)
     assert long.until(0, 10**6) == 200
     few = Pace(Policy(), 0.1, 20, SingleProcess(), epoch_steps=200)
