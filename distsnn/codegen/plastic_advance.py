@@ -1,4 +1,4 @@
-"""Writes the function that takes a row's events up to a step.
+"""Writes the entry by which rows take their events up to a step.
 
 How many spikes of its target a synapse has not taken yet differs from one to the next, and would be
 a mispredicted branch for each. So synapses are taken in pieces of a row, and all of a piece pass
@@ -19,11 +19,11 @@ from distsnn.codegen.plastic_code import LEARNING, MODULATOR, RuleCode
 
 
 def advance(code: RuleCode) -> list[str]:
-    """Return the lines of ``advance(table, scalars, row, now, spikes, loop)``."""
+    """Return the lines of the entry and of ``advance_row``, which it calls for each row."""
     rule, n_source = code.rule, len(code.rule.SOURCE)
     lines = [
         "@inline",
-        "def advance(table, scalars, row, now, spikes, loop):",
+        "def advance_row(table, scalars, row, now, spikes, loop):",
         "    words = array(table[WORDS], MANY, unsigned)",
         "    weights = array(table[WEIGHTS], MANY, real)",
         "    rows = array(table[ROW], MANY, np.int64)",
@@ -84,7 +84,22 @@ def advance(code: RuleCode) -> list[str]:
         "        last_steps[row] = now",
     ]
     places = [f"sources[row * {n_source} + {i}]" for i in range(n_source)]
-    return [*lines, *code.source_spike(places)]
+    return [*lines, *code.source_spike(places), *_ENTRY]
+
+
+_ENTRY = """
+@entry
+def advance(table, scalars, first, last, step):
+    found = array(table[FOUND_ROW], last, np.int64)
+    loops = array(table[FOUND_LOOP], last, np.int64)
+    spikes = table[SPIKES] != 0
+    for j in range(first, last):
+        if j + ROWS_AHEAD < last:
+            prefetch_row(table, found[j + ROWS_AHEAD], word_bytes, real_bytes)
+        now = loops[j] + 1 + table[AXONAL]
+        advance_row(table, scalars, found[j], now, spikes, loops[j])
+    return DONE
+""".strip().splitlines()
 
 
 def _stack(code: RuleCode) -> list[str]:

@@ -4,18 +4,14 @@ A rule's kernel module knows one synapse and one event (`distsnn.kernels.plastic
 written here are the loops around it: over the rows of sources that spike, over the synapses of a
 row, and over the spikes in a target's history that a synapse has not taken yet. The module has
 
-- `deliver`, an entry: the sources of a list of spikes spike at once;
-- `release`, an entry: those in the queue spike that have gone along their axons by a loop;
+- `advance`, an entry: rows take their events up to a step, of which one may be their source's spike
+  (`distsnn.kernels.plastic` says which rows, and when);
 - `archive`, an entry: a list's spikes enter the histories of targets; where the rule follows their
   states in place of their spikes, `codegen.watch_entries` writes what does so;
 - `modulate`, an entry: the modulator changes, where spikes of its neurons are due;
 - `carry`, a kernel: weights and states as they will have become by a step without events, where
   they change or fade meanwhile;
-- `sources_spike`, a kernel: traces of sources follow some spikes;
-- `sweep`, an entry: a range of the rows in SWEPT take the spikes of their targets.
-
-`advance` takes long to compile, and numba does so for every signature, literals told apart. So all
-its callers are entries, and true and false are `now == now` and `now != now`, which LLVM folds.
+- `sources_spike`, a kernel: traces of sources follow some spikes.
 """
 
 from functools import cache
@@ -31,13 +27,11 @@ from distsnn.jit import Entry, Function
 class Entries(Protocol):
     """What a generated module offers."""
 
-    deliver: Entry
-    release: Entry
+    advance: Entry
     archive: Entry
     modulate: Entry
     carry: Function
     sources_spike: Function
-    sweep: Entry
 
 
 @cache
@@ -65,7 +59,6 @@ class _Writer(RuleCode):
             "def fading(n, tau):",
             "    return flush(exp(-real(n) / tau))",
             *advance(self),
-            *_CALLERS,
             *self._sources_spike(),
             *([] if self.watches else self._archive()),
             *(self._modulate() if hasattr(self.rule, "modulator_spike") else []),
@@ -197,43 +190,3 @@ class _Writer(RuleCode):
             *(f"all_{name}[i] = s_{name}" for name in self.rule.STATES),
         ]
         return [*lines, "    for i in range(weights.size):", *(f"        {line}" for line in body)]
-
-
-_CALLERS = """
-@entry
-def release(table, scalars, first, last, step):
-    rows = array(table[QUEUE_ROW], MANY, np.int64)
-    loops = array(table[QUEUE_LOOP], MANY, np.int64)
-    kept = 0
-    for i in range(table[QUEUED]):
-        now = loops[i] + 1 + table[AXONAL]
-        if now <= step:
-            advance(table, scalars, rows[i], now, now == now, loops[i])
-        else:
-            rows[kept], loops[kept] = rows[i], loops[i]
-            kept += 1
-    table[QUEUED] = kept
-    return DONE
-
-@entry
-def deliver(table, scalars, first, last, step):
-    rows = array(table[FOUND_ROW], BATCH, np.int64)
-    loops = array(table[FOUND_LOOP], BATCH, np.int64)
-    for batch in range(first, last, BATCH):
-        n = find_rows(table, batch, min(batch + BATCH, last), rows, loops)
-        for j in range(n):
-            if j + ROWS_AHEAD < n:
-                prefetch_row(table, rows[j + ROWS_AHEAD], word_bytes, real_bytes)
-            now = loops[j] + 1
-            advance(table, scalars, rows[j], now, now == now, loops[j])
-    return DONE
-
-@entry
-def sweep(table, scalars, first, last, step):
-    rows = array(table[SWEPT], last, np.int64)
-    until = array(table[UNTIL], MANY, np.int32)
-    for i in range(first, last):
-        if until[rows[i]] < step:
-            advance(table, scalars, rows[i], step, step != step, step)
-    return DONE
-""".strip().splitlines()

@@ -141,10 +141,12 @@ class PlasticDelivery:
         self._table = table = np.zeros(where.size, np.int64)
         self._scalars = np.zeros(where.n_scalars)
         axonal = model.axonal_steps(network.dt)
-        entry = plastic.enqueue if axonal else self._entries.deliver
+        entry = plastic.enqueue if axonal else plastic.deliver
         self.deliver = call = Call(entry, table, 0, 0, self._scalars)
-        self._sweep = Call(self._entries.sweep, table, 0, 0, self._scalars)
-        self.collect = Call(self._entries.release, table, 0, 0, self._scalars) if axonal else None
+        self._sweep = Call(plastic.sweep, table, 0, 0, self._scalars)
+        self.collect = Call(plastic.release, table, 0, 0, self._scalars) if axonal else None
+        table[plastic.ADVANCE] = self._entries.advance.address
+        table[plastic.TABLE], table[plastic.SCALARS] = address(table), address(self._scalars)
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)

@@ -23,7 +23,7 @@ Axes: r row (source), i synapse, j spike of a history (newest first).
 
 import numpy as np
 
-from distsnn.jit import array, entry, inline
+from distsnn.jit import array, call, entry, inline
 from distsnn.kernels.delivery import DONE, GROW, find_row, prefetch_words
 from distsnn.kernels.rows import MASK, RING, STRIDE
 
@@ -46,7 +46,10 @@ FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
 FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 46, 47, 48, 49, 50
 HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, one float64 a target
 SWEPT = 54  # numbers of rows
-TABLE_SIZE = 55
+# the entry that advances the rows found, the addresses of this table and its scalars, and whether
+# the sources of these rows spike
+ADVANCE, TABLE, SCALARS, SPIKES = 55, 56, 57, 58
+TABLE_SIZE = 59
 # Words of its scalars: what turns a weight into quanta, the least and the largest weight.
 SCALE, LEAST, LIMIT = 0, 1, 2
 N_SCALARS = 3
@@ -136,6 +139,67 @@ def enqueue(table, scalars, first, last, step):
     rows = array(table[QUEUE_ROW] + 8 * queued, last - first, np.int64)
     loops = array(table[QUEUE_LOOP] + 8 * queued, last - first, np.int64)
     table[QUEUED] = queued + find_rows(table, first, last, rows, loops)
+    return DONE
+
+
+@inline
+def _advance(table, n, spikes):
+    """Let the first n of the rows found take their events."""
+    table[SPIKES] = spikes
+    call(table[ADVANCE], table[TABLE], table[SCALARS], 0, n, 0)
+
+
+@entry
+def deliver(table, scalars, first, last, step):
+    """Let the sources of a list of spikes spike at once."""
+    rows = array(table[FOUND_ROW], BATCH, np.int64)
+    loops = array(table[FOUND_LOOP], BATCH, np.int64)
+    for batch in range(first, last, BATCH):
+        n = find_rows(table, batch, min(batch + BATCH, last), rows, loops)
+        _advance(table, n, 1)
+    return DONE
+
+
+@entry
+def release(table, scalars, first, last, step):
+    """Let the sources in the queue spike whose spikes have gone along their axons by a loop."""
+    queue = array(table[QUEUE_ROW], MANY, np.int64)
+    queue_loops = array(table[QUEUE_LOOP], MANY, np.int64)
+    rows = array(table[FOUND_ROW], BATCH, np.int64)
+    loops = array(table[FOUND_LOOP], BATCH, np.int64)
+    kept = n = 0
+    for i in range(table[QUEUED]):
+        if queue_loops[i] + 1 + table[AXONAL] > step:
+            queue[kept], queue_loops[kept] = queue[i], queue_loops[i]
+            kept += 1
+            continue
+        rows[n], loops[n] = queue[i], queue_loops[i]
+        n += 1
+        if n == BATCH:
+            _advance(table, n, 1)
+            n = 0
+    _advance(table, n, 1)
+    table[QUEUED] = kept
+    return DONE
+
+
+@entry
+def sweep(table, scalars, first, last, step):
+    """Let a range of the rows in SWEPT take the spikes of their targets up to a step."""
+    swept = array(table[SWEPT], last, np.int64)
+    until = array(table[UNTIL], MANY, np.int32)
+    rows = array(table[FOUND_ROW], BATCH, np.int64)
+    loops = array(table[FOUND_LOOP], BATCH, np.int64)
+    n = 0
+    for i in range(first, last):
+        if until[swept[i]] >= step:
+            continue
+        rows[n], loops[n] = swept[i], step - 1 - table[AXONAL]
+        n += 1
+        if n == BATCH:
+            _advance(table, n, 0)
+            n = 0
+    _advance(table, n, 0)
     return DONE
 
 

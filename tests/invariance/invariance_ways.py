@@ -3,7 +3,7 @@
 All cases in all ways are 17 simulations a case. The default suite runs a covering array of them:
 every case on one rank (the reference), with procedural synapses, and on two ranks, where every
 second one is resumed after one rank saved it (explicit and pushed, then packed and pulled, in
-pieces); some cases on three and on four ranks. CI runs all pairs.
+pieces); some cases on three ranks. CI runs all pairs.
 """
 
 import pytest
@@ -88,8 +88,7 @@ _EVERY = {
 # Cases whose tests look at more than equal recordings.
 _NOTABLE = {
     "two packed pulled": {"areas", "thousands_of_spikes_in_a_step"},
-    "three pushed in pieces": {"plastic_synapses"},
-    "four procedural": {"areas", "one_neuron"},
+    "three pushed in pieces": {"plastic_synapses", "one_neuron"},
     "chained": {"brunels_network"},
 }
 

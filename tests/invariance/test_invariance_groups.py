@@ -20,7 +20,8 @@ from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.network.blocks import blocks
 
-pytestmark = pytest.mark.timeout(600)
+# Its kernels take long to compile, and four ranks share two cores.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.ci]
 
 
 def last(store: Path) -> Generation:
@@ -59,7 +60,6 @@ def test_same_in_groups_of_two(alone: Path, four: Path) -> None:
     assert_same_runs(alone, four)
 
 
-@pytest.mark.ci
 def test_same_where_synapses_are_drawn_when_they_are_needed(alone: Path, tmp_path: Path) -> None:
     # delays are not counted then: bounds of them make the epochs
     reader = simulated(tmp_path / "p.zarr", (3, "whole", [2, 1]), storage="procedural")
@@ -71,8 +71,8 @@ def test_same_where_synapses_are_drawn_when_they_are_needed(alone: Path, tmp_pat
 @pytest.mark.parametrize(
     "parts",
     [
-        pytest.param([(3, "begin", [2, 1]), (2, "resume", [])], marks=pytest.mark.ci),
-        pytest.param([(2, "begin", []), (4, "resume", [1, 3])], marks=pytest.mark.ci),
+        [(3, "begin", [2, 1]), (2, "resume", [])],
+        [(2, "begin", []), (4, "resume", [1, 3])],
     ],
 )
 def test_same_when_groups_go_on_without_groups_or_the_other_way_round(

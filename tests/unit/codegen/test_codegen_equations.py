@@ -372,8 +372,8 @@ def test_functions_mean_what_they_say() -> None:
         np.testing.assert_allclose(one.states["x"], 0.9 * x, rtol=rtol)
 
 
-def test_cascades_may_be_long() -> None:
-    n = 30
+@pytest.mark.parametrize("n", [15, pytest.param(30, marks=pytest.mark.ci)])
+def test_cascades_may_be_long(n: int) -> None:
     rows = [f"dx{k}/dt = (x{(k + 1) % n} - x{k})/tau : 1" for k in range(n)]
     spike = {"threshold": "x0 > 100", "reset": "x0 = 0"}
     model = NeuronModel("\n".join(rows), parameters={"tau": (10.0, "ms")}, **spike)
