@@ -15,7 +15,7 @@ from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 2
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.
@@ -97,8 +97,9 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "scripted",
                 "list",
-                "stimuli, sources, populations (their states) and projections (weights, learning, "
-                "signals) that a script set while it ran: the description alone does not repeat it",
+                "stimuli, sources, populations (their states, parameters) and projections "
+                "(weights, learning, signals) that a script set while it ran: the description "
+                "alone does not repeat it",
                 required=False,
             ),
         ),
@@ -120,6 +121,13 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
             Attribute("frozen", "list", "plastic projections that do not learn", required=False),
+            Attribute(
+                "parameters",
+                "dict",
+                "names of the neuron parameters that a script set, by population; their values "
+                'are saved as the states "parameter / NAME"',
+                required=False,
+            ),
             Attribute(
                 "modulators",
                 "dict",

@@ -3,8 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.counter_rng import PARAMETER
-from distsnn.engine.populations import Neurons, Slots, per_neuron
+from distsnn.engine.populations import Neurons, Slots
 from distsnn.network import Distribution, Value
 
 
@@ -50,11 +49,7 @@ def write(
         Loops done, and the run's seed.
     """
     if isinstance(value, Distribution):
-        model = neurons.population.model
-        fields = [*model.parameters(), *model.states]
-        # 32 bits: the same draws come again after hundreds of millions of steps
-        field = (fields.index(variable) + len(fields) * step) % 2**32
-        value = per_neuron(value, neurons.neurons[slots], PARAMETER, neurons.index, field, seed)
+        value = neurons.draws(variable, value, slots, step=step, seed=seed)
     kept = neurons.states[variable]
     new = neurons.kept(variable, value, slots)
     kept[slots] = np.where(value == read(neurons, variable, slots), kept[slots], new)

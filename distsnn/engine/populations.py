@@ -1,7 +1,7 @@
 """A rank's neurons: parameters, states and the update call of every population."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,8 @@ class Neurons:
         Parameters.
     current : ndarray or None
         Current of stimuli, pA.
+    changed : set of str
+        Parameters that have been set since the network was built.
     """
 
     population: Population
@@ -92,6 +94,7 @@ class Neurons:
     states: dict[str, npt.NDArray[Any]]
     parameters: dict[str, Floats]
     current: npt.NDArray[Any] | None
+    changed: set[str] = field(default_factory=set)
 
     def offset(self, variable: str, slots: Slots = _ALL) -> Floats:
         """Return what is to be added to a kept state: shape () or one value per slot."""
@@ -104,6 +107,19 @@ class Neurons:
         integer = self.population.model.states[variable].integer
         kept = np.asarray(value - self.offset(variable, slots))
         return kept.astype(np.int32 if integer else self.real)
+
+    def draws(
+        self, name: str, value: Distribution, slots: Slots, *, step: int, seed: int
+    ) -> Floats:
+        """Return draws of a parameter or state for some neurons, keyed by the step.
+
+        At step 0 they are those of the description.
+        """
+        model = self.population.model
+        fields = [*model.parameters(), *model.states]
+        # 32 bits: the same draws come again after hundreds of millions of steps
+        at = (fields.index(name) + len(fields) * step) % 2**32
+        return per_neuron(value, self.neurons[slots], PARAMETER, self.index, at, seed)
 
 
 def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neurons:
@@ -241,7 +257,7 @@ def _neuron_call(
     with np.errstate(all="ignore"):  # what comes of it is checked
         constants = kernel.propagators(neurons.parameters, layout.network.dt)
     _check_constants(neurons, constants)
-    _check_parts(population, constants, layout.network.dt)
+    _check_parts(neurons, constants, layout.network.dt)
     variant = codegen.Variant.of(
         kernel_name(model),
         constants,
@@ -306,9 +322,11 @@ def _check_constants(neurons: Neurons, constants: Mapping[str, npt.NDArray[np.fl
 
 
 def _check_parts(
-    population: Population, constants: Mapping[str, npt.NDArray[np.float64]], dt: float
+    neurons: Neurons, constants: Mapping[str, npt.NDArray[np.float64]], dt: float
 ) -> None:
-    parts, known = constants.get(codegen.SUB_STEPS, np.ones(())), population.model.parts(dt)
+    population, parts = neurons.population, constants.get(codegen.SUB_STEPS, np.ones(()))
+    stated = neurons.parameters.get(codegen.SUB_STEPS)
+    known = population.model.parts(dt) if stated is None else int(stated)
     if np.any(parts > known):
         raise DescriptionError(
             f"the kernel of {population.model.name} integrates a step in more parts than its "

@@ -1,7 +1,7 @@
 """State recordings: samples of chosen neurons' states, taken in the loop, drained between runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,12 @@ class Probe:
         Loops between samples; sampled after loop k where (k + 1) is a multiple.
     gids : ndarray of uint32, shape (n,)
         This rank's recorded neurons.
+    slots : ndarray of int, shape (n,)
+        Where they are among the population's neurons.
     offsets : dict of str to ndarray of float64, shape () or (n,)
-        What is to be added to each variable's samples.
+        What is to be added to each variable's samples, from the first to the last.
+    moved : dict of str to ndarray of float64, shape () or (n,)
+        By how much the states' own offsets have moved from these.
     samples : dict of str to ndarray, shape (capacity, n)
         Samples; the first `n_rows` rows are new.
     calls : list of Call
@@ -41,10 +45,12 @@ class Probe:
     recording: RecordState
     every: int
     gids: npt.NDArray[np.uint32]
+    slots: npt.NDArray[np.intp]
     offsets: dict[str, npt.NDArray[np.float64]]
     samples: dict[str, npt.NDArray[Any]]
     calls: list[Call]
     rows: dict[str, npt.NDArray[np.int64]]
+    moved: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def check_room(self, first: int, last: int) -> None:
         """Check that the samples of loops first to last fit.
@@ -64,8 +70,17 @@ class Probe:
         new = {}
         for name, samples in self.samples.items():
             new[name] = samples[: int(self.rows[name][0])]
+            if name in self.moved:
+                new[name] = new[name] + self.moved[name]
             self.rows[name][0] = 0
         return new
+
+    def follow(self, neurons: Neurons) -> None:
+        """Follow the neurons' parameters, which were changed when all samples were drained."""
+        for name, offset in self.offsets.items():
+            moved = neurons.offset(name, self.slots) - offset
+            if moved.any() or name in self.moved:
+                self.moved[name] = moved
 
 
 def most_steps(network: Network) -> int:
@@ -92,9 +107,8 @@ def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
     view, every = recording.target, recording.every_steps(layout.network.dt)
     chosen = np.flatnonzero((neurons.neurons >= view.start) & (neurons.neurons < view.stop))
     gid = layout.network.first_gid[view.population]
-    probe = Probe(
-        recording, every, (gid + neurons.neurons[chosen]).astype(np.uint32), {}, {}, [], {}
-    )
+    gids = (gid + neurons.neurons[chosen]).astype(np.uint32)
+    probe = Probe(recording, every, gids, chosen, {}, {}, [], {})
     for variable in recording.variables:
         source = neurons.states[variable]
         probe.offsets[variable] = neurons.offset(variable, chosen)

@@ -1,17 +1,19 @@
 """One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import spike_sources
+from distsnn.engine import neuron_parameters, spike_sources
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.homeostasis import Scaling
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
+from distsnn.engine.neuron_parameters import Parameters
 from distsnn.engine.other_ranks import Alone, Exchange
 from distsnn.engine.plastic_calls import Archive, SpikeLists
 from distsnn.engine.plastic_delivery import PlasticDelivery
@@ -158,7 +160,7 @@ class RankEngine:
         self._known_until = state[loop.EPOCH_START :][:1] if known is None else known
         state[loop.EPOCH_STEPS] = epoch_steps
         state[loop.LARGEST_STEP] = self.most_spikes
-        emitted: dict[int, npt.NDArray[Any]] = {
+        self._emitted: dict[int, npt.NDArray[Any]] = {
             emission.EMITTED: swap.outbox[1 + epoch_steps :],
             emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
             emission.GROUP_GID: layout.group_gid,
@@ -201,9 +203,7 @@ class RankEngine:
         collects = [one.collect for one in self.deliveries if one.collect is not None]
         self.stimuli = Stimuli(layout, self.quanta, self.ring, self.neurons, self.seed)
         self._updates = {
-            name: update_call(layout, one, self.quanta, self.ring, emitted, self._spiked, self.seed)
-            for name, one in self.neurons.items()
-            if one.first < one.last
+            name: self._update(one) for name, one in self.neurons.items() if one.first < one.last
         }
         self._calls: dict[str, list[Call]] = {
             "collects": [*collects, *merges],
@@ -221,6 +221,56 @@ class RankEngine:
         )
         self._events_before = 0
         self.run(0, lambda step, gid: None)
+
+    def _update(self, neurons: Neurons) -> Call:
+        return update_call(
+            *(self.layout, neurons, self.quanta, self.ring, self._emitted, self._spiked, self.seed)
+        )
+
+    def update_with(self, population: str, parameters: Parameters) -> Call | None:
+        """Return the compiled update call with other parameters, which are not set.
+
+        It is None where there are no neurons.
+
+        Raises
+        ------
+        DescriptionError
+            If the neurons cannot be integrated with them.
+        """
+        if population not in self._updates:
+            return None
+        call = self._update(replace(self.neurons[population], parameters=parameters))
+        _ = call.entry.address  # which compiles it
+        return call
+
+    def set_parameters(
+        self, population: str, parameters: Parameters, changed: Iterable[str], update: Call | None
+    ) -> None:
+        """Set a population's parameters; states stay as they are in the user's units.
+
+        Parameters
+        ----------
+        population : str
+            The population.
+        parameters : dict of str to ndarray of float64
+            All of its parameters.
+        changed : iterable of str
+            Those that are new.
+        update : Call or None
+            What `update_with` returned.
+        """
+        neurons = self.neurons[population]
+        neuron_parameters.change(neurons, parameters, changed)
+        for probe in self.probes:
+            if probe.recording.target.population == population:
+                probe.follow(neurons)
+        for one in self.plastic:
+            if one.watch is not None and one.target_population == neurons.index:
+                one.watch.follow(neurons)
+        if update is not None:
+            self._updates[population] = update
+            self._calls["updates"] = [*self._updates.values()]
+            self._tables["updates"] = call_table(self._calls["updates"])
 
     @property
     def most_steps(self) -> int:

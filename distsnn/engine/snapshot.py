@@ -1,10 +1,10 @@
 """A rank's part of the simulation's state, in an order that does not depend on the ranks.
 
 States are stored population by population, a rank's blocks in ascending order; with the spikes in
-flight they are all that a run needs to go on: stimuli are functions of the step, static synapses of
-the description. What synapse models know of their sources is saved as states of these, as it was
-before the first spike in flight (see `engine.source_states`). Of plastic synapses all is saved (see
-`engine.plastic_snapshot`).
+flight and the parameters that were set they are all that a run needs to go on: stimuli are
+functions of the step, static synapses of the description. What synapse models know of their sources
+is saved as states of these, as it was before the first spike in flight (see
+`engine.source_states`). Of plastic synapses all is saved (see `engine.plastic_snapshot`).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import plastic_snapshot
+from distsnn.engine import neuron_parameters, plastic_snapshot
 from distsnn.engine.delivery import ProceduralDelivery
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
@@ -74,6 +74,7 @@ def take(engine: RankEngine, reach: int) -> Snapshot:
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             states[name, variable] = values[real]
+        states |= neuron_parameters.saved(neurons) if real.any() else {}
     spikes = engine.in_flight(reach)
     for one in engine.settled:
         states |= one.saved() if one.neurons.size else {}
@@ -111,6 +112,10 @@ def put(
         All ranks' spikes in flight, in the order of (step, gid).
     """
     for name, neurons in engine.neurons.items():
+        if neurons.changed:
+            parameters = neuron_parameters.restored(neurons, states)
+            update = engine.update_with(name, parameters)
+            engine.set_parameters(name, parameters, neurons.changed, update)
         real = neurons.neurons >= 0
         for variable, values in neurons.states.items() if real.any() else ():
             values[real] = states[name, variable]

@@ -61,18 +61,17 @@ class TargetWatch:
         self._real = neurons.neurons >= 0
         entry = watch_entry(WatchVariant(variant, neurons.real))
         self.call = mine = Call(entry, call.table, neurons.first, neurons.last, call.scalars)
-        names = watched(rule_kernel(variant.kernel))
-        for name in names:
+        self._offsets = where.offsets
+        for name in watched(rule_kernel(variant.kernel)):
             mine.point(where.watched[name], neurons.states[name], neurons.first)
-            offset = np.broadcast_to(neurons.offset(name), size)
-            mine.point(where.offsets[name], np.ascontiguousarray(offset, np.float64))
+            mine.point(where.offsets[name], _offset(neurons, name))
 
         # others' spikes come up to an epoch late, which is no longer than their delays
         rows = 1 << (2 * longest).bit_length()
         self._levels = np.zeros((rows, size), variant.precision)
         call.point(plastic.LEVELS, self._levels, neurons.first)
         call.table[plastic.LEVEL_MASK], call.table[plastic.LEVEL_STRIDE] = rows - 1, size
-        late = late_states(variant.kernel)
+        self._late_names = late = late_states(variant.kernel)
         self._late_steps = model.late_steps(dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
@@ -83,6 +82,15 @@ class TargetWatch:
         mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
         mine.point(plastic.ACTS, np.zeros(size))
         mine.point(plastic.LOOP_STATE, loop_state)
+
+    def follow(self, neurons: Neurons) -> None:
+        """Follow the targets' parameters, which were changed: states that act late stay."""
+        for name, at in self._offsets.items():
+            before, now = self.call.keep[at], _offset(neurons, name)
+            self.call.point(at, now)
+            if name in self._late_names:
+                late = self._late[:, self._late_names.index(name)]
+                late[:] = np.where(before == now, late, late + before - now)
 
     @property
     def is_full(self) -> bool:
@@ -134,3 +142,9 @@ class TargetWatch:
     def _level_rows(self, step: int) -> npt.NDArray[np.int64]:
         steps = np.arange(step - self._longest + 1, step + 1)
         return steps & int(self._table[plastic.LEVEL_MASK])
+
+
+def _offset(neurons: Neurons, name: str) -> npt.NDArray[np.float64]:
+    """Return what is to be added to a state of each of the neurons."""
+    size = neurons.last - neurons.first
+    return np.array(np.broadcast_to(neurons.offset(name), size), np.float64)

@@ -179,7 +179,7 @@ class Model(Description):
                 )
             check_value(value, known.allowed, where=place)
         for smaller, larger in self.ordered:
-            self._check_order(smaller, larger, where=where)
+            self.check_order(smaller, larger, where=where)
 
     def _check_array(self, name: str, shape: tuple[int, ...] | None, *, where: str) -> None:
         value = getattr(self, name)
@@ -191,7 +191,14 @@ class Model(Description):
             )
         check_shape(value, shape, where=where, of=f"one value per {self.each}")
 
-    def _check_order(self, smaller: str, larger: str, *, where: str) -> None:
+    def check_order(self, smaller: str, larger: str, *, where: str) -> None:
+        """Check that one parameter's values are below another's.
+
+        Raises
+        ------
+        DescriptionError
+            If one is not.
+        """
         left, right = self.value(smaller), self.value(larger)
         drawn = isinstance(left, Distribution) or isinstance(right, Distribution)
         if drawn:  # any draw of the one must be below any draw of the other

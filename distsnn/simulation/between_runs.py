@@ -1,4 +1,4 @@
-"""What a script does between two runs: it reads and sets states, spikes, inputs and weights."""
+"""What a script does between two runs: it reads and sets states, parameters, inputs and weights."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.output import Output
+from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import PlasticSynapses, set_learning, set_signal
@@ -39,6 +40,26 @@ class BetweenRuns:
             If there are no such neurons, or ranks name different ones.
         """
         return NeuronStates(self._engine, self._communicator, target, self._scripted)
+
+    def parameters(self, target: Target) -> NeuronParameters:
+        """Return the parameters of some neurons, to be read and set between two runs. Collective.
+
+        Parameters
+        ----------
+        target : Population, View or str
+            The neurons.
+
+        Raises
+        ------
+        DescriptionError
+            If there are no such neurons, or ranks name different ones.
+
+        Examples
+        --------
+        >>> simulation.parameters("E")["V_th"] = -52.0  # doctest: +SKIP
+        >>> simulation.parameters(E[:50])["I_e"] = Normal(300.0, 20.0)
+        """
+        return NeuronParameters(self._engine, self._communicator, target, self._scripted)
 
     def synapses(self, projection: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return what a named projection's synapse model knows (`synapse_states`). Collective."""

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
-from distsnn.engine import homeostasis, plastic_snapshot, snapshot
+from distsnn.engine import homeostasis, neuron_parameters, plastic_snapshot, snapshot
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.populations import spikes_per_step
+from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
@@ -119,6 +120,12 @@ class Checkpoints:
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
                 now |= switches(self._built.engine)
+                changed = {
+                    name: sorted(one.changed)
+                    for name, one in self._built.engine.neurons.items()
+                    if one.changed
+                }
+                now |= {"parameters": changed} if changed else {}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
@@ -155,8 +162,14 @@ class Checkpoints:
         with together(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
+            _note_changed(generation, engine)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
+            names += [
+                neuron_parameters.saved_name(name, parameter)
+                for name, one in engine.neurons.items()
+                for parameter in sorted(one.changed)
+            ]
             names += homeostasis.saved_names(network)
             of_sources = saved_names(network)
             for plastic in engine.plastic:
@@ -343,6 +356,21 @@ def _check_index(
     fits = fits and all(isinstance(one, int) for one in counts)
     if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks or offset.min() < 0:
         raise StoreError("damaged: blocks of another network", path=str(generation.folder))
+
+
+def _note_changed(generation: Generation, engine: RankEngine) -> None:
+    """Note which parameters were set before the checkpoint."""
+    saved = generation.about.get("parameters", {})
+    for population, names in saved.items():
+        neurons = engine.neurons.get(population)
+        known = () if neurons is None else tuple(neurons.parameters)
+        fits = isinstance(names, list) and all(name in known for name in names)
+        if neurons is None or not fits:
+            raise StoreError(
+                f"damaged: parameters {names!r} of population {population!r} cannot have been set",
+                path=str(generation.folder),
+            )
+        neurons.changed |= set(names)
 
 
 def _check_spikes(

@@ -1,6 +1,8 @@
-"""States of neurons by variable, in the user's units, on all ranks alike."""
+"""States of neurons and synapses, in the user's units, on all ranks alike."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ from distsnn.engine import neuron_states, source_states
 from distsnn.engine.populations import Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
-from distsnn.network import Target
+from distsnn.network import Target, Value
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.scripted import Scripted
@@ -18,11 +20,11 @@ from distsnn.simulation.scripted import Scripted
 Values = npt.NDArray[np.float64 | np.int64]
 
 
-class NeuronStates:
-    """State variables of some neurons by name, in the model's units; they are set between runs.
+class NeuronValues(ABC):
+    """Values of some neurons by name, in the model's units; they are set between two `run` calls.
 
-    Reading and setting is collective: every rank names the same variable, and gets or gives the
-    values of all the neurons, wherever these are.
+    Reading and setting is collective: every rank uses the same name, and gets or gives the values
+    of all the neurons, wherever these are.
 
     Parameters
     ----------
@@ -33,20 +35,16 @@ class NeuronStates:
     target : Population, View or str
         The neurons.
     scripted : Scripted
-        What is told that states were set.
+        What is notified when values are set.
 
     Raises
     ------
     DescriptionError
         If there are no such neurons, or ranks name different ones.
-
-    Examples
-    --------
-    >>> state = simulation.state(E[:50])  # doctest: +SKIP
-    >>> state["V_m"]  # float64, one value per neuron, in the order of gids
-    >>> state["V_m"] = -60.0  # or an array, or a distribution
-    >>> dict(state)  # all variables
     """
+
+    _noun: ClassVar[str]
+    _kind: ClassVar[str]
 
     def __init__(
         self, engine: RankEngine, communicator: Communicator, target: Target, scripted: Scripted
@@ -54,8 +52,8 @@ class NeuronStates:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         with together(communicator, "looking for neurons"):
             network = engine.layout.network
-            view = network.resolve(target, where="state")
-            self._where, self._size = f"state of {network.label(view)!r}", view.size
+            view = network.resolve(target, where=self._kind)
+            self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
             self._neurons = engine.neurons[view.population]
             numbers = self._neurons.neurons
             slots = np.flatnonzero((numbers >= view.start) & (numbers < view.stop))
@@ -68,74 +66,101 @@ class NeuronStates:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
+    @abstractmethod
     def keys(self) -> tuple[str, ...]:
-        """Return the names of the state variables."""
-        return tuple(self._neurons.population.model.states)
+        """Return the names."""
 
-    def __getitem__(self, variable: str) -> Values:
-        """Return a variable's values.
+    @abstractmethod
+    def _read(self, name: str) -> Values:
+        """Return the values of this rank's neurons."""
+
+    @abstractmethod
+    def _set(self, name: str, given: ValueLike) -> None:
+        """Set values; collective."""
+
+    def __getitem__(self, name: str) -> Values:
+        """Return the values of one name.
 
         Returns
         -------
-        ndarray of float64 (int64 if it is a count), shape (n_neurons,)
+        ndarray of float64 (int64 of states that are counts), shape (n_neurons,)
             In the order of gids, on every rank.
 
         Raises
         ------
         DescriptionError
-            If there is no such variable, or ranks name different ones.
+            If there is no such name, or ranks use different ones.
         """
 
         def own() -> tuple[object, Values]:
-            self._check(variable)
-            part = neuron_states.read(self._neurons, variable, self._slots)
-            return (self._where, variable), part
+            self._check_name(name)
+            return (self._where, name), self._read(name)
 
         joined = np.concatenate(answers(self._communicator, own, where=self._where))
         values = np.empty_like(joined)
         values[self._places] = joined
         return values
 
-    def __setitem__(self, variable: str, values: ValueLike) -> None:
-        """Set a variable; it takes effect at the next step.
+    def __setitem__(self, name: str, values: ValueLike) -> None:
+        """Set values; they take effect at the next step.
 
         Parameters
         ----------
-        variable : str
-            The variable.
+        name : str
+            The name.
         values : float, array_like (n_neurons,) or Distribution
-            In the variable's unit. Draws belong to seed, neuron and time: at time 0 they are those
-            of initial values.
+            In the unit of the name. Draws belong to seed, neuron and time: at time 0 they are those
+            of the description.
 
         Raises
         ------
         DescriptionError
-            If there is no such variable, the values cannot be kept in its type, or ranks give
-            different ones.
+            If there is no such name, a value is not allowed, or ranks give different ones.
         """
-        population = self._neurons.population
-        with together(self._communicator, "setting a state"):
-            self._check(variable)
-            value = state_value(
-                values,
-                population.model.states[variable],
-                self._size,
-                self._neurons.real,
-                where=f"{self._where}, {variable}",
-            )
-        if self._communicator.size > 1:
-            given = (self._where, variable, value_digest(value))
-            answers(self._communicator, lambda: (given, None), where=self._where)
-        if isinstance(value, np.ndarray):
-            value = value[self._own]
-        step, seed = self._engine.step, self._engine.seed
-        neuron_states.write(self._neurons, variable, self._slots, value, step=step, seed=seed)
-        self._scripted.note(population.name)
+        self._set(name, values)
+        self._scripted.note(self._neurons.population.name)
 
-    def _check(self, variable: str) -> None:
-        known = self._neurons.population.model.states
-        if not isinstance(variable, str) or variable not in known:
-            raise unknown("state variable", str(variable), known, where=self._where)
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or name not in self.keys():
+            raise unknown(self._noun, str(name), self.keys(), where=self._where)
+
+    def _agreed(self, name: str, value: Value) -> Value:
+        """Return this rank's part of a value, which must be the same on all ranks. Collective."""
+        if self._communicator.size > 1:
+            given = (self._where, name, value_digest(value))
+            answers(self._communicator, lambda: (given, None), where=self._where)
+        return value[self._own] if isinstance(value, np.ndarray) else value
+
+
+class NeuronStates(NeuronValues):
+    """State variables of some neurons (see `NeuronValues`).
+
+    Examples
+    --------
+    >>> state = simulation.state(E[:50])  # doctest: +SKIP
+    >>> state["V_m"]  # float64, one value per neuron, in the order of gids
+    >>> state["V_m"] = -60.0  # or an array, or a distribution
+    >>> dict(state)  # all variables
+    """
+
+    _noun, _kind = "state variable", "state"
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the state variables."""
+        return tuple(self._neurons.population.model.states)
+
+    def _read(self, name: str) -> Values:
+        return neuron_states.read(self._neurons, name, self._slots)
+
+    def _set(self, name: str, given: ValueLike) -> None:
+        with together(self._communicator, "setting a state"):
+            self._check_name(name)
+            state = self._neurons.population.model.states[name]
+            where = f"{self._where}, {name}"
+            value = state_value(given, state, self._size, self._neurons.real, where=where)
+        value = self._agreed(name, value)
+        step, seed = self._engine.step, self._engine.seed
+        neuron_states.write(self._neurons, name, self._slots, value, step=step, seed=seed)
 
 
 def synapse_states(

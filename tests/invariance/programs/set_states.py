@@ -1,4 +1,4 @@
-"""On the ranks of this job: a run whose states are read and set between its pieces.
+"""On the ranks of this job: a run whose states and parameters are set between its pieces.
 
 ``set_states.py OUT begin`` gives the run up after the checkpoint that follows the first setting,
 ``set_states.py OUT resume`` goes on from it.
@@ -57,6 +57,9 @@ def begin(simulation: Simulation) -> None:
         state = simulation.state(name)
         state["V_m"] = state["V_m"][::-1]
         state["refractory"] = np.arange(SIZES[name]) % 5
+    simulation.parameters("E")["tau_syn_ex"] = 2.5
+    simulation.parameters(network().populations[0][70:260])["E_L"] = Normal(-68.0, 1.0)
+    simulation.parameters("I")["V_th"] = np.linspace(-58.0, -54.0, SIZES["I"])
 
 
 def go_on(simulation: Simulation) -> None:
@@ -65,6 +68,8 @@ def go_on(simulation: Simulation) -> None:
     simulation.state("E")["V_m"] = Normal(-62.0, 3.0)
     simulation.state(network().populations[1][20:100])["V_m"] = -55.5
     simulation.run(0.1)
+    parameters = simulation.parameters("E")
+    parameters["C_m"] = parameters["C_m"] * 0.9
     simulation.state("E")["I_syn_ex"] = simulation.state("E")["I_syn_in"] * -1.0
     simulation.run(11.5)
     simulation.save()
@@ -72,13 +77,18 @@ def go_on(simulation: Simulation) -> None:
 
 def check_errors(simulation: Simulation, rank: int) -> None:
     """Check that what is wrong on one rank is refused on all of them."""
-    state = simulation.state("E")
-    for variable, value in (("V_m", [np.nan, -60.0][rank == 0]), (["V_m", "V"][rank == 0], -60.0)):
+    state, parameters = simulation.state("E"), simulation.parameters("E")
+    for of, name, value in (
+        (state, "V_m", [np.nan, -60.0][rank == 0]),
+        (state, ["V_m", "V"][rank == 0], -60.0),
+        (parameters, "C_m", [0.0, 200.0][rank == 0]),
+        (parameters, ["V_th", "V_thr"][rank == 0], -50.0),
+    ):
         try:
-            state[variable] = value
+            of[name] = value
         except (DescriptionError, RankError):
             continue
-        raise AssertionError(f"{variable} was set to {value}")
+        raise AssertionError(f"{name} was set to {value}")
 
 
 def main(ranks: Communicator) -> int:

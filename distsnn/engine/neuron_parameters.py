@@ -1,0 +1,120 @@
+"""A rank's neuron parameters in the user's units: read, and set between two `run` calls."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.codegen.update import SUB_STEPS
+from distsnn.engine import neuron_states
+from distsnn.engine.populations import Floats, Neurons, Slots
+from distsnn.network import Distribution, Value
+
+Parameters = dict[str, Floats]
+_ALL = slice(None)
+
+
+def read(neurons: Neurons, name: str, slots: Slots) -> Floats:
+    """Return a copy of a parameter of some of a rank's neurons: float64, one value for each."""
+    return np.broadcast_to(neurons.parameters[name], neurons.neurons.shape)[slots].copy()
+
+
+def with_value(
+    neurons: Neurons, name: str, slots: Slots, value: Value, *, whole: bool, step: int, seed: int
+) -> Parameters:
+    """Return a population's parameters with a new value of one, which is not set yet.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        A population's neurons on this rank.
+    name : str
+        The parameter.
+    slots : slice or ndarray of int, shape (n,)
+        Which of them get the value.
+    value : float, ndarray of float64 (n,) or Distribution
+        What is allowed. Draws are keyed by seed, neuron, parameter and step; at step 0 they are
+        those of the description.
+    whole : bool
+        Whether it is for the whole population: one number stays one number.
+    step, seed : int
+        The step, and the run's seed.
+    """
+    if whole and isinstance(value, float):
+        return neurons.parameters | {name: np.asarray(value)}
+    if isinstance(value, Distribution):
+        value = neurons.draws(name, value, slots, step=step, seed=seed)
+    values = read(neurons, name, _ALL)
+    values[slots] = value
+    return neurons.parameters | {name: values}
+
+
+def set_substeps(parameters: Parameters, parts: int) -> set[str]:
+    """Set the substeps among parameters that are not set yet; return the names that were changed.
+
+    Parameters
+    ----------
+    parameters : dict of str to ndarray of float64
+        All parameters of a population.
+    parts : int
+        The number that the model chooses for them.
+    """
+    if SUB_STEPS not in parameters or int(parameters[SUB_STEPS]) == parts:
+        return set()
+    parameters[SUB_STEPS] = np.asarray(float(parts))
+    return {SUB_STEPS}
+
+
+def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> None:
+    """Set a population's parameters. States stay as they are in the user's units.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        A population's neurons on this rank.
+    parameters : dict of str to ndarray of float64
+        All parameters.
+    changed : iterable of str
+        Those that are new.
+    """
+    before, changed = neurons.parameters, set(changed)
+    moved: list[tuple[str, str, Any]] = [
+        (variable, state.relative_to, neuron_states.read(neurons, variable, _ALL))
+        for variable, state in neurons.population.model.states.items()
+        if state.relative_to in changed
+    ]
+    neurons.parameters = parameters
+    for variable, offset, values in moved:
+        # a state whose offset is as before keeps its bits
+        same = before[offset] == parameters[offset]
+        kept = neurons.states[variable]
+        kept[:] = np.where(same, kept, neurons.kept(variable, values))
+    neurons.changed |= changed
+
+
+def saved(neurons: Neurons) -> dict[tuple[str, str], npt.NDArray[Any]]:
+    """Return the changed parameters of the neurons on this rank, as checkpoints hold them."""
+    name, real = neurons.population.name, np.flatnonzero(neurons.neurons >= 0)
+    return {saved_name(name, one): read(neurons, one, real) for one in sorted(neurons.changed)}
+
+
+def restored(neurons: Neurons, states: Mapping[tuple[str, str], npt.NDArray[Any]]) -> Parameters:
+    """Return the parameters with those changed that a checkpoint holds."""
+    real, found = neurons.neurons >= 0, dict(neurons.parameters)
+    for name in neurons.changed if real.any() else ():
+        values = states[saved_name(neurons.population.name, name)]
+        bits = values.view(np.int64)  # 0.0 equals -0.0
+        if (bits == bits[0]).all():
+            found[name] = np.asarray(values[0])
+            continue
+        # padding takes the first value: it must be valid, and is never seen
+        found[name] = np.full(real.size, values[0])
+        found[name][real] = values
+    return found
+
+
+def saved_name(population: str, parameter: str) -> tuple[str, str]:
+    """Return the population and name by which a checkpoint holds a parameter."""
+    # '/' cannot be in a name: no state of a neuron or projection is called so
+    return population, f"parameter / {parameter}"

@@ -1,0 +1,122 @@
+"""Parameters of neurons, set between two `run` calls; collective, the same values on all ranks."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import first_on_node, together
+from distsnn.engine import neuron_parameters
+from distsnn.engine.neuron_parameters import Parameters
+from distsnn.errors import DescriptionError
+from distsnn.network import Neuron, Value
+from distsnn.network.checks import check_shape
+from distsnn.network.populations import MOST_FLOAT32_PARTS
+from distsnn.network.values import ValueLike, as_value, check_value
+from distsnn.simulation.state_access import NeuronValues, Values
+
+_DOING = "setting a parameter"
+
+
+class NeuronParameters(NeuronValues):
+    """Parameters of some neurons (see `NeuronValues`).
+
+    From the next step on, the network runs as if it were described with the new values. States
+    stay as they are: a potential does not move when ``E_L`` changes. Where the model chooses its
+    substeps, they follow the new values; of a distribution they follow the draws.
+
+    Examples
+    --------
+    >>> parameters = simulation.parameters("E")  # doctest: +SKIP
+    >>> parameters["V_th"]  # float64, one value per neuron, in the order of gids
+    >>> parameters["V_th"] = -52.0  # or an array, or a distribution
+    >>> simulation.parameters(E[:50])["I_e"] = 300.0
+    """
+
+    _noun, _kind = "parameter", "parameters"
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the parameters."""
+        return tuple(self._neurons.population.model.parameters())
+
+    def _read(self, name: str) -> Values:
+        return neuron_parameters.read(self._neurons, name, self._slots)
+
+    def _set(self, name: str, given: ValueLike) -> None:
+        neurons, engine, communicator = self._neurons, self._engine, self._communicator
+        population = neurons.population
+        with together(communicator, _DOING):
+            value = self._checked(name, given)
+        own = self._agreed(name, value)
+        with together(communicator, _DOING):
+            step, seed = engine.step, engine.seed
+            whole = self._size == population.size
+            new = neuron_parameters.with_value(
+                neurons, name, self._slots, own, whole=whole, step=step, seed=seed
+            )
+        before, after = self._models(name, new)
+        with together(communicator, _DOING), first_on_node(communicator):
+            changed = {name} | self._check(before, after, new)
+            update = engine.update_with(population.name, new)
+        engine.set_parameters(population.name, new, changed, update)
+
+    def _checked(self, name: str, given: ValueLike) -> Value:
+        """Return a value if it can be one of the parameter's."""
+        self._check_name(name)
+        known, where = self._neurons.population.model.parameters()[name], f"{self._where}, {name}"
+        value = as_value(given, where=where)
+        if isinstance(value, np.ndarray):
+            check_shape(value, (self._size,), where=where, of="one value per neuron")
+        if known.integer:
+            raise DescriptionError("cannot be changed during a run", where=where)
+        check_value(value, known.allowed, where=where)
+        dt = self._engine.layout.network.dt
+        # draws are rounded to the grid
+        replace(self._neurons.population.model, **{name: value}).check_grid(dt, where=self._where)
+        return value
+
+    def _models(self, name: str, new: Parameters) -> tuple[Neuron, Neuron]:
+        """Return the population's model before and after, with all neurons' values. Collective."""
+        neurons = self._neurons
+        real = np.flatnonzero(neurons.neurons >= 0)
+        mine = {one: neuron_parameters.read(neurons, one, real) for one in neurons.changed}
+        set_now = neuron_parameters.read(replace(neurons, parameters=new), name, real)
+        parts = self._communicator.allgather((neurons.neurons[real], mine, set_now))
+        places = np.concatenate([part[0] for part in parts])
+
+        def whole(values: list[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+            joined = np.empty(places.size)
+            joined[places] = np.concatenate(values)
+            return joined
+
+        model = neurons.population.model
+        changed = {one: whole([part[1][one] for part in parts]) for one in self if one in mine}
+        after = changed | {name: whole([part[2] for part in parts])}
+        return _with_values(model, changed), _with_values(model, after)
+
+    def _check(self, before: Neuron, after: Neuron, new: Parameters) -> set[str]:
+        """Check a population's model, and set its substeps; return the names that it has set.
+
+        Warn if dt has become too long for the model.
+        """
+        neurons, dt = self._neurons, self._engine.layout.network.dt
+        after.check(neurons.population.size, where=self._where)
+        parts = after.parts(dt)
+        if parts > MOST_FLOAT32_PARTS and neurons.real == "float32":
+            raise DescriptionError(
+                f"a step needs {parts} substeps with these values; more than "
+                f"{MOST_FLOAT32_PARTS} are integrated in float64",
+                where=self._where,
+                allowed='a population with precision="float64"',
+            )
+        concern = after.concern(dt)
+        if concern and concern != before.concern(dt) and self._communicator.rank == 0:
+            warnings.warn(f"population {neurons.population.name!r}: {concern}", stacklevel=5)
+        return neuron_parameters.set_substeps(new, parts)
+
+
+def _with_values(model: Neuron, values: Mapping[str, npt.NDArray[np.float64]]) -> Neuron:
+    return replace(model, **values)
