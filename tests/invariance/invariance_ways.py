@@ -1,9 +1,10 @@
 """The ways in which cases are run, by number of ranks, and which pairs the default suite runs.
 
 All cases in all ways are 17 simulations a case. The default suite runs a covering array of them:
-every case on one rank (the reference), with procedural synapses, and on two ranks, where every
-second one is resumed after one rank saved it (explicit and pushed, then packed and pulled, in
-pieces); some cases on three ranks. CI runs all pairs.
+every case (but those whose kernels take long to compile) on one rank (the reference), with
+procedural synapses, and on two ranks, where every second one is resumed after one rank saved it
+(explicit and pushed, then packed and pulled, in pieces); some cases on three ranks. CI runs all
+pairs.
 """
 
 import pytest
@@ -78,8 +79,9 @@ CHAINS: dict[str, list[tuple[int, dict[str, object]]]] = {
 }
 
 RANKS = {way: ranks for ranks, ways in WAYS.items() for way in ways}
-# Which cases the default suite runs in a way, beside its reference: every n-th, from a first one.
+# Which cases the default suite runs in a way: every n-th, from a first one.
 _EVERY = {
+    REFERENCE: (1, 0),
     "alone procedural": (1, 0),
     "chained": (2, 0),
     "two": (2, 1),
@@ -91,6 +93,8 @@ _NOTABLE = {
     "three pushed in pieces": {"plastic_synapses", "one_neuron"},
     "chained": {"brunels_network"},
 }
+# Cases that CI alone runs: their many kernels take long to compile.
+_CI_ONLY = {"rules_of_plasticity", "rules_by_any_wiring", "rules_that_follow_potentials"}
 
 
 def pair(way: str, case: str, index: int = 0) -> object:
@@ -104,7 +108,7 @@ def pair(way: str, case: str, index: int = 0) -> object:
         The number of the case.
     """
     covered = case in _NOTABLE.get(way, ())
-    if way in _EVERY:
+    if way in _EVERY and case not in _CI_ONLY:
         every, first = _EVERY[way]
         covered = covered or index % every == first
     return pytest.param(way, case, marks=() if covered else pytest.mark.ci)

@@ -39,7 +39,11 @@ def reference_hash(path: Path) -> str:
     return StoreReader(path).spike_hash()
 
 
-@pytest.mark.parametrize(("way", "case"), [(REFERENCE, case) for case in CASES])
+def pairs(ways: Iterable[str]) -> list[object]:
+    return [pair(way, case, index) for index, case in enumerate(CASES) for way in ways]
+
+
+@pytest.mark.parametrize(("way", "case"), pairs([REFERENCE]))
 def test_reference_is_active(runs: Runs, way: str, case: str) -> None:
     path = runs.path(way, case)
     found = reference(path)
@@ -48,10 +52,6 @@ def test_reference_is_active(runs: Runs, way: str, case: str) -> None:
     assert np.unique(found["spikes gid"]).size > 0.05 * n_neurons
     states = [name for name in found if name.split(" ")[0] != "spikes"]
     assert all(np.isfinite(found[name]).all() for name in states)
-
-
-def pairs(ways: Iterable[str]) -> list[object]:
-    return [pair(way, case, index) for index, case in enumerate(CASES) for way in ways]
 
 
 @pytest.mark.parametrize(("way", "case"), pairs([way for way in RANKS if way != REFERENCE]))
@@ -114,6 +114,7 @@ def test_ranks_count_what_was_wired_and_spiked(runs: Runs, way: str, case: str) 
         assert {name: count[name] for name in numbers} == numbers
 
 
+@pytest.mark.ci
 @pytest.mark.reads(*((REFERENCE, case) for case in CASES))
 def test_counters_of_half_of_the_cases_are_confirmed_by_recordings(runs: Runs) -> None:
     told = {case for case in CASES if is_told(runs.path(REFERENCE, case))}

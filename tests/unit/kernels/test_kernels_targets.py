@@ -24,7 +24,7 @@ TARGETS = {
 # Four processes compile at once in CI, beside other tests.
 pytestmark = pytest.mark.timeout(600)
 MODELS = (
-    pytest.param(("few", ["generic"]), id="few"),
+    pytest.param(("few", ["generic"]), id="few", marks=pytest.mark.ci),
     pytest.param(
         ("every", [*TARGETS]), id="every", marks=[pytest.mark.validation, pytest.mark.timeout(900)]
     ),
