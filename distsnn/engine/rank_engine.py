@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import neuron_parameters, spike_sources
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
+from distsnn.engine.faults import Fault, neuron_fault
 from distsnn.engine.history import History, Spikes
 from distsnn.engine.homeostasis import Scaling
 from distsnn.engine.layout import Layout
@@ -42,22 +43,6 @@ TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 Table = npt.NDArray[np.int64]
 
 _LEAST_BUFFER = 1 << 16
-
-
-class Fault(NamedTuple):
-    """What went wrong with a neuron or synapse; that of several which is the smallest came first.
-
-    Attributes
-    ----------
-    step, gid : int
-        When, and with whom.
-    what : str
-        All of it, for a message.
-    """
-
-    step: int
-    gid: int
-    what: str
 
 
 class EngineError(RuntimeError):
@@ -468,23 +453,9 @@ class RankEngine:
 
     def fault(self) -> Fault | None:
         """Return what went wrong first with a neuron or synapse of this rank, if anything did."""
-        found = [self._neuron_fault(), *(one.fault() for one in self.plastic)]
+        neurons = neuron_fault(self._state[loop.N_EMITTED :], self.layout.network)
+        found = [neurons, *(one.fault() for one in self.plastic)]
         return min((Fault(*one) for one in found if one is not None), default=None)
-
-    def _neuron_fault(self) -> Fault | None:
-        first = self._state[loop.N_EMITTED :]
-        if first[emission.FAULT] == 0:
-            return None
-        gid, step = int(first[emission.FAULT_GID]), int(first[emission.FAULT_LOOP]) + 1
-        network = self.layout.network
-        starts = [*network.first_gid.values()]
-        population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
-        if first[emission.FAULT] == emission.NO_COUNT:
-            what = f"it can relay 0 to {emission.MOST_SPIKES} spikes a step, its input is others"
-        else:
-            name = [*population.model.states][int(first[emission.FAULT_STATE])]
-            what = f"{name} is not finite"
-        return Fault(step, gid, f"population {population.name!r}, gid {gid}, step {step}: {what}")
 
     def _at(self, k: int, *, stop: int) -> None:
         state = self._state

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from distsnn.comm import Communicator
-from distsnn.engine.rank_engine import Fault
+from distsnn.engine.faults import Fault
 from distsnn.errors import DescriptionError, StateError
 from distsnn.simulation.policy import Policy
 from distsnn.units import steps

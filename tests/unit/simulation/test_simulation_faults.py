@@ -8,7 +8,7 @@ import pytest
 from thread_ranks import run
 
 from distsnn.comm import SingleProcess
-from distsnn.engine.rank_engine import Fault
+from distsnn.engine.faults import Fault
 from distsnn.errors import StateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import IafPscDelta, Network, Population, RecordSpikes, SpikeInput

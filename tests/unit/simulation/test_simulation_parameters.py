@@ -91,7 +91,7 @@ CASES = [
     (IafPscExp, {"tau_m": 14.0, "V_th": THRESHOLDS}, 45.0),
     pytest.param(IafPscExp, {"C_m": Normal(230.0, 5.0), "t_ref": 0.0}, 45.0, marks=CI),
     pytest.param(IafCondExp, {"tau_syn_ex": 0.3, "g_L": Uniform(14.0, 18.0)}, 2.5, marks=CI),
-    (AeifCondExp, {"a": 6.0, "tau_w": np.linspace(80.0, 150.0, N)}, 9.0),
+    pytest.param(*(AeifCondExp, {"a": 6.0, "tau_w": np.linspace(80.0, 150.0, N)}, 9.0), marks=CI),
     pytest.param(GifPscExp, {"lambda_0": 30.0, "Delta_V": 2.0}, 45.0, marks=CI),
     pytest.param(Izhikevich, {"a": Uniform(0.02, 0.1), "d": 4.0}, 3.0, marks=CI),
     (OWN, {"tau": Uniform(9.0, 12.0), "C": 180.0}, 45.0),
@@ -172,6 +172,7 @@ def test_recordings_show_the_states_after_their_offset_has_changed(
     np.testing.assert_allclose(found, seen, atol={"float32": 4e-6, "float64": 1e-12}[precision])
 
 
+@pytest.mark.ci
 def test_potentials_that_act_late_stay_when_their_offset_changes() -> None:
     e = Population("E", 70, AeifPscDeltaClopath(I_e=900.0), precision="float64")
     net = Network(
