@@ -88,18 +88,12 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("created", "str", "wall time of the start, ISO 8601", required=False),
             Attribute("command", "list", "the command line", required=False),
             Attribute("model", "dict", "model file or example, with its settings", required=False),
-            Attribute(
-                "settings",
-                "dict",
-                "seed, strategies and the epoch of the first attempt",
-                required=False,
-            ),
+            Attribute("settings", "dict", "seed, strategies, epoch of the first attempt", False),
             Attribute(
                 "scripted",
                 "list",
-                "stimuli, sources, populations (their states, parameters) and projections "
-                "(weights, learning, signals) that a script set while it ran: the description "
-                "alone does not repeat it",
+                "what a script set while it ran: stimuli, sources, populations (states or "
+                "parameters), projections; the description alone does not repeat it",
                 required=False,
             ),
         ),
@@ -121,13 +115,7 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
             Attribute("frozen", "list", "plastic projections that do not learn", required=False),
-            Attribute(
-                "parameters",
-                "dict",
-                "names of the neuron parameters that a script set, by population; their values "
-                'are saved as the states "parameter / NAME"',
-                required=False,
-            ),
+            Attribute("parameters", "dict", "parameters that a script set, by population", False),
             Attribute(
                 "modulators",
                 "dict",
@@ -234,9 +222,9 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "exchanges (among all ranks), received_spikes, received_bytes; group_epoch_steps, "
                 "group_exchanges: those inside its group of ranks; group_received_spikes: how many "
                 "of received_spikes came inside it (0, or missing in older runs, without groups); "
-                "and lists, by the rank of the source: synapses, their "
-                "sources, their smallest_delay (steps, 0: none), and heard: spikes that came of "
-                "these sources (no lists where synapses are not stored)",
+                "and lists, by the rank of the source: synapses, their sources, their "
+                "smallest_delay (steps, 0: none), and heard: spikes that came of these sources "
+                "(no lists where synapses are not stored)",
                 required=False,
             ),
             Attribute("host", "str", "name of the machine", required=False),
