@@ -95,8 +95,9 @@ def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> 
 
 def saved(neurons: Neurons) -> dict[tuple[str, str], npt.NDArray[Any]]:
     """Return the changed parameters of the neurons on this rank, as checkpoints hold them."""
-    name, real = neurons.population.name, np.flatnonzero(neurons.neurons >= 0)
-    return {saved_name(name, one): read(neurons, one, real) for one in sorted(neurons.changed)}
+    population, real = neurons.population.name, np.flatnonzero(neurons.neurons >= 0)
+    changed = sorted(neurons.changed)
+    return {saved_name(population, name): read(neurons, name, real) for name in changed}
 
 
 def restored(neurons: Neurons, states: Mapping[tuple[str, str], npt.NDArray[Any]]) -> Parameters:

@@ -249,9 +249,9 @@ class RankEngine:
         for probe in self.probes:
             if probe.recording.target.population == population:
                 probe.follow(neurons)
-        for one in self.plastic:
-            if one.watch is not None and one.target_population == neurons.index:
-                one.watch.follow(neurons)
+        for projection in self.plastic:
+            if projection.watch is not None and projection.target_population == neurons.index:
+                projection.watch.follow(neurons)
         if update is not None:
             self._updates[population] = update
             self._calls["updates"] = [*self._updates.values()]
@@ -454,8 +454,8 @@ class RankEngine:
     def fault(self) -> Fault | None:
         """Return what went wrong first with a neuron or synapse of this rank, if anything did."""
         neurons = neuron_fault(self._state[loop.N_EMITTED :], self.layout.network)
-        found = [neurons, *(one.fault() for one in self.plastic)]
-        return min((Fault(*one) for one in found if one is not None), default=None)
+        found = [neurons, *(projection.fault() for projection in self.plastic)]
+        return min((Fault(*fault) for fault in found if fault is not None), default=None)
 
     def _at(self, k: int, *, stop: int) -> None:
         state = self._state

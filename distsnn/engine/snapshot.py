@@ -1,7 +1,7 @@
 """A rank's part of the simulation's state, in an order that does not depend on the ranks.
 
-States are stored population by population, a rank's blocks in ascending order; with the spikes in
-flight and the parameters that were set they are all that a run needs to go on: stimuli are
+States are stored population by population, a rank's blocks in ascending order. A run needs no more
+than these, the spikes in flight and the parameters that were set in order to continue: stimuli are
 functions of the step, static synapses of the description. What synapse models know of their sources
 is saved as states of these, as it was before the first spike in flight (see
 `engine.source_states`). Of plastic synapses all is saved (see `engine.plastic_snapshot`).

@@ -1,7 +1,6 @@
 """Parameters of neurons, set between two `run` calls; collective, the same values on all ranks."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +81,10 @@ class NeuronParameters(NeuronValues):
         """Return the population's model before and after, with all neurons' values. Collective."""
         neurons = self._neurons
         real = np.flatnonzero(neurons.neurons >= 0)
-        mine = {one: neuron_parameters.read(neurons, one, real) for one in neurons.changed}
+        mine = {
+            parameter: neuron_parameters.read(neurons, parameter, real)
+            for parameter in neurons.changed
+        }
         set_now = neuron_parameters.read(replace(neurons, parameters=new), name, real)
         parts = self._communicator.allgather((neurons.neurons[real], mine, set_now))
         places = np.concatenate([part[0] for part in parts])
@@ -93,9 +95,13 @@ class NeuronParameters(NeuronValues):
             return joined
 
         model = neurons.population.model
-        changed = {one: whole([part[1][one] for part in parts]) for one in self if one in mine}
+        changed: dict[str, Any] = {
+            parameter: whole([part[1][parameter] for part in parts])
+            for parameter in self
+            if parameter in mine
+        }
         after = changed | {name: whole([part[2] for part in parts])}
-        return _with_values(model, changed), _with_values(model, after)
+        return replace(model, **changed), replace(model, **after)
 
     def _check(self, before: Neuron, after: Neuron, new: Parameters) -> set[str]:
         """Check a population's model, and set its substeps; return the names that it has set.
@@ -116,7 +122,3 @@ class NeuronParameters(NeuronValues):
         if concern and concern != before.concern(dt) and self._communicator.rank == 0:
             warnings.warn(f"population {neurons.population.name!r}: {concern}", stacklevel=5)
         return neuron_parameters.set_substeps(new, parts)
-
-
-def _with_values(model: Neuron, values: Mapping[str, npt.NDArray[np.float64]]) -> Neuron:
-    return replace(model, **values)

@@ -89,7 +89,7 @@ class NeuronValues(ABC):
         Raises
         ------
         DescriptionError
-            If there is no such name, or ranks use different ones.
+            If there is no such name, or ranks use different names.
         """
 
         def own() -> tuple[object, Values]:
@@ -115,7 +115,7 @@ class NeuronValues(ABC):
         Raises
         ------
         DescriptionError
-            If there is no such name, a value is not allowed, or ranks give different ones.
+            If there is no such name, a value is not allowed, or ranks give different values.
         """
         self._set(name, values)
         self._scripted.note(self._neurons.population.name)
