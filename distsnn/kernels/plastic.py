@@ -149,6 +149,16 @@ def _advance(table, n, spikes):
     call(table[ADVANCE], table[TABLE], table[SCALARS], 0, n, 0)
 
 
+@inline
+def _add(table, rows, loops, n, row, loop, spikes):
+    """Add one to the n rows found; a full batch takes its events. Return how many are left."""
+    rows[n], loops[n] = row, loop
+    if n + 1 < BATCH:
+        return n + 1
+    _advance(table, BATCH, spikes)
+    return 0
+
+
 @entry
 def deliver(table, scalars, first, last, step):
     """Let the sources of a list of spikes spike at once."""
@@ -172,12 +182,8 @@ def release(table, scalars, first, last, step):
         if queue_loops[i] + 1 + table[AXONAL] > step:
             queue[kept], queue_loops[kept] = queue[i], queue_loops[i]
             kept += 1
-            continue
-        rows[n], loops[n] = queue[i], queue_loops[i]
-        n += 1
-        if n == BATCH:
-            _advance(table, n, 1)
-            n = 0
+        else:
+            n = _add(table, rows, loops, n, queue[i], queue_loops[i], 1)
     _advance(table, n, 1)
     table[QUEUED] = kept
     return DONE
@@ -190,15 +196,10 @@ def sweep(table, scalars, first, last, step):
     until = array(table[UNTIL], MANY, np.int32)
     rows = array(table[FOUND_ROW], BATCH, np.int64)
     loops = array(table[FOUND_LOOP], BATCH, np.int64)
-    n = 0
+    n, loop = 0, step - 1 - table[AXONAL]
     for i in range(first, last):
-        if until[swept[i]] >= step:
-            continue
-        rows[n], loops[n] = swept[i], step - 1 - table[AXONAL]
-        n += 1
-        if n == BATCH:
-            _advance(table, n, 0)
-            n = 0
+        if until[swept[i]] < step:
+            n = _add(table, rows, loops, n, swept[i], loop, 0)
     _advance(table, n, 0)
     return DONE
 

@@ -11,6 +11,7 @@ from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
+from distsnn.kernels.plastic import BATCH
 from distsnn.network import (
     STDP,
     Explicit,
@@ -19,6 +20,7 @@ from distsnn.network import (
     IafPscExp,
     Network,
     Oja,
+    OneToOne,
     PoissonInput,
     Population,
     Projection,
@@ -282,3 +284,19 @@ def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
         for store in (tmp_path / "whole.zarr", tmp_path / "resumed.zarr")
     ]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("axonal_delay", [0.0, 1.0])
+def test_all_rows_take_their_events_where_there_are_more_than_a_batch(axonal_delay: float) -> None:
+    n = 2 * BATCH + 7
+    times = np.repeat([5.0, 25.0, 45.0], n)
+    pre = Population("pre", n, SpikeSource(times, np.tile(np.arange(n), 3)))
+    post = Population("post", n, IafPscExp(I_e=900.0))
+    rule = STDP(learning_rate=0.1, w_max=100.0, axonal_delay=axonal_delay)
+    one_to_one = Projection(pre, post, OneToOne(), 50.0, 1.5, name="p", synapse=rule)
+    with Simulation(Network([pre, post], [one_to_one]), seed=1) as simulation:
+        simulation.run(60.0)
+        values = simulation.weights("p").values
+    assert values.size == n
+    assert abs(values[0] - 50.0) > 0.1
+    np.testing.assert_array_equal(values, values[0])
