@@ -1,6 +1,6 @@
 """From sympy's expressions to lines of code: float64 for constants, any precision for the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 
 import sympy
@@ -46,8 +46,39 @@ ARRAY_CALLS = CALLS | {
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
+class Names:
+    """Names of local variables and constants, each of which is given once.
+
+    Parameters
+    ----------
+    taken : iterable of str
+        Names that are used already.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+
+    def copy(self) -> "Names":
+        """Return names of which the same are taken."""
+        return Names(self._taken)
+
+    def new(self, wanted: str) -> str:
+        """Return a name that is not used yet: the wanted one, or that with underscores."""
+        while wanted in self._taken:
+            wanted += "_"
+        self._taken.add(wanted)
+        return wanted
+
+
 class Constants:
     """A kernel's constants: what does not change from step to step, computed once in float64.
+
+    Parameters
+    ----------
+    names : Names, optional
+        The names that are used already.
+    kind : {"real", "double"}
+        Type of the constants in kernels.
 
     Attributes
     ----------
@@ -57,11 +88,12 @@ class Constants:
         Code that computes them from the parameters ``p`` and the length ``h`` of a part.
     """
 
-    def __init__(self, kind: str = "real") -> None:
+    def __init__(self, names: Names | None = None, kind: str = "real") -> None:
         self.kinds: dict[str, str] = {}
         self.lines: list[str] = []
+        self.names = Names(()) if names is None else names
         self._kind = kind
-        self._names: dict[str, str] = {}
+        self._named: dict[str, str] = {}
 
     def count(self, name: str, text: str) -> str:
         """Add a whole number of a given name, and return the name."""
@@ -69,21 +101,31 @@ class Constants:
         self.lines.append(f"{name} = {text}")
         return name
 
-    def add(self, text: str) -> str:
-        """Return the name of the constant that a text computes."""
-        if text not in self._names:
-            name = f"k{len(self._names)}"
-            self._names[text] = name
+    def add(self, text: str, name: str = "") -> str:
+        """Return the name of the constant that a text computes, by default a numbered one."""
+        if text not in self._named:
+            name = self.names.new(name or f"k{len(self._named)}")
+            self._named[text] = name
             self.kinds[name] = self._kind
-            self.lines.append(f"{name} = np.asarray({text}, dtype=np.float64)")
-        return self._names[text]
+            self.lines.append(f"{name} = {bare(text)}")
+        return self._named[text]
 
-    def entry(self, matrix: str, row: int, column: int) -> str:
-        """Return the name of the constant that an entry of a computed matrix is."""
-        if matrix not in self._names:
-            self._names[matrix] = f"m{len(self._names)}"
-            self.lines.append(f"{self._names[matrix]} = {matrix}")
-        return self.add(f"{self._names[matrix]}[{row}, {column}]")
+    def of(self, expression: sympy.Expr) -> str:
+        """Return the name of the constant that an expression of parameters is."""
+        # a parameter, or what is left of it when what a state is kept relative to is subtracted
+        terms = sympy.Add.make_args(expression)
+        plain = [one.name for one in terms if one.is_Symbol]
+        less = [one for one in terms if one.is_Mul and (-one).is_Symbol]
+        is_named = len(plain) == 1 and len(plain) + len(less) == len(terms) <= 2
+        is_named &= expression not in (STEP, symbol(STEP_LENGTH))
+        return self.add(self.text(expression), f"c_{plain[0]}" if is_named else "")
+
+    def matrix(self, text: str) -> str:
+        """Return the local variable that holds a matrix that a text computes."""
+        if text not in self._named:
+            self._named[text] = self.names.new(f"m{len(self._named)}")
+            self.lines.append(f"{self._named[text]} = {text}")
+        return self._named[text]
 
     def text(self, expression: sympy.Expr) -> str:
         """Return the float64 code of an expression of parameters."""
@@ -98,17 +140,39 @@ class Constants:
         if expression.is_Pow:
             base, exponent = self.text(expression.base), int(expression.exp)
             product = " * ".join([base] * abs(exponent))
-            return f"({product})" if exponent > 0 else f"(1.0 / ({product}))"
+            product = f"({product})" if abs(exponent) > 1 else product
+            return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
             arguments = [self.text(one) for one in expression.args]
             return called(expression.func.__name__, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
-            return f"({' + '.join(self.text(one) for one in _ordered(expression))})"
+            terms = sorted(_ordered(expression), key=_is_negative)
+            text = self.text(terms[0])
+            for term in terms[1:]:
+                negative = _is_negative(term)
+                text += f" {'-' if negative else '+'} {self.text(-term if negative else term)}"
+            return f"({text})"
         above, below = _fraction(_ordered(expression))
         sign = "-" if sympy.Integer(-1) in above else ""
         factors = [self.text(one) for one in above if one != -1] or ["1.0"]
         divisors = "".join(f" / {self.text(one)}" for one in below)
         return f"({sign}{' * '.join(factors)}{divisors})"
+
+
+def _is_negative(term: sympy.Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0] < 0)
+
+
+def bare(text: str) -> str:
+    """Return a text without the parentheses that enclose all of it."""
+    if not text.startswith("("):
+        return text
+    depth = 0
+    for at, one in enumerate(text):
+        depth += (one == "(") - (one == ")")
+        if depth == 0:
+            return text[1:-1] if at == len(text) - 1 else text
+    return text
 
 
 def called(
@@ -150,18 +214,24 @@ class Writer:
         Takes what does not.
     lines : list of str
         Takes the code.
+    local : Names
+        The names of the function's local variables.
     """
 
     def __init__(
-        self, names: Mapping[sympy.Symbol, str], constants: Constants, lines: list[str]
+        self,
+        names: Mapping[sympy.Symbol, str],
+        constants: Constants,
+        lines: list[str],
+        local: Names,
     ) -> None:
-        self.constants, self.lines = constants, lines
+        self.constants, self.lines, self.local = constants, lines, local
         self._varying = set(names)
         self._known: dict[sympy.Expr, str] = dict(names)
 
-    def let(self, text: str) -> str:
+    def let(self, text: str, name: str = "") -> str:
         """Return the name of a new local variable for what a text computes."""
-        name = f"t{len(self.lines)}"
+        name = self.local.new(name or f"t{len(self.lines)}")
         self.lines.append(f"{name} = {text}")
         return name
 
@@ -172,6 +242,14 @@ class Writer:
         self._known[found] = name
         return found
 
+    def varies(self, name: sympy.Symbol) -> bool:
+        """Return whether a symbol is no parameter."""
+        return name in self._varying
+
+    def with_values(self, names: Mapping[sympy.Symbol, str]) -> "Writer":
+        """Return a writer of the same function to which other local variables are known."""
+        return Writer(names, self.constants, self.lines, self.local)
+
     def reduced(self, expression: sympy.Expr) -> sympy.Expr:
         """Return an expression if it is constant, or else a symbol for its value."""
         return expression if self._is_constant(expression) else self.named(self(expression))
@@ -181,9 +259,7 @@ class Writer:
         if expression not in self._known:
             constant = self._is_constant(expression)
             self._known[expression] = (
-                self.constants.add(self.constants.text(expression))
-                if constant
-                else self.let(self._text(expression))
+                self.constants.of(expression) if constant else self.let(self._text(expression))
             )
         return self._known[expression]
 
@@ -220,11 +296,14 @@ class Writer:
     def _sum(self, fixed: sympy.Expr, terms: list[sympy.Expr]) -> str:
         text = ""
         for term in terms:
-            negative = term.as_coeff_Mul()[0] < 0
+            negative = _is_negative(term)
             sign = "- " if negative else "+ "
             text += f" {sign}{self(-term if negative else term)}"
         text = text.removeprefix(" + ").strip()
-        return text if fixed == 0 else f"{text} + {self(fixed)}"
+        if fixed == 0:
+            return text
+        negative = not fixed.is_Add and _is_negative(fixed)
+        return f"{text} - {self(-fixed)}" if negative else f"{text} + {self(fixed)}"
 
     def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)

@@ -199,11 +199,12 @@ def per_neuron(
 
 def kernel_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
-    if isinstance(model, EquationNeuron):
+    if isinstance(model, EquationNeuron) and not model.kernel:
         # with sympy, which only models of equations wait for
         from distsnn.codegen.equations import kernel_of
 
-        return kernel_of(model.model)
+        any_parts = isinstance(model, SubsteppedNeuron)
+        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered)
     return model.kernel or f"distsnn.kernels.neurons.{model.name}"
 
 

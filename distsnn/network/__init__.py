@@ -16,7 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
-from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations, NeuronModel
 from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import (
@@ -116,6 +116,7 @@ __all__ = [
     "ModulatedSynapse",
     "Network",
     "Neuron",
+    "NeuronEquations",
     "NeuronModel",
     "NoiseCurrent",
     "Normal",

@@ -5,6 +5,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.model import Model, Neuron, SynapseModel, parameter
+from distsnn.network.model_docs import add_documentation
 
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Neuron)
@@ -25,11 +26,12 @@ def neuron_model(cls: type[N]) -> type[N]:
         has a parameter ``substeps``.
     """
     where = f"neuron model {cls.__qualname__}"
+    made = dataclass(frozen=True, eq=False)(cls)
+    made.derive()
     for field in ("signed_receptors", "allowed_weights"):
         for receptor in getattr(cls, field) or ():
             if receptor not in cls.receptors:
                 raise unknown("receptor", receptor, cls.receptors, where=f"{where}, {field}")
-    made = dataclass(frozen=True, eq=False)(cls)
     if "substeps" in made.parameters():
         # precision and warnings follow from the number of parts, which a parameter would hide
         raise DescriptionError(
@@ -74,6 +76,7 @@ def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
             where=where,
             value=made.name,
         )
+    add_documentation(made)
     models[made.name] = made
     return made
 

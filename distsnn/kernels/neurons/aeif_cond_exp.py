@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.jit import inline
+from distsnn.kernels.conductances import synaptic
 from distsnn.kernels.functions import exp, exp_array, flush
-from distsnn.kernels.neurons.iaf_cond_exp import synaptic
 
 STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
 RECEPTORS = ("ex", "in")

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, expm1_array, flush
-from distsnn.kernels.neurons.iaf_psc_exp import membrane
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
 
 STATES = (
     *("V_m", "I_syn_ex", "I_syn_in"),
@@ -34,6 +33,34 @@ CONSTANTS = {
 DRAWS = ("uniform",)
 
 Array = npt.NDArray[np.float64]
+
+
+def current_to_potential(tau_syn: Array, tau_m: Array, c_m: Array, dt: float) -> Array:
+    """Return the potential (mV per pA) that a decaying current makes of itself within dt.
+
+    Written with expm1, so that it neither cancels nor divides by zero where the time constants
+    are close or equal.
+    """
+    rate = 1.0 / tau_syn - 1.0 / tau_m
+    x = -dt * rate
+    same = np.abs(x) < 1e-12
+    growth = np.where(same, dt, expm1_array(x) / np.where(same, 1.0, -rate))
+    return np.asarray(exp_array(-dt / tau_m) * growth / c_m)
+
+
+def membrane(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return the constants of potential and currents, whatever makes a spike of them."""
+    p = parameters
+    p20 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
+    return {
+        "p22": exp_array(-dt / p["tau_m"]),
+        "p21_ex": current_to_potential(p["tau_syn_ex"], p["tau_m"], p["C_m"], dt),
+        "p21_in": current_to_potential(p["tau_syn_in"], p["tau_m"], p["C_m"], dt),
+        "p20": p20,
+        "p11_ex": exp_array(-dt / p["tau_syn_ex"]),
+        "p11_in": exp_array(-dt / p["tau_syn_in"]),
+        "drive": p20 * p["I_e"],
+    }
 
 
 def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:

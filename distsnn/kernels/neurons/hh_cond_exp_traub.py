@@ -8,8 +8,8 @@ from numba import types
 from numba.extending import overload
 
 from distsnn.jit import FLAGS, inline
+from distsnn.kernels.conductances import drawn, synaptic
 from distsnn.kernels.functions import exp, flush
-from distsnn.kernels.neurons.iaf_cond_exp import drawn, synaptic
 
 STATES = ("V_m", "Act_m", "Inact_h", "Act_n", "g_ex", "g_in", "V_before", "refractory")
 RECEPTORS = ("ex", "in")

@@ -1,105 +1,173 @@
-"""LIF neuron with alpha-shaped conductances: exponential Euler with mean conductances."""
+"""iaf_cond_alpha, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = (-g_L*(V_m - E_L) + I_syn + I_e + I_stim)/C_m
+    dg_ex/dt = dg_ex - g_ex/tau_syn_ex
+    ddg_ex/dt = -dg_ex/tau_syn_ex
+    dg_in/dt = dg_in - g_in/tau_syn_in
+    ddg_in/dt = -dg_in/tau_syn_in
+
+Integration: exact: g_ex, dg_ex, g_in, dg_in; exponential_euler: V_m.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
-from distsnn.kernels.neurons.iaf_cond_exp import membrane, relaxed
+from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "dg_ex", "g_in", "dg_in", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
+    "c_ref": "count",
     "substeps": "count",
-    "h": "real",
-    "decay_ex": "real",
-    "mean_ex": "real",
-    "mean_d_ex": "real",
-    "peak_ex": "real",
-    "decay_in": "real",
-    "mean_in": "real",
-    "mean_d_in": "real",
-    "peak_in": "real",
-    "g_l": "real",
-    "e_ex": "real",
-    "e_in": "real",
-    "i_e": "real",
-    "minus_h_c": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "g_ex_by_dg_ex": "real",
+    "decay_g_ex": "real",
+    "g_in_by_dg_in": "real",
+    "decay_g_in": "real",
+    "mean_by_g_ex": "real",
+    "mean_by_dg_ex": "real",
+    "mean_by_g_in": "real",
+    "mean_by_dg_in": "real",
+    "c_g_L": "real",
+    "c_E_ex": "real",
+    "c_E_in": "real",
+    "c_I_e": "real",
+    "k16": "real",
+    "k17": "real",
+    "k18": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `integrate` and `step`; potentials are relative to E_L."""
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    constants = membrane(p, dt)
     h = dt / p["substeps"]
-    for name in ("ex", "in"):
-        tau = p[f"tau_syn_{name}"]
-        x, decay = h / tau, exp_array(-h / tau)
-        lost = -expm1_array(-x)
-        # means over h of exp(-t/tau) and t exp(-t/tau): what g and dg add to the mean conductance
-        constants |= {
-            f"decay_{name}": decay,
-            f"mean_{name}": lost / x,
-            f"mean_d_{name}": tau * (lost - x * decay) / x,
-            f"peak_{name}": exp_array(1.0) / tau,
-        }
-    return {"h": np.asarray(h), **constants}
+    c_ref = np.rint(p["t_ref"] / dt)
+    substeps = np.asarray(p["substeps"])
+    m0 = exponential(
+        2, {(0, 0): -1.0 / p["tau_syn_ex"], (0, 1): 1.0, (1, 1): -1.0 / p["tau_syn_ex"]}, h
+    )
+    g_ex_by_dg_ex = m0[0, 1]
+    decay_g_ex = exp_array(-h / p["tau_syn_ex"])
+    m3 = exponential(
+        2, {(0, 0): -1.0 / p["tau_syn_in"], (0, 1): 1.0, (1, 1): -1.0 / p["tau_syn_in"]}, h
+    )
+    g_in_by_dg_in = m3[0, 1]
+    decay_g_in = exp_array(-h / p["tau_syn_in"])
+    m6 = exponential(
+        3,
+        {
+            (0, 0): -1.0 / p["tau_syn_ex"],
+            (0, 1): 1.0,
+            (1, 1): -1.0 / p["tau_syn_ex"],
+            (2, 0): 1.0 / h,
+        },
+        h,
+    )
+    mean_by_g_ex = m6[2, 0]
+    mean_by_dg_ex = m6[2, 1]
+    m9 = exponential(
+        3,
+        {
+            (0, 0): -1.0 / p["tau_syn_in"],
+            (0, 1): 1.0,
+            (1, 1): -1.0 / p["tau_syn_in"],
+            (2, 0): 1.0 / h,
+        },
+        h,
+    )
+    mean_by_g_in = m9[2, 0]
+    mean_by_dg_in = m9[2, 1]
+    c_g_L = p["g_L"]
+    c_E_ex = p["E_ex"] - p["E_L"]
+    c_E_in = p["E_in"] - p["E_L"]
+    c_I_e = p["I_e"]
+    k16 = -h / p["C_m"]
+    k17 = exp_array(1.0) / p["tau_syn_ex"]
+    k18 = exp_array(1.0) / p["tau_syn_in"]
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
+    constants = {
+        "c_ref": c_ref,
+        "substeps": substeps,
+        "g_ex_by_dg_ex": g_ex_by_dg_ex,
+        "decay_g_ex": decay_g_ex,
+        "g_in_by_dg_in": g_in_by_dg_in,
+        "decay_g_in": decay_g_in,
+        "mean_by_g_ex": mean_by_g_ex,
+        "mean_by_dg_ex": mean_by_dg_ex,
+        "mean_by_g_in": mean_by_g_in,
+        "mean_by_dg_in": mean_by_dg_in,
+        "c_g_L": c_g_L,
+        "c_E_ex": c_E_ex,
+        "c_E_in": c_E_in,
+        "c_I_e": c_I_e,
+        "k16": k16,
+        "k17": k17,
+        "k18": k18,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
+    }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def integrate(
-    v,
+    V_m,
     g_ex,
     dg_ex,
     g_in,
     dg_in,
     refractory,
     current,
+    c_ref,
     substeps,
-    h,
-    decay_ex,
-    mean_ex,
-    mean_d_ex,
-    peak_ex,
-    decay_in,
-    mean_in,
-    mean_d_in,
-    peak_in,
-    g_l,
-    e_ex,
-    e_in,
-    i_e,
-    minus_h_c,
-    v_th,
-    v_reset,
-    n_ref,
+    g_ex_by_dg_ex,
+    decay_g_ex,
+    g_in_by_dg_in,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_dg_ex,
+    mean_by_g_in,
+    mean_by_dg_in,
+    c_g_L,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    k16,
+    k17,
+    k18,
+    c_V_th,
+    c_V_reset,
 ):
     """Advance one neuron by one part of a step, without input."""
-    ex = mean_ex * g_ex + mean_d_ex * dg_ex
-    in_ = mean_in * g_in + mean_d_in * dg_in
-    free = relaxed(v, ex, in_, i_e + current, g_l, e_ex, e_in, minus_h_c)
-    return (
-        flush(v if refractory > 0 else free),
-        flush(decay_ex * (g_ex + h * dg_ex)),
-        flush(decay_ex * dg_ex),
-        flush(decay_in * (g_in + h * dg_in)),
-        flush(decay_in * dg_in),
-        refractory,
-        False,
-    )
+    held = refractory > 0
+    mean_g_ex = mean_by_g_ex * g_ex + mean_by_dg_ex * dg_ex
+    mean_g_in = mean_by_g_in * g_in + mean_by_dg_in * dg_in
+    t3 = mean_g_ex + mean_g_in + c_g_L
+    t4 = c_E_ex * mean_g_ex
+    t5 = c_E_in * mean_g_in
+    t6 = current + t4 + t5 + c_I_e
+    t7 = (t6) / t3
+    t8 = V_m - t7
+    t9 = k16 * t3
+    t10 = exp(t9)
+    t11 = t8 * t10
+    t12 = t7 + t11
+    new_V_m = V_m if held else flush(t12)
+    new_g_ex = flush(decay_g_ex * g_ex + g_ex_by_dg_ex * dg_ex)
+    new_dg_ex = flush(decay_g_ex * dg_ex)
+    new_g_in = flush(decay_g_in * g_in + g_in_by_dg_in * dg_in)
+    new_dg_in = flush(decay_g_in * dg_in)
+    left = refractory
+    return new_V_m, new_g_ex, new_dg_ex, new_g_in, new_dg_in, left, False
 
 
 @inline
 def step(
-    v,
+    V_m,
     g_ex,
     dg_ex,
     g_in,
@@ -108,34 +176,33 @@ def step(
     in_ex,
     in_in,
     current,
+    c_ref,
     substeps,
-    h,
-    decay_ex,
-    mean_ex,
-    mean_d_ex,
-    peak_ex,
-    decay_in,
-    mean_in,
-    mean_d_in,
-    peak_in,
-    g_l,
-    e_ex,
-    e_in,
-    i_e,
-    minus_h_c,
-    v_th,
-    v_reset,
-    n_ref,
+    g_ex_by_dg_ex,
+    decay_g_ex,
+    g_in_by_dg_in,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_dg_ex,
+    mean_by_g_in,
+    mean_by_dg_in,
+    c_g_L,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    k16,
+    k17,
+    k18,
+    c_V_th,
+    c_V_reset,
 ):
-    """Test the threshold at the end of a step and add its input; inhibitory input is negative."""
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (
-        v_reset if spiked else v,
-        g_ex,
-        dg_ex + peak_ex * in_ex,
-        g_in,
-        dg_in - peak_in * in_in,
-        n_ref if spiked else refractory,
-        spiked,
-    )
+    """End a step: add its input."""
+    held = refractory > 0
+    new_dg_ex = dg_ex + k17 * in_ex
+    new_dg_in = dg_in - k18 * in_in
+    t3 = V_m >= c_V_th
+    spiked = t3
+    end_V_m = c_V_reset if spiked else V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, g_ex, new_dg_ex, g_in, new_dg_in, left, spiked

@@ -1,141 +1,146 @@
-"""LIF neuron with exponential conductances: exponential Euler with mean conductances."""
+"""iaf_cond_exp, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = (-g_L*(V_m - E_L) + I_syn + I_e + I_stim)/C_m
+    dg_ex/dt = -g_ex/tau_syn_ex
+    dg_in/dt = -g_in/tau_syn_in
+
+Integration: exact: g_ex, g_in; exponential_euler: V_m.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "g_in", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
+    "c_ref": "count",
     "substeps": "count",
-    "decay_ex": "real",
-    "decay_in": "real",
-    "mean_ex": "real",
-    "mean_in": "real",
-    "g_l": "real",
-    "e_ex": "real",
-    "e_in": "real",
-    "i_e": "real",
-    "minus_h_c": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "decay_g_ex": "real",
+    "decay_g_in": "real",
+    "mean_by_g_ex": "real",
+    "mean_by_g_in": "real",
+    "c_g_L": "real",
+    "c_E_ex": "real",
+    "c_E_in": "real",
+    "c_I_e": "real",
+    "k10": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def membrane(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `relaxed`, threshold and reset; potentials are relative to E_L."""
-    return {
-        "substeps": p["substeps"],
-        "g_l": p["g_L"],
-        "e_ex": p["E_ex"] - p["E_L"],
-        "e_in": p["E_in"] - p["E_L"],
-        "i_e": p["I_e"],
-        "minus_h_c": -dt / p["substeps"] / p["C_m"],
-        "v_th": p["V_th"] - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
+    p = parameters
+    h = dt / p["substeps"]
+    c_ref = np.rint(p["t_ref"] / dt)
+    substeps = np.asarray(p["substeps"])
+    decay_g_ex = exp_array(-h / p["tau_syn_ex"])
+    decay_g_in = exp_array(-h / p["tau_syn_in"])
+    m2 = exponential(2, {(0, 0): -1.0 / p["tau_syn_ex"], (1, 0): 1.0 / h}, h)
+    mean_by_g_ex = m2[1, 0]
+    m4 = exponential(2, {(0, 0): -1.0 / p["tau_syn_in"], (1, 0): 1.0 / h}, h)
+    mean_by_g_in = m4[1, 0]
+    c_g_L = p["g_L"]
+    c_E_ex = p["E_ex"] - p["E_L"]
+    c_E_in = p["E_in"] - p["E_L"]
+    c_I_e = p["I_e"]
+    k10 = -h / p["C_m"]
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
+    constants = {
+        "c_ref": c_ref,
+        "substeps": substeps,
+        "decay_g_ex": decay_g_ex,
+        "decay_g_in": decay_g_in,
+        "mean_by_g_ex": mean_by_g_ex,
+        "mean_by_g_in": mean_by_g_in,
+        "c_g_L": c_g_L,
+        "c_E_ex": c_E_ex,
+        "c_E_in": c_E_in,
+        "c_I_e": c_I_e,
+        "k10": k10,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
     }
-
-
-def synaptic(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return decay and mean over a part of a step of what decays with tau_syn_ex and tau_syn_in."""
-    x_ex = dt / p["substeps"] / p["tau_syn_ex"]
-    x_in = dt / p["substeps"] / p["tau_syn_in"]
-    return {
-        "decay_ex": exp_array(-x_ex),
-        "decay_in": exp_array(-x_in),
-        "mean_ex": -expm1_array(-x_ex) / x_ex,
-        "mean_in": -expm1_array(-x_in) / x_in,
-    }
-
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `integrate` and `step`."""
-    return {**membrane(parameters, dt), **synaptic(parameters, dt)}
-
-
-@inline
-def drawn(v, g, i, minus_h_c):
-    """Return V_m after a part of a step, drawn by a conductance g and a current i at V_m = 0."""
-    end = i / g
-    return end + (v - end) * exp(minus_h_c * g)
-
-
-@inline
-def relaxed(v, g_ex, g_in, current, g_l, e_ex, e_in, minus_h_c):
-    """Return the potential after one part of a step with given conductances and current."""
-    return drawn(v, g_l + g_ex + g_in, g_ex * e_ex + g_in * e_in + current, minus_h_c)
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def integrate(
-    v,
+    V_m,
     g_ex,
     g_in,
     refractory,
     current,
+    c_ref,
     substeps,
-    decay_ex,
-    decay_in,
-    mean_ex,
-    mean_in,
-    g_l,
-    e_ex,
-    e_in,
-    i_e,
-    minus_h_c,
-    v_th,
-    v_reset,
-    n_ref,
+    decay_g_ex,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_g_in,
+    c_g_L,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    k10,
+    c_V_th,
+    c_V_reset,
 ):
     """Advance one neuron by one part of a step, without input."""
-    free = relaxed(v, mean_ex * g_ex, mean_in * g_in, i_e + current, g_l, e_ex, e_in, minus_h_c)
-    return (
-        flush(v if refractory > 0 else free),
-        flush(decay_ex * g_ex),
-        flush(decay_in * g_in),
-        refractory,
-        False,
-    )
+    held = refractory > 0
+    mean_g_ex = mean_by_g_ex * g_ex
+    mean_g_in = mean_by_g_in * g_in
+    t3 = mean_g_ex + mean_g_in + c_g_L
+    t4 = c_E_ex * mean_g_ex
+    t5 = c_E_in * mean_g_in
+    t6 = current + t4 + t5 + c_I_e
+    t7 = (t6) / t3
+    t8 = V_m - t7
+    t9 = k10 * t3
+    t10 = exp(t9)
+    t11 = t8 * t10
+    t12 = t7 + t11
+    new_V_m = V_m if held else flush(t12)
+    new_g_ex = flush(decay_g_ex * g_ex)
+    new_g_in = flush(decay_g_in * g_in)
+    left = refractory
+    return new_V_m, new_g_ex, new_g_in, left, False
 
 
 @inline
 def step(
-    v,
+    V_m,
     g_ex,
     g_in,
     refractory,
     in_ex,
     in_in,
     current,
+    c_ref,
     substeps,
-    decay_ex,
-    decay_in,
-    mean_ex,
-    mean_in,
-    g_l,
-    e_ex,
-    e_in,
-    i_e,
-    minus_h_c,
-    v_th,
-    v_reset,
-    n_ref,
+    decay_g_ex,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_g_in,
+    c_g_L,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    k10,
+    c_V_th,
+    c_V_reset,
 ):
-    """Test the threshold at the end of a step and add its input; inhibitory input is negative."""
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (
-        v_reset if spiked else v,
-        g_ex + in_ex,
-        g_in - in_in,
-        n_ref if spiked else refractory,
-        spiked,
-    )
+    """End a step: add its input."""
+    held = refractory > 0
+    new_g_ex = g_ex + in_ex
+    new_g_in = g_in - in_in
+    t3 = V_m >= c_V_th
+    spiked = t3
+    end_V_m = c_V_reset if spiked else V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, new_g_ex, new_g_in, left, spiked

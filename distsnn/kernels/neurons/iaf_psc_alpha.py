@@ -1,124 +1,166 @@
-"""LIF neuron with alpha-shaped currents: exact integration (Rotter & Diesmann 1999)."""
+"""iaf_psc_alpha, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = -(V_m - E_L)/tau_m + I/C_m
+    dI_syn_ex/dt = dI_syn_ex - I_syn_ex/tau_syn_ex
+    ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex
+    dI_syn_in/dt = dI_syn_in - I_syn_in/tau_syn_in
+    ddI_syn_in/dt = -dI_syn_in/tau_syn_in
+
+Integration: exact: V_m, I_syn_ex, dI_syn_ex, I_syn_in, dI_syn_in.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import exp_array, expm1_array, flush
-from distsnn.kernels.neurons.iaf_psc_exp import current_to_potential
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "dI_syn_ex", "I_syn_in", "dI_syn_in", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
-    "decay": "real",
-    "p32_ex": "real",
-    "p31_ex": "real",
-    "p32_in": "real",
-    "p31_in": "real",
-    "p30": "real",
-    "p21_ex": "real",
-    "p21_in": "real",
-    "decay_ex": "real",
-    "decay_in": "real",
-    "rise_ex": "real",
-    "rise_in": "real",
-    "drive": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "c_ref": "count",
+    "k0": "real",
+    "k1": "real",
+    "V_m_by_I_syn_ex": "real",
+    "V_m_by_dI_syn_ex": "real",
+    "V_m_by_I_syn_in": "real",
+    "V_m_by_dI_syn_in": "real",
+    "V_m_by_rest": "real",
+    "V_m_by_I_stim": "real",
+    "decay_V_m": "real",
+    "I_syn_ex_by_dI_syn_ex": "real",
+    "decay_I_syn_ex": "real",
+    "decay_dI_syn_ex": "real",
+    "I_syn_in_by_dI_syn_in": "real",
+    "decay_I_syn_in": "real",
+    "decay_dI_syn_in": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def rise_to_potential(tau_syn: Array, tau_m: Array, c_m: Array, dt: float) -> Array:
-    """Return the potential (mV per pA/ms) that an alpha current makes of its rise within dt.
-
-    It is exp(-dt/tau_m)/C_m times the integral of t exp(-a t) over dt, a = 1/tau_syn - 1/tau_m. The
-    closed form cancels where the time constants are close; there the series is used.
-    """
-    x = dt * (1.0 / tau_syn - 1.0 / tau_m)
-    near = np.abs(x) < 1.0
-    far = np.where(near, 1.0, x)
-    closed = (1.0 - exp_array(-far) * (1.0 + far)) / (far * far)
-    # ∫ u exp(-x u) du over [0, 1] = Σ (-x)^n / (n! (n + 2)); 19 terms will do
-    series, term = np.zeros(x.shape), np.ones(x.shape)
-    for n in range(19):
-        series, term = series + term / (n + 2), term * np.where(near, -x, 0.0) / (n + 1)
-    integral = dt * dt * np.where(near, series, closed)
-    return np.asarray(exp_array(-dt / tau_m) / c_m * integral)
-
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L.
-
-    Decays are kept as exp(-dt/tau) - 1, which float32 holds far better than a number close to 1.
-    """
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    p30 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
+    h = dt
+    c_ref = np.rint(p["t_ref"] / dt)
+    k0 = exp_array(1.0) / p["tau_syn_ex"]
+    k1 = exp_array(1.0) / p["tau_syn_in"]
+    m2 = exponential(
+        5,
+        {
+            (0, 0): -1.0 / p["tau_m"],
+            (0, 1): 1.0 / p["C_m"],
+            (0, 3): 1.0 / p["C_m"],
+            (0, 5): p["I_e"] / p["C_m"],
+            (0, 6): 1.0 / p["C_m"],
+            (1, 1): -1.0 / p["tau_syn_ex"],
+            (1, 2): 1.0,
+            (2, 2): -1.0 / p["tau_syn_ex"],
+            (3, 3): -1.0 / p["tau_syn_in"],
+            (3, 4): 1.0,
+            (4, 4): -1.0 / p["tau_syn_in"],
+        },
+        h,
+    )
+    V_m_by_I_syn_ex = m2[0, 1]
+    V_m_by_dI_syn_ex = m2[0, 2]
+    V_m_by_I_syn_in = m2[0, 3]
+    V_m_by_dI_syn_in = m2[0, 4]
+    V_m_by_rest = m2[0, 5]
+    V_m_by_I_stim = m2[0, 6]
+    decay_V_m = expm1_array(-h / p["tau_m"])
+    m10 = exponential(
+        2, {(0, 0): -1.0 / p["tau_syn_ex"], (0, 1): 1.0, (1, 1): -1.0 / p["tau_syn_ex"]}, h
+    )
+    I_syn_ex_by_dI_syn_ex = m10[0, 1]
+    decay_I_syn_ex = exp_array(-h / p["tau_syn_ex"])
+    decay_dI_syn_ex = expm1_array(-h / p["tau_syn_ex"])
+    m14 = exponential(
+        2, {(0, 0): -1.0 / p["tau_syn_in"], (0, 1): 1.0, (1, 1): -1.0 / p["tau_syn_in"]}, h
+    )
+    I_syn_in_by_dI_syn_in = m14[0, 1]
+    decay_I_syn_in = exp_array(-h / p["tau_syn_in"])
+    decay_dI_syn_in = expm1_array(-h / p["tau_syn_in"])
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
     constants = {
-        "decay": expm1_array(-dt / p["tau_m"]),
-        "p30": p30,
-        "drive": p30 * p["I_e"],
-        "v_th": p["V_th"] - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
+        "c_ref": c_ref,
+        "k0": k0,
+        "k1": k1,
+        "V_m_by_I_syn_ex": V_m_by_I_syn_ex,
+        "V_m_by_dI_syn_ex": V_m_by_dI_syn_ex,
+        "V_m_by_I_syn_in": V_m_by_I_syn_in,
+        "V_m_by_dI_syn_in": V_m_by_dI_syn_in,
+        "V_m_by_rest": V_m_by_rest,
+        "V_m_by_I_stim": V_m_by_I_stim,
+        "decay_V_m": decay_V_m,
+        "I_syn_ex_by_dI_syn_ex": I_syn_ex_by_dI_syn_ex,
+        "decay_I_syn_ex": decay_I_syn_ex,
+        "decay_dI_syn_ex": decay_dI_syn_ex,
+        "I_syn_in_by_dI_syn_in": I_syn_in_by_dI_syn_in,
+        "decay_I_syn_in": decay_I_syn_in,
+        "decay_dI_syn_in": decay_dI_syn_in,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
     }
-    for side in ("ex", "in"):
-        tau = p[f"tau_syn_{side}"]
-        constants |= {
-            f"p32_{side}": current_to_potential(tau, p["tau_m"], p["C_m"], dt),
-            f"p31_{side}": rise_to_potential(tau, p["tau_m"], p["C_m"], dt),
-            f"p21_{side}": dt * exp_array(-dt / tau),
-            f"decay_{side}": expm1_array(-dt / tau),
-            f"rise_{side}": np.e / tau,
-        }
-    return constants
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def step(
-    v,
-    i_ex,
-    di_ex,
-    i_in,
-    di_in,
+    V_m,
+    I_syn_ex,
+    dI_syn_ex,
+    I_syn_in,
+    dI_syn_in,
     refractory,
     in_ex,
     in_in,
     current,
-    decay,
-    p32_ex,
-    p31_ex,
-    p32_in,
-    p31_in,
-    p30,
-    p21_ex,
-    p21_in,
-    decay_ex,
-    decay_in,
-    rise_ex,
-    rise_in,
-    drive,
-    v_th,
-    v_reset,
-    n_ref,
+    c_ref,
+    k0,
+    k1,
+    V_m_by_I_syn_ex,
+    V_m_by_dI_syn_ex,
+    V_m_by_I_syn_in,
+    V_m_by_dI_syn_in,
+    V_m_by_rest,
+    V_m_by_I_stim,
+    decay_V_m,
+    I_syn_ex_by_dI_syn_ex,
+    decay_I_syn_ex,
+    decay_dI_syn_ex,
+    I_syn_in_by_dI_syn_in,
+    decay_I_syn_in,
+    decay_dI_syn_in,
+    c_V_th,
+    c_V_reset,
 ):
-    """Advance one neuron by dt; the currents of this step act on v from the next on."""
-    from_ex = p32_ex * i_ex + p31_ex * di_ex
-    from_in = p32_in * i_in + p31_in * di_in
-    free = flush(v + (decay * v + from_ex + from_in + (drive + p30 * current)))
-    v = v if refractory > 0 else free
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (
-        v_reset if spiked else v,
-        flush(i_ex + (decay_ex * i_ex + p21_ex * di_ex)),
-        flush(di_ex + (decay_ex * di_ex + rise_ex * in_ex)),
-        flush(i_in + (decay_in * i_in + p21_in * di_in)),
-        flush(di_in + (decay_in * di_in + rise_in * in_in)),
-        n_ref if spiked else refractory,
-        spiked,
+    """Advance one neuron by dt."""
+    held = refractory > 0
+    new_V_m = (
+        V_m
+        if held
+        else flush(
+            V_m
+            + (
+                decay_V_m * V_m
+                + V_m_by_I_syn_ex * I_syn_ex
+                + V_m_by_dI_syn_ex * dI_syn_ex
+                + V_m_by_I_syn_in * I_syn_in
+                + V_m_by_dI_syn_in * dI_syn_in
+                + (V_m_by_rest + V_m_by_I_stim * current)
+            )
+        )
     )
+    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
+    new_dI_syn_ex = flush(dI_syn_ex + (decay_dI_syn_ex * dI_syn_ex) + k0 * in_ex)
+    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
+    new_dI_syn_in = flush(dI_syn_in + (decay_dI_syn_in * dI_syn_in) + k1 * in_in)
+    t6 = new_V_m >= c_V_th
+    spiked = t6
+    end_V_m = c_V_reset if spiked else new_V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, new_I_syn_ex, new_dI_syn_ex, new_I_syn_in, new_dI_syn_in, left, spiked

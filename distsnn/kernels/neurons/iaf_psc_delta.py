@@ -1,46 +1,75 @@
-"""LIF neuron with delta input: exact integration (Rotter & Diesmann 1999)."""
+"""iaf_psc_delta, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = -(V_m - E_L)/tau_m + (I_e + I_stim)/C_m
+
+Integration: exact: V_m.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import expm1_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "refractory")
 RECEPTORS = ("delta",)
 CONSTANTS = {
-    "p33": "real",
-    "p30": "real",
-    "drive": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "c_ref": "count",
+    "V_m_by_rest": "real",
+    "V_m_by_I_stim": "real",
+    "decay_V_m": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L."""
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    p30 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
-    return {
-        "p33": exp_array(-dt / p["tau_m"]),
-        "p30": p30,
-        "drive": p30 * p["I_e"],
-        "v_th": p["V_th"] - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
+    h = dt
+    c_ref = np.rint(p["t_ref"] / dt)
+    m0 = exponential(
+        1, {(0, 0): -1.0 / p["tau_m"], (0, 1): p["I_e"] / p["C_m"], (0, 2): 1.0 / p["C_m"]}, h
+    )
+    V_m_by_rest = m0[0, 1]
+    V_m_by_I_stim = m0[0, 2]
+    decay_V_m = expm1_array(-h / p["tau_m"])
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
+    constants = {
+        "c_ref": c_ref,
+        "V_m_by_rest": V_m_by_rest,
+        "V_m_by_I_stim": V_m_by_I_stim,
+        "decay_V_m": decay_V_m,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
     }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
-def step(v, refractory, in_delta, current, p33, p30, drive, v_th, v_reset, n_ref):
-    """Advance one neuron by dt; input during the refractory time is lost."""
-    free = flush((drive + p30 * current) + p33 * v + in_delta)
-    v = v if refractory > 0 else free
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (v_reset if spiked else v, n_ref if spiked else refractory, spiked)
+def step(
+    V_m,
+    refractory,
+    in_delta,
+    current,
+    c_ref,
+    V_m_by_rest,
+    V_m_by_I_stim,
+    decay_V_m,
+    c_V_th,
+    c_V_reset,
+):
+    """Advance one neuron by dt."""
+    held = refractory > 0
+    new_V_m = (
+        V_m
+        if held
+        else flush(V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta)
+    )
+    t2 = new_V_m >= c_V_th
+    spiked = t2
+    end_V_m = c_V_reset if spiked else new_V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, left, spiked

@@ -1,98 +1,116 @@
-"""LIF neuron with exponential currents: exact integration (Rotter & Diesmann 1999)."""
+"""iaf_psc_exp, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = -(V_m - E_L)/tau_m + I/C_m
+    dI_syn_ex/dt = -I_syn_ex/tau_syn_ex
+    dI_syn_in/dt = -I_syn_in/tau_syn_in
+
+Integration: exact: V_m, I_syn_ex, I_syn_in.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "I_syn_in", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
-    "p22": "real",
-    "p21_ex": "real",
-    "p21_in": "real",
-    "p20": "real",
-    "p11_ex": "real",
-    "p11_in": "real",
-    "drive": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "c_ref": "count",
+    "V_m_by_I_syn_ex": "real",
+    "V_m_by_I_syn_in": "real",
+    "V_m_by_rest": "real",
+    "V_m_by_I_stim": "real",
+    "decay_V_m": "real",
+    "decay_I_syn_ex": "real",
+    "decay_I_syn_in": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def current_to_potential(tau_syn: Array, tau_m: Array, c_m: Array, dt: float) -> Array:
-    """Return the potential (mV per pA) that a decaying current makes of itself within dt.
-
-    Written with expm1, so that it neither cancels nor divides by zero where the time constants
-    are close or equal.
-    """
-    rate = 1.0 / tau_syn - 1.0 / tau_m
-    x = -dt * rate
-    same = np.abs(x) < 1e-12
-    growth = np.where(same, dt, expm1_array(x) / np.where(same, 1.0, -rate))
-    return np.asarray(exp_array(-dt / tau_m) * growth / c_m)
-
-
-def membrane(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of potential and currents, whatever makes a spike of them."""
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    p20 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
-    return {
-        "p22": exp_array(-dt / p["tau_m"]),
-        "p21_ex": current_to_potential(p["tau_syn_ex"], p["tau_m"], p["C_m"], dt),
-        "p21_in": current_to_potential(p["tau_syn_in"], p["tau_m"], p["C_m"], dt),
-        "p20": p20,
-        "p11_ex": exp_array(-dt / p["tau_syn_ex"]),
-        "p11_in": exp_array(-dt / p["tau_syn_in"]),
-        "drive": p20 * p["I_e"],
+    h = dt
+    c_ref = np.rint(p["t_ref"] / dt)
+    m0 = exponential(
+        3,
+        {
+            (0, 0): -1.0 / p["tau_m"],
+            (0, 1): 1.0 / p["C_m"],
+            (0, 2): 1.0 / p["C_m"],
+            (0, 3): p["I_e"] / p["C_m"],
+            (0, 4): 1.0 / p["C_m"],
+            (1, 1): -1.0 / p["tau_syn_ex"],
+            (2, 2): -1.0 / p["tau_syn_in"],
+        },
+        h,
+    )
+    V_m_by_I_syn_ex = m0[0, 1]
+    V_m_by_I_syn_in = m0[0, 2]
+    V_m_by_rest = m0[0, 3]
+    V_m_by_I_stim = m0[0, 4]
+    decay_V_m = expm1_array(-h / p["tau_m"])
+    decay_I_syn_ex = exp_array(-h / p["tau_syn_ex"])
+    decay_I_syn_in = exp_array(-h / p["tau_syn_in"])
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
+    constants = {
+        "c_ref": c_ref,
+        "V_m_by_I_syn_ex": V_m_by_I_syn_ex,
+        "V_m_by_I_syn_in": V_m_by_I_syn_in,
+        "V_m_by_rest": V_m_by_rest,
+        "V_m_by_I_stim": V_m_by_I_stim,
+        "decay_V_m": decay_V_m,
+        "decay_I_syn_ex": decay_I_syn_ex,
+        "decay_I_syn_in": decay_I_syn_in,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
     }
-
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L."""
-    p = parameters
-    return membrane(p, dt) | {
-        "v_th": p["V_th"] - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
-    }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def step(
-    v,
-    i_ex,
-    i_in,
+    V_m,
+    I_syn_ex,
+    I_syn_in,
     refractory,
     in_ex,
     in_in,
     current,
-    p22,
-    p21_ex,
-    p21_in,
-    p20,
-    p11_ex,
-    p11_in,
-    drive,
-    v_th,
-    v_reset,
-    n_ref,
+    c_ref,
+    V_m_by_I_syn_ex,
+    V_m_by_I_syn_in,
+    V_m_by_rest,
+    V_m_by_I_stim,
+    decay_V_m,
+    decay_I_syn_ex,
+    decay_I_syn_in,
+    c_V_th,
+    c_V_reset,
 ):
-    """Advance one neuron by dt; the currents of this step act on v from the next on."""
-    free = flush(p22 * v + p21_ex * i_ex + p21_in * i_in + (drive + p20 * current))
-    v = v if refractory > 0 else free
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (
-        v_reset if spiked else v,
-        flush(p11_ex * i_ex + in_ex),
-        flush(p11_in * i_in + in_in),
-        n_ref if spiked else refractory,
-        spiked,
+    """Advance one neuron by dt."""
+    held = refractory > 0
+    new_V_m = (
+        V_m
+        if held
+        else flush(
+            V_m
+            + (
+                decay_V_m * V_m
+                + V_m_by_I_syn_ex * I_syn_ex
+                + V_m_by_I_syn_in * I_syn_in
+                + (V_m_by_rest + V_m_by_I_stim * current)
+            )
+        )
     )
+    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + in_ex)
+    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + in_in)
+    t4 = new_V_m >= c_V_th
+    spiked = t4
+    end_V_m = c_V_reset if spiked else new_V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, new_I_syn_ex, new_I_syn_in, left, spiked

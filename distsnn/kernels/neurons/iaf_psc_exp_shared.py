@@ -1,63 +1,96 @@
-"""LIF neuron with one exponential current: exact integration (Rotter & Diesmann 1999)."""
+"""iaf_psc_exp_shared, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m
+    dI_syn/dt = -I_syn/tau_syn
+
+Integration: exact: V_m, I_syn.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
 from distsnn.kernels.functions import exp_array, expm1_array, flush
-from distsnn.kernels.neurons.iaf_psc_exp import current_to_potential
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn", "refractory")
 RECEPTORS = ("syn",)
 CONSTANTS = {
-    "p22": "real",
-    "p21": "real",
-    "p20": "real",
-    "p11": "real",
-    "drive": "real",
-    "v_th": "real",
-    "v_reset": "real",
-    "n_ref": "count",
+    "c_ref": "count",
+    "V_m_by_I_syn": "real",
+    "V_m_by_rest": "real",
+    "V_m_by_I_stim": "real",
+    "decay_V_m": "real",
+    "decay_I_syn": "real",
+    "c_V_th": "real",
+    "c_V_reset": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def membrane(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of potential and current, whatever makes a spike of them."""
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    p20 = p["tau_m"] / p["C_m"] * -expm1_array(-dt / p["tau_m"])
-    return {
-        "p22": exp_array(-dt / p["tau_m"]),
-        "p21": current_to_potential(p["tau_syn"], p["tau_m"], p["C_m"], dt),
-        "p20": p20,
-        "p11": exp_array(-dt / p["tau_syn"]),
-        "drive": p20 * p["I_e"],
+    h = dt
+    c_ref = np.rint(p["t_ref"] / dt)
+    m0 = exponential(
+        2,
+        {
+            (0, 0): -1.0 / p["tau_m"],
+            (0, 1): 1.0 / p["C_m"],
+            (0, 2): p["I_e"] / p["C_m"],
+            (0, 3): 1.0 / p["C_m"],
+            (1, 1): -1.0 / p["tau_syn"],
+        },
+        h,
+    )
+    V_m_by_I_syn = m0[0, 1]
+    V_m_by_rest = m0[0, 2]
+    V_m_by_I_stim = m0[0, 3]
+    decay_V_m = expm1_array(-h / p["tau_m"])
+    decay_I_syn = exp_array(-h / p["tau_syn"])
+    c_V_th = p["V_th"] - p["E_L"]
+    c_V_reset = p["V_reset"] - p["E_L"]
+    constants = {
+        "c_ref": c_ref,
+        "V_m_by_I_syn": V_m_by_I_syn,
+        "V_m_by_rest": V_m_by_rest,
+        "V_m_by_I_stim": V_m_by_I_stim,
+        "decay_V_m": decay_V_m,
+        "decay_I_syn": decay_I_syn,
+        "c_V_th": c_V_th,
+        "c_V_reset": c_V_reset,
     }
-
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L."""
-    p = parameters
-    return membrane(p, dt) | {
-        "v_th": p["V_th"] - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
-    }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
-def step(v, i, refractory, in_syn, current, p22, p21, p20, p11, drive, v_th, v_reset, n_ref):
-    """Advance one neuron by dt; the current of this step acts on v from the next on."""
-    free = flush(p22 * v + p21 * i + (drive + p20 * current))
-    v = v if refractory > 0 else free
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    spiked = v >= v_th
-    return (
-        v_reset if spiked else v,
-        flush(p11 * i + in_syn),
-        n_ref if spiked else refractory,
-        spiked,
+def step(
+    V_m,
+    I_syn,
+    refractory,
+    in_syn,
+    current,
+    c_ref,
+    V_m_by_I_syn,
+    V_m_by_rest,
+    V_m_by_I_stim,
+    decay_V_m,
+    decay_I_syn,
+    c_V_th,
+    c_V_reset,
+):
+    """Advance one neuron by dt."""
+    held = refractory > 0
+    new_V_m = (
+        V_m
+        if held
+        else flush(
+            V_m + (decay_V_m * V_m + V_m_by_I_syn * I_syn + (V_m_by_rest + V_m_by_I_stim * current))
+        )
     )
+    new_I_syn = flush(decay_I_syn * I_syn + in_syn)
+    t3 = new_V_m >= c_V_th
+    spiked = t3
+    end_V_m = c_V_reset if spiked else new_V_m
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return end_V_m, new_I_syn, left, spiked

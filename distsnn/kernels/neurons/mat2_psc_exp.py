@@ -1,90 +1,131 @@
-"""Leaky integrator with an adaptive threshold (Kobayashi et al. 2009): exact integration."""
+"""mat2_psc_exp, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = -(V_m - E_L)/tau_m + I/C_m
+    dI_syn_ex/dt = -I_syn_ex/tau_syn_ex
+    dI_syn_in/dt = -I_syn_in/tau_syn_in
+    dV_th_alpha_1/dt = -V_th_alpha_1/tau_1
+    dV_th_alpha_2/dt = -V_th_alpha_2/tau_2
+
+Integration: exact: V_m, I_syn_ex, I_syn_in, V_th_alpha_1, V_th_alpha_2.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import expm1_array, flush
-from distsnn.kernels.neurons.iaf_psc_exp import membrane
+from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "I_syn_in", "V_th_alpha_1", "V_th_alpha_2", "refractory")
 RECEPTORS = ("ex", "in")
 CONSTANTS = {
-    "decay": "real",
-    "p21_ex": "real",
-    "p21_in": "real",
-    "p20": "real",
-    "p11_ex": "real",
-    "p11_in": "real",
-    "drive": "real",
-    "decay_1": "real",
-    "decay_2": "real",
-    "alpha_1": "real",
-    "alpha_2": "real",
-    "omega": "real",
-    "n_ref": "count",
+    "c_ref": "count",
+    "V_m_by_I_syn_ex": "real",
+    "V_m_by_I_syn_in": "real",
+    "V_m_by_rest": "real",
+    "V_m_by_I_stim": "real",
+    "decay_V_m": "real",
+    "decay_I_syn_ex": "real",
+    "decay_I_syn_in": "real",
+    "decay_V_th_alpha_1": "real",
+    "decay_V_th_alpha_2": "real",
+    "c_omega": "real",
+    "c_alpha_1": "real",
+    "c_alpha_2": "real",
 }
 
-Array = npt.NDArray[np.float64]
 
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `step`; potentials are relative to E_L.
-
-    Decays are kept as exp(-dt/tau) - 1, which float32 holds far better than a number close to 1.
-    """
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    return membrane(p, dt) | {
-        "decay": expm1_array(-dt / p["tau_m"]),
-        "decay_1": expm1_array(-dt / p["tau_1"]),
-        "decay_2": expm1_array(-dt / p["tau_2"]),
-        "alpha_1": p["alpha_1"],
-        "alpha_2": p["alpha_2"],
-        "omega": p["omega"] - p["E_L"],
-        "n_ref": np.rint(p["t_ref"] / dt),
+    h = dt
+    c_ref = np.rint(p["t_ref"] / dt)
+    m0 = exponential(
+        3,
+        {
+            (0, 0): -1.0 / p["tau_m"],
+            (0, 1): 1.0 / p["C_m"],
+            (0, 2): 1.0 / p["C_m"],
+            (0, 3): p["I_e"] / p["C_m"],
+            (0, 4): 1.0 / p["C_m"],
+            (1, 1): -1.0 / p["tau_syn_ex"],
+            (2, 2): -1.0 / p["tau_syn_in"],
+        },
+        h,
+    )
+    V_m_by_I_syn_ex = m0[0, 1]
+    V_m_by_I_syn_in = m0[0, 2]
+    V_m_by_rest = m0[0, 3]
+    V_m_by_I_stim = m0[0, 4]
+    decay_V_m = exp_array(-h / p["tau_m"])
+    decay_I_syn_ex = exp_array(-h / p["tau_syn_ex"])
+    decay_I_syn_in = exp_array(-h / p["tau_syn_in"])
+    decay_V_th_alpha_1 = expm1_array(-h / p["tau_1"])
+    decay_V_th_alpha_2 = expm1_array(-h / p["tau_2"])
+    c_omega = p["omega"] - p["E_L"]
+    c_alpha_1 = p["alpha_1"]
+    c_alpha_2 = p["alpha_2"]
+    constants = {
+        "c_ref": c_ref,
+        "V_m_by_I_syn_ex": V_m_by_I_syn_ex,
+        "V_m_by_I_syn_in": V_m_by_I_syn_in,
+        "V_m_by_rest": V_m_by_rest,
+        "V_m_by_I_stim": V_m_by_I_stim,
+        "decay_V_m": decay_V_m,
+        "decay_I_syn_ex": decay_I_syn_ex,
+        "decay_I_syn_in": decay_I_syn_in,
+        "decay_V_th_alpha_1": decay_V_th_alpha_1,
+        "decay_V_th_alpha_2": decay_V_th_alpha_2,
+        "c_omega": c_omega,
+        "c_alpha_1": c_alpha_1,
+        "c_alpha_2": c_alpha_2,
     }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def step(
-    v,
-    i_ex,
-    i_in,
-    th_1,
-    th_2,
+    V_m,
+    I_syn_ex,
+    I_syn_in,
+    V_th_alpha_1,
+    V_th_alpha_2,
     refractory,
     in_ex,
     in_in,
     current,
-    decay,
-    p21_ex,
-    p21_in,
-    p20,
-    p11_ex,
-    p11_in,
-    drive,
-    decay_1,
-    decay_2,
-    alpha_1,
-    alpha_2,
-    omega,
-    n_ref,
+    c_ref,
+    V_m_by_I_syn_ex,
+    V_m_by_I_syn_in,
+    V_m_by_rest,
+    V_m_by_I_stim,
+    decay_V_m,
+    decay_I_syn_ex,
+    decay_I_syn_in,
+    decay_V_th_alpha_1,
+    decay_V_th_alpha_2,
+    c_omega,
+    c_alpha_1,
+    c_alpha_2,
 ):
-    """Advance one neuron by dt; the currents of this step act on v from the next on."""
-    change = decay * v + p21_ex * i_ex + p21_in * i_in + (drive + p20 * current)
-    v = flush(v + change)
-    th_1 = flush(th_1 + decay_1 * th_1)
-    th_2 = flush(th_2 + decay_2 * th_2)
-    spiked = (refractory <= 0) & (v >= omega + th_2 + th_1)
-    refractory = np.int32(refractory - 1 if refractory > 0 else 0)
-    return (
-        v,
-        flush(p11_ex * i_ex + in_ex),
-        flush(p11_in * i_in + in_in),
-        th_1 + alpha_1 if spiked else th_1,
-        th_2 + alpha_2 if spiked else th_2,
-        n_ref if spiked else refractory,
-        spiked,
+    """Advance one neuron by dt."""
+    held = refractory > 0
+    new_V_m = flush(
+        decay_V_m * V_m
+        + V_m_by_I_syn_ex * I_syn_ex
+        + V_m_by_I_syn_in * I_syn_in
+        + (V_m_by_rest + V_m_by_I_stim * current)
     )
+    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + in_ex)
+    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + in_in)
+    new_V_th_alpha_1 = flush(V_th_alpha_1 + (decay_V_th_alpha_1 * V_th_alpha_1))
+    new_V_th_alpha_2 = flush(V_th_alpha_2 + (decay_V_th_alpha_2 * V_th_alpha_2))
+    t6 = new_V_m - new_V_th_alpha_1 - new_V_th_alpha_2
+    t7 = t6 >= c_omega
+    spiked = t7 & (not held)
+    t9 = new_V_th_alpha_1 + c_alpha_1
+    end_V_th_alpha_1 = t9 if spiked else new_V_th_alpha_1
+    t11 = new_V_th_alpha_2 + c_alpha_2
+    end_V_th_alpha_2 = t11 if spiked else new_V_th_alpha_2
+    left = np.int32(refractory - 1 if held else 0)
+    left = c_ref if spiked else left
+    return new_V_m, new_I_syn_ex, new_I_syn_in, end_V_th_alpha_1, end_V_th_alpha_2, left, spiked

@@ -6,7 +6,7 @@ is rewritten that depends on what they mean. Values are in ms, mV, pA and what t
 variable that starts at a parameter's value is the difference from it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +18,7 @@ from sympy.solvers.solveset import NonlinearError
 from distsnn.errors import unknown
 from distsnn.network.equations.dimensions import UNITS, Unit
 from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics
+from distsnn.network.equations.receptors import WEIGHT, Receptor
 from distsnn.network.equations.source import EquationError, Span
 from distsnn.network.equations.syntax import RANDOM, Apply, Name, Node, Number
 
@@ -79,14 +80,21 @@ class Analysis:
         exactly.
     method : str
         Scheme of the others.
-    growth : dict of Symbol to sympy.Expr
-        For exponential Euler: the factor of the variable in its own equation.
+    growth : dict of Symbol to Linear
+        For exponential Euler: an equation's form in its own variable.
+    relaxing : set of Symbol
+        Those of `growth` whose factor is negative for all parameters in their ranges, where states
+        are 0 (and else where conductances are no less).
+    slow : set of Symbol
+        Those of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
         Condition of a spike.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
     events : tuple of (sympy.Expr, tuple of (Symbol, sympy.Expr))
         Conditions beside the threshold with what becomes what, as of `reset`.
+    inputs : dict of str to tuple of (Symbol, sympy.Expr)
+        State variables that each receptor's input changes, with the factor of its weight.
     noise : tuple of Symbol
         White noise in the equations.
     draws : dict of Symbol to str
@@ -96,10 +104,13 @@ class Analysis:
     derivatives: dict[sympy.Symbol, sympy.Expr]
     exact: dict[sympy.Symbol, Linear]
     method: str
-    growth: dict[sympy.Symbol, sympy.Expr]
+    growth: dict[sympy.Symbol, Linear]
+    relaxing: set[sympy.Symbol]
+    slow: set[sympy.Symbol]
     threshold: sympy.Expr | None
     reset: Assignments
     events: tuple[tuple[sympy.Expr, Assignments], ...]
+    inputs: dict[str, Assignments]
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
 
@@ -119,7 +130,13 @@ class Analysis:
         )
 
 
-def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Analysis:
+def analyse(
+    dynamics: Dynamics,
+    relative: Mapping[str, str],
+    method: str,
+    defaults: Mapping[str, float],
+    positive: Collection[str],
+) -> Analysis:
     """Return how a model's equations are integrated.
 
     Parameters
@@ -130,6 +147,10 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         State variables that are kept as the difference from a parameter.
     method : str
         One of `METHODS`.
+    defaults : mapping of str to float
+        Defaults of parameters, in their units, but for those that are drawn.
+    positive : collection of str
+        Parameters that are always above 0.
 
     Raises
     ------
@@ -156,7 +177,7 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         for name in others:
             form = linear(derivatives[name], [name])
             if form is not None:
-                growth[name] = form.factors.get(name, sympy.Integer(0))
+                growth[name] = form
             elif method == "exponential_euler":
                 raise _unfit(dynamics, name, f"linear in {name.name}")
     if method == "auto":
@@ -167,9 +188,70 @@ def analyse(dynamics: Dynamics, relative: Mapping[str, str], method: str) -> Ana
         (translate(event.condition), translate.assignments(event.statements))
         for event in dynamics.events
     )
+    inputs = {
+        name: tuple(
+            (symbol(state), _weight_factor(translate, one, state, node))
+            for state, node in one.additions
+        )
+        for name, one in dynamics.receptors.items()
+    }
+    above = {symbol(name): sympy.Dummy(positive=True) for name in positive}
+    relaxing = {
+        name
+        for name, form in growth.items()
+        if _at_zero(form.factors.get(name), dynamics).xreplace(above).is_negative
+    }
+    values = {symbol(name): one for name, one in defaults.items()}
+    slow = {
+        name
+        for name, form in exact.items()
+        if not _is_fast(form.factors.get(name, sympy.Integer(0)).subs(values))
+    }
     return Analysis(
-        derivatives, exact, method, growth, threshold, reset, events, noise, translate.draws
+        derivatives,
+        exact,
+        method,
+        growth,
+        relaxing,
+        slow,
+        threshold,
+        reset,
+        events,
+        inputs,
+        noise,
+        translate.draws,
     )
+
+
+def _at_zero(factor: sympy.Expr | None, dynamics: Dynamics) -> sympy.Expr:
+    """Return a factor where all states are 0."""
+    if factor is None:
+        return sympy.Integer(0)
+    return factor.xreplace({symbol(name): sympy.Integer(0) for name in dynamics.states})
+
+
+def _is_fast(factor: sympy.Expr) -> bool:
+    """Return whether what changes by a factor, per ms, decays by 1/64 or more in 0.1 ms."""
+    return bool(factor.is_number and factor.is_real and factor < 0 and -factor * 0.1 >= 1 / 64)
+
+
+def _weight_factor(
+    translate: "_Translator", receptor: Receptor, state: str, node: Node
+) -> sympy.Expr:
+    """Return the constant factor by which a weight is added to a state variable."""
+    form = linear(translate.addition(receptor, state, node), [translate.weight])
+    if form is None or form.rest != 0 or not form.factors:
+        raise EquationError(
+            f"input is not proportional to {WEIGHT}", node.at, allowed=f"such as {WEIGHT}/tau"
+        )
+    factor = form.factors[translate.weight]
+    changing = factor.free_symbols & translate.changing
+    if changing:
+        names = ", ".join(sorted(one.name for one in changing))
+        raise EquationError(
+            f"the factor of {WEIGHT} changes with {names}", node.at, allowed="parameters"
+        )
+    return factor
 
 
 def _noise(
@@ -253,8 +335,24 @@ class _Translator:
         self._drawn: dict[Span, sympy.Symbol] = {}
         self.draws: dict[sympy.Symbol, str] = {}
 
+        self.weight = symbol(f"a {WEIGHT}")  # no user's name has a blank
+        self._receptor: Receptor | None = None
+
+    @property
+    def changing(self) -> set[sympy.Symbol]:
+        """What is not constant in time."""
+        given = (*self._dynamics.states, *self._dynamics.noise, STIMULI, TIME)
+        return {*map(symbol, given), *self.draws}
+
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
+
+    def addition(self, receptor: Receptor, state: str, node: Node) -> sympy.Expr:
+        """Return what input adds to a state variable, an expression of `weight`."""
+        self._receptor = receptor
+        added = self(node) / self.scale(state)
+        self._receptor = None
+        return added
 
     def assignments(self, given: list[tuple[str, Node]]) -> Assignments:
         """Return what becomes what, each as those before it left the states."""
@@ -279,6 +377,8 @@ class _Translator:
             case Number(value=value):
                 return _rational(value)
             case Name(name=name):
+                if name == WEIGHT and self._receptor is not None:
+                    return _one(self._receptor.unit) * self.weight
                 if name in self._dynamics.derived:
                     return self._expression(self._dynamics.derived[name].value, power)
                 if name in self._dynamics.units:

@@ -9,7 +9,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import FrozenMapping
-from distsnn.network.checks import Range
+from distsnn.network.checks import ANY, Range
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import Parameter, declared
 from distsnn.network.values import Value, as_value, check_value
@@ -40,17 +40,17 @@ def _called(model: Any, values: dict[str, Any]) -> Any:
 
 
 def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, ...]) -> None:
-    """Check that fields of a model are texts, its name a name, and other fields mappings.
+    """Check that fields of a model are texts, its name, if it has one, a name, and others mappings.
 
     Raises
     ------
     DescriptionError
         For the first that is not.
     """
-    for one in (*texts, "name"):
-        if not isinstance(getattr(model, one), str):
-            raise DescriptionError("must be text", where=one, value=getattr(model, one))
-    name = getattr(model, "name", "")
+    name = getattr(model, "name", "model")
+    for one, value in (*((one, getattr(model, one)) for one in texts), ("name", name)):
+        if not isinstance(value, str):
+            raise DescriptionError("must be text", where=one, value=value)
     if not name.isidentifier():
         raise DescriptionError("must be a name", where="name", value=name)
     for one in mappings:
@@ -150,6 +150,12 @@ def parameter_fields(
     return found
 
 
+def is_positive(spec: ParameterSpec) -> bool:
+    """Return whether a parameter is always above 0."""
+    allowed = _range(spec[2], where="parameters")
+    return allowed.low > 0.0 or (allowed.low == 0.0 and allowed.open_low)
+
+
 def _parameter(name: str, given: Any) -> ParameterSpec:
     where = f"parameters, {name!r}"
     spec = tuple(given) if isinstance(given, tuple | list) else ()
@@ -175,7 +181,7 @@ def _parameter(name: str, given: Any) -> ParameterSpec:
 def _range(text: str, *, where: str) -> Range:
     """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
     bounds: dict[str, Any] = {}
-    for part in text.split("and") if text.strip() else ():
+    for part in text.split("and") if text.strip() not in ("", str(ANY)) else ():
         sign = part.strip().rstrip("+-.0123456789eE ")
         side = {">": "low", ">=": "low", "<": "high", "<=": "high"}.get(sign)
         try:

@@ -84,7 +84,9 @@ class Unit:
             if _NAMED[name].powers == self.powers:
                 return name
         named = zip(("ms", "mV", "pA"), self.powers, strict=True)
-        return "*".join(f"{name}**{power}" for name, power in named if power)
+        return "*".join(
+            name if power == 1 else f"{name}**{power}" for name, power in named if power
+        )
 
 
 ONE = Unit()

@@ -17,6 +17,7 @@ from distsnn.network.equations.dimensions import (
     require,
     unit_named,
 )
+from distsnn.network.equations.receptors import Receptor, read_receptors
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
@@ -43,22 +44,6 @@ REFRACTORY = "refractory"
 _LARGEST, _DEEPEST = 5000, 150
 # Of a state variable's unit by ours: kernels take what is below 1e-20 of it for 0.
 _MOST_TENS = 15
-
-
-@dataclass(frozen=True)
-class Receptor:
-    """Where a receptor's input goes.
-
-    Attributes
-    ----------
-    state : str
-        The state variable that it is added to.
-    negative : bool
-        Whether it is subtracted.
-    """
-
-    state: str
-    negative: bool
 
 
 @dataclass(frozen=True)
@@ -187,7 +172,8 @@ def read(
     hold : tuple of str, optional
         State variables that rest during it; by default the first that the threshold names.
     receptors : mapping of str to str
-        State variable that each receptor's input is added to, or subtracted from after ``-``.
+        State variable that each receptor's input is added to, or subtracted from after ``-``; or
+        statements that add to state variables what is linear in `WEIGHT`.
     parameters : mapping of str to str
         The parameters' units.
     reserved : iterable of str
@@ -227,7 +213,7 @@ def read(
         resets,
         happens,
         units,
-        _receptors(receptors, states),
+        read_receptors(receptors, units, states),
         _held(refractory, hold, units, states, parameters, condition),
         tuple(noise),
     )
@@ -393,24 +379,6 @@ def _assignments(
             raise unknown_at("state variable", name.name, [*states], name.at)
         require(kind_of(value, units), units[name.name], value.at, name.name)
         found.append((name.name, value))
-    return found
-
-
-def _receptors(
-    receptors: Mapping[str, str], states: Mapping[str, Definition]
-) -> dict[str, Receptor]:
-    found = {}
-    for name, target in receptors.items():
-        where = f"receptors, {name!r}"
-        if not is_word(name):
-            raise DescriptionError("not a usable name", where=where)
-        if not isinstance(target, str):
-            raise DescriptionError("must name a state variable", where=where, value=target)
-        subtracted = target.strip().startswith("-")
-        state = target.strip().removeprefix("-").strip()
-        if state not in states:
-            raise unknown("state variable", state, states, where=where)
-        found[name] = Receptor(state, subtracted)
     return found
 
 

@@ -1,9 +1,9 @@
 """Neuron models that a user writes as equations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping
@@ -15,6 +15,7 @@ from distsnn.network.equations.declarations import (
     as_parameters,
     as_texts,
     check_kinds,
+    is_positive,
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
@@ -23,38 +24,94 @@ from distsnn.network.model import MOST_PARTS, Neuron, State
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
 
+# Where built-in models and their kernels are.
+_BUILT_IN, _KERNELS = "distsnn.network.neurons.", "distsnn.kernels.neurons"
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
 
 
-class EquationNeuron(OfEquations, Neuron):
-    """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values.
+class EquationNeuron(Neuron):
+    """Base class of neurons whose dynamics are equations.
+
+    A class decorated with `neuron_model` gives its text as `equations`, and its parameters as
+    fields; calling a `NeuronModel` makes such a class at run time.
 
     Attributes
     ----------
+    equations : NeuronEquations
+        The text, in a class that is not made of a `NeuronModel`.
     model : NeuronModel
-        The equations.
+        The text with the parameters.
     """
 
+    equations: ClassVar["NeuronEquations"]
     model: ClassVar["NeuronModel"]
+
+    @classmethod
+    def derive(cls) -> None:
+        """Set states, receptors and what else follows from the text."""
+        if "equations" in vars(cls):
+            is_built_in = cls.__module__.startswith(_BUILT_IN)
+            cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
+            texts = {one.name: getattr(cls.equations, one.name) for one in fields(NeuronEquations)}
+            cls.model = (_BuiltInModel if is_built_in else NeuronModel)(
+                **texts,
+                parameters={
+                    name: (getattr(cls, name), known.unit, str(known.allowed))
+                    for name, known in cls.parameters().items()
+                },
+                signed_receptors=cls.signed_receptors,
+                name=cls.name,
+            )
+        model, dynamics = cls.model, cls.model.dynamics
+        cls.states = {
+            name: State(
+                one.unit_text,
+                one.comment or one.text,
+                model.initial.get(name, 0.0),
+                model.relative.get(name),
+            )
+            for name, one in dynamics.states.items()
+        }
+        if model.refractory:
+            doc = "steps left of the refractory time"
+            cls.states = cls.states | {REFRACTORY: State("steps", doc, integer=True)}
+        cls.receptors = tuple(model.receptors)
+        units = dict.fromkeys(one.unit_text for one in dynamics.receptors.values())
+        cls.weight_unit = ", ".join(units)
+        cls.accepts_current = dynamics.uses(STIMULI)
+        cls.can_spike = dynamics.threshold is not None
+
+    @classmethod
+    def equation_lines(cls) -> list[str]:
+        """Return the lines of equations, threshold, reset, events and receptors."""
+        model = cls.model
+        lines = [line.strip() for line in model.equations.strip().splitlines()]
+        ends = {"threshold": model.threshold, "reset": model.reset}
+        ends |= {f"event {name}": ": ".join(texts) for name, texts in model.events.items()}
+        ends |= {"refractory time": model.refractory}
+        ends |= {f"receptor {name}": text for name, text in model.receptors.items()}
+        return [*lines, "", *(f"{name}: {text}" for name, text in ends.items() if text)]
 
     def parts(self, dt: float) -> int:
         """Return the number of parts in which a step is integrated: what the model says."""
         return self.model.substeps
 
 
-@dataclass(frozen=True, eq=False)
-class NeuronModel(Description):
-    """A neuron model written as equations.
+class _MadeNeuron(OfEquations, EquationNeuron):
+    """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values."""
 
-    It stands wherever a built-in model does. Called, it gives neurons with other values of its
-    parameters: ``model(tau_m=20.0)``; values may be arrays and distributions, as with built-ins.
+
+@dataclass(frozen=True, eq=False)
+class NeuronEquations(Description):
+    """Equations of a neuron model, whose parameters are the fields of a class.
 
     Parameters
     ----------
     equations : str
         Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
-        for sub-expressions. The current of stimuli is ``I_stim`` (pA).
+        for sub-expressions; a comment after ``#`` says what a state variable is. The current of
+        stimuli is ``I_stim`` (pA).
     threshold : str
         Condition of a spike; empty: it never spikes.
     reset : str
@@ -72,12 +129,10 @@ class NeuronModel(Description):
         ``(unless refractory)``); by default the first that the threshold names. With ``()`` no
         variable rests: the refractory time only suppresses spikes.
     receptors : mapping of str to str
-        State variable that each receptor's weights are added to; with a ``-`` before its name they
-        are subtracted.
-    signed_receptors : pair of str, optional
-        Receptors of weights >= 0 and < 0 where a projection names none.
-    parameters : mapping of str to (value, unit) or (value, unit, range)
-        Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
+        What each receptor's weights do: a state variable to which they are added, with a ``-``
+        before its name from which they are subtracted, or statements such as
+        ``dI/dt``'s ``"dI += weight*exp(1)/tau_syn"``: ``+=`` or ``-=`` with an expression that is
+        proportional to ``weight``, and otherwise constant.
     initial : mapping of str to float or str
         Initial values of state variables, in their units: numbers, or names of parameters; 0 for
         the others.
@@ -86,10 +141,9 @@ class NeuronModel(Description):
         exactly, the others by exponential Euler where each is linear in its own variable, else by
         RK4; with "rosenbrock" the others by Rosenbrock's method of one stage. All else is for all
         equations.
-    substeps : int
-        Parts that a step is integrated in; the threshold is tested after each.
-    name : str
-        Name in errors and in the table of a run's populations.
+    test_parts : bool
+        Whether threshold and events are tested after each part of a step, where there are several;
+        else at the end of the step. Input is tested with it in either case.
 
     Raises
     ------
@@ -109,33 +163,76 @@ class NeuronModel(Description):
     refractory: str = ""
     hold: tuple[str, ...] | None = None
     receptors: Mapping[str, str] = field(default_factory=dict)
-    signed_receptors: tuple[str, str] | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
     initial: Mapping[str, float | str] = field(default_factory=dict)
     method: str = "auto"
-    substeps: int = 1
-    name: str = "equations"
+    test_parts: bool = True
 
     def __post_init__(self) -> None:
         check_kinds(
             self,
             texts=("equations", "threshold", "reset", "refractory", "method"),
-            mappings=("events", "receptors", "parameters", "initial"),
+            mappings=("events", "receptors", "initial"),
         )
+        if not isinstance(self.test_parts, bool):
+            raise DescriptionError(
+                "must be a truth value",
+                where="test_parts",
+                value=self.test_parts,
+                allowed="True, False",
+            )
         self._fill(**as_texts(self, "equations", "threshold", "reset"))
         hold = None if self.hold is None else as_names(self.hold, where="hold")
-        signed = (
-            None
-            if self.signed_receptors is None
-            else as_names(self.signed_receptors, where="signed_receptors")
-        )
         as_names(list(self.receptors), where="receptors")
         self._fill(
             hold=hold,
             # in one order: what is drawn and wired must not depend on how equal models are written
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
-            signed_receptors=signed,
             events=as_events(self.events),
+            initial=FrozenMapping(dict(self.initial)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronModel(NeuronEquations):
+    """A neuron model written as equations.
+
+    It stands wherever a built-in model does. Called, it gives neurons with other values of its
+    parameters: ``model(tau_m=20.0)``; values may be arrays and distributions, as with built-ins.
+
+    Parameters
+    ----------
+    equations, threshold, reset, events, refractory, hold, receptors, initial, method, test_parts
+        The text, as of `NeuronEquations`.
+    parameters : mapping of str to (value, unit) or (value, unit, range)
+        Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
+    signed_receptors : pair of str, optional
+        Receptors of weights >= 0 and < 0 where a projection names none.
+    substeps : int
+        Parts that a step is integrated in.
+    name : str
+        Name in errors and in the table of a run's populations.
+
+    Raises
+    ------
+    DescriptionError
+        If something is wrong; for a text the error shows the place.
+    """
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    signed_receptors: tuple[str, str] | None = None
+    substeps: int = 1
+    name: str = "equations"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kinds(self, texts=(), mappings=("parameters",))
+        signed = (
+            None
+            if self.signed_receptors is None
+            else as_names(self.signed_receptors, where="signed_receptors")
+        )
+        self._fill(
+            signed_receptors=signed,
             parameters=as_parameters(self.parameters),
             substeps=as_integer(self.substeps, where="substeps", low=1, high=MOST_PARTS),
         )
@@ -148,23 +245,29 @@ class NeuronModel(Description):
             for one in signed:
                 if one not in self.receptors:
                     raise unknown("receptor", one, self.receptors, where="signed_receptors")
-        if self.analysis.others == [] and self.substeps > 1:
-            raise DescriptionError(
-                "all equations are integrated exactly: parts of a step change nothing",
-                where="substeps",
-                value=self.substeps,
-                allowed="1",
-            )
-        if self.substeps > 1 and (
-            self.analysis.noise or self.analysis.draws or self.dynamics.uses(TIME)
-        ):
-            raise DescriptionError(
-                "a step of a model with time or random numbers cannot be divided into parts",
-                where="substeps",
-                value=self.substeps,
-                allowed="1",
-            )
-        _ = self.neuron  # whose parameters have their ranges
+        self._check()
+
+    def _check(self) -> None:
+        """Check that the equations can be integrated, and the parameters have ranges."""
+        _ = self.analysis, self.neuron
+        if self.substeps > 1:
+            self.check_divisible()
+
+    def check_divisible(self) -> None:
+        """Check that a step in several parts differs from a step in one, and can be made.
+
+        Raises
+        ------
+        DescriptionError
+            If not.
+        """
+        problem = ""
+        if self.analysis.others == []:
+            problem = "all equations are integrated exactly: parts of a step change nothing"
+        elif self.analysis.noise or self.analysis.draws or self.dynamics.uses(TIME):
+            problem = "a step of a model with time or random numbers cannot be divided into parts"
+        if problem:
+            raise DescriptionError(problem, where="substeps", value=self.substeps, allowed="1")
 
     def _checked_initial(self) -> dict[str, float | str]:
         found: dict[str, float | str] = {}
@@ -214,7 +317,14 @@ class NeuronModel(Description):
         # sympy takes a quarter of a second to import: whoever has no equations need not wait
         from distsnn.network.equations.analysis import analyse
 
-        return analyse(self.dynamics, self.relative, self.method)
+        specs = self.parameters.items()
+        return analyse(
+            self.dynamics,
+            self.relative,
+            self.method,
+            {name: spec[0] for name, spec in specs if isinstance(spec[0], float)},
+            {name for name, spec in specs if is_positive(spec)},
+        )
 
     @property
     def scheme(self) -> str:
@@ -242,28 +352,15 @@ class NeuronModel(Description):
         return self.neuron(**values)
 
 
+class _BuiltInModel(NeuronModel):
+    """The equations of a built-in model: a test has checked them, with sympy."""
+
+    def _check(self) -> None:
+        pass
+
+
 @cache  # equal models share a class, so that their neurons compare equal
 def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
-    dynamics = model.dynamics
-    states = {
-        name: State(one.unit_text, one.text, model.initial.get(name, 0.0), model.relative.get(name))
-        for name, one in dynamics.states.items()
-    }
-    if model.refractory:
-        states[REFRACTORY] = State("steps", "steps left of the refractory time", integer=True)
-    targets = [dynamics.states[one.state].unit_text for one in dynamics.receptors.values()]
-    attributes = {
-        "__module__": __name__,
-        "__doc__": model.equations,
-        "model": model,
-        "name": model.name,
-        "states": states,
-        "receptors": tuple(model.receptors),
-        "signed_receptors": model.signed_receptors,
-        "weight_unit": ", ".join(dict.fromkeys(targets)),
-        "accepts_current": dynamics.uses(STIMULI),
-        "can_spike": dynamics.threshold is not None,
-    }
     refractory = (model.refractory,) if model.refractory else ()
     parameters = parameter_fields(
         model.name,
@@ -271,11 +368,23 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         least=dict.fromkeys(refractory, NOT_NEGATIVE),
         on_grid=refractory,
     )
+    made = cast(type[EquationNeuron], _made_class(model, parameters))
+    made.derive()
+    return made
+
+
+def _made_class(model: NeuronModel, parameters: list[tuple[str, Any, Any]]) -> type:
     return make_dataclass(
         model.name,
         parameters,
-        bases=(EquationNeuron,),
-        namespace=attributes,
+        bases=(_MadeNeuron,),
+        namespace={
+            "__module__": __name__,
+            "__doc__": model.equations,
+            "model": model,
+            "name": model.name,
+            "signed_receptors": model.signed_receptors,
+        },
         frozen=True,
         eq=False,
     )

@@ -61,6 +61,12 @@ class Span:
         """What is written there, without comments."""
         return self.source.code[self.start : self.stop]
 
+    @property
+    def comment(self) -> str:
+        """The comment at the end of the line in which the piece ends, without its sign."""
+        line, _ = self.source.place(max(self.start, self.stop - 1))
+        return self.source.line(line).partition("#")[2].strip()
+
     def marked(self) -> str:
         """Return the line where it starts and, below, carets under the piece."""
         number, column = self.source.place(self.start)

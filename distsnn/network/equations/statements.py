@@ -32,6 +32,8 @@ class Definition:
         As it was written.
     flag : str
         The word in parentheses after the unit, where a text has such.
+    comment : str
+        The comment at the end of its last line.
     """
 
     name: Name
@@ -40,6 +42,7 @@ class Definition:
     unit: Unit
     unit_text: str
     flag: str = ""
+    comment: str = ""
 
     @property
     def text(self) -> str:
@@ -134,9 +137,8 @@ def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
         left = _part(left, derivative.start(1), derivative.end(1))
     flag = _FLAG.search(unit_at.text) if derivative and flags else None
     if flag is not None:
-        at = _part(unit_at, flag.start(1), flag.end(1))
         if flag[1] not in flags:
-            raise unknown_at("flag", flag[1], [*flags], at)
+            raise unknown_at("flag", flag[1], [*flags], _part(unit_at, flag.start(1), flag.end(1)))
         unit_at = _part(unit_at, 0, flag.start())
     elif derivative and flags:
         end = _part(at, len(at.text), len(at.text))
@@ -149,4 +151,5 @@ def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
         parse_unit(unit_at),
         "".join(unit_at.text.split()),
         "" if flag is None else flag[1],
+        at.comment,
     )

@@ -4,25 +4,20 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least
 
 
 @neuron_model
-class IafCondAlpha(SubsteppedNeuron):
+class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
     """Leaky integrate-and-fire neuron with alpha-shaped conductances (NEST's iaf_cond_alpha).
-
-    Between spikes, for x in (ex, in)::
-
-        C_m dV_m/dt = -g_L (V_m - E_L) - g_ex (V_m - E_ex) - g_in (V_m - E_in) + I_e
-        dg_x/dt     = dg_x - g_x/tau_syn_x
-        ddg_x/dt    = -dg_x/tau_syn_x
 
     A weight is the peak of the conductance it makes, tau_syn after the spike. Its sign picks the
     receptor: weights >= 0 (``ex``) act on g_ex, the magnitude of those < 0 (``in``) on g_in. At
     V_m >= V_th at the end of a step the neuron spikes, V_m is set to V_reset and stays there for
-    t_ref, while the conductances go on.
+    t_ref, while the conductances continue.
 
     Conductances are integrated exactly, the potential by exponential Euler as in iaf_cond_exp: the
     error falls with the square of `substeps`. By default a part is at most tau_syn_x long
@@ -33,18 +28,27 @@ class IafCondAlpha(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_alpha"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
-    weight_unit: ClassVar[str] = "nS"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "g_ex": State("nS", "excitatory conductance"),
-        "dg_ex": State("nS/ms", "drive of the excitatory conductance"),
-        "g_in": State("nS", "inhibitory conductance"),
-        "dg_in": State("nS/ms", "drive of the inhibitory conductance"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        dV_m/dt = (-g_L*(V_m - E_L) + I_syn + I_e + I_stim)/C_m : mV  # membrane potential
+        dg_ex/dt = dg_ex - g_ex/tau_syn_ex : nS  # excitatory conductance
+        ddg_ex/dt = -dg_ex/tau_syn_ex : nS/ms  # drive of the excitatory conductance
+        dg_in/dt = dg_in - g_in/tau_syn_in : nS  # inhibitory conductance
+        ddg_in/dt = -dg_in/tau_syn_in : nS/ms  # drive of the inhibitory conductance
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        receptors={
+            "ex": "dg_ex += weight*exp(1)/tau_syn_ex",
+            "in": "dg_in -= weight*exp(1)/tau_syn_in",
+        },
+        initial={"V_m": "E_L"},
+        test_parts=False,
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -4,25 +4,20 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class IafCondExp(SubsteppedNeuron):
+class IafCondExp(SubsteppedNeuron, EquationNeuron):
     """Leaky integrate-and-fire neuron with exponential conductances (NEST's iaf_cond_exp).
-
-    Between spikes::
-
-        C_m dV_m/dt = -g_L (V_m - E_L) - g_ex (V_m - E_ex) - g_in (V_m - E_in) + I_e
-        dg_ex/dt    = -g_ex/tau_syn_ex
-        dg_in/dt    = -g_in/tau_syn_in
 
     The sign of a weight picks the receptor: weights >= 0 (``ex``) are added to g_ex, the magnitude
     of those < 0 (``in``) to g_in, so conductances are never negative. At V_m >= V_th at the end of
     a step the neuron spikes, V_m is set to V_reset and stays there for t_ref, while the
-    conductances go on.
+    conductances continue.
 
     Conductances decay exactly. The potential is integrated by exponential Euler: over each of the
     `substeps` parts of a step it relaxes exponentially towards where the conductances' means over
@@ -34,16 +29,22 @@ class IafCondExp(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_exp"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
-    weight_unit: ClassVar[str] = "nS"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "g_ex": State("nS", "excitatory conductance"),
-        "g_in": State("nS", "inhibitory conductance"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        dV_m/dt = (-g_L*(V_m - E_L) + I_syn + I_e + I_stim)/C_m : mV  # membrane potential
+        dg_ex/dt = -g_ex/tau_syn_ex : nS  # excitatory conductance
+        dg_in/dt = -g_in/tau_syn_in : nS  # inhibitory conductance
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        receptors={"ex": "g_ex", "in": "-g_in"},
+        initial={"V_m": "E_L"},
+        test_parts=False,
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -1,22 +1,16 @@
 """Leaky integrate-and-fire neuron with alpha-shaped synaptic currents."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class IafPscAlpha(Neuron):
+class IafPscAlpha(EquationNeuron):
     """Leaky integrate-and-fire neuron with alpha-shaped currents (NEST's iaf_psc_alpha).
-
-    Between spikes, with x = ex, in::
-
-        dV_m/dt      = -(V_m - E_L)/tau_m + (I_syn_ex + I_syn_in + I_e)/C_m
-        dI_syn_x/dt  = dI_syn_x - I_syn_x/tau_syn_x
-        ddI_syn_x/dt = -dI_syn_x/tau_syn_x
 
     A spike of weight w adds w e/tau_syn_x to dI_syn_x: its current w e (t/tau) exp(-t/tau) peaks at
     w after tau. Receptor ``ex`` takes weights >= 0, ``in`` weights < 0. Threshold, reset,
@@ -27,17 +21,25 @@ class IafPscAlpha(Neuron):
     """
 
     name: ClassVar[str] = "iaf_psc_alpha"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    weight_unit: ClassVar[str] = "pA"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "I_syn_ex": State("pA", "excitatory synaptic current"),
-        "dI_syn_ex": State("pA/ms", "rise of the excitatory current, its decay set aside"),
-        "I_syn_in": State("pA", "inhibitory synaptic current"),
-        "dI_syn_in": State("pA/ms", "rise of the inhibitory current, its decay set aside"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        I = I_syn_ex + I_syn_in + I_e + I_stim : pA
+        dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
+        dI_syn_ex/dt = dI_syn_ex - I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
+        ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms  # its rise without decay
+        dI_syn_in/dt = dI_syn_in - I_syn_in/tau_syn_in : pA  # inhibitory synaptic current
+        ddI_syn_in/dt = -dI_syn_in/tau_syn_in : pA/ms  # its rise without decay
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        receptors={
+            "ex": "dI_syn_ex += weight*exp(1)/tau_syn_ex",
+            "in": "dI_syn_in += weight*exp(1)/tau_syn_in",
+        },
+        initial={"V_m": "E_L"},
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)

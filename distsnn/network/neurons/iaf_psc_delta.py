@@ -1,20 +1,16 @@
 """Leaky integrate-and-fire neuron whose potential jumps at an input spike."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class IafPscDelta(Neuron):
+class IafPscDelta(EquationNeuron):
     """Leaky integrate-and-fire neuron with delta input (NEST's iaf_psc_delta).
-
-    Between spikes::
-
-        dV_m/dt = -(V_m - E_L)/tau_m + I_e/C_m
 
     A weight is added to V_m, before the threshold test of that step; input that arrives while the
     neuron is refractory is lost. At V_m >= V_th the neuron spikes, V_m is set to V_reset and stays
@@ -25,12 +21,16 @@ class IafPscDelta(Neuron):
     """
 
     name: ClassVar[str] = "iaf_psc_delta"
-    receptors: ClassVar[tuple[str, ...]] = ("delta",)
-    weight_unit: ClassVar[str] = "mV"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        dV_m/dt = -(V_m - E_L)/tau_m + (I_e + I_stim)/C_m : mV  # membrane potential
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        receptors={"delta": "V_m"},
+        initial={"V_m": "E_L"},
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -1,21 +1,16 @@
 """Leaky integrate-and-fire neuron whose synapses share one exponential current."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class IafPscExpShared(Neuron):
+class IafPscExpShared(EquationNeuron):
     """Leaky integrate-and-fire neuron with one exponential synaptic current.
-
-    Between spikes::
-
-        dV_m/dt   = -(V_m - E_L)/tau_m + (I_syn + I_e)/C_m
-        dI_syn/dt = -I_syn/tau_syn
 
     It is iaf_psc_exp with ``tau_syn_ex = tau_syn_in``: both currents then obey the same equation,
     and only their sum acts on V_m. Keeping the sum alone takes two thirds of the memory and time.
@@ -26,13 +21,17 @@ class IafPscExpShared(Neuron):
     """
 
     name: ClassVar[str] = "iaf_psc_exp_shared"
-    receptors: ClassVar[tuple[str, ...]] = ("syn",)
-    weight_unit: ClassVar[str] = "pA"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "I_syn": State("pA", "synaptic current"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m : mV  # membrane potential
+        dI_syn/dt = -I_syn/tau_syn : pA  # synaptic current
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        refractory="t_ref",
+        receptors={"syn": "I_syn"},
+        initial={"V_m": "E_L"},
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -1,21 +1,16 @@
 """Leaky integrator that does not spike, to read out what others spike."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class LeakyIntegrator(Neuron):
+class LeakyIntegrator(EquationNeuron):
     """Leaky integrator with an exponential synaptic current; it never spikes.
-
-    The equations are those of iaf_psc_exp_shared, always::
-
-        dV_m/dt   = -(V_m - E_L)/tau_m + (I_syn + I_e)/C_m
-        dI_syn/dt = -I_syn/tau_syn
 
     It reads out a network: V_m is the weighted sum of the sources' spike trains, each filtered by
     the same kernel. Weights of either sign therefore share one current (receptor ``syn``): a
@@ -29,13 +24,14 @@ class LeakyIntegrator(Neuron):
     """
 
     name: ClassVar[str] = "leaky_integrator"
-    receptors: ClassVar[tuple[str, ...]] = ("syn",)
-    weight_unit: ClassVar[str] = "pA"
-    can_spike: ClassVar[bool] = False
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "I_syn": State("pA", "synaptic current"),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m : mV  # membrane potential
+        dI_syn/dt = -I_syn/tau_syn : pA  # synaptic current
+        """,
+        receptors={"syn": "I_syn"},
+        initial={"V_m": "E_L"},
+    )
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
     tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)

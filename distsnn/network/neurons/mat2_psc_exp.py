@@ -1,22 +1,16 @@
 """Leaky integrator with a threshold that adapts on two time scales and no reset."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class Mat2PscExp(Neuron):
+class Mat2PscExp(EquationNeuron):
     """Multi-timescale adaptive threshold neuron, exponential currents (NEST's mat2_psc_exp).
-
-    The potential, with x = ex, in, and j = 1, 2::
-
-        dV_m/dt          = -(V_m - E_L)/tau_m + (I_syn_ex + I_syn_in + I_e)/C_m
-        dI_syn_x/dt      = -I_syn_x/tau_syn_x
-        dV_th_alpha_j/dt = -V_th_alpha_j/tau_j
 
     Weights add to the currents as in iaf_psc_exp. The neuron spikes at V_m >= omega +
     V_th_alpha_1 + V_th_alpha_2, unless it spiked within the last t_ref. A spike adds alpha_1 to
@@ -29,17 +23,23 @@ class Mat2PscExp(Neuron):
     """
 
     name: ClassVar[str] = "mat2_psc_exp"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    weight_unit: ClassVar[str] = "pA"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "I_syn_ex": State("pA", "excitatory synaptic current"),
-        "I_syn_in": State("pA", "inhibitory synaptic current"),
-        "V_th_alpha_1": State("mV", "threshold's part that decays with tau_1"),
-        "V_th_alpha_2": State("mV", "threshold's part that decays with tau_2"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        I = I_syn_ex + I_syn_in + I_e + I_stim : pA
+        dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
+        dI_syn_ex/dt = -I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
+        dI_syn_in/dt = -I_syn_in/tau_syn_in : pA  # inhibitory synaptic current
+        dV_th_alpha_1/dt = -V_th_alpha_1/tau_1 : mV  # threshold's part that decays with tau_1
+        dV_th_alpha_2/dt = -V_th_alpha_2/tau_2 : mV  # threshold's part that decays with tau_2
+        """,
+        threshold="V_m >= omega + V_th_alpha_1 + V_th_alpha_2",
+        reset="V_th_alpha_1 += alpha_1; V_th_alpha_2 += alpha_2",
+        refractory="t_ref",
+        hold=(),
+        receptors={"ex": "I_syn_ex", "in": "I_syn_in"},
+        initial={"V_m": "E_L"},
+    )
 
     C_m: Value = parameter(default=100.0, unit="pF", doc="membrane capacitance", above=0.0)
     tau_m: Value = parameter(default=5.0, unit="ms", doc="membrane time constant", above=0.0)

@@ -140,9 +140,9 @@ class Reference:
     def step(self, inputs: States, current: Floats) -> npt.NDArray[np.int64]:
         parts = self.model.substeps
         spiked = np.zeros(self.refractory.size, bool)
-        for part in range(parts):
+        for _ in range(parts):
             self._part(current, DT / parts)
-            if part < parts - 1:
+            if parts > 1:
                 spiked |= self._test(1.0)
         held = self.refractory > 0
         for receptor, values in inputs.items():
@@ -154,7 +154,9 @@ class Reference:
         # a neuron that was held in this step does not spike at its end
         before, self.refractory = self.refractory, np.maximum(self.refractory - 1, 0)
         counted, self.refractory = self.refractory, before
-        last = self._test(0.0)
+        # input is tested where it changes what the threshold sees
+        is_tested = parts == 1 or "V_m" in self.model.receptors.values()
+        last = self._test(0.0) if is_tested else np.zeros(spiked.size, bool)
         self.refractory = np.where(last, self.refractory, counted)
         return np.flatnonzero(spiked | last)
 
@@ -415,7 +417,7 @@ def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
         function = getattr(kernel, name)
         function(*[real] * len(states), np.int32(0), *[real] * (inputs + 1), *constants)
         found = {
-            tuple(map(str, one.return_type))
+            tuple(str(kind).removeprefix("Literal[").partition("]")[0] for kind in one.return_type)
             for one in function.nopython_signatures
             if str(one.args[0]) == "float32"
         }

@@ -245,13 +245,6 @@ def test_only_expressions_of_numbers_are_read(text: str) -> None:
             small(**{"equations": "dv/dt = -v/ms : 1"} | texts)
 
 
-def test_receptors_may_be_written_with_blanks() -> None:
-    model = small("dv/dt = (E - v)/tau : mV", receptors={"a": " - v", "b": " v "})
-    assert [(one.state, one.negative) for one in model.dynamics.receptors.values()] == [
-        *(("v", True), ("v", False))
-    ]
-
-
 def test_long_sums_are_not_deep() -> None:
     terms = [f"E*{k} - v/{k}" for k in range(1, 200)]
     long = small(f"dv/dt = ({' + '.join(terms)})/tau : mV")

@@ -1,0 +1,225 @@
+"""States over one part of a step, by each scheme, as lines of code."""
+
+from collections.abc import Callable, Mapping
+
+import sympy
+
+from distsnn.codegen.expressions import STEP, Writer, bare
+from distsnn.codegen.rosenbrock import rosenbrock
+from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
+from distsnn.network.equations.dynamics import STIMULI, TIME
+
+Symbols = Mapping[sympy.Symbol, str]
+
+_HALF = sympy.Rational(1, 2)
+_CURRENT = symbol(STIMULI)
+_TIME = symbol(TIME)
+_MEAN = sympy.Symbol("mean")
+
+
+class Part:
+    """The states over one part of a step.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The equations.
+    before : mapping of Symbol to str
+        Local variables of what has a value at the begin of the part.
+    held : tuple of str
+        States that rest where the local variable ``held`` is true.
+    write : Writer
+        Takes the code.
+    """
+
+    def __init__(
+        self, analysis: Analysis, before: Symbols, held: tuple[str, ...], write: Writer
+    ) -> None:
+        self._analysis, self._before, self._write = analysis, before, write
+        self._held = {symbol(name) for name in held}
+        self._slow = analysis.slow
+
+    def advanced(self) -> dict[str, str]:
+        """Return each state's value after the part, as text, by name."""
+        found = {name: self._row(name, STEP) for name in self._analysis.exact}
+        method = {
+            "rosenbrock": self._rosenbrock,
+            "exponential_euler": self._exponential_euler,
+            "euler": self._euler,
+            "rk2": self._rk2,
+            "rk4": self._rk4,
+        }
+        if self._analysis.others:
+            found |= method[self._analysis.method]()
+        return {name.name: found[name] for name in self._analysis.derivatives}
+
+    def _row(self, name: sympy.Symbol, time: sympy.Expr, *, mean: bool = False) -> str:
+        """Return an exactly integrated state's value after a time, or its mean, as text."""
+        free = self._propagated(name, time, frozenset(), mean)
+        held = frozenset(self._held & set(self._analysis.exact))
+        if name in held or not held & self._needs(name, frozenset()):
+            return free
+        # it depends on what is held: while that rests its own course is another
+        return f"({self._propagated(name, time, held, mean)} if held else {free})"
+
+    def _needs(self, name: sympy.Symbol, held: frozenset[sympy.Symbol]) -> set[sympy.Symbol]:
+        """Return a state and those on which its course depends."""
+        found, left = set(), [name]
+        while left:
+            one = left.pop()
+            if one not in found and one != _CURRENT:
+                found.add(one)
+                left += [] if one in held else self._analysis.exact[one].factors
+        return found
+
+    def _propagated(
+        self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol], mean: bool
+    ) -> str:
+        exact, constants = self._analysis.exact, self._write.constants
+        needed = self._needs(name, held)
+        states = [one for one in exact if one in needed]
+        still = Linear({}, sympy.Integer(0))
+        forms = {one: still if one in held else exact[one] for one in states}
+        driven = any(form.rest != 0 for form in forms.values())
+        current = any(_CURRENT in form.factors for form in forms.values())
+        factors = forms[name].factors
+        if mean:
+            # one more equation, whose value after the time is the mean
+            forms[_MEAN] = Linear({name: 1 / time}, sympy.Integer(0))
+        row = list(forms).index(_MEAN if mean else name)
+        made = self._exponential(forms, time)
+
+        def entry(column: int, of: str) -> str:
+            text, wanted = f"{made()}[{row}, {column}]", f"{'mean' if mean else name}_by_{of}"
+            return constants.add(text, wanted)
+
+        terms = [
+            f"{entry(at, one.name)} * {self._before[one]}"
+            for at, one in enumerate(states)
+            if mean or one != name
+        ]
+        pushed = [entry(len(forms), "rest")] if driven else []
+        if current:
+            pushed.append(f"{entry(len(forms) + 1, STIMULI)} * {self._before[_CURRENT]}")
+        terms += [f"({' + '.join(pushed)})"] if len(pushed) > 1 else pushed
+        if mean:
+            return " + ".join(terms)
+        # float32 holds a small change far better than a factor close to 1; only what decays fast,
+        # by itself, takes the shorter way, unless it is integrated twice
+        changes = name in self._slow or self._is_integrated_twice(name)
+        is_cyclic = any(name in self._needs(one, held) for one in states if one != name)
+        if is_cyclic:
+            kind, text = "", f"{made()}[{row}, {row}]{' - 1.0' if changes else ''}"
+        else:
+            kind = "expm1_array" if changes else "exp_array"
+            text = bare(constants.text(time * factors.get(name, sympy.Integer(0))))
+        decay = constants.add(f"{kind}({text})" if kind else text, f"decay_{name.name}")
+        own = f"{decay} * {self._before[name]}"
+        total = " + ".join([own, *terms])
+        return f"{self._before[name]} + ({total})" if changes else total
+
+    def _is_integrated_twice(self, name: sympy.Symbol) -> bool:
+        """Return whether a state drives a state that drives another one."""
+        exact = self._analysis.exact
+        driven = {one: {by for by in form.factors if by != one} for one, form in exact.items()}
+        return any(
+            name in by and any(one in more for more in driven.values())
+            for one, by in driven.items()
+        )
+
+    def _exponential(
+        self, forms: Mapping[sympy.Symbol, Linear], time: sympy.Expr
+    ) -> Callable[[], str]:
+        """Return what gives the name of the exponential of a system's matrix."""
+        constants = self._write.constants
+        entries = []
+        for row, form in enumerate(forms.values()):
+            columns = [*forms, None, _CURRENT]
+            factors = {None: form.rest, **form.factors}
+            entries += [
+                f"({row}, {column}): {bare(constants.text(factors[one]))}"
+                for column, one in enumerate(columns)
+                if factors.get(one, 0) != 0
+            ]
+        text = f"exponential({len(forms)}, {{{', '.join(entries)}}}, {constants.text(time)})"
+        return lambda: constants.matrix(text)
+
+    def _rosenbrock(self) -> dict[sympy.Symbol, str]:
+        return rosenbrock(self._analysis, self._with_means(), self._held)
+
+    def _exponential_euler(self) -> dict[sympy.Symbol, str]:
+        found, write = {}, self._with_means()
+        for name in self._analysis.others:
+            form, slope = self._analysis.growth[name], self._analysis.derivatives[name]
+            growth = form.factors.get(name, sympy.Integer(0))
+            if name in self._analysis.relaxing:
+                # the leak by its constant factor, such as 1/C_m, which the end does not have
+                varying = [one for one in growth.free_symbols if write.varies(one)]
+                factor, leak = growth.as_independent(*varying, as_Add=False)
+                leak = write.reduced(-leak)
+                end = write.reduced(form.rest / factor / leak)
+                found[name] = write(end + (name - end) * function("exp")(-STEP * factor * leak))
+            else:
+                found[name] = write(name + STEP * function("exprel")(STEP * growth) * slope)
+        return found
+
+    def _with_means(self) -> Writer:
+        """Return a writer that takes exactly integrated states as their means over the part.
+
+        The total drive of what decays within a step is then exact.
+        """
+        values = dict(self._before) | self._time(STEP * _HALF)
+        slopes = [self._analysis.derivatives[name] for name in self._analysis.others]
+        used = set().union(*(slope.free_symbols for slope in slopes))
+        for name in (one for one in self._analysis.exact if one in used):
+            text = self._row(name, STEP, mean=True)
+            if name in self._held:
+                text = f"{self._before[name]} if held else {text}"
+            values[name] = self._write.let(text, f"mean_{name.name}")
+        return self._write.with_values(values)
+
+    def _euler(self) -> dict[sympy.Symbol, str]:
+        slopes = self._slopes(self._before)
+        return {name: self._moved(name, STEP, slope) for name, slope in slopes.items()}
+
+    def _rk2(self) -> dict[sympy.Symbol, str]:
+        middle = self._stage(self._slopes(self._before), STEP * _HALF)
+        slopes = self._slopes(middle)
+        return {name: self._moved(name, STEP, slope) for name, slope in slopes.items()}
+
+    def _rk4(self) -> dict[sympy.Symbol, str]:
+        first = self._slopes(self._before)
+        second = self._slopes(self._stage(first, STEP * _HALF))
+        third = self._slopes(self._stage(second, STEP * _HALF))
+        fourth = self._slopes(self._stage(third, STEP))
+        found = {}
+        two, sixth = self._write(sympy.Integer(2)), self._write(STEP / 6)
+        for name in self._analysis.others:
+            middle = f"{two} * ({second[name]} + {third[name]})"
+            total = f"({first[name]} + {middle} + {fourth[name]})"
+            found[name] = f"{self._before[name]} + {sixth} * {total}"
+        return found
+
+    def _moved(self, name: sympy.Symbol, time: sympy.Expr, slope: str) -> str:
+        return f"{self._before[name]} + {self._write(time)} * {slope}"
+
+    def _time(self, after: sympy.Expr) -> dict[sympy.Symbol, str]:
+        """Return the time so long after the begin of the part, where equations use it."""
+        if _TIME not in self._before:
+            return {}
+        return {_TIME: f"({self._before[_TIME]} + {self._write(after)})"}
+
+    def _slopes(self, values: Symbols) -> dict[sympy.Symbol, str]:
+        write = self._write.with_values(values)
+        return {name: write(self._analysis.derivatives[name]) for name in self._analysis.others}
+
+    def _stage(self, slopes: Mapping[sympy.Symbol, str], time: sympy.Expr) -> Symbols:
+        """Return all states at a time within the part, given the slopes of those not exact."""
+        values = {name: self._row(name, time) for name in self._analysis.exact}
+        values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}
+        found = {_CURRENT: self._before[_CURRENT]} | self._time(time)
+        for name, text in values.items():
+            if name in self._held:
+                text = f"{self._before[name]} if held else {text}"
+            found[name] = self._write.let(text)
+        return found

@@ -1,0 +1,112 @@
+"""Receptors of a model: the state variables that weights are added to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network.equations.dimensions import ONE, Unit, kind_of
+from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.statements import Definition, read_assignments
+from distsnn.network.equations.syntax import Apply, Node, is_word, parse
+
+# The weight in the statements of a receptor.
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class Receptor:
+    """What a receptor's input does.
+
+    Attributes
+    ----------
+    unit, unit_text : Unit, str
+        Unit of its weights.
+    additions : list of (str, Node)
+        What is added to state variables: an expression that is linear in `WEIGHT`.
+    """
+
+    unit: Unit
+    unit_text: str
+    additions: list[tuple[str, Node]]
+
+
+def read_receptors(
+    receptors: Mapping[str, str], units: Mapping[str, Unit], states: Mapping[str, Definition]
+) -> dict[str, Receptor]:
+    """Read what the receptors of a model do.
+
+    Parameters
+    ----------
+    receptors : mapping of str to str
+        A state variable, perhaps after ``-``, or statements, by receptor.
+    units : mapping of str to Unit
+        Units of the model's variables and parameters.
+    states : mapping of str to Definition
+        State variables.
+
+    Raises
+    ------
+    DescriptionError
+        For the first receptor that is not valid.
+    """
+    found = {}
+    for name, text in receptors.items():
+        where = f"receptors, {name!r}"
+        if not is_word(name):
+            raise DescriptionError("not a usable name", where=where)
+        if not isinstance(text, str):
+            raise DescriptionError("must name a state variable", where=where, value=text)
+        if "=" in text:
+            source = Source(f"receptor {name}", text)
+            found[name] = _receptor_of_statements(source, units, states)
+            continue
+        state = text.strip().removeprefix("-").strip()
+        if state not in states:
+            raise unknown("state variable", state, states, where=where)
+        sign = "-" if text.strip().startswith("-") else ""
+        source = Source(f"receptor {name}", f"{state} += {sign}{WEIGHT}")
+        additions = [(state, parse(_right_side(source)))]
+        found[name] = Receptor(states[state].unit, states[state].unit_text, additions)
+    return found
+
+
+def _right_side(source: Source) -> Span:
+    return Span(source, source.text.index("=") + 1, len(source.text))
+
+
+def _receptor_of_statements(
+    source: Source, units: Mapping[str, Unit], states: Mapping[str, Definition]
+) -> Receptor:
+    """Return the receptor of statements such as ``dI += weight*exp(1)/tau``."""
+    if WEIGHT in units:
+        raise DescriptionError(
+            f"a model whose receptors have statements cannot have a variable {WEIGHT!r}",
+            where=source.name,
+        )
+    additions: list[tuple[str, Node]] = []
+    unit: Unit | None = None
+    for name, value in read_assignments(source):
+        if name.name not in states:
+            raise unknown_at("state variable", name.name, [*states], name.at)
+        if not (isinstance(value, Apply) and value.function in "+-" and value.arguments[0] == name):
+            raise EquationError("input is added", name.at, allowed="NAME += ... or NAME -= ...")
+        added = value.arguments[1]
+        if value.function == "-":
+            added = Apply("neg", (added,), added.at)
+        kind = kind_of(added, {**units, WEIGHT: ONE})
+        if not isinstance(kind, Unit):
+            raise EquationError("must be a number", added.at, allowed=f"such as {WEIGHT}/tau")
+        this = units[name.name].times(kind, -1)
+        if unit is not None and this != unit:
+            raise EquationError("the weight has two units", added.at, allowed=str(unit))
+        unit = this
+        additions.append((name.name, added))
+    if unit is None:
+        raise DescriptionError("no statement", where=source.name, allowed=f"NAME += {WEIGHT}")
+    if unit.tens:
+        raise EquationError(
+            f"the weight would have the unit {unit} times a power of ten",
+            additions[0][1].at,
+            allowed="units of ms, mV, pA, nS and pF",
+        )
+    return Receptor(unit, str(unit), additions)

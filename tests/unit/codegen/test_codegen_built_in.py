@@ -1,0 +1,144 @@
+"""Kernels of built-in models: the package holds what the generator writes; runs need no sympy."""
+
+import ast
+import pickle
+import subprocess
+import sys
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from distsnn import PoissonInput, Simulation
+from distsnn.codegen.built_in import built_in_file, built_in_models, built_in_text
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    EquationNeuron,
+    Network,
+    NeuronEquations,
+    NeuronModel,
+    Population,
+    SubsteppedNeuron,
+    Value,
+    model_named,
+    neuron_model,
+    parameter,
+)
+from distsnn.network.registry import model_names
+
+# Kernels that are written by hand, with the reason why equations do not describe the model.
+BY_HAND = {
+    "aeif_cond_exp": "the rest of a part after a spike is integrated from the reset",
+    "aeif_psc_delta_clopath": "the same, and the spike's shape follows a clock",
+    "aeif_psc_exp": "the rest of a part after a spike is integrated from the reset",
+    "gif_psc_exp": "NEST's order within a step: input acts in the step in which it arrives",
+    "hh_cond_exp_traub": "Strang splitting, and a spike is the peak of the potential",
+    "izhikevich": "the published step is two half steps of V_m and one of U_m",
+    "parrot_neuron": "it relays spikes and has no dynamics",
+    "poisson_neuron": "it has no dynamics",
+    "spike_source": "its spikes are given",
+}
+
+
+def test_every_model_has_equations_or_a_reason() -> None:
+    written = {model.name for model in built_in_models()}
+    assert written | BY_HAND.keys() == {
+        name for name in model_names() if model_named(name).__module__.startswith("distsnn.")
+    }
+    assert not written & BY_HAND.keys()
+    assert len(written) >= 8
+
+
+@pytest.mark.parametrize("model", built_in_models(), ids=lambda model: model.name)
+def test_the_package_holds_what_the_generator_writes(model: type[EquationNeuron]) -> None:
+    # formatting is ruff's, whose versions differ
+    kept = ast.parse(built_in_file(model).read_text(encoding="utf-8"))
+    assert ast.dump(kept) == ast.dump(ast.parse(built_in_text(model)))
+
+
+def test_runs_of_built_in_models_do_not_import_sympy() -> None:
+    program = """
+import sys
+from distsnn import (
+    ConstantCurrent, IafCondAlpha, IafPscAlpha, Network, Population, Simulation
+)
+models = IafCondAlpha(), IafPscAlpha()
+populations = [Population(f"P{i}", 10, model) for i, model in enumerate(models)]
+currents = [ConstantCurrent(one, 500.0) for one in populations]
+with Simulation(Network(populations, [], currents)) as simulation:
+    simulation.run(50.0)
+    assert all(simulation.spike_counts(name).sum() for name in ("P0", "P1"))
+assert "sympy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_documentation_shows_equations_parameters_and_states() -> None:
+    text = model_named("iaf_psc_alpha").__doc__ or ""
+    assert "    ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms" in text
+    assert "    receptor ex: dI_syn_ex += weight*exp(1)/tau_syn_ex" in text
+    assert "C_m : float, array_like or Distribution, pF, > 0, default 250.0\n" in text
+    assert "t_ref : float, array_like or Distribution, ms, >= 0, multiple of dt, default" in text
+    assert "- V_m (mV): membrane potential\n" in text
+
+
+@neuron_model
+class QuadraticOfATest(SubsteppedNeuron, EquationNeuron):
+    """Quadratic integrate-and-fire neuron."""
+
+    name: ClassVar[str] = "quadratic_of_a_test"
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        "dv/dt = a*v**2 + I : mV  # membrane potential\ndI/dt = -I/tau : mV/ms",
+        threshold="v >= v_th",
+        reset="v = v_reset",
+        receptors={"ex": "I += weight/tau"},
+    )
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("v_reset", "v_th"),)
+
+    a: Value = parameter(default=0.02, unit="1/(mV*ms)", doc="curvature", above=0.0)
+    tau: Value = parameter(default=5.0, unit="ms", doc="decay of input", above=0.0)
+    v_th: Value = parameter(default=30.0, unit="mV", doc="spike threshold")
+    v_reset: Value = parameter(default=-10.0, unit="mV", doc="potential after a spike")
+
+    def longest_part(self) -> float:
+        """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
+        return 0.05
+
+
+def test_a_class_of_a_user_with_equations_is_the_model_that_they_are() -> None:
+    twin = NeuronModel(
+        QuadraticOfATest.equations.equations,
+        threshold="v >= v_th",
+        reset="v = v_reset",
+        receptors={"ex": "I += weight/tau"},
+        parameters={
+            "a": (0.02, "1/(mV*ms)", "> 0"),
+            "tau": (5.0, "ms", "> 0"),
+            "v_th": (30.0, "mV"),
+            "v_reset": (-10.0, "mV"),
+        },
+        substeps=2,
+    )
+    own = QuadraticOfATest(a=0.03)
+    assert (own.states["v"].doc, own.weight_unit, own.parts(0.1)) == ("membrane potential", "mV", 2)
+    rates = []
+    for neuron in (own, twin(a=0.03)):
+        assert pickle.loads(pickle.dumps(neuron)) == neuron
+        population = Population("P", 20, neuron, {"v": np.linspace(-5.0, 5.0, 20)})
+        drive = PoissonInput(population, rate=800.0, weight=20.0)
+        with Simulation(Network([population], [], [drive])) as simulation:
+            simulation.run(200.0)
+            rates.append(simulation.spike_counts("P"))
+    np.testing.assert_array_equal(*rates)
+    assert rates[0].sum() > 50
+
+
+def test_a_class_of_a_user_with_wrong_equations_is_refused() -> None:
+    with pytest.raises(DescriptionError, match="not linear with constant coefficients"):
+
+        @neuron_model
+        class WrongOfATest(EquationNeuron):
+            name: ClassVar[str] = "wrong_of_a_test"
+            equations: ClassVar[NeuronEquations] = NeuronEquations(
+                "dv/dt = v**2/ms : 1", method="exact"
+            )

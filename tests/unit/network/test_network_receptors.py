@@ -1,0 +1,73 @@
+"""Receptors of models written as equations: what weights do, and what is refused."""
+
+from typing import Any
+
+import pytest
+import sympy
+
+from distsnn.errors import DescriptionError
+from distsnn.network import NeuronModel
+
+
+def small(equations: str = "dv/dt = (E - v)/tau : mV", **given: Any) -> NeuronModel:
+    """Return a model of a few equations with a few parameters."""
+    parameters = {"tau": (10.0, "ms"), "E": (1.0, "mV"), "C": (200.0, "pF")}
+    return NeuronModel(equations, parameters=parameters, **given)
+
+
+def test_receptors_may_be_written_with_blanks() -> None:
+    model = small("dv/dt = (E - v)/tau : mV", receptors={"a": " - v", "b": " v "})
+    v = sympy.Symbol("v", real=True)
+    assert model.analysis.inputs == {"a": ((v, -1),), "b": ((v, 1),)}
+
+
+def test_receptors_may_have_statements() -> None:
+    v, w = (sympy.Symbol(name, real=True) for name in ("v", "w"))
+    tau, e = sympy.Symbol("tau", real=True), sympy.Function("exp")(1)
+    equations = "dv/dt = (w*ms - v)/tau : mV\ndw/dt = -w/tau : mV/ms"
+    receptors = {
+        "alpha": "w += weight*exp(1)/tau",
+        "both": "v -= 2*weight; w += weight/ms",
+        "plain": "v += weight",
+    }
+    model = small(equations, receptors=receptors)
+    found = model.analysis.inputs
+    assert found == {
+        "alpha": ((w, e / tau),),
+        "both": ((v, sympy.Integer(-2)), (w, sympy.Integer(1))),
+        "plain": ((v, sympy.Integer(1)),),
+    }
+    assert model().weight_unit == "mV"
+    charge = small("dv/dt = -v/tau : mV", receptors={"charge": "v += weight/C"})
+    assert charge().weight_unit == "ms*pA"
+    assert charge.analysis.inputs == {"charge": ((v, 1 / sympy.Symbol("C", real=True)),)}
+
+
+@pytest.mark.parametrize(
+    ("statements", "why"),
+    [
+        ("w += weight", "unknown state variable 'w'"),
+        ("v = weight", "input is added; allowed: NAME \\+= "),
+        ("v *= weight", "input is added; allowed: NAME \\+= "),
+        ("v += 3*mV", "input is not proportional to weight"),
+        ("v += weight*weight", "input is not proportional to weight"),
+        ("v += weight; v += weight/tau", "the weight has two units; allowed: mV"),
+        ("v += weight*v/mV", "the factor of weight changes with v"),
+        ("v += weight*I_stim/pA", "the factor of weight changes with I_stim"),
+        ("v += weight > 1", "must be a number"),
+        ("v += weight*nA/pA; v += weight*mA/pA", "the weight has two units"),
+        ("v += weight*nA/pA", "a power of ten; allowed: units of ms, mV"),
+        ("v += weigth", "unknown name 'weigth'"),
+    ],
+)
+def test_statements_of_receptors_that_are_refused(statements: str, why: str) -> None:
+    with pytest.raises(DescriptionError, match=why):
+        small(receptors={"ex": statements})
+
+
+def test_a_variable_may_be_called_weight_where_receptors_have_no_statements() -> None:
+    text = "dweight/dt = -weight/ms : mV"
+    model = NeuronModel(text, receptors={"ex": "-weight"})
+    assert model.analysis.inputs == {"ex": ((sympy.Symbol("weight", real=True), -1),)}
+    with pytest.raises(DescriptionError, match="cannot have a variable 'weight'"):
+        NeuronModel(text, receptors={"ex": "weight -= weight"})
