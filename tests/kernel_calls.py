@@ -102,7 +102,8 @@ class NeuronCall:
         kernel = codegen.neuron_kernel(name)
         self.size, self.n = size, -(-size // 64) * 64
         padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}
-        self.constants = kernel.propagators(padded, dt)
+        with np.errstate(all="ignore"):  # as the engine does
+            self.constants = kernel.propagators(padded, dt)
         self.variant = codegen.Variant.of(
             name,
             self.constants,

@@ -18,7 +18,7 @@ from distsnn.codegen.expressions import Constants, Names, Writer
 from distsnn.codegen.modules import load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
-from distsnn.network.equations.analysis import symbol
+from distsnn.network.equations.analysis import function, symbol
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.syntax import Apply, Name
@@ -218,11 +218,12 @@ class _Module:
         new = {}
         for name, text in part.advanced().items():
             moved = f"flush({text}{inputs.get(name, '')})"
-            moved = f"{self._states[symbol(name)]} if held else {moved}" if name in held else moved
+            if name in held and not part.rests(symbol(name)):
+                moved = f"{self._states[symbol(name)]} if held else {moved}"
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {moved}")
         is_tested = last or self._model.test_parts
-        results = self._test(new, write, rest) if is_tested else _Results(new, "False")
+        results = self._test(new, write, rest, part) if is_tested else _Results(new, "False")
         return [*lines, *self._end(results, rest, last=last)]
 
     def _add_input(self, rest: str) -> list[str]:
@@ -259,8 +260,8 @@ class _Module:
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
         return {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
 
-    def _test(self, new: Symbols, write: Writer, rest: str) -> _Results:
-        """Write the tests of threshold and events, and what happens then."""
+    def _test(self, new: Symbols, write: Writer, rest: str, part: Part | None = None) -> _Results:
+        """Write the tests of threshold and events after a part or input, and what happens then."""
         analysis = self._analysis
         known = {**new, **self._during()}
         if self._time:
@@ -275,14 +276,43 @@ class _Module:
         happens = [(spiked, analysis.reset)]
         happens += zip(conditions, (its for _, its in analysis.events), strict=True)
         results = dict(new)
+        exploded = None if part is None else self._exploded(part, write)
         for condition, assignments in happens:
             before = dict(results)
             write = write.with_values(known | before)
             for state, value in assignments:
-                # a name: numba compiles no long tuple that has conditions in it
-                text = f"{write(value)} if {condition} else {before[state]}"
-                results[state] = write.let(text, f"end_{state.name}")
+                if state != exploded or condition != spiked:
+                    # a name: numba compiles no long tuple that has conditions in it
+                    text = f"{write(value)} if {condition} else {before[state]}"
+                    results[state] = write.let(text, f"end_{state.name}")
+            if part is not None and exploded is not None and condition == spiked:
+                text = self._after_spike(part, exploded, results, write, rest)
+                results[exploded] = write.let(text, f"end_{exploded.name}")
         return _Results(results, spiked)
+
+    def _exploded(self, part: Part, write: Writer) -> sympy.Symbol | None:
+        """Return the state that may explode and is reset where it is above a constant."""
+        threshold = self._analysis.threshold
+        if threshold is None or threshold.func.__name__ != ">=":
+            return None
+        name, _ = write.sides(*threshold.args)
+        return name if name in part.explosive and name in dict(self._analysis.reset) else None
+
+    def _after_spike(
+        self, part: Part, name: sympy.Symbol, after: Symbols, write: Writer, rest: str
+    ) -> str:
+        """Return the end of the part of a state that exploded and was reset."""
+        assert self._analysis.threshold is not None
+        _, peak = write.sides(*self._analysis.threshold.args)
+        start = write.reduced(dict(self._analysis.reset)[name])
+        limit = self._constants.add("1.0")
+        if name.name in self._dynamics.held and rest:
+            limit = self._constants.add("np.where(c_ref > 0, np.inf, 1.0)", "limit")
+        is_left, moved = part.after_spike(name, start, after, limit)
+        # a second upstroke waits at the threshold for the next part; the reset may be above that
+        top = write(function("max")(peak, start))
+        reset = f"min({moved}, {top}) if {is_left} else {write(start)}"
+        return f"({reset}) if spiked else {after[name]}"
 
     def _end(self, results: _Results, rest: str, *, last: bool) -> list[str]:
         """Return the lines that end a function: the refractory time, and what is returned."""

@@ -7,7 +7,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.analysis import function, symbol
+from distsnn.network.equations.analysis import symbol
 from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.syntax import COMPARISONS
 
@@ -43,6 +43,8 @@ ARRAY_CALLS = CALLS | {
     "not": "np.logical_not({})",
     "where": "np.where({}, {}, {})",
 }
+# Functions of constants that are constants; all others are left to the compiler.
+_OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
@@ -143,8 +145,9 @@ class Constants:
             product = f"({product})" if abs(exponent) > 1 else product
             return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
-            arguments = [self.text(one) for one in expression.args]
-            return called(expression.func.__name__, arguments, ARRAY_CALLS, ARRAY_FOLDED)
+            name, arguments = expression.func.__name__, [self.text(one) for one in expression.args]
+            arguments = [*map(bare, arguments)] if name in _OF_CONSTANTS else arguments
+            return called(name, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
             terms = sorted(_ordered(expression), key=_is_negative)
             text = self.text(terms[0])
@@ -242,6 +245,10 @@ class Writer:
         self._known[found] = name
         return found
 
+    def names_in(self, expression: sympy.Expr) -> dict[sympy.Symbol, str]:
+        """Return the local variables of the symbols in an expression that are no parameters."""
+        return {one: self._known[one] for one in expression.free_symbols & self._varying}
+
     def varies(self, name: sympy.Symbol) -> bool:
         """Return whether a symbol is no parameter."""
         return name in self._varying
@@ -264,9 +271,16 @@ class Writer:
         return self._known[expression]
 
     def _is_constant(self, expression: sympy.Expr) -> bool:
-        if isinstance(expression, AppliedUndef) and expression.func != function("exp"):
-            # in the kernel, where the compiler moves it out of the loop
-            return False
+        if isinstance(expression, AppliedUndef):
+            name = expression.func.__name__
+            if name not in _OF_CONSTANTS:
+                # in the kernel, where the compiler moves it out of the loop
+                return False
+            if name == "where":
+                tested = expression.args[0].free_symbols
+                return not tested & self._varying and all(
+                    map(self._is_constant, expression.args[1:])
+                )
         if expression.is_Symbol:
             return expression not in self._varying
         return all(self._is_constant(one) for one in expression.args)
@@ -275,7 +289,7 @@ class Writer:
         if isinstance(expression, AppliedUndef):
             name, given = expression.func.__name__, expression.args
             if name in COMPARISONS:
-                given = self._sides(*given)
+                given = self.sides(*given)
             return called(name, [self(one) for one in given], CALLS, FOLDED)
         if expression.is_Pow:
             exponent = int(expression.exp)
@@ -287,23 +301,23 @@ class Writer:
         fixed = expression.func(*constant)
         return self._sum(fixed, varying) if expression.is_Add else self._product(fixed, varying)
 
-    def _sides(self, left: sympy.Expr, right: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    def sides(self, left: sympy.Expr, right: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
         """Return what to compare: all that changes on the left, all that does not on the right."""
         terms = sympy.Add.make_args(left - right)
         fixed = sympy.Add(*(one for one in terms if self._is_constant(one)))
         return (left, right) if fixed == left - right else (left - right - fixed, -fixed)
 
     def _sum(self, fixed: sympy.Expr, terms: list[sympy.Expr]) -> str:
-        text = ""
-        for term in terms:
-            negative = _is_negative(term)
-            sign = "- " if negative else "+ "
-            text += f" {sign}{self(-term if negative else term)}"
-        text = text.removeprefix(" + ").strip()
-        if fixed == 0:
-            return text
-        negative = not fixed.is_Add and _is_negative(fixed)
-        return f"{text} - {self(-fixed)}" if negative else f"{text} + {self(fixed)}"
+        # what is added comes first: no sign is changed alone
+        positive = [one for one in terms if not _is_negative(one)]
+        negative = [-one for one in terms if _is_negative(one)]
+        added, taken = [self(one) for one in positive], [self(one) for one in negative]
+        if fixed != 0 and not fixed.is_Add and _is_negative(fixed) and added:
+            taken.append(self(-fixed))
+        elif fixed != 0:
+            added.append(self(fixed))
+        text = " + ".join(added)
+        return text + "".join(f" - {one}" for one in taken) if text else f"-{' - '.join(taken)}"
 
     def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)

@@ -1,6 +1,6 @@
 """States over one part of a step, by each scheme, as lines of code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import sympy
 
@@ -38,6 +38,8 @@ class Part:
         self._analysis, self._before, self._write = analysis, before, write
         self._held = {symbol(name) for name in held}
         self._slow = analysis.slow
+        self._growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
+        self._mean_values: dict[sympy.Symbol, str] = {}
 
     def advanced(self) -> dict[str, str]:
         """Return each state's value after the part, as text, by name."""
@@ -145,7 +147,50 @@ class Part:
         return lambda: constants.matrix(text)
 
     def _rosenbrock(self) -> dict[sympy.Symbol, str]:
-        return rosenbrock(self._analysis, self._with_means(), self._held)
+        write = self._with_means()
+        found, self._growths = rosenbrock(self._analysis, write, self._held)
+        for _, slope in self._growths.values():
+            self._mean_values |= write.names_in(slope)
+        return found
+
+    def after_spike(
+        self, name: sympy.Symbol, start: sympy.Expr, after: Symbols, limit: str
+    ) -> tuple[str, str]:
+        """Return the condition that some of the part is left, and the state at the part's end.
+
+        A state that grows by more than 1 in a part is infinite after 1/growth parts. From its reset
+        on it takes a step by Euler's method.
+
+        Parameters
+        ----------
+        name : Symbol
+            A state of `explosive`.
+        start : sympy.Expr
+            Its value after the reset.
+        after : mapping of Symbol to str
+            Local variables of all states after the reset.
+        limit : str
+            Constant that is 1 where the state moves after its reset, and infinite where it rests.
+
+        Returns
+        -------
+        (str, str)
+            The condition, and the local variable of the state where it holds.
+        """
+        growth, slope = self._growths[name]
+        values = self._mean_values | {one: after[one] for one in self._analysis.others}
+        write = self._write.with_values(values)
+        left = 1 - 1 / write.named(growth)
+        return f"{growth} > {limit}", write(start + left * STEP * slope.xreplace({name: start}))
+
+    def rests(self, name: sympy.Symbol) -> bool:
+        """Return whether the scheme lets a held state rest; else its value is to be put back."""
+        return self._analysis.method == "rosenbrock" and name in self._analysis.others
+
+    @property
+    def explosive(self) -> Collection[sympy.Symbol]:
+        """States that may become infinite within the part, once it has been advanced."""
+        return self._growths.keys()
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
         found, write = {}, self._with_means()
@@ -176,6 +221,7 @@ class Part:
             if name in self._held:
                 text = f"{self._before[name]} if held else {text}"
             values[name] = self._write.let(text, f"mean_{name.name}")
+        self._mean_values = values
         return self._write.with_values(values)
 
     def _euler(self) -> dict[sympy.Symbol, str]:

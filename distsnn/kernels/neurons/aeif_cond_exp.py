@@ -1,173 +1,285 @@
-"""Adaptive exponential neuron with exponential conductances: linearly implicit midpoint rule."""
+"""aeif_cond_exp, generated from its equations by distsnn.codegen.built_in: do not edit.
 
-from collections.abc import Mapping
+    dV_m/dt = I/C_m
+    dw/dt = (a*(V_m - E_L) - w)/tau_w
+    dg_ex/dt = -g_ex/tau_syn_ex
+    dg_in/dt = -g_in/tau_syn_in
+
+Integration: exact: g_ex, g_in; rosenbrock: V_m, w.
+"""
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.jit import inline
-from distsnn.kernels.conductances import synaptic
 from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
 RECEPTORS = ("ex", "in")
-# Constants of all but synapses and leak, in the order in which `advanced` takes them.
-SOMA = {
-    "i_spike": "real",
-    "slope": "real",
-    "v_soft": "real",
-    "h_c": "real",
-    "half_h_c": "real",
-    "w_of_v": "real",
-    "w_of_w": "real",
-    "implicit": "real",
-    "v_peak": "real",
-    "v_reset": "real",
-    "i_reset": "real",
-    "goes_on": "real",
-    "b": "real",
-    "n_ref": "count",
-}
 CONSTANTS = {
+    "c_ref": "count",
     "substeps": "count",
-    "decay_ex": "real",
-    "decay_in": "real",
-    "mean_ex": "real",
-    "mean_in": "real",
-    "e_ex": "real",
-    "e_in": "real",
-    "g_l": "real",
-    "i_e": "real",
-    **SOMA,
+    "c_more": "count",
+    "decay_g_ex": "real",
+    "decay_g_in": "real",
+    "mean_by_g_ex": "real",
+    "mean_by_g_in": "real",
+    "k6": "real",
+    "c_E_ex": "real",
+    "c_E_in": "real",
+    "c_I_e": "real",
+    "c_a": "real",
+    "k11": "real",
+    "c_E_L": "real",
+    "k13": "real",
+    "k14": "real",
+    "k15": "real",
+    "k16": "real",
+    "k17": "real",
+    "k18": "real",
+    "k19": "real",
+    "k20": "real",
+    "k21": "real",
+    "k22": "real",
+    "k23": "real",
+    "k24": "real",
+    "k25": "real",
+    "c_b": "real",
+    "limit": "real",
+    "c_V_reset": "real",
+    "k29": "real",
+    "k30": "real",
 }
 
-Array = npt.NDArray[np.float64]
-# exact in float32: they serve both precisions and promote neither
-_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
-# pA; takes V_m to V_peak whatever the rest, and is still a number in float32 and after products
-_MOST_CURRENT = 1e30
 
-
-def adaptive(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of all but the reversal potentials; potentials are relative to E_L."""
-    h = dt / p["substeps"]
-    n_ref = np.rint(p["t_ref"] / dt)
-    smooth = p["Delta_T"] > 0.0
-    i_spike, slope = p["g_L"] * p["Delta_T"], 1.0 / np.where(smooth, p["Delta_T"], np.inf)
-    i_reset = i_spike * exp_array(slope * (p["V_reset"] - p["V_th"]))
-    half_h_c, w_of_w = 0.5 * h / p["C_m"], h / (p["tau_w"] + 0.5 * h)
-    return {
-        "substeps": p["substeps"],
-        **synaptic(p, dt),
-        "g_l": p["g_L"],
-        "i_e": p["I_e"],
-        "i_spike": i_spike,
-        "slope": slope,
-        "v_soft": p["V_th"] - p["E_L"],
-        "h_c": h / p["C_m"],
-        "half_h_c": half_h_c,
-        "w_of_v": w_of_w * p["a"],
-        "w_of_w": w_of_w,
-        "implicit": 1.0 + 0.5 * half_h_c * w_of_w * p["a"],
-        "v_peak": np.where(smooth, p["V_peak"], p["V_th"]) - p["E_L"],
-        "v_reset": p["V_reset"] - p["E_L"],
-        "i_reset": np.where(n_ref == 0.0, np.minimum(i_reset, _MOST_CURRENT), 0.0),
-        "goes_on": n_ref == 0.0,
-        "b": p["b"],
-        # counted down once more at the end of the step of the spike
-        "n_ref": n_ref + (n_ref > 0),
-    }
-
-
-def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """Return the constants of `integrate` and `step`."""
+def propagators(parameters, dt):
+    """Return the constants of a part of a step."""
     p = parameters
-    return {"e_ex": p["E_ex"] - p["E_L"], "e_in": p["E_in"] - p["E_L"], **adaptive(p, dt)}
-
-
-@inline
-def advanced(
-    v,
-    w,
-    refractory,
-    g,
-    i,
-    i_spike,
-    slope,
-    v_soft,
-    h_c,
-    half_h_c,
-    w_of_v,
-    w_of_w,
-    implicit,
-    v_peak,
-    v_reset,
-    i_reset,
-    goes_on,
-    b,
-    n_ref,
-):
-    """Return V_m, w, the refractory count and whether there was a spike, after a part of a step.
-
-    `g` and `i` are the means of the conductance and of the current at V_m = E_L over the part.
-    """
-    spike = i_spike * exp(slope * (v - v_soft))
-    rise = h_c * (i + spike - w - g * v)
-    growth = h_c * (slope * spike - g)
-    # the exponential alone would take V_m to infinity within 1/growth parts
-    explodes = (growth > _ONE) & (rise > _ZERO)
-    limited = growth if growth < _ONE else _ONE
-    free = refractory == 0
-    # both equations are solved for their changes; that of w while V_m rests comes first
-    drift = w_of_v * v - w_of_w * w
-    moved = (rise - half_h_c * drift) / (implicit - _HALF * limited)
-    moved = moved if free & (not explodes) else _ZERO
-    w = w + (drift + _HALF * (w_of_v * moved))
-    v = v + moved
-    spiked = free & (explodes | (v >= v_peak))
-    w = w + b if spiked else w
-    # the rest of the part after the spike, unless V_m rests then
-    left = goes_on * (_ONE - _ONE / growth) if growth > _ONE else _ZERO
-    again = v_reset + left * (h_c * (i + i_reset - w - g * v_reset))
-    # a second upstroke waits at the peak for the next part; without Delta_T the reset may be higher
-    top = v_peak if v_peak > v_reset else v_reset
-    again = top if again > top else again
-    return (
-        flush(again if spiked else v),
-        flush(w),
-        n_ref if spiked else refractory,
-        spiked,
+    h = dt / p["substeps"]
+    c_ref = np.rint(p["t_ref"] / dt)
+    substeps = np.asarray(p["substeps"])
+    c_more = np.where(c_ref > 0, c_ref + 1, 0)
+    decay_g_ex = exp_array(-h / p["tau_syn_ex"])
+    decay_g_in = exp_array(-h / p["tau_syn_in"])
+    m2 = exponential(2, {(0, 0): -1.0 / p["tau_syn_ex"], (1, 0): 1.0 / h}, h)
+    mean_by_g_ex = m2[1, 0]
+    m4 = exponential(2, {(0, 0): -1.0 / p["tau_syn_in"], (1, 0): 1.0 / h}, h)
+    mean_by_g_in = m4[1, 0]
+    k6 = -p["g_L"]
+    c_E_ex = p["E_ex"] - p["E_L"]
+    c_E_in = p["E_in"] - p["E_L"]
+    c_I_e = p["I_e"]
+    c_a = p["a"]
+    k11 = h / p["tau_w"]
+    c_E_L = p["E_L"] - p["V_th"]
+    k13 = np.where(p["Delta_T"] > 0.0, 1.0 / p["Delta_T"], 0.0)
+    k14 = p["Delta_T"] * p["g_L"] * np.where(p["Delta_T"] > 0.0, 1.0 / p["Delta_T"], 0.0)
+    k15 = h / p["C_m"]
+    k16 = p["Delta_T"] * p["g_L"]
+    k17 = 1.0
+    k18 = 0.0
+    k19 = 0.5
+    k20 = 1.0 + (0.25 * p["a"] * (h * h) / p["C_m"] / p["tau_w"] / (1.0 + (0.5 * h / p["tau_w"])))
+    k21 = 0.5 * h / p["C_m"] / (1.0 + (0.5 * h / p["tau_w"]))
+    k22 = 0.5 * p["a"] * h / p["tau_w"]
+    k23 = 1.0 / (1.0 + (0.5 * h / p["tau_w"]))
+    k24 = np.inf
+    k25 = np.where(p["Delta_T"] > 0.0, p["V_peak"], p["V_th"]) - p["E_L"]
+    c_b = p["b"]
+    limit = np.where(c_ref > 0, np.inf, 1.0)
+    c_V_reset = p["V_reset"] - p["E_L"]
+    k29 = (
+        p["Delta_T"]
+        * p["g_L"]
+        * exp_array(
+            (p["V_reset"] - p["V_th"]) * np.where(p["Delta_T"] > 0.0, 1.0 / p["Delta_T"], 0.0)
+        )
     )
+    k30 = np.maximum(
+        np.where(p["Delta_T"] > 0.0, p["V_peak"], p["V_th"]) - p["E_L"], p["V_reset"] - p["E_L"]
+    )
+    constants = {
+        "c_ref": c_ref,
+        "substeps": substeps,
+        "c_more": c_more,
+        "decay_g_ex": decay_g_ex,
+        "decay_g_in": decay_g_in,
+        "mean_by_g_ex": mean_by_g_ex,
+        "mean_by_g_in": mean_by_g_in,
+        "k6": k6,
+        "c_E_ex": c_E_ex,
+        "c_E_in": c_E_in,
+        "c_I_e": c_I_e,
+        "c_a": c_a,
+        "k11": k11,
+        "c_E_L": c_E_L,
+        "k13": k13,
+        "k14": k14,
+        "k15": k15,
+        "k16": k16,
+        "k17": k17,
+        "k18": k18,
+        "k19": k19,
+        "k20": k20,
+        "k21": k21,
+        "k22": k22,
+        "k23": k23,
+        "k24": k24,
+        "k25": k25,
+        "c_b": c_b,
+        "limit": limit,
+        "c_V_reset": c_V_reset,
+        "k29": k29,
+        "k30": k30,
+    }
+    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
 
 
 @inline
 def integrate(
-    v,
+    V_m,
     w,
     g_ex,
     g_in,
     refractory,
     current,
+    c_ref,
     substeps,
-    decay_ex,
-    decay_in,
-    mean_ex,
-    mean_in,
-    e_ex,
-    e_in,
-    g_l,
-    i_e,
-    *soma,
+    c_more,
+    decay_g_ex,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_g_in,
+    k6,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    c_a,
+    k11,
+    c_E_L,
+    k13,
+    k14,
+    k15,
+    k16,
+    k17,
+    k18,
+    k19,
+    k20,
+    k21,
+    k22,
+    k23,
+    k24,
+    k25,
+    c_b,
+    limit,
+    c_V_reset,
+    k29,
+    k30,
 ):
     """Advance one neuron by one part of a step, without input."""
-    ex, in_ = mean_ex * g_ex, mean_in * g_in
-    g, i = g_l + ex + in_, i_e + current + (ex * e_ex + in_ * e_in)
-    v, w, refractory, spiked = advanced(v, w, refractory, g, i, *soma)
-    return v, w, flush(decay_ex * g_ex), flush(decay_in * g_in), refractory, spiked
+    held = refractory > 0
+    mean_g_ex = mean_by_g_ex * g_ex
+    mean_g_in = mean_by_g_in * g_in
+    t3 = k6 - mean_g_ex - mean_g_in
+    t4 = c_E_ex * mean_g_ex
+    t5 = c_E_in * mean_g_in
+    t6 = current + t4 + t5 + c_I_e
+    t7 = c_a * V_m
+    t8 = t7 - w
+    t9 = k11 * t8
+    t10 = V_m + c_E_L
+    t11 = k13 * t10
+    t12 = exp(t11)
+    t13 = k14 * t12
+    t14 = t3 + t13
+    t15 = k15 * t14
+    t16 = V_m * t3
+    t17 = k16 * t12
+    t18 = t6 + t16 + t17 - w
+    t19 = k15 * t18
+    t20 = t15 > k17
+    t21 = t19 > k18
+    t22 = t20 & t21
+    t23 = not held
+    t24 = t22 & t23
+    t25 = min(t15, k17)
+    t26 = k19 * t25
+    t27 = k20 - t26
+    t28 = k21 * t9
+    t29 = t19 - t28
+    t30 = (t29) / t27
+    t31 = held | t24
+    t32 = k18 if t31 else t30
+    t33 = k22 * t32
+    t34 = t9 + t33
+    t35 = k23 * t34
+    t36 = t35 + w
+    t37 = V_m + t32
+    new_V_m = flush(k24 if t24 else t37)
+    new_w = flush(t36)
+    new_g_ex = flush(decay_g_ex * g_ex)
+    new_g_in = flush(decay_g_in * g_in)
+    t42 = new_V_m >= k25
+    spiked = t42 & (not held)
+    t44 = new_w + c_b
+    end_w = t44 if spiked else new_w
+    t46 = k17 / t15
+    t47 = k17 - t46
+    t48 = c_V_reset * t3
+    t49 = t6 + t48 + k29 - end_w
+    t50 = k15 * t47 * t49
+    t51 = t50 + c_V_reset
+    end_V_m = (min(t51, k30) if t15 > limit else c_V_reset) if spiked else new_V_m
+    left = c_more if spiked else refractory
+    return end_V_m, end_w, new_g_ex, new_g_in, left, spiked
 
 
 @inline
-def step(v, w, g_ex, g_in, refractory, in_ex, in_in, current, *constants):
-    """Add a step's input; inhibitory input is negative."""
-    left = np.int32(refractory - 1 if refractory > 0 else 0)
-    return v, w, g_ex + in_ex, g_in - in_in, left, False
+def step(
+    V_m,
+    w,
+    g_ex,
+    g_in,
+    refractory,
+    in_ex,
+    in_in,
+    current,
+    c_ref,
+    substeps,
+    c_more,
+    decay_g_ex,
+    decay_g_in,
+    mean_by_g_ex,
+    mean_by_g_in,
+    k6,
+    c_E_ex,
+    c_E_in,
+    c_I_e,
+    c_a,
+    k11,
+    c_E_L,
+    k13,
+    k14,
+    k15,
+    k16,
+    k17,
+    k18,
+    k19,
+    k20,
+    k21,
+    k22,
+    k23,
+    k24,
+    k25,
+    c_b,
+    limit,
+    c_V_reset,
+    k29,
+    k30,
+):
+    """End a step: add its input."""
+    held = refractory > 0
+    new_g_ex = g_ex + in_ex
+    new_g_in = g_in - in_in
+    left = np.int32(refractory - 1 if held else 0)
+    return V_m, w, new_g_ex, new_g_in, left, False

@@ -8,8 +8,7 @@ from numba import types
 from numba.extending import overload
 
 from distsnn.jit import FLAGS, inline
-from distsnn.kernels.conductances import drawn, synaptic
-from distsnn.kernels.functions import exp, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
 
 STATES = ("V_m", "Act_m", "Inact_h", "Act_n", "g_ex", "g_in", "V_before", "refractory")
 RECEPTORS = ("ex", "in")
@@ -36,6 +35,18 @@ CONSTANTS = {
 Array = npt.NDArray[np.float64]
 
 
+def synaptic(p: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """Return decay and mean over a part of a step of what decays with tau_syn_ex and tau_syn_in."""
+    x_ex = dt / p["substeps"] / p["tau_syn_ex"]
+    x_in = dt / p["substeps"] / p["tau_syn_in"]
+    return {
+        "decay_ex": exp_array(-x_ex),
+        "decay_in": exp_array(-x_in),
+        "mean_ex": -expm1_array(-x_ex) / x_ex,
+        "mean_in": -expm1_array(-x_in) / x_in,
+    }
+
+
 def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
     """Return the constants of `integrate` and `step`; potentials are relative to V_T."""
     p = parameters
@@ -56,6 +67,13 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
         "v_spike": np.asarray(30.0),
         "n_ref": np.rint(p["t_ref"] / dt),
     }
+
+
+@inline
+def drawn(v, g, i, minus_h_c):
+    """Return V_m after a part of a step, drawn by a conductance g and a current i at V_m = 0."""
+    end = i / g
+    return end + (v - end) * exp(minus_h_c * g)
 
 
 def rates(v):

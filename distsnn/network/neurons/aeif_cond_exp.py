@@ -4,21 +4,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class AeifCondExp(SubsteppedNeuron):
+class AeifCondExp(SubsteppedNeuron, EquationNeuron):
     """Adaptive exponential integrate-and-fire neuron (NEST's aeif_cond_exp).
-
-    Between spikes::
-
-        C_m dV_m/dt = -g_L (V_m - E_L) + g_L Delta_T exp((V_m - V_th)/Delta_T) - w
-                      - g_ex (V_m - E_ex) - g_in (V_m - E_in) + I_e
-        tau_w dw/dt = a (V_m - E_L) - w
-        dg_x/dt     = -g_x/tau_syn_x, x in (ex, in)
 
     The sign of a weight picks the receptor: weights >= 0 (``ex``) are added to g_ex, the magnitude
     of those < 0 (``in``) to g_in, so conductances are never negative.
@@ -40,17 +34,26 @@ class AeifCondExp(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "aeif_cond_exp"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
-    weight_unit: ClassVar[str] = "nS"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "w": State("pA", "adaptation current"),
-        "g_ex": State("nS", "excitatory conductance"),
-        "g_in": State("nS", "inhibitory conductance"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
+        I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
+        dV_m/dt = I/C_m : mV  # membrane potential
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current
+        dg_ex/dt = -g_ex/tau_syn_ex : nS  # excitatory conductance
+        dg_in/dt = -g_in/tau_syn_in : nS  # inhibitory conductance
+        """,
+        threshold="V_m >= where(Delta_T > 0, V_peak, V_th)",
+        reset="V_m = V_reset; w += b",
+        refractory="t_ref",
+        receptors={"ex": "g_ex", "in": "-g_in"},
+        initial={"V_m": "E_L"},
+        method="rosenbrock",
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
 
     C_m: Value = parameter(default=281.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -1,23 +1,16 @@
 """Adaptive exponential integrate-and-fire neuron with exponential synaptic currents."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class AeifPscExp(SubsteppedNeuron):
+class AeifPscExp(SubsteppedNeuron, EquationNeuron):
     """Adaptive exponential integrate-and-fire neuron (NEST's aeif_psc_exp).
-
-    Between spikes::
-
-        C_m dV_m/dt = -g_L (V_m - E_L) + g_L Delta_T exp((V_m - V_th)/Delta_T) - w
-                      + I_syn_ex - I_syn_in + I_e
-        tau_w dw/dt = a (V_m - E_L) - w
-        dI_syn_x/dt = -I_syn_x/tau_syn_x, x in (ex, in)
 
     A weight is added to I_syn_ex (receptor ``ex``, weights >= 0), or subtracted from I_syn_in
     (``in``, weights < 0), which is, as in NEST, the magnitude of the inhibitory current.
@@ -39,16 +32,25 @@ class AeifPscExp(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "aeif_psc_exp"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    weight_unit: ClassVar[str] = "pA"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "w": State("pA", "adaptation current"),
-        "I_syn_ex": State("pA", "excitatory synaptic current"),
-        "I_syn_in": State("pA", "inhibitory synaptic current, outward"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
+        I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
+        I_syn = I_syn_ex - I_syn_in : pA
+        I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
+        dV_m/dt = I/C_m : mV  # membrane potential
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current
+        dI_syn_ex/dt = -I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
+        dI_syn_in/dt = -I_syn_in/tau_syn_in : pA  # inhibitory current, outward
+        """,
+        threshold="V_m >= where(Delta_T > 0, V_peak, V_th)",
+        reset="V_m = V_reset; w += b",
+        refractory="t_ref",
+        receptors={"ex": "I_syn_ex", "in": "-I_syn_in"},
+        initial={"V_m": "E_L"},
+        method="rosenbrock",
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
 
     C_m: Value = parameter(default=281.0, unit="pF", doc="membrane capacitance", above=0.0)

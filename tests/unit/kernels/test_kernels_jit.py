@@ -224,10 +224,11 @@ from distsnn.kernels import neurons
 
 folder = Path(neurons.__file__).parent
 assert Path.cwd() in folder.parents, "only the copy is edited"
-# aeif_psc_exp imports aeif_cond_exp, iaf_psc_delta does not
-seen = {name: [] for name in ("aeif_cond_exp", "aeif_psc_exp", "iaf_psc_delta")}
+other = folder / "importing.py"
+other.write_text("from distsnn.kernels.neurons.iaf_psc_exp import *")
+seen = {name: [] for name in ("iaf_psc_exp", "importing", "iaf_psc_delta")}
 for edit in ("", "# edited"):
-    file = folder / "aeif_cond_exp.py"
+    file = folder / "iaf_psc_exp.py"
     file.write_text(file.read_text() + edit)
     for name, texts in seen.items():
         kernel = f"distsnn.kernels.neurons.{name}"
