@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from distsnn.network import (
+    AeifCondAlpha,
     AeifCondExp,
+    AeifPscAlpha,
     AeifPscDeltaClopath,
     AeifPscExp,
     HhCondExpTraub,
+    HhPscAlpha,
     IafCondAlpha,
     IafCondExp,
+    IafCondExpSfaRr,
     Network,
     PoissonInput,
     Population,
@@ -106,6 +110,13 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
             "leaky": {"g_L": 30.0},
             "V_T -55 mV": {"V_T": -55.0},
         }
+    elif model == "HhPscAlpha":
+        sets = {
+            "default": {},
+            "slow synapses": {"tau_syn_ex": 2.0, "tau_syn_in": 5.0},
+            "small": {"C_m": 60.0},
+            "leaky": {"g_L": 60.0},
+        }
     elif model.startswith("Iaf"):
         sets = {
             "default": {},
@@ -131,8 +142,8 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
 MODELS: dict[str, type[SubsteppedNeuron]] = {
     one.__name__: one
     for one in (
-        *(AeifCondExp, AeifPscExp, AeifPscDeltaClopath),
-        *(HhCondExpTraub, IafCondExp, IafCondAlpha),
+        *(AeifCondExp, AeifCondAlpha, AeifPscExp, AeifPscAlpha, AeifPscDeltaClopath),
+        *(HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
     )
 }
 
@@ -149,8 +160,10 @@ def cases(model: str) -> Iterator[Case]:
                 unit, taus = made.V_th_rest - made.E_L, (made.C_m / made.g_L,) * 2
             else:
                 taus = made.tau_syn_ex * shape, made.tau_syn_in * shape
-            if model == "AeifPscExp":
+            if model in ("AeifPscExp", "AeifPscAlpha"):
                 unit *= made.V_th - made.E_L
+            elif model == "HhPscAlpha":
+                unit = 600.0  # pA, about the least that makes it spike again and again
             each = 1e-3 * rate
             weights = ex * unit / (each * taus[0]), in_ * unit / (0.25 * each * taus[1])
             yield Case(f"{name}, {drive}", made, rate, weights)

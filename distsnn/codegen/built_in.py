@@ -32,7 +32,7 @@ def built_in_text(model: type[EquationNeuron]) -> str:
             "",
             *(f"    {one}" for one in equations),
             "",
-            f"Integration: {model.model.scheme}.",
+            *(f"Integration, {one}" for one in model.model.scheme.split("; ")),
             "",
         ]
     )

@@ -18,7 +18,7 @@ from distsnn.codegen.expressions import Constants, Names, Writer
 from distsnn.codegen.modules import load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
-from distsnn.network.equations.analysis import function, symbol
+from distsnn.network.equations.analysis import Assignments, function, symbol
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.syntax import Apply, Name
@@ -108,6 +108,12 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
             rests = changed == variable and variable in dynamics.held
             return rests and (reset, threshold) in ordered
     return False
+
+
+def _without_unused(lines: list[str]) -> list[str]:
+    """Return a function's lines, without the test for the refractory time where nothing uses it."""
+    is_used = any(re.search(r"\bheld\b", line) for line in lines[1:])
+    return lines if is_used or not lines[0].startswith("held = ") else lines[1:]
 
 
 @dataclass(frozen=True)
@@ -217,14 +223,15 @@ class _Module:
         inputs = self._inputs() if last else {}
         new = {}
         for name, text in part.advanced().items():
-            moved = f"flush({text}{inputs.get(name, '')})"
+            rests = analysis.derivatives[symbol(name)] == 0 and name not in inputs
+            moved = self._states[symbol(name)] if rests else f"flush({text}{inputs.get(name, '')})"
             if name in held and not part.rests(symbol(name)):
                 moved = f"{self._states[symbol(name)]} if held else {moved}"
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {moved}")
         is_tested = last or self._model.test_parts
         results = self._test(new, write, rest, part) if is_tested else _Results(new, "False")
-        return [*lines, *self._end(results, rest, last=last)]
+        return _without_unused([*lines, *self._end(results, rest, last=last)])
 
     def _add_input(self, rest: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
@@ -242,7 +249,7 @@ class _Module:
         symbols = set().union(*(one.free_symbols for one in tested if one is not None))
         is_tested = not self._model.test_parts or any(map(symbols.__contains__, new_input))
         results = self._test(new, write, rest) if is_tested else _Results(new, "False")
-        return [*lines, *self._end(results, rest, last=True)]
+        return _without_unused([*lines, *self._end(results, rest, last=True)])
 
     def _inputs(self) -> dict[str, str]:
         """Return the input of a step that is added to each state, as text."""
@@ -267,13 +274,13 @@ class _Module:
         if self._time:
             known[symbol(TIME)] = _TIME_END
         write = write.with_values(known)
-        conditions = [write(condition) for condition, _ in analysis.events]
+        conditions = [None if one is None else write(one) for one, _ in analysis.events]
         spiked = "False"
         if analysis.threshold is not None:
             free = " & (not held)" if rest and not self._is_silent_at_rest else ""
             write.lines.append(f"spiked = {write(analysis.threshold)}{free}")
             spiked = "spiked"
-        happens = [(spiked, analysis.reset)]
+        happens: list[tuple[str | None, Assignments]] = [(spiked, analysis.reset)]
         happens += zip(conditions, (its for _, its in analysis.events), strict=True)
         results = dict(new)
         exploded = None if part is None else self._exploded(part, write)
@@ -283,7 +290,9 @@ class _Module:
             for state, value in assignments:
                 if state != exploded or condition != spiked:
                     # a name: numba compiles no long tuple that has conditions in it
-                    text = f"{write(value)} if {condition} else {before[state]}"
+                    text = write(value)
+                    if condition is not None:
+                        text = f"{text} if {condition} else {before[state]}"
                     results[state] = write.let(text, f"end_{state.name}")
             if part is not None and exploded is not None and condition == spiked:
                 text = self._after_spike(part, exploded, results, write, rest)

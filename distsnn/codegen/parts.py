@@ -43,9 +43,14 @@ class Part:
 
     def advanced(self) -> dict[str, str]:
         """Return each state's value after the part, as text, by name."""
-        found = {name: self._row(name, STEP) for name in self._analysis.exact}
+        slopes = self._analysis.derivatives
+        found = {
+            name: self._before[name] if slopes[name] == 0 else self._row(name, STEP)
+            for name in self._analysis.exact
+        }
         method = {
             "rosenbrock": self._rosenbrock,
+            "strang": self._strang,
             "exponential_euler": self._exponential_euler,
             "euler": self._euler,
             "rk2": self._rk2,
@@ -193,20 +198,33 @@ class Part:
         return self._growths.keys()
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
-        found, write = {}, self._with_means()
-        for name in self._analysis.others:
-            form, slope = self._analysis.growth[name], self._analysis.derivatives[name]
-            growth = form.factors.get(name, sympy.Integer(0))
-            if name in self._analysis.relaxing:
-                # the leak by its constant factor, such as 1/C_m, which the end does not have
-                varying = [one for one in growth.free_symbols if write.varies(one)]
-                factor, leak = growth.as_independent(*varying, as_Add=False)
-                leak = write.reduced(-leak)
-                end = write.reduced(form.rest / factor / leak)
-                found[name] = write(end + (name - end) * function("exp")(-STEP * factor * leak))
-            else:
-                found[name] = write(name + STEP * function("exprel")(STEP * growth) * slope)
-        return found
+        write = self._with_means()
+        return {name: self._relaxed(name, STEP, write) for name in self._analysis.others}
+
+    def _strang(self) -> dict[sympy.Symbol, str]:
+        """Return the states by Strang's splitting: the first for a half, the others, the first."""
+        first, *others = self._analysis.others
+        write = self._with_means()
+        found = {first: self._relaxed(first, STEP * _HALF, write)}
+        write = write.with_values(self._mean_values | found)
+        found |= {name: self._relaxed(name, STEP, write) for name in others}
+        write = write.with_values(self._mean_values | found)
+        return found | {first: self._relaxed(first, STEP * _HALF, write)}
+
+    def _relaxed(self, name: sympy.Symbol, time: sympy.Expr, write: Writer) -> str:
+        """Return a state after a time in which it alone moves: its equation is linear in it."""
+        form = self._analysis.growth[name]
+        growth = form.factors.get(name, sympy.Integer(0))
+        if name not in self._analysis.relaxing:
+            slope = self._analysis.derivatives[name]
+            return write(name + time * function("exprel")(time * growth) * slope)
+        # the leak by its constant factor, such as 1/C_m, which the end does not have
+        factor, leak = growth.as_independent(
+            *filter(write.varies, growth.free_symbols), as_Add=False
+        )
+        leak = write.reduced(-leak)
+        end = write.reduced(form.rest / factor / leak)
+        return write(end + (name - end) * function("exp")(-time * factor * leak))
 
     def _with_means(self) -> Writer:
         """Return a writer that takes exactly integrated states as their means over the part.

@@ -27,13 +27,18 @@ from distsnn.network.model import (
     SynapseModel,
     parameter,
 )
+from distsnn.network.neurons.aeif_cond_alpha import AeifCondAlpha
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
+from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
 from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
+from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
+from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
+from distsnn.network.neurons.iaf_cond_exp_sfa_rr import IafCondExpSfaRr
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
 from distsnn.network.neurons.iaf_psc_delta import IafPscDelta
 from distsnn.network.neurons.iaf_psc_exp import IafPscExp
@@ -81,10 +86,13 @@ from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 __all__ = [
     "BCM",
     "STDP",
+    "AeifCondAlpha",
     "AeifCondExp",
+    "AeifPscAlpha",
     "AeifPscDeltaClopath",
     "AeifPscExp",
     "AllToAll",
+    "Amat2PscExp",
     "ClopathSTDP",
     "ConstantCurrent",
     "ContrastiveSTDP",
@@ -102,9 +110,11 @@ __all__ = [
     "FixedTotalNumber",
     "GifPscExp",
     "HhCondExpTraub",
+    "HhPscAlpha",
     "Homeostasis",
     "IafCondAlpha",
     "IafCondExp",
+    "IafCondExpSfaRr",
     "IafPscAlpha",
     "IafPscDelta",
     "IafPscExp",

@@ -13,6 +13,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    Amat2PscExp,
     Explicit,
     GifPscExp,
     IafPscAlpha,
@@ -105,6 +106,13 @@ SHARED = Model(
 )
 ALPHA = Model(IafPscAlpha, 45.0, 1.0)
 MAT2 = Model(Mat2PscExp, 250.0, 1.0, threshold="omega")
+AMAT2 = Model(
+    Amat2PscExp,
+    250.0,
+    1.0,
+    {"omega": -55.0, "alpha_1": 8.0, "alpha_2": 2.0, "beta": 0.3, "tau_v": 4.0},
+    threshold="omega",
+)
 # so sharp a threshold that chance has no say
 GIF = Model(
     GifPscExp,
@@ -228,6 +236,8 @@ CASES = {
     "iaf_psc_alpha, each neuron its own": (ALPHA, 7, True),
     "mat2_psc_exp": (MAT2, 8, False),
     "mat2_psc_exp, each neuron its own": (MAT2, 9, True),
+    "amat2_psc_exp": (AMAT2, 12, False),
+    "amat2_psc_exp, each neuron its own": (AMAT2, 13, True),
     "gif_psc_exp": (GIF, 11, False),
     "leaky_integrator": (READOUT, 10, False),
 }

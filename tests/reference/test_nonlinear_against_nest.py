@@ -14,13 +14,17 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    AeifCondAlpha,
     AeifCondExp,
+    AeifPscAlpha,
     AeifPscDeltaClopath,
     AeifPscExp,
     Explicit,
     HhCondExpTraub,
+    HhPscAlpha,
     IafCondAlpha,
     IafCondExp,
+    IafCondExpSfaRr,
     Izhikevich,
     Network,
     Neuron,
@@ -103,6 +107,21 @@ CASES = {
     "aeif_psc_exp": Case(AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
     "aeif_psc_exp, bursting": Case(
         AeifPscExp, (60.0, -80.0), (1000.0, 1400.0), 15000, {**SYNAPSES, "V_reset": -47.0}, FINE
+    ),
+    "aeif_cond_alpha": Case(AeifCondAlpha, (2.0, -4.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
+    "aeif_psc_alpha": Case(AeifPscAlpha, (40.0, -60.0), (1000.0, 1400.0), 15000, SYNAPSES, FINE),
+    "iaf_cond_exp_sfa_rr": Case(IafCondExpSfaRr, (2.0, -4.0), (1500.0, 2000.0), 8000, SYNAPSES),
+    "iaf_cond_exp_sfa_rr, t_ref = 0": Case(
+        IafCondExpSfaRr, (2.0, -4.0), (1500.0, 2000.0), 8000, {**SYNAPSES, "t_ref": 0.0}
+    ),
+    "hh_psc_alpha": Case(
+        HhPscAlpha,
+        (150.0, -150.0),
+        (800.0, 1200.0),
+        8000,
+        SYNAPSES,
+        initial={"V_m": -65.0},
+        quiet=0.1,
     ),
     "aeif_psc_delta_clopath": Case(
         AeifPscDeltaClopath, (1.0, -1.0), (1400.0, 2000.0), 20000, {}, FINE, states=AVERAGES

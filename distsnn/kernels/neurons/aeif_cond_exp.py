@@ -5,7 +5,8 @@
     dg_ex/dt = -g_ex/tau_syn_ex
     dg_in/dt = -g_in/tau_syn_in
 
-Integration: exact: g_ex, g_in; rosenbrock: V_m, w.
+Integration, exact: g_ex, g_in
+Integration, rosenbrock: V_m, w
 """
 
 import numpy as np

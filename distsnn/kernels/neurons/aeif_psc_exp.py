@@ -5,7 +5,8 @@
     dI_syn_ex/dt = -I_syn_ex/tau_syn_ex
     dI_syn_in/dt = -I_syn_in/tau_syn_in
 
-Integration: exact: I_syn_ex, I_syn_in; rosenbrock: V_m, w.
+Integration, exact: I_syn_ex, I_syn_in
+Integration, rosenbrock: V_m, w
 """
 
 import numpy as np

@@ -6,7 +6,8 @@
     dg_in/dt = dg_in - g_in/tau_syn_in
     ddg_in/dt = -dg_in/tau_syn_in
 
-Integration: exact: g_ex, dg_ex, g_in, dg_in; exponential_euler: V_m.
+Integration, exact: g_ex, dg_ex, g_in, dg_in
+Integration, exponential_euler: V_m
 """
 
 import numpy as np

@@ -4,7 +4,8 @@
     dg_ex/dt = -g_ex/tau_syn_ex
     dg_in/dt = -g_in/tau_syn_in
 
-Integration: exact: g_ex, g_in; exponential_euler: V_m.
+Integration, exact: g_ex, g_in
+Integration, exponential_euler: V_m
 """
 
 import numpy as np

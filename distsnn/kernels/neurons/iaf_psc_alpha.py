@@ -6,7 +6,7 @@
     dI_syn_in/dt = dI_syn_in - I_syn_in/tau_syn_in
     ddI_syn_in/dt = -dI_syn_in/tau_syn_in
 
-Integration: exact: V_m, I_syn_ex, dI_syn_ex, I_syn_in, dI_syn_in.
+Integration, exact: V_m, I_syn_ex, dI_syn_ex, I_syn_in, dI_syn_in
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
     dV_m/dt = -(V_m - E_L)/tau_m + (I_e + I_stim)/C_m
 
-Integration: exact: V_m.
+Integration, exact: V_m
 """
 
 import numpy as np

@@ -4,7 +4,7 @@
     dI_syn_ex/dt = -I_syn_ex/tau_syn_ex
     dI_syn_in/dt = -I_syn_in/tau_syn_in
 
-Integration: exact: V_m, I_syn_ex, I_syn_in.
+Integration, exact: V_m, I_syn_ex, I_syn_in
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
     dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m
     dI_syn/dt = -I_syn/tau_syn
 
-Integration: exact: V_m, I_syn.
+Integration, exact: V_m, I_syn
 """
 
 import numpy as np

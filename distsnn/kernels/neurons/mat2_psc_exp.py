@@ -6,7 +6,7 @@
     dV_th_alpha_1/dt = -V_th_alpha_1/tau_1
     dV_th_alpha_2/dt = -V_th_alpha_2/tau_2
 
-Integration: exact: V_m, I_syn_ex, I_syn_in, V_th_alpha_1, V_th_alpha_2.
+Integration, exact: V_m, I_syn_ex, I_syn_in, V_th_alpha_1, V_th_alpha_2
 """
 
 import numpy as np

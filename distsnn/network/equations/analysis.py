@@ -22,9 +22,9 @@ from distsnn.network.equations.receptors import WEIGHT, Receptor
 from distsnn.network.equations.source import EquationError, Span
 from distsnn.network.equations.syntax import RANDOM, Apply, Name, Node, Number
 
-METHODS = ("auto", "exact", "rosenbrock", "exponential_euler", "euler", "rk2", "rk4")
+METHODS = ("auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4")
 # These do not leave linear equations to be integrated exactly.
-_FOR_ALL = METHODS[3:]
+_FOR_ALL = METHODS[4:]
 
 # Products of the whole powers along any path of an expression: sympy multiplies them out.
 _HIGHEST_POWER = 64
@@ -84,15 +84,16 @@ class Analysis:
         For exponential Euler: an equation's form in its own variable.
     relaxing : set of Symbol
         Those of `growth` whose factor is negative for all parameters in their ranges, where states
-        are 0 (and else where conductances are no less).
+        are 0 (and else where conductances are no less). With Strang's splitting, which is for gates
+        with positive rates, all that have a factor.
     slow : set of Symbol
         Those of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
         Condition of a spike.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
-    events : tuple of (sympy.Expr, tuple of (Symbol, sympy.Expr))
-        Conditions beside the threshold with what becomes what, as of `reset`.
+    events : tuple of (sympy.Expr or None, tuple of (Symbol, sympy.Expr))
+        Conditions beside the threshold, None for always, with what becomes what, as of `reset`.
     inputs : dict of str to tuple of (Symbol, sympy.Expr)
         State variables that each receptor's input changes, with the factor of its weight.
     noise : tuple of Symbol
@@ -109,7 +110,7 @@ class Analysis:
     slow: set[sympy.Symbol]
     threshold: sympy.Expr | None
     reset: Assignments
-    events: tuple[tuple[sympy.Expr, Assignments], ...]
+    events: tuple[tuple[sympy.Expr | None, Assignments], ...]
     inputs: dict[str, Assignments]
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
@@ -173,19 +174,27 @@ def analyse(
     if noise:
         method = "euler"
     growth = {}
-    if method in ("auto", "exponential_euler"):
+    if method in ("auto", "exponential_euler", "strang"):
         for name in others:
             form = linear(derivatives[name], [name])
             if form is not None:
                 growth[name] = form
-            elif method == "exponential_euler":
+            elif method != "auto":
                 raise _unfit(dynamics, name, f"linear in {name.name}")
+    if method == "strang":
+        for name in others[1:]:
+            if derivatives[name].free_symbols & ({*others[1:]} - {name}):
+                what = f"a function of {name.name}, {others[0].name} and exact states alone"
+                raise _unfit(dynamics, name, what)
     if method == "auto":
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
     reset = translate.assignments(dynamics.reset)
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
     events = tuple(
-        (translate(event.condition), translate.assignments(event.statements))
+        (
+            None if event.condition is None else translate(event.condition),
+            translate.assignments(event.statements),
+        )
         for event in dynamics.events
     )
     inputs = {
@@ -199,7 +208,8 @@ def analyse(
     relaxing = {
         name
         for name, form in growth.items()
-        if _at_zero(form.factors.get(name), dynamics).xreplace(above).is_negative
+        if (method == "strang" and form.factors.get(name, 0) != 0)
+        or _at_zero(form.factors.get(name), dynamics).xreplace(above).is_negative
     }
     values = {symbol(name): one for name, one in defaults.items()}
     slow = {

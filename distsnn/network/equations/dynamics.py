@@ -52,13 +52,13 @@ class Event:
 
     Attributes
     ----------
-    condition : Node
-        The condition.
+    condition : Node, optional
+        The condition; None: always.
     statements : list of (str, Node)
         What state variables become, in this order.
     """
 
-    condition: Node
+    condition: Node | None
     statements: list[tuple[str, Node]]
 
 
@@ -111,7 +111,7 @@ def _end_of_step_expressions(
     """Return the expressions that are evaluated at the end of a step."""
     found = [] if threshold is None else [threshold]
     for event in events:
-        found.append(event.condition)
+        found += [] if event.condition is None else [event.condition]
         found += [value for _, value in event.statements]
     return [*found, *(value for _, value in reset)]
 
@@ -364,9 +364,8 @@ def _event(
         raise DescriptionError("not a usable name", where=f"events, {name!r}")
     node = _condition(Source(f"condition of the event {name}", condition), units)
     assignments = _assignments(Source(f"event {name}", statements), units, states)
-    if node is None or not assignments:
-        missing = "assignments are" if node is not None else "a condition is"
-        raise DescriptionError(f"{missing} missing", where=f"events, {name!r}")
+    if not assignments:
+        raise DescriptionError("assignments are missing", where=f"events, {name!r}")
     return Event(node, assignments)
 
 

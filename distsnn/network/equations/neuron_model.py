@@ -118,9 +118,9 @@ class NeuronEquations(Description):
         Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
         by line ends or semicolons and done in this order.
     events : mapping of str to (str, str)
-        Conditions beside the threshold, each with assignments as of `reset`. All conditions are
-        tested on the same states as the threshold; then the assignments of the reset are done,
-        and those of the events, in the order of their names.
+        Conditions beside the threshold, each with assignments as of `reset`; an empty condition
+        always holds. All conditions are tested on the same states as the threshold; then the
+        assignments of the reset are done, and those of the events, in the order of their names.
     refractory : str
         Parameter that is the refractory time, ms: for this time after a spike the neuron does not
         spike, and the held variables rest; empty: no refractory time. Brian2 holds one step less.
@@ -136,11 +136,11 @@ class NeuronEquations(Description):
     initial : mapping of str to float or str
         Initial values of state variables, in their units: numbers, or names of parameters; 0 for
         the others.
-    method : {"auto", "exact", "rosenbrock", "exponential_euler", "euler", "rk2", "rk4"}
+    method : {"auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4"}
         Scheme. With "auto" equations that are linear with constant coefficients are integrated
         exactly, the others by exponential Euler where each is linear in its own variable, else by
-        RK4; with "rosenbrock" the others by Rosenbrock's method of one stage. All else is for all
-        equations.
+        RK4; with "rosenbrock" the others by Rosenbrock's method of one stage, with "strang" by
+        Strang's splitting of the first from the rest. All else is for all equations.
     test_parts : bool
         Whether threshold and events are tested after each part of a step, where there are several;
         else at the end of the step. Input is tested with it in either case.

@@ -4,28 +4,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least, least_ratio
 
 
 @neuron_model
-class HhCondExpTraub(SubsteppedNeuron):
+class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
     """Hodgkin-Huxley neuron after Traub & Miles with conductances (NEST's hh_cond_exp_traub).
-
-    With V = V_m - V_T in mV and rates in 1/ms::
-
-        C_m dV_m/dt = -g_Na m³ h (V_m - E_Na) - g_K n⁴ (V_m - E_K) - g_L (V_m - E_L)
-                      - g_ex (V_m - E_ex) - g_in (V_m - E_in) + I_e
-        dx/dt       = alpha_x (1 - x) - beta_x x,  x in (m, h, n) = (Act_m, Inact_h, Act_n)
-        dg_x/dt     = -g_x/tau_syn_x,  x in (ex, in)
-
-        alpha_m = 0.32 (13 - V)/(exp((13 - V)/4) - 1)
-        beta_m  = 0.28 (V - 40)/(exp((V - 40)/5) - 1)
-        alpha_h = 0.128 exp((17 - V)/18)
-        beta_h  = 4/(1 + exp((40 - V)/5))
-        alpha_n = 0.032 (15 - V)/(exp((15 - V)/5) - 1)
-        beta_n  = 0.5 exp((10 - V)/40)
 
     The sign of a weight picks the receptor: weights >= 0 (``ex``) are added to g_ex, the magnitude
     of those < 0 (``in``) to g_in. A neuron spikes at the end of the first step in which V_m, at
@@ -43,20 +30,53 @@ class HhCondExpTraub(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "hh_cond_exp_traub"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
-    weight_unit: ClassVar[str] = "nS"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="V_T"),
-        "Act_m": State("1", "activation of sodium", default=0.0268633),
-        "Inact_h": State("1", "inactivation of sodium", default=0.991306),
-        "Act_n": State("1", "activation of potassium", default=0.060434),
-        "g_ex": State("nS", "excitatory conductance"),
-        "g_in": State("nS", "inhibitory conductance"),
-        "V_before": State("mV", "V_m a step earlier", default="E_L", relative_to="V_T"),
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        V = V_m - V_T : mV
+        # r = x/(e^x - 1), which has a series around 0; two of them have one exponential
+        x_m = (13*mV - V)/(4*mV) : 1
+        x_40 = (40*mV - V)/(5*mV) : 1
+        x_15 = (15*mV - V)/(5*mV) : 1
+        e_m = exp(x_m) : 1
+        e_40 = exp(x_40) : 1
+        r_m = where(abs(x_m) < 0.01, 1 - x_m/2 + x_m*x_m/12, x_m/(e_m - 1)) : 1
+        r_40 = where(abs(x_40) < 0.01, 1 - x_40/2 + x_40*x_40/12, x_40/(e_40 - 1)) : 1
+        r_15 = where(abs(x_15) < 0.01, 1 - x_15/2 + x_15*x_15/12, x_15/(exp(-5)*e_40 - 1)) : 1
+        alpha_m = 1.28*r_m/ms : 1/ms
+        beta_m = 1.4*r_40*e_40/ms : 1/ms
+        alpha_h = 0.128*exp((17*mV - V)/(18*mV))/ms : 1/ms
+        beta_h = 4/(1 + e_40)/ms : 1/ms
+        alpha_n = 0.16*r_15/ms : 1/ms
+        beta_n = 0.5*exp((10*mV - V)/(40*mV))/ms : 1/ms
+        I_Na = g_Na*Act_m**3*Inact_h*(E_Na - V_m) : pA
+        I_K = g_K*Act_n**4*(E_K - V_m) : pA
+        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I = I_Na + I_K + g_L*(E_L - V_m) + I_syn + I_e + I_stim : pA
+        dV_m/dt = I/C_m : mV  # membrane potential
+        dAct_m/dt = alpha_m*(1 - Act_m) - beta_m*Act_m : 1  # activation of sodium
+        dInact_h/dt = alpha_h*(1 - Inact_h) - beta_h*Inact_h : 1  # inactivation of sodium
+        dAct_n/dt = alpha_n*(1 - Act_n) - beta_n*Act_n : 1  # activation of potassium
+        dg_ex/dt = -g_ex/tau_syn_ex : nS  # excitatory conductance
+        dg_in/dt = -g_in/tau_syn_in : nS  # inhibitory conductance
+        dV_before/dt = 0*mV/ms : mV  # V_m a step earlier
+        """,
+        threshold="V_m >= V_T + 30*mV and V_before > V_m",
+        events={"step": ("", "V_before = V_m")},
+        refractory="t_ref",
+        hold=(),
+        receptors={"ex": "g_ex", "in": "-g_in"},
+        initial={
+            "V_m": "E_L",
+            "V_before": "E_L",
+            "Act_m": 0.0268633,
+            "Inact_h": 0.991306,
+            "Act_n": 0.060434,
+        },
+        method="strang",
+        test_parts=False,
+    )
 
     C_m: Value = parameter(default=200.0, unit="pF", doc="membrane capacitance", above=0.0)
     g_Na: Value = parameter(default=20000.0, unit="nS", doc="sodium conductance", low=0.0)

@@ -47,7 +47,8 @@ MODELS = (
     *("iaf_psc_exp", "iaf_psc_delta", "iaf_psc_alpha", "mat2_psc_exp", "gif_psc_exp"),
     "parrot_neuron",
     *("iaf_cond_exp", "iaf_cond_alpha", "aeif_cond_exp", "aeif_psc_exp", "hh_cond_exp_traub"),
-    *("izhikevich", "aeif_psc_delta_clopath"),
+    *("izhikevich", "aeif_psc_delta_clopath", "aeif_cond_alpha", "aeif_psc_alpha"),
+    *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr"),
 )
 
 

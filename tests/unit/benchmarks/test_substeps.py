@@ -23,6 +23,10 @@ def substeps() -> ModuleType:
         *(("HhCondExpTraub", dt) for dt in (0.1, 0.2)),
         *(("IafCondExp", dt) for dt in (0.1, 0.2)),
         *(("IafCondAlpha", dt) for dt in (0.1, 0.2)),
+        *(("AeifCondAlpha", dt) for dt in (0.1, 0.5)),
+        *(("AeifPscAlpha", dt) for dt in (0.1, 0.5)),
+        *(("IafCondExpSfaRr", dt) for dt in (0.1, 0.2)),
+        *(("HhPscAlpha", dt) for dt in (0.1, 0.2)),
     ],
 )
 def test_errors_of_rates_are_below_half_a_percent(

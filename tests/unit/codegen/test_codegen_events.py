@@ -96,11 +96,28 @@ def test_events_are_tested_after_each_part_of_a_step() -> None:
     np.testing.assert_allclose(call.states["x"], 0.0, atol=1e-12)
 
 
+def test_an_event_without_a_condition_occurs_at_the_end_of_each_step() -> None:
+    model = NeuronModel(
+        "dx/dt = 1/ms + 0*x**2/ms : 1\ndbefore/dt = 0/ms : 1",
+        threshold="x - before >= 1.5",
+        receptors={"in": "x"},
+        events={"keep": ("", "before = x")},
+        method="rk4",
+        substeps=3,
+        test_parts=False,
+    )
+    call = NeuronCall(kernel_of(model), {}, 64, dt=1.0)
+    assert call.step(0).size == 0
+    call.rows["in"][0, :2] = 1
+    assert list(call.step(1)) == [0, 1]
+    np.testing.assert_allclose(call.states["x"][:3], [3.0, 3.0, 2.0], rtol=1e-12)
+    np.testing.assert_array_equal(call.states["before"], call.states["x"])
+
+
 @pytest.mark.parametrize(
     ("events", "problem"),
     [
         ({"a": ("x", "x = 0")}, "condition of the event a, line 1, column 1: must be a condition"),
-        ({"a": ("", "x = 0")}, "events, 'a': a condition is missing"),
         ({"a": ("x > 1", "")}, "events, 'a': assignments are missing"),
         ({"a": ("x > 1", "y = 0")}, "event a, line 1, column 1: unknown state variable 'y'"),
         ({"a": ("x > 1", "x = 1*mV")}, "event a, line 1, column 5: x is in mV"),

@@ -4,12 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kernel_calls import NeuronCall, defaults
-from numba import njit
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from distsnn.kernels import emission
-from distsnn.kernels.neurons import hh_cond_exp_traub
 from distsnn.network import HhCondExpTraub
 
 DT, SIZE = 0.1, 100
@@ -27,7 +25,6 @@ def _call(model: str, precision: str = "float64", size: int = SIZE, **given: flo
     if model == "hh_cond_exp_traub":
         for name in ("Act_m", "Inact_h", "Act_n"):
             one.states[name][:] = HhCondExpTraub.states[name].default
-        one.states["V_m"][:] = one.states["V_before"][:] = p["E_L"] - p["V_T"]
     return one
 
 
@@ -147,7 +144,7 @@ def _traub(model: str, p: dict[str, float], s: dict[str, Floats], inputs: dict[s
 
 
 UPDATES = {"aeif_cond_exp": _aeif, "aeif_psc_exp": _aeif, "hh_cond_exp_traub": _traub}
-REST = {"aeif_cond_exp": "E_L", "aeif_psc_exp": "E_L", "hh_cond_exp_traub": "V_T"}
+REST = {"aeif_cond_exp": "E_L", "aeif_psc_exp": "E_L", "hh_cond_exp_traub": "E_L"}
 
 
 @pytest.mark.parametrize(
@@ -336,21 +333,18 @@ def test_izhikevichs_neuron_rests_at_its_fixed_point() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_rates_of_the_gates_are_the_published_ones(precision: str) -> None:
-    @njit
-    def of(x, out):
-        for k in range(x.size):
-            for i, rate in enumerate(hh_cond_exp_traub.rates(x[k])):
-                out[i, k] = rate
-
-    # among them those where a rate is 0/0
+    # the potential stays, so that each gate relaxes by its rates alone
     v = np.concatenate([np.linspace(-60.0, 140.0, 4001), 13.0 + np.linspace(-0.05, 0.05, 11)])
-    v = v.astype(precision)
-    found = np.empty((6, v.size), v.dtype)
-    of(v, found)
-    expected = [one for pair in _rates(v.astype(np.longdouble)).values() for one in pair]
+    given = defaults("hh_cond_exp_traub", C_m=1e12) | {"substeps": 1.0}
+    one = NeuronCall("hh_cond_exp_traub", given, v.size, precision=precision)
+    one.states["V_m"][: v.size] = v + given["V_T"] - given["E_L"]
+    v = one.states["V_m"][: v.size].astype(np.longdouble) - given["V_T"] + given["E_L"]
+    one.step(0)
     bound = 3e-5 if precision == "float32" else 1e-10
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs.astype(float), rtol=bound)
+    for name, (alpha, beta) in _rates(v).items():
+        expected = alpha / (alpha + beta) * -np.expm1(-DT * (alpha + beta))
+        found = one.states[name][: v.size]
+        np.testing.assert_allclose(found, expected.astype(float), rtol=bound, err_msg=name)
 
 
 def test_traubs_neuron_spikes_at_its_peak_once_in_a_refractory_time() -> None:
