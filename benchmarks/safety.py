@@ -235,6 +235,8 @@ class Bench:
 def main(ranks: Communicator) -> int:
     """Measure, and print the line on rank 0."""
     options = parser().parse_args()
+    if ranks.size == 1 and "heartbeat" in options.parts:
+        parser().error("one rank has no heartbeat; start it by mpiexec -n 2")
     made = tempfile.mkdtemp(prefix="distsnn-safety-") if ranks.rank == 0 else ""
     folder = Path(ranks.bcast(made))
     try:
