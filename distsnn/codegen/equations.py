@@ -8,14 +8,14 @@ an intermediate value.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 import sympy
 
 from distsnn.codegen.expressions import Constants, Names, Writer
-from distsnn.codegen.modules import load
+from distsnn.codegen.modules import imports, load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.network.equations.analysis import Assignments, function, symbol
@@ -81,18 +81,6 @@ def kernel_text(
     if any_parts:
         model.check_divisible()
     return _Module(model, any_parts, ordered).text(about)
-
-
-def _imports(code: Iterable[str]) -> list[str]:
-    """Return the lines that import what some code uses."""
-    words = set(re.findall(r"\w+", "\n".join(code)))
-    functions = [name for name in _FUNCTIONS if name in words]
-    lines = ["import numpy as np", "", "from distsnn.jit import inline"]
-    if functions:
-        lines.append(f"from distsnn.kernels.functions import {', '.join(functions)}")
-    if "exponential" in words:
-        lines.append("from distsnn.kernels.propagators import exponential")
-    return lines
 
 
 def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> bool:
@@ -162,7 +150,7 @@ class _Module:
         lines = [
             f'"""{about}"""',
             "",
-            *_imports(code),
+            *imports(code, _FUNCTIONS),
             "",
             f"STATES = {tuple(states)!r}",
             f"RECEPTORS = {tuple(self._dynamics.receptors)!r}",

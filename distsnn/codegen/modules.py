@@ -4,7 +4,9 @@ import ast
 import hashlib
 import importlib
 import linecache
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +30,19 @@ def load(text: str) -> ModuleType:
     sys.modules[name] = module
     exec(compile(text, file, "exec"), module.__dict__)
     return module
+
+
+def imports(code: Iterable[str], functions: Iterable[str]) -> list[str]:
+    """Return the lines that import what some code uses, of `functions` among others."""
+    words = set(re.findall(r"\w+", "\n".join(code)))
+    lines = ["import numpy as np", ""] if "np" in words else []
+    lines.append("from distsnn.jit import inline")
+    used = [name for name in functions if name in words]
+    if used:
+        lines.append(f"from distsnn.kernels.functions import {', '.join(used)}")
+    if "exponential" in words:
+        lines.append("from distsnn.kernels.propagators import exponential")
+    return lines
 
 
 def _file(name: str) -> str:

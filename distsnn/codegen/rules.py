@@ -1,15 +1,25 @@
 """Writes the kernel module of a rule of plasticity that is given as equations.
 
-The module is like those in `distsnn.kernels.plasticity`, but for its variables' names: ``s_NAME``
-is a variable, ``kN`` a constant, ``tN`` what lies between. What depends on parameters alone is
-computed once, in float64; all else is computed as it is written, operation by operation.
+The module is like those in `distsnn.kernels.plasticity`: those of built-in rules are written once,
+into that package (`distsnn.codegen.built_in`). Variables have their own names in it, ``c_NAME`` is
+a parameter, ``kN`` another constant, ``tN`` an intermediate value. What depends on parameters alone
+is computed once, in float64; all else is computed as it is written, operation by operation.
 """
 
 from functools import cache
 from itertools import takewhile
 
-from distsnn.codegen.expressions import ARRAY_CALLS, ARRAY_FOLDED, CALLS, FOLDED, Constants, called
-from distsnn.codegen.modules import load
+from distsnn.codegen.expressions import (
+    ARRAY_CALLS,
+    ARRAY_FOLDED,
+    CALLS,
+    FOLDED,
+    Constants,
+    Names,
+    bare,
+    called,
+)
+from distsnn.codegen.modules import imports, load
 from distsnn.network.equations.dimensions import UNITS
 from distsnn.network.equations.plasticity import (
     MODULATOR,
@@ -26,8 +36,40 @@ _SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}
 _CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of two terms or factors or more
 # Weights that rounding has moved beyond their bounds by a little, or exponents of 0, are no
 # reason to fail.
-_IN_KERNEL = CALLS | _SIGNS | {"**": "bounded_power({}, {})"}
+_IN_KERNEL = (
+    CALLS
+    | _SIGNS
+    | {
+        "**": "bounded_power({}, {})",
+        # what is no number stays none, and is found
+        "clip": "bounded({}, {}, {})",
+    }
+)
 _OF_ARRAYS = ARRAY_CALLS | _SIGNS
+
+
+_FUNCTIONS = (
+    *("bounded", "bounded_power", "checked_log", "checked_log_array", "exp", "exp_array", "exprel"),
+    "exprel_array",
+)
+# Names that a module uses for something else.
+_TAKEN = (
+    *(
+        "np",
+        "inline",
+        "min",
+        "max",
+        "abs",
+        "p",
+        "dt",
+        "parameters",
+        "constants",
+        "found",
+        "name",
+        "one",
+    ),
+    *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
+)
 
 
 @cache
@@ -36,66 +78,108 @@ def rule_of(model: PlasticityModel) -> str:
     return load(rule_text(model)).__name__
 
 
-def rule_text(model: PlasticityModel) -> str:
-    """Return the text of a rule's kernel module."""
-    rule, constants = model.rule, Constants()
-    groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
-    decays = {
-        "m" if name in groups[MODULATOR] else name: constants.add(f"{_given(rule, tau)} / dt")
-        for name, tau in rule.decays.items()
-    }
-    synapse = (WEIGHT, *groups[SYNAPSE])
-    everything = (*synapse, *groups[PRE], *groups[POST], *groups[MODULATOR])
-    functions = {
-        "source_spike": (PRE, groups[PRE], groups[PRE]),
-        "target_spike": (POST, groups[POST], groups[POST]),
-        "on_pre": (PRE, everything, synapse),
-        "on_post": (POST, everything, synapse),
-    }
-    if rule.events[MODULATOR]:
-        functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
-    bodies = {
-        name: _body(rule, constants, side, taken, results)
-        for name, (side, taken, results) in functions.items()
-    }
-    lines = [
-        '"""Generated from a rule\'s equations: do not edit."""',
-        "import numpy as np",
-        "from distsnn.jit import inline",
-        "from distsnn.kernels.functions import (",
-        "    bounded_power, checked_log, checked_log_array, exp, exp_array, exprel, exprel_array",
-        ")",
-        f"SOURCE, TARGET, STATES = {groups[PRE]!r}, {groups[POST]!r}, {groups[SYNAPSE]!r}",
-        f"DECAYS, MODULATED = {decays!r}, {bool(groups[MODULATOR])}",
-        f"CONSTANTS = {constants.kinds!r}",
-        "def constants(parameters, dt):",
-        "    p = parameters",
-        *(f"    {line}" for line in constants.lines),
-        f"    return {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
-    ]
-    for name, (_, taken, _) in functions.items():
-        arguments = [*(f"s_{one}" for one in taken), *constants.kinds]
-        lines += ["@inline", f"def {name}({', '.join(arguments)}):"]
-        lines += [f"    {line}" for line in bodies[name]]
-    return "\n".join([*lines, ""])
+def rule_text(model: PlasticityModel, *, about: str = "Generated: do not edit.") -> str:
+    """Return the text of a rule's kernel module.
+
+    Parameters
+    ----------
+    model : PlasticityModel
+        The rule.
+    about : str
+        The module's docstring. It becomes code: nothing that a user wrote may be in it.
+    """
+    return _Module(model.rule).text(about)
 
 
-def _body(
-    rule: Plasticity,
-    constants: Constants,
-    side: str,
-    taken: tuple[str, ...],
-    results: tuple[str, ...],
-) -> list[str]:
-    """Return the lines that do what a spike does to the variables of a function."""
-    lines: list[str] = []
-    for name, value in rule.events[side]:
-        if name in taken:
-            lines.append(f"s_{name} = {_Statement(rule, constants, lines).assigned(name, value)}")
-    return [*lines, f"return ({''.join(f's_{name}, ' for name in results)})"]
+class _Module:
+    """The module of one rule."""
+
+    def __init__(self, rule: Plasticity) -> None:
+        names = Names(_TAKEN)
+        self.rule = rule
+        self.locals = {name: names.new(name) for name in (WEIGHT, *rule.variables)}
+        self.constants = Constants(names)
+
+    def text(self, about: str) -> str:
+        """Return the text of the module."""
+        rule, constants = self.rule, self.constants
+        groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
+        decays = {
+            "m" if name in groups[MODULATOR] else name: constants.add(
+                f"{given(rule, tau)} / dt", tau
+            )
+            for name, tau in rule.decays.items()
+        }
+        synapse = (WEIGHT, *groups[SYNAPSE])
+        everything = (*synapse, *groups[PRE], *groups[POST], *groups[MODULATOR])
+        functions = {
+            "source_spike": (PRE, groups[PRE], groups[PRE]),
+            "target_spike": (POST, groups[POST], groups[POST]),
+            "on_pre": (PRE, everything, synapse),
+            "on_post": (POST, everything, synapse),
+        }
+        if rule.events[MODULATOR]:
+            functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
+        bodies = {
+            name: self._body(side, taken, results)
+            for name, (side, taken, results) in functions.items()
+        }
+        code = [
+            "def constants(parameters, dt):",
+            '    """Return the constants, times in steps."""',
+            "    p = parameters",
+            *(f"    {line}" for line in constants.lines),
+            f"    found = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
+            "    return {name: np.asarray(one, np.float64) for name, one in found.items()}",
+        ]
+        for name, (_, taken, _) in functions.items():
+            arguments = [*(self.locals[one] for one in taken), *constants.kinds]
+            code += ["", "", "@inline", f"def {name}({', '.join(arguments)}):"]
+            code += [f'    """{_ABOUT[name]}"""', *(f"    {line}" for line in bodies[name])]
+        lines = [
+            f'"""{about}"""',
+            "",
+            *imports(code, _FUNCTIONS),
+            "",
+            f"SOURCE = {groups[PRE]!r}",
+            f"TARGET = {groups[POST]!r}",
+            f"STATES = {groups[SYNAPSE]!r}",
+            f"DECAYS = {decays!r}",
+            f"MODULATED = {bool(groups[MODULATOR])}",
+            f"CONSTANTS = {constants.kinds!r}",
+            "",
+            "",
+            *code,
+            "",
+        ]
+        return "\n".join(lines)
+
+    def _body(self, side: str, taken: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
+        """Return the lines that do what a spike does to the variables of a function."""
+        lines: list[str] = []
+        given = [one for one in self.rule.events[side] if one[0] in taken]
+        # traces of the neuron that spikes are another function's, unless what follows needs them
+        needed, kept = set(results), []
+        for name, value in reversed(given):
+            if name in needed:
+                kept.append((name, value))
+                needed |= self.rule.uses(value)
+        for name, value in reversed(kept):
+            text = _Statement(self, lines).assigned(name, value)
+            lines.append(f"{self.locals[name]} = {text}")
+        return [*lines, f"return ({''.join(f'{self.locals[name]}, ' for name in results)})"]
 
 
-def _given(rule: Plasticity, parameter: str) -> str:
+_ABOUT = {
+    "source_spike": "Return the source's traces after its spike.",
+    "target_spike": "Return the target's traces after its spike.",
+    "on_pre": "Return weight and states after a spike of the source.",
+    "on_post": "Return weight and states after a spike of the target.",
+    "modulator_spike": "Return the modulator after a spike of one of its neurons.",
+}
+
+
+def given(rule: Plasticity, parameter: str) -> str:
     """Return the float64 code of a parameter, or of a bound, in our units."""
     tens = rule.units[parameter].whole_tens
     return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
@@ -104,14 +188,15 @@ def _given(rule: Plasticity, parameter: str) -> str:
 class _Statement:
     """Writes the code of one assignment."""
 
-    def __init__(self, rule: Plasticity, constants: Constants, lines: list[str]) -> None:
-        self._rule, self._constants, self._lines = rule, constants, lines
+    def __init__(self, module: _Module, lines: list[str]) -> None:
+        self._rule, self._constants, self._lines = module.rule, module.constants, lines
+        self._locals = module.locals
         self._derived: dict[str, str] = {}
 
     def assigned(self, name: str, value: Node) -> str:
         """Return the code of what a variable becomes, in its own unit."""
         text, tens = self._code(value), self._rule.units[name].whole_tens
-        return f"{text} / {self._number(10.0**tens)}" if tens else text
+        return f"{text} / {self._number(10.0**tens)}" if tens else bare(text)
 
     def _number(self, value: float) -> str:
         return self._constants.add(repr(value))
@@ -120,7 +205,8 @@ class _Statement:
         """Return the code of an expression in the kernel."""
         # constants are numbers, which conditions are not
         if self._is_fixed(node) and not _is_condition(node):
-            return self._constants.add(self._constant(node))
+            name = node.name if isinstance(node, Name) else ""
+            return self._constants.add(bare(self._constant(node)), name and f"c_{name}")
         if isinstance(node, Name):
             return self._variable(node.name)
         assert isinstance(node, Apply)
@@ -139,14 +225,15 @@ class _Statement:
     def _variable(self, name: str) -> str:
         if name not in self._rule.derived:
             tens = self._rule.units[name].whole_tens
-            return f"({self._number(10.0**tens)} * s_{name})" if tens else f"s_{name}"
+            local = self._locals[name]
+            return f"({self._number(10.0**tens)} * {local})" if tens else local
         if name not in self._derived:
             self._derived[name] = self._let(self._code(self._rule.derived[name].value))
         return self._derived[name]
 
     def _let(self, text: str) -> str:
-        name = f"t{len(self._lines)}"
-        self._lines.append(f"{name} = {text}")
+        name = self._constants.names.copy().new(f"t{len(self._lines)}")
+        self._lines.append(f"{name} = {bare(text)}")
         return name
 
     def _power(self, base: Node, exponent: float) -> str | None:
@@ -178,7 +265,7 @@ class _Statement:
                 if name in self._rule.derived:
                     return self._constant(self._rule.derived[name].value)
                 if name in self._rule.units:
-                    return _given(self._rule, name)
+                    return given(self._rule, name)
                 return f"1e{UNITS[name].whole_tens}"
         arguments = [self._constant(one) for one in node.arguments]
         return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)

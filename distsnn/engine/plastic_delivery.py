@@ -46,7 +46,7 @@ _FIRST_QUEUE = 1024
 
 def kernel_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
-    if isinstance(model, EquationSynapse):
+    if isinstance(model, EquationSynapse) and not model.kernel:
         # with sympy, which only models of equations wait for
         from distsnn.codegen.rules import rule_of
 

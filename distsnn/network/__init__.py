@@ -17,7 +17,11 @@ from distsnn.network.distributions import (
 )
 from distsnn.network.edges import Explicit, ExplicitFile
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations, NeuronModel
-from distsnn.network.equations.plasticity_model import EquationSynapse, PlasticityModel
+from distsnn.network.equations.plasticity_model import (
+    EquationSynapse,
+    PlasticityModel,
+    RuleEquations,
+)
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import (
     Neuron,
@@ -148,6 +152,7 @@ __all__ = [
     "RecordWeights",
     "Recording",
     "Rule",
+    "RuleEquations",
     "STDPPowerLaw",
     "SpikeInput",
     "SpikeSource",

@@ -137,6 +137,10 @@ class Model(Description):
         return "parameter"
 
     @classmethod
+    def derive(cls) -> None:
+        """Set the class attributes that follow from others, once its fields are known."""
+
+    @classmethod
     def equation_lines(cls) -> list[str]:
         """Return the lines of the model's equations, if it is made of such."""
         return []
@@ -263,10 +267,6 @@ class Neuron(Model):
     takes_scaled: ClassVar[bool] = True
     can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
-
-    @classmethod
-    def derive(cls) -> None:
-        """Set the class attributes that follow from others, once its fields are known."""
 
     @classmethod
     def reached(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ def synapse_model(cls: type[S]) -> type[S]:
         If its name is taken, or if it names parameters that it does not have.
     """
     made = dataclass(frozen=True, eq=False)(cls)
+    made.derive()
     return _registered(made, _SYNAPSES, f"synapse model {cls.__qualname__}")
 
 
@@ -110,6 +111,11 @@ def synapse_named(name: str) -> type[SynapseModel]:
     if name not in _SYNAPSES:
         raise unknown("synapse model", name, _SYNAPSES)
     return _SYNAPSES[name]
+
+
+def synapse_models() -> list[type[SynapseModel]]:
+    """Return the classes of all synapse models, sorted by name."""
+    return [_SYNAPSES[name] for name in sorted(_SYNAPSES)]
 
 
 def synapse_classes() -> list[str]:

@@ -185,8 +185,7 @@ def trains(seed: int, steps: int = STEPS, n: int = 900, first: int = 2) -> Train
 
 def of_the_rule(case: Case, spikes: Trains) -> list[Floats]:
     """Return every synapse's weights by the rule's own functions, called event by event."""
-    model = case.model.replace("_nn_symm", "")  # one kernel for both
-    rule = import_module(f"distsnn.kernels.plasticity.{model}")
+    rule = import_module(f"distsnn.kernels.plasticity.{case.model}")
     given = {**case.given(), "w_max": abs(case.given()["w_max"])}
     return [
         np.sign(case.weight)

@@ -55,6 +55,10 @@ class Plasticity:
     units: dict[str, Unit]
     per_synapse: tuple[str, ...]
 
+    def uses(self, node: Node) -> set[str]:
+        """Return the variables and parameters that an expression depends on."""
+        return _Uses(self.derived)(node)
+
     def of(self, flag: str) -> tuple[str, ...]:
         """Return the variables with a flag, in the order of the text."""
         return tuple(name for name, one in self.variables.items() if one.flag == flag)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache, cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
@@ -25,20 +25,66 @@ from distsnn.network.equations.plasticity import (
 from distsnn.network.model import State
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, small
 
+# Where built-in rules and their kernels are.
+_BUILT_IN, _KERNELS = "distsnn.network.synapses.", "distsnn.kernels.plasticity"
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
 
 
-class EquationSynapse(OfEquations, PlasticSynapse):
-    """Base class of what calling a `PlasticityModel` makes: synapses with its parameters' values.
+class EquationSynapse(PlasticSynapse):
+    """Base class of plastic synapses whose rule is written as equations.
+
+    A class decorated with `synapse_model` gives its text as `equations`, and its parameters as
+    fields; calling a `PlasticityModel` makes such a class at run time.
 
     Attributes
     ----------
+    equations : RuleEquations
+        The text, in a class that is not made of a `PlasticityModel`. The unit ``weight`` in its
+        parameters counts as 1: its weights are in the unit of the target's input.
     model : PlasticityModel
-        The rule.
+        The text with the parameters.
+    models : mapping of str to PlasticityModel
+        The rules of a class that has several, by the name of their kernel module.
     """
 
+    equations: ClassVar["RuleEquations"]
     model: ClassVar["PlasticityModel"]
+    models: ClassVar[Mapping[str, "PlasticityModel"]]
+
+    @classmethod
+    def rules(cls) -> Mapping[str, "RuleEquations"]:
+        """Return the texts by the name of their kernel module."""
+        return {cls.name: cls.equations}
+
+    @classmethod
+    def derive(cls) -> None:
+        """Set states and what else follows from the text."""
+        if "equations" in vars(cls):
+            is_built_in = cls.__module__.startswith(_BUILT_IN)
+            cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
+            made = _BuiltInRule if is_built_in else PlasticityModel
+            parameters = {
+                name: (getattr(cls, name), _unit(known.unit), str(known.allowed))
+                for name, known in cls.parameters().items()
+            }
+            cls.models = {
+                name: made(**texts.fields(), parameters=parameters, weight_unit="1", name=name)
+                for name, texts in cls.rules().items()
+            }
+            cls.model = cls.models[cls.name]
+        cls.states = cls.model.states()
+
+    @classmethod
+    def equation_lines(cls) -> list[str]:
+        """Return the lines of traces and of what spikes do."""
+        lines = []
+        for title, text in cls.model.fields().items():
+            given = [line.strip() for line in text.strip().splitlines()]
+            lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in given)] * bool(
+                given
+            )
+        return lines
 
     def steps(self, weight: float) -> Iterable[float]:
         """Return the changes of a weight by spikes of source and target in turn, 10 ms apart.
@@ -50,7 +96,16 @@ class EquationSynapse(OfEquations, PlasticSynapse):
         return changes(self.model.rule, given | bounds, weight, getattr(self, "modulator", ""))
 
 
-class ModulatedEquationSynapse(EquationSynapse, ModulatedSynapse):
+def _unit(text: str) -> str:
+    """Return the unit of a parameter of a rule for weights of any unit."""
+    return "1" if "weight" in text else text
+
+
+class _MadeSynapse(OfEquations, EquationSynapse):
+    """Base class of what calling a `PlasticityModel` makes: synapses with values of parameters."""
+
+
+class _MadeModulatedSynapse(_MadeSynapse, ModulatedSynapse):
     """Base class of such synapses where the rule has a modulator."""
 
     def __post_init__(self) -> None:
@@ -65,12 +120,8 @@ class ModulatedEquationSynapse(EquationSynapse, ModulatedSynapse):
 
 
 @dataclass(frozen=True, eq=False)
-class PlasticityModel(Description):
-    """A rule of plasticity written as equations.
-
-    It stands wherever a built-in model of plastic synapses does. Called, it gives synapses with
-    other values of its parameters and of those that all plastic synapses have:
-    ``rule(w_max=200.0, tau_plus=10.0)``.
+class RuleEquations(Description):
+    """Equations of a plasticity rule, whose parameters are the fields of a class.
 
     In the texts ``w`` is the weight, a magnitude, and ``w_max`` and ``w_min`` its bounds. A
     weight beyond them stops the run: rules are to clip it.
@@ -91,6 +142,36 @@ class PlasticityModel(Description):
         neuron are those of spikes strictly before.
     on_modulator : str
         Assignments to the modulator at a spike of the population that is named as ``modulator``.
+    """
+
+    traces: str = ""
+    on_pre: str = ""
+    on_post: str = ""
+    on_modulator: str = ""
+
+    def __post_init__(self) -> None:
+        check_kinds(self, texts=("traces", "on_pre", "on_post", "on_modulator"), mappings=())
+        self._fill(**as_texts(self, "traces", "on_pre", "on_post", "on_modulator"))
+
+    def fields(self) -> dict[str, str]:
+        """Return the texts by name."""
+        return {
+            name: getattr(self, name) for name in ("traces", "on_pre", "on_post", "on_modulator")
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PlasticityModel(RuleEquations):
+    """A rule of plasticity written as equations.
+
+    It stands wherever a built-in model of plastic synapses does. Called, it gives synapses with
+    other values of its parameters and of those that all plastic synapses have:
+    ``rule(w_max=200.0, tau_plus=10.0)``.
+
+    Parameters
+    ----------
+    traces, on_pre, on_post, on_modulator
+        The text, as of `RuleEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
     weight_unit : str
@@ -104,23 +185,27 @@ class PlasticityModel(Description):
         If something is wrong; for a text the error shows the place.
     """
 
-    traces: str = ""
-    on_pre: str = ""
-    on_post: str = ""
-    on_modulator: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     weight_unit: str = "pA"
     name: str = "equations"
 
     def __post_init__(self) -> None:
-        check_kinds(
-            self,
-            texts=("traces", "on_pre", "on_post", "on_modulator", "weight_unit"),
-            mappings=("parameters",),
-        )
-        texts = as_texts(self, "traces", "on_pre", "on_post", "on_modulator")
-        self._fill(parameters=as_parameters(self.parameters), **texts)
-        _ = self.synapse  # reads the rule
+        super().__post_init__()
+        check_kinds(self, texts=("weight_unit",), mappings=("parameters",))
+        self._fill(parameters=as_parameters(self.parameters))
+        self._check()
+
+    def _check(self) -> None:
+        """Read the rule, and check that its parameters have ranges."""
+        _ = self.synapse
+
+    def states(self) -> dict[str, State]:
+        """Return the states of a synapse besides its weight."""
+        variables = self.rule.variables
+        return {
+            name: State(variables[name].unit_text, variables[name].comment or variables[name].text)
+            for name in self.rule.of(SYNAPSE)
+        }
 
     @cached_property
     def rule(self) -> Plasticity:
@@ -132,7 +217,7 @@ class PlasticityModel(Description):
             on_modulator=self.on_modulator,
             weight_unit=self.weight_unit,
             parameters={name: spec[1] for name, spec in self.parameters.items()},
-            reserved=[*dir(ModulatedEquationSynapse), *_RESERVED],
+            reserved=[*dir(_MadeModulatedSynapse), *_RESERVED],
         )
 
     @property
@@ -157,28 +242,33 @@ class PlasticityModel(Description):
         return self.synapse(**values)
 
 
+class _BuiltInRule(PlasticityModel):
+    """The equations of a built-in rule: a test has checked them."""
+
+    def _check(self) -> None:
+        pass
+
+
 @cache  # equal rules share a class, so that their synapses compare equal
 def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
     rule = model.rule
-    attributes = {
-        "__module__": __name__,
-        "__doc__": "\n".join([model.traces, model.on_pre, model.on_post]),
-        "model": model,
-        "name": model.name,
-        "weight_unit": model.weight_unit,
-        "per_synapse": rule.per_synapse,
-        "states": {
-            name: State(rule.variables[name].unit_text, rule.variables[name].text)
-            for name in rule.of(SYNAPSE)
-        },
-    }
-    return make_dataclass(
+    parameters = parameter_fields(
+        model.name, model.parameters, least=dict.fromkeys(rule.decays.values(), POSITIVE)
+    )
+    made = make_dataclass(
         model.name,
-        parameter_fields(
-            model.name, model.parameters, least=dict.fromkeys(rule.decays.values(), POSITIVE)
-        ),
-        bases=(ModulatedEquationSynapse if rule.of(MODULATOR) else EquationSynapse,),
-        namespace=attributes,
+        parameters,
+        bases=(_MadeModulatedSynapse if rule.of(MODULATOR) else _MadeSynapse,),
+        namespace={
+            "__module__": __name__,
+            "__doc__": "\n".join([model.traces, model.on_pre, model.on_post]),
+            "model": model,
+            "name": model.name,
+            "weight_unit": model.weight_unit,
+            "per_synapse": rule.per_synapse,
+            "states": model.states(),
+        },
         frozen=True,
         eq=False,
     )
+    return cast(type[EquationSynapse], made)

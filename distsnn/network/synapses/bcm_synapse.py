@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class BCM(PlasticSynapse):
+class BCM(EquationSynapse):
     """BCM's rule with a sliding threshold, by spikes.
 
     With a trace x of the source's spikes, and y and theta of the target's, all just before it::
@@ -31,6 +32,19 @@ class BCM(PlasticSynapse):
     """
 
     name: ClassVar[str] = "bcm_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        dy/dt = -y/tau_minus : 1 (post)
+        dtheta/dt = -theta/tau_theta : 1 (post)
+        """,
+        on_pre="x += 1",
+        on_post="""
+            w = clip(w + eta*x*(y - theta), w_min, w_max)
+            theta += y/(tau_theta*rate_0)
+            y += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
 

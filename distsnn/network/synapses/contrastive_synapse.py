@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
 from distsnn.network.plastic_synapse import ModulatedSynapse, small
 from distsnn.network.registry import synapse_model
@@ -11,7 +12,7 @@ from distsnn.network.values import Value
 
 
 @synapse_model
-class ContrastiveSTDP(ModulatedSynapse):
+class ContrastiveSTDP(EquationSynapse, ModulatedSynapse):
     """Event-driven contrastive divergence: symmetric STDP times a signal m.
 
     With traces x of the source's, y of the target's spikes::
@@ -32,6 +33,21 @@ class ContrastiveSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "contrastive_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau : 1 (pre)
+        dy/dt = -y/tau : 1 (post)
+        dm/dt = 0 : 1 (modulator)
+        """,
+        on_pre="""
+            w = clip(w + eta*m*y, w_min, w_max)
+            x += 1
+        """,
+        on_post="""
+            w = clip(w + eta*m*x, w_min, w_max)
+            y += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
 
     tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class DiehlCookSTDP(PlasticSynapse):
+class DiehlCookSTDP(EquationSynapse):
     """Plasticity at spikes of the target alone (Diehl & Cook 2015, their rule with x_tar).
 
     With w the share of the range from w_min to w_max, and a trace x of the source's spikes::
@@ -25,6 +26,16 @@ class DiehlCookSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "diehl_cook_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        span = w_max - w_min : 1
+        share = (w - w_min)/span : 1
+        change = learning_rate*(x - x_target)*(1 - share)**mu : 1
+        """,
+        on_pre="x = 1",
+        on_post="w = clip((share + change)*span + w_min, w_min, w_max)",
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class Oja(PlasticSynapse):
+class Oja(EquationSynapse):
     """Hebbian learning that normalises itself, by spikes.
 
     With traces x of the source's, y of the target's spikes, both just before it::
@@ -31,6 +32,17 @@ class Oja(PlasticSynapse):
     """
 
     name: ClassVar[str] = "oja_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        dy/dt = -y/tau_minus : 1 (post)
+        """,
+        on_pre="x += 1",
+        on_post="""
+            w = clip(w + eta*(x - alpha*y*w), w_min, w_max)
+            y += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

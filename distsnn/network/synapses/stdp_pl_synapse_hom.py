@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class STDPPowerLaw(PlasticSynapse):
+class STDPPowerLaw(EquationSynapse):
     """STDP with potentiation by a power of the weight (NEST's stdp_pl_synapse_hom).
 
     With traces x of the source's, y of the target's spikes::
@@ -26,6 +27,20 @@ class STDPPowerLaw(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_pl_synapse_hom"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        dy/dt = -y/tau_minus : 1 (post)
+        """,
+        on_pre="""
+            w = clip(w - learning_rate*alpha*w*y, w_min, w_max)
+            x += 1
+        """,
+        on_post="""
+            w = clip(w + learning_rate*w**mu*x, w_min, w_max)
+            y += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu", "w_max", "w_min")
 
     w_max: Value = float("inf")

@@ -5,27 +5,48 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import State, parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
-# The kernel of each pairing.
+# The rule of each pairing, by NEST's name.
 PAIRINGS = {
     "all_to_all": "stdp_synapse",
-    "nearest": "stdp_synapse",
+    "nearest": "stdp_nn_symm_synapse",
     "restricted": "stdp_nn_restr_synapse",
     "presynaptic": "stdp_nn_pre_centered_synapse",
 }
-# What they keep of each synapse.
-_STATES = {
-    "restricted": {"due": State("1", "1 from a spike of the source to the target's next")},
-    "presynaptic": {"x": State("1", "trace of the source's spikes since the target's last")},
+_SHARE = """
+    span = w_max - w_min : 1
+    share = (w - w_min)/span : 1
+    stronger = clip(w + learning_rate*span*(1 - share)**mu_plus*x, w_min, w_max) : 1
+    weaker = clip(w - learning_rate*alpha*span*share**mu_minus*y, w_min, w_max) : 1
+"""
+_X, _Y = "dx/dt = -x/tau_plus : 1 (pre)", "dy/dt = -y/tau_minus : 1 (post)"
+_DUE = "ddue/dt = 0 : 1 (synapse)  # 1 from a spike of the source to the target's next"
+_CENTRED = "dx/dt = -x/tau_plus : 1 (synapse)  # trace of the source since the target's last spike"
+_RULES = {
+    "all_to_all": RuleEquations(
+        "\n".join([_X, _Y, _SHARE]), "w = weaker; x += 1", "w = stronger; y += 1"
+    ),
+    "nearest": RuleEquations(
+        "\n".join([_X, _Y, _SHARE]), "w = weaker; x = 1", "w = stronger; y = 1"
+    ),
+    "restricted": RuleEquations(
+        "\n".join([_X, _Y, _DUE, _SHARE]),
+        "w = where(due < 1, weaker, w); due = 1; x = 1",
+        "w = where(due > 0, stronger, w); due = 0; y = 1",
+    ),
+    "presynaptic": RuleEquations(
+        "\n".join([_CENTRED, _Y, _SHARE]), "w = weaker; x += 1", "w = stronger; x = 0; y = 1"
+    ),
 }
 
 
 @synapse_model
-class STDP(PlasticSynapse):
+class STDP(EquationSynapse):
     """Pair-based spike-timing-dependent plasticity (NEST's stdp_synapse and stdp_nn_*_synapse).
 
     With w the share of the range from w_min to w_max that a weight is, and traces x of the
@@ -54,6 +75,7 @@ class STDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_synapse"
+    equations: ClassVar[RuleEquations] = _RULES["all_to_all"]
     per_synapse: ClassVar[tuple[str, ...]] = (
         "learning_rate",
         "alpha",
@@ -85,9 +107,13 @@ class STDP(PlasticSynapse):
                 value=self.w_max,
             )
 
+    @classmethod
+    def rules(cls) -> Mapping[str, RuleEquations]:  # noqa: D102 (inherited)
+        return {PAIRINGS[pairing]: text for pairing, text in _RULES.items()}
+
     @property
     def synapse_states(self) -> Mapping[str, State]:  # noqa: D102 (inherited)
-        return _STATES.get(self.pairing, {})
+        return self.models[PAIRINGS[self.pairing]].states()
 
     @property
     def kernel_module(self) -> str:  # noqa: D102 (inherited)

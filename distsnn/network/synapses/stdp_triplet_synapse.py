@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class TripletSTDP(PlasticSynapse):
+class TripletSTDP(EquationSynapse):
     """Triplet rule with all-to-all interactions (NEST's stdp_triplet_synapse).
 
     With traces x, x2 of the source's spikes and y, y2 of the target's, all just before the spike::
@@ -26,6 +27,22 @@ class TripletSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "stdp_triplet_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        dx2/dt = -x2/tau_plus_triplet : 1 (pre)
+        dy/dt = -y/tau_minus : 1 (post)
+        dy2/dt = -y2/tau_minus_triplet : 1 (post)
+        """,
+        on_pre="""
+            w = clip(w - y*(Aminus + Aminus_triplet*x2), w_min, w_max)
+            x += 1; x2 += 1
+        """,
+        on_post="""
+            w = clip(w + x*(Aplus + Aplus_triplet*y2), w_min, w_max)
+            y += 1; y2 += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = (
         *("Aplus", "Aminus"),
         *("Aplus_triplet", "Aminus_triplet"),

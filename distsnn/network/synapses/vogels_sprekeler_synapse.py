@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import PlasticSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class VogelsSTDP(PlasticSynapse):
+class VogelsSTDP(EquationSynapse):
     """Symmetric STDP with a constant depression (NEST's vogels_sprekeler_synapse).
 
     With traces x of the source's, y of the target's spikes, for a weight of size w::
@@ -28,6 +29,22 @@ class VogelsSTDP(PlasticSynapse):
     """
 
     name: ClassVar[str] = "vogels_sprekeler_synapse"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau : 1 (pre)
+        dy/dt = -y/tau : 1 (post)
+        depression = eta*alpha : 1
+        """,
+        on_pre="""
+            # it stops at the bound, then falls; the change is rounded once
+            w = clip(w + (eta*y - depression), w_min, max(w_max - depression, w_min))
+            x += 1
+        """,
+        on_post="""
+            w = clip(w + eta*x, w_min, w_max)
+            y += 1
+        """,
+    )
     per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta", "w_max", "w_min")
 
     w_max: Value = 1.0

@@ -4,19 +4,21 @@ import ast
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from distsnn import PoissonInput, Simulation
-from distsnn.codegen.built_in import built_in_file, built_in_models, built_in_text
+from distsnn.codegen.built_in import built_in_neurons, built_in_rules, built_in_texts
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     EquationNeuron,
     Network,
     NeuronEquations,
     NeuronModel,
+    PlasticSynapse,
     Population,
     SubsteppedNeuron,
     Value,
@@ -24,7 +26,7 @@ from distsnn.network import (
     neuron_model,
     parameter,
 )
-from distsnn.network.registry import model_names
+from distsnn.network.registry import model_names, synapse_models
 
 # Kernels that are written by hand, with the reason why equations do not describe the model.
 BY_HAND = {
@@ -35,10 +37,14 @@ BY_HAND = {
     "poisson_neuron": "it has no dynamics",
     "spike_source": "its spikes are given",
 }
+RULES_BY_HAND = {
+    "clopath_synapse": "it follows states of its target in every step",
+    "stdp_dopamine_synapse": "weights change between spikes too, by a closed form",
+}
 
 
 def test_every_model_has_equations_or_a_reason() -> None:
-    written = {model.name for model in built_in_models()}
+    written = {model.name for model in built_in_neurons()}
     assert written | BY_HAND.keys() == {
         name for name in model_names() if model_named(name).__module__.startswith("distsnn.")
     }
@@ -46,11 +52,25 @@ def test_every_model_has_equations_or_a_reason() -> None:
     assert len(written) >= 16
 
 
-@pytest.mark.parametrize("model", built_in_models(), ids=lambda model: model.name)
-def test_the_package_holds_what_the_generator_writes(model: type[EquationNeuron]) -> None:
+@pytest.mark.parametrize(
+    ("file", "text"),
+    built_in_texts().items(),
+    ids=lambda one: one.stem if isinstance(one, Path) else "text",
+)
+def test_the_package_holds_what_the_generator_writes(file: Path, text: str) -> None:
     # formatting is ruff's, whose versions differ
-    kept = ast.parse(built_in_file(model).read_text(encoding="utf-8"))
-    assert ast.dump(kept) == ast.dump(ast.parse(built_in_text(model)))
+    assert ast.dump(ast.parse(file.read_text(encoding="utf-8"))) == ast.dump(ast.parse(text))
+
+
+def test_every_rule_has_equations_or_a_reason() -> None:
+    written = {rule.name for rule in built_in_rules()}
+    plastic = {
+        model.name
+        for model in synapse_models()
+        if issubclass(model, PlasticSynapse) and model.__module__.startswith("distsnn.")
+    }
+    assert plastic - written == RULES_BY_HAND.keys()
+    assert len(written) >= 10
 
 
 def test_runs_of_built_in_models_do_not_import_sympy() -> None:

@@ -24,9 +24,10 @@ def rule(name: str) -> ModuleType:
 PAIRS = {"tau_plus": 17.0, "tau_minus": 34.0, "w_max": 100.0}
 ADDITIVE = {"learning_rate": 0.01, "alpha": 0.6, "mu_plus": 0.0, "mu_minus": 0.0, **PAIRS}
 GIVEN: dict[str, dict[str, float | str]] = {
-    "stdp_synapse": {**ADDITIVE, "pairing": "all_to_all"},
-    "stdp_nn_restr_synapse": {**ADDITIVE, "pairing": "restricted"},
-    "stdp_nn_pre_centered_synapse": {**ADDITIVE, "pairing": "presynaptic"},
+    "stdp_synapse": ADDITIVE,
+    "stdp_nn_symm_synapse": ADDITIVE,
+    "stdp_nn_restr_synapse": ADDITIVE,
+    "stdp_nn_pre_centered_synapse": ADDITIVE,
     "stdp_pl_synapse_hom": {**PAIRS, "learning_rate": 0.1, "alpha": 0.2, "mu": 0.4},
     "stdp_triplet_synapse": {
         **PAIRS,
@@ -163,7 +164,7 @@ def inhibitory(pre: Integers, post: Integers) -> float:
 
 TRAINS = {
     "all pairs": ("stdp_synapse", pairs, {}),
-    "nearest": ("stdp_synapse", nearest, {"pairing": "nearest"}),
+    "nearest": ("stdp_nn_symm_synapse", nearest, {}),
     "restricted": ("stdp_nn_restr_synapse", restricted, {}),
     "presynaptic": ("stdp_nn_pre_centered_synapse", presynaptic, {}),
     "triplets": ("stdp_triplet_synapse", triplets, {}),
@@ -326,7 +327,7 @@ def test_single_precision_stays_single(name: str) -> None:
     """A literal that makes float32 a float64 would round elsewhere than what is stored."""
     module = rule(name)
     real = np.float32(0.3)
-    modulator = [real] * hasattr(module, "MODULATED")
+    modulator = [real] * getattr(module, "MODULATED", False)
     constants = [real] * len(module.CONSTANTS)
     states, source, target = (
         [real] * len(names) for names in (module.STATES, module.SOURCE, module.TARGET)
