@@ -14,7 +14,10 @@ from distsnn.network import NeuronModel
 Floats = npt.NDArray[np.float64]
 
 
-@pytest.mark.parametrize(("precision", "per_neuron"), [("float32", False), ("float64", True)])
+@pytest.mark.parametrize(
+    ("precision", "per_neuron"),
+    [("float32", False), pytest.param("float64", True, marks=pytest.mark.ci)],
+)
 def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> None:
     n, rng = 200, np.random.default_rng(5)
     p = given_values(LIF, n if per_neuron else None, 6)
@@ -93,8 +96,16 @@ def _with_currents(model: NeuronModel) -> NeuronModel:
     return replace(model, equations=equations, receptors=receptors)
 
 
-@pytest.mark.parametrize("substeps", [1, 3])
-@pytest.mark.parametrize("built_in", ["aeif_cond_exp", "aeif_psc_exp"])
+@pytest.mark.parametrize(
+    ("built_in", "substeps"),
+    [
+        ("aeif_cond_exp", 3),
+        *(
+            pytest.param(*one, marks=pytest.mark.ci)
+            for one in (("aeif_cond_exp", 1), ("aeif_psc_exp", 1), ("aeif_psc_exp", 3))
+        ),
+    ],
+)
 def test_an_own_adaptive_neuron_has_the_built_in_ones_spikes(built_in: str, substeps: int) -> None:
     model = replace(ADEX_ROSENBROCK, substeps=substeps)
     model = _with_currents(model) if built_in == "aeif_psc_exp" else model

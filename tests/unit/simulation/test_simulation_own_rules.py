@@ -39,7 +39,7 @@ def learnt(network: Network) -> np.ndarray:
         return simulation.weights("E->E").values
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.ci)])
 @pytest.mark.parametrize("mu", [0.0, 1.0, 0.4])
 def test_pair_stdp_has_the_weights_of_the_built_in_rule(precision: str, mu: float) -> None:
     values: dict[str, Any] = {
@@ -51,6 +51,7 @@ def test_pair_stdp_has_the_weights_of_the_built_in_rule(precision: str, mu: floa
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.ci
 def test_triplet_stdp_has_the_weights_of_the_built_in_rule() -> None:
     values: dict[str, Any] = {"Aplus": 0.3, "Aminus": 0.6, "Aminus_triplet": 0.1, "w_max": 90.0}
     expected, found = learnt(learning(TripletSTDP(**values))), learnt(learning(TRIPLET(**values)))

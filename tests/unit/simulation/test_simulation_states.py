@@ -297,7 +297,7 @@ def test_initial_values_that_cannot_be_kept_are_refused() -> None:
     assert make_neurons(layout, 0, SEED, False).states["refractory"].max() == 2**31 - 1
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.ci)])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_variable_of_every_model_is_recorded_as_it_is_read(
     name: str, precision: str, tmp_path: Path
