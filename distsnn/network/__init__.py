@@ -31,6 +31,7 @@ from distsnn.network.model import (
     SynapseModel,
     parameter,
 )
+from distsnn.network.multisynapse import iaf_psc_alpha_multisynapse, iaf_psc_exp_multisynapse
 from distsnn.network.neurons.aeif_cond_alpha import AeifCondAlpha
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
@@ -176,6 +177,8 @@ __all__ = [
     "coded",
     "delay_steps",
     "delay_support",
+    "iaf_psc_alpha_multisynapse",
+    "iaf_psc_exp_multisynapse",
     "mean_of",
     "model_named",
     "model_names",

@@ -7,7 +7,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.equations.dimensions import ONE, Unit, kind_of
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments
-from distsnn.network.equations.syntax import Apply, Node, is_word, parse
+from distsnn.network.equations.syntax import Apply, Node, is_label, parse
 
 # The weight in the statements of a receptor.
 WEIGHT = "weight"
@@ -52,7 +52,7 @@ def read_receptors(
     found = {}
     for name, text in receptors.items():
         where = f"receptors, {name!r}"
-        if not is_word(name):
+        if not is_label(name):
             raise DescriptionError("not a usable name", where=where)
         if not isinstance(text, str):
             raise DescriptionError("must name a state variable", where=where, value=text)

@@ -53,6 +53,7 @@ _REFUSED = {
 _LONGEST, _DEEPEST = 20_000, 60
 # A whole number that no float can be.
 _ENDLESS = re.compile(r"(?<![\w.])[1-9][0-9]{309,}(?![\w.])", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -87,6 +88,11 @@ Node: TypeAlias = Number | Name | Apply
 def is_word(text: object) -> bool:
     """Return whether a text is an ASCII identifier."""
     return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def is_label(text: object) -> bool:
+    """Return whether a text may name a receptor: ASCII letters, digits and underscores."""
+    return isinstance(text, str) and _LABEL.fullmatch(text) is not None
 
 
 def is_name(text: object) -> bool:

@@ -6,7 +6,11 @@ import pytest
 import sympy
 
 from distsnn.errors import DescriptionError
-from distsnn.network import NeuronModel
+from distsnn.network import (
+    NeuronModel,
+    iaf_psc_alpha_multisynapse,
+    iaf_psc_exp_multisynapse,
+)
 
 
 def small(equations: str = "dv/dt = (E - v)/tau : mV", **given: Any) -> NeuronModel:
@@ -71,3 +75,27 @@ def test_a_variable_may_be_called_weight_where_receptors_have_no_statements() ->
     assert model.analysis.inputs == {"ex": ((sympy.Symbol("weight", real=True), -1),)}
     with pytest.raises(DescriptionError, match="cannot have a variable 'weight'"):
         NeuronModel(text, receptors={"ex": "weight -= weight"})
+
+
+def test_neurons_have_a_receptor_for_each_time_constant() -> None:
+    neuron = iaf_psc_exp_multisynapse((0.5, 2.0, 9.0), V_th=-50.0)
+    assert neuron.receptors == ("1", "2", "3")
+    assert (neuron.value("tau_syn_3"), neuron.value("V_th"), neuron.weight_unit) == (9, -50, "pA")
+    assert list(neuron.states) == ["V_m", "I_syn_1", "I_syn_2", "I_syn_3", "refractory"]
+    # as many receptors make one class
+    assert type(neuron) is type(iaf_psc_exp_multisynapse((1.0, 1.0, 1.0)))
+    alpha = iaf_psc_alpha_multisynapse([2.0])
+    assert (alpha.receptors, list(alpha.states)[:3]) == (("1",), ["V_m", "I_syn_1", "dI_syn_1"])
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"tau_syn": ()}, "tau_syn: must be a sequence of time constants"),
+        ({"tau_syn": 2.0}, "tau_syn: must be a sequence of time constants; given 2"),
+        ({"tau_syn": (2.0,), "V_thr": -50.0}, "unknown parameter 'V_thr'.*'V_th'"),
+    ],
+)
+def test_time_constants_that_are_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(DescriptionError, match=why):
+        iaf_psc_exp_multisynapse(**given)
