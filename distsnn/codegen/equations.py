@@ -1,10 +1,11 @@
 """Writes the kernel module of a model that is given as equations.
 
 The module is like those in `distsnn.kernels.neurons`: those of built-in models are written once,
-into that package (`distsnn.codegen.built_in`). States have their own names in it and are
-``new_NAME`` after a part of the step; ``c_NAME`` is a parameter, ``decay_NAME`` what a state adds
-to itself in a part, ``NAME_by_OTHER`` what another one adds, ``k1`` any other constant, and ``t1``
-an intermediate value.
+into that package (`distsnn.codegen.built_in`). States have their own names in it, are ``new_NAME``
+after a part of the step and ``end_NAME`` after a spike or an event. ``c_NAME`` is a parameter,
+``decay_NAME`` the factor by which a state decays in a part (less 1 where the state's change is
+computed), ``NAME_by_OTHER`` what another state adds, ``k1`` any other constant, and ``t1`` an
+intermediate value.
 """
 
 import re
@@ -32,20 +33,8 @@ _FUNCTIONS = (
 _TAKEN = (
     *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS),
     *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "propagators", "step", "integrate"),
-    *(
-        "parameters",
-        "p",
-        "h",
-        "constants",
-        "name",
-        "one",
-        TIME,
-        "dt",
-        _TIME_END,
-        "c_ref",
-        "c_more",
-        SUB_STEPS,
-    ),
+    *("parameters", "p", "h", "constants", "name", "one", "c_ref", "c_more", SUB_STEPS),
+    *(TIME, "dt", _TIME_END),
     *("current", "held", "spiked", "left", REFRACTORY),
 )
 
@@ -94,7 +83,8 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
             [(changed, Name(name=reset))],
         ):
             rests = changed == variable and variable in dynamics.held
-            return rests and (reset, threshold) in ordered
+            moved = {name for event in dynamics.events for name, _ in event.statements}
+            return rests and variable not in moved and (reset, threshold) in ordered
     return False
 
 
@@ -125,7 +115,9 @@ class _Module:
         states, receptors = self._dynamics.states, self._dynamics.receptors
         draws = [*("normal" for _ in self._analysis.noise), *self._analysis.draws.values()]
         self._draws = {f"draw_{i}": kind for i, kind in enumerate(draws)}
-        given = (*(f"new_{name}" for name in states), *(f"in_{name}" for name in receptors))
+        # also those of the arrays in the loop over neurons (`codegen.update`)
+        given = [f"{kind}_{name}" for kind in ("new", "x") for name in states]
+        given += [f"{kind}_{name}" for kind in ("in", "q") for name in receptors]
         self._names = names = Names((*_TAKEN, *given, *self._draws))
         self._states = {symbol(name): names.new(name) for name in states}
         # times are compared with constants that float32 would move off the grid
@@ -206,25 +198,25 @@ class _Module:
             # of variance 1/h: Euler's step times it is a step of a Wiener process
             lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * draw_{i}")
             before[noise] = noise.name
-        write = Writer(before, constants, lines, self._names.copy())
+        write = Writer(before, constants, lines, self._names.of_function())
         part = Part(analysis, before, held, write)
         inputs = self._inputs() if last else {}
         new = {}
         for name, text in part.advanced().items():
             rests = analysis.derivatives[symbol(name)] == 0 and name not in inputs
             moved = self._states[symbol(name)] if rests else f"flush({text}{inputs.get(name, '')})"
-            if name in held and not part.rests(symbol(name)):
+            if name in held and (name in inputs or not part.rests(symbol(name))):
                 moved = f"{self._states[symbol(name)]} if held else {moved}"
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {moved}")
         is_tested = last or self._model.test_parts
-        results = self._test(new, write, rest, part) if is_tested else _Results(new, "False")
+        results = self._happen(new, write, rest, part, is_tested=is_tested, last=last)
         return _without_unused([*lines, *self._end(results, rest, last=last)])
 
     def _add_input(self, rest: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
         lines = [f"held = {REFRACTORY} > 0"] if rest else []
-        write = Writer({}, self._constants, lines, self._names.copy())
+        write = Writer({}, self._constants, lines, self._names.of_function())
         new, new_input = dict(self._states), []
         for name, text in self._inputs().items():
             new_input.append(symbol(name))
@@ -236,7 +228,7 @@ class _Module:
         tested = [self._analysis.threshold, *(condition for condition, _ in self._analysis.events)]
         symbols = set().union(*(one.free_symbols for one in tested if one is not None))
         is_tested = not self._model.test_parts or any(map(symbols.__contains__, new_input))
-        results = self._test(new, write, rest) if is_tested else _Results(new, "False")
+        results = self._happen(new, write, rest, None, is_tested=is_tested, last=True)
         return _without_unused([*lines, *self._end(results, rest, last=True)])
 
     def _inputs(self) -> dict[str, str]:
@@ -255,21 +247,38 @@ class _Module:
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
         return {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
 
-    def _test(self, new: Symbols, write: Writer, rest: str, part: Part | None = None) -> _Results:
-        """Write the tests of threshold and events after a part or input, and what happens then."""
+    def _happen(
+        self,
+        new: Symbols,
+        write: Writer,
+        rest: str,
+        part: Part | None,
+        *,
+        is_tested: bool,
+        last: bool,
+    ) -> _Results:
+        """Write the threshold, the events, and what they do after a part or input.
+
+        Events without a condition occur once in a step, where it ends.
+        """
         analysis = self._analysis
         known = {**new, **self._during()}
         if self._time:
             known[symbol(TIME)] = _TIME_END
         write = write.with_values(known)
-        conditions = [None if one is None else write(one) for one, _ in analysis.events]
+        conditions = [
+            None if one is None else write(one) if is_tested else "" for one, _ in analysis.events
+        ]
+        happens: list[tuple[str | None, Assignments]] = []
         spiked = "False"
-        if analysis.threshold is not None:
+        if is_tested and analysis.threshold is not None:
             free = " & (not held)" if rest and not self._is_silent_at_rest else ""
-            write.lines.append(f"spiked = {write(analysis.threshold)}{free}")
             spiked = "spiked"
-        happens: list[tuple[str | None, Assignments]] = [(spiked, analysis.reset)]
-        happens += zip(conditions, (its for _, its in analysis.events), strict=True)
+            write.lines.append(f"{spiked} = {write(analysis.threshold)}{free}")
+            happens.append((spiked, analysis.reset))
+        for condition, (_, assignments) in zip(conditions, analysis.events, strict=True):
+            if condition or (condition is None and last):
+                happens.append((condition, assignments))
         results = dict(new)
         exploded = None if part is None else self._exploded(part, write)
         for condition, assignments in happens:
@@ -302,10 +311,9 @@ class _Module:
         assert self._analysis.threshold is not None
         _, peak = write.sides(*self._analysis.threshold.args)
         start = write.reduced(dict(self._analysis.reset)[name])
-        limit = self._constants.add("1.0")
-        if name.name in self._dynamics.held and rest:
-            limit = self._constants.add("np.where(c_ref > 0, np.inf, 1.0)", "limit")
-        is_left, moved = part.after_spike(name, start, after, limit)
+        rests = bool(rest) and name.name in self._dynamics.held
+        limit = self._constants.add("np.where(c_ref > 0, np.inf, 1.0)" if rests else "1.0", "limit")
+        is_left, moved = part.after_spike(name, start, {**after, **write.names_in(start)}, limit)
         # a second upstroke waits at the threshold for the next part; the reset may be above that
         top = write(function("max")(peak, start))
         reset = f"min({moved}, {top}) if {is_left} else {write(start)}"

@@ -49,26 +49,32 @@ ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})
 
 
 class Names:
-    """Names of local variables and constants, each of which is given once.
+    """Names of a module's constants, and of the local variables of its functions.
 
     Parameters
     ----------
     taken : iterable of str
         Names that are used already.
+    outer : Names, optional
+        The module's names, of a function's.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = set(taken)
+    def __init__(self, taken: Iterable[str], outer: "Names | None" = None) -> None:
+        self._taken, self._outer = set(taken), outer
+        self._of_functions: set[str] = set()
 
-    def copy(self) -> "Names":
-        """Return names of which the same are taken."""
-        return Names(self._taken)
+    def of_function(self) -> "Names":
+        """Return the names of a function, which no constant of the module has or gets."""
+        return Names((), self)
 
     def new(self, wanted: str) -> str:
         """Return a name that is not used yet: the wanted one, or that with underscores."""
-        while wanted in self._taken:
+        outer = set() if self._outer is None else self._outer._taken
+        while wanted in self._taken or wanted in self._of_functions or wanted in outer:
             wanted += "_"
         self._taken.add(wanted)
+        if self._outer is not None:
+            self._outer._of_functions.add(wanted)
         return wanted
 
 

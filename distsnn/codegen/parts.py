@@ -173,7 +173,7 @@ class Part:
         start : sympy.Expr
             Its value after the reset.
         after : mapping of Symbol to str
-            Local variables of all states after the reset.
+            Local variables of all states after the reset, and of what is in `start`.
         limit : str
             Constant that is 1 where the state moves after its reset, and infinite where it rests.
 
@@ -183,7 +183,9 @@ class Part:
             The condition, and the local variable of the state where it holds.
         """
         growth, slope = self._growths[name]
-        values = self._mean_values | {one: after[one] for one in self._analysis.others}
+        # exactly integrated states count as their means over the part
+        exact = self._analysis.exact
+        values = self._mean_values | {one: it for one, it in after.items() if one not in exact}
         write = self._write.with_values(values)
         left = 1 - 1 / write.named(growth)
         return f"{growth} > {limit}", write(start + left * STEP * slope.xreplace({name: start}))
@@ -205,9 +207,11 @@ class Part:
         """Return the states by Strang's splitting: the first for a half, the others, the first."""
         first, *others = self._analysis.others
         write = self._with_means()
-        found = {first: self._relaxed(first, STEP * _HALF, write)}
-        write = write.with_values(self._mean_values | found)
-        found |= {name: self._relaxed(name, STEP, write) for name in others}
+        found: dict[sympy.Symbol, str] = {}
+        for name, time in [(first, STEP * _HALF), *((one, STEP) for one in others)]:
+            found[name] = self._relaxed(name, time, write.with_values(self._mean_values | found))
+            if name in self._held:
+                found[name] = write.let(f"{self._before[name]} if held else {found[name]}")
         write = write.with_values(self._mean_values | found)
         return found | {first: self._relaxed(first, STEP * _HALF, write)}
 
@@ -216,12 +220,12 @@ class Part:
         form = self._analysis.growth[name]
         growth = form.factors.get(name, sympy.Integer(0))
         if name not in self._analysis.relaxing:
-            slope = self._analysis.derivatives[name]
+            growth = write.reduced(growth)
+            slope = growth * name + form.rest
             return write(name + time * function("exprel")(time * growth) * slope)
         # the leak by its constant factor, such as 1/C_m, which the end does not have
-        factor, leak = growth.as_independent(
-            *filter(write.varies, growth.free_symbols), as_Add=False
-        )
+        varying = filter(write.varies, growth.free_symbols)
+        factor, leak = growth.as_independent(*varying, as_Add=False)
         leak = write.reduced(-leak)
         end = write.reduced(form.rest / factor / leak)
         return write(end + (name - end) * function("exp")(-time * factor * leak))

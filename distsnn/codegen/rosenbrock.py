@@ -17,8 +17,8 @@ def rosenbrock(
 ) -> tuple[dict[sympy.Symbol, str], dict[sympy.Symbol, tuple[str, sympy.Expr]]]:
     """Return the states after a part of a step, by the method of one stage and order 2.
 
-    Also return, of each state that may explode, the local variable with how much it grows by itself
-    in a part, and its slope: where that growth exceeds 1, it is infinite after 1/growth parts.
+    For each state that may explode, also return the local variable that holds its own growth in a
+    part, and its slope: where the growth exceeds 1, the state is infinite after 1/growth parts.
 
     It is also called the linearly implicit midpoint rule. With the part's length h, the slopes f
     and their Jacobian J::
@@ -44,7 +44,8 @@ def rosenbrock(
     Equations II, IV.7.
     """
     slopes = {name: analysis.derivatives[name] for name in analysis.others}
-    explosive = {name for name in slopes if linear(slopes[name], [name]) is None}
+    # in the order of the text, on which the names of what is computed depend
+    explosive = [name for name in slopes if linear(slopes[name], [name]) is None]
     slopes |= {name: _affine_first(slopes[name], name, slopes, write) for name in explosive}
     # those last: the pivots of the others are mostly constant
     order = sorted(slopes, key=explosive.__contains__)

@@ -106,7 +106,7 @@ class _Module:
         groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
         decays = {
             "m" if name in groups[MODULATOR] else name: constants.add(
-                f"{given(rule, tau)} / dt", tau
+                f"{parameter_code(rule, tau)} / dt", tau
             )
             for name, tau in rule.decays.items()
         }
@@ -157,15 +157,16 @@ class _Module:
     def _body(self, side: str, taken: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
         """Return the lines that do what a spike does to the variables of a function."""
         lines: list[str] = []
-        given = [one for one in self.rule.events[side] if one[0] in taken]
+        statements = [one for one in self.rule.events[side] if one[0] in taken]
         # traces of the neuron that spikes are another function's, unless what follows needs them
         needed, kept = set(results), []
-        for name, value in reversed(given):
+        for name, value in reversed(statements):
             if name in needed:
                 kept.append((name, value))
                 needed |= self.rule.uses(value)
+        local = self.constants.names.of_function()
         for name, value in reversed(kept):
-            text = _Statement(self, lines).assigned(name, value)
+            text = _Statement(self, lines, local).assigned(name, value)
             lines.append(f"{self.locals[name]} = {text}")
         return [*lines, f"return ({''.join(f'{self.locals[name]}, ' for name in results)})"]
 
@@ -179,7 +180,7 @@ _ABOUT = {
 }
 
 
-def given(rule: Plasticity, parameter: str) -> str:
+def parameter_code(rule: Plasticity, parameter: str) -> str:
     """Return the float64 code of a parameter, or of a bound, in our units."""
     tens = rule.units[parameter].whole_tens
     return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
@@ -188,9 +189,9 @@ def given(rule: Plasticity, parameter: str) -> str:
 class _Statement:
     """Writes the code of one assignment."""
 
-    def __init__(self, module: _Module, lines: list[str]) -> None:
+    def __init__(self, module: _Module, lines: list[str], local: Names) -> None:
         self._rule, self._constants, self._lines = module.rule, module.constants, lines
-        self._locals = module.locals
+        self._locals, self._names = module.locals, local
         self._derived: dict[str, str] = {}
 
     def assigned(self, name: str, value: Node) -> str:
@@ -232,7 +233,7 @@ class _Statement:
         return self._derived[name]
 
     def _let(self, text: str) -> str:
-        name = self._constants.names.copy().new(f"t{len(self._lines)}")
+        name = self._names.new(f"t{len(self._lines)}")
         self._lines.append(f"{name} = {bare(text)}")
         return name
 
@@ -265,7 +266,7 @@ class _Statement:
                 if name in self._rule.derived:
                     return self._constant(self._rule.derived[name].value)
                 if name in self._rule.units:
-                    return given(self._rule, name)
+                    return parameter_code(self._rule, name)
                 return f"1e{UNITS[name].whole_tens}"
         arguments = [self._constant(one) for one in node.arguments]
         return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)

@@ -83,9 +83,7 @@ class Analysis:
     growth : dict of Symbol to Linear
         For exponential Euler: an equation's form in its own variable.
     relaxing : set of Symbol
-        Those of `growth` whose factor is negative for all parameters in their ranges, where states
-        are 0 (and else where conductances are no less). With Strang's splitting, which is for gates
-        with positive rates, all that have a factor.
+        Those of `growth` that always relax.
     slow : set of Symbol
         Those of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
@@ -136,7 +134,7 @@ def analyse(
     relative: Mapping[str, str],
     method: str,
     defaults: Mapping[str, float],
-    positive: Collection[str],
+    relaxing: Collection[str],
 ) -> Analysis:
     """Return how a model's equations are integrated.
 
@@ -150,8 +148,8 @@ def analyse(
         One of `METHODS`.
     defaults : mapping of str to float
         Defaults of parameters, in their units, but for those that are drawn.
-    positive : collection of str
-        Parameters that are always above 0.
+    relaxing : collection of str
+        State variables that always relax.
 
     Raises
     ------
@@ -204,13 +202,9 @@ def analyse(
         )
         for name, one in dynamics.receptors.items()
     }
-    above = {symbol(name): sympy.Dummy(positive=True) for name in positive}
-    relaxing = {
-        name
-        for name, form in growth.items()
-        if (method == "strang" and form.factors.get(name, 0) != 0)
-        or _at_zero(form.factors.get(name), dynamics).xreplace(above).is_negative
-    }
+    for name in relaxing:
+        if symbol(name) not in derivatives:
+            raise unknown("state variable", name, dynamics.states, where="relaxing")
     values = {symbol(name): one for name, one in defaults.items()}
     slow = {
         name
@@ -222,7 +216,7 @@ def analyse(
         exact,
         method,
         growth,
-        relaxing,
+        {one for one in map(symbol, relaxing) if one in growth and growth[one].factors},
         slow,
         threshold,
         reset,
@@ -231,13 +225,6 @@ def analyse(
         noise,
         translate.draws,
     )
-
-
-def _at_zero(factor: sympy.Expr | None, dynamics: Dynamics) -> sympy.Expr:
-    """Return a factor where all states are 0."""
-    if factor is None:
-        return sympy.Integer(0)
-    return factor.xreplace({symbol(name): sympy.Integer(0) for name in dynamics.states})
 
 
 def _is_fast(factor: sympy.Expr) -> bool:

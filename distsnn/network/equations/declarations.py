@@ -40,7 +40,7 @@ def _called(model: Any, values: dict[str, Any]) -> Any:
 
 
 def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, ...]) -> None:
-    """Check that fields of a model are texts, its name, if it has one, a name, and others mappings.
+    """Check that some fields of a model are texts and others mappings, and that a name is one.
 
     Raises
     ------
@@ -148,12 +148,6 @@ def parameter_fields(
         known = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
         found.append((name, Value, declared(default, known)))
     return found
-
-
-def is_positive(spec: ParameterSpec) -> bool:
-    """Return whether a parameter is always above 0."""
-    allowed = _range(spec[2], where="parameters")
-    return allowed.low > 0.0 or (allowed.low == 0.0 and allowed.open_low)
 
 
 def _parameter(name: str, given: Any) -> ParameterSpec:

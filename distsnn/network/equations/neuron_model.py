@@ -15,11 +15,10 @@ from distsnn.network.equations.declarations import (
     as_parameters,
     as_texts,
     check_kinds,
-    is_positive,
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
-from distsnn.network.model import MOST_PARTS, Neuron, State
+from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
@@ -63,6 +62,8 @@ class EquationNeuron(Neuron):
                 signed_receptors=cls.signed_receptors,
                 name=cls.name,
             )
+            if not is_built_in:
+                cls._check_class()
         model, dynamics = cls.model, cls.model.dynamics
         cls.states = {
             name: State(
@@ -93,13 +94,28 @@ class EquationNeuron(Neuron):
         ends |= {f"receptor {name}": text for name, text in model.receptors.items()}
         return [*lines, "", *(f"{name}: {text}" for name, text in ends.items() if text)]
 
-    def parts(self, dt: float) -> int:
-        """Return the number of parts in which a step is integrated: what the model says."""
-        return self.model.substeps
+    @classmethod
+    def _check_class(cls) -> None:
+        """Check what a class says beside its text."""
+        if issubclass(cls, SubsteppedNeuron):
+            cls.model.check_divisible()
+        if cls.model.refractory:
+            known = cls.parameters()[cls.model.refractory]
+            if not known.on_grid or known.allowed.low < 0.0:
+                raise DescriptionError(
+                    "a refractory time must be a multiple of dt, and not negative",
+                    where=f"neuron model {cls.__qualname__}, field {cls.model.refractory}",
+                    allowed="parameter(..., low=0.0, on_grid=True)",
+                )
 
 
 class _MadeNeuron(OfEquations, EquationNeuron):
     """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values."""
+
+    def parts(self, dt: float) -> int:
+        """Return the number of parts in which a step is integrated: what the model says."""
+        parts: int = self.model.substeps
+        return parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +145,9 @@ class NeuronEquations(Description):
         ``(unless refractory)``); by default the first that the threshold names. With ``()`` no
         variable rests: the refractory time only suppresses spikes.
     receptors : mapping of str to str
-        What each receptor's weights do: a state variable to which they are added, with a ``-``
-        before its name from which they are subtracted, or statements such as
-        ``dI/dt``'s ``"dI += weight*exp(1)/tau_syn"``: ``+=`` or ``-=`` with an expression that is
-        proportional to ``weight``, and otherwise constant.
+        What each receptor's weights do: the state variable to which they are added (subtracted,
+        after ``-``), or statements such as ``"dI += weight*exp(1)/tau_syn"``: ``+=`` or ``-=`` with
+        an expression that is proportional to ``weight``, and otherwise constant.
     initial : mapping of str to float or str
         Initial values of state variables, in their units: numbers, or names of parameters; 0 for
         the others.
@@ -140,10 +155,14 @@ class NeuronEquations(Description):
         Scheme. With "auto" equations that are linear with constant coefficients are integrated
         exactly, the others by exponential Euler where each is linear in its own variable, else by
         RK4; with "rosenbrock" the others by Rosenbrock's method of one stage, with "strang" by
-        Strang's splitting of the first from the rest. All else is for all equations.
+        Strang's splitting of the first from the rest. The other schemes integrate all equations.
     test_parts : bool
         Whether threshold and events are tested after each part of a step, where there are several;
         else at the end of the step. Input is tested with it in either case.
+    relaxing : str or sequence of str
+        State variables that always relax: the factor of each in its own equation is below 0 for
+        all values that occur. Exponential Euler and Strang's splitting are then faster for them;
+        a factor of 0 would stop the run, with a state that is no number.
 
     Raises
     ------
@@ -166,6 +185,7 @@ class NeuronEquations(Description):
     initial: Mapping[str, float | str] = field(default_factory=dict)
     method: str = "auto"
     test_parts: bool = True
+    relaxing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_kinds(
@@ -180,6 +200,13 @@ class NeuronEquations(Description):
                 value=self.test_parts,
                 allowed="True, False",
             )
+        if self.method == "rosenbrock" and not self.test_parts:
+            raise DescriptionError(
+                "method 'rosenbrock' needs a test after each part, where it resets what explodes",
+                where="test_parts",
+                value=self.test_parts,
+                allowed="True",
+            )
         self._fill(**as_texts(self, "equations", "threshold", "reset"))
         hold = None if self.hold is None else as_names(self.hold, where="hold")
         as_names(list(self.receptors), where="receptors")
@@ -189,6 +216,7 @@ class NeuronEquations(Description):
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             events=as_events(self.events),
             initial=FrozenMapping(dict(self.initial)),
+            relaxing=as_names(self.relaxing, where="relaxing"),
         )
 
 
@@ -201,7 +229,8 @@ class NeuronModel(NeuronEquations):
 
     Parameters
     ----------
-    equations, threshold, reset, events, refractory, hold, receptors, initial, method, test_parts
+    equations, threshold, reset, events, refractory, hold, receptors, initial, method, test_parts,
+    relaxing
         The text, as of `NeuronEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -323,7 +352,7 @@ class NeuronModel(NeuronEquations):
             self.relative,
             self.method,
             {name: spec[0] for name, spec in specs if isinstance(spec[0], float)},
-            {name for name, spec in specs if is_positive(spec)},
+            self.relaxing,
         )
 
     @property

@@ -200,7 +200,7 @@ def _decay(one: Definition, parameters: Mapping[str, str]) -> str:
             return tau
     name = one.name.name
     raise EquationError(
-        f"{name} can but decay, with a parameter as its time constant",
+        f"{name} may only decay, with a parameter as its time constant",
         one.value.at,
         allowed=f"-{name}/TAU or 0",
     )

@@ -1,5 +1,6 @@
 """Rules of plasticity that a user writes as equations."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache, cached_property
@@ -16,6 +17,7 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.plasticity import (
+    BOUNDS,
     MODULATOR,
     SYNAPSE,
     Plasticity,
@@ -73,6 +75,16 @@ class EquationSynapse(PlasticSynapse):
                 for name, texts in cls.rules().items()
             }
             cls.model = cls.models[cls.name]
+            free = cls.model.rule.per_synapse
+            cls.per_synapse = tuple(x for x in (*cls.parameters(), *BOUNDS) if x in free)
+            for name in cls.model.rule.decays.values():
+                allowed = cls.parameters()[name].allowed
+                if allowed.low < 0.0 or (allowed.low == 0.0 and not allowed.open_low):
+                    raise DescriptionError(
+                        "a time constant must be above 0",
+                        where=f"synapse model {cls.__qualname__}, field {name}",
+                        allowed="parameter(..., above=0.0)",
+                    )
         cls.states = cls.model.states()
 
     @classmethod
@@ -80,10 +92,9 @@ class EquationSynapse(PlasticSynapse):
         """Return the lines of traces and of what spikes do."""
         lines = []
         for title, text in cls.model.fields().items():
-            given = [line.strip() for line in text.strip().splitlines()]
-            lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in given)] * bool(
-                given
-            )
+            given = [line.strip() for line in text.splitlines() if line.strip()]
+            if given:
+                lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in given)]
         return lines
 
     def steps(self, weight: float) -> Iterable[float]:
@@ -98,7 +109,7 @@ class EquationSynapse(PlasticSynapse):
 
 def _unit(text: str) -> str:
     """Return the unit of a parameter of a rule for weights of any unit."""
-    return "1" if "weight" in text else text
+    return re.sub(r"\bweight\b(\^\([^()]*\))?", "1", text)
 
 
 class _MadeSynapse(OfEquations, EquationSynapse):

@@ -76,6 +76,7 @@ class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
         },
         method="strang",
         test_parts=False,
+        relaxing=("V_m", "Act_m", "Inact_h", "Act_n"),
     )
 
     C_m: Value = parameter(default=200.0, unit="pF", doc="membrane capacitance", above=0.0)

@@ -65,6 +65,7 @@ class HhPscAlpha(SubsteppedNeuron, EquationNeuron):
         },
         method="strang",
         test_parts=False,
+        relaxing=("V_m", "Act_m", "Inact_h", "Act_n"),
     )
 
     C_m: Value = parameter(default=100.0, unit="pF", doc="membrane capacitance", above=0.0)

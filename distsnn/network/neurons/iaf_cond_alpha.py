@@ -48,6 +48,7 @@ class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
         },
         initial={"V_m": "E_L"},
         test_parts=False,
+        relaxing=("V_m",),
     )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 

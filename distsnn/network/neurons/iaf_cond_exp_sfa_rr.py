@@ -43,6 +43,7 @@ class IafCondExpSfaRr(SubsteppedNeuron, EquationNeuron):
         receptors={"ex": "g_ex", "in": "-g_in"},
         initial={"V_m": "E_L"},
         test_parts=False,
+        relaxing=("V_m",),
     )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 

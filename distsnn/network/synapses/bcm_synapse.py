@@ -45,7 +45,6 @@ class BCM(EquationSynapse):
             y += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -48,7 +48,6 @@ class ContrastiveSTDP(EquationSynapse, ModulatedSynapse):
             y += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "w_max", "w_min")
 
     tau: Value = parameter(default=10.0, unit="ms", doc="decay of x and y", above=0.0)
     eta: Value = parameter(default=0.01, unit="weight", doc="step of a pairing")

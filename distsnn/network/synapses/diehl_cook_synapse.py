@@ -36,7 +36,6 @@ class DiehlCookSTDP(EquationSynapse):
         on_pre="x = 1",
         on_post="w = clip((share + change)*span + w_min, w_min, w_max)",
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "x_target", "mu", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     learning_rate: Value = parameter(default=0.01, unit="1", doc="step of the share", low=0.0)

@@ -43,7 +43,6 @@ class Oja(EquationSynapse):
             y += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("eta", "alpha", "w_max", "w_min")
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)

@@ -41,7 +41,6 @@ class STDPPowerLaw(EquationSynapse):
             y += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("learning_rate", "alpha", "mu", "w_max", "w_min")
 
     w_max: Value = float("inf")
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -76,14 +76,6 @@ class STDP(EquationSynapse):
 
     name: ClassVar[str] = "stdp_synapse"
     equations: ClassVar[RuleEquations] = _RULES["all_to_all"]
-    per_synapse: ClassVar[tuple[str, ...]] = (
-        "learning_rate",
-        "alpha",
-        "mu_plus",
-        "mu_minus",
-        "w_max",
-        "w_min",
-    )
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=20.0, unit="ms", doc="decay of y", above=0.0)
@@ -109,6 +101,8 @@ class STDP(EquationSynapse):
 
     @classmethod
     def rules(cls) -> Mapping[str, RuleEquations]:  # noqa: D102 (inherited)
+        if cls.name != "stdp_synapse":
+            return super().rules()
         return {PAIRINGS[pairing]: text for pairing, text in _RULES.items()}
 
     @property

@@ -43,12 +43,6 @@ class TripletSTDP(EquationSynapse):
             y += 1; y2 += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = (
-        *("Aplus", "Aminus"),
-        *("Aplus_triplet", "Aminus_triplet"),
-        "w_max",
-        "w_min",
-    )
 
     tau_plus: Value = parameter(default=16.8, unit="ms", doc="decay of x", above=0.0)
     tau_plus_triplet: Value = parameter(default=101.0, unit="ms", doc="decay of x2", above=0.0)

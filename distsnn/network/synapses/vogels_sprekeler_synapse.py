@@ -45,7 +45,6 @@ class VogelsSTDP(EquationSynapse):
             y += 1
         """,
     )
-    per_synapse: ClassVar[tuple[str, ...]] = ("alpha", "eta", "w_max", "w_min")
 
     w_max: Value = 1.0
     tau: Value = parameter(default=20.0, unit="ms", doc="decay of x and y", above=0.0)

@@ -1,11 +1,12 @@
 """Kernels of built-in models: the package holds what the generator writes; runs need no sympy."""
 
 import ast
+import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,18 +16,20 @@ from distsnn.codegen.built_in import built_in_neurons, built_in_rules, built_in_
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     EquationNeuron,
+    EquationSynapse,
     Network,
     NeuronEquations,
     NeuronModel,
     PlasticSynapse,
     Population,
+    RuleEquations,
     SubsteppedNeuron,
     Value,
     model_named,
     neuron_model,
     parameter,
 )
-from distsnn.network.registry import model_names, synapse_models
+from distsnn.network.registry import model_names, synapse_model, synapse_models
 
 # Kernels that are written by hand, with the reason why equations do not describe the model.
 BY_HAND = {
@@ -150,12 +153,87 @@ def test_a_class_of_a_user_with_equations_is_the_model_that_they_are() -> None:
     assert rates[0].sum() > 50
 
 
-def test_a_class_of_a_user_with_wrong_equations_is_refused() -> None:
-    with pytest.raises(DescriptionError, match="not linear with constant coefficients"):
+def made_neuron(bases: tuple[type, ...], *texts: str, **given: Any) -> type[EquationNeuron]:
+    """Return a class of neurons with equations, which is not named twice."""
+    fields = {"rest": parameter(default=1.0, unit="ms", doc="rest", **given.pop("rest", {}))}
+    attributes = {
+        "__annotations__": dict.fromkeys(fields, Value),
+        "__module__": __name__,
+        "name": f"made_of_a_test_{len(model_names())}",
+        "equations": NeuronEquations(*texts, **given),
+        "longest_part": lambda _: 0.05,
+        **fields,
+    }
+    return neuron_model(type("MadeOfATest", bases, attributes))
 
-        @neuron_model
-        class WrongOfATest(EquationNeuron):
-            name: ClassVar[str] = "wrong_of_a_test"
-            equations: ClassVar[NeuronEquations] = NeuronEquations(
-                "dv/dt = v**2/ms : 1", method="exact"
-            )
+
+LINEAR, SQUARE = "dv/dt = -v/ms : 1", "dv/dt = (1 + v**2)/ms : 1"
+SPIKES = {"threshold": "v > 1", "reset": "v = 0"}
+
+
+@pytest.mark.parametrize(
+    ("bases", "text", "given", "why"),
+    [
+        ((EquationNeuron,), SQUARE, {"method": "exact"}, "not linear with constant coefficients"),
+        ((SubsteppedNeuron, EquationNeuron), LINEAR, {}, "parts of a step change nothing"),
+        ((EquationNeuron,), LINEAR, {**SPIKES, "refractory": "rest"}, "field rest: a refractory"),
+        (
+            (EquationNeuron,),
+            LINEAR,
+            {**SPIKES, "refractory": "rest", "rest": {"on_grid": True}},
+            "field rest: a refractory time must be a multiple of dt, and not negative",
+        ),
+        ((EquationNeuron,), SQUARE, {"method": "rosenbrock", "test_parts": False}, "test after"),
+        ((EquationNeuron,), LINEAR, {"relaxing": "w"}, "relaxing: unknown state variable 'w'"),
+    ],
+)
+def test_a_class_of_a_user_with_wrong_equations_is_refused(
+    bases: tuple[type, ...], text: str, given: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(DescriptionError, match=why):
+        made_neuron(bases, text, **given)
+
+
+@pytest.mark.parametrize("bases", [(SubsteppedNeuron, EquationNeuron)] * 2)
+def test_the_order_of_the_bases_does_not_matter(bases: tuple[type, ...]) -> None:
+    model = made_neuron(bases[::-1], SQUARE, **SPIKES)
+    assert model(substeps=7).parts(0.1) == 7
+    assert model().parts(0.1) == 2
+
+
+def test_a_rule_of_a_user_needs_time_constants_above_0_and_knows_whose_parameters_are() -> None:
+    def rule(name: str, **allowed: float) -> type[EquationSynapse]:
+        fields = {
+            "tau": parameter(default=10.0, unit="ms", doc="decay", **allowed),
+            "eta": parameter(default=0.1, unit="weight*ms", doc="step"),
+        }
+        text = RuleEquations(
+            "dx/dt = -x/tau : 1/ms (pre)", "x += 1/ms", "w = clip(w + eta*x, w_min, w_max)"
+        )
+        attributes = {"__annotations__": dict.fromkeys(fields, Value), "__module__": __name__}
+        attributes |= {"name": name, "equations": text, **fields}
+        return synapse_model(type("RuleOfATest", (EquationSynapse,), attributes))
+
+    assert rule("rule_of_a_test", above=0.0).per_synapse == ("eta", "w_max", "w_min")
+    with pytest.raises(DescriptionError, match="field tau: a time constant must be above 0"):
+        rule("other_rule_of_a_test")
+
+
+def test_texts_are_the_same_in_every_process() -> None:
+    # whatever Python's hashes are: ranks share a kernel
+    program = """
+from distsnn.codegen.equations import kernel_text
+from distsnn.network import NeuronModel
+text = "\\n".join(f"d{x}/dt = (exp({x}) - {y}*{x})/ms : 1" for x, y in ("ab", "bc", "cd", "da"))
+print(kernel_text(NeuronModel(text, threshold="a >= 9", reset="a = b", method="rosenbrock")))
+"""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(texts) == 1

@@ -64,3 +64,43 @@ def test_names_of_constants_are_free_for_states_and_receptors(name: str) -> None
     expected = spikes("v", "in")
     assert sum(map(len, expected)) > 200
     assert spikes(name, name) == expected
+
+
+def test_states_arrays_and_constants_never_share_a_name() -> None:
+    # the loop over neurons calls the array of by_rest x_by_rest, as the step what drives x
+    text = """
+        dx/dt = (drive - x)/tau : 1
+        dby_rest/dt = (x - by_rest)/tau : 1
+        dq/dt = (drive - q)/tau : 1
+    """
+    parameters = {"tau": (2.0, "ms"), "drive": (3.0, "1")}
+    model = NeuronModel(text, parameters=parameters, receptors={"by_rest": "q"})
+    given = {"tau": np.asarray(2.0), "drive": np.full(64, 3.0)}
+    one = NeuronCall(kernel_of(model), given, 64, current=True)
+    for k in range(20):
+        one.step(k)
+    t = 20 * DT / 2.0
+    np.testing.assert_allclose(one.states["x"], -3.0 * np.expm1(-t), rtol=1e-12)
+    np.testing.assert_allclose(one.states["q"], -3.0 * np.expm1(-t), rtol=1e-12)
+    expected = 3.0 * (1.0 - (1.0 + t) * np.exp(-t))
+    np.testing.assert_allclose(one.states["by_rest"], expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("method", ["auto", "rosenbrock"])
+def test_a_state_may_be_called_as_a_mean_is(method: str) -> None:
+    def end(x: str, y: str) -> np.ndarray:
+        text = f"""
+            dv/dt = ({x} - {y} - v*v*v)/ms : 1
+            d{x}/dt = -{x}/tau : 1
+            d{y}/dt = ({x} - {y})/tau : 1
+        """
+        parameters = {"tau": (2.0, "ms")}
+        start = {x: 1.0, y: 0.5}
+        model = NeuronModel(text, parameters=parameters, initial=start, method=method)
+        one = NeuronCall(kernel_of(model), {"tau": np.asarray(2.0)}, 64)
+        one.states[x][:], one.states[y][:] = 1.0, 0.5
+        for k in range(20):
+            one.step(k)
+        return one.states["v"]
+
+    np.testing.assert_array_equal(end("by_x", "x"), end("first", "second"))

@@ -96,15 +96,18 @@ def test_events_are_tested_after_each_part_of_a_step() -> None:
     np.testing.assert_allclose(call.states["x"], 0.0, atol=1e-12)
 
 
-def test_an_event_without_a_condition_occurs_at_the_end_of_each_step() -> None:
+@pytest.mark.parametrize(("substeps", "test_parts"), [(1, True), (3, True), (3, False)])
+def test_an_event_without_a_condition_occurs_at_the_end_of_each_step(
+    substeps: int, test_parts: bool
+) -> None:
     model = NeuronModel(
-        "dx/dt = 1/ms + 0*x**2/ms : 1\ndbefore/dt = 0/ms : 1",
+        "dx/dt = 1/ms + 0*x**2/ms : 1\ndbefore/dt = 0/ms : 1\ndn/dt = 0/ms : 1",
         threshold="x - before >= 1.5",
         receptors={"in": "x"},
-        events={"keep": ("", "before = x")},
+        events={"keep": ("", "before = x; n += 1")},
         method="rk4",
-        substeps=3,
-        test_parts=False,
+        substeps=substeps,
+        test_parts=test_parts,
     )
     call = NeuronCall(kernel_of(model), {}, 64, dt=1.0)
     assert call.step(0).size == 0
@@ -112,6 +115,7 @@ def test_an_event_without_a_condition_occurs_at_the_end_of_each_step() -> None:
     assert list(call.step(1)) == [0, 1]
     np.testing.assert_allclose(call.states["x"][:3], [3.0, 3.0, 2.0], rtol=1e-12)
     np.testing.assert_array_equal(call.states["before"], call.states["x"])
+    np.testing.assert_array_equal(call.states["n"], 2.0)
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,60 @@ def test_receptors_pull_towards_their_reversal_potentials(receptor: str, reversa
     assert one.states[f"g_{receptor}"][0] == pytest.approx(6.0, rel=1e-6)
     assert one.states["V_m"][0] - 65.0 == pytest.approx(brentq(balance, -90.0, 9.0), rel=1e-6)
     assert not one.states["V_m"][1:].any()
+
+
+def test_a_reset_may_depend_on_other_states_where_the_rest_of_a_part_follows() -> None:
+    # v' = v^2 + 1 from u: its spikes come at pi/2 - atan(u)
+    def made(method: str, substeps: int) -> NeuronModel:
+        return NeuronModel(
+            "dv/dt = (v*v + 1 + 0*u*v)/ms : 1\ndu/dt = 0*v*u/ms : 1",
+            threshold="v >= top",
+            reset="v = 2*u; u = -u",
+            parameters={"top": (1e4, "1")},
+            method=method,
+            substeps=substeps,
+        )
+
+    rates = []
+    for method, substeps in (("rosenbrock", 4), ("rk4", 400)):
+        one = NeuronCall(kernel_of(made(method, substeps)), {"top": np.asarray(1e4)}, 64, dt=0.1)
+        one.states["u"][:] = np.linspace(0.1, 0.5, 64)
+        rates.append(sum(one.step(k).size for k in range(2000)) / 64)
+    assert rates[0] > 50
+    assert rates[0] == pytest.approx(rates[1], rel=0.02)
+
+
+@pytest.mark.parametrize("substeps", [1, 2])
+def test_input_to_a_variable_that_rests_is_lost(substeps: int) -> None:
+    model = NeuronModel(
+        "dv/dt = v*v/(10*ms) : 1",
+        threshold="v >= 10",
+        reset="v = -10",
+        refractory="t_ref",
+        receptors={"in": "v"},
+        parameters={"t_ref": (1.0, "ms")},
+        method="rosenbrock",
+        substeps=substeps,
+    )
+    one = NeuronCall(kernel_of(model), {"t_ref": np.ones(())}, 64, dt=0.1)
+    one.states["v"][:] = 20.0
+    assert one.step(0).size == 64
+    for k in range(5):
+        one.rows["in"][0, :] = 2
+        assert one.step(k).size == 0
+        np.testing.assert_array_equal(one.states["v"], -10.0)
+
+
+def test_an_event_may_take_a_resting_variable_above_the_threshold() -> None:
+    model = NeuronModel(
+        "dv/dt = 0*v/ms : 1\nda/dt = 1/ms : 1",
+        threshold="v >= v_th",
+        reset="v = v_reset",
+        events={"again": ("a > 0.3", "v = 2*v_th")},
+        refractory="t_ref",
+        parameters={"v_th": (1.0, "1"), "v_reset": (0.0, "1"), "t_ref": (2.0, "ms")},
+    )
+    given = {"v_th": np.ones(()), "v_reset": np.zeros(()), "t_ref": np.full((), 2.0)}
+    one = NeuronCall(kernel_of(model, ordered=(("v_reset", "v_th"),)), given, 64, dt=0.1)
+    one.states["v"][:] = 1.5
+    assert [one.step(k).size for k in range(20)] == [64, *[0] * 19]

@@ -86,7 +86,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             "derivative of x is in 1; allowed: 1/ms",
             "-x/k",
         ),
-        ("traces", "dx/dt = x/tau : 1 (pre)", 1, 9, "x can but decay.*: -x/TAU or 0", "x/tau"),
+        ("traces", "dx/dt = x/tau : 1 (pre)", 1, 9, "x may only decay.*: -x/TAU or 0", "x/tau"),
         ("traces", "dx/dt = -x/tau : 1", 1, 19, r"flag is missing.*\(pre\), \(post\), \(syn", ""),
         ("traces", "dx/dt = -x/tau : 1 (prae)", 1, 21, "unknown flag 'prae'.*mean 'pre'", "prae"),
         ("traces", "\n dx/dt = -x/tau : ma (pre)", 2, 19, "unknown unit 'ma'", "ma"),
