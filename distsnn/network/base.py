@@ -1,6 +1,6 @@
 """What all parts of a description share: frozen, comparable with arrays, strict on keywords."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, TypeVar
 
@@ -79,6 +79,28 @@ def _hashable(value: object) -> object:
     if isinstance(value, FrozenMapping):
         return frozenset(value)
     return value
+
+
+class _Derived:
+    """Descriptor of a class attribute that is computed when it is first read."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        # by class: a subclass has values of its own
+        self._values: dict[type, Any] = {}
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if owner not in self._values:
+            self._values[owner] = self._make(owner)
+        return self._values[owner]
+
+
+def derived(make: Callable[[Any], Any]) -> Any:
+    """Return a class attribute that a function of the class computes when it is first read.
+
+    Importing the package then waits for no model that is not used.
+    """
+    return _Derived(make)
 
 
 @dataclass(frozen=True, eq=False)

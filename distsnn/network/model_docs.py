@@ -9,12 +9,20 @@ from distsnn.network.checks import ANY
 from distsnn.network.model import Model, Parameter
 
 
-def add_documentation(model: type[Model]) -> None:
-    """Append equations, parameters and state variables to the docstring of a model's class."""
-    lines = [inspect.cleandoc(model.__doc__ or "")]
-    text = model.equation_lines()
-    if text:
-        lines += ["", "Equations::", "", *(f"    {line}" for line in text)]
+def documentation(model: type[Model], text: str) -> str:
+    """Return a class's docstring with its equations, parameters and state variables appended.
+
+    Parameters
+    ----------
+    model : type of Model
+        The class.
+    text : str
+        Its docstring.
+    """
+    lines = [inspect.cleandoc(text)]
+    equations = model.equation_lines()
+    if equations:
+        lines += ["", "Equations::", "", *(f"    {line}" for line in equations)]
     parameters = model.parameters()
     if parameters:
         defaults = {name: getattr(model, name) for name in parameters}
@@ -24,7 +32,7 @@ def add_documentation(model: type[Model]) -> None:
     if model.states:
         lines += ["", "Notes", "-----", "State variables:", ""]
         lines += [f"- {name} ({state.unit}): {state.doc}" for name, state in model.states.items()]
-    model.__doc__ = "\n".join([*lines, ""])
+    return "\n".join([*lines, ""])
 
 
 def _kind(known: Parameter, default: object) -> str:

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, unknown
+from distsnn.network.base import derived
 from distsnn.network.model import Model, Neuron, SynapseModel, parameter
-from distsnn.network.model_docs import add_documentation
+from distsnn.network.model_docs import documentation
 
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Neuron)
 S = TypeVar("S", bound=SynapseModel)
+
+# Models of these modules are checked by a test: no start of a program waits for that.
+_BUILT_IN = "distsnn.network."
 
 _MODELS: dict[str, type[Neuron]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
@@ -28,10 +32,6 @@ def neuron_model(cls: type[N]) -> type[N]:
     where = f"neuron model {cls.__qualname__}"
     made = dataclass(frozen=True, eq=False)(cls)
     made.derive()
-    for field in ("signed_receptors", "allowed_weights"):
-        for receptor in getattr(cls, field) or ():
-            if receptor not in cls.receptors:
-                raise unknown("receptor", receptor, cls.receptors, where=f"{where}, {field}")
     if "substeps" in made.parameters():
         # precision and warnings follow from the number of parts, which a parameter would hide
         raise DescriptionError(
@@ -59,15 +59,8 @@ def synapse_model(cls: type[S]) -> type[S]:
 def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
     if not isinstance(getattr(made, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
-    parameters = made.parameters()
-    for name, state in made.states.items():
-        used = [state.relative_to, state.default if isinstance(state.default, str) else None]
-        for one in used:
-            if one is not None and one not in parameters:
-                raise unknown("parameter", one, parameters, where=f"{where}, state {name}")
-    for one in (one for pair in made.ordered for one in pair):
-        if one not in parameters:
-            raise unknown("parameter", one, parameters, where=f"{where}, ordered")
+    if not made.__module__.startswith(_BUILT_IN):
+        check_model(made, where)
     taken = models.get(made.name)
     # A user's file that is loaded once more replaces its own models.
     ours = (made.__module__, made.__qualname__)
@@ -77,9 +70,35 @@ def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
             where=where,
             value=made.name,
         )
-    add_documentation(made)
+    text = made.__doc__ or ""
+    type.__setattr__(made, "__doc__", derived(lambda cls: documentation(cls, text)))
     models[made.name] = made
     return made
+
+
+def check_model(model: type[Model], where: str) -> None:
+    """Check that a class names only parameters and receptors that it has.
+
+    Raises
+    ------
+    DescriptionError
+        If not.
+    """
+    parameters = model.parameters()
+    for name, state in model.states.items():
+        used = [state.relative_to, state.default if isinstance(state.default, str) else None]
+        for one in used:
+            if one is not None and one not in parameters:
+                raise unknown("parameter", one, parameters, where=f"{where}, state {name}")
+    for one in (one for pair in model.ordered for one in pair):
+        if one not in parameters:
+            raise unknown("parameter", one, parameters, where=f"{where}, ordered")
+    if not issubclass(model, Neuron):
+        return
+    for field in ("signed_receptors", "allowed_weights"):
+        for receptor in getattr(model, field) or ():
+            if receptor not in model.receptors:
+                raise unknown("receptor", receptor, model.receptors, where=f"{where}, {field}")
 
 
 def model_named(name: str) -> type[Neuron]:

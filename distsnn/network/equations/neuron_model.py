@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.base import Description, FrozenMapping
+from distsnn.network.base import Description, FrozenMapping, derived
 from distsnn.network.checks import NOT_NEGATIVE, as_integer, as_number
 from distsnn.network.equations.declarations import (
     OfEquations,
@@ -44,54 +44,33 @@ class EquationNeuron(Neuron):
     """
 
     equations: ClassVar["NeuronEquations"]
-    model: ClassVar["NeuronModel"]
+    model = derived(lambda cls: _model_of(cls))
+    states = derived(lambda cls: _states_of(cls.model))
+    receptors = derived(lambda cls: tuple(cls.model.receptors))
+    weight_unit = derived(lambda cls: _weight_unit_of(cls.model.dynamics))
+    accepts_current = derived(lambda cls: cls.model.dynamics.uses(STIMULI))
+    can_spike = derived(lambda cls: cls.model.dynamics.threshold is not None)
 
     @classmethod
     def derive(cls) -> None:
-        """Set states, receptors and what else follows from the text."""
+        """Set the kernel module of a built-in model, and check the text of any other."""
         if "equations" in vars(cls):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
             cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
-            texts = {one.name: getattr(cls.equations, one.name) for one in fields(NeuronEquations)}
-            cls.model = (_BuiltInModel if is_built_in else NeuronModel)(
-                **texts,
-                parameters={
-                    name: (getattr(cls, name), known.unit, str(known.allowed))
-                    for name, known in cls.parameters().items()
-                },
-                signed_receptors=cls.signed_receptors,
-                name=cls.name,
-            )
             if not is_built_in:
                 cls._check_class()
-        model, dynamics = cls.model, cls.model.dynamics
-        cls.states = {
-            name: State(
-                one.unit_text,
-                one.comment or one.text,
-                model.initial.get(name, 0.0),
-                model.relative.get(name),
-            )
-            for name, one in dynamics.states.items()
-        }
-        if model.refractory:
-            doc = "steps left of the refractory time"
-            cls.states = cls.states | {REFRACTORY: State("steps", doc, integer=True)}
-        cls.receptors = tuple(model.receptors)
-        units = dict.fromkeys(one.unit_text for one in dynamics.receptors.values())
-        cls.weight_unit = ", ".join(units)
-        cls.accepts_current = dynamics.uses(STIMULI)
-        cls.can_spike = dynamics.threshold is not None
 
     @classmethod
     def equation_lines(cls) -> list[str]:
-        """Return the lines of equations, threshold, reset, events and receptors."""
+        """Return the lines of equations, threshold, reset, events, receptors and the like."""
         model = cls.model
         lines = [line.strip() for line in model.equations.strip().splitlines()]
         ends = {"threshold": model.threshold, "reset": model.reset}
         ends |= {f"event {name}": ": ".join(texts) for name, texts in model.events.items()}
-        ends |= {"refractory time": model.refractory}
+        ends |= {"refractory time": model.refractory, "held": ", ".join(model.dynamics.held)}
         ends |= {f"receptor {name}": text for name, text in model.receptors.items()}
+        start = "; ".join(f"{name} = {value}" for name, value in model.initial.items())
+        ends |= {"initially": start, "method": model.method}
         return [*lines, "", *(f"{name}: {text}" for name, text in ends.items() if text)]
 
     @classmethod
@@ -107,6 +86,41 @@ class EquationNeuron(Neuron):
                     where=f"neuron model {cls.__qualname__}, field {cls.model.refractory}",
                     allowed="parameter(..., low=0.0, on_grid=True)",
                 )
+
+
+def _model_of(cls: type[EquationNeuron]) -> "NeuronModel":
+    """Return the text of a class with the parameters that are its fields."""
+    texts = {one.name: getattr(cls.equations, one.name) for one in fields(NeuronEquations)}
+    return (_BuiltInModel if cls.kernel else NeuronModel)(
+        **texts,
+        parameters={
+            name: (getattr(cls, name), known.unit, str(known.allowed))
+            for name, known in cls.parameters().items()
+        },
+        signed_receptors=cls.signed_receptors,
+        name=cls.name,
+    )
+
+
+def _states_of(model: "NeuronModel") -> dict[str, State]:
+    states = {
+        name: State(
+            one.unit_text,
+            one.comment or one.text,
+            model.initial.get(name, 0.0),
+            model.relative.get(name),
+        )
+        for name, one in model.dynamics.states.items()
+    }
+    if model.refractory:
+        doc = "steps left of the refractory time"
+        states[REFRACTORY] = State("steps", doc, integer=True)
+    return states
+
+
+def _weight_unit_of(dynamics: Dynamics) -> str:
+    units = dict.fromkeys(one.unit_text for one in dynamics.receptors.values())
+    return ", ".join(units)
 
 
 class _MadeNeuron(OfEquations, EquationNeuron):
@@ -397,9 +411,7 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         least=dict.fromkeys(refractory, NOT_NEGATIVE),
         on_grid=refractory,
     )
-    made = cast(type[EquationNeuron], _made_class(model, parameters))
-    made.derive()
-    return made
+    return cast(type[EquationNeuron], _made_class(model, parameters))
 
 
 def _made_class(model: NeuronModel, parameters: list[tuple[str, Any, Any]]) -> type:

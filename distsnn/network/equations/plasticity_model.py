@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError
-from distsnn.network.base import Description
+from distsnn.network.base import Description, derived
 from distsnn.network.checks import POSITIVE
 from distsnn.network.equations.declarations import (
     OfEquations,
@@ -51,8 +51,10 @@ class EquationSynapse(PlasticSynapse):
     """
 
     equations: ClassVar["RuleEquations"]
-    model: ClassVar["PlasticityModel"]
-    models: ClassVar[Mapping[str, "PlasticityModel"]]
+    models = derived(lambda cls: _models_of(cls))
+    model = derived(lambda cls: cls.models[cls.name])
+    states = derived(lambda cls: cls.model.states())
+    per_synapse = derived(lambda cls: _per_synapse_of(cls))
 
     @classmethod
     def rules(cls) -> Mapping[str, "RuleEquations"]:
@@ -61,31 +63,24 @@ class EquationSynapse(PlasticSynapse):
 
     @classmethod
     def derive(cls) -> None:
-        """Set states and what else follows from the text."""
+        """Set the kernel module of a built-in rule, and check the text of any other."""
         if "equations" in vars(cls):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
             cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
-            made = _BuiltInRule if is_built_in else PlasticityModel
-            parameters = {
-                name: (getattr(cls, name), _unit(known.unit), str(known.allowed))
-                for name, known in cls.parameters().items()
-            }
-            cls.models = {
-                name: made(**texts.fields(), parameters=parameters, weight_unit="1", name=name)
-                for name, texts in cls.rules().items()
-            }
-            cls.model = cls.models[cls.name]
-            free = cls.model.rule.per_synapse
-            cls.per_synapse = tuple(x for x in (*cls.parameters(), *BOUNDS) if x in free)
-            for name in cls.model.rule.decays.values():
-                allowed = cls.parameters()[name].allowed
-                if allowed.low < 0.0 or (allowed.low == 0.0 and not allowed.open_low):
-                    raise DescriptionError(
-                        "a time constant must be above 0",
-                        where=f"synapse model {cls.__qualname__}, field {name}",
-                        allowed="parameter(..., above=0.0)",
-                    )
-        cls.states = cls.model.states()
+            if not is_built_in:
+                cls._check_class()
+
+    @classmethod
+    def _check_class(cls) -> None:
+        """Check that time constants are above 0."""
+        for name in cls.model.rule.decays.values():
+            allowed = cls.parameters()[name].allowed
+            if allowed.low < 0.0 or (allowed.low == 0.0 and not allowed.open_low):
+                raise DescriptionError(
+                    "a time constant must be above 0",
+                    where=f"synapse model {cls.__qualname__}, field {name}",
+                    allowed="parameter(..., above=0.0)",
+                )
 
     @classmethod
     def equation_lines(cls) -> list[str]:
@@ -105,6 +100,24 @@ class EquationSynapse(PlasticSynapse):
         given = {name: small(getattr(self, name)) for name in self.parameters()}
         bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}
         return changes(self.model.rule, given | bounds, weight, getattr(self, "modulator", ""))
+
+
+def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
+    """Return the texts of a class with the parameters that are its fields."""
+    made = _BuiltInRule if cls.kernel else PlasticityModel
+    parameters = {
+        name: (getattr(cls, name), _unit(known.unit), str(known.allowed))
+        for name, known in cls.parameters().items()
+    }
+    return {
+        name: made(**texts.fields(), parameters=parameters, weight_unit="1", name=name)
+        for name, texts in cls.rules().items()
+    }
+
+
+def _per_synapse_of(cls: type[EquationSynapse]) -> tuple[str, ...]:
+    free = cls.model.rule.per_synapse
+    return tuple(name for name in (*cls.parameters(), *BOUNDS) if name in free)
 
 
 def _unit(text: str) -> str:

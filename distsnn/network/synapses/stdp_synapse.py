@@ -5,7 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
+from distsnn.network.equations.plasticity_model import (
+    EquationSynapse,
+    PlasticityModel,
+    RuleEquations,
+)
 from distsnn.network.model import State, parameter
 from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
@@ -107,7 +111,8 @@ class STDP(EquationSynapse):
 
     @property
     def synapse_states(self) -> Mapping[str, State]:  # noqa: D102 (inherited)
-        return self.models[PAIRINGS[self.pairing]].states()
+        model: PlasticityModel = self.models[PAIRINGS[self.pairing]]
+        return model.states()
 
     @property
     def kernel_module(self) -> str:  # noqa: D102 (inherited)

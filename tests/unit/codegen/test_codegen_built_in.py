@@ -29,7 +29,7 @@ from distsnn.network import (
     neuron_model,
     parameter,
 )
-from distsnn.network.registry import model_names, synapse_model, synapse_models
+from distsnn.network.registry import check_model, model_names, synapse_model, synapse_models
 
 # Kernels that are written by hand, with the reason why equations do not describe the model.
 BY_HAND = {
@@ -65,6 +65,27 @@ def test_the_package_holds_what_the_generator_writes(file: Path, text: str) -> N
     assert ast.dump(ast.parse(file.read_text(encoding="utf-8"))) == ast.dump(ast.parse(text))
 
 
+@pytest.mark.parametrize("name", model_names())
+def test_built_in_neurons_name_what_they_have(name: str) -> None:
+    check_model(model_named(name), name)
+
+
+def test_built_in_synapses_name_what_they_have() -> None:
+    for model in synapse_models():
+        check_model(model, model.name)
+
+
+def test_importing_the_package_reads_no_text() -> None:
+    program = """
+import distsnn.network.equations.dynamics as dynamics, distsnn.network.equations.plasticity as rules
+def fail(*_, **given):
+    raise AssertionError(given)
+dynamics.read_equations = rules.read_equations = fail
+import distsnn.network
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_every_rule_has_equations_or_a_reason() -> None:
     written = {rule.name for rule in built_in_rules()}
     plastic = {
@@ -97,6 +118,7 @@ def test_documentation_shows_equations_parameters_and_states() -> None:
     text = model_named("iaf_psc_alpha").__doc__ or ""
     assert "    ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms" in text
     assert "    receptor ex: dI_syn_ex += weight*exp(1)/tau_syn_ex" in text
+    assert "    held: V_m\n" in text and "    initially: V_m = E_L\n" in text
     assert "C_m : float, array_like or Distribution, pF, > 0, default 250.0\n" in text
     assert "t_ref : float, array_like or Distribution, ms, >= 0, multiple of dt, default" in text
     assert "- V_m (mV): membrane potential\n" in text
