@@ -5,7 +5,8 @@ after an edit of a model's equations or of the generator, formatted by ruff; a t
 """
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -35,23 +36,31 @@ def built_in_rules() -> list[PlasticityModel]:
     return [found[name] for name in sorted(found)]
 
 
-def built_in_texts() -> dict[Path, str]:
-    """Return the texts of all kernel modules that are generated, not formatted, by their file."""
-    found = {}
+def built_in_kernels() -> dict[Path, Callable[[], str]]:
+    """Return what writes the text of each generated kernel module, not formatted, by its file."""
+    found: dict[Path, Callable[[], str]] = {}
     for neuron in built_in_neurons():
-        model = neuron.model
-        lines = [one.text for one in model.dynamics.states.values()]
-        schemes = [f"Integration, {one}" for one in model.scheme.split("; ")]
-        found[_file(neurons, model.name)] = kernel_text(
-            model,
-            any_parts=issubclass(neuron, SubsteppedNeuron),
-            ordered=neuron.ordered,
-            about=_about(model.name, lines, schemes),
-        )
+        found[_file(neurons, neuron.name)] = partial(_neuron_text, neuron)
     for rule in built_in_rules():
-        lines = [one.text for one in rule.rule.variables.values()]
-        found[_file(plasticity, rule.name)] = rule_text(rule, about=_about(rule.name, lines))
+        found[_file(plasticity, rule.name)] = partial(_rule_text, rule)
     return found
+
+
+def _neuron_text(neuron: type[EquationNeuron]) -> str:
+    model = neuron.model
+    lines = [one.text for one in model.dynamics.states.values()]
+    schemes = [f"Integration, {one}" for one in model.scheme.split("; ")]
+    return kernel_text(
+        model,
+        any_parts=issubclass(neuron, SubsteppedNeuron),
+        ordered=neuron.ordered,
+        about=_about(model.name, lines, schemes),
+    )
+
+
+def _rule_text(rule: PlasticityModel) -> str:
+    lines = [one.text for one in rule.rule.variables.values()]
+    return rule_text(rule, about=_about(rule.name, lines))
 
 
 def _file(package: ModuleType, name: str) -> Path:
@@ -67,10 +76,10 @@ def _about(name: str, equations: Iterable[str], ends: Iterable[str] = ()) -> str
 
 def main() -> None:
     """Write all kernel modules of built-in models that are equations."""
-    texts = built_in_texts()
-    for file, text in texts.items():
-        file.write_text(text, encoding="utf-8")
-    subprocess.run(["ruff", "format", "--quiet", *texts], check=True)
+    kernels = built_in_kernels()
+    for file, text in kernels.items():
+        file.write_text(text(), encoding="utf-8")
+    subprocess.run(["ruff", "format", "--quiet", *kernels], check=True)
 
 
 if __name__ == "__main__":

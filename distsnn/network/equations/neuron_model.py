@@ -89,7 +89,14 @@ class EquationNeuron(Neuron):
 
 
 def _model_of(cls: type[EquationNeuron]) -> "NeuronModel":
-    """Return the text of a class with the parameters that are its fields."""
+    """Return the text of a class with the parameters that are its fields.
+
+    A subclass without a text has its base's, whatever it makes of the parameters.
+    """
+    if "equations" not in vars(cls):
+        base: Any = next(one for one in cls.__mro__ if "equations" in vars(one))
+        inherited: NeuronModel = base.model
+        return inherited
     texts = {one.name: getattr(cls.equations, one.name) for one in fields(NeuronEquations)}
     return (_BuiltInModel if cls.kernel else NeuronModel)(
         **texts,

@@ -52,7 +52,7 @@ class EquationSynapse(PlasticSynapse):
 
     equations: ClassVar["RuleEquations"]
     models = derived(lambda cls: _models_of(cls))
-    model = derived(lambda cls: cls.models[cls.name])
+    model = derived(lambda cls: next(iter(cls.models.values())))
     states = derived(lambda cls: cls.model.states())
     per_synapse = derived(lambda cls: _per_synapse_of(cls))
 
@@ -103,7 +103,14 @@ class EquationSynapse(PlasticSynapse):
 
 
 def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
-    """Return the texts of a class with the parameters that are its fields."""
+    """Return the texts of a class with the parameters that are its fields.
+
+    A subclass without a text has its base's, whatever it makes of the parameters.
+    """
+    if "equations" not in vars(cls):
+        base: Any = next(one for one in cls.__mro__ if "equations" in vars(one))
+        inherited: dict[str, PlasticityModel] = base.models
+        return inherited
     made = _BuiltInRule if cls.kernel else PlasticityModel
     parameters = {
         name: (getattr(cls, name), _unit(known.unit), str(known.allowed))
