@@ -75,7 +75,7 @@ def kernel_text(
 def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> bool:
     """Return whether a variable rests below the threshold while the neuron is refractory.
 
-    There is no need then to look whether it is.
+    The kernel then needs no test for it.
     """
     match dynamics.threshold, dynamics.reset:
         case (
