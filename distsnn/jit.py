@@ -13,8 +13,10 @@ machine or on how the work was cut up. Division follows numpy (no zero check), o
 division would be vectorised.
 """
 
+import gc
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
 
@@ -46,12 +48,47 @@ def kernel(function: Function) -> Function:
     return cast(Function, compiled)
 
 
+def subroutine(function: Function) -> Function:
+    """Compile a function that only kernels call, into the machine code of each of them."""
+    return _for_kernels(function)
+
+
 def inline(function: Function) -> Function:
     """Compile a small function that its callers' machine code absorbs, always.
 
     Left to itself LLVM stops inlining in large callers, and a loop with a call is not vectorised.
     """
-    return cast(Function, numba.njit(forceinline=True, **FLAGS)(function))
+    return _for_kernels(function, forceinline=True)
+
+
+def _for_kernels(function: Function, **options: bool) -> Function:
+    """Compile a function without what Python calls it by, which takes longer than the function.
+
+    Called from Python it runs uncompiled.
+    """
+    compiled = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS, **options)(
+        function
+    )
+    # Kernels find compiled signatures here; Python would jump to the address that there is not.
+    compiled.add_overload = lambda made: compiled.overloads.update({made.signature.args: made})
+    compiled._compile_for_args = lambda *arguments, **named: function
+    return cast(Function, compiled)
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Pause garbage collection, as while kernels are compiled or loaded.
+
+    Both make very many objects that stay, and each collection would look at all of them again: a
+    seventh of the time.
+    """
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 class Entry:

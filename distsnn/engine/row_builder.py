@@ -323,7 +323,7 @@ class _Part:
                         delay_counts,
                         self.builder.load,
                         spilled,
-                        growing.words,
+                        growing.words.view(np.uint16),
                         growing.runs,
                         growing.rows,
                         growing.run_rows,

@@ -107,6 +107,7 @@ class GrowingRowSet:
         self.spilled: list[Ints] = []
         self.numbers = np.zeros(columns.N_SET, np.int64)
         self.numbers[columns.RECEPTOR] = plan.plane
+        self.numbers[columns.WORD_BITS] = plan.word_bits
         self.numbers[columns.STORED_SHIFT] = plan.stored_shift
         self.numbers[columns.FIELD_BITS] = plan.field_bits
         self.numbers[columns.TARGET_BITS] = plan.target_bits

@@ -29,7 +29,7 @@ resumed where it stopped), or with an exchange's error (FAILED).
 
 import numpy as np
 
-from distsnn.jit import call, kernel, ticks
+from distsnn.jit import call, kernel, subroutine, ticks
 from distsnn.kernels.delivery import GROW as POOL_FULL
 
 DONE, FLUSH, GROW, FAILED = 0, 1, 2, 3
@@ -66,7 +66,7 @@ COLLECT, STIMULI, UPDATE, PROBES, DELIVER, EXCHANGE, RECORD = range(7)
 TICKS_SIZE = 7
 
 
-@kernel
+@subroutine
 def _calls(table, k):
     for i in range(table.shape[0]):
         row = table[i]

@@ -21,7 +21,7 @@ import numpy as np
 from numba import int16, uint16, uint32, uint64
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
-from distsnn.jit import Entry, array, entry, inline, kernel
+from distsnn.jit import Entry, array, entry, inline, kernel, subroutine
 from distsnn.kernels.functions import exp, exp_array, log, log_array
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import log_factorial
@@ -95,7 +95,7 @@ def _at_least(x, threshold):
     return int16(1) if x >= threshold else int16(0)
 
 
-@kernel
+@subroutine
 def _words(out, counters, step, stimulus, purpose, low, high):
     # plain strides and one output array: what LLVM needs to vectorise the generator
     for j in range(counters.size):
@@ -106,7 +106,7 @@ def _words(out, counters, step, stimulus, purpose, low, high):
         out[4 * j + 3] = d
 
 
-@kernel
+@subroutine
 def _compare(halves, counts, t):
     t0, t1, t2, t3, t4 = t[0], t[1], t[2], t[3], t[4]
     t5, t6, t7, t8, t9 = t[5], t[6], t[7], t[8], t[9]
@@ -124,7 +124,7 @@ def _compare(halves, counts, t):
     return largest
 
 
-@kernel
+@subroutine
 def _search(halves, own, counts, exact, start):
     for i in range(halves.size):
         u = (uint64(halves[i]) << uint64(16)) | uint64(own[i])
@@ -134,7 +134,7 @@ def _search(halves, own, counts, exact, start):
         counts[i] = k
 
 
-@kernel
+@subroutine
 def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, high):
     for i in range(halves.size):
         if halves[i] >= tail:

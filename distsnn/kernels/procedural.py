@@ -10,7 +10,7 @@ Axes: p projection, c cell, g group of 64 sources, n synapse of the row.
 import numpy as np
 
 from distsnn.counter_rng import stream
-from distsnn.jit import array, entry, kernel
+from distsnn.jit import array, entry, kernel, subroutine
 from distsnn.kernels.delivery import DONE
 from distsnn.kernels.digest import folded, row_key, value
 from distsnn.kernels.rows import MASK, RING, STRIDE
@@ -76,7 +76,7 @@ def group_shares(ints, cells, keys, shares):
             )
 
 
-@kernel
+@subroutine
 def _count_source(p, ints, cells, cell_keys, shares, source, found, counts):
     group = source // SOURCES_IN_GROUP
     begin = group * SOURCES_IN_GROUP
@@ -91,7 +91,7 @@ def _count_source(p, ints, cells, cell_keys, shares, source, found, counts):
             counts[c] = found[source - begin]
 
 
-@kernel
+@subroutine
 def _add(ring, base, mask, n, targets, weights, delays, stride, plane, receptors):
     events = 0
     for i in range(n):
@@ -101,7 +101,7 @@ def _add(ring, base, mask, n, targets, weights, delays, stride, plane, receptors
     return events
 
 
-@kernel
+@subroutine
 def _digest(sums, source, n, targets, weights, delays, plane, receptors):
     factor, offset = row_key(source, plane)
     for i in range(n):
@@ -170,7 +170,7 @@ def _draw(table, first, last, ring, sums):
                 taken,
                 found,
                 numbers,
-                0,
+                np.int64(0),
                 row_keys,
                 sizes,
                 targets,

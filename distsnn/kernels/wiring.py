@@ -15,9 +15,9 @@ import numpy as np
 from numba import uint64
 
 from distsnn.counter_rng import GOLDEN, below, high_half, label, labelled, mix, stream, unit, word
-from distsnn.jit import inline, kernel
-from distsnn.kernels.delivery import LONGEST_RUN
+from distsnn.jit import inline, kernel, subroutine
 from distsnn.kernels.functions import log, log_of_complement
+from distsnn.kernels.row_words import finish_piece, write_row
 from distsnn.kernels.trees import OUT, SKIP, TARGET, split_blocks
 from distsnn.kernels.wiring_columns import (
     ALL_TO_ALL,
@@ -26,40 +26,39 @@ from distsnn.kernels.wiring_columns import (
     BLOCK,
     CELL_FIRST,
     CELL_LAST,
-    DELAY_IN_WORD,
-    DELAY_LIMIT,
-    FIELD_BITS,
     FIRST_TARGET,
     INDEGREE,
-    LARGEST,
     LOCAL,
     MULTAPSES,
     N_POST,
     N_PRE,
-    N_SPILLED,
     NUMBER,
     ONE_TO_ONE,
     OUTDEGREE,
     PRE_START,
     PROBABILITY,
-    RECEPTOR,
     RECEPTOR_NEGATIVE,
     RECEPTOR_POSITIVE,
     RULE,
     SIZE,
-    SMALLEST,
-    SORTED,
-    STORED_SHIFT,
-    SYNAPSES,
-    TARGET_BITS,
     TOTAL,
     TREE_FIRST,
     TREE_SIZE,
-    USED_ROWS,
-    USED_RUNS,
-    USED_WORDS,
 )
 from distsnn.kernels.wiring_values import draw_delays, draw_weights
+
+
+@inline
+def _block_of(prefix, target):
+    """Return how many of the ascending numbers are at most `target` (`np.searchsorted`, right)."""
+    low, high = 0, prefix.size
+    while low < high:
+        middle = (low + high) >> 1
+        if prefix[middle] <= target:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @inline
@@ -69,7 +68,7 @@ def _outdegree_counts(p, ints, key, source, capacity, owned_before, own, shares)
     if own >= 0:
         # the block that holds the source has one target less
         prefix = prefix.copy()
-        block = np.searchsorted(prefix, own, side="right")
+        block = _block_of(prefix, own)
         for b in range(block, size):
             prefix[b] -= 1
     split_blocks(
@@ -144,62 +143,6 @@ def _uniform_targets(keys, sizes, targets):
     for n in range(keys.size):
         half = mix(keys[n]) >> uint64(32)
         targets[n] += np.int64((half * uint64(sizes[n])) >> uint64(32))
-
-
-@inline
-def _spill(row_set, gid, n, first, targets, weights, delays, receptors, spilled):
-    """Move synapses from `first` on that do not fit the words to `spilled`; return the new end."""
-    bits = row_set[FIELD_BITS]
-    half = np.int64(1) << max(bits - 1, 0)
-    kept = first
-    for i in range(first, n):
-        field = weights[i] >> row_set[STORED_SHIFT]
-        fits = bits == 0 or (-half <= field and field < half)
-        receptor = receptors[0] if weights[i] >= 0 else receptors[1]
-        if fits and delays[i] <= row_set[DELAY_LIMIT] and receptor == row_set[RECEPTOR]:
-            targets[kept] = targets[i]
-            weights[kept] = weights[i]
-            delays[kept] = delays[i]
-            kept += 1
-        else:
-            at = row_set[N_SPILLED]
-            spilled[at, 0] = gid
-            spilled[at, 1] = targets[i]
-            spilled[at, 2] = weights[i]
-            spilled[at, 3] = delays[i]
-            spilled[at, 4] = receptor
-            row_set[N_SPILLED] = at + 1
-    return kept
-
-
-@kernel
-def _finish_piece(row_set, gid, first, n, targets, weights, delays, receptors, spilled, load):
-    """Count a piece of the row, and spill what does not fit; return the row's new length."""
-    smallest, largest, longest = weights[first], weights[first], delays[first]
-    shortest = longest
-    for i in range(first, n):
-        smallest = min(smallest, weights[i])
-        largest = max(largest, weights[i])
-        shortest = min(shortest, delays[i])
-        longest = max(longest, delays[i])
-    for i in range(first, n):
-        w = weights[i]
-        load[receptors[0] if w >= 0 else receptors[1], targets[i]] += abs(w)
-    row_set[SYNAPSES] += n - first
-    row_set[SMALLEST] = min(row_set[SMALLEST], shortest)
-    row_set[LARGEST] = max(row_set[LARGEST], longest)
-    bits = row_set[FIELD_BITS]
-    half = np.int64(1) << max(bits - 1, 0)
-    fits = bits == 0 or (
-        -half <= (smallest >> row_set[STORED_SHIFT]) and (largest >> row_set[STORED_SHIFT]) < half
-    )
-    if largest >= 0 and receptors[0] != row_set[RECEPTOR]:
-        fits = False
-    if smallest < 0 and receptors[1] != row_set[RECEPTOR]:
-        fits = False
-    if fits and longest <= row_set[DELAY_LIMIT]:
-        return n
-    return _spill(row_set, gid, n, first, targets, weights, delays, receptors, spilled)
 
 
 @kernel
@@ -278,7 +221,7 @@ def append_synapses(
     return n
 
 
-@kernel
+@subroutine
 def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
     """Append a source's edges of a fixed-indegree projection; return the row's new length."""
     tree = ints[p, TREE_FIRST]
@@ -286,57 +229,11 @@ def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
     for e in range(edges.size):
         target = np.int64(edges[e] >> uint64(32))
         j = edges[e] & uint64(0xFFFFFFFF)
-        block = np.searchsorted(prefix, target, side="right") - 1
+        block = _block_of(prefix, target) - 1
         keys[n] = stream(key, TARGET + target) + uint64(3) * j * GOLDEN
         targets[n] = local_of[tree + block] + target
         n += 1
     return n
-
-
-@kernel
-def _write_row(row_set, n, targets, weights, delays, counts, words, runs, rows, run_rows):
-    """Write the words (and runs) of one row; sorted by delay if the row set asks for it."""
-    at = row_set[USED_WORDS]
-    bits = uint64(row_set[FIELD_BITS])
-    shift = row_set[STORED_SHIFT]
-    mask = (uint64(1) << bits) - uint64(1)
-    if row_set[SORTED]:
-        low, high = delays[0], delays[0]
-        for i in range(1, n):
-            low = min(low, delays[i])
-            high = max(high, delays[i])
-        for d in range(low, high + 1):
-            counts[d] = 0
-        for i in range(n):
-            counts[delays[i]] += 1
-        run = row_set[USED_RUNS]
-        position = at
-        for d in range(low, high + 1):
-            length = counts[d]
-            counts[d] = position
-            position += length
-            while length > 0:
-                part = min(length, LONGEST_RUN)
-                runs[run] = (d << 16) | part
-                run += 1
-                length -= part
-        row_set[USED_RUNS] = run
-        for i in range(n):
-            place = counts[delays[i]]
-            counts[delays[i]] = place + 1
-            words[place] = (uint64(targets[i]) << bits) | (uint64(weights[i] >> shift) & mask)
-    else:
-        target_bits = uint64(row_set[TARGET_BITS])
-        in_word = row_set[DELAY_IN_WORD]
-        for i in range(n):
-            high_part = uint64(delays[i]) << target_bits if in_word else uint64(0)
-            words[at + i] = ((high_part | uint64(targets[i])) << bits) | (
-                uint64(weights[i] >> shift) & mask
-            )
-    row_set[USED_WORDS] = at + n
-    row_set[USED_ROWS] += 1
-    rows[row_set[USED_ROWS]] = at + n
-    run_rows[row_set[USED_ROWS]] = row_set[USED_RUNS]
 
 
 @kernel
@@ -408,7 +305,8 @@ def build_rows(
     spilled : ndarray of int64, shape (n, 5)
         Synapses that do not fit: gid, local target, weight, delay, receptor; appended to.
     words, runs, rows, run_rows, bitmap : ndarray
-        The row set's storage; appended to.
+        The row set's storage; appended to. Words of any width come as uint16: this function takes
+        long to compile, and is compiled once.
     """
     keys_of_row, reals = scratch[0].view(np.uint64), scratch[1].view(np.float64)
     targets, weights, delays, found = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -420,7 +318,8 @@ def build_rows(
         for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
             cell_keys[c] = stream(keys[p], cells[c, BLOCK])
     for s in range(first, last):
-        n = 0
+        # a literal is a type of its own, for which all that is called would be compiled again
+        n = np.int64(0)
         for p in range(ints.shape[0]):
             source = s - ints[p, PRE_START]
             if source < 0 or source >= ints[p, N_PRE]:
@@ -475,7 +374,7 @@ def build_rows(
                 delays[begin:n],
             )
             receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
-            n = _finish_piece(
+            n = finish_piece(
                 row_set, gid + s, begin, n, targets, weights, delays, receptors, spilled, load
             )
         for e in range(prepared_starts[s - first], prepared_starts[s - first + 1]):
@@ -484,7 +383,7 @@ def build_rows(
             delays[n] = prepared[e, 2]
             n += 1
         if n > 0:
-            _write_row(
+            write_row(
                 row_set, n, targets, weights, delays, delay_counts, words, runs, rows, run_rows
             )
             bitmap[(gid + s) >> 6] |= uint64(1) << uint64((gid + s) & 63)

@@ -49,6 +49,7 @@ N_CELL = 5
 # The row set's own numbers.
 (
     RECEPTOR,
+    WORD_BITS,  # 16, 32 or 64
     STORED_SHIFT,  # words hold weight >> this
     FIELD_BITS,  # signed bits of a word's weight field; 0 where all weights are equal
     TARGET_BITS,
@@ -62,5 +63,5 @@ N_CELL = 5
     LARGEST,
     SYNAPSES,
     DELAY_LIMIT,  # longest delay that a word can hold
-) = range(14)
-N_SET = 14
+) = range(15)
+N_SET = 15

@@ -7,7 +7,7 @@ import numpy as np
 from numba import uint64
 
 from distsnn.counter_rng import below, high_half, stream, word
-from distsnn.jit import kernel
+from distsnn.jit import kernel, subroutine
 from distsnn.kernels.sampling import draw, draw_delay
 from distsnn.kernels.trees import GROUP, SOURCES_IN_GROUP, TARGET, count_in_group, split_sources
 from distsnn.kernels.wiring_columns import (
@@ -109,7 +109,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):
                     counts[begin + i + start - first, c] = found[i]
 
 
-@kernel
+@subroutine
 def _draw_indegree(n_pre, number, own, multapses, key, taken, out):
     # own < 0: no source is left out; distinct sources by Floyd's algorithm (Bentley & Floyd 1987)
     n = n_pre if own < 0 else n_pre - 1
@@ -156,7 +156,9 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
     counting = edges.size == 0
     at = np.zeros(last - first + 1, np.int64)
     if not counting:
-        at[:] = starts
+        # assigned as a whole, numba compiles the error message of unequal shapes: 2 s
+        for s in range(at.size):
+            at[s] = starts[s]
     drawn = np.empty(number, np.int64)
     taken = np.zeros((n_pre >> 6) + 1, np.uint64)
     for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):

@@ -78,7 +78,7 @@ def draw_weights(ints, floats, keys, at, given, reals, settled, weights):
     elif kind in (NORMAL, TRUNCATED_NORMAL):
         if kind == NORMAL:
             low, high = -np.inf, np.inf
-        normal_tries(keys, 1, a, b, low, high, reals, settled)
+        normal_tries(keys, np.int64(1), a, b, low, high, reals, settled)
         for n in range(keys.size):
             if settled[n] == 0:
                 reals[n] = draw(kind, a, b, low, high, mix(keys[n] + GOLDEN))
@@ -106,7 +106,7 @@ def draw_delays(ints, floats, keys, at, given, reals, settled, delays):
     elif kind == CONSTANT:
         delays[:] = np.int64(a)
     elif kind == NORMAL:
-        normal_tries(keys, 2, a, b, 0.5, np.float64(largest) + 0.5, reals, settled)
+        normal_tries(keys, np.int64(2), a, b, 0.5, np.float64(largest) + 0.5, reals, settled)
         for n in range(keys.size):
             delays[n] = np.int64(np.floor(reals[n] + 0.5))
         for n in range(keys.size):

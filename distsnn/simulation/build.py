@@ -17,6 +17,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.wiring import Wiring
 from distsnn.errors import DescriptionError
+from distsnn.jit import collection_paused
 from distsnn.network import (
     AllToAll,
     ExplicitFile,
@@ -129,6 +130,7 @@ class Built:
     connections: Connections | None
 
 
+@collection_paused()
 def build(network: Network, settings: Settings, communicator: Communicator) -> Built:
     """Build a network on all ranks. Collective.
 

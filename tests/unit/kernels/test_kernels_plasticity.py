@@ -5,11 +5,14 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
-from rule_events import followed, levels, weights
+from rule_events import followed, levels, plain, weights
 from scipy.integrate import quad
+
+from distsnn.jit import FLAGS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -343,12 +346,10 @@ def test_single_precision_stays_single(name: str) -> None:
         calls["between"] = [real, *states, real, real, *constants]
         calls["modulator_spike"] = [real, *constants]
     for function, arguments in calls.items():
-        compiled = getattr(module, function)
+        compiled = numba.njit(**FLAGS)(plain(getattr(module, function)))
         compiled(*arguments)
-        found = [one for one in compiled.nopython_signatures if "float64" not in str(one.args)]
-        assert found
-        for signature in found:
-            assert {str(kind) for kind in signature.return_type} == {"float32"}, function
+        (signature,) = compiled.nopython_signatures
+        assert {str(kind) for kind in signature.return_type} == {"float32"}, function
 
 
 # --- the target's potential -------------------------------------------------------------------
