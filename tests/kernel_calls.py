@@ -1,16 +1,26 @@
 """Calls of compiled entries from Python, as the loop makes them."""
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.engine.tables import Call, invoke
+from distsnn.jit import FLAGS
 from distsnn.kernels import emission, neuron_draws, poisson, rows
 from distsnn.network import SubsteppedNeuron, model_named
 
 DT = 0.1  # ms
+
+
+@cache
+def compiled(function: Any) -> Any:
+    """Return what kernels call, compiled to be called from Python."""
+    return numba.njit(**FLAGS)(function.py_func)
 
 
 def counters(n: int) -> npt.NDArray[np.uint32]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from kernel_calls import NeuronCall
+from kernel_calls import NeuronCall, compiled
 from own_models import ADEX, COBA, DRIVE, DT, IZHIKEVICH, LIF, given_values
 from scipy.linalg import expm
 
@@ -414,7 +414,7 @@ def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
     for name, inputs in {"integrate": 0, "step": len(model.receptors)}.items():
         if name == "integrate" and model.substeps == 1:
             continue
-        function = getattr(kernel, name)
+        function = compiled(getattr(kernel, name))
         function(*[real] * len(states), np.int32(0), *[real] * (inputs + 1), *constants)
         found = {
             tuple(str(kind).removeprefix("Literal[").partition("]")[0] for kind in one.return_type)

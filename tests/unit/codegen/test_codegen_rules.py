@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_calls import compiled
 from numba import types
 from own_rules import PAIR, REWARDED, TAGGED, TRIPLET
 
@@ -30,9 +31,9 @@ class Rule:
     def __call__(self, function: str, *variables: float) -> tuple[float, ...]:
         """Return what a function makes of variables."""
         arguments = [self.real(one) for one in (*variables, *self.constants.values())]
-        compiled = getattr(self.kernel, function)
-        found: tuple[float, ...] = compiled(*arguments)
-        kinds = {one.return_type.dtype for one in compiled.nopython_signatures}
+        called = compiled(getattr(self.kernel, function))
+        found: tuple[float, ...] = called(*arguments)
+        kinds = {one.return_type.dtype for one in called.nopython_signatures}
         assert kinds <= {types.float32, types.float64}
         assert getattr(types, self.real.__name__) in kinds
         return found

@@ -5,14 +5,12 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
-from rule_events import followed, levels, plain, weights
+from kernel_calls import compiled
+from rule_events import followed, levels, weights
 from scipy.integrate import quad
-
-from distsnn.jit import FLAGS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -346,9 +344,9 @@ def test_single_precision_stays_single(name: str) -> None:
         calls["between"] = [real, *states, real, real, *constants]
         calls["modulator_spike"] = [real, *constants]
     for function, arguments in calls.items():
-        compiled = numba.njit(**FLAGS)(plain(getattr(module, function)))
-        compiled(*arguments)
-        (signature,) = compiled.nopython_signatures
+        called = compiled(getattr(module, function))
+        called(*arguments)
+        (signature,) = called.nopython_signatures
         assert {str(kind) for kind in signature.return_type} == {"float32"}, function
 
 
