@@ -1,10 +1,9 @@
 """The ways in which cases are run, by number of ranks, and which pairs the default suite runs.
 
 All cases in all ways are 17 simulations a case. The default suite runs a covering array of them:
-every case (but those whose kernels take long to compile) on one rank (the reference), with
-procedural synapses, and on two ranks, where every second one is resumed after one rank saved it
-(explicit and pushed, then packed and pulled, in pieces); some cases on three ranks. CI runs all
-pairs.
+every case (but those whose kernels take long to compile) on one rank (the reference) and in one
+other way: with procedural synapses, on two ranks, or on two ranks after one rank saved it (explicit
+and pushed, then packed and pulled, in pieces); some cases on three ranks. CI runs all pairs.
 """
 
 import pytest
@@ -82,9 +81,9 @@ RANKS = {way: ranks for ranks, ways in WAYS.items() for way in ways}
 # Which cases the default suite runs in a way: every n-th, from a first one.
 _EVERY = {
     REFERENCE: (1, 0),
-    "alone procedural": (1, 0),
-    "chained": (2, 0),
-    "two": (2, 1),
+    "alone procedural": (3, 2),
+    "chained": (3, 0),
+    "two": (3, 1),
     "three pushed in pieces": (15, 0),
 }
 # Cases whose tests look at more than equal recordings.
@@ -94,7 +93,13 @@ _NOTABLE = {
     "chained": {"brunels_network"},
 }
 # Cases that CI alone runs: their many kernels take long to compile.
-_CI_ONLY = {"rules_of_plasticity", "rules_by_any_wiring", "rules_that_follow_potentials"}
+_CI_ONLY = {
+    "models_of_equations",
+    "neurons_integrated_in_parts",
+    "rules_of_plasticity",
+    "rules_by_any_wiring",
+    "rules_that_follow_potentials",
+}
 
 
 def pair(way: str, case: str, index: int = 0) -> object:

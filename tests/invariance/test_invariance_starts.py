@@ -81,6 +81,7 @@ def test_stored_network_is_run(alone: Path, tmp_path: Path) -> None:
     assert_same(alone, tmp_path / "run.zarr", 2)
 
 
+@pytest.mark.ci
 def test_python_program_starts_ranks(alone: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)

@@ -65,7 +65,7 @@ def graphs(draw, most=257):
     return of_matrix(matrix, neurons=rng.integers(1, most, n), rate=rng.random(n) * 10)
 
 
-@campaign(24, 120)
+@campaign(8, 120)
 def test_what_is_mapped_is_delivered(examples: int) -> None:
     @given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
     @settings(max_examples=examples)

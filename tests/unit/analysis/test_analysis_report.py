@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import zarr
+from campaigns import sampled
 from synthetic_run import SIZES, metadata, random_spikes, write_rank, write_run
 
 from distsnn.analysis import html_report, open_run, report
@@ -187,12 +188,15 @@ def test_report_of_saved_states_alone(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"n_spikes": 0},
-        {"n_steps": 20, "n_spikes": 10},
-        {"recorded_spikes": []},
-        {"sizes": {f"p{i}": 8 for i in range(65)}, "recorded_states": []},
-    ],
+    sampled(
+        [
+            {"n_spikes": 0},
+            {"n_steps": 20, "n_spikes": 10},
+            {"recorded_spikes": []},
+            {"sizes": {f"p{i}": 8 for i in range(65)}, "recorded_states": []},
+        ],
+        2,
+    ),
 )
 def test_reports_of_runs_with_little_or_much_in_them(tmp_path, options):
     page = check(render(open_run(write_run(tmp_path / "r.zarr", **options).path)))

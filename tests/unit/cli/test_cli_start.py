@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaigns import sampled
 
 import distsnn
 from distsnn.cli import run_command
@@ -69,11 +70,14 @@ runpy.run_module("distsnn", run_name="__main__")
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [
-        (("--time", "10"), 0),
-        (("--time", "10", "--set", "none=1"), 2),
-        (("--time", "1e8", "--wall-limit", "1s"), RESUMABLE),
-    ],
+    sampled(
+        [
+            (("--time", "10"), 0),
+            (("--time", "10", "--set", "none=1"), 2),
+            (("--time", "1e8", "--wall-limit", "1s"), RESUMABLE),
+        ],
+        3,
+    ),
 )
 def test_signal_while_the_interpreter_ends_changes_nothing(
     model: Path, tmp_path: Path, words: tuple[str, ...], code: int

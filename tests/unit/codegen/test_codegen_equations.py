@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import NeuronCall, compiled
 from own_models import ADEX, COBA, DRIVE, DT, IZHIKEVICH, LIF, given_values
 from scipy.linalg import expm
@@ -182,7 +183,9 @@ def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
 
 @pytest.mark.parametrize(
     ("name", "per_neuron"),
-    [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)],
+    sampled(
+        [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)], 2
+    ),
 )
 def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
     model, n = MODELS[name], 70
@@ -374,7 +377,7 @@ def test_functions_mean_what_they_say() -> None:
         np.testing.assert_allclose(one.states["x"], 0.9 * x, rtol=rtol)
 
 
-@pytest.mark.parametrize("n", [15, pytest.param(30, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("n", sampled([6, 15, 30], 3))
 def test_cascades_may_be_long(n: int) -> None:
     rows = [f"dx{k}/dt = (x{(k + 1) % n} - x{k})/tau : 1" for k in range(n)]
     spike = {"threshold": "x0 > 100", "reset": "x0 = 0"}

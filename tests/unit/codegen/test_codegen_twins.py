@@ -71,6 +71,7 @@ def test_an_own_izhikevich_is_the_built_in_one() -> None:
     assert total > 3 * n
 
 
+@pytest.mark.ci
 def test_an_own_adaptive_neuron_spikes_as_the_built_in_one() -> None:
     # Runge-Kutta of order 4 and the built-in's implicit rule: the same where both have converged
     current = np.linspace(600.0, 2500.0, 30)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import plasticity_reference as reference
 import pytest
+from campaigns import sampled
 from decoded import layouts, scales
 from rewarded import Rewarded
 
@@ -119,7 +120,7 @@ def learning(model: STDP, **options: Any) -> Network:
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_weights_are_those_of_lists_of_events(name: str) -> None:
     run = Run(learning(MODELS[name]), 3000, 1, 299, STEPS - 3300)
     expected, _ = run.expected(0)

@@ -83,6 +83,7 @@ def test_network_has_the_same_weights_in_both_directions() -> None:
         boltzmann.build(hidden=0)
 
 
+@pytest.mark.ci
 def test_learns_the_same_in_both_directions_and_nothing_of_the_test_set() -> None:
     training, test = some(trained=6, tested=4)
     more = boltzmann.learn(training, test, hidden=9, passes=1)

@@ -77,6 +77,7 @@ def test_an_episode_ends_when_time_is_up() -> None:
     assert [pole.push(i % 2)[1:] for i in range(5)] == [*4 * [(False, False)], (False, True)]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("error", [0.3, -0.3])
 def test_error_moves_policy_and_prediction(error: float) -> None:
     """More danger than was thought: less of what was done, and more danger next time."""

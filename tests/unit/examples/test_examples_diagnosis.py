@@ -82,6 +82,7 @@ def test_network_has_weights_of_both_signs() -> None:
         diagnosis.build(neurons=0)
 
 
+@pytest.mark.ci
 def test_nothing_changes_while_the_test_set_is_shown() -> None:
     training, test = some(trained=4, tested=12)
     one = diagnosis.learn(training, test.take(np.arange(2)), neurons=2, passes=1)

@@ -59,6 +59,7 @@ def test_unknown_rules_are_refused() -> None:
         selectivity.build("oja", 0)
 
 
+@pytest.mark.ci
 def test_neurons_become_selective_by_bcm_and_do_not_by_oja() -> None:
     bcm, oja = (selectivity.learn(rule, time=300_000.0) for rule in ("bcm", "oja"))
     assert bcm.selectivity.mean() > 0.75

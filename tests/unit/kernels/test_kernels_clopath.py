@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import NeuronCall, defaults
 
 from distsnn.kernels import emission
@@ -84,12 +85,15 @@ def _reference(p: dict[str, float], s: dict[str, Floats], arriving: Floats) -> n
 
 @pytest.mark.parametrize(
     "given",
-    [
-        {},
-        {"substeps": 3.0, "t_ref": 1.0, "V_clamp": 10.0},
-        {"Delta_T": 0.0, "t_ref": 0.5},
-        {"t_clamp": 0.1, "I_sp": 0.0, "V_th_max": -50.4},
-    ],
+    sampled(
+        [
+            {},
+            {"substeps": 3.0, "t_ref": 1.0, "V_clamp": 10.0},
+            {"Delta_T": 0.0, "t_ref": 0.5},
+            {"t_clamp": 0.1, "I_sp": 0.0, "V_th_max": -50.4},
+        ],
+        3,
+    ),
 )
 def test_update_follows_the_equations(given: dict[str, float]) -> None:
     given = {"I_e": 1000.0, **given}

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import NeuronCall, defaults
 
 DT = 0.1
@@ -81,7 +82,7 @@ def _call(model: str, parameters: dict[str, float], size: int = SIZE, **given) -
     return NeuronCall(model, parameters, size, quanta={"ex": QUANTUM, "in": QUANTUM}, **given)
 
 
-@pytest.mark.parametrize(("substeps", "own"), [(1, False), (3, True)])
+@pytest.mark.parametrize(("substeps", "own"), sampled([(3, True), (1, False)], 2))
 @pytest.mark.parametrize("model", list(MODELS))
 def test_updates_follow_the_equations(model: str, substeps: int, own: bool) -> None:
     rng = np.random.default_rng(1)

@@ -182,6 +182,7 @@ def test_what_does_not_learn_stays_as_it_is() -> None:
         assert (np.abs(after[1] / want - 1.0) < 0.05).all()  # it learnt in that millisecond
 
 
+@pytest.mark.ci
 def test_single_precision_and_eligibility_are_scaled_as_by_the_script() -> None:
     def network(*homeostasis: Homeostasis) -> Network:
         rule = DopamineSTDP(modulator="S", A_plus=0.1, A_minus=0.1, w_max=Uniform(40.0, 60.0))

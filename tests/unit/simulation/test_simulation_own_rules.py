@@ -59,6 +59,7 @@ def test_triplet_stdp_has_the_weights_of_the_built_in_rule() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.ci
 def test_parameters_may_differ_between_synapses() -> None:
     values: dict[str, Any] = {"learning_rate": Uniform(0.0, 0.1), "alpha": 1.1}
     expected, found = learnt(learning(STDP(**values))), learnt(learning(PAIR(**values)))
@@ -68,6 +69,7 @@ def test_parameters_may_differ_between_synapses() -> None:
     assert ks_2samp(found, expected).pvalue > 1e-3
 
 
+@pytest.mark.ci
 def test_bounds_may_differ_between_synapses() -> None:
     # the bounds have the same places in all rules, and so the same draws
     values: dict[str, Any] = {
@@ -88,6 +90,7 @@ def test_a_weight_that_a_rule_takes_below_its_bound_stops_the_run() -> None:
         learnt(network)
 
 
+@pytest.mark.ci
 def test_a_signal_modulates() -> None:
     with Simulation(learning(REWARDED())) as simulation:
         synapses = simulation.weights("E->E")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from campaigns import sampled
 from rewarded import Rewarded
 from thread_ranks import run as run_ranks
 
@@ -139,7 +140,7 @@ def test_weights_stay_above_their_lower_bounds() -> None:
         np.testing.assert_array_equal(synapses.values, least)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
 def test_weights_at_their_bounds_may_be_set_as_they_were_read(precision: str) -> None:
     # in float32 one bound is rounded up, the other down
     given = np.array([0.7, 0.7, 0.7, 1.1, 1.1, 1.1])

@@ -217,6 +217,7 @@ def test_all_but_weights_goes_on_without_learning(name: str, pausing: tuple[Foun
     check_pause(name, pausing)
 
 
+@pytest.mark.ci
 def test_states_of_synapses_go_on_without_learning(tmp_path: Path) -> None:
     names = ("presynaptic", "signal")
     run = simulated(tmp_path / "run.zarr", names, PAUSE)

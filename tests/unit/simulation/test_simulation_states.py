@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from campaigns import sampled
 from decoded import layouts, scales
 from thread_ranks import run
 
@@ -298,7 +299,7 @@ def test_initial_values_that_cannot_be_kept_are_refused() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.ci)])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_every_variable_of_every_model_is_recorded_as_it_is_read(
     name: str, precision: str, tmp_path: Path
 ) -> None:
