@@ -1,5 +1,10 @@
-"""A network's description as a folder: ``network.json`` and ``arrays.npz``. Nothing is pickled."""
+"""A network's description as a folder: ``network.json`` and ``arrays.npz``. Nothing is pickled.
 
+``network.json`` holds the digest of ``arrays.npz``, so that two files of different networks, as an
+interrupted save can leave them, are not taken for one.
+"""
+
+import hashlib
 import json
 import math
 import os
@@ -17,6 +22,8 @@ from distsnn.io.node_files import MOST_METADATA, check_metadata_size
 from distsnn.network import Network
 
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
+# What the digest adds to the description.
+_DIGEST_ROOM = 128
 # What a damaged file makes json, zipfile and numpy raise. NotImplementedError: a kind of
 # compression that does not exist; RuntimeError: a member said to be encrypted.
 _UNREADABLE = (
@@ -44,11 +51,12 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
     description, arrays = network.to_dict()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(encode(description, where="network")).encode()
-        check_metadata_size(len(text), str(folder / _DESCRIPTION))
+        encoded = encode(description, where="network")
+        check_metadata_size(len(json.dumps(encoded)) + _DIGEST_ROOM, str(folder / _DESCRIPTION))
         # names hold slashes, which a zip member may, but numpy's keywords need care
         with atomic_write(folder / _ARRAYS) as stream:
             np.savez(stream, allow_pickle=False, **_renamed(arrays))
+        text = json.dumps({"network": encoded, "arrays": _digest(folder / _ARRAYS)}).encode()
         with atomic_write(folder / _DESCRIPTION) as stream:
             stream.write(text)
     except OSError as error:
@@ -74,11 +82,22 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         file = folder / _DESCRIPTION
         if file.stat().st_size > MOST_METADATA:
             raise ValueError(f"{_DESCRIPTION} of {file.stat().st_size} bytes")
-        description = decode(json.loads(file.read_text(encoding="utf-8")))
+        match json.loads(file.read_text(encoding="utf-8")):
+            case {"network": dict(encoded), "arrays": str(digest)}:
+                description = decode(encoded)
+            case _:
+                raise ValueError(f"{_DESCRIPTION} has no network, or no digest of its arrays")
         arrays = _load_arrays(folder / _ARRAYS)
+        if digest != _digest(folder / _ARRAYS):
+            raise ValueError(f"{_ARRAYS} is not the one that {_DESCRIPTION} was written with")
     except _UNREADABLE as error:
         raise StoreError(f"holds no network: {error}", path=str(folder)) from error
     return Network.from_dict(description, arrays)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _load_arrays(path: Path) -> dict[str, Any]:

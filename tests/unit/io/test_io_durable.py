@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from zarr.core.buffer import default_buffer_prototype
 
 from distsnn import IafPscExp, Network, Population
 from distsnn.analysis import report
+from distsnn.errors import StoreError
 from distsnn.io.durable_files import atomic_write
-from distsnn.io.network_files import save_network
+from distsnn.io.network_files import load_network, save_network
 from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.run_writer import RunWriter, note_scripted
@@ -124,6 +126,22 @@ def test_files_beside_a_store_are_replaced_safely(run: Written, disk: Disk, tmp_
         report(run.path)
     assert [file.name for file in disk.replaced] == ["arrays.npz", "network.json", "run.html"]
     assert disk.unsafe == []
+
+
+def test_files_of_two_networks_are_not_taken_for_one(tmp_path: Path) -> None:
+    """As a power cut leaves them between the two writes."""
+    networks = [
+        Network([Population("E", 2, IafPscExp(I_e=np.array([0.0, value])))]) for value in (1.0, 2.0)
+    ]
+    for folder, network in zip("ab", networks, strict=True):
+        save_network(tmp_path / folder, network)
+        assert load_network(tmp_path / folder).to_dict()[0] == network.to_dict()[0]
+    shutil.copy(tmp_path / "b" / "arrays.npz", tmp_path / "a")
+    with pytest.raises(StoreError, match=r"arrays\.npz is not the one that network\.json was"):
+        load_network(tmp_path / "a")
+    (tmp_path / "b" / "network.json").write_text("[]")
+    with pytest.raises(StoreError, match=r"network\.json has no network"):
+        load_network(tmp_path / "b")
 
 
 def test_error_leaves_the_file_as_it_was(tmp_path: Path) -> None:
