@@ -23,7 +23,8 @@ def digest(store: Path) -> str:
     return str(Generation.open(store, generations(store)[0]).about["digest"])
 
 
-@pytest.mark.parametrize(("begun", "resumed"), [(2, 1), pytest.param(3, 2, marks=pytest.mark.ci)])
+@pytest.mark.ci
+@pytest.mark.parametrize(("begun", "resumed"), [(2, 1), (3, 2)])
 def test_states_set_on_some_ranks_saved_and_set_again_on_others(
     tmp_path: Path, begun: int, resumed: int
 ) -> None:

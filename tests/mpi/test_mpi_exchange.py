@@ -19,7 +19,8 @@ def test_arrivals_are_the_other_ranks_spikes(starter: Starter, ranks: int) -> No
         assert hits[1:] == [1] * (ranks - 1)
 
 
-@pytest.mark.parametrize("ranks", [3, *(pytest.param(n, marks=pytest.mark.ci) for n in (2, 4))])
+@pytest.mark.ci
+@pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_groups_get_their_own_spikes_soon_and_others_later(starter: Starter, ranks: int) -> None:
     ended = starter.mpiexec(ranks, "group_exchange.py").end()
     assert ended.code == 0, ended.err

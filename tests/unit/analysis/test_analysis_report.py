@@ -120,6 +120,7 @@ def test_the_report_of_a_run(tmp_path):
     assert page.elements.count("svg") == 7
 
 
+@pytest.mark.ci
 def test_the_same_run_gives_the_same_page_in_its_own_colours(written):
     text = render(open_run(written.path))
     assert text == render(open_run(written.path))

@@ -239,6 +239,7 @@ def test_a_rule_of_a_user_needs_time_constants_above_0_and_knows_whose_parameter
         rule("other_rule_of_a_test")
 
 
+@pytest.mark.ci
 def test_texts_are_the_same_in_every_process() -> None:
     # whatever Python's hashes are: ranks share a kernel
     program = """

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import NeuronCall
 from own_models import NOISY, given_values
 
@@ -35,7 +36,7 @@ def correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float
     return float(np.corrcoef(x, y)[0, 1])
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
 def test_a_poisson_neuron_of_a_text_is_the_built_in_one(precision: str) -> None:
     text = model("dx/dt = -x/tau : 1", threshold="uniform() <= rate*dt")
     given = {"precision": precision, "seed": 5}
@@ -49,7 +50,7 @@ def test_a_poisson_neuron_of_a_text_is_the_built_in_one(precision: str) -> None:
     assert 300 < total < 480
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
 def test_noise_makes_an_ornstein_uhlenbeck_process(precision: str) -> None:
     # Euler-Maruyama: x <- x (1 - h/tau) + sigma sqrt(2 h/tau) z
     own = call(model("dx/dt = -x/tau + sigma*sqrt(2/tau)*xi : mV"), precision=precision)
@@ -113,8 +114,8 @@ def test_each_place_in_a_text_is_one_number() -> None:
     assert abs(correlation(x, z)) < 4.0 / np.sqrt(N)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("dt", [0.1, 0.025, 0.2])
+@pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
+@pytest.mark.parametrize("dt", sampled([0.1, 0.025, 0.2], 3))
 def test_the_time_at_a_threshold_is_that_of_the_spike(precision: str, dt: float) -> None:
     at = np.array([round((k + 1) * dt, 6) for k in range(640)])
     made = model("dx/dt = 0/ms : 1", threshold="t >= at and t < at + dt/2")
@@ -162,6 +163,7 @@ def test_a_uniform_number_is_below_1_in_float32() -> None:
     assert out[0] == np.nextafter(np.float32(1.0), np.float32(0.0))
 
 
+@pytest.mark.ci
 def test_numbers_depend_on_the_neuron_and_not_on_how_a_range_is_cut() -> None:
     p = given_values(NOISY, 200, 3)
     whole, cut = (NeuronCall(kernel_of(NOISY), p, 200, seed=7) for _ in range(2))

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import NeuronCall
 from own_models import THREE_RECEPTORS, given_values
 from scipy.integrate import solve_ivp
@@ -74,7 +75,9 @@ def test_what_explodes_within_a_part_is_infinite_and_others_see_it_rest() -> Non
     assert one.states["y"][1] == pytest.approx(1.0 + 0.1 * 4.5 / 1.05)
 
 
-@pytest.mark.parametrize(("receptor", "reversal"), [("ampa", 0.0), ("nmda", 0.0), ("gaba", -80.0)])
+@pytest.mark.parametrize(
+    ("receptor", "reversal"), sampled([("gaba", -80.0), ("ampa", 0.0), ("nmda", 0.0)], 3)
+)
 def test_receptors_pull_towards_their_reversal_potentials(receptor: str, reversal: float) -> None:
     taus = {name: np.asarray(1e12) for name in ("tau_ampa", "tau_nmda", "tau_gaba")}
     p = (
@@ -117,7 +120,7 @@ def test_a_reset_may_depend_on_other_states_where_the_rest_of_a_part_follows() -
     assert rates[0] == pytest.approx(rates[1], rel=0.02)
 
 
-@pytest.mark.parametrize("substeps", [1, 2])
+@pytest.mark.parametrize("substeps", sampled([2, 1], 2))
 def test_input_to_a_variable_that_rests_is_lost(substeps: int) -> None:
     model = NeuronModel(
         "dv/dt = v*v/(10*ms) : 1",

@@ -97,6 +97,7 @@ def _with_currents(model: NeuronModel) -> NeuronModel:
     return replace(model, equations=equations, receptors=receptors)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("built_in", "substeps"),
     [

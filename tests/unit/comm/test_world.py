@@ -69,6 +69,7 @@ def test_one_process_of_a_launcher_needs_no_mpi4py(monkeypatch: pytest.MonkeyPat
     assert isinstance(world(), SingleProcess)
 
 
+@pytest.mark.ci
 @pytest.mark.usefixtures("without_mpi4py")
 @pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
 def test_refusal_is_told_by_the_first_process_only(

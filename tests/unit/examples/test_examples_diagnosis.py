@@ -19,6 +19,9 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import diagnosis
+
+# Programs that learn: the default suite checks what they are made of, CI the programs.
+pytestmark = pytest.mark.ci
 learnt = diagnosis.learn(*diagnosis.load(float(sys.argv[2])), passes=int(sys.argv[3]))
 if world().rank == 0:
     np.savez(sys.argv[1], accuracy=learnt.accuracy, weights=learnt.weights, counts=learnt.counts)
@@ -82,7 +85,6 @@ def test_network_has_weights_of_both_signs() -> None:
         diagnosis.build(neurons=0)
 
 
-@pytest.mark.ci
 def test_nothing_changes_while_the_test_set_is_shown() -> None:
     training, test = some(trained=4, tested=12)
     one = diagnosis.learn(training, test.take(np.arange(2)), neurons=2, passes=1)

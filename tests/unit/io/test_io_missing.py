@@ -67,7 +67,7 @@ def resume(path: Path) -> str:
     return "\n".join(notes)
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.ci)])
 def test_every_folder_that_is_missing_is_named(
     saved: Written, capsys: pytest.CaptureFixture[str], every: int
 ) -> None:

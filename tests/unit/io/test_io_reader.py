@@ -70,6 +70,7 @@ def test_ranges_of_time(run, first, last):
     np.testing.assert_array_equal(gid, run.gid[inside])
 
 
+@pytest.mark.ci
 def test_a_long_index_is_bisected(tmp_path):
     """More chunks than index entries: rows are found by reading a few chunks."""
     run = write_run(tmp_path / "r.zarr", ranks=1, n_spikes=2500, spike_chunk=4)

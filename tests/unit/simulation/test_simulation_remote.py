@@ -108,6 +108,7 @@ def program(tmp_path: Path) -> Path:
     return script
 
 
+@pytest.mark.ci
 def test_ranks_know_classes_of_every_kind(program: Path, tmp_path: Path) -> None:
     hashes = []
     for ranks in ("1", "2"):
