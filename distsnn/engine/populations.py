@@ -122,7 +122,9 @@ class Neurons:
         return per_neuron(value, self.neurons[slots], PARAMETER, self.index, at, seed)
 
 
-def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neurons:
+def make_neurons(
+    layout: Layout, index: int, seed: int, current: bool, given: Mapping[str, Floats] | None = None
+) -> Neurons:
     """Draw the parameters and initial states of a population's local neurons.
 
     Parameters
@@ -135,6 +137,8 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
         The run's seed.
     current : bool
         Whether current stimuli reach the population.
+    given : mapping of str to ndarray of float64, optional
+        Values of parameters in place of those described.
     """
     population = layout.network.populations[index]
     model, neurons = population.model, layout.in_population(index)
@@ -148,9 +152,12 @@ def make_neurons(layout: Layout, index: int, seed: int, current: bool) -> Neuron
     first, last = int(layout.first[index]), int(layout.last[index])
     if isinstance(model, SubsteppedNeuron):
         parameters[codegen.SUB_STEPS] = np.asarray(float(model.parts(layout.network.dt)))
+    parameters |= given or {}
     real = population.state_type(layout.network.dt)
     stimulated = np.zeros(neurons.size, real) if current else None
-    made = Neurons(population, index, first, last, neurons, real, {}, parameters, stimulated)
+    made = Neurons(
+        population, index, first, last, neurons, real, {}, parameters, stimulated, set(given or {})
+    )
     for name, state in model.states.items():
         if name in population.initial:
             start = values(name, population.initial[name])

@@ -87,10 +87,23 @@ class RankEngine:
 
     def __init__(self, layout: Layout, quanta: Quanta, wiring: Wiring, seed: int) -> None:
         self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
+        self.restart({})
+
+    def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
+        """Make everything but the synapses anew, as before the first step; not connected.
+
+        Parameters
+        ----------
+        set_parameters : mapping of str to (dict of str to ndarray of float64)
+            By population, the values of parameters that are not as described.
+        """
+        layout, seed = self.layout, self.seed
         network = layout.network
         stimulated = {one.target.population for one in network.stimuli if isinstance(one, CURRENTS)}
         self.neurons: dict[str, Neurons] = {
-            one.name: make_neurons(layout, index, seed, one.name in stimulated)
+            one.name: make_neurons(
+                *(layout, index, seed, one.name in stimulated), set_parameters.get(one.name, {})
+            )
             for index, one in enumerate(network.populations)
         }
         self.ring = self._make_ring()

@@ -5,8 +5,9 @@ with 8-byte words. Plastic synapses have rows of their own (`engine.plastic_rows
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from distsnn.engine.row_builder import NO_EDGES, RowBuilder, make_row_builder
 from distsnn.engine.row_sets import Generator, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
 from distsnn.errors import DescriptionError
-from distsnn.network import Explicit, ExplicitFile
+from distsnn.network import Explicit, ExplicitFile, Network
 from distsnn.network.quanta import Quanta, too_wide_for_a_word
 
 Ints = npt.NDArray[np.int64]
@@ -98,12 +99,7 @@ def build(
         builder.add(plan, NO_EDGES)
     plastic = []
     for index, one in enumerate(network.projections):
-        pieces: Iterable[edges.Records] | None = None
-        if isinstance(one.rule, Explicit):
-            pieces = edges.array_records(one, network.dt)
-        elif isinstance(one.rule, ExplicitFile):
-            assert given is not None
-            pieces = edges.emptied(given[index])
+        pieces = _given_edges(network, index, given)
         if one.plasticity is not None:
             plastic.append(plastic_rows.build(layout, quanta, keys, load, index, pieces))
         elif pieces is not None:
@@ -126,6 +122,31 @@ def build(
         max((one.largest for one in counted), default=0),
         load,
     )
+
+
+def described_weights(
+    layout: Layout, quanta: Quanta, seed: int, given: Mapping[int, list[edges.Records]]
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield the weights (magnitudes) that each plastic projection begins with, as `build` does."""
+    builder, network = make_row_builder(layout, quanta, seed), layout.network
+    for index, one in enumerate(network.projections):
+        if one.plasticity is not None:
+            pieces = _given_edges(network, index, given)
+            load = np.zeros_like(builder.load)
+            yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces).weights
+
+
+def _given_edges(
+    network: Network, index: int, given: Mapping[int, list[edges.Records]] | None
+) -> Iterable[edges.Records] | None:
+    """Return the records of a projection's edges; None where a rule draws them."""
+    one = network.projections[index]
+    if isinstance(one.rule, Explicit):
+        return edges.array_records(one, network.dt)
+    if isinstance(one.rule, ExplicitFile):
+        assert given is not None
+        return edges.emptied(given[index])
+    return None
 
 
 def _check_weights(layout: Layout, quanta: Quanta, plan: RowSetPlan, prepared: Ints) -> None:

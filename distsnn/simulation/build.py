@@ -3,10 +3,13 @@
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.comm import Communicator, first_on_node, together
 from distsnn.comm.exchange import Exchange
@@ -15,7 +18,7 @@ from distsnn.engine import wiring
 from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.wiring import Wiring
+from distsnn.engine.wiring import Wiring, described_weights
 from distsnn.errors import DescriptionError
 from distsnn.jit import collection_paused
 from distsnn.network import (
@@ -182,21 +185,66 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     nearest, between = (-communicator.allreduce_max(-here)).tolist()
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
-    most_spikes = communicator.allgather(engine.most_spikes)
-    room = _MOST_SPIKES // (sum(most_spikes) + communicator.size)
+    room = _MOST_SPIKES // (sum(communicator.allgather(engine.most_spikes)) + communicator.size)
     epochs = Epochs.of(nearest, between, min(longest_epoch(network), room))
-    exchange = _exchange(communicator, most_spikes, epochs, assignment)
+    synapses = sum(communicator.allgather(wired.synapses))
+    built = Built(engine, assignment, scales, epochs, reach, synapses, None, found)
+    return _connected(built, communicator)
+
+
+@collection_paused()
+def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> Built:
+    """Take a network back to before its first step, with the parameters that it has. Collective.
+
+    The engine is the same object.
+
+    Parameters
+    ----------
+    built : Built
+        The network.
+    communicator : Communicator
+        The ranks.
+    keep_weights : bool
+        Whether plastic weights stay as they are; else they are drawn again, as they were.
+    """
+    engine, layout = built.engine, built.engine.layout
+    learns = [one.learns for one in engine.plastic]
+    given = {} if keep_weights else route_files(layout, communicator)[0]
+    with together(communicator, "going back"):
+        weights: Iterator[npt.NDArray[Any]]
+        if keep_weights:
+            weights = (one.read_weights(engine.step) for one in engine.plastic)
+        else:
+            weights = described_weights(layout, built.quanta, engine.seed, given)
+        for plastic, begun in zip(engine.plastic, weights, strict=True):
+            plastic.rows.weights[:] = begun
+        engine.restart(
+            {
+                name: {parameter: one.parameters[parameter] for parameter in one.changed}
+                for name, one in engine.neurons.items()
+            }
+        )
+    again = _connected(built, communicator)
+    for plastic, on in zip(engine.plastic, learns, strict=True):
+        plastic.learns = on
+    return again
+
+
+def _connected(built: Built, communicator: Communicator) -> Built:
+    """Connect an engine that is before its first step with those of the other ranks. Collective."""
+    engine, epochs = built.engine, built.epochs
+    most_spikes = communicator.allgather(engine.most_spikes)
+    exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
     # each rank chooses its storage, and procedural synapses are not counted
     with together(communicator, "building the network"):
-        if exchange is not None and found is not None:
-            exchange.count(remote_sources(layout, wired))
+        if exchange is not None and built.connections is not None:
+            exchange.count(remote_sources(engine.layout, engine.wiring))
     with together(communicator, "compiling"), first_on_node(communicator):
-        engine.connect(exchange, epochs.inside, reach)
+        engine.connect(exchange, epochs.inside, built.reach)
     chosen = choices(engine, communicator)
     with together(communicator, "choosing synapses"):
         engine.record_weights(chosen)
-    synapses = sum(communicator.allgather(wired.synapses))
-    return Built(engine, assignment, scales, epochs, reach, synapses, exchange, found)
+    return replace(built, exchange=exchange)
 
 
 def _warn(network: Network) -> None:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,19 +14,19 @@ import numpy as np
 from distsnn.comm import Communicator, agree, agreed, alike, together, world
 from distsnn.comm.ending import write
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
-from distsnn.errors import DescriptionError, Stopped, StoreError
+from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import check_target, same_path
+from distsnn.io.run_writer import same_path
 from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.between_runs import BetweenRuns
-from distsnn.simulation.build import Settings, build
+from distsnn.simulation.build import Built, Settings, build, restart
 from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
-from distsnn.simulation.clock import Times, peak_rss_bytes
+from distsnn.simulation.clock import Times
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
@@ -35,9 +35,8 @@ from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
-from distsnn.simulation.rank_counts import exchanges, rank_counts
 from distsnn.simulation.recorder import Recorder, versions
-from distsnn.simulation.run_summary import Counted, Summary
+from distsnn.simulation.run_summary import Counted, Summary, count, summarize
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
 from distsnn.simulation.state_store import state_store
@@ -120,51 +119,64 @@ class Simulation(BetweenRuns):
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start)
-        self._held, self._between = ExitStack(), ExitStack()
+        self._between, self._scripted = ExitStack(), Scripted()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
-            policy = policy or Policy()
-            policy.checkpoint_steps(network.dt)
-            policy.check_saved(recorded=out is not None)
-            if out is not None and rank == 0:
-                # A mistake in the path is better told before the synapses are built.
-                check_target(out, overwrite=overwrite, resume=again)
-        with together(self._communicator, "locking the store"):
-            if out is not None and rank == 0:
-                self._held.callback((lock or RunLock(out)).release)
+            self._policy = policy or Policy()
+            self._policy.checkpoint_steps(network.dt)
+            self._policy.check_saved(recorded=out is not None)
         self._model = model
         self._output = Output(network, self._communicator)
+        if out is not None:
+            self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
         self._heartbeat.start()
-        try:
+        with self._ending_on_error():
             saved_by = self._build(start, out if again else None)
-            if out is not None:
-                self._output.recorder = Recorder(
-                    out,
-                    overwrite=overwrite,
-                    network=network,
-                    settings=self.settings,
-                    built=self._built,
-                    communicator=self._communicator,
-                    model=model,
-                    saved_by=saved_by if again else None,
-                )
-                self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
-                self._scripted.report_to(self._output.recorder.scripted)
+            self._begin(out, overwrite=overwrite, saved_by=saved_by if again else None)
+        # the slowest rank's, as it is what the user waits for
+        self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
+
+    @contextmanager
+    def _ending_on_error(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException as error:
             if self._progress is not None:
                 self._progress.drop()
             self._heartbeat.stop(error)
-            self._held.close()
+            self._output.unlock()
             raise
+
+    def _begin(
+        self,
+        out: str | os.PathLike[str] | None,
+        *,
+        overwrite: bool,
+        saved_by: int | None = None,
+    ) -> None:
+        """Make what a run needs beside its engine, such as the store. Collective."""
+        if out is not None:
+            self._output.recorder = Recorder(
+                out,
+                overwrite=overwrite,
+                network=self.network,
+                settings=self.settings,
+                built=self._built,
+                communicator=self._communicator,
+                model=self._model,
+                saved_by=saved_by,
+            )
+            self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
+            self._scripted.report_to(self._output.recorder.scripted)
         self._pace = Pace(
-            *(policy, network.dt, self._engine.most_steps, self._communicator),
+            *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
             epoch_steps=self._built.epochs.between,
         )
-        self._ceiling = RateCeiling(network, policy.max_rate, self._communicator, self._engine.step)
+        self._ceiling = RateCeiling(
+            self.network, self._policy.max_rate, self._communicator, self._engine.step
+        )
         self._closed = False
-        # the slowest rank's, as it is what the user waits for
-        self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
 
     @classmethod
     def restore(
@@ -275,17 +287,20 @@ class Simulation(BetweenRuns):
         at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
-            self._built = build(network, self.settings, self._communicator)
-            self._engine = self._built.engine
-            self._times = Times(self._engine, self._communicator)
-            self._scripted = Scripted()
-            self._inputs = Inputs(self._engine, self._communicator, self._scripted)
-            self._checkpoints = Checkpoints(
-                network, seed, self._built, self._communicator, versions(self._communicator)
-            )
+            self._use(build(network, self.settings, self._communicator))
             if generation is not None:
                 self._load(generation)
         return -1 if generation is None else int(generation.about["attempt"])
+
+    def _use(self, built: Built) -> None:
+        """Take a network that was built, or taken back to its beginning. Collective."""
+        communicator = self._communicator
+        self._built, self._engine = built, built.engine
+        self._times = Times(self._engine, communicator)
+        self._inputs = Inputs(self._engine, communicator, self._scripted)
+        self._checkpoints = Checkpoints(
+            *(self.network, self.settings.seed, built, communicator, versions(communicator))
+        )
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
@@ -405,18 +420,94 @@ class Simulation(BetweenRuns):
         StoreError
             If something recorded could not be written.
         """
+        summary = self._complete()
+        self._heartbeat.stop()
+        self._output.unlock()
+        return summary
+
+    def _complete(self) -> Summary:
+        """Commit and close the recordings. Collective."""
         timing = self._times.shared()
         if not self._closed:
             self._closed = True
             with together(self._communicator, "closing the store"):
-                self._close_recorder("complete", timing)
+                self._output.close("complete", self._built, self._times, timing)
             # only now is it known that every rank's recordings are whole
             with together(self._communicator, "closing the store"):
-                self._update(complete=True)
-        summary = self._summary()
-        self._heartbeat.stop()
-        self._held.close()
+                self._output.update(complete=True)
+        return summarize(self._built, self._output, self._times, self._communicator)
+
+    def reset(
+        self,
+        *,
+        weights: str = "learnt",
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+    ) -> Summary:
+        """Go back to t = 0, as for another trial, and end the recording so far. Collective.
+
+        What a script has set stays: parameters of neurons, values of stimuli, and whether
+        projections learn. States, traces and signals are as at first, and spikes that were added
+        by `emit` are gone. The network then runs as one that is described so from the beginning.
+
+        Parameters
+        ----------
+        weights : {"learnt", "described"}
+            Whether plastic weights stay as they are, or begin as the first time.
+        out : str or PathLike, optional
+            Where to record from now on: another store; nothing is recorded without.
+        overwrite : bool
+            Replace a run that is at `out`.
+
+        Returns
+        -------
+        Summary
+            What the run was that has ended.
+
+        Raises
+        ------
+        DescriptionError
+            If the simulation is closed, or ranks ask for different weights.
+        StoreError
+            If something recorded could not be written, or `out` exists or cannot be written.
+
+        Examples
+        --------
+        >>> for trial in range(10):  # doctest: +SKIP
+        ...     simulation.run(500.0)
+        ...     simulation.reset(out=f"trial{trial + 1}.zarr")
+        """
+        begin, communicator = time.perf_counter(), self._communicator
+        recorded = out is not None
+        keep = bool(
+            alike(communicator, lambda: self._keeps(weights, recorded), "checking", where="reset")
+        )
+        summary, values = self._complete(), self._inputs.saved()["values"]
+        with self._ending_on_error():
+            self._output.unlock()
+            self._output = Output(self.network, communicator)
+            if out is not None:
+                self._output.lock(out, overwrite=overwrite)
+            self._scripted.forget()
+            self._use(restart(self._built, communicator, keep_weights=keep))
+            changed = [name for name, one in self._engine.neurons.items() if one.changed]
+            learnt = [str(one.projection.name) for one in self._engine.plastic if keep]
+            with together(communicator, "setting inputs"):
+                self._inputs.restore({"values": values, "names": [*changed, *values, *learnt]})
+            self._heartbeat.notices, self._heartbeat.step = None, 0
+            self._begin(out, overwrite=overwrite)
+        self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))
         return summary
+
+    def _keeps(self, weights: str, recorded: bool) -> bool:
+        """Return whether weights stay, at a reset of a simulation that is not closed."""
+        self._policy.check_saved(recorded=recorded)
+        if self._closed:
+            raise DescriptionError("the simulation is closed", where="reset")
+        choices = ("learnt", "described")
+        if weights not in choices:
+            raise unknown("choice", str(weights), choices, where="reset, weights")
+        return weights == "learnt"
 
     def _stop(self, error: BaseException) -> None:
         """Close the store after a failure or interruption; nothing here may wait for others."""
@@ -431,57 +522,15 @@ class Simulation(BetweenRuns):
         elif isinstance(error, Stopped):
             status = f"stopped: {error.reason}"
         try:
-            self._close_recorder(status, self._times.own())
+            self._output.close(status, self._built, self._times, self._times.own())
         except StoreError as further:
             # as on a full disk; what made the run fail is told, and what is committed stays
             error.add_note(f"and the store could not be closed: {further}")
-        self._held.close()
-
-    def _close_recorder(self, status: str, timing: dict[str, float]) -> None:
-        if self._output.recorder is None:
-            return
-        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": self._engine.wiring.nbytes}
-        noted: dict[str, Any] = {"timing": timing, "memory": memory}
-        if not status.startswith("failed"):  # for want of memory, say
-            first, spikes = self._output.recorder.first_step, self._output.counts.all.sum()
-            noted["counted"] = rank_counts(self._built, first, int(spikes))
-        self._output.recorder.close(status, **noted)
-        self._update(wall=self._times.wall(self.time_ms))
-
-    def _update(self, **attributes: Any) -> None:
-        if self._output.recorder is not None:
-            self._output.recorder.update(**attributes)
+        self._output.unlock()
 
     def counted(self) -> Counted:
         """Return what was done and spent so far, between two runs. Collective."""
-        phases = self._communicator.allgather(self._times.shared())
-        spikes = self._output.counts.of_all(self._communicator)
-        return Counted(
-            phases={phase: [one[phase] for one in phases] for phase in phases[0]},
-            spikes=dict(zip(self._output.recorded.neurons, spikes, strict=True)),
-            events=self._sum([self._engine.events]),
-            **exchanges(self._built),
-            plastic_synapses=self._sum(one.rows.synapses for one in self._engine.plastic),
-            plastic_bytes=self._sum(one.nbytes for one in self._engine.plastic),
-        )
-
-    def _sum(self, numbers: Iterable[int]) -> int:
-        """Return the sum of some numbers over all ranks. Collective."""
-        return sum(self._communicator.allgather(sum(numbers)))
-
-    def _summary(self) -> Summary:
-        counts = self._output.counts.of_all(self._communicator)
-        return Summary(
-            path=self._output.recorder.path if self._output.recorder is not None else None,
-            neurons=self.network.n_neurons,
-            synapses=self._built.synapses,
-            ranks=self.ranks,
-            time_ms=self.time_ms,
-            **self._times.wall(self.time_ms),
-            spikes=sum(counts),
-            rates=self._output.recorded.rates(counts, self.time_ms),
-            peak_rss_bytes=self._communicator.allgather(peak_rss_bytes()),
-        )
+        return count(self._built, self._output, self._times, self._communicator)
 
     def __enter__(self) -> Self:
         self._between.enter_context(self._interrupts.kept())

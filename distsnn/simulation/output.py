@@ -1,15 +1,23 @@
 """What comes out of a rank's engine: spikes are counted, recorded and kept for the script."""
 
+import os
 import time
+from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator
+from distsnn.comm import Communicator, together
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError
+from distsnn.io.run_lock import RunLock
+from distsnn.io.run_writer import check_target
 from distsnn.network import Network
+from distsnn.simulation.build import Built
+from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.last_spikes import LastSpikes
+from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder
 from distsnn.simulation.spike_counts import Recorded, SpikeCounts
 
@@ -43,6 +51,78 @@ class Output:
         self.last = LastSpikes(network, communicator)
         self.recorder: Recorder | None = None
         self.spent_s = 0.0
+        self._communicator, self._locks = communicator, ExitStack()
+
+    def lock(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        overwrite: bool,
+        resume: bool = False,
+        held: RunLock | None = None,
+    ) -> None:
+        """Check where a run is to be recorded, and lock it. Collective.
+
+        Parameters
+        ----------
+        out : str or PathLike
+            The store.
+        overwrite, resume : bool
+            Whether it may replace a run, or goes on with one.
+        held : RunLock, optional
+            The lock, if rank 0 has it already.
+
+        Raises
+        ------
+        StoreError
+            If it exists, cannot be written, or is locked.
+        """
+        first = self._communicator.rank == 0
+        with together(self._communicator, "checking the settings"):
+            if first:
+                # A mistake in the path is better told before the synapses are built.
+                check_target(out, overwrite=overwrite, resume=resume)
+        with together(self._communicator, "locking the store"):
+            if first:
+                self._locks.callback((held or RunLock(out)).release)
+
+    def unlock(self) -> None:
+        """Give the store back; not collective."""
+        self._locks.close()
+
+    def update(self, **attributes: Any) -> None:
+        """Set attributes of the run, if one is recorded."""
+        if self.recorder is not None:
+            self.recorder.update(**attributes)
+
+    def close(self, status: str, built: Built, times: Times, timing: dict[str, float]) -> None:
+        """Commit and close the recordings; not collective.
+
+        Parameters
+        ----------
+        status : str
+            How the run has ended.
+        built : Built
+            The engine and what goes with it.
+        times : Times
+            Its wall times.
+        timing : dict of str to float
+            Of this rank by phase, s.
+
+        Raises
+        ------
+        RecordingError
+            If something recorded could not be written.
+        """
+        if self.recorder is None:
+            return
+        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.wiring.nbytes}
+        noted: dict[str, Any] = {"timing": timing, "memory": memory}
+        if not status.startswith("failed"):  # for want of memory, say
+            spikes = int(self.counts.all.sum())
+            noted["counted"] = rank_counts(built, self.recorder.first_step, spikes)
+        self.recorder.close(status, **noted)
+        self.update(wall=times.wall(built.engine.step * built.engine.layout.network.dt))
 
     def begin(self, end: int, dt: float) -> None:
         """Take note that a run begins, and at which step it is to end."""

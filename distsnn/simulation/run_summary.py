@@ -1,7 +1,14 @@
 """What a run was, in numbers."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from distsnn.comm import Communicator
+from distsnn.simulation.build import Built
+from distsnn.simulation.clock import Times, peak_rss_bytes
+from distsnn.simulation.output import Output
+from distsnn.simulation.rank_counts import exchanges
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,39 @@ class Counted:
     group_exchanges: int
     plastic_synapses: int
     plastic_bytes: int
+
+
+def count(built: Built, output: Output, times: Times, communicator: Communicator) -> Counted:
+    """Return what was done and spent so far, between two runs. Collective."""
+
+    def total(numbers: Iterable[int]) -> int:
+        return sum(communicator.allgather(sum(numbers)))
+
+    phases = communicator.allgather(times.shared())
+    spikes = output.counts.of_all(communicator)
+    plastic = built.engine.plastic
+    return Counted(
+        phases={phase: [one[phase] for one in phases] for phase in phases[0]},
+        spikes=dict(zip(output.recorded.neurons, spikes, strict=True)),
+        events=total([built.engine.events]),
+        **exchanges(built),
+        plastic_synapses=total(one.rows.synapses for one in plastic),
+        plastic_bytes=total(one.nbytes for one in plastic),
+    )
+
+
+def summarize(built: Built, output: Output, times: Times, communicator: Communicator) -> Summary:
+    """Return what a run was. Collective."""
+    network = built.engine.layout.network
+    counts, time_ms = output.counts.of_all(communicator), built.engine.step * network.dt
+    return Summary(
+        path=output.recorder.path if output.recorder is not None else None,
+        neurons=network.n_neurons,
+        synapses=built.synapses,
+        ranks=communicator.size,
+        time_ms=time_ms,
+        **times.wall(time_ms),
+        spikes=sum(counts),
+        rates=output.recorded.rates(counts, time_ms),
+        peak_rss_bytes=communicator.allgather(peak_rss_bytes()),
+    )

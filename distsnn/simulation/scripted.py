@@ -22,6 +22,10 @@ class Scripted:
         if self.names:
             listener(self.names)
 
+    def forget(self) -> None:
+        """Forget all names, and tell nobody."""
+        self.names, self._listener = [], lambda names: None
+
     def note(self, *names: str) -> None:
         """Take note of what has just been set."""
         new = [name for name in dict.fromkeys(names) if name not in self.names]

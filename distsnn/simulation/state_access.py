@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, answers, together
 from distsnn.engine import neuron_states, source_states
-from distsnn.engine.populations import Slots
+from distsnn.engine.populations import Neurons, Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
 from distsnn.network import Target, Value
@@ -54,7 +54,7 @@ class NeuronValues(ABC):
             network = engine.layout.network
             view = network.resolve(target, where=self._kind)
             self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
-            self._neurons = engine.neurons[view.population]
+            self._population = view.population
             numbers = self._neurons.neurons
             slots = np.flatnonzero((numbers >= view.start) & (numbers < view.stop))
             own = numbers[slots] - view.start
@@ -62,6 +62,11 @@ class NeuronValues(ABC):
         self._places = _compact(
             np.concatenate(answers(communicator, lambda: (self._where, own), where=self._where))
         )
+
+    @property
+    def _neurons(self) -> Neurons:
+        """The neurons' population, whose arrays a reset makes anew."""
+        return self._engine.neurons[self._population]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

@@ -63,7 +63,6 @@ class PlasticSynapses:
         self._name, self._scripted = projection, scripted
         self._where = f"weights of projection {projection!r}"
         with together(communicator, "looking for synapses"):
-            self._delivery = plastic_named(engine, projection, where="weights")
             rows = self._delivery.rows
             sources = rows.row_set.source_of_synapse
             targets = engine.layout.gids(rows.targets())
@@ -78,6 +77,11 @@ class PlasticSynapses:
         places = np.empty(order.size, np.int64)
         places[order] = np.arange(order.size)
         self._order, self._own = order, places[first : first + sizes[communicator.rank]]
+
+    @property
+    def _delivery(self) -> PlasticDelivery:
+        """The projection in action, which a reset makes anew."""
+        return plastic_named(self._engine, self._name, where="weights")
 
     @property
     def values(self) -> Floats:

@@ -81,10 +81,11 @@ LIBM = re.compile(
     r"|(arc|a)tan2|hypot|cbrt|erfc?|l?gamma|sinc|i0"
 )
 # What turns a function into machine code: ours, and numba's own.
-OUR_COMPILERS = frozenset({"kernel", "inline", "entry"})
+OUR_COMPILERS = frozenset({"kernel", "subroutine", "inline", "entry"})
 NUMBA_COMPILERS = frozenset({"njit", "jit", "cfunc", "vectorize", "guvectorize", "stencil"})
 
-MAX_LINES = 500
+# A hint to cut a module in two, not to tear one thought apart.
+MAX_LINES = 550
 
 
 @dataclass(frozen=True)
@@ -363,7 +364,7 @@ def libm_calls(module: Module) -> list[str]:
 
 
 def too_long(module: Module) -> list[str]:
-    """Rule: a module has at most 500 lines."""
+    """Rule: a module has at most `MAX_LINES` lines."""
     lines = len(module.source.splitlines())
     return [f"{module.name}:{lines}: longer than {MAX_LINES} lines"] if lines > MAX_LINES else []
 

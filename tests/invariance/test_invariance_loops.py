@@ -62,3 +62,11 @@ def test_closed_loop_is_the_same_on_any_ranks(
         assert last(alone).about[name] == last(other).about[name]
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise", "hits"]
     assert StoreReader(other).metadata["scripted"] == scripted
+
+
+def test_trials_are_the_same_on_any_ranks_after_a_reset(alone: Path, tmp_path: Path) -> None:
+    run_program(closed_loop.__file__, 3, tmp_path / "first.zarr", "again")
+    again = tmp_path / "again.zarr"
+    assert_same(recorded(alone), recorded(again))
+    assert len(StoreReader(again).attempts[0].ranks) == 3
+    assert last(alone).about["digest"] == last(again).about["digest"]

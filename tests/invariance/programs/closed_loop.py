@@ -1,7 +1,8 @@
 """On the ranks of this job: a loop whose inputs follow from the spikes and states that it reads.
 
 ``closed_loop.py OUT begin`` gives the run up after the checkpoint in its middle, ``closed_loop.py
-OUT resume`` goes on from it, ``closed_loop.py OUT whole`` does both in one run.
+OUT resume`` goes on from it, ``closed_loop.py OUT whole`` does both in one run, and
+``closed_loop.py OUT again`` resets in the middle and records the whole loop beside OUT.
 """
 
 import os
@@ -38,6 +39,9 @@ N, PIECES, PIECE_MS = 330, 24, 1.5
 
 # Do not wait for the disk: tests do not cut the power.
 os.fsync = lambda descriptor: None
+
+
+DESCRIBED = {"drive": {"rate": 0.0}, "push": {"amplitude": 0.0}, "noise": {"mean": 0.0, "sd": 10.0}}
 
 
 def network() -> Network:
@@ -128,6 +132,10 @@ def main(ranks: Communicator) -> int:
         go_on(simulation, rank, PIECES // 2)
         check_errors(simulation, rank)
         simulation.save()
+    if part == "again":
+        simulation.reset(weights="described", out=out.with_name("again.zarr"))
+        for name, values in DESCRIBED.items():
+            simulation.set(name, **(values if rank == 0 else {}))
     if part == "begin":
         simulation.run(PIECE_MS)
         simulation._stop(RuntimeError("given up"))

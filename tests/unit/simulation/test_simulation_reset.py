@@ -1,0 +1,175 @@
+"""A reset takes a simulation back to t = 0: it then runs as one that was described so.
+
+Ranks of MPI are reset in `tests/invariance/test_invariance_loops.py`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import assert_same, recorded
+
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    STDP,
+    ConstantCurrent,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    RecordWeights,
+    SpikeInput,
+    SpikeSource,
+    SynapticScaling,
+    Tsodyks2,
+    Uniform,
+)
+from distsnn.simulation import Policy, Simulation
+
+TIME = 60.0
+SEED = 5
+
+
+def learning(v_th: float = -50.0, rate: float = 8000.0) -> Network:
+    """Return a network with delays, traces, states of synapses, stimuli and homeostasis."""
+    times = np.arange(1, 120) * 0.7
+    source = Population("S", 9, SpikeSource(times, np.arange(times.size) % 9))
+    e = Population("E", 120, IafPscExp(V_th=v_th), {"V_m": Uniform(-65.0, -52.0)})
+    rule = STDP(learning_rate=0.02, w_max=120.0)
+    return Network(
+        [source, e],
+        [
+            Projection(source, e, FixedIndegree(4), weight=90.0, delay=1.5, synapse=Tsodyks2()),
+            Projection(
+                *(e, e, FixedIndegree(12), Uniform(20.0, 90.0), Uniform(1.5, 6.0)), synapse=rule
+            ),
+        ],
+        [
+            PoissonInput(e, rate, 40.0, name="drive"),
+            ConstantCurrent(e[:40], 30.0, name="push"),
+            SpikeInput(e, [20.0, 30.0], [3, 4], 500.0, name="given"),
+        ],
+        [RecordSpikes(e), RecordState(e[3:9], ["V_m"], every=0.3), RecordWeights("E->E", 20.0)],
+        homeostasis=[SynapticScaling("E->E", every=10.0, rate=20.0, beta=1e-3, tau=100.0)],
+    )
+
+
+def trial(network: Network, out: Path) -> Path:
+    with Simulation(network, seed=SEED, out=out) as simulation:
+        simulation.run(TIME)
+    reader = StoreReader(out)
+    assert reader.n_spikes > 300
+    assert np.ptp(reader.weights("E->E").variables["weight"][:, :], axis=0).max() > 1.0
+    return out
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return recorded(trial(learning(), tmp_path_factory.mktemp("reset") / "first.zarr"))
+
+
+def test_with_the_described_weights_a_trial_is_the_first_again(first: dict, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.zarr", tmp_path / "other.zarr"
+    with Simulation(learning(), seed=SEED, out=one) as simulation:
+        simulation.run(33.3)
+        simulation.emit("given", [7, 8], weights=800.0)
+        simulation.state("E")["V_m"] = -60.0
+        ended = simulation.reset(weights="described", out=other)
+        assert (ended.time_ms, ended.path) == (pytest.approx(33.3), str(one))
+        assert simulation.time_ms == 0.0
+        assert simulation.spikes("E")[0].size == 0
+        simulation.run(TIME)
+        summary = simulation.close()
+    assert_same(first, recorded(other))
+    assert StoreReader(one).complete and StoreReader(other).complete
+    assert summary.spikes == first["spikes step"].size
+    # what was set stays where it was recorded
+    assert StoreReader(one).metadata["scripted"] == ["given", "E"]
+    assert "scripted" not in StoreReader(other).metadata
+
+
+def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
+    with Simulation(learning(), seed=SEED) as simulation:
+        simulation.run(TIME)
+        learnt = simulation.weights("E->E").values
+        simulation.reset(out=tmp_path / "again.zarr")
+        np.testing.assert_array_equal(simulation.weights("E->E").values, learnt)
+        simulation.run(TIME)
+    with Simulation(learning(), seed=SEED, out=tmp_path / "fresh.zarr") as simulation:
+        simulation.weights("E->E").values = learnt
+        simulation.run(TIME)
+    again, fresh = (recorded(tmp_path / f"{name}.zarr") for name in ("again", "fresh"))
+    assert_same(fresh, again)
+    assert again["spikes step"].tolist() != first["spikes step"].tolist()
+    assert StoreReader(tmp_path / "again.zarr").metadata["scripted"] == ["E->E"]
+
+
+def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
+    described = recorded(trial(learning(v_th=-52.0, rate=9000.0), tmp_path / "described.zarr"))
+    with Simulation(learning(), seed=SEED) as simulation:
+        state, parameters = simulation.state("E"), simulation.parameters("E")
+        weights = simulation.weights("E->E")
+        simulation.run(10.0)
+        parameters["V_th"] = -52.0
+        simulation.set("drive", rate=9000.0)
+        simulation.reset(weights="described", out=tmp_path / "set.zarr")
+        np.testing.assert_array_equal(parameters["V_th"], -52.0)
+        before = state["V_m"], weights.values
+        assert before[0].min() < -64.0
+        simulation.run(TIME)
+        assert (state["V_m"] != before[0]).all()
+        assert (weights.values != before[1]).any()
+    assert_same(described, recorded(tmp_path / "set.zarr"))
+    assert StoreReader(tmp_path / "set.zarr").metadata["scripted"] == ["E", "drive"]
+
+
+def test_projections_learn_or_not_as_before() -> None:
+    with Simulation(learning(), seed=SEED) as simulation:
+        simulation.learning("E->E", False)
+        simulation.reset()
+        before = simulation.weights("E->E").values
+        simulation.run(9.9)  # before they are scaled
+        np.testing.assert_array_equal(simulation.weights("E->E").values, before)
+
+
+def test_a_trial_is_saved_and_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "run.zarr"
+    with Simulation(learning(), seed=SEED) as simulation:
+        simulation.run(20.0)
+        simulation.parameters("E")["V_th"] = -51.0
+        simulation.reset(out=tmp_path / "whole.zarr")
+        simulation.run(TIME)
+    simulation = Simulation(learning(), seed=SEED)
+    simulation.run(20.0)
+    simulation.parameters("E")["V_th"] = -51.0
+    simulation.reset(out=out)
+    simulation.run(23.7)
+    simulation.save()
+    simulation.run(5.0)
+    simulation._stop(RuntimeError("given up"))
+    with Simulation.restore(out, out=out) as simulation:
+        simulation.run(TIME - 23.7)
+    assert_same(recorded(tmp_path / "whole.zarr"), recorded(out))
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+    taken = trial(learning(), tmp_path / "taken.zarr")
+    simulation = Simulation(learning(), seed=SEED)
+    with pytest.raises(DescriptionError, match=r"reset, weights: unknown choice 'learned'.*learnt"):
+        simulation.reset(weights="learned")
+    simulation.run(5.0)
+    with pytest.raises(StoreError, match=r"taken\.zarr: "):
+        simulation.reset(out=taken)
+    with pytest.raises(DescriptionError, match="reset: the simulation is closed"):
+        simulation.reset()
+    saving = Simulation(learning(), out=tmp_path / "r.zarr", policy=Policy(checkpoint_every=10.0))
+    with pytest.raises(DescriptionError, match="checkpoint_every: a run is saved into its store"):
+        saving.reset()
+    saving.reset(out=tmp_path / "s.zarr")
+    saving.close()
+    assert StoreReader(tmp_path / "s.zarr").complete
