@@ -1,6 +1,7 @@
 """Simulations on a real SLURM, as `distsnn submit` and `srun` start them."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,15 @@ def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None
     words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time", "20", "--out", out)
     done = cluster.execute(*SRUN, *words)
     assert done.returncode == 0, done.stderr
+    assert numbers(cluster, out)["ranks"] == 2
+
+
+def test_a_batch_script_starts_ranks_by_itself(cluster: Cluster, tmp_path: Path) -> None:
+    script, out = tmp_path / "job.sh", tmp_path / "run.zarr"
+    words = map(str, (*RUN, "--time", "20", "--ranks", "2", "--out", out))
+    script.write_text(f"#!/bin/bash\n{shlex.join(words)}\n")
+    done = cluster.execute("sbatch", "--wait", "-N1", "-n2", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + next(tmp_path.glob("slurm-*.out")).read_text()
     assert numbers(cluster, out)["ranks"] == 2
 
 
