@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from types import ModuleType
 
 from distsnn.codegen.equations import kernel_text
@@ -15,6 +16,9 @@ from distsnn.codegen.rules import rule_text
 from distsnn.kernels import neurons, plasticity
 from distsnn.network import EquationNeuron, EquationSynapse, PlasticityModel, SubsteppedNeuron
 from distsnn.network.registry import model_named, model_names, synapse_models
+
+# Longest line of a docstring.
+_WIDTH = 100
 
 
 def built_in_neurons() -> list[type[EquationNeuron]]:
@@ -49,7 +53,11 @@ def built_in_kernels() -> dict[Path, Callable[[], str]]:
 def _neuron_text(neuron: type[EquationNeuron]) -> str:
     model = neuron.model
     lines = [one.text for one in model.dynamics.states.values()]
-    schemes = [f"Integration, {one}" for one in model.scheme.split("; ")]
+    schemes = [
+        line
+        for one in model.scheme.split("; ")
+        for line in wrap(f"Integration, {one}", _WIDTH, subsequent_indent="    ")
+    ]
     return kernel_text(
         model,
         any_parts=issubclass(neuron, SubsteppedNeuron),

@@ -245,7 +245,8 @@ class _Module:
     def _during(self) -> dict[sympy.Symbol, str]:
         """Return the local variables of what has one value in a step."""
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
-        return {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
+        found = {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
+        return found | {one: self._states[of] for one, of in self._analysis.previous.items()}
 
     def _happen(
         self,

@@ -45,6 +45,8 @@ ARRAY_CALLS = CALLS | {
 }
 # Functions of constants that are constants; all others are left to the compiler.
 _OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
+# Functions of constants whose code encloses each argument.
+_ENCLOSING = (*_OF_CONSTANTS, "exprel")
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
@@ -152,7 +154,7 @@ class Constants:
             return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
             name, arguments = expression.func.__name__, [self.text(one) for one in expression.args]
-            arguments = [*map(bare, arguments)] if name in _OF_CONSTANTS else arguments
+            arguments = [*map(bare, arguments)] if name in _ENCLOSING else arguments
             return called(name, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
             terms = sorted(_ordered(expression), key=_is_negative)

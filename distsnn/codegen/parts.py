@@ -8,6 +8,7 @@ from distsnn.codegen.expressions import STEP, Writer, bare
 from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import STIMULI, TIME
+from distsnn.network.equations.syntax import PREVIOUS
 
 Symbols = Mapping[sympy.Symbol, str]
 
@@ -38,6 +39,9 @@ class Part:
         self._analysis, self._before, self._write = analysis, before, write
         self._held = {symbol(name) for name in held}
         self._slow = analysis.slow
+        # what is constant in a step, with how constants are named after it
+        self._given = {_CURRENT: STIMULI}
+        self._given |= {one: f"{PREVIOUS}_{of.name}" for one, of in analysis.previous.items()}
         self._growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
         self._mean_values: dict[sympy.Symbol, str] = {}
 
@@ -74,7 +78,7 @@ class Part:
         found, left = set(), [name]
         while left:
             one = left.pop()
-            if one not in found and one != _CURRENT:
+            if one not in found and one not in self._given:
                 found.add(one)
                 left += [] if one in held else self._analysis.exact[one].factors
         return found
@@ -88,7 +92,6 @@ class Part:
         still = Linear({}, sympy.Integer(0))
         forms = {one: still if one in held else exact[one] for one in states}
         driven = any(form.rest != 0 for form in forms.values())
-        current = any(_CURRENT in form.factors for form in forms.values())
         factors = forms[name].factors
         if mean:
             # one more equation, whose value after the time is the mean
@@ -106,8 +109,11 @@ class Part:
             if mean or one != name
         ]
         pushed = [entry(len(forms), "rest")] if driven else []
-        if current:
-            pushed.append(f"{entry(len(forms) + 1, STIMULI)} * {self._before[_CURRENT]}")
+        pushed += [
+            f"{entry(column, of)} * {self._before[one]}"
+            for column, (one, of) in enumerate(self._given.items(), len(forms) + 1)
+            if any(one in form.factors for form in forms.values())
+        ]
         terms += [f"({' + '.join(pushed)})"] if len(pushed) > 1 else pushed
         if mean:
             return " + ".join(terms)
@@ -141,7 +147,7 @@ class Part:
         constants = self._write.constants
         entries = []
         for row, form in enumerate(forms.values()):
-            columns = [*forms, None, _CURRENT]
+            columns = [*forms, None, *self._given]
             factors = {None: form.rest, **form.factors}
             entries += [
                 f"({row}, {column}): {bare(constants.text(factors[one]))}"
@@ -285,7 +291,7 @@ class Part:
         """Return all states at a time within the part, given the slopes of those not exact."""
         values = {name: self._row(name, time) for name in self._analysis.exact}
         values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}
-        found = {_CURRENT: self._before[_CURRENT]} | self._time(time)
+        found = {one: self._before[one] for one in self._given} | self._time(time)
         for name, text in values.items():
             if name in self._held:
                 text = f"{self._before[name]} if held else {text}"

@@ -39,6 +39,8 @@ from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
+from distsnn.network.neurons.glif_psc import GlifPsc
+from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
@@ -114,6 +116,8 @@ __all__ = [
     "FixedOutdegree",
     "FixedTotalNumber",
     "GifPscExp",
+    "GlifPsc",
+    "GlifPscDoubleAlpha",
     "HhCondExpTraub",
     "HhPscAlpha",
     "Homeostasis",

@@ -71,6 +71,28 @@ def test_delta_input_jumps_at_arrival_and_spikes_travel_on(run_nest) -> None:
     np.testing.assert_allclose(result["V_m"][:, 0], -69.0, atol=1e-6)
 
 
+def test_a_stimulus_flows_from_its_step_on_and_shows_a_step_later(run_nest) -> None:
+    given = {**EXP, "size": 2, "parameters": {"V_th": 1000.0, "tau_m": 1e9}}
+    stimulus = {
+        "stimulus_step": np.array([5, 9]),
+        "stimulus_current": np.array([[100.0, -50.0], [0.0, 25.0]]),
+    }
+    description = {
+        "steps": 12,
+        "populations": [given],
+        "state": {"variables": ["V_m"], "every": 1},
+    }
+    result = run_nest(description, **stimulus, state_neurons=np.arange(2))
+    step = np.arange(1, 13)
+    rise = 0.1 / 250.0 * np.clip(step - 5, 0, 4)
+    later = 0.1 / 250.0 * np.clip(step - 9, 0, None)
+    np.testing.assert_allclose(result["V_m"][:, 0], -70.0 + 100.0 * rise, atol=1e-6)
+    np.testing.assert_allclose(result["V_m"][:, 1], -70.0 - 50.0 * rise + 25.0 * later, atol=1e-6)
+    stimulus["stimulus_step"] = np.array([1, 9])
+    with pytest.raises(RuntimeError, match="stimulus_step must be 2 or more"):
+        run_nest(description, **stimulus)
+
+
 def test_populations_are_numbered_through_and_state_comes_every_k_steps(run_nest) -> None:
     """Neurons that a current drives fire every t_ref + n steps; the second population lies last."""
     driven = {**EXP, "size": 2, "parameters": {"I_e": "current", "tau_syn_ex": 0.5}}

@@ -17,10 +17,10 @@ from sympy.solvers.solveset import NonlinearError
 
 from distsnn.errors import unknown
 from distsnn.network.equations.dimensions import UNITS, Unit
-from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics
+from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
 from distsnn.network.equations.receptors import WEIGHT, Receptor
 from distsnn.network.equations.source import EquationError, Span
-from distsnn.network.equations.syntax import RANDOM, Apply, Name, Node, Number
+from distsnn.network.equations.syntax import PREVIOUS, RANDOM, Apply, Name, Node, Number
 
 METHODS = ("auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4")
 # These do not leave linear equations to be integrated exactly.
@@ -98,6 +98,8 @@ class Analysis:
         White noise in the equations.
     draws : dict of Symbol to str
         Random numbers in the threshold, resets and events, with the function that draws each.
+    previous : dict of Symbol to Symbol
+        Values of state variables at the start of the step, with the state variables.
     """
 
     derivatives: dict[sympy.Symbol, sympy.Expr]
@@ -112,6 +114,7 @@ class Analysis:
     inputs: dict[str, Assignments]
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
+    previous: dict[sympy.Symbol, sympy.Symbol]
 
     @cached_property
     def others(self) -> list[sympy.Symbol]:
@@ -164,7 +167,11 @@ def analyse(
         for name, one in dynamics.states.items()
     }
     noise = _noise(dynamics, derivatives, method)
-    exact = {} if method in _FOR_ALL else _exact(derivatives, {*noise, symbol(TIME)})
+    previous = {_previous(name): symbol(name) for name in dynamics.previous}
+    constant = [symbol(STIMULI), *previous]
+    exact = {}
+    if method not in _FOR_ALL:
+        exact = _exact(derivatives, {*noise, symbol(TIME)}, constant)
     _check_coupling(exact, dynamics)
     others = [name for name in derivatives if name not in exact]
     if method == "exact" and others:
@@ -224,7 +231,13 @@ def analyse(
         inputs,
         noise,
         translate.draws,
+        previous,
     )
+
+
+def _previous(name: str) -> sympy.Symbol:
+    """Return the symbol of a state variable's value at the start of the step."""
+    return symbol(f"{PREVIOUS}({name})")  # no user's name has parentheses
 
 
 def _is_fast(factor: sympy.Expr) -> bool:
@@ -279,25 +292,27 @@ def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
 
 
 def _exact(
-    derivatives: Mapping[sympy.Symbol, sympy.Expr], changing: set[sympy.Symbol]
+    derivatives: Mapping[sympy.Symbol, sympy.Expr],
+    changing: set[sympy.Symbol],
+    given: list[sympy.Symbol],
 ) -> dict[sympy.Symbol, Linear]:
     """Return the largest set of equations that are linear and need no others.
 
-    `changing` are symbols that are neither states nor constant.
+    Symbols in `given` are constant within a step; those in `changing` are neither that, nor states,
+    nor parameters.
     """
-    current = symbol(STIMULI)
     found = {}
     for name, expression in derivatives.items():
         if expression.free_symbols & changing:
             continue
-        form = linear(expression, [*derivatives, current])
+        form = linear(expression, [*derivatives, *given])
         if form is not None:
             found[name] = form
     while True:
         closed = {
             name: form
             for name, form in found.items()
-            if all(other in found or other == current for other in form.factors)
+            if all(other in found or other in given for other in form.factors)
         }
         if len(closed) == len(found):
             return found
@@ -339,7 +354,7 @@ class _Translator:
     def changing(self) -> set[sympy.Symbol]:
         """What is not constant in time."""
         given = (*self._dynamics.states, *self._dynamics.noise, STIMULI, TIME)
-        return {*map(symbol, given), *self.draws}
+        return {*map(symbol, given), *map(_previous, self._dynamics.previous), *self.draws}
 
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
@@ -383,6 +398,9 @@ class _Translator:
                 return _one(UNITS[name])
         if node.function in RANDOM:
             return self._draw(node)
+        if node.function == PREVIOUS:
+            (name,) = names_in(node)
+            return self.scale(name) * (_previous(name) + self.offset(name))
         if node.function == "**" and isinstance(node.arguments[1], Number):
             found = self._power(node, node.arguments[1].value, power)
             if found is not None:

@@ -21,6 +21,7 @@ from distsnn.network.equations.receptors import Receptor, read_receptors
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
+    PREVIOUS,
     RANDOM,
     Apply,
     Name,
@@ -86,6 +87,8 @@ class Dynamics:
         State variables that rest during the refractory time.
     noise : tuple of str
         White noise in the equations.
+    previous : tuple of str
+        State variables of which the value at the start of the step is used.
     """
 
     states: dict[str, Definition]
@@ -97,6 +100,7 @@ class Dynamics:
     receptors: dict[str, Receptor]
     held: tuple[str, ...]
     noise: tuple[str, ...]
+    previous: tuple[str, ...]
 
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
@@ -136,6 +140,15 @@ def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator
             elif node.name not in seen:
                 seen.add(node.name)
                 left.append(derived[node.name].value)
+
+
+def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Apply]:
+    """Yield the calls of a function in expressions, in the order of the text."""
+    for node in nodes:
+        if isinstance(node, Apply):
+            if node.function == function:
+                yield node
+            yield from calls_in(node.arguments, function)
 
 
 def names_in(node: Node) -> list[str]:
@@ -206,6 +219,9 @@ def read(
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
     at_ends = _end_of_step_expressions(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
+    inputs = read_receptors(receptors, units, states)
+    added = [node for one in inputs.values() for _, node in one.additions]
+    previous = _previous([*(one.value for one in definitions), *at_ends, *added], states)
     return Dynamics(
         states,
         derived,
@@ -213,9 +229,10 @@ def read(
         resets,
         happens,
         units,
-        read_receptors(receptors, units, states),
+        inputs,
         _held(refractory, hold, units, states, parameters, condition),
         tuple(noise),
+        previous,
     )
 
 
@@ -341,6 +358,23 @@ def _check_chance(
                 one.at,
                 allowed="normal(), a random number for each neuron and step",
             )
+
+
+def _previous(nodes: list[Node], states: Mapping[str, Definition]) -> tuple[str, ...]:
+    """Return the state variables of which the value at the start of the step is used."""
+    found: dict[str, None] = {}
+    for call in calls_in(nodes, PREVIOUS):
+        (given,) = call.arguments
+        if not isinstance(given, Name):
+            raise EquationError(
+                f"{PREVIOUS}() takes the name of a state variable",
+                given.at,
+                allowed=", ".join(states),
+            )
+        if given.name not in states:
+            raise unknown_at("state variable", given.name, [*states], given.at)
+        found[given.name] = None
+    return tuple(found)
 
 
 def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:

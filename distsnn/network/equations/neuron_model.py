@@ -148,7 +148,7 @@ class NeuronEquations(Description):
     equations : str
         Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
         for sub-expressions; a comment after ``#`` says what a state variable is. The current of
-        stimuli is ``I_stim`` (pA).
+        stimuli is ``I_stim`` (pA). ``previous(NAME)`` is a state variable at the start of the step.
     threshold : str
         Condition of a spike; empty: it never spikes.
     reset : str
@@ -316,6 +316,8 @@ class NeuronModel(NeuronEquations):
             problem = "all equations are integrated exactly: parts of a step change nothing"
         elif self.analysis.noise or self.analysis.draws or self.dynamics.uses(TIME):
             problem = "a step of a model with time or random numbers cannot be divided into parts"
+        elif self.dynamics.previous:
+            problem = "a step of a model with previous() cannot be divided into parts"
         if problem:
             raise DescriptionError(problem, where="substeps", value=self.substeps, allowed="1")
 

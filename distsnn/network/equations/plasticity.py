@@ -7,11 +7,11 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.dimensions import UNITS, Unit, kind_of, require, unit_named
-from distsnn.network.equations.dynamics import checked_units, leaves, names_in
+from distsnn.network.equations.dynamics import calls_in, checked_units, leaves, names_in
 from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, Source, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
-from distsnn.network.equations.syntax import Apply, Name, Node, Number
+from distsnn.network.equations.syntax import PREVIOUS, Apply, Name, Node, Number
 
 # What is there without being defined.
 WEIGHT, BOUNDS = "w", ("w_max", "w_min")
@@ -126,6 +126,8 @@ def read_plasticity(
     for leaf in leaves([*texts, *(one.value for one in definitions)], {}):
         if isinstance(leaf, Apply):
             raise EquationError("plasticity rules cannot draw random numbers", leaf.at)
+    for call in calls_in([*texts, *(one.value for one in definitions)], PREVIOUS):
+        raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.at)
     if not any(name == WEIGHT for its in events.values() for name, _ in its):
         raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)

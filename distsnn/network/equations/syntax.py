@@ -25,9 +25,12 @@ FUNCTIONS = {
     "where": (3, 3),
     "uniform": (0, 0),
     "normal": (0, 0),
+    "previous": (1, 1),
 }
 # Of these each occurrence in a text is a random number for each neuron and step.
 RANDOM = ("uniform", "normal")
+# Value of a state variable at the start of the step.
+PREVIOUS = "previous"
 COMPARISONS = ("<", "<=", ">", ">=")
 LOGIC = ("and", "or", "not")
 

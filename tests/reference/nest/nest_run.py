@@ -26,6 +26,9 @@ ARRAYS (those that are missing are empty)
     ``input_*``                        synapses from those sources to neurons
     ``edge_*``                         synapses between neurons
     each with ``_source``, ``_target`` (integers), ``_weight`` (pA or mV), ``_delay`` (steps)
+    ``stimulus_step``                  steps (> 1, ascending) at which currents from outside change
+    ``stimulus_current``               pA, shape (n, number of neurons): what they are from then on;
+                                       V_m shows it in the next step
 
 RESULT
     ``spike_step``, ``spike_neuron``   int64, ordered by (step, neuron), 1 <= step <= steps
@@ -50,6 +53,7 @@ MODELS = (
     *("izhikevich", "aeif_psc_delta_clopath", "aeif_cond_alpha", "aeif_psc_alpha"),
     *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr"),
     *("iaf_psc_exp_multisynapse", "iaf_psc_alpha_multisynapse"),
+    *("glif_psc", "glif_psc_double_alpha"),
 )
 
 
@@ -101,11 +105,12 @@ def create_neurons(nest, populations, arrays):
         nodes = nest.Create(model, size)
         values, lists = {}, {}
         for name, value in population["parameters"].items():
-            kind = lists if isinstance(value, list) else values
+            kind = lists if isinstance(value, list | bool) else values
             kind[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
             if not np.isfinite(kind[name]).all():
                 raise ValueError(f"parameter {name} not finite")
-        # Beside arrays NEST would deal a list out, one element to a neuron.
+        # Beside arrays NEST would deal a list out, one element to a neuron. Flags say which lists
+        # it takes.
         nodes.set(lists)
         # Together, since NEST checks V_reset < V_th after each set.
         nodes.set(values)
@@ -143,6 +148,24 @@ def connect(nest, pre, post, edges, resolution, model):
         nest.Connect(pre[source], post[target], "one_to_one", how)
 
 
+def stimulate(nest, neurons, arrays, resolution):
+    """Give each neuron the current that is constant between given steps."""
+    step, current = arrays["stimulus_step"], arrays["stimulus_current"]
+    if not len(step) and not len(current):
+        return
+    if current.shape != (len(step), len(neurons)) or not np.isfinite(current).all():
+        raise ValueError("stimulus_current must be finite, one row a step, one column a neuron")
+    if step.min() < 2 or np.any(np.diff(step) <= 0):
+        raise ValueError("stimulus_step must be 2 or more, ascending")
+    # a generator's current needs a step to arrive
+    times = np.round((step - 1) * resolution, 9)
+    for neuron, values in zip(neurons.tolist(), current.T, strict=True):
+        given = {"amplitude_times": times, "amplitude_values": values.astype(np.float64)}
+        generator = nest.Create("step_current_generator", params=given)
+        target = nest.NodeCollection([neuron])
+        nest.Connect(generator, target, syn_spec={"delay": resolution})
+
+
 def position(ids, senders):
     """Return the index into `ids` (ascending) of each sender."""
     return np.searchsorted(ids, senders)
@@ -168,6 +191,7 @@ def run(description, arrays):
     inputs = synapses(arrays, "input", len(sources), len(neurons))
     connect(nest, neurons, neurons, edges, resolution, models.get("edge", {}))
     connect(nest, sources, neurons, inputs, resolution, models.get("input", {}))
+    stimulate(nest, neurons, arrays, resolution)
 
     recorder = nest.Create("spike_recorder")
     nest.Connect(nest.NodeCollection(neurons), recorder)
