@@ -62,14 +62,14 @@ def inline(function: Function) -> Function:
 
 
 def _for_kernels(function: Function, **options: bool) -> Function:
-    """Compile a function without what Python calls it by, which takes longer than the function.
+    """Compile a function without its wrapper for calls from Python, which takes longer to compile.
 
     Called from Python it runs uncompiled.
     """
     compiled = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS, **options)(
         function
     )
-    # Kernels find compiled signatures here; Python would jump to the address that there is not.
+    # Kernels find compiled signatures here; Python would jump to an address that does not exist.
     compiled.add_overload = lambda made: compiled.overloads.update({made.signature.args: made})
     compiled._compile_for_args = lambda *arguments, **named: function
     return cast(Function, compiled)

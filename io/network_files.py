@@ -1,7 +1,7 @@
 """A network's description as a folder: ``network.json`` and ``arrays.npz``. Nothing is pickled.
 
 ``network.json`` holds the digest of ``arrays.npz``, so that two files of different networks, as an
-interrupted save can leave them, are not taken for one.
+interrupted save can leave them, are not mistaken for one network.
 """
 
 import hashlib

@@ -90,7 +90,9 @@ class RankEngine:
         self.restart({})
 
     def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
-        """Make everything but the synapses anew, as before the first step; not connected.
+        """Make everything but the synapses anew, as before the first step.
+
+        `connect` must follow: until then calls and tables are those of before.
 
         Parameters
         ----------

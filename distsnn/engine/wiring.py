@@ -7,7 +7,6 @@ with 8-byte words. Plastic synapses have rows of their own (`engine.plastic_rows
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,16 +123,16 @@ def build(
     )
 
 
-def described_weights(
+def plastic_as_described(
     layout: Layout, quanta: Quanta, seed: int, given: Mapping[int, list[edges.Records]]
-) -> Iterator[npt.NDArray[Any]]:
-    """Yield the weights (magnitudes) that each plastic projection begins with, as `build` does."""
+) -> Iterator[PlasticRows]:
+    """Yield the synapses of each plastic projection as `build` makes them."""
     builder, network = make_row_builder(layout, quanta, seed), layout.network
     for index, one in enumerate(network.projections):
         if one.plasticity is not None:
             pieces = _given_edges(network, index, given)
             load = np.zeros_like(builder.load)
-            yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces).weights
+            yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces)
 
 
 def _given_edges(

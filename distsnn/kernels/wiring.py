@@ -305,8 +305,8 @@ def build_rows(
     spilled : ndarray of int64, shape (n, 5)
         Synapses that do not fit: gid, local target, weight, delay, receptor; appended to.
     words, runs, rows, run_rows, bitmap : ndarray
-        The row set's storage; appended to. Words of any width come as uint16: this function takes
-        long to compile, and is compiled once.
+        The row set's storage; appended to. Words of any width are passed as a view of uint16: this
+        function takes long to compile, and is compiled once.
     """
     keys_of_row, reals = scratch[0].view(np.uint64), scratch[1].view(np.float64)
     targets, weights, delays, found = scratch[2], scratch[3], scratch[4], scratch[5]

@@ -3,13 +3,11 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.comm import Communicator, first_on_node, together
 from distsnn.comm.exchange import Exchange
@@ -17,8 +15,9 @@ from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
 from distsnn.engine.connections import Connections, connections, remote_sources
 from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.wiring import Wiring, described_weights
+from distsnn.engine.wiring import Wiring, plastic_as_described
 from distsnn.errors import DescriptionError
 from distsnn.jit import collection_paused
 from distsnn.network import (
@@ -205,19 +204,22 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
     communicator : Communicator
         The ranks.
     keep_weights : bool
-        Whether plastic weights stay as they are; else they are drawn again, as they were.
+        Whether plastic weights stay as they are; else they are drawn or read again.
+
+    Raises
+    ------
+    DescriptionError
+        If the edges in a file have changed.
     """
     engine, layout = built.engine, built.engine.layout
     learns = [one.learns for one in engine.plastic]
-    given = {} if keep_weights else route_files(layout, communicator)[0]
+    given = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
     with together(communicator, "going back"):
-        weights: Iterator[npt.NDArray[Any]]
         if keep_weights:
-            weights = (one.read_weights(engine.step) for one in engine.plastic)
+            for plastic in engine.plastic:
+                plastic.rows.weights[:] = plastic.read_weights(engine.step)
         else:
-            weights = described_weights(layout, built.quanta, engine.seed, given)
-        for plastic, begun in zip(engine.plastic, weights, strict=True):
-            plastic.rows.weights[:] = begun
+            _renew_weights(engine, plastic_as_described(layout, built.quanta, engine.seed, given))
         engine.restart(
             {
                 name: {parameter: one.parameters[parameter] for parameter in one.changed}
@@ -228,6 +230,18 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
     for plastic, on in zip(engine.plastic, learns, strict=True):
         plastic.learns = on
     return again
+
+
+def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None:
+    """Set the plastic weights to those of synapses that were made again."""
+    for plastic, rows in zip(engine.plastic, described, strict=True):
+        kept, made = plastic.rows.row_set, rows.row_set
+        if not all(map(np.array_equal, (kept.words, kept.rows), (made.words, made.rows))):
+            raise DescriptionError(
+                "the edges in its file have changed since the network was built",
+                where=f"projection {plastic.projection.name!r}",
+            )
+        plastic.rows.weights[:] = rows.weights
 
 
 def _connected(built: Built, communicator: Communicator) -> Built:

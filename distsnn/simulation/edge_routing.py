@@ -41,7 +41,7 @@ def file_summaries(network: Network) -> dict[int, EdgeSummary]:
 
 
 def route_files(
-    layout: Layout, communicator: Communicator
+    layout: Layout, communicator: Communicator, *, plastic_only: bool = False
 ) -> tuple[dict[int, list[Records]], dict[int, EdgeSummary]]:
     """Read the edge files of all projections, each slice on one rank. Collective.
 
@@ -51,6 +51,8 @@ def route_files(
         This rank's neurons.
     communicator : Communicator
         The ranks.
+    plastic_only : bool
+        Leave out projections that do not learn.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def route_files(
     own: dict[int, list[Records]] = {}
     summaries: dict[int, EdgeSummary] = {}
     for index, one in enumerate(layout.network.projections):
-        if isinstance(one.rule, ExplicitFile):
+        if isinstance(one.rule, ExplicitFile) and (one.plasticity is not None or not plastic_only):
             own[index] = list(route_file(layout, one, communicator))
             found = communicator.allgather(edges.summary(one, own[index]))
             summaries[index] = edges.merged(found)

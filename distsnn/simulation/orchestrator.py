@@ -18,7 +18,7 @@ from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import same_path
+from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
@@ -41,6 +41,9 @@ from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
 from distsnn.simulation.state_store import state_store
 from distsnn.units import counted
+
+# Added to the number by which ranks compare what they ask of a reset.
+_KEEPS_WEIGHTS = 2
 
 
 class Simulation(BetweenRuns):
@@ -128,6 +131,7 @@ class Simulation(BetweenRuns):
             self._policy.check_saved(recorded=out is not None)
         self._model = model
         self._output = Output(network, self._communicator)
+        alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
         if out is not None:
             self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
         self._heartbeat.start()
@@ -288,6 +292,9 @@ class Simulation(BetweenRuns):
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
             self._use(build(network, self.settings, self._communicator))
+            self._checkpoints = Checkpoints(
+                network, seed, self._built, self._communicator, versions(self._communicator)
+            )
             if generation is not None:
                 self._load(generation)
         return -1 if generation is None else int(generation.about["attempt"])
@@ -298,9 +305,6 @@ class Simulation(BetweenRuns):
         self._built, self._engine = built, built.engine
         self._times = Times(self._engine, communicator)
         self._inputs = Inputs(self._engine, communicator, self._scripted)
-        self._checkpoints = Checkpoints(
-            *(self.network, self.settings.seed, built, communicator, versions(communicator))
-        )
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
@@ -420,7 +424,8 @@ class Simulation(BetweenRuns):
         StoreError
             If something recorded could not be written.
         """
-        summary = self._complete()
+        with self._ending_on_error():
+            summary = self._complete()
         self._heartbeat.stop()
         self._output.unlock()
         return summary
@@ -448,12 +453,12 @@ class Simulation(BetweenRuns):
 
         What a script has set stays: parameters of neurons, values of stimuli, and whether
         projections learn. States, traces and signals are as at first, and spikes that were added
-        by `emit` are gone. The network then runs as one that is described so from the beginning.
+        by `emit` are gone. The network then runs as one that was described with these values.
 
         Parameters
         ----------
         weights : {"learnt", "described"}
-            Whether plastic weights stay as they are, or begin as the first time.
+            Whether plastic weights stay as they are or start from their described values.
         out : str or PathLike, optional
             Where to record from now on: another store; nothing is recorded without.
         overwrite : bool
@@ -467,7 +472,8 @@ class Simulation(BetweenRuns):
         Raises
         ------
         DescriptionError
-            If the simulation is closed, or ranks ask for different weights.
+            If the simulation is closed, ranks ask for different things, or an edge file has
+            changed.
         StoreError
             If something recorded could not be written, or `out` exists or cannot be written.
 
@@ -478,12 +484,13 @@ class Simulation(BetweenRuns):
         ...     simulation.reset(out=f"trial{trial + 1}.zarr")
         """
         begin, communicator = time.perf_counter(), self._communicator
-        recorded = out is not None
-        keep = bool(
-            alike(communicator, lambda: self._keeps(weights, recorded), "checking", where="reset")
+        asked = alike(
+            *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
+            where="reset",
         )
-        summary, values = self._complete(), self._inputs.saved()["values"]
+        keep, values = asked >= _KEEPS_WEIGHTS, self._inputs.saved()["values"]
         with self._ending_on_error():
+            summary = self._complete()
             self._output.unlock()
             self._output = Output(self.network, communicator)
             if out is not None:
@@ -491,29 +498,35 @@ class Simulation(BetweenRuns):
             self._scripted.forget()
             self._use(restart(self._built, communicator, keep_weights=keep))
             changed = [name for name, one in self._engine.neurons.items() if one.changed]
-            learnt = [str(one.projection.name) for one in self._engine.plastic if keep]
+            plastic = [one for one in self._engine.plastic if keep or not one.learns]
+            names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
             with together(communicator, "setting inputs"):
-                self._inputs.restore({"values": values, "names": [*changed, *values, *learnt]})
+                self._inputs.restore({"values": values, "names": names})
             self._heartbeat.notices, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))
         return summary
 
-    def _keeps(self, weights: str, recorded: bool) -> bool:
-        """Return whether weights stay, at a reset of a simulation that is not closed."""
-        self._policy.check_saved(recorded=recorded)
+    def _check_reset(
+        self, weights: str, out: str | os.PathLike[str] | None, overwrite: bool
+    ) -> int:
+        """Check what a reset is asked for; return it as a number, the same on all ranks."""
         if self._closed:
             raise DescriptionError("the simulation is closed", where="reset")
         choices = ("learnt", "described")
         if weights not in choices:
             raise unknown("choice", str(weights), choices, where="reset, weights")
-        return weights == "learnt"
+        self._policy.check_saved(recorded=out is not None)
+        if out is not None and self._communicator.rank == 0:
+            check_target(out, overwrite=overwrite)
+        return _KEEPS_WEIGHTS * (weights == "learnt") + (out is not None)
 
     def _stop(self, error: BaseException) -> None:
         """Close the store after a failure or interruption; nothing here may wait for others."""
         self._heartbeat.stop(error)
         self._interrupts.answered = True
         if self._closed:
+            self._output.unlock()
             return
         self._closed = True
         status = f"failed: {error}"

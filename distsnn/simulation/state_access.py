@@ -65,7 +65,7 @@ class NeuronValues(ABC):
 
     @property
     def _neurons(self) -> Neurons:
-        """The neurons' population, whose arrays a reset makes anew."""
+        """The neurons' population, whose arrays a reset replaces."""
         return self._engine.neurons[self._population]
 
     def __iter__(self) -> Iterator[str]:

@@ -80,7 +80,7 @@ class PlasticSynapses:
 
     @property
     def _delivery(self) -> PlasticDelivery:
-        """The projection in action, which a reset makes anew."""
+        """The projection in action, which a reset replaces."""
         return plastic_named(self._engine, self._name, where="weights")
 
     @property

@@ -1,5 +1,6 @@
 """The kernel cache: keyed by all that decides machine code, used by the next process."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -275,6 +276,40 @@ def test_entries_take_addresses_and_are_called_by_address() -> None:
     address = (_sum.address, one.table.ctypes.data, one.scalars.ctypes.data)
     assert _call(*address, 0, 10, -1) == 0
     assert out[0] == 0.5 * (9 + 45)
+
+
+@jit.inline
+def _twice(x):
+    return x + x
+
+
+@jit.subroutine
+def _plus_one(x):
+    return x + 1
+
+
+@jit.kernel
+def _both(x):
+    return _plus_one(_twice(x))
+
+
+def test_what_only_kernels_call_runs_uncompiled_from_python() -> None:
+    """numba has no address for such a call, before and after a kernel has compiled it."""
+    for _ in range(2):
+        # any object: this is no machine code
+        assert (_twice("ab"), _twice(x=3), _plus_one(0.5)) == ("abab", 6, 1.5)
+        assert _both(20) == 41
+
+
+def test_collection_is_paused_and_goes_on_as_before() -> None:
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="inside"), jit.collection_paused():
+        assert not gc.isenabled()
+        with jit.collection_paused():
+            pass
+        assert not gc.isenabled()
+        raise ValueError("inside")
+    assert gc.isenabled()
 
 
 def test_ticks_go_on() -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded import assert_same, recorded
+from thread_ranks import run
 
+from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_lock import RunLock
 from distsnn.network import (
     STDP,
     ConstantCurrent,
+    ExplicitFile,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -97,6 +101,8 @@ def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
     with Simulation(learning(), seed=SEED) as simulation:
         simulation.run(TIME)
         learnt = simulation.weights("E->E").values
+    with Simulation(learning(), seed=SEED) as simulation:
+        simulation.run(TIME)
         simulation.reset(out=tmp_path / "again.zarr")
         np.testing.assert_array_equal(simulation.weights("E->E").values, learnt)
         simulation.run(TIME)
@@ -128,13 +134,66 @@ def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
     assert StoreReader(tmp_path / "set.zarr").metadata["scripted"] == ["E", "drive"]
 
 
-def test_projections_learn_or_not_as_before() -> None:
+def test_projections_learn_or_not_as_before(tmp_path: Path) -> None:
     with Simulation(learning(), seed=SEED) as simulation:
         simulation.learning("E->E", False)
-        simulation.reset()
+        simulation.reset(weights="described", out=tmp_path / "run.zarr")
         before = simulation.weights("E->E").values
         simulation.run(9.9)  # before they are scaled
         np.testing.assert_array_equal(simulation.weights("E->E").values, before)
+    assert StoreReader(tmp_path / "run.zarr").metadata["scripted"] == ["E->E"]
+
+
+def test_a_store_is_given_back(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.zarr", tmp_path / "other.zarr"
+    with Simulation(learning(), seed=SEED, out=one) as simulation:
+        simulation.run(1.0)
+        simulation.reset(out=other)
+        RunLock(one).release()
+        with pytest.raises(StoreError, match="is being written"):
+            RunLock(other)
+        simulation.run(1.0)
+
+
+def test_edges_that_were_replaced_are_noticed(tmp_path: Path) -> None:
+    path, e = tmp_path / "edges.npz", Population("E", 20, IafPscExp())
+    draw = np.random.default_rng(1)
+    ends = {"sources": draw.integers(0, 20, 90), "targets": draw.integers(0, 20, 90)}
+    weights = draw.uniform(1.0, 9.0, 90)
+    np.savez(path, **ends, weights=weights)
+    rule = STDP(w_max=10.0)
+    network = Network(
+        [e], [Projection(e, e, ExplicitFile(path, weights="weights"), delay=1.5, synapse=rule)]
+    )
+    with Simulation(network, seed=SEED) as simulation:
+        before = simulation.weights("E->E").values
+        simulation.weights("E->E").values = 1.0
+        simulation.reset(weights="described")
+        np.testing.assert_array_equal(simulation.weights("E->E").values, before)
+        np.savez(path, sources=ends["targets"], targets=ends["sources"], weights=weights)
+        with pytest.raises(DescriptionError, match="projection 'E->E': the edges in its file have"):
+            simulation.reset(weights="described")
+
+
+def test_ranks_ask_for_the_same(tmp_path: Path) -> None:
+    def main(ranks: Communicator) -> list[str]:
+        simulation, found = Simulation(learning(), communicator=ranks), []
+        for asked in (
+            {"weights": ["learnt", "described"][ranks.rank]},
+            {"out": [None, tmp_path / "r.zarr"][ranks.rank]},
+        ):
+            with pytest.raises(DescriptionError) as caught:
+                simulation.reset(**asked)
+            found.append(str(caught.value))
+        simulation.reset()
+        simulation.close()
+        with pytest.raises(DescriptionError, match="out: "):
+            Simulation(learning(), communicator=ranks, out=[None, tmp_path / "r.zarr"][ranks.rank])
+        return found
+
+    results, aborted = run(2, main)
+    assert aborted is None
+    assert all(one[0].startswith("reset: ") and one[1].startswith("reset: ") for one in results)
 
 
 def test_a_trial_is_saved_and_resumed(tmp_path: Path) -> None:
@@ -165,6 +224,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     simulation.run(5.0)
     with pytest.raises(StoreError, match=r"taken\.zarr: "):
         simulation.reset(out=taken)
+    simulation.run(5.0)  # it goes on
+    simulation.close()
     with pytest.raises(DescriptionError, match="reset: the simulation is closed"):
         simulation.reset()
     saving = Simulation(learning(), out=tmp_path / "r.zarr", policy=Policy(checkpoint_every=10.0))
