@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
+from distsnn.engine.courses import phase_words, turn_words
 from distsnn.engine.tables import Call, invoke
 from distsnn.jit import FLAGS
-from distsnn.kernels import emission, neuron_draws, poisson, rows
+from distsnn.kernels import emission, neuron_draws, poisson, rows, sines
 from distsnn.network import SubsteppedNeuron, model_named
 
 DT = 0.1  # ms
+
+Floats = npt.NDArray[np.float64]
 
 
 @cache
@@ -35,6 +38,31 @@ def defaults(model: str, **given: float) -> dict[str, float]:
     if isinstance(described, SubsteppedNeuron):
         found["substeps"] = float(described.parts(DT))
     return found
+
+
+def sine_call(
+    amplitudes: Floats,
+    frequencies: Floats,
+    phases: Floats,
+    offsets: Floats,
+    dt: float,
+    common_wave: bool,
+) -> tuple[Call, Floats]:
+    """Return a call that computes sines, and the array that it fills."""
+    values = np.full(amplitudes.size, np.nan)
+    table = np.zeros(sines.TABLE_SIZE, np.int64)
+    call = Call(sines.sines(common_wave), table, 0, values.size)
+    turns, remainders = turn_words(frequencies, dt)
+    for at, array in (
+        (sines.VALUES, values),
+        (sines.AMPLITUDES, amplitudes),
+        (sines.OFFSETS, offsets),
+        (sines.PHASES, phase_words(phases)),
+        (sines.TURNS, turns),
+        (sines.REMAINDERS, remainders),
+    ):
+        call.point(at, array)
+    return call, values
 
 
 class PoissonCall:

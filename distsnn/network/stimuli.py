@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import (
+    ANY,
     NOT_NEGATIVE,
     POSITIVE,
     FloatArray,
@@ -72,6 +73,55 @@ class Piecewise(Description):
         shape = (n, size) if self.values.ndim == 2 else (n,)
         check_shape(self.values, shape, where=f"{where}.values", of="(times,) or (times, targets)")
         check_range(self.values, allowed, where=f"{where}.values")
+
+
+def sine_ranges(dt: float) -> dict[str, Range]:
+    """Return the allowed values of a sine's parameters, by name."""
+    return {
+        "amplitude": ANY,
+        # beyond half a turn in a time step it would be another, slower one
+        "frequency": Range(0.0, 500.0 / dt),
+        "phase": ANY,
+        "offset": ANY,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Sine(Description):
+    """A sine of time: offset + amplitude · sin(2π · frequency · t + phase).
+
+    Parameters
+    ----------
+    amplitude : float or array_like (n_targets,)
+        In the unit of the quantity.
+    frequency : float or array_like (n_targets,), Hz
+        From 0 to half the number of time steps in a second.
+    phase : float or array_like (n_targets,), degrees
+        At time 0.
+    offset : float or array_like (n_targets,)
+        In the unit of the quantity.
+
+    Notes
+    -----
+    In each time step it has the value of the step's begin.
+    """
+
+    amplitude: PerNeuron
+    frequency: PerNeuron
+    phase: PerNeuron = 0.0
+    offset: PerNeuron = 0.0
+
+    def __post_init__(self) -> None:
+        self._fill(
+            **{
+                name: as_per_neuron(value, where=f"Sine, field {name}")
+                for name, value in self.values().items()
+            }
+        )
+
+    def values(self) -> dict[str, PerNeuron]:
+        """Return all parameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, eq=False, init=False)

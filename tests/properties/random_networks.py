@@ -46,6 +46,7 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     RecordWeights,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -256,6 +257,14 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
             target, choose.one(400.0, -1e9, choose.array((n,), 0.0, 1e3)), *window
         ),
         lambda: StepCurrent(target, times, choose.array((count,), 0.0, 900.0)),
+        lambda: SineCurrent(
+            target,
+            choose.one(90.0, choose.array((n,), -9.0, 9e3)),
+            choose.one(0.0, 40.0, 250.0 / step, choose.array((n,), 0.0, 900.0)),
+            choose.one(0.0, 1e9, choose.array((n,), -360.0, 360.0)),
+            choose.one(0.0, 300.0),
+            *window,
+        ),
         lambda: NoiseCurrent(
             target, choose.one(300.0), choose.one(0.0, 200.0), choose.one(None, 2 * step), *window
         ),

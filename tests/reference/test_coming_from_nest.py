@@ -55,6 +55,10 @@ GENERATORS = {
         {"amplitude_times": [1.0, 2.0], "amplitude_values": [100.0, 0.0]},
         1.1,
     ),
+    "ac_generator": (
+        {"amplitude": 100.0, "frequency": 1.0, "phase": 90.0, "start": 1.0, "stop": 2.0},
+        1.1,
+    ),
     "noise_generator": ({"std": 100.0, "dt": 0.1, "start": 1.0, "stop": 2.0}, 1.1),
     "poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
 }

@@ -23,7 +23,7 @@ from test_simulation_inputs import (
 )
 
 from distsnn.errors import DescriptionError
-from distsnn.network import Network, NoiseCurrent, SpikeInput, StepCurrent
+from distsnn.network import Network, NoiseCurrent, SineCurrent, SpikeInput, StepCurrent
 from distsnn.network.quanta import quanta
 from distsnn.simulation import Simulation
 
@@ -40,6 +40,57 @@ def test_course_of_a_step_current_ends_where_it_is_set() -> None:
     ]
     for one in (early, late):
         assert_same(in_pieces(network(one), *actions), expected, in_one_run(network(one)))
+
+
+def sine(**values: Any) -> Network:
+    described = {"amplitude": 0.0, "frequency": 0.0} | values
+    return network(SineCurrent(cells()[30:120], **described, start=2.0, stop=37.5, name="sine"))
+
+
+SINE = {"amplitude": 200.0, "frequency": 83.0, "phase": 250.0, "offset": CURRENTS}
+WAVES = {
+    "a common wave": SINE,
+    "waves of their own": SINE | {"frequency": np.linspace(0.0, 5000.0, 90), "phase": CURRENTS},
+}
+
+
+@pytest.mark.parametrize("waves", WAVES)
+def test_sine_that_is_set_is_as_if_described(waves: str) -> None:
+    values = WAVES[waves]
+    expected, zero = in_one_run(sine(**values)), sine()
+    assert_same(in_pieces(zero, (0.0, setting("sine", **values))), expected, in_one_run(zero))
+    # the phase is that of time 0, whenever the frequency is set
+    wrong = sine(**values | {"amplitude": 1.0, "frequency": 3.0, "phase": 0.0})
+    actions = [
+        (1.3, setting("sine", amplitude=values["amplitude"], frequency=values["frequency"])),
+        (2.0, setting("sine", phase=values["phase"])),
+        (20.0, setting("sine", offset=values["offset"])),
+    ]
+    assert_same(in_pieces(wrong, *actions), expected, in_one_run(wrong))
+
+
+def test_sine_is_the_course_of_its_values() -> None:
+    steps = np.arange(20, 375)
+    turns = 83.0 * steps * DT * 1e-3 + 250.0 / 360.0
+    values = CURRENTS + 200.0 * np.sin(2.0 * np.pi * turns)[:, None]
+    course = StepCurrent(
+        cells()[30:120], np.append(steps, 375) * DT, np.append(values, np.zeros((1, 90)), axis=0)
+    )
+    assert_same(in_one_run(sine(**SINE)), in_one_run(network(course)), in_one_run(sine()))
+
+
+def test_sine_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    made = sine(**SINE)
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(11.0)
+        simulation.set("sine", frequency=61.0, offset=300.0)
+        simulation.run(2.0)
+        simulation.save(tmp_path / "saved.zarr")
+        simulation.run(END - 13.0)
+        expected = everyone(simulation)
+    with Simulation.restore(tmp_path / "saved.zarr") as simulation:
+        simulation.run(END - 13.0)
+        assert_same(everyone(simulation), expected, in_one_run(made))
 
 
 def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
