@@ -76,6 +76,7 @@ class PoissonCall:
         weights: npt.ArrayLike = 1,
         row_bits: int = 32,
         search: bool | None = None,
+        varies: bool = False,
         stimulus: int = 0,
         seed: int = 1,
     ) -> None:
@@ -84,10 +85,10 @@ class PoissonCall:
         given = np.atleast_1d(np.asarray(weights, kind))
         if isinstance(means, float):
             if search is None:
-                search = poisson.searches(means)
-            entry = poisson.common_rate(row_bits, search, given.size == 1)
+                search = varies or poisson.searches(means)
+            entry = poisson.common_rate(row_bits, search, given.size == 1, varies)
         else:
-            entry = poisson.own_rates(row_bits)
+            entry = poisson.own_rates(row_bits, varies)
             given = np.ascontiguousarray(np.broadcast_to(given, n))
         self.call = Call(entry, np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
         self.call.point(rows.RING, self.row)
@@ -98,16 +99,20 @@ class PoissonCall:
         self.call.table[poisson.SEED_LOW] = seed & 0xFFFFFFFF
         self.call.table[poisson.SEED_HIGH] = seed >> 32
         if isinstance(means, float):
-            exact = np.empty(poisson.MOST_THRESHOLDS, np.uint64)
-            self.guide = np.empty(poisson.GUIDE_SIZE, np.int64)
-            self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
+            exact = np.zeros(poisson.MOST_THRESHOLDS, np.uint64)
+            self.guide = np.zeros(poisson.GUIDE_SIZE, np.int64)
             self.call.point(poisson.THRESHOLDS, exact)
-            self.call.table[poisson.N_THRESHOLDS] = self.exact.size
+            if varies:
+                self.call.point(poisson.MEANS, np.full(1, means))
+            else:
+                self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
+                self.call.table[poisson.N_THRESHOLDS] = self.exact.size
             self.call.point(poisson.GUIDE, self.guide)
             self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
             self.call.point(poisson.MEANS, means)
-            self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
+            if not varies:
+                self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""

@@ -2,23 +2,24 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.courses import in_view, pieces, seed_words, spread, window
+from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
 from distsnn.engine.currents import CurrentCalls, NoiseCalls, SineCalls, clearing
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.tables import Call, call_table
-from distsnn.jit import Entry
 from distsnn.kernels import poisson
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
     NoiseCurrent,
     PoissonInput,
+    Sine,
     SineCurrent,
     SpikeInput,
     StepCurrent,
@@ -160,7 +161,8 @@ class PoissonCalls:
     ----------
     calls : list of Call
         One at least, for each piece of the rate; of a rate that is set, the first alone is left.
-        None where no target neuron is on this rank.
+        Of a sine, one that computes means and one that draws. None where no target neuron is on
+        this rank.
     """
 
     def __init__(
@@ -184,29 +186,37 @@ class PoissonCalls:
         self._common_weights = np.array([weight], kind) if everywhere else each
         self._everywhere = everywhere
         self._window = window(one.start, one.stop, self._dt)
+        self._sine = one.rate if isinstance(one.rate, Sine) else None
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
-        for start, stop, rate in pieces(one.rate, *self._window, self._dt):
+        course = 0.0 if isinstance(one.rate, Sine) else one.rate
+        for start, stop, rate in pieces(course, *self._window, self._dt):
             table = np.zeros(poisson.TABLE_SIZE, np.int64)
-            call = Call(self._common_entry(0.0), table, neurons.first, neurons.last)
+            entry = poisson.own_rates(self._bits)
+            call = Call(entry, table, neurons.first, neurons.last, start=start, stop=stop)
             ring.point(call, plane)
             ring.describe(call)
             call.point(poisson.COUNTERS, layout.counters)
             call.table[poisson.STIMULUS_ID] = number
             seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
-            self._fill(call, rate, start, stop)
+            if self._sine is None:
+                self._fill(call, rate, start, stop)
+            else:
+                self.calls.append(self._vary(call, self._sine))
             self.calls.append(call)
 
-    def set(self, rate: float | Floats) -> None:
-        """Let all neurons have a rate, or each its own, spikes/s, whenever the stimulus acts."""
+    def set(self, **values: float | Floats) -> None:
+        """Let the rate (spikes/s), or a sine of rates, be another whenever the stimulus acts."""
+        if self._sine is not None:
+            self._sine = replace(self._sine, **values)
+            if self.calls:
+                self.calls[0] = self._vary(self.calls[1], self._sine)
+            return
         for call in self.calls[:1]:
-            self._fill(call, rate, *self._window)
+            self._fill(call, values["rate"], *self._window)
         for call in self.calls[1:]:
             call.stop = call.start
-
-    def _common_entry(self, mean: float) -> Entry:
-        return poisson.common_rate(self._bits, poisson.searches(mean), self._everywhere)
 
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
@@ -215,21 +225,41 @@ class PoissonCalls:
             if mean == 0.0:
                 call.stop = start
                 return
-            call.entry = self._common_entry(mean)
-            if poisson.THRESHOLDS not in call.keep:
-                call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-                call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-                call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+            self._use_common_rate(call, poisson.searches(mean))
             exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
             call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
-            offset = 0 if self._everywhere else self._neurons.first
-            self._point_weights(call, self._common_weights, offset)
         else:
-            call.entry = poisson.own_rates(self._bits)
+            self._use_own_rates(call)
             means = spread(self._index, mean, 0.0)
             call.point(poisson.MEANS, means, self._neurons.first)
             call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
-            self._point_weights(call, self._own_weights, self._neurons.first)
+
+    def _vary(self, call: Call, sine: Sine) -> Call:
+        """Let a call take the means of a sine of rates, and return the call that computes them."""
+        scale = self._dt * 1e-3
+        common = all(isinstance(value, float) for value in sine.values().values())
+        if common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
+            self._use_common_rate(call, search=True, varies=True)
+            first, index = 0, np.zeros(1, np.int64)
+        else:
+            self._use_own_rates(call, varies=True)
+            first, index = self._neurons.first, self._index
+        means = np.zeros(index.size)
+        call.point(poisson.MEANS, means, first)
+        return sine_call(sine, index, means, first, call, self._dt, scale)
+
+    def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
+        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
+        if poisson.THRESHOLDS not in call.keep:
+            call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+            call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        offset = 0 if self._everywhere else self._neurons.first
+        self._point_weights(call, self._common_weights, offset)
+
+    def _use_own_rates(self, call: Call, varies: bool = False) -> None:
+        call.entry = poisson.own_rates(self._bits, varies)
+        self._point_weights(call, self._own_weights, self._neurons.first)
 
     def _point_weights(self, call: Call, weights: npt.NDArray[Any], offset: int) -> None:
         if call.keep.get(poisson.WEIGHTS) is not weights:

@@ -9,6 +9,8 @@ and search the thresholds from a guide table (Devroye 1986, III.2.4). So do mean
 COMPARE_FROM: shared bits correlate neurons by 2^-34 / mean, which the sum over a large population
 would show.
 
+The tables of a rate that varies are made anew in every step; its counts are always searched.
+
 Own rates. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed rejection
 (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
 
@@ -169,7 +171,7 @@ def _row_type(row_bits: int) -> tuple[type, int]:
 
 
 @cache
-def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
+def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool = False) -> Entry:
     """Return the entry for one rate of all neurons.
 
     Parameters
@@ -180,10 +182,20 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
         Whether counts are searched (`searches`) or compared.
     single_weight : bool
         Whether all neurons of the range have the weight ``weights[0]``; else one each.
+    varies : bool
+        Whether the tables are those of MEANS' only value in this step, at most
+        LARGEST_COMMON_MEAN; none come where it is not above 0. Counts must be searched.
     """
     integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):
+        if varies:
+            mean = array(table[MEANS], 1, np.float64)[0]
+            if mean <= 0.0:
+                return 0
+            exact = array(table[THRESHOLDS], MOST_THRESHOLDS, np.uint64)
+            guide = array(table[GUIDE], GUIDE_SIZE, np.int64)
+            table[N_THRESHOLDS] = tabulate(mean, exact, guide)
         exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
@@ -269,8 +281,11 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
 
 
 @cache
-def own_rates(row_bits: int) -> Entry:
-    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS)."""
+def own_rates(row_bits: int, varies: bool = False) -> Entry:
+    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS).
+
+    Where rates vary, MEANS are those of this step and there are no CONSTANTS.
+    """
     integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):
@@ -280,7 +295,7 @@ def own_rates(row_bits: int) -> Entry:
         n = last - first
         weights = array(table[WEIGHTS] + width * first, n, integer)
         means = array(table[MEANS] + first * 8, n, np.float64)
-        constants = array(table[CONSTANTS] + first * 8, n, np.float64)
+        constants = means if varies else array(table[CONSTANTS] + first * 8, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
         for i in range(n):
             mean = means[i]
@@ -288,9 +303,11 @@ def own_rates(row_bits: int) -> Entry:
                 continue
             counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
             if mean < INVERTED_BELOW:
-                k = _inversion(mean, constants[i], low, high, counter, now, stimulus)
+                constant = exp(-mean) if varies else constants[i]
+                k = _inversion(mean, constant, low, high, counter, now, stimulus)
             else:
-                k = _rejection(mean, constants[i], low, high, counter, now, stimulus)
+                constant = log(mean) if varies else constants[i]
+                k = _rejection(mean, constant, low, high, counter, now, stimulus)
             row[i] += integer(integer(k) * weights[i])
         return 0
 

@@ -1,4 +1,4 @@
-"""Stimuli: Poisson and given spike input; none has a delay."""
+"""Stimuli: Poisson and given spike input, and courses of time; none has a delay."""
 
 import math
 from abc import ABC, abstractmethod
@@ -45,6 +45,12 @@ def as_per_neuron(value: object, *, where: str) -> PerNeuron:
     return made
 
 
+def _check_per_neuron(value: PerNeuron, size: int, allowed: Range, *, where: str) -> None:
+    if isinstance(value, np.ndarray):
+        check_shape(value, (size,), where=where, of="one value per target neuron")
+    check_range(value, allowed, where=where)
+
+
 @dataclass(frozen=True, eq=False)
 class Piecewise(Description):
     """A quantity that is constant between given times.
@@ -73,6 +79,10 @@ class Piecewise(Description):
         shape = (n, size) if self.values.ndim == 2 else (n,)
         check_shape(self.values, shape, where=f"{where}.values", of="(times,) or (times, targets)")
         check_range(self.values, allowed, where=f"{where}.values")
+
+    def largest(self) -> float:
+        """Return the largest value of any neuron at any time."""
+        return float(np.max(self.values))
 
 
 def sine_ranges(dt: float) -> dict[str, Range]:
@@ -123,6 +133,16 @@ class Sine(Description):
         """Return all parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def check(self, size: int, offsets: Range, dt: float, *, where: str) -> None:
+        """Check the parameters for `size` target neurons."""
+        allowed = sine_ranges(dt) | {"offset": offsets}
+        for name, value in self.values().items():
+            _check_per_neuron(value, size, allowed[name], where=f"{where}.{name}")
+
+    def largest(self) -> float:
+        """Return the largest value of any neuron at any time."""
+        return float(np.max(self.offset + np.abs(self.amplitude)))
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class Stimulus(Description, ABC):
@@ -160,9 +180,7 @@ class Stimulus(Description, ABC):
 
     def _check_per_neuron(self, name: str, allowed: Range, *, where: str) -> None:
         value, place = getattr(self, name), f"{where}, field {name}"
-        if isinstance(value, np.ndarray):
-            check_shape(value, (self.target.size,), where=place, of="one value per target neuron")
-        check_range(value, allowed, where=place)
+        _check_per_neuron(value, self.target.size, allowed, where=place)
 
 
 def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
@@ -183,8 +201,8 @@ class PoissonInput(Stimulus):
     ----------
     target : Population, View or str
         The neurons that receive it.
-    rate : float, array_like (n_targets,) or Piecewise
-        Rate, spikes/s.
+    rate : float, array_like (n_targets,), Piecewise or Sine
+        Rate, spikes/s. Where a sine is below 0, there are no spikes; its offset is not.
     weight : float
         Weight in the target model's unit.
     receptor : str, optional
@@ -195,7 +213,7 @@ class PoissonInput(Stimulus):
         Name.
     """
 
-    rate: PerNeuron | Piecewise
+    rate: PerNeuron | Piecewise | Sine
     weight: float
     receptor: str | None
     start: float
@@ -204,7 +222,7 @@ class PoissonInput(Stimulus):
     def __init__(
         self,
         target: Target,
-        rate: ValueLike | Piecewise,
+        rate: ValueLike | Piecewise | Sine,
         weight: float,
         receptor: str | None = None,
         start: float = 0.0,
@@ -212,7 +230,7 @@ class PoissonInput(Stimulus):
         name: str | None = None,
     ) -> None:
         self._begin(target, name)
-        if not isinstance(rate, Piecewise):
+        if not isinstance(rate, Piecewise | Sine):
             rate = as_per_neuron(rate, where=self._place("rate"))
         self._fill(
             rate=rate,
@@ -225,7 +243,7 @@ class PoissonInput(Stimulus):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
-        if isinstance(self.rate, Piecewise):
+        if isinstance(self.rate, Piecewise | Sine):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
@@ -234,7 +252,9 @@ class PoissonInput(Stimulus):
 
     def max_rate(self) -> float:
         """Return the largest rate of any neuron at any time, spikes/s."""
-        return float(np.max(self.rate.values if isinstance(self.rate, Piecewise) else self.rate))
+        if isinstance(self.rate, Piecewise | Sine):
+            return self.rate.largest()
+        return float(np.max(self.rate))
 
 
 @dataclass(frozen=True, eq=False, init=False)

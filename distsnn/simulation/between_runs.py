@@ -106,8 +106,8 @@ class BetweenRuns:
         **fields : float or array_like (n_targets,)
             ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, ``mean=`` and
             ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of a
-            sine. It acts when the stimulus does, between its start and stop; that of a
-            `StepCurrent` at once, and its course is over.
+            sine of currents or rates. It acts when the stimulus does, between its start and stop;
+            that of a `StepCurrent` at once, and its course is over.
 
         Raises
         ------

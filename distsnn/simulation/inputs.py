@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -16,6 +16,7 @@ from distsnn.network import (
     ConstantCurrent,
     NoiseCurrent,
     PoissonInput,
+    Sine,
     SineCurrent,
     SpikeInput,
     SpikeSource,
@@ -154,9 +155,8 @@ class Inputs:
         _check_saved(values, emitted, names)
         self._scripted.note(*names)
         for name in values:
-            if isinstance(self._find(name).stimulus, PoissonInput):
-                # room that one has given up is there for all, in any order
-                self._put(name, {"rate": 0.0})
+            # room that one has given up is there for all, in any order
+            self._reserve(self._find(name), 0.0)
         for name, fields in values.items():
             self._put(*self._checked(name, fields))
         for name, spikes in emitted.items():
@@ -196,18 +196,24 @@ class Inputs:
                 check_shape(value, shape, where=where, of="one value per target neuron")
             check_range(value, known[of], where=where)
             values[of] = value
+        if isinstance(one.stimulus, PoissonInput) and isinstance(one.stimulus.rate, Sine):
+            where = f"stimulus {name!r}, offset + |amplitude|"
+            check_range(_largest_rate(one, values), self._allowed_rates(one), where=where)
         return name, values
 
     def _put(self, name: str, values: Values) -> None:
         one = self._settable[name]
         if isinstance(one.stimulus, PoissonInput):
-            value = values["rate"]
-            counts = self._most(value if isinstance(value, float) else float(value.max()))
-            self._room[one.plane] += one.weight * (one.counts - counts)
-            one.counts = counts
+            self._reserve(one, _largest_rate(one, values))
         one.values |= values
         self._scripted.note(name)
         self._engine.stimuli.set(name, values)
+
+    def _reserve(self, one: _Settable, rate: float) -> None:
+        """Let a stimulus have room for the counts of a rate, in place of what it has."""
+        counts = self._most(rate)
+        self._room[one.plane] += one.weight * (one.counts - counts)
+        one.counts = counts
 
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
@@ -215,6 +221,8 @@ class Inputs:
     def _allowed(self, one: _Settable) -> dict[str, Range]:
         """Return the values that may be set, by field."""
         match one.stimulus:
+            case PoissonInput(rate=Sine()):
+                return sine_ranges(self._network.dt) | {"offset": NOT_NEGATIVE}
             case PoissonInput():
                 return {"rate": self._allowed_rates(one)}
             case SineCurrent():
@@ -306,6 +314,14 @@ class Inputs:
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
+
+
+def _largest_rate(one: _Settable, values: Values) -> float:
+    """Return the largest rate of a Poisson input with other values, spikes/s."""
+    assert isinstance(one.stimulus, PoissonInput)
+    if isinstance(one.stimulus.rate, Sine):
+        return replace(one.stimulus.rate, **one.values | values).largest()
+    return float(np.max(values["rate"]))
 
 
 def _check_saved(values: object, emitted: object, names: object) -> None:

@@ -37,6 +37,7 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     Rule,
+    Sine,
     SineCurrent,
     SpikeInput,
     SpikeSource,
@@ -295,6 +296,10 @@ def poisson(folder: Path) -> tuple[Network, float]:
         PoissonInput(i[10:90], 3e6, 0.1),
         PoissonInput(i, 6000.0, 45.0),
         PoissonInput(i, 3000.0, -20.0),
+        PoissonInput(e[20:], Sine(900.0, 83.0, 40.0, 600.0), 30.0, start=3.0, stop=50.0),
+        PoissonInput(
+            i[3:], Sine(draw.uniform(0.0, 900.0, I_SIZE - 3), 41.0, offset=300.0), 30.0, start=0.4
+        ),
     ]
     recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(i, ["V_m", "I_syn_ex"])]
     return Network([e, i], [], stimuli, recordings), 60.0

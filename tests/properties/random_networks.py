@@ -46,6 +46,7 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     RecordWeights,
+    Sine,
     SineCurrent,
     SpikeInput,
     SpikeSource,
@@ -246,7 +247,12 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
         lambda: PoissonInput(
             target,
             choose.one(
-                0.0, 8000.0, 1e6, choose.array((n,), 0.0, 9e3), Piecewise(times, np.ones(count))
+                0.0,
+                8000.0,
+                1e6,
+                choose.array((n,), 0.0, 9e3),
+                Piecewise(times, np.ones(count)),
+                Sine(choose.one(90.0, choose.array((n,), -9.0, 9e3)), 40.0, offset=9.0),
             ),
             choose.one(40.0, -3.0, 0.0, 1e9),
             None,

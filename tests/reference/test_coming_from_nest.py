@@ -48,7 +48,7 @@ def test_the_two_scripts_have_the_same_spikes(nest_python: str) -> None:
 
 
 # A current that starts at 1 ms changes V_m a delay and a step later, Poisson input comes a step
-# after that.
+# after that, and where its rate varies a step before.
 GENERATORS = {
     "dc_generator": ({"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
     "step_current_generator": (
@@ -61,6 +61,11 @@ GENERATORS = {
     ),
     "noise_generator": ({"std": 100.0, "dt": 0.1, "start": 1.0, "stop": 2.0}, 1.1),
     "poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
+    "sinusoidal_poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.0),
+    "inhomogeneous_poisson_generator": (
+        {"rate_times": [1.0, 2.0], "rate_values": [1e5, 0.0]},
+        1.0,
+    ),
 }
 
 
@@ -74,7 +79,7 @@ found = []
 for name, delay in {cases!r}:
     nest.ResetKernel()
     nest.resolution = 0.1
-    observed = "I_syn_ex" if name == "poisson_generator" else "V_m"
+    observed = "I_syn_ex" if "poisson" in name else "V_m"
     generator = nest.Create(name, params=generators[name][0])
     neuron = nest.Create("iaf_psc_exp", params={{"tau_m": 1e9, "tau_syn_ex": 1e9, "V_th": 1e9}})
     nest.Connect(generator, neuron, syn_spec={{"delay": delay}})

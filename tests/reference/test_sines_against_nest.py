@@ -1,11 +1,23 @@
-"""Sines beside NEST: a neuron's potential under alternating currents."""
+"""Sines and rates that vary beside NEST: potentials under currents, Poisson counts by step."""
 
 import numpy as np
 import pytest
+from chance import LEAST_P
+from scipy import stats
 from test_coming_from_nest import answer
 
 from distsnn.io.reader import StoreReader
-from distsnn.network import IafPscExp, Network, Population, RecordState, SineCurrent
+from distsnn.network import (
+    IafPscExp,
+    Network,
+    ParrotNeuron,
+    Piecewise,
+    PoissonInput,
+    Population,
+    RecordState,
+    Sine,
+    SineCurrent,
+)
 from distsnn.simulation import Simulation
 
 AMPLITUDE, FREQUENCY = [300.0, -120.0, 250.0], [8.0, 41.7, 2500.0]
@@ -40,6 +52,55 @@ print(json.dumps([list(one.events["V_m"]) for one in meters]))
     ours = StoreReader(path).state("C").variables["V_m"][:, :]
     expected = np.array(theirs)[:, : len(ours)].T
     assert np.ptp(expected, axis=0).min() > 0.1
-    difference = np.abs(ours - expected).max()
-    print(f"largest difference {difference:.2g} mV")
-    assert difference < 1e-8
+    np.testing.assert_allclose(ours, expected, rtol=0.0, atol=1e-9)
+
+
+RATES = {
+    "sinusoidal": {"rate": 300.0, "amplitude": 500.0, "frequency": 50.0, "phase": 70.0},
+    "inhomogeneous": {"rate_times": [3.0, 9.0, 13.3], "rate_values": [800.0, 100.0, 450.0]},
+}
+PARROTS, END_OF_RATES = Population("P", 10_000, ParrotNeuron()), 20.0
+
+
+def course_of(kind: str, delay: float) -> PoissonInput:
+    """Return our input with NEST's times."""
+    parrots, given, dt = PARROTS, RATES[kind], 0.1
+    later = delay - dt
+    if kind == "sinusoidal":
+        phase = given["phase"] - 0.36 * given["frequency"] * later
+        rate = Sine(given["amplitude"], given["frequency"], phase, given["rate"])
+        return PoissonInput(parrots, rate, 1.0, start=2.0 + later, stop=18.0 + later)
+    times = np.round(np.array(given["rate_times"]) + later, 9)
+    return PoissonInput(parrots, Piecewise(times, given["rate_values"]), 1.0)
+
+
+@pytest.mark.parametrize("kind", RATES)
+@pytest.mark.parametrize("delay", [0.1, 0.7])
+def test_rates_of_poisson_spikes_in_each_step(kind: str, delay: float, nest_python: str) -> None:
+    window = {"start": 2.0, "stop": 18.0} if kind == "sinusoidal" else {}
+    theirs = answer(
+        nest_python,
+        f"""
+import numpy as np
+generator = nest.Create("{kind}_poisson_generator", params={RATES[kind] | window})
+parrots = nest.Create("parrot_neuron", {PARROTS.size})
+nest.Connect(generator, parrots, syn_spec={{"delay": {delay}}})
+recorder = nest.Create("spike_recorder")
+nest.Connect(parrots, recorder)
+nest.Simulate(30.0)
+steps = np.rint(recorder.events["times"] / 0.1).astype(int)
+print(json.dumps(np.bincount(steps, minlength=201)[:201].tolist()))
+""",
+    )
+    with Simulation(Network([PARROTS], [], [course_of(kind, delay)]), seed=3) as simulation:
+        simulation.run(END_OF_RATES)
+        ours = np.bincount(simulation.spikes(PARROTS)[0], minlength=201)
+    expected = np.array(theirs)
+    assert ours.shape == expected.shape and expected.sum() > 30_000
+    both = ours + expected
+    often = both > 40
+    # where one has no spike, the other has few at most
+    assert both[(ours == 0) != (expected == 0)].max(initial=0) < 15
+    z = (ours - expected)[often] / np.sqrt(both[often])
+    assert np.abs(z).max() < 4.5
+    assert LEAST_P < stats.chi2(z.size).cdf(np.sum(z**2)) < 1.0 - LEAST_P

@@ -18,6 +18,7 @@ from distsnn.network import (
     Population,
     RecordSpikes,
     RecordState,
+    Sine,
     SineCurrent,
     SpikeInput,
     SpikeSource,
@@ -42,6 +43,8 @@ def network(*stimuli, recordings=None):
         PoissonInput("E", [0.0, 1.0, 2.0, 3.0], -87.8, receptor="ex", start=10.0, stop=20.0),
         PoissonInput(E[1:3], Piecewise([0.0, 5.0], [10.0, 0.0]), 1.0),
         PoissonInput(E[1:3], Piecewise([5.0], [[10.0, 0.0]]), 1.0, name="drive"),
+        PoissonInput(E, Sine(500.0, 8.0), 1.0),
+        PoissonInput(E[1:3], Sine([5.0, -6.0], [8.0, 0.0], -90.0, [0.0, 4.0]), 1.0, stop=4.0),
         SpikeInput(D, [0.1, 0.1, 0.1], [0, 0, 2], 3.0),
         SpikeInput(E, [], [], 3.0),
         SpikeInput(E, [0.2, 0.1], [0, 3], [1.0, -2.0]),
@@ -86,6 +89,12 @@ def test_good_stimuli(stimulus):
         (PoissonInput(E, Piecewise([1.0], [1.0, 2.0]), 1.0), "rate.values", "wrong shape"),
         (PoissonInput(E, Piecewise([1.0], [[1.0, 2.0]]), 1.0), "rate.values", "wrong shape"),
         (PoissonInput(E, Piecewise([1.0], [-1.0]), 1.0), "rate.values[0]", "out of range"),
+        (PoissonInput(E, Sine(NAN, 1.0), 1.0), "field rate.amplitude", "finite"),
+        (PoissonInput(E, Sine(1.0, -1.0), 1.0), "field rate.frequency", "out of range"),
+        (PoissonInput(E, Sine(1.0, 5001.0), 1.0), "field rate.frequency", "allowed: >= 0 and <= 5"),
+        (PoissonInput(E, Sine(1.0, 1.0, [1.0]), 1.0), "field rate.phase", "wrong shape"),
+        (PoissonInput(E, Sine(1.0, 1.0, 0.0, -1.0), 1.0), "field rate.offset", "given -1.0"),
+        (PoissonInput(E, Sine(1.0, 1.0), 1.0, stop=0.05), "field stop", "grid"),
         (SpikeInput(E, [0.0], [0], 1.0), "field times[0]", "out of range"),
         (SpikeInput(E, [0.1, 0.25], [0, 0], 1.0), "field times[1]", "grid"),
         (SpikeInput(E, [0.1], [4], 1.0), "field neurons[0]", "index out of range"),
@@ -132,6 +141,8 @@ def test_bad_stimuli(stimulus, place, what):
         (lambda: SpikeInput(E, [0.1], [0], [1.0, 2.0]), "wrong shape"),
         (lambda: ConstantCurrent(E, "1"), "must be a number"),
         (lambda: SineCurrent(E, 1.0, "5 Hz"), "field frequency: must be a number"),
+        (lambda: Sine(1.0, None), "Sine, field frequency: must be a number"),
+        (lambda: Sine(1.0, 1.0, fase=1.0), "did you mean 'phase'"),
         (lambda: SineCurrent(E, 1.0, Normal(1.0, 1.0)), "no distribution"),
         (lambda: SineCurrent(E, 1.0, 1.0, phases=1.0), "did you mean 'phase'"),
         (lambda: NoiseCurrent(E, 0.0, 1.0, interval="dt"), "must be a number"),
@@ -153,6 +164,9 @@ def test_events_are_sorted_with_their_weights():
 def test_largest_rate_and_interval():
     assert PoissonInput(E, Piecewise([1.0], [[1.0, 2.0, 7.0, 3.0]]), 1.0).max_rate() == 7.0
     assert PoissonInput(E, 3, 1.0).max_rate() == 3.0
+    assert PoissonInput(E, Sine(-5.0, 1.0, offset=3.0), 1.0).max_rate() == 8.0
+    sines = Sine([1.0, -9.0, 0.0, 2.0], 1.0, offset=[8.0, 1.0, 9.5, 8.0])
+    assert PoissonInput(E, sines, 1.0).max_rate() == 10.0
     assert NoiseCurrent(E, 0.0, 1.0).interval_steps(0.1) == 1
     assert NoiseCurrent(E, 0.0, 1.0, interval=0.3).interval_steps(0.1) == 3
 
