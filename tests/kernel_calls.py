@@ -77,13 +77,18 @@ class PoissonCall:
         row_bits: int = 32,
         search: bool | None = None,
         varies: bool = False,
+        correlation: float = 0.0,
         stimulus: int = 0,
         seed: int = 1,
     ) -> None:
         kind = np.int32 if row_bits == 32 else np.int64
         self.row = np.zeros(n, kind)
         given = np.atleast_1d(np.asarray(weights, kind))
-        if isinstance(means, float):
+        if correlation:
+            entry = poisson.copied_rate(row_bits)
+            given = np.ascontiguousarray(np.broadcast_to(given, n))
+            means = np.full(1, means / correlation)
+        elif isinstance(means, float):
             if search is None:
                 search = varies or poisson.searches(means)
             entry = poisson.common_rate(row_bits, search, given.size == 1, varies)
@@ -111,7 +116,8 @@ class PoissonCall:
             self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
             self.call.point(poisson.MEANS, means)
-            if not varies:
+            self.call.table[poisson.COPIED] = round(correlation * 2**32)
+            if not (varies or correlation):
                 self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:

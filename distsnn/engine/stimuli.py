@@ -187,6 +187,7 @@ class PoissonCalls:
         self._everywhere = everywhere
         self._window = window(one.start, one.stop, self._dt)
         self._sine = one.rate if isinstance(one.rate, Sine) else None
+        self._correlation = one.correlation
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
@@ -221,7 +222,10 @@ class PoissonCalls:
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
         mean = rate * self._dt * 1e-3
-        if isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
+        if self._correlation:
+            self._use_copies(call)
+            call.point(poisson.MEANS, np.full(1, mean / self._correlation))
+        elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
             if mean == 0.0:
                 call.stop = start
                 return
@@ -238,7 +242,11 @@ class PoissonCalls:
         """Let a call take the means of a sine of rates, and return the call that computes them."""
         scale = self._dt * 1e-3
         common = all(isinstance(value, float) for value in sine.values().values())
-        if common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
+        if self._correlation:
+            self._use_copies(call)
+            scale /= self._correlation
+            first, index = 0, np.zeros(1, np.int64)
+        elif common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
             self._use_common_rate(call, search=True, varies=True)
             first, index = 0, np.zeros(1, np.int64)
         else:
@@ -256,6 +264,11 @@ class PoissonCalls:
             call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         offset = 0 if self._everywhere else self._neurons.first
         self._point_weights(call, self._common_weights, offset)
+
+    def _use_copies(self, call: Call) -> None:
+        call.entry = poisson.copied_rate(self._bits)
+        call.table[poisson.COPIED] = round(self._correlation * 2**32)
+        self._point_weights(call, self._own_weights, self._neurons.first)
 
     def _use_own_rates(self, call: Call, varies: bool = False) -> None:
         call.entry = poisson.own_rates(self._bits, varies)

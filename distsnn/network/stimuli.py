@@ -2,13 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.network.base import Description
+from distsnn.network.base import ADDED, Description
 from distsnn.network.checks import (
     ANY,
     NOT_NEGATIVE,
@@ -131,7 +131,7 @@ class Sine(Description):
 
     def values(self) -> dict[str, PerNeuron]:
         """Return all parameters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def check(self, size: int, offsets: Range, dt: float, *, where: str) -> None:
         """Check the parameters for `size` target neurons."""
@@ -195,7 +195,7 @@ def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
 
 @dataclass(frozen=True, eq=False, init=False)
 class PoissonInput(Stimulus):
-    """Poisson spike trains, one for each target neuron and independent of each other.
+    """Poisson spike trains, one for each target neuron: independent of each other, or correlated.
 
     Parameters
     ----------
@@ -211,6 +211,10 @@ class PoissonInput(Stimulus):
         Spikes arrive at times in (start, stop], on the grid; `stop` may be infinite.
     name : str, optional
         Name.
+    correlation : float
+        Correlation of two neurons' spike counts, 0 to 1. Above 0 the rate is common to all target
+        neurons: each spike of one Poisson process of rate / correlation is copied to each neuron
+        with the probability `correlation` (Kuhn, Aertsen & Rotter 2003).
     """
 
     rate: PerNeuron | Piecewise | Sine
@@ -218,6 +222,7 @@ class PoissonInput(Stimulus):
     receptor: str | None
     start: float
     stop: float
+    correlation: float = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
     def __init__(
         self,
@@ -228,6 +233,7 @@ class PoissonInput(Stimulus):
         start: float = 0.0,
         stop: float = math.inf,
         name: str | None = None,
+        correlation: float = 0.0,
     ) -> None:
         self._begin(target, name)
         if not isinstance(rate, Piecewise | Sine):
@@ -238,17 +244,36 @@ class PoissonInput(Stimulus):
             receptor=receptor,
             start=as_number(start, where=self._place("start")),
             stop=as_number(stop, where=self._place("stop")),
+            correlation=as_number(correlation, where=self._place("correlation")),
         )
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
-        """Check rate, weight, receptor and window."""
+        """Check rate, correlation, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
         if isinstance(self.rate, Piecewise | Sine):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+        check_range(self.correlation, Range(0.0, 1.0), where=f"{where}, field correlation")
+        match self.rate:
+            case Piecewise(values=values):
+                self.check_common(values[0], where=f"{where}, field rate.values")
+            case Sine():
+                for name, value in self.rate.values().items():
+                    self.check_common(value, where=f"{where}, field rate.{name}")
+            case value:
+                self.check_common(value, where=f"{where}, field rate")
         model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         check_window(self.start, self.stop, dt, where=where)
+
+    def check_common(self, value: PerNeuron, *, where: str) -> None:
+        """Check that a value of the rate is common to all neurons where they are correlated."""
+        if self.correlation and np.ndim(value):
+            raise DescriptionError(
+                "an array, but the neurons are correlated",
+                where=where,
+                allowed="a value common to all target neurons",
+            )
 
     def max_rate(self) -> float:
         """Return the largest rate of any neuron at any time, spikes/s."""

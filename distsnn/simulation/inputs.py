@@ -195,6 +195,8 @@ class Inputs:
                 shape = (one.stimulus.target.size,)
                 check_shape(value, shape, where=where, of="one value per target neuron")
             check_range(value, known[of], where=where)
+            if isinstance(one.stimulus, PoissonInput):
+                one.stimulus.check_common(value, where=where)
             values[of] = value
         if isinstance(one.stimulus, PoissonInput) and isinstance(one.stimulus.rate, Sine):
             where = f"stimulus {name!r}, offset + |amplitude|"

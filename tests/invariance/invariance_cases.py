@@ -296,6 +296,8 @@ def poisson(folder: Path) -> tuple[Network, float]:
         PoissonInput(i[10:90], 3e6, 0.1),
         PoissonInput(i, 6000.0, 45.0),
         PoissonInput(i, 3000.0, -20.0),
+        PoissonInput(e[9:], Piecewise(times, [300.0, 0.0, 90.0, 600.0]), 60.0, correlation=0.2),
+        PoissonInput(i[20:], Sine(900.0, 20.0), 20.0, stop=50.0, correlation=0.9),
         PoissonInput(e[20:], Sine(900.0, 83.0, 40.0, 600.0), 30.0, start=3.0, stop=50.0),
         PoissonInput(
             i[3:], Sine(draw.uniform(0.0, 900.0, I_SIZE - 3), 41.0, offset=300.0), 30.0, start=0.4

@@ -258,6 +258,14 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
             None,
             *window,
         ),
+        lambda: PoissonInput(
+            target,
+            choose.one(0.0, 8000.0, Sine(90.0, 40.0)),
+            choose.one(40.0, -3.0),
+            None,
+            *window,
+            correlation=choose.one(0.3, 1.0),
+        ),
         lambda: SpikeInput(target, times, choose.one(np.arange(count) % n), choose.one(40.0)),
         lambda: ConstantCurrent(
             target, choose.one(400.0, -1e9, choose.array((n,), 0.0, 1e3)), *window

@@ -1,4 +1,4 @@
-"""Sines and rates that vary beside NEST: potentials under currents, Poisson counts by step."""
+"""Sines, rates that vary and copies beside NEST: potentials, and Poisson counts by step."""
 
 import numpy as np
 import pytest
@@ -104,3 +104,33 @@ print(json.dumps(np.bincount(steps, minlength=201)[:201].tolist()))
     z = (ours - expected)[often] / np.sqrt(both[often])
     assert np.abs(z).max() < 4.5
     assert LEAST_P < stats.chi2(z.size).cdf(np.sum(z**2)) < 1.0 - LEAST_P
+
+
+def test_sums_of_correlated_spikes_have_the_law_of_nests(nest_python: str) -> None:
+    n, steps, rate, correlation = 20, 20_000, 300.0, 0.4
+    theirs = answer(
+        nest_python,
+        f"""
+import numpy as np
+params = {{"rate": {rate / correlation}, "p_copy": {correlation}}}
+generator = nest.Create("mip_generator", params=params)
+parrots = nest.Create("parrot_neuron", {n})
+nest.Connect(generator, parrots, syn_spec={{"delay": 0.1}})
+recorder = nest.Create("spike_recorder")
+nest.Connect(parrots, recorder)
+nest.Simulate({0.1 * steps + 0.4})
+times = np.rint(recorder.events["times"] / 0.1).astype(int)
+print(json.dumps(np.bincount(times, minlength={steps + 4})[3:{steps + 3}].tolist()))
+""",
+    )
+    parrots = Population("P", n, ParrotNeuron())
+    drive = PoissonInput(parrots, rate, 1.0, correlation=correlation)
+    with Simulation(Network([parrots], [], [drive]), seed=3) as simulation:
+        simulation.run(0.1 * steps)
+        ours = np.bincount(simulation.spikes(parrots)[0], minlength=steps + 1)[1:]
+    assert len(theirs) == ours.size == steps
+    table = np.array([np.bincount(one, minlength=100) for one in (theirs, ours)])
+    often = table.sum(axis=0) >= 20
+    assert often.sum() > 8
+    table = np.column_stack([table[:, often], table[:, ~often].sum(axis=1)])
+    assert stats.chi2_contingency(table).pvalue > LEAST_P

@@ -212,6 +212,9 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
         for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
             one = PoissonCall(means, n)
             yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
+        for mean in (3.0, 9.0):
+            one = PoissonCall(mean, n, correlation=0.4)
+            yield f"copies {mean} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
         yield f"noise {size}", _hash(_noise(size)[:least])
         yield f"sines {size}", _hash(_sines(size)[:least])
     for name, rule in RULES.items() if every else ():

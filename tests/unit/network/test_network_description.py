@@ -69,6 +69,7 @@ def everything():
             PoissonInput(I, Piecewise([1.0, 2.0], np.ones((2, 20))), 0.1, name="drive"),
             PoissonInput(I, Sine(np.arange(20.0), 8.0, 45.0, 20.0), 0.1),
             SineCurrent(E, 100.0, 8.0, stop=5.0),
+            PoissonInput(E, 800.0, 87.8, correlation=0.25),
             SpikeInput(E[3:9], [0.1, 0.4], [0, 5], [1.0, -1.0]),
             ConstantCurrent(E, 300.0, stop=5.0),
             StepCurrent(I, [1.0], [3.0]),
@@ -137,12 +138,12 @@ def test_arrays_are_filed_by_their_place():
         "stimuli/1/rate/times",
         "stimuli/1/rate/values",
         "stimuli/2/rate/amplitude",
-        "stimuli/4/times",
-        "stimuli/4/neurons",
-        "stimuli/4/weight",
-        "stimuli/6/times",
-        "stimuli/6/amplitudes",
-        "stimuli/7/mean",
+        "stimuli/5/times",
+        "stimuli/5/neurons",
+        "stimuli/5/weight",
+        "stimuli/7/times",
+        "stimuli/7/amplitudes",
+        "stimuli/8/mean",
     }
 
 

@@ -201,6 +201,26 @@ def test_sines_of_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None
         assert simulation.state("E")["I_syn_ex"][30:120].mean() == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("sine", [False, True], ids=["rate", "sine"])
+def test_correlated_rates_that_are_set_are_as_if_described(sine: bool) -> None:
+    def drive(rate: Any) -> Network:
+        return network(PoissonInput(cells()[30:120], rate, 9.0, name="drive", correlation=0.3))
+
+    if sine:
+        values: dict[str, Any] = {"amplitude": 4000.0, "frequency": 83.0, "offset": 5000.0}
+        described, other = drive(Sine(**values)), drive(Sine(1.0, 2.0))
+    else:
+        values = {"rate": 9000.0}
+        described, other = drive(9000.0), drive(Piecewise([5.0], [100.0]))
+    found = in_pieces(other, (0.0, setting("drive", **values)))
+    assert_same(found, in_one_run(described), in_one_run(other))
+    with Simulation(described) as simulation:
+        for name in values:
+            with pytest.raises(DescriptionError, match=f"'drive', field {name}: an array, but"):
+                simulation.set("drive", **{name: np.ones(90)})
+        assert simulation._inputs.saved()["values"] == {}
+
+
 def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
     target = cells()[30:120]
     return network(NoiseCurrent(target, mean, sd, interval, start=2.0, name="noise"))
