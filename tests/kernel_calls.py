@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
+from distsnn.engine.courses import phase_words, turn_words
 from distsnn.engine.tables import Call, invoke
 from distsnn.jit import FLAGS
-from distsnn.kernels import emission, neuron_draws, poisson, rows
+from distsnn.kernels import emission, neuron_draws, poisson, rows, sines
 from distsnn.network import SubsteppedNeuron, model_named
 
 DT = 0.1  # ms
+
+Floats = npt.NDArray[np.float64]
 
 
 @cache
@@ -37,6 +40,31 @@ def defaults(model: str, **given: float) -> dict[str, float]:
     return found
 
 
+def sine_call(
+    amplitudes: Floats,
+    frequencies: Floats,
+    phases: Floats,
+    offsets: Floats,
+    dt: float,
+    common_wave: bool,
+) -> tuple[Call, Floats]:
+    """Return a call that computes sines, and the array that it fills."""
+    values = np.full(amplitudes.size, np.nan)
+    table = np.zeros(sines.TABLE_SIZE, np.int64)
+    call = Call(sines.sines(common_wave), table, 0, values.size)
+    turns, remainders = turn_words(frequencies, dt)
+    for at, array in (
+        (sines.VALUES, values),
+        (sines.AMPLITUDES, amplitudes),
+        (sines.OFFSETS, offsets),
+        (sines.PHASES, phase_words(phases)),
+        (sines.TURNS, turns),
+        (sines.REMAINDERS, remainders),
+    ):
+        call.point(at, array)
+    return call, values
+
+
 class PoissonCall:
     """A Poisson entry over n neurons (a multiple of 64) and the row that it adds to."""
 
@@ -48,18 +76,24 @@ class PoissonCall:
         weights: npt.ArrayLike = 1,
         row_bits: int = 32,
         search: bool | None = None,
+        varies: bool = False,
+        correlation: float = 0.0,
         stimulus: int = 0,
         seed: int = 1,
     ) -> None:
         kind = np.int32 if row_bits == 32 else np.int64
         self.row = np.zeros(n, kind)
         given = np.atleast_1d(np.asarray(weights, kind))
-        if isinstance(means, float):
+        if correlation:
+            entry = poisson.copied_rate(row_bits)
+            given = np.ascontiguousarray(np.broadcast_to(given, n))
+            means = np.full(1, means / correlation)
+        elif isinstance(means, float):
             if search is None:
-                search = poisson.searches(means)
-            entry = poisson.common_rate(row_bits, search, given.size == 1)
+                search = varies or poisson.searches(means)
+            entry = poisson.common_rate(row_bits, search, given.size == 1, varies)
         else:
-            entry = poisson.own_rates(row_bits)
+            entry = poisson.own_rates(row_bits, varies)
             given = np.ascontiguousarray(np.broadcast_to(given, n))
         self.call = Call(entry, np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
         self.call.point(rows.RING, self.row)
@@ -70,16 +104,21 @@ class PoissonCall:
         self.call.table[poisson.SEED_LOW] = seed & 0xFFFFFFFF
         self.call.table[poisson.SEED_HIGH] = seed >> 32
         if isinstance(means, float):
-            exact = np.empty(poisson.MOST_THRESHOLDS, np.uint64)
-            self.guide = np.empty(poisson.GUIDE_SIZE, np.int64)
-            self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
+            exact = np.zeros(poisson.MOST_THRESHOLDS, np.uint64)
+            self.guide = np.zeros(poisson.GUIDE_SIZE, np.int64)
             self.call.point(poisson.THRESHOLDS, exact)
-            self.call.table[poisson.N_THRESHOLDS] = self.exact.size
+            if varies:
+                self.call.point(poisson.MEANS, np.full(1, means))
+            else:
+                self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
+                self.call.table[poisson.N_THRESHOLDS] = self.exact.size
             self.call.point(poisson.GUIDE, self.guide)
             self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
             self.call.point(poisson.MEANS, means)
-            self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
+            self.call.table[poisson.COPIED] = round(correlation * 2**32)
+            if not (varies or correlation):
+                self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""

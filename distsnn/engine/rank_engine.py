@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import neuron_parameters, spike_sources
+from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.faults import Fault, neuron_fault
 from distsnn.engine.history import History, Spikes
@@ -30,7 +31,7 @@ from distsnn.engine.populations import (
 from distsnn.engine.probes import Probe, most_steps
 from distsnn.engine.probes import probes as state_probes
 from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
-from distsnn.engine.stimuli import CURRENTS, Stimuli, largest_input
+from distsnn.engine.stimuli import Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring

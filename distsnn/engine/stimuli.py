@@ -1,33 +1,33 @@
 """The calls of stimuli: Poisson input, given spikes, currents."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
+from distsnn.engine.currents import CurrentCalls, NoiseCalls, SineCalls, clearing
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
-from distsnn.engine.tables import FOREVER, Call, call_table
-from distsnn.jit import Entry
-from distsnn.kernels import loop, poisson
+from distsnn.engine.tables import Call, call_table
+from distsnn.kernels import poisson
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
     NoiseCurrent,
-    Piecewise,
     PoissonInput,
+    Sine,
+    SineCurrent,
     SpikeInput,
     StepCurrent,
-    View,
 )
 from distsnn.network.checks import steps_array
 from distsnn.network.quanta import Quanta, to_integers
-from distsnn.units import steps
 
 Floats = npt.NDArray[np.float64]
-CURRENTS = (ConstantCurrent, StepCurrent, NoiseCurrent)
 
 
 def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
@@ -99,7 +99,7 @@ class Stimuli:
     ----------
     calls : list of Call
         In the order of the description, which is that in which currents are added.
-    table : ndarray of int64, shape (n_calls, loop.CALL_SIZE)
+    table : ndarray of int64, shape (n_calls, kernels.loop.CALL_SIZE)
         The same as the loop takes them.
     """
 
@@ -111,12 +111,12 @@ class Stimuli:
         neurons: Mapping[str, Neurons],
         seed: int,
     ) -> None:
-        self.calls = list(_clearing(neurons))
-        self._named: dict[str, tuple[int, PoissonCalls | CurrentCalls | NoiseCalls]] = {}
+        self.calls = list(clearing(neurons))
+        self._named: dict[str, tuple[int, SettableCalls]] = {}
         self._given: dict[str, SpikeCalls] = {}
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
-            calls: PoissonCalls | CurrentCalls | NoiseCalls
+            calls: SettableCalls
             if isinstance(one, SpikeInput):
                 given = SpikeCalls(layout, quanta, ring, target, one)
                 if one.name is not None:
@@ -127,6 +127,8 @@ class Stimuli:
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
             elif isinstance(one, NoiseCurrent):
                 calls = NoiseCalls(layout, target, one, number, seed)
+            elif isinstance(one, SineCurrent):
+                calls = SineCalls(layout, target, one)
             else:
                 assert isinstance(one, ConstantCurrent | StepCurrent)
                 calls = CurrentCalls(layout, target, one)
@@ -139,9 +141,7 @@ class Stimuli:
         """Set fields of a named stimulus, of all its neurons or of each, from now on."""
         first, one = self._named[name]
         one.set(**values)
-        for row, call in enumerate(one.calls, start=first):
-            self.table[row, loop.FUNCTION] = call.entry.address
-            self.table[row, loop.FROM], self.table[row, loop.TO] = call.start, call.stop
+        self.table[first : first + len(one.calls)] = call_table(one.calls)
 
     def emit(
         self,
@@ -154,135 +154,6 @@ class Stimuli:
         self._given[name].emit(step, neurons, weights)
 
 
-def _clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
-    """Yield the calls that set currents to 0 before stimuli add theirs."""
-    for one in neurons.values():
-        if one.current is not None and one.first < one.last:
-            table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
-            call = Call(kernels.clear_current(one.real), table, one.first, one.last)
-            call.point(kernels.CURRENT, one.current, one.first)
-            yield call
-
-
-def _in_view(neurons: Neurons, view: View) -> npt.NDArray[np.int64]:
-    """Return each local slot's index within a view, -1 outside and for padding."""
-    inside = (neurons.neurons >= view.start) & (neurons.neurons < view.stop)
-    return np.where(inside, neurons.neurons - view.start, -1)
-
-
-def _window(start: float, stop: float, dt: float) -> tuple[int, int]:
-    """Return the loops of a stimulus that acts in (start, stop] ms."""
-    last = FOREVER if stop == math.inf else steps(stop, dt, where="stop")
-    return steps(start, dt, where="start"), last
-
-
-def _pieces(
-    value: float | Floats | Piecewise, start: int, stop: int, dt: float
-) -> Iterator[tuple[int, int, float | Floats]]:
-    """Yield (first loop, last loop, value) of a piecewise constant quantity."""
-    if not isinstance(value, Piecewise):
-        yield start, stop, value
-        return
-    bounds = [*steps_array(value.times, dt, where="times").tolist(), FOREVER]
-    if bounds[0] >= stop:
-        yield start, start, 0.0  # nothing of it acts, but what a script sets may
-    for i in range(value.times.size):
-        low, high = max(start, bounds[i]), min(stop, bounds[i + 1])
-        if low < high:
-            piece = value.values[i]
-            yield low, high, piece if np.ndim(piece) else float(piece)
-
-
-def _seed_words(table: npt.NDArray[np.int64], low: int, high: int, seed: int) -> None:
-    table[low], table[high] = seed & 0xFFFFFFFF, seed >> 32
-
-
-def _spread(index: npt.NDArray[np.int64], value: float | Floats, outside: float) -> Floats:
-    """Return each slot's value, by its index within a view."""
-    each = value[index] if isinstance(value, np.ndarray) and value.ndim else value
-    return np.where(index >= 0, each, outside)
-
-
-class CurrentCalls:
-    """The calls of a given current on this rank, whose amplitude may be set between two runs.
-
-    Attributes
-    ----------
-    calls : list of Call
-        One for each piece of its course; of an amplitude that is set, the first alone is left. None
-        where no target neuron is on this rank.
-    """
-
-    def __init__(
-        self, layout: Layout, neurons: Neurons, one: ConstantCurrent | StepCurrent
-    ) -> None:
-        self._index, dt = _in_view(neurons, one.target), layout.network.dt
-        course: float | Floats | Piecewise
-        if isinstance(one, ConstantCurrent):
-            course, self._window = one.amplitude, _window(one.start, one.stop, dt)
-        else:
-            course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
-        self.calls: list[Call] = []
-        if (self._index >= 0).any():
-            entry = kernels.add_current(neurons.real)
-            for start, stop, amplitude in _pieces(course, *self._window, dt):
-                each = _spread(self._index, amplitude, 0.0)
-                self.calls.append(_current_call(neurons, entry, each, start, stop))
-
-    def set(self, amplitude: float | Floats) -> None:
-        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
-        for call in self.calls[:1]:
-            call.keep[kernels.AMPLITUDES][:] = _spread(self._index, amplitude, 0.0)
-            call.start, call.stop = self._window
-        for call in self.calls[1:]:
-            call.stop = call.start
-
-
-class NoiseCalls:
-    """The call of a noise on this rank, whose mean and deviation may be set between two runs.
-
-    Attributes
-    ----------
-    calls : list of Call
-        One, or none where no target neuron is on this rank.
-    """
-
-    def __init__(
-        self, layout: Layout, neurons: Neurons, one: NoiseCurrent, number: int, seed: int
-    ) -> None:
-        self._index, dt = _in_view(neurons, one.target), layout.network.dt
-        self.calls: list[Call] = []
-        if not (self._index >= 0).any():
-            return
-        entry = kernels.add_noise(neurons.real)
-        start, stop = _window(one.start, one.stop, dt)
-        means = _spread(self._index, one.mean, 0.0)
-        call = _current_call(neurons, entry, means, start, stop)
-        call.point(kernels.DEVIATIONS, _spread(self._index, one.sd, -1.0), neurons.first)
-        call.point(kernels.COUNTERS, layout.counters)
-        size = neurons.last - neurons.first
-        call.point(kernels.HELD, np.zeros(size), neurons.first)
-        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
-        call.table[kernels.STIMULUS_ID] = number
-        call.table[kernels.INTERVAL] = one.interval_steps(dt)
-        call.table[kernels.ORIGIN] = start
-        _seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
-        self.calls.append(call)
-
-    def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
-        """Let the noise have another mean or standard deviation, pA, whenever it acts.
-
-        What is held in the current interval is made anew of the same draws: so it does not matter
-        whether it was drawn before.
-        """
-        for call in self.calls:
-            if mean is not None:
-                call.keep[kernels.AMPLITUDES][:] = _spread(self._index, mean, 0.0)
-            if sd is not None:
-                call.keep[kernels.DEVIATIONS][:] = _spread(self._index, sd, -1.0)
-            call.keep[kernels.DRAWN][:] = -1
-
-
 class PoissonCalls:
     """The calls of a Poisson stimulus on this rank, whose rate may be set between two runs.
 
@@ -290,7 +161,8 @@ class PoissonCalls:
     ----------
     calls : list of Call
         One at least, for each piece of the rate; of a rate that is set, the first alone is left.
-        None where no target neuron is on this rank.
+        Of a sine, one that computes means and one that draws. None where no target neuron is on
+        this rank.
     """
 
     def __init__(
@@ -304,7 +176,7 @@ class PoissonCalls:
         seed: int,
     ) -> None:
         self._dt, self._bits = layout.network.dt, ring.bits
-        self._neurons, self._index = neurons, _in_view(neurons, one.target)
+        self._neurons, self._index = neurons, in_view(neurons, one.target)
         everywhere = bool((self._index[neurons.neurons >= 0] >= 0).all())
         plane, weight = receptor_weights(layout, quanta, one, np.asarray(one.weight))
         kind = ring.rows.dtype
@@ -313,53 +185,94 @@ class PoissonCalls:
         self._own_weights = each
         self._common_weights = np.array([weight], kind) if everywhere else each
         self._everywhere = everywhere
-        self._window = _window(one.start, one.stop, self._dt)
+        self._window = window(one.start, one.stop, self._dt)
+        self._sine = one.rate if isinstance(one.rate, Sine) else None
+        self._correlation = one.correlation
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
-        for start, stop, rate in _pieces(one.rate, *self._window, self._dt):
+        course = 0.0 if isinstance(one.rate, Sine) else one.rate
+        for start, stop, rate in pieces(course, *self._window, self._dt):
             table = np.zeros(poisson.TABLE_SIZE, np.int64)
-            call = Call(self._common_entry(0.0), table, neurons.first, neurons.last)
+            entry = poisson.own_rates(self._bits)
+            call = Call(entry, table, neurons.first, neurons.last, start=start, stop=stop)
             ring.point(call, plane)
             ring.describe(call)
             call.point(poisson.COUNTERS, layout.counters)
             call.table[poisson.STIMULUS_ID] = number
-            _seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
-            self._fill(call, rate, start, stop)
+            seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
+            if self._sine is None:
+                self._fill(call, rate, start, stop)
+            else:
+                self.calls.append(self._vary(call, self._sine))
             self.calls.append(call)
 
-    def set(self, rate: float | Floats) -> None:
-        """Let all neurons have a rate, or each its own, spikes/s, whenever the stimulus acts."""
+    def set(self, **values: float | Floats) -> None:
+        """Let the rate (spikes/s), or a sine of rates, be another whenever the stimulus acts."""
+        if self._sine is not None:
+            self._sine = replace(self._sine, **values)
+            if self.calls:
+                self.calls[0] = self._vary(self.calls[1], self._sine)
+            return
         for call in self.calls[:1]:
-            self._fill(call, rate, *self._window)
+            self._fill(call, values["rate"], *self._window)
         for call in self.calls[1:]:
             call.stop = call.start
-
-    def _common_entry(self, mean: float) -> Entry:
-        return poisson.common_rate(self._bits, poisson.searches(mean), self._everywhere)
 
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
         mean = rate * self._dt * 1e-3
-        if isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
+        if self._correlation:
+            self._use_copies(call)
+            call.point(poisson.MEANS, np.full(1, mean / self._correlation))
+        elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
             if mean == 0.0:
                 call.stop = start
                 return
-            call.entry = self._common_entry(mean)
-            if poisson.THRESHOLDS not in call.keep:
-                call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-                call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-                call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+            self._use_common_rate(call, poisson.searches(mean))
             exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
             call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
-            offset = 0 if self._everywhere else self._neurons.first
-            self._point_weights(call, self._common_weights, offset)
         else:
-            call.entry = poisson.own_rates(self._bits)
-            means = _spread(self._index, mean, 0.0)
+            self._use_own_rates(call)
+            means = spread(self._index, mean, 0.0)
             call.point(poisson.MEANS, means, self._neurons.first)
             call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
-            self._point_weights(call, self._own_weights, self._neurons.first)
+
+    def _vary(self, call: Call, sine: Sine) -> Call:
+        """Let a call take the means of a sine of rates, and return the call that computes them."""
+        scale = self._dt * 1e-3
+        common = all(isinstance(value, float) for value in sine.values().values())
+        if self._correlation:
+            self._use_copies(call)
+            scale /= self._correlation
+            first, index = 0, np.zeros(1, np.int64)
+        elif common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
+            self._use_common_rate(call, search=True, varies=True)
+            first, index = 0, np.zeros(1, np.int64)
+        else:
+            self._use_own_rates(call, varies=True)
+            first, index = self._neurons.first, self._index
+        means = np.zeros(index.size)
+        call.point(poisson.MEANS, means, first)
+        return sine_call(sine, index, means, first, call, self._dt, scale)
+
+    def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
+        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
+        if poisson.THRESHOLDS not in call.keep:
+            call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+            call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        offset = 0 if self._everywhere else self._neurons.first
+        self._point_weights(call, self._common_weights, offset)
+
+    def _use_copies(self, call: Call) -> None:
+        call.entry = poisson.copied_rate(self._bits)
+        call.table[poisson.COPIED] = round(self._correlation * 2**32)
+        self._point_weights(call, self._own_weights, self._neurons.first)
+
+    def _use_own_rates(self, call: Call, varies: bool = False) -> None:
+        call.entry = poisson.own_rates(self._bits, varies)
+        self._point_weights(call, self._own_weights, self._neurons.first)
 
     def _point_weights(self, call: Call, weights: npt.NDArray[Any], offset: int) -> None:
         if call.keep.get(poisson.WEIGHTS) is not weights:
@@ -384,7 +297,7 @@ class SpikeCalls:
         one: SpikeInput,
     ) -> None:
         self._layout, self._quanta, self._one = layout, quanta, one
-        index = _in_view(neurons, one.target)
+        index = in_view(neurons, one.target)
         self._local = np.full(one.target.size, -1, np.int64)
         self._local[index[index >= 0]] = np.flatnonzero(index >= 0)
         step = steps_array(one.times, layout.network.dt, where="times").astype(np.int64)
@@ -435,18 +348,4 @@ class SpikeCalls:
             call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 
-def _current_call(
-    neurons: Neurons, entry: Entry, amplitudes: Floats, start: int, stop: int
-) -> Call:
-    assert neurons.current is not None
-    call = Call(
-        entry,
-        np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64),
-        neurons.first,
-        neurons.last,
-        start=start,
-        stop=stop,
-    )
-    call.point(kernels.CURRENT, neurons.current, neurons.first)
-    call.point(kernels.AMPLITUDES, amplitudes, neurons.first)
-    return call
+SettableCalls = PoissonCalls | CurrentCalls | SineCalls | NoiseCalls

@@ -1,4 +1,4 @@
-"""Independent Poisson input of every neuron and step.
+"""Poisson input of every neuron and step, independent or copied of one process.
 
 Common rate. A step's count is the number of thresholds T_k = round(2^32 P(X <= k)) that a uniform
 32-bit u does not stay below. Its upper 16 bits decide almost always, so that one Philox block
@@ -9,8 +9,13 @@ and search the thresholds from a guide table (Devroye 1986, III.2.4). So do mean
 COMPARE_FROM: shared bits correlate neurons by 2^-34 / mean, which the sum over a large population
 would show.
 
+The tables of a rate that varies are made anew in every step; its counts are always searched.
+
 Own rates. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed rejection
 (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
+
+Copies. A mother process has one count in each step, drawn like an own rate; each neuron gets each
+of its spikes with a probability (Kuhn, Aertsen & Rotter 2003, Neural Computation 15).
 
 Axes: i neuron (padded to 64), g group of 64 neurons. Counters: (8 g + j, step, stimulus, purpose).
 """
@@ -28,8 +33,8 @@ from distsnn.kernels.sampling import log_factorial
 
 # Table: the row (kernels.rows), then
 COUNTERS, THRESHOLDS, N_THRESHOLDS, WEIGHTS, STIMULUS_ID, SEED_LOW, SEED_HIGH, MEANS = range(3, 11)
-SCRATCH, GUIDE, CONSTANTS = 11, 12, 13
-TABLE_SIZE = 14
+SCRATCH, GUIDE, CONSTANTS, COPIED = 11, 12, 13, 14
+TABLE_SIZE = 15
 
 COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
 COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
@@ -169,7 +174,7 @@ def _row_type(row_bits: int) -> tuple[type, int]:
 
 
 @cache
-def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
+def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool = False) -> Entry:
     """Return the entry for one rate of all neurons.
 
     Parameters
@@ -180,10 +185,20 @@ def common_rate(row_bits: int, search: bool, single_weight: bool) -> Entry:
         Whether counts are searched (`searches`) or compared.
     single_weight : bool
         Whether all neurons of the range have the weight ``weights[0]``; else one each.
+    varies : bool
+        Whether the tables are those of MEANS' only value in this step, at most
+        LARGEST_COMMON_MEAN; none come where it is not above 0. Counts must be searched.
     """
     integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):
+        if varies:
+            mean = array(table[MEANS], 1, np.float64)[0]
+            if mean <= 0.0:
+                return 0
+            exact = array(table[THRESHOLDS], MOST_THRESHOLDS, np.uint64)
+            guide = array(table[GUIDE], GUIDE_SIZE, np.int64)
+            table[N_THRESHOLDS] = tabulate(mean, exact, guide)
         exact = array(table[THRESHOLDS], table[N_THRESHOLDS], np.uint64)
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
@@ -269,8 +284,11 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
 
 
 @cache
-def own_rates(row_bits: int) -> Entry:
-    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS)."""
+def own_rates(row_bits: int, varies: bool = False) -> Entry:
+    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS).
+
+    Where rates vary, MEANS are those of this step and there are no CONSTANTS.
+    """
     integer, width = _row_type(row_bits)
 
     def update(table, scalars, first, last, step):
@@ -280,7 +298,7 @@ def own_rates(row_bits: int) -> Entry:
         n = last - first
         weights = array(table[WEIGHTS] + width * first, n, integer)
         means = array(table[MEANS] + first * 8, n, np.float64)
-        constants = array(table[CONSTANTS] + first * 8, n, np.float64)
+        constants = means if varies else array(table[CONSTANTS] + first * 8, n, np.float64)
         counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
         for i in range(n):
             mean = means[i]
@@ -288,10 +306,61 @@ def own_rates(row_bits: int) -> Entry:
                 continue
             counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
             if mean < INVERTED_BELOW:
-                k = _inversion(mean, constants[i], low, high, counter, now, stimulus)
+                constant = exp(-mean) if varies else constants[i]
+                k = _inversion(mean, constant, low, high, counter, now, stimulus)
             else:
-                k = _rejection(mean, constants[i], low, high, counter, now, stimulus)
+                constant = log(mean) if varies else constants[i]
+                k = _rejection(mean, constant, low, high, counter, now, stimulus)
             row[i] += integer(integer(k) * weights[i])
+        return 0
+
+    return entry(update)
+
+
+@cache
+def copied_rate(row_bits: int) -> Entry:
+    """Return the entry for copies of one process, whose mean count of this step is MEANS' only one.
+
+    Each neuron gets each spike of it with the probability 2^-32 COPIED.
+    """
+    integer, width = _row_type(row_bits)
+
+    def update(table, scalars, first, last, step):
+        mean = array(table[MEANS], 1, np.float64)[0]
+        if mean <= 0.0:
+            return 0
+        low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
+        stimulus, now, mother = uint32(table[STIMULUS_ID]), uint32(step), uint32(0xFFFFFFFF)
+        if mean < INVERTED_BELOW:
+            spikes = _inversion(mean, exp(-mean), low, high, mother, now, stimulus)
+        else:
+            spikes = _rejection(mean, log(mean), low, high, mother, now, stimulus)
+        if spikes == 0:
+            return 0
+        row = row_of(table, first, last, step, integer, width)
+        n, copied = last - first, uint64(table[COPIED])
+        weights = array(table[WEIGHTS] + width * first, n, integer)
+        counters = array(table[COUNTERS] + (first >> 3) * 4, n >> 3, np.uint32)
+        for i in range(n):
+            if weights[i] == 0:
+                continue
+            counter = uint32(counters[i >> 3] * uint32(8) + uint32(i & 7))
+            count = 0
+            for spike in range(0, spikes, 4):
+                a, b, c, d = philox(
+                    counter,
+                    now,
+                    stimulus,
+                    uint32(uint32(STIMULUS) + (uint32(spike) << uint32(6))),
+                    low,
+                    high,
+                )
+                left = spikes - spike
+                count += 1 if uint64(a) < copied else 0
+                count += 1 if left > 1 and uint64(b) < copied else 0
+                count += 1 if left > 2 and uint64(c) < copied else 0
+                count += 1 if left > 3 and uint64(d) < copied else 0
+            row[i] += integer(integer(count) * weights[i])
         return 0
 
     return entry(update)

@@ -5,7 +5,7 @@
 
 from distsnn.network import neurons, synapses  # noqa: F401 (registers the models)
 from distsnn.network.base import Description
-from distsnn.network.currents import ConstantCurrent, NoiseCurrent, StepCurrent
+from distsnn.network.currents import ConstantCurrent, NoiseCurrent, SineCurrent, StepCurrent
 from distsnn.network.description import Network
 from distsnn.network.distributions import (
     Distribution,
@@ -76,7 +76,7 @@ from distsnn.network.rules import (
     PairwiseBernoulli,
     Rule,
 )
-from distsnn.network.stimuli import Piecewise, PoissonInput, SpikeInput, Stimulus
+from distsnn.network.stimuli import Piecewise, PoissonInput, Sine, SpikeInput, Stimulus
 from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
@@ -159,6 +159,8 @@ __all__ = [
     "Rule",
     "RuleEquations",
     "STDPPowerLaw",
+    "Sine",
+    "SineCurrent",
     "SpikeInput",
     "SpikeSource",
     "State",

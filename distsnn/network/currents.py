@@ -1,4 +1,4 @@
-"""Stimuli that are currents: constant, stepwise constant and noise."""
+"""Stimuli that are currents: constant, stepwise constant, a sine and noise."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,15 @@ from distsnn.network.checks import (
 )
 from distsnn.network.model import Neuron
 from distsnn.network.populations import Target
-from distsnn.network.stimuli import PerNeuron, Piecewise, Stimulus, as_per_neuron, check_window
+from distsnn.network.stimuli import (
+    PerNeuron,
+    Piecewise,
+    Sine,
+    Stimulus,
+    as_per_neuron,
+    check_window,
+    sine_ranges,
+)
 from distsnn.network.values import ValueLike
 from distsnn.units import steps
 
@@ -100,6 +108,73 @@ class StepCurrent(Stimulus):
         _check_current(model, where=where)
         course = Piecewise(self.times, self.amplitudes)
         course.check(self.target.size, ANY, dt, where=f"{where}, field amplitudes")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class SineCurrent(Stimulus):
+    """A current that is a sine of time: offset + amplitude · sin(2π · frequency · t + phase).
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    amplitude : float or array_like (n_targets,)
+        Amplitude, pA.
+    frequency : float or array_like (n_targets,)
+        Frequency, Hz: from 0 to half the number of time steps in a second.
+    phase : float or array_like (n_targets,)
+        Phase at time 0 (not at `start`), degrees.
+    offset : float or array_like (n_targets,)
+        Mean current, pA.
+    start, stop : float, ms
+        When it flows, on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+
+    Notes
+    -----
+    In each time step the current has the value of the step's begin. It is within rounding of the
+    exact one after any number of steps.
+    """
+
+    amplitude: PerNeuron
+    frequency: PerNeuron
+    phase: PerNeuron
+    offset: PerNeuron
+    start: float
+    stop: float
+
+    def __init__(
+        self,
+        target: Target,
+        amplitude: ValueLike,
+        frequency: ValueLike,
+        phase: ValueLike = 0.0,
+        offset: ValueLike = 0.0,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin(target, name)
+        self._fill(
+            amplitude=as_per_neuron(amplitude, where=self._place("amplitude")),
+            frequency=as_per_neuron(frequency, where=self._place("frequency")),
+            phase=as_per_neuron(phase, where=self._place("phase")),
+            offset=as_per_neuron(offset, where=self._place("offset")),
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    def course(self) -> Sine:
+        """Return the current as a function of time, pA."""
+        return Sine(self.amplitude, self.frequency, self.phase, self.offset)
+
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
+        """Check the sine's parameters and the window."""
+        _check_current(model, where=where)
+        for field, allowed in sine_ranges(dt).items():
+            self._check_per_neuron(field, allowed, where=where)
+        check_window(self.start, self.stop, dt, where=where)
 
 
 @dataclass(frozen=True, eq=False, init=False)

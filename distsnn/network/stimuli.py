@@ -1,15 +1,16 @@
-"""Stimuli: Poisson and given spike input; none has a delay."""
+"""Stimuli: Poisson and given spike input, and courses of time; none has a delay."""
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.network.base import Description
+from distsnn.network.base import ADDED, Description
 from distsnn.network.checks import (
+    ANY,
     NOT_NEGATIVE,
     POSITIVE,
     FloatArray,
@@ -44,6 +45,12 @@ def as_per_neuron(value: object, *, where: str) -> PerNeuron:
     return made
 
 
+def _check_per_neuron(value: PerNeuron, size: int, allowed: Range, *, where: str) -> None:
+    if isinstance(value, np.ndarray):
+        check_shape(value, (size,), where=where, of="one value per target neuron")
+    check_range(value, allowed, where=where)
+
+
 @dataclass(frozen=True, eq=False)
 class Piecewise(Description):
     """A quantity that is constant between given times.
@@ -72,6 +79,69 @@ class Piecewise(Description):
         shape = (n, size) if self.values.ndim == 2 else (n,)
         check_shape(self.values, shape, where=f"{where}.values", of="(times,) or (times, targets)")
         check_range(self.values, allowed, where=f"{where}.values")
+
+    def largest(self) -> float:
+        """Return the largest value of any neuron at any time."""
+        return float(np.max(self.values))
+
+
+def sine_ranges(dt: float) -> dict[str, Range]:
+    """Return the allowed values of a sine's parameters, by name."""
+    return {
+        "amplitude": ANY,
+        # beyond half a turn in a time step it would be another, slower one
+        "frequency": Range(0.0, 500.0 / dt),
+        "phase": ANY,
+        "offset": ANY,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Sine(Description):
+    """A sine of time: offset + amplitude · sin(2π · frequency · t + phase).
+
+    Parameters
+    ----------
+    amplitude : float or array_like (n_targets,)
+        In the unit of the quantity.
+    frequency : float or array_like (n_targets,), Hz
+        From 0 to half the number of time steps in a second.
+    phase : float or array_like (n_targets,), degrees
+        At time 0.
+    offset : float or array_like (n_targets,)
+        In the unit of the quantity.
+
+    Notes
+    -----
+    In each time step it has the value of the step's begin.
+    """
+
+    amplitude: PerNeuron
+    frequency: PerNeuron
+    phase: PerNeuron = 0.0
+    offset: PerNeuron = 0.0
+
+    def __post_init__(self) -> None:
+        self._fill(
+            **{
+                name: as_per_neuron(value, where=f"Sine, field {name}")
+                for name, value in self.values().items()
+            }
+        )
+
+    def values(self) -> dict[str, PerNeuron]:
+        """Return all parameters by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def check(self, size: int, offsets: Range, dt: float, *, where: str) -> None:
+        """Check the parameters for `size` target neurons."""
+        allowed = sine_ranges(dt) | {"offset": offsets}
+        for name, value in self.values().items():
+            _check_per_neuron(value, size, allowed[name], where=f"{where}.{name}")
+
+    def largest(self) -> float:
+        """Return the largest value of any neuron at any time."""
+        return float(np.max(self.offset + np.abs(self.amplitude)))
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -110,9 +180,7 @@ class Stimulus(Description, ABC):
 
     def _check_per_neuron(self, name: str, allowed: Range, *, where: str) -> None:
         value, place = getattr(self, name), f"{where}, field {name}"
-        if isinstance(value, np.ndarray):
-            check_shape(value, (self.target.size,), where=place, of="one value per target neuron")
-        check_range(value, allowed, where=place)
+        _check_per_neuron(value, self.target.size, allowed, where=place)
 
 
 def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
@@ -127,14 +195,14 @@ def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
 
 @dataclass(frozen=True, eq=False, init=False)
 class PoissonInput(Stimulus):
-    """Poisson spike trains, one for each target neuron and independent of each other.
+    """Poisson spike trains, one for each target neuron: independent of each other, or correlated.
 
     Parameters
     ----------
     target : Population, View or str
         The neurons that receive it.
-    rate : float, array_like (n_targets,) or Piecewise
-        Rate, spikes/s.
+    rate : float, array_like (n_targets,), Piecewise or Sine
+        Rate, spikes/s. Where a sine is below 0, there are no spikes; its offset is not.
     weight : float
         Weight in the target model's unit.
     receptor : str, optional
@@ -143,26 +211,32 @@ class PoissonInput(Stimulus):
         Spikes arrive at times in (start, stop], on the grid; `stop` may be infinite.
     name : str, optional
         Name.
+    correlation : float
+        Correlation of two neurons' spike counts, 0 to 1. Above 0 the rate is common to all target
+        neurons: each spike of one Poisson process of rate / correlation is copied to each neuron
+        with the probability `correlation` (Kuhn, Aertsen & Rotter 2003).
     """
 
-    rate: PerNeuron | Piecewise
+    rate: PerNeuron | Piecewise | Sine
     weight: float
     receptor: str | None
     start: float
     stop: float
+    correlation: float = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
     def __init__(
         self,
         target: Target,
-        rate: ValueLike | Piecewise,
+        rate: ValueLike | Piecewise | Sine,
         weight: float,
         receptor: str | None = None,
         start: float = 0.0,
         stop: float = math.inf,
         name: str | None = None,
+        correlation: float = 0.0,
     ) -> None:
         self._begin(target, name)
-        if not isinstance(rate, Piecewise):
+        if not isinstance(rate, Piecewise | Sine):
             rate = as_per_neuron(rate, where=self._place("rate"))
         self._fill(
             rate=rate,
@@ -170,21 +244,42 @@ class PoissonInput(Stimulus):
             receptor=receptor,
             start=as_number(start, where=self._place("start")),
             stop=as_number(stop, where=self._place("stop")),
+            correlation=as_number(correlation, where=self._place("correlation")),
         )
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
-        """Check rate, weight, receptor and window."""
+        """Check rate, correlation, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
-        if isinstance(self.rate, Piecewise):
+        if isinstance(self.rate, Piecewise | Sine):
             self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
         else:
             self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+        check_range(self.correlation, Range(0.0, 1.0), where=f"{where}, field correlation")
+        match self.rate:
+            case Piecewise(values=values):
+                self.check_common(values[0], where=f"{where}, field rate.values")
+            case Sine():
+                for name, value in self.rate.values().items():
+                    self.check_common(value, where=f"{where}, field rate.{name}")
+            case value:
+                self.check_common(value, where=f"{where}, field rate")
         model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         check_window(self.start, self.stop, dt, where=where)
 
+    def check_common(self, value: PerNeuron, *, where: str) -> None:
+        """Check that a value of the rate is common to all neurons where they are correlated."""
+        if self.correlation and np.ndim(value):
+            raise DescriptionError(
+                "an array, but the neurons are correlated",
+                where=where,
+                allowed="a value common to all target neurons",
+            )
+
     def max_rate(self) -> float:
         """Return the largest rate of any neuron at any time, spikes/s."""
-        return float(np.max(self.rate.values if isinstance(self.rate, Piecewise) else self.rate))
+        if isinstance(self.rate, Piecewise | Sine):
+            return self.rate.largest()
+        return float(np.max(self.rate))
 
 
 @dataclass(frozen=True, eq=False, init=False)

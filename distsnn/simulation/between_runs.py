@@ -101,11 +101,13 @@ class BetweenRuns:
         Parameters
         ----------
         name : str
-            Name of a `PoissonInput`, `ConstantCurrent`, `StepCurrent` or `NoiseCurrent`.
+            Name of a `PoissonInput`, `ConstantCurrent`, `StepCurrent`, `SineCurrent` or
+            `NoiseCurrent`.
         **fields : float or array_like (n_targets,)
-            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, or ``mean=`` and
-            ``sd=`` of noise, pA. It acts when the stimulus does, between its start and stop; that
-            of a `StepCurrent` at once, and its course is over.
+            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, ``mean=`` and
+            ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of a
+            sine of currents or rates. It acts when the stimulus does, between its start and stop;
+            that of a `StepCurrent` at once, and its course is over.
 
         Raises
         ------

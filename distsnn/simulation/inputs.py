@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from distsnn.network import (
     ConstantCurrent,
     NoiseCurrent,
     PoissonInput,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -31,7 +33,7 @@ from distsnn.network.checks import (
     check_shape,
     steps_array,
 )
-from distsnn.network.stimuli import PerNeuron, as_per_neuron
+from distsnn.network.stimuli import PerNeuron, as_per_neuron, sine_ranges
 from distsnn.network.values import ValueLike
 from distsnn.simulation.given_spikes import Events, GivenSpikes
 from distsnn.simulation.scripted import Scripted
@@ -39,15 +41,9 @@ from distsnn.simulation.scripted import Scripted
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
 
-Stimulus = PoissonInput | ConstantCurrent | StepCurrent | NoiseCurrent
+Stimulus = PoissonInput | ConstantCurrent | StepCurrent | SineCurrent | NoiseCurrent
 Values = dict[str, PerNeuron]
 
-_FIELDS: dict[type, tuple[str, ...]] = {
-    PoissonInput: ("rate",),
-    ConstantCurrent: ("amplitude",),
-    StepCurrent: ("amplitude",),
-    NoiseCurrent: ("mean", "sd"),
-}
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
 
@@ -58,7 +54,7 @@ class _Settable:
 
     Attributes
     ----------
-    stimulus : PoissonInput, ConstantCurrent, StepCurrent or NoiseCurrent
+    stimulus : PoissonInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
         What is described.
     plane, weight : int
         Of a Poisson stimulus, the receptor plane and \\|weight\\|, quanta; else 0.
@@ -159,9 +155,8 @@ class Inputs:
         _check_saved(values, emitted, names)
         self._scripted.note(*names)
         for name in values:
-            if isinstance(self._find(name).stimulus, PoissonInput):
-                # room that one has given up is there for all, in any order
-                self._put(name, {"rate": 0.0})
+            # room that one has given up is there for all, in any order
+            self._reserve(self._find(name), 0.0)
         for name, fields in values.items():
             self._put(*self._checked(name, fields))
         for name, spikes in emitted.items():
@@ -182,14 +177,14 @@ class Inputs:
                     raise DescriptionError(
                         f"a {type(one).__name__} cannot be set",
                         where=f"stimulus {name!r}",
-                        allowed=" or ".join(f"a {kind.__name__}" for kind in _FIELDS),
+                        allowed=" or ".join(f"a {kind.__name__}" for kind in get_args(Stimulus)),
                     )
             raise unknown("stimulus", name, self._settable, where="set")
         return self._settable[name]
 
     def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, Values]:
         one = self._find(name)
-        known, values = _FIELDS[type(one.stimulus)], {}
+        known, values = self._allowed(one), {}
         for other in fields or ["nothing"]:
             if other not in known:
                 raise unknown("field", other, known, where=f"stimulus {name!r}")
@@ -199,28 +194,47 @@ class Inputs:
             if isinstance(value, np.ndarray):
                 shape = (one.stimulus.target.size,)
                 check_shape(value, shape, where=where, of="one value per target neuron")
-            check_range(value, NOT_NEGATIVE if of == "sd" else self._allowed(one), where=where)
+            check_range(value, known[of], where=where)
+            if isinstance(one.stimulus, PoissonInput):
+                one.stimulus.check_common(value, where=where)
             values[of] = value
+        if isinstance(one.stimulus, PoissonInput) and isinstance(one.stimulus.rate, Sine):
+            where = f"stimulus {name!r}, offset + |amplitude|"
+            check_range(_largest_rate(one, values), self._allowed_rates(one), where=where)
         return name, values
 
     def _put(self, name: str, values: Values) -> None:
         one = self._settable[name]
         if isinstance(one.stimulus, PoissonInput):
-            value = values["rate"]
-            counts = self._most(value if isinstance(value, float) else float(value.max()))
-            self._room[one.plane] += one.weight * (one.counts - counts)
-            one.counts = counts
+            self._reserve(one, _largest_rate(one, values))
         one.values |= values
         self._scripted.note(name)
         self._engine.stimuli.set(name, values)
 
+    def _reserve(self, one: _Settable, rate: float) -> None:
+        """Let a stimulus have room for the counts of a rate, in place of what it has."""
+        counts = self._most(rate)
+        self._room[one.plane] += one.weight * (one.counts - counts)
+        one.counts = counts
+
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
-    def _allowed(self, one: _Settable) -> Range:
-        """Return the values with which no sum of a step's input can overflow."""
-        if not isinstance(one.stimulus, PoissonInput):
-            return ANY
+    def _allowed(self, one: _Settable) -> dict[str, Range]:
+        """Return the values that may be set, by field."""
+        match one.stimulus:
+            case PoissonInput(rate=Sine()):
+                return sine_ranges(self._network.dt) | {"offset": NOT_NEGATIVE}
+            case PoissonInput():
+                return {"rate": self._allowed_rates(one)}
+            case SineCurrent():
+                return sine_ranges(self._network.dt)
+            case NoiseCurrent():
+                return {"mean": ANY, "sd": NOT_NEGATIVE}
+        return {"amplitude": ANY}
+
+    def _allowed_rates(self, one: _Settable) -> Range:
+        """Return the rates with which no sum of a step's input can overflow."""
         if one.weight == 0:
             return NOT_NEGATIVE
         # the inverse of `most_counts`
@@ -302,6 +316,14 @@ class Inputs:
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
+
+
+def _largest_rate(one: _Settable, values: Values) -> float:
+    """Return the largest rate of a Poisson input with other values, spikes/s."""
+    assert isinstance(one.stimulus, PoissonInput)
+    if isinstance(one.stimulus.rate, Sine):
+        return replace(one.stimulus.rate, **one.values | values).largest()
+    return float(np.max(values["rate"]))
 
 
 def _check_saved(values: object, emitted: object, names: object) -> None:

@@ -37,6 +37,8 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     Rule,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -294,6 +296,12 @@ def poisson(folder: Path) -> tuple[Network, float]:
         PoissonInput(i[10:90], 3e6, 0.1),
         PoissonInput(i, 6000.0, 45.0),
         PoissonInput(i, 3000.0, -20.0),
+        PoissonInput(e[9:], Piecewise(times, [300.0, 0.0, 90.0, 600.0]), 60.0, correlation=0.2),
+        PoissonInput(i[20:], Sine(900.0, 20.0), 20.0, stop=50.0, correlation=0.9),
+        PoissonInput(e[20:], Sine(900.0, 83.0, 40.0, 600.0), 30.0, start=3.0, stop=50.0),
+        PoissonInput(
+            i[3:], Sine(draw.uniform(0.0, 900.0, I_SIZE - 3), 41.0, offset=300.0), 30.0, start=0.4
+        ),
     ]
     recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(i, ["V_m", "I_syn_ex"])]
     return Network([e, i], [], stimuli, recordings), 60.0
@@ -309,6 +317,8 @@ def currents(folder: Path) -> tuple[Network, float]:
         ConstantCurrent(e[40:200], draw.normal(50.0, 30.0, 160), start=10.0, stop=31.4),
         StepCurrent(e[100:], times, [40.0, -100.0, 60.0]),
         StepCurrent(i, times, draw.normal(450.0, 100.0, (3, I_SIZE))),
+        SineCurrent(e[20:], 90.0, 37.5, 200.0, -5.0, start=3.0, stop=50.0),
+        SineCurrent(i, 120.0, draw.uniform(5.0, 300.0, I_SIZE), draw.uniform(0.0, 360.0, I_SIZE)),
         NoiseCurrent(e, 20.0, 300.0),
         NoiseCurrent(e[7:250], draw.normal(0.0, 9.0, 243), draw.uniform(0.0, 200.0, 243), 0.7, 2.3),
         NoiseCurrent(i[3:], 0.0, 500.0, interval=1.3, start=0.2, stop=44.4),

@@ -46,6 +46,8 @@ from distsnn.network import (
     RecordSpikes,
     RecordState,
     RecordWeights,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -245,17 +247,38 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
         lambda: PoissonInput(
             target,
             choose.one(
-                0.0, 8000.0, 1e6, choose.array((n,), 0.0, 9e3), Piecewise(times, np.ones(count))
+                0.0,
+                8000.0,
+                1e6,
+                choose.array((n,), 0.0, 9e3),
+                Piecewise(times, np.ones(count)),
+                Sine(choose.one(90.0, choose.array((n,), -9.0, 9e3)), 40.0, offset=9.0),
             ),
             choose.one(40.0, -3.0, 0.0, 1e9),
             None,
             *window,
+        ),
+        lambda: PoissonInput(
+            target,
+            choose.one(0.0, 8000.0, Sine(90.0, 40.0)),
+            choose.one(40.0, -3.0),
+            None,
+            *window,
+            correlation=choose.one(0.3, 1.0),
         ),
         lambda: SpikeInput(target, times, choose.one(np.arange(count) % n), choose.one(40.0)),
         lambda: ConstantCurrent(
             target, choose.one(400.0, -1e9, choose.array((n,), 0.0, 1e3)), *window
         ),
         lambda: StepCurrent(target, times, choose.array((count,), 0.0, 900.0)),
+        lambda: SineCurrent(
+            target,
+            choose.one(90.0, choose.array((n,), -9.0, 9e3)),
+            choose.one(0.0, 40.0, 250.0 / step, choose.array((n,), 0.0, 900.0)),
+            choose.one(0.0, 1e9, choose.array((n,), -360.0, 360.0)),
+            choose.one(0.0, 300.0),
+            *window,
+        ),
         lambda: NoiseCurrent(
             target, choose.one(300.0), choose.one(0.0, 200.0), choose.one(None, 2 * step), *window
         ),

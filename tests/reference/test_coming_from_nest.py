@@ -48,20 +48,31 @@ def test_the_two_scripts_have_the_same_spikes(nest_python: str) -> None:
 
 
 # A current that starts at 1 ms changes V_m a delay and a step later, Poisson input comes a step
-# after that.
+# after that, and where its rate varies a step before. NEST's copies come after two delays.
 GENERATORS = {
     "dc_generator": ({"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
     "step_current_generator": (
         {"amplitude_times": [1.0, 2.0], "amplitude_values": [100.0, 0.0]},
         1.1,
     ),
+    "ac_generator": (
+        {"amplitude": 100.0, "frequency": 1.0, "phase": 90.0, "start": 1.0, "stop": 2.0},
+        1.1,
+    ),
     "noise_generator": ({"std": 100.0, "dt": 0.1, "start": 1.0, "stop": 2.0}, 1.1),
     "poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
+    "mip_generator": ({"rate": 1e6, "p_copy": 0.5, "start": 1.0, "stop": 2.0}, 1.1),
+    "sinusoidal_poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.0),
+    "inhomogeneous_poisson_generator": (
+        {"rate_times": [1.0, 2.0], "rate_values": [1e5, 0.0]},
+        1.0,
+    ),
 }
 
 
 def test_when_generators_act(nest_python: str) -> None:
     cases = [(name, delay) for name in GENERATORS for delay in (0.1, 0.5)]
+    currents = [name for name in GENERATORS if name.split("_")[0] in {"dc", "step", "ac", "noise"}]
     found = answer(
         nest_python,
         f"""
@@ -70,7 +81,7 @@ found = []
 for name, delay in {cases!r}:
     nest.ResetKernel()
     nest.resolution = 0.1
-    observed = "I_syn_ex" if name == "poisson_generator" else "V_m"
+    observed = "V_m" if name in {currents!r} else "I_syn_ex"
     generator = nest.Create(name, params=generators[name][0])
     neuron = nest.Create("iaf_psc_exp", params={{"tau_m": 1e9, "tau_syn_ex": 1e9, "V_th": 1e9}})
     nest.Connect(generator, neuron, syn_spec={{"delay": delay}})
@@ -84,7 +95,8 @@ print(json.dumps(found))
 """,
     )
     for (name, delay), times in zip(cases, found, strict=True):
-        begin = round((GENERATORS[name][1] + delay) / 0.1)
+        later = 2 * delay if name == "mip_generator" else delay
+        begin = round((GENERATORS[name][1] + later) / 0.1)
         steps = np.rint(np.array(times) / 0.1).astype(int).tolist()
         assert steps == list(range(begin, begin + 10)), (name, delay)
 

@@ -29,6 +29,8 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordWeights,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     Uniform,
@@ -69,6 +71,8 @@ def network() -> Network:
             PoissonInput(e, 8500.0, 55.0),
             PoissonInput(e[100:], 0.0, 40.0, name="drive"),
             ConstantCurrent(e, 0.0, name="push"),
+            SineCurrent(e[7:], 5.0, 90.0, name="wave"),
+            PoissonInput(e[50:], Sine(50.0, 130.0, 30.0, 40.0), 30.0, name="wavy drive"),
             # held over pieces
             NoiseCurrent(e[30:], 0.0, 10.0, interval=2.3, name="noise"),
             SpikeInput(e[10:300], [0.4, 3.0], [5, 77], [200.0, -90.0], name="hits"),
@@ -101,6 +105,11 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         simulation.signal("rewarded" if mine else "?", 0.001 * (counts.sum() - 20.0 * (piece % 3)))
         simulation.signal("contrastive", 1.0 - piece % 3 if mine else np.nan)
         simulation.set("noise", **({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
+        wave = {"amplitude": 0.3 * counts[7:], "frequency": 30.0 + counts.sum()}
+        simulation.set("wave", **(wave if mine else {}))
+        # of one wave, then of each neuron's own
+        offset = 100.0 if piece < 3 else 9.0 * counts[50:]
+        simulation.set("wavy drive", **({"offset": offset, "phase": 20.0 * piece} if mine else {}))
         hit = np.array([piece, 10 * piece, 289 - piece])
         weights = [150.0, -90.0, 200.0]
         simulation.emit("hits", hit if mine else rank, later - 1.0, weights if mine else "none")

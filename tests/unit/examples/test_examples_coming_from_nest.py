@@ -24,6 +24,7 @@ from distsnn.network import (
     Population,
     Projection,
     RecordState,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -53,6 +54,7 @@ def test_names_of_the_tables_exist() -> None:
 STIMULI: dict[str, Callable[[Population], Stimulus]] = {
     "ConstantCurrent": lambda p: ConstantCurrent(p, 100.0, start=1.0, stop=2.0),
     "StepCurrent": lambda p: StepCurrent(p, [1.0, 2.0], [100.0, 0.0]),
+    "SineCurrent": lambda p: SineCurrent(p, 100.0, 1.0, 90.0, start=1.0, stop=2.0),
     "NoiseCurrent": lambda p: NoiseCurrent(p, 0.0, 100.0, interval=0.1, start=1.0, stop=2.0),
 }
 

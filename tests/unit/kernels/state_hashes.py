@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from decoded import layouts, scales
-from kernel_calls import NeuronCall, PoissonCall, counters, defaults
+from kernel_calls import NeuronCall, PoissonCall, counters, defaults, sine_call
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
@@ -135,6 +135,16 @@ def _own(model: NeuronModel, precision: str, size: int) -> str:
     return _hash(*(values[:least] for values in one.states.values()))
 
 
+def _sines(size: int) -> npt.NDArray[np.float64]:
+    n = np.arange(size, dtype=np.float64)
+    call, values = sine_call(n, 0.7 * n, 3.0 * n, 5.0 - n, 0.1, common_wave=False)
+    total = np.zeros(size)
+    for step in range(10**7, 10**7 + STEPS):
+        invoke(call, step)
+        total += values
+    return total
+
+
 def _noise(size: int) -> npt.NDArray[np.float64]:
     n = -(-size // 64) * 64
     current = np.zeros(n)
@@ -202,7 +212,11 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
         for name, means in (("common", 0.8), ("own", np.linspace(0.0, 20.0, 512)[:n].copy())):
             one = PoissonCall(means, n)
             yield f"poisson {name} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
+        for mean in (3.0, 9.0):
+            one = PoissonCall(mean, n, correlation=0.4)
+            yield f"copies {mean} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
         yield f"noise {size}", _hash(_noise(size)[:least])
+        yield f"sines {size}", _hash(_sines(size)[:least])
     for name, rule in RULES.items() if every else ():
         yield f"weights {name}", _hash(_weights(rule))
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)

@@ -181,3 +181,27 @@ def test_the_largest_uniform_gives_a_likely_count() -> None:
         counts = _inversion(mean, ends)
         assert counts[0] == 0
         assert counts.max() <= most
+
+
+@pytest.mark.parametrize("weights", [3, np.arange(N)], ids=["one weight", "weights"])
+def test_a_varying_common_rate_has_the_counts_of_each_rate_that_it_takes(weights) -> None:
+    one = PoissonCall(1.0, N, weights=weights, varies=True)
+    means = one.call.keep[poisson.MEANS]
+    for step, mean in enumerate([0.7, 1e-3, 3.5, 600.0, 0.02, 9.0]):
+        means[0] = mean
+        fixed = PoissonCall(mean, N, weights=weights, search=True).counts(step)
+        assert fixed.any()
+        np.testing.assert_array_equal(one.counts(step, 1024), fixed)
+        for nothing in (0.0, -0.0, -3.0):
+            means[0] = nothing
+            assert not one.counts(step).any()
+
+
+def test_varying_own_rates_have_the_counts_of_the_rates_that_they_take() -> None:
+    one = PoissonCall(np.zeros(N), N, varies=True)
+    means = one.call.keep[poisson.MEANS]
+    for step in range(20):
+        means[:] = np.linspace(-5.0, 25.0, N)[:: 1 if step % 2 else -1]
+        fixed = PoissonCall(means.copy(), N).counts(step)
+        assert 3 * np.count_nonzero(fixed) > N
+        np.testing.assert_array_equal(one.counts(step, 64, 640), fixed)

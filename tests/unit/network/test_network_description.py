@@ -30,6 +30,8 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -65,6 +67,9 @@ def everything():
         [
             PoissonInput(E, 8000.0, 87.8),
             PoissonInput(I, Piecewise([1.0, 2.0], np.ones((2, 20))), 0.1, name="drive"),
+            PoissonInput(I, Sine(np.arange(20.0), 8.0, 45.0, 20.0), 0.1),
+            SineCurrent(E, 100.0, 8.0, stop=5.0),
+            PoissonInput(E, 800.0, 87.8, correlation=0.25),
             SpikeInput(E[3:9], [0.1, 0.4], [0, 5], [1.0, -1.0]),
             ConstantCurrent(E, 300.0, stop=5.0),
             StepCurrent(I, [1.0], [3.0]),
@@ -132,12 +137,13 @@ def test_arrays_are_filed_by_their_place():
         "projections/6/delay",
         "stimuli/1/rate/times",
         "stimuli/1/rate/values",
-        "stimuli/2/times",
-        "stimuli/2/neurons",
-        "stimuli/2/weight",
-        "stimuli/4/times",
-        "stimuli/4/amplitudes",
-        "stimuli/5/mean",
+        "stimuli/2/rate/amplitude",
+        "stimuli/5/times",
+        "stimuli/5/neurons",
+        "stimuli/5/weight",
+        "stimuli/7/times",
+        "stimuli/7/amplitudes",
+        "stimuli/8/mean",
     }
 
 

@@ -18,6 +18,8 @@ from distsnn.network import (
     Population,
     RecordSpikes,
     RecordState,
+    Sine,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -41,6 +43,11 @@ def network(*stimuli, recordings=None):
         PoissonInput("E", [0.0, 1.0, 2.0, 3.0], -87.8, receptor="ex", start=10.0, stop=20.0),
         PoissonInput(E[1:3], Piecewise([0.0, 5.0], [10.0, 0.0]), 1.0),
         PoissonInput(E[1:3], Piecewise([5.0], [[10.0, 0.0]]), 1.0, name="drive"),
+        PoissonInput(E, Sine(500.0, 8.0), 1.0),
+        PoissonInput(E[1:3], Sine([5.0, -6.0], [8.0, 0.0], -90.0, [0.0, 4.0]), 1.0, stop=4.0),
+        PoissonInput(E, 500.0, 1.0, correlation=1.0),
+        PoissonInput(E, Piecewise([5.0, 7.0], [2.0, 3.0]), 1.0, correlation=0.1),
+        PoissonInput(E, Sine(500.0, 8.0), 1.0, correlation=0.1),
         SpikeInput(D, [0.1, 0.1, 0.1], [0, 0, 2], 3.0),
         SpikeInput(E, [], [], 3.0),
         SpikeInput(E, [0.2, 0.1], [0, 3], [1.0, -2.0]),
@@ -48,6 +55,8 @@ def network(*stimuli, recordings=None):
         ConstantCurrent(D[0:2], [300.0, -300.0], start=1.0, stop=2.0),
         StepCurrent(E, [1.0, 2.0], [100.0, 0.0]),
         StepCurrent(E, [1.0], [[100.0, 0.0, 1.0, 2.0]]),
+        SineCurrent(E, 100.0, 5000.0),
+        SineCurrent(E[1:3], [1.0, -2.0], [0.0, 8.0], [-720.0, 1.0], [3.0, -4.0], 1.0, 2.0),
         NoiseCurrent(E, 0.0, 10.0),
         NoiseCurrent(E, [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0], interval=1.0),
     ],
@@ -71,6 +80,19 @@ def test_good_stimuli(stimulus):
         (PoissonInput(E, [1.0, 2.0], 1.0), "field rate", "wrong shape"),
         (PoissonInput(E, 1.0, INF), "field weight", "finite"),
         (PoissonInput(E, 1.0, 1.0, start=-1.0), "field start", "out of range"),
+        (PoissonInput(E, 1.0, 1.0, correlation=1.1), "field correlation", "allowed: >= 0 and <= 1"),
+        (PoissonInput(E, 1.0, 1.0, correlation=-0.1), "field correlation", "out of range"),
+        (PoissonInput(E, np.ones(4), 1.0, correlation=0.1), "field rate", "common to all target"),
+        (
+            PoissonInput(E, Sine(1.0, 1.0, np.ones(4)), 1.0, correlation=0.1),
+            "field rate.phase",
+            "an array, but the neurons are correlated",
+        ),
+        (
+            PoissonInput(E, Piecewise([1.0], np.ones((1, 4))), 1.0, correlation=0.1),
+            "field rate.values",
+            "correlated",
+        ),
         (PoissonInput(E, 1.0, 1.0, start=0.05), "field start", "grid"),
         (PoissonInput(E, 1.0, 1.0, start=INF), "field start", "finite"),
         (PoissonInput(E, 1.0, 1.0, start=1.0, stop=1.0), "field stop", "out of range"),
@@ -83,6 +105,12 @@ def test_good_stimuli(stimulus):
         (PoissonInput(E, Piecewise([1.0], [1.0, 2.0]), 1.0), "rate.values", "wrong shape"),
         (PoissonInput(E, Piecewise([1.0], [[1.0, 2.0]]), 1.0), "rate.values", "wrong shape"),
         (PoissonInput(E, Piecewise([1.0], [-1.0]), 1.0), "rate.values[0]", "out of range"),
+        (PoissonInput(E, Sine(NAN, 1.0), 1.0), "field rate.amplitude", "finite"),
+        (PoissonInput(E, Sine(1.0, -1.0), 1.0), "field rate.frequency", "out of range"),
+        (PoissonInput(E, Sine(1.0, 5001.0), 1.0), "field rate.frequency", "allowed: >= 0 and <= 5"),
+        (PoissonInput(E, Sine(1.0, 1.0, [1.0]), 1.0), "field rate.phase", "wrong shape"),
+        (PoissonInput(E, Sine(1.0, 1.0, 0.0, -1.0), 1.0), "field rate.offset", "given -1.0"),
+        (PoissonInput(E, Sine(1.0, 1.0), 1.0, stop=0.05), "field stop", "grid"),
         (SpikeInput(E, [0.0], [0], 1.0), "field times[0]", "out of range"),
         (SpikeInput(E, [0.1, 0.25], [0, 0], 1.0), "field times[1]", "grid"),
         (SpikeInput(E, [0.1], [4], 1.0), "field neurons[0]", "index out of range"),
@@ -95,6 +123,14 @@ def test_good_stimuli(stimulus):
         (StepCurrent(S, [1.0], [1.0]), "", "takes no current"),
         (StepCurrent(E, [2.0, 1.0], [1.0, 1.0]), "amplitudes.times[1]", "increase"),
         (StepCurrent(E, [1.0], [INF]), "amplitudes.values[0]", "finite"),
+        (SineCurrent(S, 1.0, 1.0), "", "takes no current"),
+        (SineCurrent(E, NAN, 1.0), "field amplitude", "finite"),
+        (SineCurrent(E, 1.0, -1.0), "field frequency", "given -1.0; allowed: >= 0 and <= 5000"),
+        (SineCurrent(E, 1.0, [1.0, 1.0, 5001.0, 1.0]), "field frequency[2]", "out of range"),
+        (SineCurrent(E, 1.0, 1.0, phase=INF), "field phase", "finite"),
+        (SineCurrent(E, 1.0, 1.0, offset=[1.0, 2.0]), "field offset", "wrong shape"),
+        (SineCurrent(E, 1.0, 1.0, start=0.05), "field start", "grid"),
+        (SineCurrent(E, 1.0, 1.0, stop=0.0), "field stop", "out of range"),
         (NoiseCurrent(S, 1.0, 1.0), "", "takes no current"),
         (NoiseCurrent(E, 1.0, -1.0), "field sd", "out of range"),
         (NoiseCurrent(E, NAN, 1.0), "field mean", "finite"),
@@ -120,6 +156,11 @@ def test_bad_stimuli(stimulus, place, what):
         (lambda: SpikeInput(E, [0.1], [0, 1], 1.0), "wrong shape"),
         (lambda: SpikeInput(E, [0.1], [0], [1.0, 2.0]), "wrong shape"),
         (lambda: ConstantCurrent(E, "1"), "must be a number"),
+        (lambda: SineCurrent(E, 1.0, "5 Hz"), "field frequency: must be a number"),
+        (lambda: Sine(1.0, None), "Sine, field frequency: must be a number"),
+        (lambda: Sine(1.0, 1.0, fase=1.0), "did you mean 'phase'"),
+        (lambda: SineCurrent(E, 1.0, Normal(1.0, 1.0)), "no distribution"),
+        (lambda: SineCurrent(E, 1.0, 1.0, phases=1.0), "did you mean 'phase'"),
         (lambda: NoiseCurrent(E, 0.0, 1.0, interval="dt"), "must be a number"),
     ],
 )
@@ -139,6 +180,9 @@ def test_events_are_sorted_with_their_weights():
 def test_largest_rate_and_interval():
     assert PoissonInput(E, Piecewise([1.0], [[1.0, 2.0, 7.0, 3.0]]), 1.0).max_rate() == 7.0
     assert PoissonInput(E, 3, 1.0).max_rate() == 3.0
+    assert PoissonInput(E, Sine(-5.0, 1.0, offset=3.0), 1.0).max_rate() == 8.0
+    sines = Sine([1.0, -9.0, 0.0, 2.0], 1.0, offset=[8.0, 1.0, 9.5, 8.0])
+    assert PoissonInput(E, sines, 1.0).max_rate() == 10.0
     assert NoiseCurrent(E, 0.0, 1.0).interval_steps(0.1) == 1
     assert NoiseCurrent(E, 0.0, 1.0, interval=0.3).interval_steps(0.1) == 3
 

@@ -24,6 +24,7 @@ from distsnn.network import (
     Population,
     Projection,
     RecordSpikes,
+    SineCurrent,
     SpikeInput,
     SpikeSource,
     StepCurrent,
@@ -202,6 +203,7 @@ def inputs() -> list[Stimulus]:
         PoissonInput(e, 500.0, 25.0, name="drive"),
         ConstantCurrent(e[:90], 10.0, name="push"),
         NoiseCurrent(e, 0.0, 1.0, name="noise"),
+        SineCurrent(e, 1.0, 8.0, name="sine"),
         SpikeInput(e, [1.0], [3], 2.0, name="given"),
         PoissonInput(e, 500.0, 0.0, name="nothing"),
     ]
@@ -211,10 +213,13 @@ def inputs() -> list[Stimulus]:
     ("name", "value", "message"),
     [
         ("Drive", {"rate": 1.0}, "set: unknown stimulus 'Drive'.*did you mean 'drive'"),
-        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, noise, nothing, push"),
+        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, noise, nothing, push, sine"),
         ("given", {"times": [1.0]}, "a SpikeInput cannot be set; allowed: a PoissonInput or a"),
         ("noise", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: mean, sd"),
         ("noise", {"mean": 1.0, "sd": -1.0}, "'noise', field sd: out of range; given -1.0"),
+        ("sine", {"sd": 1.0}, "unknown field 'sd'; allowed: amplitude, frequency, offset, phase"),
+        ("sine", {"frequency": 5000.1}, "field frequency: out of range.*allowed: >= 0 and <= 5000"),
+        ("sine", {"phase": np.ones(3)}, r"field phase: array of the wrong shape"),
         ("drive", {"rates": 1.0}, "'drive': unknown field 'rates'.*did you mean 'rate'"),
         ("drive", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: rate"),
         ("drive", {}, "stimulus 'drive': unknown field 'nothing'; allowed: rate"),
@@ -279,7 +284,7 @@ def test_what_cannot_be_emitted_is_refused_and_nothing_changes(
 def test_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
     made = network(*inputs(), PoissonInput(cells(), 500.0, 25.0, name="second"))
     with Simulation(made, seed=9) as simulation:
-        largest = simulation._inputs._allowed(simulation._inputs._find("drive")).high
+        largest = simulation._inputs._allowed_rates(simulation._inputs._find("drive")).high
         assert 1e5 < largest < 1e6
         simulation.set("nothing", rate=2.0 * largest)
         with pytest.raises(DescriptionError, match="out of range"):

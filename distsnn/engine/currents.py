@@ -1,0 +1,156 @@
+"""The calls of stimuli that are currents."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from distsnn.engine.courses import Floats, in_view, pieces, seed_words, sine_call, spread, window
+from distsnn.engine.layout import Layout
+from distsnn.engine.populations import Neurons
+from distsnn.engine.tables import FOREVER, Call
+from distsnn.jit import Entry
+from distsnn.kernels import stimuli as kernels
+from distsnn.network import ConstantCurrent, NoiseCurrent, Piecewise, SineCurrent, StepCurrent
+
+CURRENTS = (ConstantCurrent, StepCurrent, SineCurrent, NoiseCurrent)
+
+
+def clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
+    """Yield the calls that set currents to 0 before stimuli add theirs."""
+    for one in neurons.values():
+        if one.current is not None and one.first < one.last:
+            table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
+            call = Call(kernels.clear_current(one.real), table, one.first, one.last)
+            call.point(kernels.CURRENT, one.current, one.first)
+            yield call
+
+
+class CurrentCalls:
+    """The calls of a given current on this rank, whose amplitude may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One for each piece of its course; of an amplitude that is set, the first alone is left. None
+        where no target neuron is on this rank.
+    """
+
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: ConstantCurrent | StepCurrent
+    ) -> None:
+        self._index, dt = in_view(neurons, one.target), layout.network.dt
+        course: float | Floats | Piecewise
+        if isinstance(one, ConstantCurrent):
+            course, self._window = one.amplitude, window(one.start, one.stop, dt)
+        else:
+            course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
+        self.calls: list[Call] = []
+        if (self._index >= 0).any():
+            entry = kernels.add_current(neurons.real)
+            for start, stop, amplitude in pieces(course, *self._window, dt):
+                each = spread(self._index, amplitude, 0.0)
+                self.calls.append(_current_call(neurons, entry, each, start, stop))
+
+    def set(self, amplitude: float | Floats) -> None:
+        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
+        for call in self.calls[:1]:
+            call.keep[kernels.AMPLITUDES][:] = spread(self._index, amplitude, 0.0)
+            call.start, call.stop = self._window
+        for call in self.calls[1:]:
+            call.stop = call.start
+
+
+class SineCalls:
+    """The calls of a sine current on this rank, whose parameters may be set between two run calls.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One that computes each neuron's current and one that adds it, or none where no target
+        neuron is on this rank.
+    """
+
+    def __init__(self, layout: Layout, neurons: Neurons, one: SineCurrent) -> None:
+        self._index, self._dt = in_view(neurons, one.target), layout.network.dt
+        self._sine = one.course()
+        self.calls: list[Call] = []
+        if not (self._index >= 0).any():
+            return
+        start, stop = window(one.start, one.stop, self._dt)
+        amplitudes = np.zeros(neurons.last - neurons.first)
+        entry = kernels.add_current(neurons.real)
+        add = _current_call(neurons, entry, amplitudes, start, stop)
+        self.calls = [self._compute(add), add]
+
+    def _compute(self, add: Call) -> Call:
+        values = add.keep[kernels.AMPLITUDES]
+        return sine_call(self._sine, self._index, values, add.first, add, self._dt)
+
+    def set(self, **values: float | Floats) -> None:
+        """Let the sine have other parameters whenever it acts."""
+        self._sine = replace(self._sine, **values)
+        if self.calls:
+            self.calls[0] = self._compute(self.calls[1])
+
+
+class NoiseCalls:
+    """The call of a noise on this rank, whose mean and deviation may be set between two runs.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One, or none where no target neuron is on this rank.
+    """
+
+    def __init__(
+        self, layout: Layout, neurons: Neurons, one: NoiseCurrent, number: int, seed: int
+    ) -> None:
+        self._index, dt = in_view(neurons, one.target), layout.network.dt
+        self.calls: list[Call] = []
+        if not (self._index >= 0).any():
+            return
+        entry = kernels.add_noise(neurons.real)
+        start, stop = window(one.start, one.stop, dt)
+        means = spread(self._index, one.mean, 0.0)
+        call = _current_call(neurons, entry, means, start, stop)
+        call.point(kernels.DEVIATIONS, spread(self._index, one.sd, -1.0), neurons.first)
+        call.point(kernels.COUNTERS, layout.counters)
+        size = neurons.last - neurons.first
+        call.point(kernels.HELD, np.zeros(size), neurons.first)
+        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
+        call.table[kernels.STIMULUS_ID] = number
+        call.table[kernels.INTERVAL] = one.interval_steps(dt)
+        call.table[kernels.ORIGIN] = start
+        seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
+        self.calls.append(call)
+
+    def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
+        """Let the noise have another mean or standard deviation, pA, whenever it acts.
+
+        What is held in the current interval is made anew of the same draws: so it does not matter
+        whether it was drawn before.
+        """
+        for call in self.calls:
+            if mean is not None:
+                call.keep[kernels.AMPLITUDES][:] = spread(self._index, mean, 0.0)
+            if sd is not None:
+                call.keep[kernels.DEVIATIONS][:] = spread(self._index, sd, -1.0)
+            call.keep[kernels.DRAWN][:] = -1
+
+
+def _current_call(
+    neurons: Neurons, entry: Entry, amplitudes: Floats, start: int, stop: int
+) -> Call:
+    assert neurons.current is not None
+    call = Call(
+        entry,
+        np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64),
+        neurons.first,
+        neurons.last,
+        start=start,
+        stop=stop,
+    )
+    call.point(kernels.CURRENT, neurons.current, neurons.first)
+    call.point(kernels.AMPLITUDES, amplitudes, neurons.first)
+    return call
