@@ -35,7 +35,6 @@ KERNELS = built_in_kernels()
 # Kernels that are written by hand, with the reason why equations do not describe the model.
 BY_HAND = {
     "aeif_psc_delta_clopath": "a spike lasts t_clamp, and then V_m rests for t_ref",
-    "gif_psc_exp": "NEST's order within a step: input acts in the step in which it arrives",
     "izhikevich": "the published step is two half steps of V_m and one of U_m",
     "parrot_neuron": "it relays spikes and has no dynamics",
     "poisson_neuron": "it has no dynamics",
