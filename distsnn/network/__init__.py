@@ -38,6 +38,7 @@ from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
 from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
+from distsnn.network.neurons.gif_cond_exp import GifCondExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
@@ -113,6 +114,7 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GifCondExp",
     "GifPscExp",
     "HhCondExpTraub",
     "HhPscAlpha",
