@@ -54,6 +54,7 @@ from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
 from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
+from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.populations import Population, Target, View
@@ -149,6 +150,7 @@ __all__ = [
     "PoissonInput",
     "PoissonNeuron",
     "Population",
+    "PpPscDelta",
     "Projection",
     "RecordSpikes",
     "RecordState",

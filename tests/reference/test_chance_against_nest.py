@@ -21,6 +21,7 @@ from distsnn.network import (
     Network,
     Neuron,
     Population,
+    PpPscDelta,
     Projection,
     RecordSpikes,
     RecordState,
@@ -37,10 +38,10 @@ def in_lists(values: Mapping[str, float]) -> dict[str, Any]:
     """Return NEST's parameters, of which those that end in _1, _2 and _3 are lists."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if name[-2:] in ("_1", "_2", "_3"):
+        if name[-2:] in ("_1", "_2", "_3") and not name.startswith("c_"):
             found.setdefault(name[:-2], []).append(value)
         else:
-            found[name] = value
+            found[name] = bool(value) if name == "with_reset" else value
     return found
 
 
@@ -74,6 +75,18 @@ def gif_cond(random: np.random.Generator) -> Values:
     """Return what the potential of one with conductances depends on."""
     more = {"E_ex": random.uniform(-5.0, 5.0), "E_in": random.uniform(-90.0, -80.0)}
     return gif(random) | more
+
+
+def point_process(random: np.random.Generator) -> Values:
+    """Return what a point process neuron's potential depends on: above 0 it may spike."""
+    tau_m, C_m = random.uniform(4.0, 20.0), random.uniform(60.0, 300.0)
+    return {
+        "tau_m": tau_m,
+        "C_m": C_m,
+        "I_e": C_m / tau_m * random.uniform(-6.0, -2.0),
+        "with_reset": float(random.random() < 0.5),
+        **adaptation(random, "sfa"),
+    }
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,17 @@ CASES = {
         {"substeps": 40},
         # of its adaptive integration, by default 1e-3
         {"gsl_error_tol": 1e-9},
+    ),
+    "pp_psc_delta": Case(
+        PpPscDelta,
+        point_process,
+        (2.5, -1.0),
+        {"c_2": 0.0},
+        # the rate's linear part, without an exponential one
+        {"c_1": 1e12, "c_2": 0.0, "c_3": 0.0},
+        "dead_time",
+        {},
+        {},
     ),
 }
 RUNS = [(name, dt, t_ref) for name in CASES for dt, t_ref in ((0.1, 2.0), (0.05, 0.0), (1.0, 3.0))]

@@ -17,6 +17,7 @@ from distsnn.network import (
     Neuron,
     ParrotNeuron,
     Population,
+    PpPscDelta,
     Projection,
     RecordSpikes,
     SpikeSource,
@@ -114,6 +115,7 @@ Values = dict[str, float]
 CHANCE: dict[str, tuple[type[Neuron], Values, dict[str, list[float]], tuple[float, float]]] = {
     "gif_psc_exp": (GifPscExp, GIF, SFA | STC, (0.0, 0.0)),
     "gif_cond_exp": (GifCondExp, GIF, SFA | STC, (1.0, -1.0)),
+    "pp_psc_delta": (PpPscDelta, {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0}, SFA, (1.0, -1.0)),
 }
 
 
