@@ -57,6 +57,7 @@ from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
+from distsnn.network.point_process import pp_psc_delta_random
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import (
@@ -188,5 +189,6 @@ __all__ = [
     "model_names",
     "neuron_model",
     "parameter",
+    "pp_psc_delta_random",
     "scale_of",
 ]

@@ -1,6 +1,7 @@
 """parrot_neuron spike for spike beside NEST, and neurons that spike by chance by statistics."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     SpikeSource,
+    pp_psc_delta_random,
 )
 from distsnn.simulation import Simulation
 
@@ -111,11 +113,19 @@ GIF = {"I_e": 100.0, "V_T_star": -50.0, "Delta_V": 4.0, "lambda_0": 20.0}
 SFA = {"tau_sfa": [30.0, 400.0], "q_sfa": [5.0, 1.5]}
 STC = {"tau_stc": [100.0], "q_stc": [8.0]}
 Values = dict[str, float]
-# a model, its parameters, those that are lists in NEST, and its input's weights
-CHANCE: dict[str, tuple[type[Neuron], Values, dict[str, list[float]], tuple[float, float]]] = {
-    "gif_psc_exp": (GifPscExp, GIF, SFA | STC, (0.0, 0.0)),
-    "gif_cond_exp": (GifCondExp, GIF, SFA | STC, (1.0, -1.0)),
-    "pp_psc_delta": (PpPscDelta, {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0}, SFA, (1.0, -1.0)),
+Chance = tuple[Callable[..., Neuron], Values, dict[str, list[float]], tuple[float, float], Values]
+# a model, its parameters, those that are lists in NEST, its input's weights, parameters of NEST's
+CHANCE: dict[str, Chance] = {
+    "gif_psc_exp": (GifPscExp, GIF, SFA | STC, (0.0, 0.0), {}),
+    "gif_cond_exp": (GifCondExp, GIF, SFA | STC, (1.0, -1.0), {}),
+    "pp_psc_delta": (PpPscDelta, {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0}, SFA, (1.0, -1.0), {}),
+    "pp_psc_delta, random dead time": (
+        partial(pp_psc_delta_random, 3),
+        {"I_e": 250.0, "c_2": 50.0, "c_3": 0.05, "dead_time": 20.0},
+        SFA,
+        (1.0, -1.0),
+        {"dead_time_random": True, "dead_time_shape": 3},
+    ),
 }
 
 
@@ -124,8 +134,8 @@ def test_rates_adaptation_and_irregularity_are_nests(
     name: str, run_nest: RunNest, tmp_path: object
 ) -> None:
     n, steps, sources = 400, 40_000, 50
-    neuron, common, lists, weights = CHANCE[name]
-    parameters: dict[str, Any] = common | lists
+    neuron, common, lists, weights, more = CHANCE[name]
+    parameters: dict[str, Any] = common | lists | more
     random = np.random.default_rng(9)
     step, source = np.nonzero(random.random((steps, sources)) < 0.002)
     into = (
@@ -137,7 +147,7 @@ def test_rates_adaptation_and_irregularity_are_nests(
     result = run_nest(
         {
             "steps": steps,
-            "populations": [{"model": neuron.name, "size": n, "parameters": parameters}],
+            "populations": [{"model": name.partition(",")[0], "size": n, "parameters": parameters}],
         },
         train_source=source.astype(np.int64),
         train_step=step.astype(np.int64) + 1,

@@ -19,9 +19,9 @@ class PpPscDelta(EquationNeuron):
 
     NEST takes any number of sfa; here there are three, and those whose q_sfa is 0, as by default,
     do nothing. With dead_time = 0 a neuron spikes once a step at most, while NEST draws a Poisson
-    number of spikes: the rates differ by the factor (1 - exp(-rate dt))/(rate dt). A dead time that
-    is drawn at each spike (NEST's dead_time_random) and one left from before the run
-    (t_ref_remaining) are left out.
+    number of spikes: the rates differ by the factor (1 - exp(-rate dt))/(rate dt). Neurons whose
+    dead time is drawn at each spike (NEST's dead_time_random) are `pp_psc_delta_random`. A dead
+    time that is left from before the run (t_ref_remaining) is left out.
 
     Source: Cardanobile & Rotter (2010), J Comput Neurosci 28:267; Jolivet et al. (2006), J Comput
     Neurosci 21:35; Pozzorini et al. (2013), Nat Neurosci 16:942.

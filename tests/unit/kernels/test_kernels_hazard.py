@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
+from chance import p_of_discrete
 from kernel_calls import DT, NeuronCall, defaults
 from scipy import stats
+
+from distsnn.codegen.equations import kernel_of
+from distsnn.errors import DescriptionError
+from distsnn.network import Population, pp_psc_delta_random
 
 Floats = npt.NDArray[np.float64]
 Values = dict[str, float]
@@ -134,3 +139,31 @@ def test_point_processes_follow_their_equations_where_the_rate_is_nothing_or_cer
             found = call.states[name][:n]
             np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-11)
     assert total > n
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [1, 3, 5])
+def test_dead_times_that_are_drawn_have_a_gamma_distribution(shape: int, precision: str) -> None:
+    """Neurons that spike wherever they may: after the whole steps in a dead time, and one more."""
+    given = {"c_1": 1e12, "c_2": 0.0, "I_e": 100.0, "with_reset": 0.0, "dead_time": 0.7}
+    one = pp_psc_delta_random(shape, **given)
+    p = {name: one.value(name) for name in one.parameters()}
+    call = NeuronCall(kernel_of(one.model), p, 1024, precision=precision)
+    last, dead = np.full(1024, -1), []
+    for k in range(600):
+        gids = call.step(k)
+        dead.append(k - last[gids] - 1)
+        last[gids] = k
+    times = stats.gamma(shape, scale=0.7 / shape)
+    # the first spike has nothing before it, and long dead times are cut off by the end
+    found = np.concatenate(dead[1:])
+    assert found.size > 20_000
+    assert p_of_discrete(found, lambda k: np.diff(times.cdf(DT * np.append(k, k[-1] + 1)))) > 1e-3
+
+
+def test_dead_times_beyond_their_range_are_refused() -> None:
+    for shape in (0, 6):
+        with pytest.raises(DescriptionError, match="dead_time_shape"):
+            pp_psc_delta_random(shape)
+    with pytest.raises(DescriptionError, match="dead_time"):
+        Population("P", 1, pp_psc_delta_random(dead_time=0.0))
