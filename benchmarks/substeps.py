@@ -22,6 +22,7 @@ from distsnn.network import (
     AeifPscAlpha,
     AeifPscDeltaClopath,
     AeifPscExp,
+    GifCondExp,
     HhCondExpTraub,
     HhPscAlpha,
     IafCondAlpha,
@@ -117,6 +118,13 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
             "small": {"C_m": 60.0},
             "leaky": {"g_L": 60.0},
         }
+    elif model == "GifCondExp":
+        common = {"V_T_star": -50.0, "lambda_0": 100.0, "q_sfa_2": 0.5, "q_stc_2": 2.0}
+        sets = {
+            "sharp": {**common, "Delta_V": 0.5},
+            "soft": {**common, "Delta_V": 4.0, "q_stc_1": 10.0},
+            "fast": {**common, "C_m": 50.0, "g_L": 10.0, "tau_syn_ex": 0.5, "tau_syn_in": 1.0},
+        }
     elif model.startswith("Iaf"):
         sets = {
             "default": {},
@@ -143,7 +151,7 @@ MODELS: dict[str, type[SubsteppedNeuron]] = {
     one.__name__: one
     for one in (
         *(AeifCondExp, AeifCondAlpha, AeifPscExp, AeifPscAlpha, AeifPscDeltaClopath),
-        *(HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
+        *(GifCondExp, HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
     )
 }
 

@@ -9,7 +9,7 @@ intermediate value.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -199,27 +199,61 @@ class _Module:
             lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * draw_{i}")
             before[noise] = noise.name
         write = Writer(before, constants, lines, self._names.of_function())
-        part = Part(analysis, before, held, write)
         inputs = self._inputs() if last else {}
-        new = {}
-        for name, text in part.advanced().items():
-            rests = analysis.derivatives[symbol(name)] == 0 and name not in inputs
-            moved = self._states[symbol(name)] if rests else f"flush({text}{inputs.get(name, '')})"
-            if name in held and (name in inputs or not part.rests(symbol(name))):
-                moved = f"{self._states[symbol(name)]} if held else {moved}"
-            new[symbol(name)] = f"new_{name}"
-            lines.append(f"new_{name} = {moved}")
+        early = self._move(Part(analysis, before, held, write).early(), inputs, lines)
+        write = write.with_values(before | early)
+        part = Part(analysis, before | early, held, write)
+        new = early | self._move(part.advanced(), inputs, lines, part)
+        if last:
+            new |= self._move(part.late(), inputs, lines)
+        # in the order of the equations; what is late moves at the end of the step
+        new = {name: new.get(name, text) for name, text in self._states.items()}
         is_tested = last or self._model.test_parts
         results = self._happen(new, write, rest, part, is_tested=is_tested, last=last)
         return _without_unused([*lines, *self._end(results, rest, last=last)])
 
+    def _move(
+        self,
+        texts: Mapping[str, str],
+        inputs: Mapping[str, str],
+        lines: list[str],
+        part: Part | None = None,
+    ) -> dict[sympy.Symbol, str]:
+        """Write what states become, and return their new names.
+
+        Parameters
+        ----------
+        texts : mapping of str to str
+            Values after a part, by state.
+        inputs : mapping of str to str
+            Input that is added to them.
+        lines : list of str
+            Takes the code.
+        part : Part, optional
+            The part, whose scheme may let held states rest.
+        """
+        new = {}
+        for name, text in texts.items():
+            rests = self._analysis.derivatives[symbol(name)] == 0 and name not in inputs
+            moved = self._states[symbol(name)] if rests else f"flush({text}{inputs.get(name, '')})"
+            lets_rest = part is not None and part.rests(symbol(name)) and name not in inputs
+            if name in self._dynamics.held and not lets_rest:
+                moved = f"{self._states[symbol(name)]} if held else {moved}"
+            new[symbol(name)] = f"new_{name}"
+            lines.append(f"new_{name} = {moved}")
+        return new
+
     def _add_input(self, rest: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
         lines = [f"held = {REFRACTORY} > 0"] if rest else []
-        write = Writer({}, self._constants, lines, self._names.of_function())
-        new, new_input = dict(self._states), []
-        for name, text in self._inputs().items():
-            new_input.append(symbol(name))
+        write = Writer(self._states, self._constants, lines, self._names.of_function())
+        inputs = self._inputs()
+        late = Part(self._analysis, self._states, self._dynamics.held, write).late()
+        new = dict(self._states) | self._move(late, inputs, lines)
+        new_input = [*map(symbol, inputs)]
+        for name, text in inputs.items():
+            if name in late:
+                continue
             state = self._states[symbol(name)]
             added = f"{state}{text}"
             added = f"{state} if held else {added}" if name in self._dynamics.held else added
@@ -266,7 +300,8 @@ class _Module:
         known = {**new, **self._during()}
         if self._time:
             known[symbol(TIME)] = _TIME_END
-        write = write.with_values(known)
+        # what is late is tested with its value at the begin of the step
+        write = write.with_values(known | {one: self._states[one] for one in analysis.late})
         conditions = [
             None if one is None else write(one) if is_tested else "" for one, _ in analysis.events
         ]

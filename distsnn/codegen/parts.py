@@ -7,13 +7,15 @@ import sympy
 from distsnn.codegen.expressions import STEP, Writer, bare
 from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
-from distsnn.network.equations.dynamics import STIMULI, TIME
+from distsnn.network.equations.dynamics import STEP_LENGTH, STIMULI, TIME
 from distsnn.network.equations.syntax import PREVIOUS
 
 Symbols = Mapping[sympy.Symbol, str]
 
 _HALF = sympy.Rational(1, 2)
 _CURRENT = symbol(STIMULI)
+_STEP_LENGTH = symbol(STEP_LENGTH)
+_STILL = Linear({}, sympy.Integer(0))
 _TIME = symbol(TIME)
 _MEAN = sympy.Symbol("mean")
 
@@ -46,11 +48,15 @@ class Part:
         self._mean_values: dict[sympy.Symbol, str] = {}
 
     def advanced(self) -> dict[str, str]:
-        """Return each state's value after the part, as text, by name."""
-        slopes = self._analysis.derivatives
+        """Return the states after the part, as text, by name, but for those that are early or late.
+
+        What is early has advanced before: its value at the begin of the part is the new one.
+        """
+        slopes, apart = self._analysis.derivatives, {*self._analysis.early, *self._analysis.late}
         found = {
             name: self._before[name] if slopes[name] == 0 else self._row(name, STEP)
             for name in self._analysis.exact
+            if name not in apart
         }
         method = {
             "rosenbrock": self._rosenbrock,
@@ -62,7 +68,15 @@ class Part:
         }
         if self._analysis.others:
             found |= method[self._analysis.method]()
-        return {name.name: found[name] for name in self._analysis.derivatives}
+        return {name.name: found[name] for name in slopes if name not in apart}
+
+    def early(self) -> dict[str, str]:
+        """Return the early states after the step, without its input, as text, by name."""
+        return {name.name: self._row(name, STEP) for name in self._analysis.early}
+
+    def late(self) -> dict[str, str]:
+        """Return the late states after the step, as text, by name."""
+        return {name.name: self._row(name, _STEP_LENGTH) for name in self._analysis.late}
 
     def _row(self, name: sympy.Symbol, time: sympy.Expr, *, mean: bool = False) -> str:
         """Return an exactly integrated state's value after a time, or its mean, as text."""
@@ -80,8 +94,13 @@ class Part:
             one = left.pop()
             if one not in found and one not in self._given:
                 found.add(one)
-                left += [] if one in held else self._analysis.exact[one].factors
+                still = one in held or self._waits(one, name)
+                left += [] if still else self._analysis.exact[one].factors
         return found
+
+    def _waits(self, one: sympy.Symbol, name: sympy.Symbol) -> bool:
+        """Return whether a state is constant while another advances: it does so later."""
+        return one in self._analysis.late and name not in self._analysis.late
 
     def _propagated(
         self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol], mean: bool
@@ -89,8 +108,9 @@ class Part:
         exact, constants = self._analysis.exact, self._write.constants
         needed = self._needs(name, held)
         states = [one for one in exact if one in needed]
-        still = Linear({}, sympy.Integer(0))
-        forms = {one: still if one in held else exact[one] for one in states}
+        forms = {
+            one: _STILL if one in held or self._waits(one, name) else exact[one] for one in states
+        }
         driven = any(form.rest != 0 for form in forms.values())
         factors = forms[name].factors
         if mean:
@@ -245,6 +265,8 @@ class Part:
         slopes = [self._analysis.derivatives[name] for name in self._analysis.others]
         used = set().union(*(slope.free_symbols for slope in slopes))
         for name in (one for one in self._analysis.exact if one in used):
+            if name in self._analysis.late:
+                continue
             text = self._row(name, STEP, mean=True)
             if name in self._held:
                 text = f"{self._before[name]} if held else {text}"
@@ -289,7 +311,11 @@ class Part:
 
     def _stage(self, slopes: Mapping[sympy.Symbol, str], time: sympy.Expr) -> Symbols:
         """Return all states at a time within the part, given the slopes of those not exact."""
-        values = {name: self._row(name, time) for name in self._analysis.exact}
+        late = self._analysis.late
+        values = {
+            name: self._before[name] if name in late else self._row(name, time)
+            for name in self._analysis.exact
+        }
         values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}
         found = {one: self._before[one] for one in self._given} | self._time(time)
         for name, text in values.items():

@@ -38,6 +38,7 @@ from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
 from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
+from distsnn.network.neurons.gif_cond_exp import GifCondExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.glif_psc import GlifPsc
 from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
@@ -55,8 +56,10 @@ from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
 from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
+from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
+from distsnn.network.point_process import pp_psc_delta_random
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection, delay_steps, delay_support
 from distsnn.network.recordings import (
@@ -115,6 +118,7 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GifCondExp",
     "GifPscExp",
     "GlifPsc",
     "GlifPscDoubleAlpha",
@@ -151,6 +155,7 @@ __all__ = [
     "PoissonInput",
     "PoissonNeuron",
     "Population",
+    "PpPscDelta",
     "Projection",
     "RecordSpikes",
     "RecordState",
@@ -190,5 +195,6 @@ __all__ = [
     "model_names",
     "neuron_model",
     "parameter",
+    "pp_psc_delta_random",
     "scale_of",
 ]

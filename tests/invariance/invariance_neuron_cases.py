@@ -11,6 +11,7 @@ from distsnn.network import (
     AllToAll,
     ConstantCurrent,
     FixedIndegree,
+    GifCondExp,
     GifPscExp,
     HhCondExpTraub,
     IafCondAlpha,
@@ -76,8 +77,11 @@ def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     burst = Population("burst", 66, AeifPscExp(V_reset=-47.0, substeps=3), start, "float64")
     simple = Population("simple", 150, Izhikevich(d=Uniform(2.0, 8.0)), start)
     traub = Population("traub", 65, HhCondExpTraub(E_L=Normal(-62.0, 1.0)), start)
-    cells = [cond, alpha, adex, burst, simple, traub]
-    strength = dict(zip(cells, (2.0, 6.0, 5.0, 90.0, 2.0, 2.0), strict=True))
+    # random numbers in several parts of a step
+    chance = {"V_T_star": -60.0, "Delta_V": 2.0, "lambda_0": 50.0, "q_stc_1": 5.0, "q_sfa_2": 2.0}
+    gif = Population("gif", 100, GifCondExp(**chance, I_e=60.0, substeps=3), start)
+    cells = [cond, alpha, adex, burst, simple, traub, gif]
+    strength = dict(zip(cells, (2.0, 6.0, 5.0, 90.0, 2.0, 2.0, 1.0), strict=True))
     projections = [
         Projection(
             pre,
@@ -92,6 +96,7 @@ def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     currents = [ConstantCurrent(burst, 700.0), NoiseCurrent(simple, 4.0, 20.0)]
     states = [RecordState(one, "V_m", every=0.5) for one in (cond, alpha, burst, simple)]
     states += [RecordState(adex, ["V_m", "w"]), RecordState(traub, ["V_m", "Act_n", "V_before"])]
+    states += [RecordState(gif, ["V_m", "stc_1", "sfa_2"])]
     return Network(
         cells, projections, [*drive, *currents], [*map(RecordSpikes, cells), *states]
     ), 40.0

@@ -1,21 +1,28 @@
-"""parrot_neuron spike for spike beside NEST, and gif_psc_exp's chance by its statistics."""
+"""parrot_neuron spike for spike beside NEST, and neurons that spike by chance by statistics."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
+import pytest
 
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     Explicit,
+    GifCondExp,
     GifPscExp,
     IafPscDelta,
     Network,
+    Neuron,
     ParrotNeuron,
     Population,
+    PpPscDelta,
     Projection,
     RecordSpikes,
     SpikeSource,
+    pp_psc_delta_random,
 )
 from distsnn.simulation import Simulation
 
@@ -102,30 +109,65 @@ def statistics(step: np.ndarray, neuron: np.ndarray, n: int) -> dict[str, np.nda
     }
 
 
-def test_rates_adaptation_and_irregularity_are_nests(run_nest: RunNest, tmp_path: object) -> None:
-    n, steps = 400, 40_000
-    common = {"I_e": 100.0, "V_T_star": -50.0, "Delta_V": 4.0, "lambda_0": 20.0}
-    lists = {"tau_stc": [100.0], "q_stc": [8.0], "tau_sfa": [30.0, 400.0], "q_sfa": [5.0, 1.5]}
+GIF = {"I_e": 100.0, "V_T_star": -50.0, "Delta_V": 4.0, "lambda_0": 20.0}
+SFA = {"tau_sfa": [30.0, 400.0], "q_sfa": [5.0, 1.5]}
+STC = {"tau_stc": [100.0], "q_stc": [8.0]}
+Values = dict[str, float]
+Chance = tuple[Callable[..., Neuron], Values, dict[str, list[float]], tuple[float, float], Values]
+# a model, its parameters, those that are lists in NEST, its input's weights, parameters of NEST's
+CHANCE: dict[str, Chance] = {
+    "gif_psc_exp": (GifPscExp, GIF, SFA | STC, (0.0, 0.0), {}),
+    "gif_cond_exp": (GifCondExp, GIF, SFA | STC, (1.0, -1.0), {}),
+    "pp_psc_delta": (PpPscDelta, {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0}, SFA, (1.0, -1.0), {}),
+    "pp_psc_delta, random dead time": (
+        partial(pp_psc_delta_random, 3),
+        {"I_e": 250.0, "c_2": 50.0, "c_3": 0.05, "dead_time": 20.0},
+        SFA,
+        (1.0, -1.0),
+        {"dead_time_random": True, "dead_time_shape": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_rates_adaptation_and_irregularity_are_nests(
+    name: str, run_nest: RunNest, tmp_path: object
+) -> None:
+    n, steps, sources = 400, 40_000, 50
+    neuron, common, lists, weights, more = CHANCE[name]
+    parameters: dict[str, Any] = common | lists | more
+    random = np.random.default_rng(9)
+    step, source = np.nonzero(random.random((steps, sources)) < 0.002)
+    into = (
+        np.tile(random.integers(0, sources, 10), n),
+        np.repeat(np.arange(n), 10),
+        np.tile(np.repeat(weights, [7, 3]), n),
+        np.full(10 * n, 15),
+    )
     result = run_nest(
         {
             "steps": steps,
-            "populations": [{"model": "gif_psc_exp", "size": n, "parameters": common | lists}],
-        }
+            "populations": [{"model": name.partition(",")[0], "size": n, "parameters": parameters}],
+        },
+        train_source=source.astype(np.int64),
+        train_step=step.astype(np.int64) + 1,
+        **{f"input_{key}": column for key, column in zip(FIELDS, into, strict=True)},
     )
-    adaptation = {
-        **{"tau_stc_1": 100.0, "q_stc_1": 8.0},
-        **{"tau_sfa_1": 30.0, "q_sfa_1": 5.0, "tau_sfa_2": 400.0, "q_sfa_2": 1.5},
-    }
-    model = GifPscExp(**common, **adaptation)
+    adaptation = {f"{key}_{j}": x for key, xs in lists.items() for j, x in enumerate(xs, 1)}
+    model = neuron(**common, **adaptation)
     cells = Population("cells", n, model)
-    network = Network([cells], [], recordings=[RecordSpikes(cells)])
+    given = Population("sources", sources, SpikeSource((step + 1) * DT, source))
+    edges = Explicit(*into[:2])
+    inputs = [Projection(given, cells, edges, weight=into[2], delay=into[3] * DT)]
+    network = Network([cells, given], inputs, recordings=[RecordSpikes(cells)])
     ours = statistics(*spikes_of(network, steps, f"{tmp_path}/run.zarr"), n)
     theirs = statistics(result["spike_step"], result["spike_neuron"], n)
-    for name in ours:
-        a, b = ours[name], theirs[name]
+    for what in ours:
+        a, b = ours[what], theirs[what]
         error = np.sqrt((a.var() + b.var()) / n)
-        assert abs(a.mean() - b.mean()) < 4.0 * error, name
+        print(f"{name}, {what}: {a.mean():.4g}, NEST {b.mean():.4g} +- {error:.2g}")
+        assert abs(a.mean() - b.mean()) < 4.0 * error, what
         # the spread over neurons too; that of a variance is about its own size sqrt(2/n)
-        assert abs(np.log(a.var() / b.var())) < 4.0 * np.sqrt(4.0 / n), name
+        assert abs(np.log(a.var() / b.var())) < 4.0 * np.sqrt(4.0 / n), what
     assert ours["early"].mean() * 10 > 1.3 * ours["late"].mean() / 3
     assert 0.1 < ours["CV"].mean() < 0.9

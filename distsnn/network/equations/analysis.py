@@ -84,6 +84,8 @@ class Analysis:
         For exponential Euler: an equation's form in its own variable.
     relaxing : set of Symbol
         Those of `growth` that always relax.
+    early, late : tuple of Symbol
+        Those of `exact` that advance before all others, with input, and after all others.
     slow : set of Symbol
         Those of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
@@ -107,6 +109,8 @@ class Analysis:
     method: str
     growth: dict[sympy.Symbol, Linear]
     relaxing: set[sympy.Symbol]
+    early: tuple[sympy.Symbol, ...]
+    late: tuple[sympy.Symbol, ...]
     slow: set[sympy.Symbol]
     threshold: sympy.Expr | None
     reset: Assignments
@@ -138,6 +142,9 @@ def analyse(
     method: str,
     defaults: Mapping[str, float],
     relaxing: Collection[str],
+    *,
+    early: Collection[str] = (),
+    late: Collection[str] = (),
 ) -> Analysis:
     """Return how a model's equations are integrated.
 
@@ -153,11 +160,14 @@ def analyse(
         Defaults of parameters, in their units, but for those that are drawn.
     relaxing : collection of str
         State variables that always relax.
+    early, late : collection of str
+        State variables that advance first and last in a step.
 
     Raises
     ------
     DescriptionError
-        If the method is unknown, or cannot integrate one of the equations.
+        If the method is unknown, or cannot integrate one of the equations, or a variable that
+        advances first or last depends on others.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS, where="method")
@@ -212,6 +222,7 @@ def analyse(
     for name in relaxing:
         if symbol(name) not in derivatives:
             raise unknown("state variable", name, dynamics.states, where="relaxing")
+    _check_order(dynamics, exact, early, late)
     values = {symbol(name): one for name, one in defaults.items()}
     slow = {
         name
@@ -224,6 +235,8 @@ def analyse(
         method,
         growth,
         {one for one in map(symbol, relaxing) if one in growth and growth[one].factors},
+        tuple(map(symbol, early)),
+        tuple(map(symbol, late)),
         slow,
         threshold,
         reset,
@@ -337,6 +350,37 @@ def _check_coupling(exact: Mapping[sympy.Symbol, Linear], dynamics: Dynamics) ->
                 dynamics.states[name.name].value.at,
                 allowed=f"at most {_MOST_COEFFICIENTS:,} coefficients, or method 'rk4'",
             )
+
+
+def _check_order(
+    dynamics: Dynamics,
+    exact: Mapping[sympy.Symbol, Linear],
+    early: Collection[str],
+    late: Collection[str],
+) -> None:
+    """Check that what advances first or last in a step can do so without the other variables."""
+    for where, names in (("early", early), ("late", late)):
+        for name in names:
+            if name not in dynamics.states:
+                raise unknown("state variable", name, dynamics.states, where=where)
+            at = dynamics.states[name].value.at
+            form = exact.get(symbol(name))
+            if form is None:
+                raise EquationError(
+                    f"{name} is {where}, but its equation is not integrated exactly",
+                    at,
+                    allowed="linear equations with constant coefficients",
+                )
+            others = sorted(one.name for one in form.factors if one.name in dynamics.states)
+            for other in (one for one in others if one not in names):
+                raise EquationError(
+                    f"{name} is {where}, but depends on {other}, which is not",
+                    at,
+                    allowed=f"equations of {', '.join(names)} alone",
+                )
+    for name in early:
+        if name in late:
+            raise EquationError(f"{name} is early and late", dynamics.states[name].name.at)
 
 
 class _Translator:

@@ -70,6 +70,7 @@ class EquationNeuron(Neuron):
         ends |= {"refractory time": model.refractory, "held": ", ".join(model.dynamics.held)}
         ends |= {f"receptor {name}": text for name, text in model.receptors.items()}
         start = "; ".join(f"{name} = {value}" for name, value in model.initial.items())
+        ends |= {"early": ", ".join(model.early), "late": ", ".join(model.late)}
         ends |= {"initially": start, "method": model.method}
         return [*lines, "", *(f"{name}: {text}" for name, text in ends.items() if text)]
 
@@ -184,6 +185,12 @@ class NeuronEquations(Description):
         State variables that always relax: the factor of each in its own equation is below 0 for
         all values that occur. Exponential Euler and Strang's splitting are then faster for them;
         a factor of 0 would stop the run, with a state that is no number.
+    early : str or sequence of str
+        State variables that advance first in a step, with its input: the other equations start from
+        their new values, so that input acts in the step in which it arrives.
+    late : str or sequence of str
+        State variables that advance last in a step, before the reset: the other equations, the
+        threshold and the conditions of events have their values at the begin of the step.
 
     Raises
     ------
@@ -207,6 +214,8 @@ class NeuronEquations(Description):
     method: str = "auto"
     test_parts: bool = True
     relaxing: tuple[str, ...] = ()
+    early: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_kinds(
@@ -238,6 +247,8 @@ class NeuronEquations(Description):
             events=as_events(self.events),
             initial=FrozenMapping(dict(self.initial)),
             relaxing=as_names(self.relaxing, where="relaxing"),
+            early=as_names(self.early, where="early"),
+            late=as_names(self.late, where="late"),
         )
 
 
@@ -251,7 +262,7 @@ class NeuronModel(NeuronEquations):
     Parameters
     ----------
     equations, threshold, reset, events, refractory, hold, receptors, initial, method, test_parts,
-    relaxing
+    relaxing, early, late
         The text, as of `NeuronEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -314,8 +325,15 @@ class NeuronModel(NeuronEquations):
         problem = ""
         if self.analysis.others == []:
             problem = "all equations are integrated exactly: parts of a step change nothing"
-        elif self.analysis.noise or self.analysis.draws or self.dynamics.uses(TIME):
-            problem = "a step of a model with time or random numbers cannot be divided into parts"
+        elif self.analysis.noise or self.dynamics.uses(TIME):
+            problem = "a step of a model with time or white noise cannot be divided into parts"
+        elif self.analysis.draws and self.test_parts:
+            problem = (
+                "a step of a model with random numbers cannot be divided into parts, unless they "
+                "are drawn at its end (test_parts=False)"
+            )
+        elif self.early:
+            problem = "a step in which input comes first (early) cannot be divided into parts"
         elif self.dynamics.previous:
             problem = "a step of a model with previous() cannot be divided into parts"
         if problem:
@@ -376,6 +394,8 @@ class NeuronModel(NeuronEquations):
             self.method,
             {name: spec[0] for name, spec in specs if isinstance(spec[0], float)},
             self.relaxing,
+            early=self.early,
+            late=self.late,
         )
 
     @property

@@ -1,15 +1,15 @@
 """Generalised integrate-and-fire neuron: it adapts, and spikes by chance."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class GifPscExp(Neuron):
+class GifPscExp(EquationNeuron):
     """Generalised integrate-and-fire neuron with exponential currents (NEST's gif_psc_exp).
 
     Between spikes, with x = ex, in, and j = 1, 2, 3::
@@ -39,17 +39,35 @@ class GifPscExp(Neuron):
     """
 
     name: ClassVar[str] = "gif_psc_exp"
-    receptors: ClassVar[tuple[str, ...]] = ("ex", "in")
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    weight_unit: ClassVar[str] = "pA"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "I_syn_ex": State("pA", "excitatory synaptic current"),
-        "I_syn_in": State("pA", "inhibitory synaptic current"),
-        **{f"stc_{j}": State("pA", "spike-triggered current") for j in (1, 2, 3)},
-        **{f"sfa_{j}": State("mV", "movement of the threshold") for j in (1, 2, 3)},
-        "refractory": State("steps", "steps left of the refractory time", integer=True),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        I = I_syn_ex + I_syn_in - (stc_1 + stc_2 + stc_3) + I_e + I_stim : pA
+        dV_m/dt = (-g_L*(V_m - E_L) + I)/C_m : mV  # membrane potential
+        dI_syn_ex/dt = -I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
+        dI_syn_in/dt = -I_syn_in/tau_syn_in : pA  # inhibitory synaptic current
+        dstc_1/dt = -stc_1/tau_stc_1 : pA  # spike-triggered current
+        dstc_2/dt = -stc_2/tau_stc_2 : pA  # spike-triggered current
+        dstc_3/dt = -stc_3/tau_stc_3 : pA  # spike-triggered current
+        dsfa_1/dt = -sfa_1/tau_sfa_1 : mV  # movement of the threshold
+        dsfa_2/dt = -sfa_2/tau_sfa_2 : mV  # movement of the threshold
+        dsfa_3/dt = -sfa_3/tau_sfa_3 : mV  # movement of the threshold
+        above = V_m - (V_T_star + sfa_1 + sfa_2 + sfa_3) : mV
+        hazard = lambda_0*exp(above/Delta_V) : 1/s
+        """,
+        threshold="uniform() > exp(-hazard*dt)",
+        reset="""
+        V_m = V_reset
+        stc_1 += q_stc_1; stc_2 += q_stc_2; stc_3 += q_stc_3
+        sfa_1 += q_sfa_1; sfa_2 += q_sfa_2; sfa_3 += q_sfa_3
+        """,
+        refractory="t_ref",
+        hold=("V_m",),
+        receptors={"ex": "I_syn_ex", "in": "I_syn_in"},
+        initial={"V_m": "E_L"},
+        early=("I_syn_ex", "I_syn_in"),
+        late=("stc_1", "stc_2", "stc_3", "sfa_1", "sfa_2", "sfa_3"),
+    )
 
     g_L: Value = parameter(default=4.0, unit="nS", doc="leak conductance", above=0.0)
     E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")

@@ -51,7 +51,7 @@ MODELS = (
     "parrot_neuron",
     *("iaf_cond_exp", "iaf_cond_alpha", "aeif_cond_exp", "aeif_psc_exp", "hh_cond_exp_traub"),
     *("izhikevich", "aeif_psc_delta_clopath", "aeif_cond_alpha", "aeif_psc_alpha"),
-    *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr"),
+    *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr", "gif_cond_exp", "pp_psc_delta"),
     *("iaf_psc_exp_multisynapse", "iaf_psc_alpha_multisynapse"),
     *("glif_psc", "glif_psc_double_alpha"),
 )

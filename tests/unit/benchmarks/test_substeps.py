@@ -27,6 +27,7 @@ def substeps() -> ModuleType:
         *(("AeifPscAlpha", dt) for dt in (0.1, 0.5)),
         *(("IafCondExpSfaRr", dt) for dt in (0.1, 0.2)),
         *(("HhPscAlpha", dt) for dt in (0.1, 0.2)),
+        *(("GifCondExp", dt) for dt in (0.1, 0.5)),
     ],
 )
 def test_errors_of_rates_are_below_half_a_percent(

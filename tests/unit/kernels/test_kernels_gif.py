@@ -1,10 +1,10 @@
-"""gif_psc_exp against numpy where chance has no say, and its chance against its hazard."""
+"""GIF neurons against numpy where chance has no say, and their chance against their hazard."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from chance import LEAST_P, p_of_discrete
-from kernel_calls import NeuronCall
+from kernel_calls import NeuronCall, defaults
 from scipy import stats
 
 from distsnn.network import GifPscExp
@@ -70,6 +70,49 @@ def test_updates_follow_the_equations(own: bool) -> None:
         for name, values in (s | {"V_m": v, "refractory": refractory}).items():
             found = one.states[name][:n]
             np.testing.assert_allclose(found, values, rtol=1e-12, atol=1e-12)
+        v, s = one.states["V_m"][:n].copy(), {name: one.states[name][:n].copy() for name in s}
+    assert total > n
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_updates_with_conductances_follow_the_equations(parts: int) -> None:
+    n, steps, rng = 70, 1500, np.random.default_rng(6)
+    p = defaults("gif_cond_exp", **SHARP, **ADAPTING, I_e=70.0, substeps=parts)
+    one = NeuronCall("gif_cond_exp", p, n, current=True)
+    one.states["V_m"][:n] = v = rng.uniform(-5.0, 9.0, n)
+    s = {name: np.zeros(n) for name in (*NAMES, "g_ex", "g_in")}
+    refractory, total, h = np.zeros(n), 0, DT / parts
+    for k in range(steps):
+        arriving = {}
+        for side, row in one.rows.items():
+            row[0, :n] = (1 if side == "ex" else -1) * rng.integers(0, 4, n) * (rng.random(n) < 0.1)
+            arriving[side] = np.abs(row[0, :n])
+        one.current[:n] = rng.normal(0.0, 20.0, n)
+
+        flow = p["I_e"] + one.current[:n] - s["stc_1"] - s["stc_2"] - s["stc_3"]
+        free = v
+        for _ in range(parts):
+            g, drive = p["g_L"], flow
+            for side in ("ex", "in"):
+                tau, name = p[f"tau_syn_{side}"], f"g_{side}"
+                mean = s[name] * tau / h * -np.expm1(-h / tau)
+                g, drive = g + mean, drive + mean * (p[f"E_{side}"] - p["E_L"])
+                s[name] = s[name] * np.exp(-h / tau)
+            free = drive / g + (free - drive / g) * np.exp(-h * g / p["C_m"])
+        for side in ("ex", "in"):
+            s[f"g_{side}"] = s[f"g_{side}"] + arriving[side]
+        threshold = p["V_T_star"] - p["E_L"] + s["sfa_1"] + s["sfa_2"] + s["sfa_3"]
+        spiked = (refractory == 0) & (free >= threshold)
+        for name in NAMES:
+            s[name] = s[name] * np.exp(-DT / p[f"tau_{name}"]) + p[f"q_{name}"] * spiked
+        v = np.where(spiked | (refractory > 0), p["V_reset"] - p["E_L"], free)
+        refractory = np.where(spiked, np.rint(p["t_ref"] / DT), np.maximum(refractory - 1, 0))
+
+        np.testing.assert_array_equal(one.step(k), np.flatnonzero(spiked))
+        total += np.count_nonzero(spiked)
+        for name, values in (s | {"V_m": v, "refractory": refractory}).items():
+            found = one.states[name][:n]
+            np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-11)
         v, s = one.states["V_m"][:n].copy(), {name: one.states[name][:n].copy() for name in s}
     assert total > n
 
