@@ -20,9 +20,6 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import boltzmann
-
-# Programs that learn: the default suite checks what they are made of, CI the programs.
-pytestmark = pytest.mark.ci
 training, test = (one.take(np.arange(int(n))) for one, n in zip(boltzmann.load(), sys.argv[2:4]))
 learnt = boltzmann.learn(training, test, hidden=int(sys.argv[4]), passes=int(sys.argv[5]))
 if world().rank == 0:
@@ -86,6 +83,7 @@ def test_network_has_the_same_weights_in_both_directions() -> None:
         boltzmann.build(hidden=0)
 
 
+@pytest.mark.ci
 def test_learns_the_same_in_both_directions_and_nothing_of_the_test_set() -> None:
     training, test = some(trained=6, tested=4)
     more = boltzmann.learn(training, test, hidden=9, passes=1)
@@ -98,12 +96,14 @@ def test_learns_the_same_in_both_directions_and_nothing_of_the_test_set() -> Non
     np.testing.assert_array_equal(more.counts[:2], fewer.counts)
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     two = learnt(tmp_path, 2, 6, 4, 9, 1)
     for name, values in vars(boltzmann.learn(*some(6, 4), hidden=9, passes=1)).items():
         np.testing.assert_array_equal(two[name], values)
 
 
+@pytest.mark.ci
 def test_weights_follow_what_data_and_network_differ_in() -> None:
     training, _ = some(trained=1, tested=0)
     free, pixels = boltzmann.biases(training), boltzmann.code(training.images)[0]

@@ -21,9 +21,6 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import cartpole
-
-# Programs that learn: the default suite checks what they are made of, CI the programs.
-pytestmark = pytest.mark.ci
 learnt = cartpole.learn(seed=4, episodes=12, tests=3)
 if world().rank == 0:
     np.savez(sys.argv[1], training=learnt.training, tests=learnt.tests, **learnt.weights)
@@ -80,6 +77,7 @@ def test_an_episode_ends_when_time_is_up() -> None:
     assert [pole.push(i % 2)[1:] for i in range(5)] == [*4 * [(False, False)], (False, True)]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("error", [0.3, -0.3])
 def test_error_moves_policy_and_prediction(error: float) -> None:
     """More danger than was thought: less of what was done, and more danger next time."""
@@ -107,6 +105,7 @@ def test_error_moves_policy_and_prediction(error: float) -> None:
     assert abs(seen[rates > 100.0].sum()) > 0.7 * abs(seen.sum())
 
 
+@pytest.mark.ci
 def test_nothing_is_learnt_in_tests() -> None:
     few, more = (cartpole.learn(seed=1, episodes=4, tests=n) for n in (1, 3))
     np.testing.assert_array_equal(few.training, more.training)
@@ -130,6 +129,7 @@ def test_critic_tells_where_a_pole_falls() -> None:
     assert falling > 1.2 * balanced
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     found = []
     for ranks in (1, 2):

@@ -19,9 +19,6 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import diagnosis
-
-# Programs that learn: the default suite checks what they are made of, CI the programs.
-pytestmark = pytest.mark.ci
 learnt = diagnosis.learn(*diagnosis.load(float(sys.argv[2])), passes=int(sys.argv[3]))
 if world().rank == 0:
     np.savez(sys.argv[1], accuracy=learnt.accuracy, weights=learnt.weights, counts=learnt.counts)
@@ -85,6 +82,7 @@ def test_network_has_weights_of_both_signs() -> None:
         diagnosis.build(neurons=0)
 
 
+@pytest.mark.ci
 def test_nothing_changes_while_the_test_set_is_shown() -> None:
     training, test = some(trained=4, tested=12)
     one = diagnosis.learn(training, test.take(np.arange(2)), neurons=2, passes=1)
@@ -94,6 +92,7 @@ def test_nothing_changes_while_the_test_set_is_shown() -> None:
     assert np.unique(one.weights).size > 100
 
 
+@pytest.mark.ci
 def test_learns_as_logistic_regression_does_step_by_step() -> None:
     training, test = some(trained=60, tested=40)
     untaught = diagnosis.learn(training, test, passes=0)

@@ -19,9 +19,6 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import digits
-
-# Programs that learn: the default suite checks what they are made of, CI the programs.
-pytestmark = pytest.mark.ci
 training, test = (one.take(np.arange(int(n))) for one, n in zip(digits.load(), sys.argv[2:4]))
 neurons, passes, seed = map(int, sys.argv[4:])
 learnt = digits.learn(training, test, neurons=neurons, passes=passes, seed=seed)
@@ -76,6 +73,7 @@ def test_test_set_is_no_part_of_the_training_set() -> None:
     np.testing.assert_allclose(sums, sums[0])
 
 
+@pytest.mark.ci
 def test_nothing_changes_while_the_test_set_is_presented() -> None:
     training, test = (one.take(np.arange(20)) for one in digits.load())
     some = digits.learn(training, test.take(np.arange(2)), neurons=12, passes=1)
@@ -86,6 +84,7 @@ def test_nothing_changes_while_the_test_set_is_presented() -> None:
     assert more.responses[22:].any()
 
 
+@pytest.mark.ci
 def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
     # chance is 0.1
     assert compared(tmp_path, 300, 150, 50, 1) > 0.5

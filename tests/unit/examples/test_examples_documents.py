@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,10 +62,14 @@ def test_programs_of_closed_loops_run_and_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    loop, saving = programs("docs/closed-loops.md")
+    loop, trials, saving = programs("docs/closed-loops.md")
     known: dict[str, object] = {}
     exec(loop, known)
     assert known["position"] != 0.0
+    with Simulation(known["network"]) as simulation:
+        trial: dict[str, Any] = {"simulation": simulation}
+        exec(trials, trial)
+        assert (len(trial["counts"]), simulation.time_ms) == (10, 0.0)
     with Simulation(known["network"], out="run.zarr") as simulation:
         simulation.run(3.0)
         exec(saving, known | {"simulation": simulation, "piece": 1000, "rank": 0})

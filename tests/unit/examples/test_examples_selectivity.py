@@ -16,9 +16,6 @@ import sys
 import numpy as np
 from distsnn.comm import world
 from distsnn.examples import selectivity
-
-# Programs that learn: the default suite checks what they are made of, CI the programs.
-pytestmark = pytest.mark.ci
 learnt = selectivity.learn("bcm", time=60_000.0)
 if world().rank == 0:
     np.savez(sys.argv[1], weights=learnt.weights, rates=learnt.rates)
@@ -62,6 +59,7 @@ def test_unknown_rules_are_refused() -> None:
         selectivity.build("oja", 0)
 
 
+@pytest.mark.ci
 def test_neurons_become_selective_by_bcm_and_do_not_by_oja() -> None:
     bcm, oja = (selectivity.learn(rule, time=300_000.0) for rule in ("bcm", "oja"))
     assert bcm.selectivity.mean() > 0.75
@@ -76,6 +74,7 @@ def test_neurons_become_selective_by_bcm_and_do_not_by_oja() -> None:
     assert length == pytest.approx(np.linalg.norm(expected), rel=0.08)
 
 
+@pytest.mark.ci
 def test_picture_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `analysis`")
     bcm, oja = (selectivity.learn(rule, time=400.0, neurons=3) for rule in ("bcm", "oja"))
