@@ -43,7 +43,14 @@ N, PIECES, PIECE_MS = 330, 24, 1.5
 os.fsync = lambda descriptor: None
 
 
-DESCRIBED = {"drive": {"rate": 0.0}, "push": {"amplitude": 0.0}, "noise": {"mean": 0.0, "sd": 10.0}}
+# What the loop sets, as it is described.
+DESCRIBED = {
+    "drive": {"rate": 0.0},
+    "push": {"amplitude": 0.0},
+    "noise": {"mean": 0.0, "sd": 10.0},
+    "wave": {"amplitude": 5.0, "frequency": 90.0, "phase": 0.0, "offset": 0.0},
+    "wavy drive": {"amplitude": 50.0, "frequency": 130.0, "phase": 30.0, "offset": 40.0},
+}
 
 
 def network() -> Network:
