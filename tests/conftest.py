@@ -3,11 +3,14 @@
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
 
+import asyncio
 import gc
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.mark.expression import Expression
@@ -26,6 +29,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _unexplained: list[str] = []
 
 
+# Files of tests are small and short-lived: they are kept in memory where there is room.
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 4 * 2**30
+
 # Tests with these marks measure times or use all cores, when they are asked for.
 ALONE = ("faults", "slurm", "validation")
 
@@ -37,6 +43,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     selects = Expression.compile(marks).evaluate if marks else lambda _: True
     if any(selects(mark.__eq__) for mark in ALONE):
         config.option.numprocesses = 0
+    elif os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 def pytest_collection_finish() -> None:
@@ -46,10 +54,18 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_fsync() -> Iterator[None]:
-    """Do not wait for the disk: tests do not cut the power."""
+def _quick_files() -> Iterator[None]:
+    """Do not wait for the disk: tests do not cut the power. Read and write Zarr's files at once.
+
+    Zarr hands each file to a thread of a pool, which takes longer than the work on a small file.
+    """
+
+    async def at_once(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(asyncio, "to_thread", at_once)
         yield
 
 

@@ -22,21 +22,22 @@ _R = 3.6541528853610088  # start of the tail
 _AREA = 0.00492867323399  # of a layer
 
 
-@kernel
-def _ziggurat(x, y):
-    """Fill the layers' right edges and the density at them, from the base strip up.
+def _ziggurat():
+    """Return the layers' right edges and the density at them, from the base strip up.
 
+    Not compiled: loading a kernel would take longer, in each process that imports this module.
     Marsaglia & Tsang (2000), J. Stat. Softw. 5(8).
     """
+    x, y = np.empty(_LAYERS + 1), np.empty(_LAYERS + 1)
     x[0], x[1], x[_LAYERS] = _AREA / exp(-0.5 * _R * _R), _R, 0.0
     for i in range(2, _LAYERS):
         x[i] = np.sqrt(-2.0 * log(_AREA / x[i - 1] + exp(-0.5 * x[i - 1] * x[i - 1])))
     for i in range(_LAYERS + 1):
         y[i] = exp(-0.5 * x[i] * x[i])
+    return x, y
 
 
-_X, _Y = np.empty(_LAYERS + 1), np.empty(_LAYERS + 1)
-_ziggurat(_X, _Y)
+_X, _Y = _ziggurat()
 
 
 @inline

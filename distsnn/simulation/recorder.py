@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -26,11 +27,14 @@ from distsnn.network import Network, RecordSpikes, RecordState
 from distsnn.simulation.build import Built, Settings
 from distsnn.simulation.rank_counts import epoch_steps
 
+# Reading the package's metadata takes a few milliseconds.
+_version = cache(version)
+
 
 def versions(communicator: Communicator) -> dict[str, str]:
     """Return the versions of distsnn and of what it runs on."""
     return {
-        "distsnn": version("distsnn"),
+        "distsnn": _version("distsnn"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,

@@ -32,6 +32,7 @@ def test_lowest_of_several_failing_ranks_speaks(starter: Starter) -> None:
     assert ended.since_error < 5.0
 
 
+@pytest.mark.faults
 def test_failure_on_all_ranks_is_told_once(starter: Starter) -> None:
     ended = starter.mpiexec(3, "failing.py", "everywhere").end()
     assert ended.code == 1
@@ -53,12 +54,14 @@ def test_failed_phase_ends_on_all_ranks_with_time_to_clean_up(starter: Starter) 
     assert ended.since_error < 5.0
 
 
+@pytest.mark.faults
 def test_killed_rank_ends_the_job(starter: Starter) -> None:
     ended = starter.mpiexec(3, "failing.py", "killed").end()
     assert ended.code != 0
     assert ended.since_error < 5.0
 
 
+@pytest.mark.faults
 def test_exit_codes_become_one(starter: Starter) -> None:
     ended = starter.mpiexec(3, "failing.py", "exits").end()
     assert (ended.code, ended.messages) == (3, [])
@@ -73,6 +76,7 @@ def test_uncaught_exception_of_a_script_ends_the_job(starter: Starter) -> None:
     assert ended.since_error < 5.0
 
 
+@pytest.mark.faults
 def test_interrupt_ends_all_ranks(starter: Starter) -> None:
     job = starter.mpiexec(2, "failing.py", "sleeping")
     job.wait_for("asleep", times=2)

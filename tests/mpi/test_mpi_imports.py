@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from campaigns import sampled
 
 import distsnn
 
@@ -53,7 +54,7 @@ def run(words: list[object], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", sampled([2, 1], 2))
 def test_neighbours_of_the_model_are_imported_and_not_those_of_the_working_folder(
     tmp_path: Path, shadows: Path, ranks: int
 ) -> None:
@@ -70,6 +71,7 @@ def test_neighbours_of_the_model_are_imported_and_not_those_of_the_working_folde
     assert "imported" not in done.stderr
 
 
+@pytest.mark.ci
 def test_ranks_import_a_users_package_as_the_program_does(tmp_path: Path, shadows: Path) -> None:
     package = tmp_path / "kinds"
     package.mkdir()

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from campaigns import sampled
 from mpi_jobs import PROGRAMS, Starter
 
 import distsnn.comm
@@ -27,6 +28,7 @@ def ranks_left(starter: Starter, program: str) -> list[list[str]]:
     return [words for words in starter.processes() if words[1:2] == [str(PROGRAMS / program)]]
 
 
+@pytest.mark.faults
 def test_more_ranks_than_cores_report_and_end(starter: Starter) -> None:
     ended = starter.python(
         *launching(3, "launched.py", "go", "0"), PMI_RANK="0", PMI_SIZE="1"
@@ -65,7 +67,9 @@ def test_job_that_outlives_a_rank_is_ended(starter: Starter) -> None:
     assert ranks_left(starter, "failing.py") == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), sampled([(signal.SIGINT, 130), (signal.SIGTERM, 143)], 2)
+)
 def test_signals_reach_the_ranks(starter: Starter, number: signal.Signals, code: int) -> None:
     job = starter.python(*launching(2, "launched.py", "sleep", "0"))
     job.wait_for("rank", times=2)

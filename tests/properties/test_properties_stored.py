@@ -52,7 +52,7 @@ def copies(originals: Path, tmp_path: Path) -> Path:
     return tmp_path / "copies"
 
 
-@campaign(60, 400)
+@campaign(24, 400)
 def test_damaged_description(examples: int, copies: Path) -> None:
     path, seen = copies / "net" / "network.json", Counter[str]()
     original = json.loads(path.read_text())
@@ -67,7 +67,7 @@ def test_damaged_description(examples: int, copies: Path) -> None:
     assert seen["told"] > examples // 4, seen
 
 
-@campaign(30, 150)
+@campaign(12, 150)
 @pytest.mark.parametrize("name", ["network.json", "arrays.npz"])
 def test_description_with_other_bytes(examples: int, copies: Path, name: str) -> None:
     path, seen = copies / "net" / name, Counter[str]()
@@ -83,7 +83,7 @@ def test_description_with_other_bytes(examples: int, copies: Path, name: str) ->
     assert seen["told"] > examples // 2, seen
 
 
-@campaign(30, 150)
+@campaign(12, 150)
 @pytest.mark.parametrize("how", ["values", "bytes"])
 def test_damaged_metadata_of_a_run(examples: int, copies: Path, how: str) -> None:
     run, seen = copies / "run.zarr", Counter[str]()
@@ -115,7 +115,7 @@ def chunks_of(run: Path) -> list[Path]:
     return [one for one in files if one.name != "zarr.json"]
 
 
-@campaign(20, 60)
+@campaign(8, 60)
 def test_damaged_chunk_of_a_run_is_named(examples: int, copies: Path) -> None:
     run = copies / "run.zarr"
     chunks = chunks_of(run)

@@ -106,6 +106,7 @@ def test_the_numbers_of_the_summary(run, written):
     np.testing.assert_allclose(np.sort(data.correlations[1]), np.sort(expected), atol=1e-12)
 
 
+@pytest.mark.ci
 def test_no_global_state_of_pyplot(run):
     before = dict(matplotlib.rcParams)
     pixels(summary(run))
@@ -121,6 +122,7 @@ def test_strange_names(tmp_path):
     assert "n" * 23 + "…" in labels
 
 
+@pytest.mark.ci
 def test_runs_with_little_in_them(tmp_path):
     for index, options in enumerate(
         ({"n_spikes": 0}, {"n_steps": 20, "n_spikes": 10}, {"sizes": {"E": 1}, "n_spikes": 3})

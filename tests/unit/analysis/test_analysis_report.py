@@ -152,6 +152,7 @@ def test_everything_shown_is_escaped(tmp_path):
     assert page.text.count(EVIL) >= 8
 
 
+@pytest.mark.ci
 def test_reports_of_runs_that_are_not_complete(tmp_path):
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 2).path
     page = check(render(open_run(path)))
@@ -171,6 +172,7 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
     assert "1/0 0.500 1.000 2.000 4.000" in page.text
 
 
+@pytest.mark.ci
 def test_report_of_a_run_that_began_from_a_checkpoint(tmp_path):
     meta, nothing = metadata(SIZES, 10_000), ({}, {})
     path = RunWriter.create(tmp_path / "r.zarr", meta, nothing, 1, first_step=6000).path
@@ -207,6 +209,7 @@ def test_reports_of_runs_with_little_or_much_in_them(tmp_path, options):
         assert "Shown are 12 of 65 populations" in page.text
 
 
+@pytest.mark.ci
 def test_a_long_description_is_cut(tmp_path):
     written = write_run(tmp_path / "r.zarr")
     zarr.open_group(written.path, mode="r+").update_attributes({"network": {"x": "y" * 150_000}})

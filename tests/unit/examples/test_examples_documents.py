@@ -28,6 +28,7 @@ def programs(name: str) -> list[str]:
     return re.findall(r"^```python\n(.+?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.ci
 def test_program_of_the_readme_prints_rates_and_irregularity(tmp_path: Path) -> None:
     pytest.importorskip("dask", reason="the README's program needs the extra `analysis`")
     (text,) = programs("README.md")

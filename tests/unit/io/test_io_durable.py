@@ -119,6 +119,7 @@ def test_both_ways_of_zarr_replace_safely(run: Written, disk: Disk, sync: bool) 
     assert disk.unsafe == []
 
 
+@pytest.mark.ci
 def test_files_beside_a_store_are_replaced_safely(run: Written, disk: Disk, tmp_path: Path) -> None:
     net = Network([Population("E", 2, IafPscExp())])
     for _ in range(2):

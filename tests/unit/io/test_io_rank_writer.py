@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from campaigns import sampled
 from synthetic_run import E_L, SIZES, metadata, random_spikes, state_spec, state_values
 
 from distsnn.errors import DescriptionError, StoreError
@@ -436,7 +437,7 @@ from pathlib import Path
 from synthetic_run import random_spikes
 from distsnn.io.rank_writer import RankWriter
 writer = RankWriter(Path(sys.argv[1]), 0, 0, spike_chunk=2048, flush_seconds=0.005)
-step, gid = random_spikes(100, 20_000, 1_000_000, seed=2)
+step, gid = random_spikes(100, 20_000, 400_000, seed=2)
 print("go", flush=True)
 for start in range(0, len(step), 500):
     stop = start + 500
@@ -446,7 +447,7 @@ for start in range(0, len(step), 500):
 """
 
 
-@pytest.mark.parametrize("delay", [0.02, 0.2])
+@pytest.mark.parametrize("delay", sampled([0.02, 0.2], 2))
 def test_what_was_committed_survives_sigkill(store, delay):
     with python(ENDLESS, str(store)) as process:
         assert process.stdout is not None
@@ -455,7 +456,7 @@ def test_what_was_committed_survives_sigkill(store, delay):
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=10)
-    step, gid = random_spikes(100, 20_000, 1_000_000, seed=2)
+    step, gid = random_spikes(100, 20_000, 400_000, seed=2)
     reader = StoreReader(store)
     read = reader.spikes()
     assert 0 < len(read[0]) == commit_of(store)["committed"]

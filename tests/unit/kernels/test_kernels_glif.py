@@ -117,7 +117,7 @@ def test_updates_follow_the_equations(model: str, dt: float) -> None:
     call = NeuronCall(model, p, N, dt=dt, current=True, quanta=quanta)
     reference, counts = Reference(model, p, dt), np.zeros(N)
     call.states["I_asc_1"][:N] = rng.uniform(-20.0, 20.0, N)
-    for k in range(round(400 / dt)):
+    for k in range(round(200 / dt)):
         before = {name: values[:N].copy() for name, values in call.states.items()}
         for row, sign in zip(call.rows.values(), (1, -1), strict=True):
             row[0, :N] = sign * rng.integers(0, 600, N) * (rng.random(N) < 0.1 * dt)
@@ -130,7 +130,7 @@ def test_updates_follow_the_equations(model: str, dt: float) -> None:
             np.testing.assert_allclose(
                 values[:N], expected[name], rtol=1e-11, atol=1e-11, err_msg=name
             )
-    assert counts.min() >= 5
+    assert counts.min() >= 2
 
 
 def test_defaults_are_a_leaky_integrate_and_fire_neuron() -> None:

@@ -7,10 +7,12 @@ steps have no hazard. It is spread evenly over that much of S, and must then be 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from chance import p_of_discrete
 from kernel_calls import DT, NeuronCall, defaults
 from scipy import stats
@@ -76,9 +78,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("dead", [0.0, 4.0])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "dead", "precision"), sampled(product(CASES, [0.0, 4.0], ["float32", "float64"]), 5)
+)
 def test_intervals_after_a_spike_are_those_of_the_hazard(
     name: str, dead: float, precision: str
 ) -> None:

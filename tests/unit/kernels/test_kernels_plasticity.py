@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from kernel_calls import compiled
 from rule_events import followed, levels, weights
 from scipy.integrate import quad
@@ -323,7 +324,7 @@ def test_the_lower_bound_moves_rules_that_know_only_shares(name: str) -> None:
     np.testing.assert_allclose(moved - 40.0, at_zero, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", sampled(GIVEN, 6))
 def test_single_precision_stays_single(name: str) -> None:
     """A literal that makes float32 a float64 would round elsewhere than what is stored."""
     module = rule(name)

@@ -376,6 +376,7 @@ def test_waiting_is_what_others_did_not_need() -> None:
     assert split_wait([4.0]) == [0.0]
 
 
+@pytest.mark.ci
 def test_peak_memory_is_that_of_what_was_held_even_if_no_longer() -> None:
     # in a process of its own: of this one the peak may be far above what it holds now
     program = """
