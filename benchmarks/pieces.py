@@ -76,15 +76,15 @@ def network(neurons: int) -> Network:
 def actions(simulation: Simulation, neurons: int, piece: float) -> dict[str, Callable[[], object]]:
     """Return what is timed, by the name of its figure."""
     rates, currents = np.full(neurons, 9000.0), np.zeros(neurons)
-    states = simulation.state("E")
+    states = simulation["E"].state
     return {
         "run_us": lambda: simulation.run(piece),
-        "set_rates_us": lambda: simulation.set("drive", rate=rates),
-        "set_currents_us": lambda: simulation.set("push", amplitude=currents),
-        "set_rate_us": lambda: simulation.set("drive", rate=9000.0),
-        "emit_us": lambda: simulation.emit("S", [2, 7]),
-        "spikes_us": lambda: simulation.spikes("E"),
-        "counts_us": lambda: simulation.spike_counts("E"),
+        "set_rates_us": lambda: simulation["drive"].set(rate=rates),
+        "set_currents_us": lambda: simulation["push"].set(amplitude=currents),
+        "set_rate_us": lambda: simulation["drive"].set(rate=9000.0),
+        "emit_us": lambda: simulation["S"].emit([2, 7]),
+        "spikes_us": lambda: simulation["E"].spikes(),
+        "counts_us": lambda: simulation["E"].spike_counts(),
         "state_us": lambda: states["V_m"],
     }
 

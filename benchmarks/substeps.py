@@ -193,7 +193,7 @@ def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> 
             stimuli.append(PoissonInput(population, rate=0.25 * one.rate, weight=-in_))
     with Simulation(Network(populations, [], stimuli, dt=dt), seed=7) as simulation:
         simulation.run(time)
-        return [int(simulation.spike_counts(one).sum()) for one in populations]
+        return [int(simulation[one].spike_counts().sum()) for one in populations]
 
 
 def measure(model: str, dt: float, time: float, substeps: int | None = None) -> dict[str, Any]:

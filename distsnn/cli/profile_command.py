@@ -26,7 +26,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         before = simulation.counted()
         simulation.run(options.time)
         after = simulation.counted()
-        spikes = {one.name: simulation.spike_counts(one).sum() for one in populations}
+        spikes = {one.name: simulation[one].spike_counts().sum() for one in populations}
     per_second = 1e3 / options.time
     rates = {one.name: per_second * float(spikes[one.name]) / one.size for one in populations}
     costs: dict[str, Any] = _costs(before, after, _neuron_steps(model.network, options))

@@ -239,7 +239,7 @@ def learn(
                 teach(simulation, current, signal)
         counts = np.array([answer(simulation, free, one) for one in code(test.images)])
         images = imagine(simulation, free, test)
-        up, down = (simulation.weights(name).values for name in PATHS)
+        up, down = (simulation[name].weights for name in PATHS)
     return Learnt(
         up.reshape(VISIBLE, -1),
         down.reshape(-1, VISIBLE).T,
@@ -261,21 +261,22 @@ def teach(simulation: Simulation, current: Floats, signal: float) -> None:
     signal : float
         Above 0 to learn, below 0 to unlearn.
     """
-    simulation.set("clamp", amplitude=current)
+    simulation["clamp"].set(amplitude=current)
     simulation.run(SETTLE)
     for name in PATHS:
-        simulation.signal(name, signal)
+        simulation[name].signal = signal
     simulation.run(SHOWN)
     for name in PATHS:
-        simulation.signal(name, 0.0)
+        simulation[name].signal = 0.0
 
 
 def watch(simulation: Simulation, current: Floats, duration: float) -> Ints:
     """Return the spikes of each visible neuron once they have settled. Collective."""
-    simulation.set("clamp", amplitude=current)
+    simulation["clamp"].set(amplitude=current)
     simulation.run(SETTLE)
     simulation.run(duration)
-    return simulation.spike_counts("visible")
+    counts: Ints = simulation["visible"].spike_counts()
+    return counts
 
 
 def answer(simulation: Simulation, free: Floats, pixels: Floats) -> Ints:
@@ -284,7 +285,7 @@ def answer(simulation: Simulation, free: Floats, pixels: Floats) -> Ints:
     Classes are silent at first: a network that has made up its mind stays with it, and that of the
     last digit would count for this one.
     """
-    simulation.set("clamp", amplitude=currents(free, pixels, 0.0))
+    simulation["clamp"].set(amplitude=currents(free, pixels, 0.0))
     simulation.run(SETTLE)
     counts = watch(simulation, currents(free, pixels), ANSWER)
     return np.asarray(counts[PIXELS:-1].reshape(10, COPIES).sum(axis=1))

@@ -200,21 +200,21 @@ class Agent:
             The side with more spikes, 0 or 1, or the last one if there is none; and how near a
             failure is: the sum of DISCOUNT**n over those in n steps, as the critic tells.
         """
-        self._simulation.set("state", rate=place_rates(observation))
+        self._simulation["state"].set(rate=place_rates(observation))
         self._simulation.run(STEP)
-        left, right = self._simulation.spike_counts("actors").reshape(2, -1).sum(axis=1)
+        left, right = self._simulation["actors"].spike_counts().reshape(2, -1).sum(axis=1)
         if left != right:
             self._side = int(right > left)
-        return self._side, float(self._simulation.spike_counts("critic").sum()) / self._certain
+        return self._side, float(self._simulation["critic"].spike_counts().sum()) / self._certain
 
     def err(self, error: float) -> None:
         """Tell all synapses by how much danger was underestimated, from now on."""
         for projection, rate in RATES.items():
-            self._simulation.signal(projection, rate * error)
+            self._simulation[projection].signal = rate * error
 
     def rest(self, duration: float) -> None:
         """See nothing for a time, ms."""
-        self._simulation.set("state", rate=0.0)
+        self._simulation["state"].set(rate=0.0)
         self._simulation.run(duration)
 
 
@@ -305,10 +305,10 @@ def learn(
         while len(training) < episodes and training[-mastered:] != mastered * [limit]:
             training.append(balance(agent, pole, learn=True))
         for projection in RATES:
-            simulation.learning(projection, False)
+            simulation[projection].learning = False
         counts = [balance(agent, pole, learn=False) for _ in range(tests)]
         wall, passed = time.perf_counter() - begin, simulation.time_ms - since
-        weights = {name: simulation.weights(name).values for name in RATES}
+        weights = {name: simulation[name].weights for name in RATES}
     return Learnt(
         np.array(training, np.int64), np.array(counts, np.int64), weights, passed * 1e-3 / wall
     )

@@ -225,11 +225,11 @@ def learn(
     fibres = rates(training.values)
     with Simulation(build(neurons), seed=seed, **settings) as simulation:
         for patient in [one for _ in range(passes) for one in random.permutation(n)]:
-            simulation.set("measurements", rate=fibres[patient])
+            simulation["measurements"].set(rate=fibres[patient])
             right = np.repeat(np.arange(2) == training.classes[patient], neurons)
             teach(simulation, np.where(right, TEACHER, -TEACHER))
         counts = [answer(simulation, one) for one in rates(test.values)]
-        weights = simulation.weights(PLASTIC).values.reshape(-1, 2 * neurons)
+        weights = simulation[PLASTIC].weights.reshape(-1, 2 * neurons)
     accuracy = float((np.argmax(counts, axis=1) == test.classes).mean())
     return Learnt(weights, np.array(counts), accuracy)
 
@@ -245,11 +245,11 @@ def teach(simulation: Simulation, teacher: Floats) -> None:
         Currents that make neurons spike or not, pA.
     """
     for current, signal in ((np.zeros_like(teacher), -1.0), (teacher, 1.0)):
-        simulation.set("teacher", amplitude=current)
+        simulation["teacher"].set(amplitude=current)
         simulation.run(SETTLE)
-        simulation.signal(PLASTIC, signal)
+        simulation[PLASTIC].signal = signal
         simulation.run(SHOWN)
-        simulation.signal(PLASTIC, 0.0)
+        simulation[PLASTIC].signal = 0.0
 
 
 def answer(simulation: Simulation, fibres: Floats) -> Ints:
@@ -266,11 +266,11 @@ def answer(simulation: Simulation, fibres: Floats) -> Ints:
     -------
     ndarray of int64, shape (2,)
     """
-    simulation.set("measurements", rate=fibres)
-    simulation.set("teacher", amplitude=0.0)
+    simulation["measurements"].set(rate=fibres)
+    simulation["teacher"].set(amplitude=0.0)
     simulation.run(SETTLE)
     simulation.run(ANSWER)
-    counts: Ints = simulation.spike_counts("diagnoses").reshape(2, -1).sum(axis=1)
+    counts: Ints = simulation["diagnoses"].spike_counts().reshape(2, -1).sum(axis=1)
     return counts
 
 

@@ -194,13 +194,13 @@ def learn(
     learning = training.take(np.concatenate(orders))
     images = np.concatenate([learning.images, training.images, test.images])
     with Simulation(build(neurons, images), seed=seed, **settings) as simulation:
-        synapses, state = simulation.weights(PLASTIC), simulation.state("neurons")
+        synapses, state = simulation[PLASTIC], simulation["neurons"].state
         present(simulation, len(learning.images), normalise=True)
-        simulation.learning(PLASTIC, False)
+        simulation[PLASTIC].learning = False
         synapses.normalise(TOTAL)
         state["growth"] = 0.0
         responses = present(simulation, n + test.classes.size)
-        weights = synapses.values.reshape(64, neurons)
+        weights = synapses.weights.reshape(64, neurons)
         thresholds = np.asarray(state["theta"] + THRESHOLD, np.float64)
     labels = ResponseLabels.fit(responses[:n], training.classes, 10)
     accuracy = float((labels.predict(responses[n:]) == test.classes).mean())
@@ -223,14 +223,14 @@ def present(simulation: Simulation, samples: int, *, normalise: bool = False) ->
     -------
     ndarray of int64, shape (samples, n_neurons)
     """
-    synapses, state = simulation.weights(PLASTIC), simulation.state("neurons")
+    synapses, state = simulation[PLASTIC], simulation["neurons"].state
     counts = []
     for _ in range(samples):
         state["V_m"] = 0.0
         if normalise:
             synapses.normalise(TOTAL)
         simulation.run(SAMPLE)
-        counts.append(simulation.spike_counts("neurons"))
+        counts.append(simulation["neurons"].spike_counts())
     return np.array(counts)
 
 

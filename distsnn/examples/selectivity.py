@@ -178,19 +178,19 @@ def learn(
     """
     random, seen = np.random.default_rng(seed), patterns()
     with Simulation(build(rule, neurons), seed=seed, **settings) as simulation:
-        synapses = simulation.weights(PLASTIC)
-        first = synapses.values.reshape(FIBRES, neurons)
+        synapses = simulation[PLASTIC]
+        first = synapses.weights.reshape(FIBRES, neurons)
         for other in random.random(round(time / SHOWN)) >= share:
-            simulation.set("seen", rate=seen[int(other)])
+            simulation["seen"].set(rate=seen[int(other)])
             simulation.run(SHOWN)
-        simulation.learning(PLASTIC, False)
+        simulation[PLASTIC].learning = False
         rates = []
         for pattern in seen:
-            simulation.set("seen", rate=pattern)
+            simulation["seen"].set(rate=pattern)
             simulation.run(SHOWN)
             simulation.run(TESTED)
-            rates.append(simulation.spike_counts("neurons") / (1e-3 * TESTED))
-        weights = synapses.values.reshape(FIBRES, neurons)
+            rates.append(simulation["neurons"].spike_counts() / (1e-3 * TESTED))
+        weights = synapses.weights.reshape(FIBRES, neurons)
     return Learnt(first, weights, np.array(rates))
 
 

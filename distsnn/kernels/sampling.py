@@ -37,7 +37,7 @@ def _ziggurat():
     return x, y
 
 
-_X, _Y = _ziggurat()
+_X, _Y = _ziggurat()  # type: ignore[no-untyped-call]
 
 
 @inline

@@ -33,7 +33,7 @@ from distsnn.network.checks import (
     check_shape,
     steps_array,
 )
-from distsnn.network.stimuli import PerNeuron, as_per_neuron, sine_ranges
+from distsnn.network.stimuli import PerNeuron, Piecewise, as_per_neuron, sine_ranges
 from distsnn.network.values import ValueLike
 from distsnn.simulation.given_spikes import Events, GivenSpikes
 from distsnn.simulation.scripted import Scripted
@@ -108,8 +108,16 @@ class Inputs:
         self._described: dict[str, Keys] = {}
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
-        """Do what `Simulation.set` does. Collective."""
+        """Do what `StimulusHandle.set` does. Collective."""
         self._put(*from_first(self._communicator, lambda: self._checked(name, fields)))
+
+    def values(self, name: str) -> dict[str, PerNeuron | Piecewise]:
+        """Return a stimulus's values by name, as they were set last or are described."""
+        settable = self._find(name)
+        return {
+            of: settable.values.get(of, _described(settable.stimulus, of))
+            for of in self._allowed(settable)
+        }
 
     def emit(
         self,
@@ -118,7 +126,7 @@ class Inputs:
         times: ValueLike | None,
         weights: ValueLike | None,
     ) -> None:
-        """Do what `Simulation.emit` does. Collective."""
+        """Do what `emit` of handles does. Collective."""
         self._add(
             *from_first(
                 self._communicator, lambda: self._checked_spikes(source, neurons, times, weights)
@@ -316,6 +324,15 @@ class Inputs:
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
+
+
+def _described(stimulus: Stimulus, of: str) -> PerNeuron | Piecewise:
+    """Return a value of a stimulus, as it is described."""
+    if isinstance(stimulus, StepCurrent):
+        return Piecewise(stimulus.times, stimulus.amplitudes)
+    rate = getattr(stimulus, "rate", None)
+    described: PerNeuron | Piecewise = getattr(rate if isinstance(rate, Sine) else stimulus, of)
+    return described
 
 
 def _largest_rate(one: _Settable, values: Values) -> float:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, answers
 from distsnn.errors import DescriptionError
-from distsnn.network import Network, Target
+from distsnn.network import Network, View
 
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 Keys = npt.NDArray[np.int64]
@@ -28,7 +28,6 @@ class LastSpikes:
 
     def __init__(self, network: Network, communicator: Communicator) -> None:
         self._network, self._communicator = network, communicator
-        self._ranges = {one.name: self._resolved(one.name) for one in network.populations}
         self.begin()
 
     def begin(self) -> None:
@@ -49,31 +48,26 @@ class LastSpikes:
         else:
             self.lose(f"of one run up to {MOST_KEPT:,} spikes of a rank are kept, there were more")
 
-    def of(self, target: Target) -> Spikes:
-        """Return what `Simulation.spikes` does. Collective."""
-        parts = answers(self._communicator, lambda: self._own(target), where="spikes")
+    def of(self, view: View) -> Spikes:
+        """Return what `PopulationHandle.spikes` does. Collective."""
+        parts = answers(self._communicator, lambda: self._own(view), where="spikes")
         keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         return (keys >> 32).astype(np.int32), keys.astype(np.uint32)
 
-    def counts(self, target: Target) -> npt.NDArray[np.int64]:
-        """Return what `Simulation.spike_counts` does. Collective."""
-        _, gid = self.of(target)
-        first, last = self._range(target)
+    def counts(self, view: View) -> npt.NDArray[np.int64]:
+        """Return what `PopulationHandle.spike_counts` does. Collective."""
+        _, gid = self.of(view)
+        first, last = self._range(view)
         return np.bincount(gid - np.uint32(first), minlength=last - first)
 
-    def _range(self, target: Target) -> tuple[int, int]:
-        """Return the first gid of some neurons and the one after the last."""
-        known = self._ranges.get(target) if isinstance(target, str) else None
-        return known or self._resolved(target)
-
-    def _resolved(self, target: Target) -> tuple[int, int]:
-        view = self._network.resolve(target, where="spikes")
+    def _range(self, view: View) -> tuple[int, int]:
+        """Return the first gid of some neurons and the gid after the last."""
         first = self._network.first_gid[view.population]
         return first + view.start, first + view.stop
 
-    def _own(self, target: Target) -> tuple[tuple[int, int], Keys]:
+    def _own(self, view: View) -> tuple[tuple[int, int], Keys]:
         """Return the range of gids, and this rank's spikes of it as ``step << 32 | gid``."""
-        first, last = self._range(target)
+        first, last = self._range(view)
         if self._missing is not None:
             raise DescriptionError(self._missing, where="spikes")
         step, gid = self._joined()

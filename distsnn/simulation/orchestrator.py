@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -20,13 +20,19 @@ from distsnn.io.notices import notices_folder
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
-from distsnn.network import Network
+from distsnn.network import Network, Population, Projection, View
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
-from distsnn.simulation.between_runs import BetweenRuns
 from distsnn.simulation.build import Built, Settings, build, restart
 from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
 from distsnn.simulation.clock import Times
+from distsnn.simulation.handles import (
+    Access,
+    Handle,
+    PopulationHandle,
+    ProjectionHandle,
+    handle,
+)
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.kept_partition import kept_partition
@@ -46,7 +52,7 @@ from distsnn.units import counted
 _KEEPS_WEIGHTS = 2
 
 
-class Simulation(BetweenRuns):
+class Simulation:
     """A network on all ranks, ready to run, in as many pieces as wanted.
 
     Every rank of the job makes the same simulation and calls the same methods.
@@ -94,7 +100,7 @@ class Simulation(BetweenRuns):
     --------
     >>> with Simulation(network, seed=7, out="run.zarr") as simulation:  # doctest: +SKIP
     ...     simulation.run(500.0)
-    ...     simulation.state("E")["V_m"] = -60.0
+    ...     simulation["E"].state["V_m"] = -60.0
     ...     simulation.run(500.0)
     """
 
@@ -221,6 +227,30 @@ class Simulation(BetweenRuns):
         seed = int(reader.metadata["seed"])
         return cls(network, seed=seed, out=out, start=store, **settings)
 
+    @classmethod
+    def resume(
+        cls, store: str | os.PathLike[str], *, network: Network | None = None, **settings: Any
+    ) -> Self:
+        """Go on with a run that is not complete, in its own store. Collective.
+
+        As ``Simulation.restore(store, out=store, ...)``.
+
+        Parameters
+        ----------
+        store : str or PathLike
+            The run's store.
+        network : Network, optional
+            The network, where its models are not distsnn's own.
+        **settings
+            As in `restore`.
+
+        Raises
+        ------
+        StoreError, DescriptionError
+            As `restore` does.
+        """
+        return cls.restore(store, network=network, out=store, **settings)
+
     def save(self, store: str | os.PathLike[str] | None = None) -> None:
         """Save the state, so that it can be restored on any number of ranks. Collective.
 
@@ -292,6 +322,10 @@ class Simulation(BetweenRuns):
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
             self._use(build(network, self.settings, self._communicator))
+            self._access = Access(
+                *(self._engine, self._communicator, self._scripted),
+                *(self._inputs, self._output.last),
+            )
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
             )
@@ -324,6 +358,35 @@ class Simulation(BetweenRuns):
             self._progress.note(text)
         elif always and self._communicator.rank == 0:
             write(text)
+
+    @overload
+    def __getitem__(self, key: Population | View) -> PopulationHandle: ...
+
+    @overload
+    def __getitem__(self, key: Projection) -> ProjectionHandle: ...
+
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+
+    def __getitem__(self, key: str | Population | View | Projection) -> Handle:
+        """Return the handle of a part of the network, to read and set it between two runs.
+
+        Parameters
+        ----------
+        key : str, Population, View or Projection
+            The part: ``"E"``, ``E[:50]``, ``"E->I"``, or the name of a stimulus.
+
+        Returns
+        -------
+        PopulationHandle, ProjectionHandle or StimulusHandle
+            The same object each time.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such part, or parts of different kinds have this name.
+        """
+        return handle(self._access, key)
 
     @property
     def time_ms(self) -> float:
@@ -497,6 +560,8 @@ class Simulation(BetweenRuns):
                 self._output.lock(out, overwrite=overwrite)
             self._scripted.forget()
             self._use(restart(self._built, communicator, keep_weights=keep))
+            # the handles that a script has act on these from now on
+            self._access.inputs, self._access.last = self._inputs, self._output.last
             changed = [name for name, one in self._engine.neurons.items() if one.changed]
             plastic = [one for one in self._engine.plastic if keep or not one.learns]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]

@@ -29,10 +29,10 @@ class NeuronParameters(NeuronValues):
 
     Examples
     --------
-    >>> parameters = simulation.parameters("E")  # doctest: +SKIP
+    >>> parameters = simulation["E"].parameters  # doctest: +SKIP
     >>> parameters["V_th"]  # float64, one value per neuron, in the order of gids
     >>> parameters["V_th"] = -52.0  # or an array, or a distribution
-    >>> simulation.parameters(E[:50])["I_e"] = 300.0
+    >>> simulation[E[:50]].parameters["I_e"] = 300.0
     """
 
     _noun, _kind = "parameter", "parameters"

@@ -142,7 +142,7 @@ class NeuronStates(NeuronValues):
 
     Examples
     --------
-    >>> state = simulation.state(E[:50])  # doctest: +SKIP
+    >>> state = simulation[E[:50]].state  # doctest: +SKIP
     >>> state["V_m"]  # float64, one value per neuron, in the order of gids
     >>> state["V_m"] = -60.0  # or an array, or a distribution
     >>> dict(state)  # all variables

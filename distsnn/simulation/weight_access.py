@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, answers, from_first, together
+from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
@@ -45,11 +46,6 @@ class PlasticSynapses:
     DescriptionError
         If there is no such projection, it is not plastic, or ranks name different ones.
 
-    Examples
-    --------
-    >>> synapses = simulation.weights("E->E")  # doctest: +SKIP
-    >>> synapses.values.mean()
-    >>> synapses.values = 0.5 * synapses.values
     """
 
     def __init__(
@@ -219,13 +215,7 @@ def set_signal(
     """
 
     def given() -> tuple[str, float]:
-        delivery = plastic_named(engine, projection, where="signal")
-        if delivery.modulation is None or delivery.modulation.collect is not None:
-            raise DescriptionError(
-                "no signal modulates it",
-                where=f"signal, projection {projection!r}",
-                allowed="a projection whose `synapse` has a modulator, and no population as such",
-            )
+        _modulated(engine, projection)
         number = as_number(value, where="signal")
         check_range(number, ANY, where="signal")
         return projection, number
@@ -233,6 +223,40 @@ def set_signal(
     name, number = from_first(communicator, given)
     plastic_named(engine, name, where="signal").modulate(number, engine.step)
     return name
+
+
+def learns(engine: RankEngine, projection: str) -> bool:
+    """Return whether a plastic projection learns.
+
+    Raises
+    ------
+    DescriptionError
+        If it is not plastic.
+    """
+    return plastic_named(engine, projection, where="learning").learns
+
+
+def modulator_value(engine: RankEngine, projection: str) -> float:
+    """Return the signal that modulates a plastic projection.
+
+    Raises
+    ------
+    DescriptionError
+        If it is not plastic, or no signal modulates it.
+    """
+    return _modulated(engine, projection).last()[1]
+
+
+def _modulated(engine: RankEngine, projection: str) -> Modulation:
+    """Return the modulation of a projection by a signal."""
+    modulation = plastic_named(engine, projection, where="signal").modulation
+    if modulation is None or modulation.collect is not None:
+        raise DescriptionError(
+            "no signal modulates it",
+            where=f"signal, projection {projection!r}",
+            allowed="a projection whose `synapse` has a modulator, and no population as such",
+        )
+    return modulation
 
 
 def plastic_named(engine: RankEngine, projection: str, *, where: str) -> PlasticDelivery:

@@ -187,4 +187,4 @@ print(json.dumps([start, list(recorder.events["times"])]))
         cell = Population("H", 1, model, {"V_m": -60.0, **gates}, precision="float64")
         with Simulation(Network([cell])) as simulation:
             simulation.run(100.0)
-            np.testing.assert_allclose(simulation.spikes(cell)[0], steps, atol=1)
+            np.testing.assert_allclose(simulation[cell].spikes()[0], steps, atol=1)

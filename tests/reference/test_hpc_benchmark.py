@@ -30,7 +30,7 @@ def statistics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float
         path = folder / f"{seed}.zarr"
         with Simulation(network, seed=seed, out=path, communicator=SingleProcess()) as simulation:
             simulation.run(END)
-            weights = simulation.weights("E->E").values
+            weights = simulation["E->E"].weights
         found["weight mean"].append(float(weights.mean()))
         found["weight sd"].append(float(weights.std()))
         for percent in (5, 50, 95):

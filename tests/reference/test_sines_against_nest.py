@@ -94,7 +94,7 @@ print(json.dumps(np.bincount(steps, minlength=201)[:201].tolist()))
     )
     with Simulation(Network([PARROTS], [], [course_of(kind, delay)]), seed=3) as simulation:
         simulation.run(END_OF_RATES)
-        ours = np.bincount(simulation.spikes(PARROTS)[0], minlength=201)
+        ours = np.bincount(simulation[PARROTS].spikes()[0], minlength=201)
     expected = np.array(theirs)
     assert ours.shape == expected.shape and expected.sum() > 30_000
     both = ours + expected
@@ -127,7 +127,7 @@ print(json.dumps(np.bincount(times, minlength={steps + 4})[3:{steps + 3}].tolist
     drive = PoissonInput(parrots, rate, 1.0, correlation=correlation)
     with Simulation(Network([parrots], [], [drive]), seed=3) as simulation:
         simulation.run(0.1 * steps)
-        ours = np.bincount(simulation.spikes(parrots)[0], minlength=steps + 1)[1:]
+        ours = np.bincount(simulation[parrots].spikes()[0], minlength=steps + 1)[1:]
     assert len(theirs) == ours.size == steps
     table = np.array([np.bincount(one, minlength=100) for one in (theirs, ours)])
     often = table.sum(axis=0) >= 20

@@ -37,7 +37,7 @@ def test_counts_by_phase_and_by_neuron(sine: tuple[object, object, object]) -> N
     counts = np.zeros((PERIODS, PERIOD, N))
     with Simulation(Network([parrots], [], [drive], dt=DT), seed=5) as simulation:
         simulation.run(PERIODS * PERIOD * DT)
-        step, gid = simulation.spikes(parrots)
+        step, gid = simulation[parrots].spikes()
     # spikes of step k + 1 are drawn with the rate at the time of step k
     np.add.at(counts.reshape(-1, N), (step - 1, gid), 1)
     mean = means_of(amplitude, phase, offset)

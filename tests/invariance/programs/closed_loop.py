@@ -97,36 +97,37 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
     dt = simulation.network.dt
     while (piece := round(simulation.time_ms / PIECE_MS)) < until:
         simulation.run(PIECE_MS)
-        counts = simulation.spike_counts("E")
-        _, gid = simulation.spikes(network().populations[0][:200])
-        v = simulation.state("E")["V_m"]
+        counts = simulation["E"].spike_counts()
+        _, gid = simulation[network().populations[0][:200]].spikes()
+        v = simulation["E"].state["V_m"]
         mine = rank == 0
         rate: Any = 4000.0 / (1 + counts.sum()) if piece % 3 else 100.0 * (v[100:] + 80.0)
-        simulation.set("drive", rate=rate if mine else None)
-        simulation.set("push" if mine else "?", amplitude=20.0 * counts if mine else "nothing")
+        simulation["drive"].set(rate=rate if mine else None)
+        simulation["push" if mine else "?"].set(amplitude=20.0 * counts if mine else "nothing")
         times = simulation.time_ms + dt * (1 + gid % 20)
         once = np.unique(gid, return_index=True)[1]
         later = simulation.time_ms + 2.1  # once more after the next piece, to be in flight
-        simulation.emit("S", gid[once], times[once])
-        simulation.emit("S", [piece] if mine else rank, later + dt if mine else object())
-        simulation.signal("rewarded" if mine else "?", 0.001 * (counts.sum() - 20.0 * (piece % 3)))
-        simulation.signal("contrastive", 1.0 - piece % 3 if mine else np.nan)
-        simulation.set("noise", **({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
+        simulation["S"].emit(gid[once], times[once])
+        simulation["S"].emit([piece] if mine else rank, later + dt if mine else object())
+        reward = 0.001 * (counts.sum() - 20.0 * (piece % 3))
+        simulation["rewarded"].signal = reward if mine else np.nan
+        simulation["contrastive"].signal = 1.0 - piece % 3 if mine else np.nan
+        simulation["noise"].set(**({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
         wave = {"amplitude": 0.3 * counts[7:], "frequency": 30.0 + counts.sum()}
-        simulation.set("wave", **(wave if mine else {}))
+        simulation["wave"].set(**(wave if mine else {}))
         # of one wave, then of each neuron's own
         offset = 100.0 if piece < 3 else 9.0 * counts[50:]
-        simulation.set("wavy drive", **({"offset": offset, "phase": 20.0 * piece} if mine else {}))
+        simulation["wavy drive"].set(**({"offset": offset, "phase": 20.0 * piece} if mine else {}))
         hit = np.array([piece, 10 * piece, 289 - piece])
         weights = [150.0, -90.0, 200.0]
-        simulation.emit("hits", hit if mine else rank, later - 1.0, weights if mine else "none")
+        simulation["hits"].emit(hit if mine else rank, later - 1.0, weights if mine else "none")
 
 
 def check_errors(simulation: Simulation, rank: int) -> None:
     """Check that what is wrong on rank 0 is refused on all, and what others give is not seen."""
     for wrong in ({"rate": -1.0}, {"rates": 1.0}):
         try:
-            simulation.set("drive", **(wrong if rank == 0 else {"rate": 1.0}))
+            simulation["drive"].set(**(wrong if rank == 0 else {"rate": 1.0}))
         except (DescriptionError, RankError) as error:
             assert isinstance(error, DescriptionError) == (rank == 0)
             continue
@@ -151,7 +152,7 @@ def main(ranks: Communicator) -> int:
     if part == "again":
         simulation.reset(weights="described", out=out.with_name("again.zarr"))
         for name, values in DESCRIBED.items():
-            simulation.set(name, **(values if rank == 0 else {}))
+            simulation[name].set(**(values if rank == 0 else {}))
     if part == "begin":
         simulation.run(PIECE_MS)
         simulation._stop(RuntimeError("given up"))

@@ -54,30 +54,30 @@ def begin(simulation: Simulation) -> None:
     """Run some time, and set states to what depends on what they are."""
     simulation.run(8.3)
     for name in SIZES:
-        state = simulation.state(name)
+        state = simulation[name].state
         state["V_m"] = state["V_m"][::-1]
         state["refractory"] = np.arange(SIZES[name]) % 5
-    simulation.parameters("E")["tau_syn_ex"] = 2.5
-    simulation.parameters(network().populations[0][70:260])["E_L"] = Normal(-68.0, 1.0)
-    simulation.parameters("I")["V_th"] = np.linspace(-58.0, -54.0, SIZES["I"])
+    simulation["E"].parameters["tau_syn_ex"] = 2.5
+    simulation[network().populations[0][70:260]].parameters["E_L"] = Normal(-68.0, 1.0)
+    simulation["I"].parameters["V_th"] = np.linspace(-58.0, -54.0, SIZES["I"])
 
 
 def go_on(simulation: Simulation) -> None:
     """Set some more, at two times."""
     simulation.run(5.1)
-    simulation.state("E")["V_m"] = Normal(-62.0, 3.0)
-    simulation.state(network().populations[1][20:100])["V_m"] = -55.5
+    simulation["E"].state["V_m"] = Normal(-62.0, 3.0)
+    simulation[network().populations[1][20:100]].state["V_m"] = -55.5
     simulation.run(0.1)
-    parameters = simulation.parameters("E")
+    parameters = simulation["E"].parameters
     parameters["C_m"] = parameters["C_m"] * 0.9
-    simulation.state("E")["I_syn_ex"] = simulation.state("E")["I_syn_in"] * -1.0
+    simulation["E"].state["I_syn_ex"] = simulation["E"].state["I_syn_in"] * -1.0
     simulation.run(11.5)
     simulation.save()
 
 
 def check_errors(simulation: Simulation, rank: int) -> None:
     """Check that what is wrong on one rank is refused on all of them."""
-    state, parameters = simulation.state("E"), simulation.parameters("E")
+    state, parameters = simulation["E"].state, simulation["E"].parameters
     for of, name, value in (
         (state, "V_m", [np.nan, -60.0][rank == 0]),
         (state, ["V_m", "V"][rank == 0], -60.0),

@@ -198,7 +198,7 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
     high = one(weight=Uniform(25.1, 27.8), synapse=STDP(w_max=27.9))
     made = constrained(high, limited(weight_bits=4)).network
     with Simulation(made) as simulation:
-        after = simulation.weights(str(made.projections[0].name)).values
+        after = simulation[str(made.projections[0].name)].weights
     assert set(after.astype(np.float32)) == {np.float32(26.0), np.float32(27.9)}
     # nobody said whether DYNAP-SE learns
     free = constrained(one(synapse=rule), limited(plastic=None, weight_bits=None))
@@ -215,10 +215,10 @@ def test_learnt_weights_less_than_a_step_apart_act_differently() -> None:
     # steps of 2
     made = constrained(network, limited(weight_bits=4)).network
     with Simulation(made) as simulation:
-        simulation.learning("learning", False)
-        simulation.weights("learning").values = given = np.array([20.0, 20.3, 20.301])
+        simulation["learning"].learning = False
+        simulation["learning"].weights = given = np.array([20.0, 20.3, 20.301])
         simulation.run(2.0)
-        arrived = simulation.state("T")["I_syn_ex"]
+        arrived = simulation["T"].state["I_syn_ex"]
     np.testing.assert_allclose(arrived, given, rtol=1e-6)
 
 

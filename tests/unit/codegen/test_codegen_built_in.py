@@ -105,7 +105,7 @@ populations = [Population(f"P{i}", 10, model) for i, model in enumerate(models)]
 currents = [ConstantCurrent(one, 500.0) for one in populations]
 with Simulation(Network(populations, [], currents)) as simulation:
     simulation.run(50.0)
-    assert all(simulation.spike_counts(name).sum() for name in ("P0", "P1"))
+    assert all(simulation[name].spike_counts().sum() for name in ("P0", "P1"))
 assert "sympy" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -167,7 +167,7 @@ def test_a_class_of_a_user_with_equations_is_the_model_that_they_are() -> None:
         drive = PoissonInput(population, rate=800.0, weight=20.0)
         with Simulation(Network([population], [], [drive])) as simulation:
             simulation.run(200.0)
-            rates.append(simulation.spike_counts("P"))
+            rates.append(simulation["P"].spike_counts())
     np.testing.assert_array_equal(*rates)
     assert rates[0].sum() > 50
 

@@ -110,11 +110,11 @@ def test_states_can_be_read_between_two_runs() -> None:
         for time, step in ((0.0, 0), (11.1, 111), (11.9, 230)):
             simulation.run(time)
             for _ in range(2):
-                found = simulation.synapses("S[50:170]->N")
+                found = simulation["S[50:170]->N"].state
                 for variable, expected in settled_at(step).items():
                     np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
         with pytest.raises(DescriptionError, match="synapses: unknown projection with a synapse"):
-            simulation.synapses("S->N")
+            _ = simulation["S->N"].state
 
 
 def test_all_ranks_read_the_states_of_all_sources() -> None:

@@ -85,7 +85,7 @@ def test_error_moves_policy_and_prediction(error: float) -> None:
     with Simulation(cartpole.build(n), seed=2, progress=False) as simulation:
         agent = cartpole.Agent(simulation)
         side, _ = agent.see(state)
-        synapses = {name: simulation.weights(name) for name in cartpole.RATES}
+        synapses = {name: simulation[name] for name in cartpole.RATES}
         before = {name: one.values for name, one in synapses.items()}
         agent.err(error)
         agent.rest(cartpole.STEP)

@@ -77,7 +77,7 @@ def test_poisson_spikes_arrive_after_start_and_up_to_stop() -> None:
     stimulus = PoissonInput(parrot, 100_000.0, 1.0, start=1.0, stop=2.0)
     with Simulation(Network([parrot], [], [stimulus])) as simulation:
         simulation.run(3.0)
-        assert np.unique(simulation.spikes(parrot)[0]).tolist() == list(range(11, 21))
+        assert np.unique(simulation[parrot].spikes()[0]).tolist() == list(range(11, 21))
 
 
 def test_weights_that_are_read_include_spikes_of_the_target_after_the_last_of_the_source() -> None:
@@ -87,10 +87,10 @@ def test_weights_that_are_read_include_spikes_of_the_target_after_the_last_of_th
     network = Network([source, CELL], [learning], [SpikeInput(CELL, [20.0], [0], [50.0])])
     with Simulation(network) as simulation:
         simulation.run(30.0)
-        assert simulation.spikes(CELL)[0].tolist() == [200]
+        assert simulation[CELL].spikes()[0].tolist() == [200]
         # at the synapse 1 ms later
         expected = 0.01 + 0.1 * 0.99 * np.exp(-11.0 / 20.0)
-        np.testing.assert_allclose(simulation.weights("learning").values, [expected], rtol=1e-6)
+        np.testing.assert_allclose(simulation["learning"].weights, [expected], rtol=1e-6)
 
 
 def test_a_parrots_weight_is_a_number_of_spikes() -> None:
@@ -98,7 +98,7 @@ def test_a_parrots_weight_is_a_number_of_spikes() -> None:
     network = Network([parrot], [], [SpikeInput(parrot, [1.0, 2.0], [0, 0], [1.0, 2.0])])
     with Simulation(network) as simulation:
         simulation.run(3.0)
-        assert simulation.spikes(parrot)[0].tolist() == [10, 20, 20]
+        assert simulation[parrot].spikes()[0].tolist() == [10, 20, 20]
     with pytest.raises(DescriptionError, match="allowed: whole numbers >= 0"):
         Network([parrot], [], [SpikeInput(parrot, [1.0], [0], [0.5])])
 

@@ -83,7 +83,7 @@ def test_background_makes_the_stated_potentials() -> None:
     free = Population("G", 500, IafPscAlpha(**vars(group.model) | {"V_th": 0.0}), group.initial)
     stimuli = [PoissonInput(free, one.rate, one.weight) for one in chain.stimuli]
     with Simulation(Network([free], [], stimuli)) as simulation:
-        state, found = simulation.state(free), []
+        state, found = simulation[free].state, []
         for _ in range(10):
             simulation.run(20.0)
             found.append(state["V_m"])

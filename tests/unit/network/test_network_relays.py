@@ -79,7 +79,7 @@ def test_every_spike_of_a_relay_uses_a_synapses_resources() -> None:
         u = 0.4 + u * 0.6 * np.exp(-interval / 50.0)
     with Simulation(Network([PARROTS, cell], [one], [events])) as simulation:
         simulation.run(10.0)
-        assert simulation.state(cell)["V_m"][0] == pytest.approx(expected, abs=1e-6)
+        assert simulation[cell].state["V_m"][0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_relay_takes_no_shares_of_spikes() -> None:
@@ -147,5 +147,5 @@ def test_sums_of_many_relayed_spikes_do_not_overflow() -> None:
     )
     with Simulation(network) as simulation:
         simulation.run(0.2)
-        current = simulation.state(cell)["I_syn_ex"]
+        current = simulation[cell].state["I_syn_ex"]
     np.testing.assert_allclose(current, 60 * 127 * weight, rtol=1e-6)

@@ -69,11 +69,11 @@ def stored(path: Path, one: Network, ms: float = 40.0) -> dict[str, npt.NDArray[
 def test_weights_are_those_of_a_script_that_normalises(tmp_path: Path) -> None:
     found = stored(tmp_path / "run.zarr", network(NormaliseWeights("E->E", 10.0, TOTALS)))
     with Simulation(network(), out=tmp_path / "script.zarr") as simulation:
-        synapses, rows = simulation.weights("E->E"), []
+        synapses, rows = simulation["E->E"], []
         for _ in range(4):
             simulation.run(10.0)
             synapses.normalise(TOTALS)
-            rows.append(synapses.values)
+            rows.append(synapses.weights)
     script = recorded(tmp_path / "script.zarr")
     np.testing.assert_array_equal(found["weights of E->E weight"][3::4], rows)
     np.testing.assert_array_equal(found["spikes gid"], script["spikes gid"])
@@ -132,7 +132,7 @@ def test_neurons_come_to_the_rate_that_is_asked_for() -> None:
         with Simulation(one) as simulation:
             simulation.run(15_000.0)
             simulation.run(5_000.0)
-            return simulation.spike_counts("C") / 5.0
+            return simulation["C"].spike_counts() / 5.0
 
     without = rates()
     found = rates(SynapticScaling("P->C", 100.0, goals, beta=0.1, tau=1000.0))
@@ -170,11 +170,11 @@ def test_run_given_up_and_resumed_scales_the_same(tmp_path: Path) -> None:
 
 def test_what_does_not_learn_stays_as_it_is() -> None:
     with Simulation(network(NormaliseWeights(["E->E", "S->E"], 1.0, 400.0))) as simulation:
-        simulation.learning("E->E", False)
-        both = [simulation.weights(name) for name in ("E->E", "S->E")]
-        before = [one.values for one in both]
+        simulation["E->E"].learning = False
+        both = [simulation[name] for name in ("E->E", "S->E")]
+        before = [synapses.weights for synapses in both]
         simulation.run(1.0)
-        after = [one.values for one in both]
+        after = [synapses.weights for synapses in both]
         np.testing.assert_array_equal(after[0], before[0])
         targets = [one.targets - S.size for one in both]
         sums = sum(np.bincount(at, weights=w) for at, w in zip(targets, before, strict=True))
@@ -191,12 +191,12 @@ def test_single_precision_and_eligibility_are_scaled_as_by_the_script() -> None:
 
     with Simulation(network(NormaliseWeights("E->E[0:100]", 10.0, TOTALS))) as simulation:
         simulation.run(30.0)
-        found = simulation.weights("E->E[0:100]").values
+        found = simulation["E->E[0:100]"].weights
     with Simulation(network()) as simulation:
         for _ in range(3):
             simulation.run(10.0)
-            simulation.weights("E->E[0:100]").normalise(TOTALS)
-        np.testing.assert_array_equal(found, simulation.weights("E->E[0:100]").values)
+            simulation["E->E[0:100]"].normalise(TOTALS)
+        np.testing.assert_array_equal(found, simulation["E->E[0:100]"].weights)
     assert expected(found, np.zeros(found.size, int), 1.0, 1.0).dtype == np.float32
 
 

@@ -73,7 +73,7 @@ def in_one_run(made: Network) -> Spikes:
 
 def everyone(simulation: Simulation) -> Spikes:
     """Return the spikes of both populations in the last run, E's first."""
-    parts = [simulation.spikes(name) for name in ("E", "S")]
+    parts = [simulation[name].spikes() for name in ("E", "S")]
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # type: ignore[return-value]
 
 
@@ -92,7 +92,7 @@ def in_pieces(made: Network, *actions: tuple[float, Callable[[Simulation], None]
 
 
 def setting(name: str, **value: Any) -> Callable[[Simulation], None]:
-    return lambda simulation: simulation.set(name, **value)
+    return lambda simulation: simulation[name].set(**value)
 
 
 def assert_same(found: Spikes, expected: Spikes, *others: Spikes) -> None:
@@ -152,9 +152,9 @@ def test_rate_of_each_and_then_of_all_is_that_of_all() -> None:
     made = network(PoissonInput(cells()[30:120], 9000.0, 25.0, name="drive"))
 
     def to_and_fro(simulation: Simulation) -> None:
-        simulation.set("drive", rate=RATES)
-        simulation.set("drive", rate=0.0)
-        simulation.set("drive", rate=9000.0)
+        simulation["drive"].set(rate=RATES)
+        simulation["drive"].set(rate=0.0)
+        simulation["drive"].set(rate=9000.0)
 
     assert_same(in_pieces(made, (12.0, to_and_fro)), in_one_run(made))
 
@@ -184,14 +184,14 @@ def test_spikes_that_are_emitted_are_as_if_described() -> None:
     made = network(source=SpikeSource([2.0, 30.3, 20.0], [4, 7, 3]))
 
     def now(simulation: Simulation) -> None:
-        simulation.emit("S", 3)  # at 11.1 ms
-        simulation.emit("S", [5, 4], [11.2, 39.9])
-        simulation.emit("S", [], [])
+        simulation["S"].emit(3)  # at 11.1 ms
+        simulation["S"].emit([5, 4], [11.2, 39.9])
+        simulation["S"].emit([], [])
 
     actions = [
-        (0.0, lambda simulation: simulation.emit("S", [3], 2.0)),
+        (0.0, lambda simulation: simulation["S"].emit([3], 2.0)),
         (11.0, now),
-        (19.9, lambda simulation: simulation.emit("S", [19, 0])),
+        (19.9, lambda simulation: simulation["S"].emit([19, 0])),
     ]
     expected = in_one_run(network(source=SpikeSource(times, np.concatenate([*described.values()]))))
     assert_same(in_pieces(made, *actions), expected, in_one_run(made))
@@ -212,8 +212,8 @@ def inputs() -> list[Stimulus]:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("Drive", {"rate": 1.0}, "set: unknown stimulus 'Drive'.*did you mean 'drive'"),
-        (3, {"rate": 1.0}, "unknown stimulus 3; allowed: drive, noise, nothing, push, sine"),
+        ("Drive", {"rate": 1.0}, "unknown part of the network 'Drive'.*did you mean 'drive'"),
+        (3, {"rate": 1.0}, "must be a part of the network; given 3"),
         ("given", {"times": [1.0]}, "a SpikeInput cannot be set; allowed: a PoissonInput or a"),
         ("noise", {"amplitude": 1.0}, "unknown field 'amplitude'; allowed: mean, sd"),
         ("noise", {"mean": 1.0, "sd": -1.0}, "'noise', field sd: out of range; given -1.0"),
@@ -240,7 +240,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 
     def wrong(simulation: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
-            simulation.set(name, **value)
+            simulation[name].set(**value)
         assert simulation._scripted.names == []
 
     assert_same(in_pieces(made, (12.0, wrong)), in_one_run(made))
@@ -249,7 +249,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 @pytest.mark.parametrize(
     ("source", "neurons", "times", "message"),
     [
-        ("s", 1, None, "emit: unknown spike source or spike input 's'.*did you mean 'S'"),
+        ("s", 1, None, "unknown part of the network 's'.*did you mean 'S'"),
         ("E", 1, None, "unknown spike source or spike input 'E'; allowed: S"),
         ("S", 20, None, r"spikes of 'S', neurons\[0\]: index out of range; given 20"),
         ("S", [1, -1], None, r"neurons\[1\]: index out of range; given -1"),
@@ -272,11 +272,11 @@ def test_what_cannot_be_emitted_is_refused_and_nothing_changes(
     source: str, neurons: Any, times: Any, message: str
 ) -> None:
     made = network(source=SpikeSource([20.0], [3]))
-    actions = [(11.0, lambda simulation: simulation.emit("S", [5], 21.0))]
+    actions = [(11.0, lambda simulation: simulation["S"].emit([5], 21.0))]
 
     def wrong(simulation: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
-            simulation.emit(source, neurons, times)
+            simulation[source].emit(neurons, times)
 
     assert_same(in_pieces(made, *actions, (12.0, wrong)), in_pieces(made, *actions))
 
@@ -286,29 +286,29 @@ def test_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
     with Simulation(made, seed=9) as simulation:
         largest = simulation._inputs._allowed_rates(simulation._inputs._find("drive")).high
         assert 1e5 < largest < 1e6
-        simulation.set("nothing", rate=2.0 * largest)
+        simulation["nothing"].set(rate=2.0 * largest)
         with pytest.raises(DescriptionError, match="out of range"):
-            simulation.set("drive", rate=1.001 * largest)
-        simulation.set("drive", rate=0.999 * largest)
+            simulation["drive"].set(rate=1.001 * largest)
+        simulation["drive"].set(rate=0.999 * largest)
         # what is left is not for others
         with pytest.raises(DescriptionError, match="out of range"):
-            simulation.set("second", rate=0.01 * largest)
+            simulation["second"].set(rate=0.01 * largest)
         simulation.run(0.1)
         # nothing ran over: all that is expected arrived
         expected = (25.0 * largest + 25.0 * 500.0 + 55.0 * 8000.0) * DT * 1e-3
-        assert simulation.state("E")["I_syn_ex"].mean() == pytest.approx(expected, rel=0.1)
-        simulation.set("drive", rate=0.0)
-        simulation.set("second", rate=0.999 * largest)
-        simulation.set("drive", rate=500.0)
+        assert simulation["E"].state["I_syn_ex"].mean() == pytest.approx(expected, rel=0.1)
+        simulation["drive"].set(rate=0.0)
+        simulation["second"].set(rate=0.999 * largest)
+        simulation["drive"].set(rate=500.0)
         saved = simulation._inputs.saved()
         assert [*saved["values"]] == ["drive", "nothing", "second"]
         # one may rise, when it is restored, into room that a later one has given up
-        simulation.set("second", rate=0.0)
-        simulation.set("drive", rate=0.999 * largest)
+        simulation["second"].set(rate=0.0)
+        simulation["drive"].set(rate=0.999 * largest)
         simulation._inputs.restore(saved)
         assert simulation._inputs.saved() == saved
         with pytest.raises(DescriptionError, match="out of range"):
-            simulation.set("drive", rate=0.01 * largest)
+            simulation["drive"].set(rate=0.01 * largest)
 
 
 def test_spikes_are_those_of_the_last_run_recorded_or_not(tmp_path: Path) -> None:
@@ -318,20 +318,20 @@ def test_spikes_are_those_of_the_last_run_recorded_or_not(tmp_path: Path) -> Non
     for one in (made, few):
         path = tmp_path / f"{len(one.recordings)}.zarr"
         with Simulation(one, seed=9, out=path) as simulation:
-            assert simulation.spikes(e)[0].size == 0
+            assert simulation[e].spikes()[0].size == 0
             found = []
             for piece in (10.0, 0.0, 0.1, 29.9):
                 simulation.run(piece)
-                found.append(simulation.spikes("E"))
+                found.append(simulation["E"].spikes())
                 assert found[-1][0].dtype == np.int32
                 assert found[-1][1].dtype == np.uint32
-                counts = simulation.spike_counts(e[30:60])
-                step, gid = simulation.spikes(e[30:60])
+                counts = simulation[e[30:60]].spike_counts()
+                step, gid = simulation[e[30:60]].spikes()
                 assert counts.tolist() == [np.count_nonzero(gid == one) for one in range(30, 60)]
                 inside = (found[-1][1] >= 30) & (found[-1][1] < 60)
                 np.testing.assert_array_equal(step, found[-1][0][inside])
-            assert simulation.spikes("S")[0].tolist() == [150]
-            assert simulation.spike_counts("S").tolist() == [0, 0, 1] + [0] * 17
+            assert simulation["S"].spikes()[0].tolist() == [150]
+            assert simulation["S"].spike_counts().tolist() == [0, 0, 1] + [0] * 17
         assert found[1][0].size == 0
         if one is made:
             step, gid = StoreReader(path).spikes()
@@ -345,11 +345,11 @@ def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.Monkey
     with Simulation(network(), seed=9) as simulation:
         simulation.run(END)
         with pytest.raises(DescriptionError, match="spikes: of one run up to 60 spikes of a rank"):
-            simulation.spikes("E")
+            simulation["E"].spikes()
         simulation.run(1.0)
-        assert 0 < simulation.spikes("E")[0].size <= 60
-        with pytest.raises(DescriptionError, match="unknown population 'e'"):
-            simulation.spikes("e")
+        assert 0 < simulation["E"].spikes()[0].size <= 60
+        with pytest.raises(DescriptionError, match="unknown part of the network 'e'"):
+            simulation["e"].spikes()
 
 
 def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> None:
@@ -369,20 +369,20 @@ def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> N
         return found
 
     with Simulation(made, out=path) as simulation:
-        synapses, state = simulation.weights("d"), simulation.state(e[:10])
-        assert synapses.values.size == 210
+        synapses, state = simulation["d"], simulation[e[:10]].state
+        assert synapses.weights.size == 210
         assert state["V_m"].size == 10
         assert told() == []
-        simulation.signal("b", 0.5)
-        simulation.learning("a", False)
-        synapses.values = 3.0
-        simulation.weights("c").normalise(100.0)
+        simulation["b"].signal = 0.5
+        simulation["a"].learning = False
+        synapses.weights = 3.0
+        simulation["c"].normalise(100.0)
         state["V_m"] = -60.0
         state["V_m"] = -61.0
         assert told() == ["b", "a", "d", "c", "E"]
         simulation.save()
         with pytest.raises(DescriptionError, match="nan"):
-            simulation.signal("b", np.nan)
+            simulation["b"].signal = np.nan
     with Simulation.restore(path, out=tmp_path / "other.zarr") as simulation:
         assert simulation._scripted.names == told()
     assert StoreReader(tmp_path / "other.zarr").metadata["scripted"] == told()
@@ -393,11 +393,11 @@ def loop(simulation: Simulation, until: float) -> list[Spikes]:
     found = []
     while simulation.time_ms < until - 1e-9:
         simulation.run(2.0)
-        counts = simulation.spike_counts("E")
-        simulation.set("drive", rate=9000.0 / (1.0 + counts.sum()))
-        simulation.set("push", amplitude=30.0 * counts[:90])
+        counts = simulation["E"].spike_counts()
+        simulation["drive"].set(rate=9000.0 / (1.0 + counts.sum()))
+        simulation["push"].set(amplitude=30.0 * counts[:90])
         chosen = np.flatnonzero(counts[:20])
-        simulation.emit("S", chosen, np.full(chosen.size, simulation.time_ms + 2.5))
+        simulation["S"].emit(chosen, np.full(chosen.size, simulation.time_ms + 2.5))
         found.append(everyone(simulation))
     return found
 
@@ -413,7 +413,7 @@ def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
     assert sum(step.size for step, _ in expected) > 100
     with Simulation.restore(path, out=tmp_path / "run.zarr") as simulation:
         with pytest.raises(DescriptionError, match="before a checkpoint"):
-            simulation.spikes("E")
+            simulation["E"].spikes()
         found = loop(simulation, END)
         for left, right in zip(found, expected, strict=True):
             np.testing.assert_array_equal(left, right)
@@ -428,9 +428,9 @@ def test_store_tells_what_a_script_sets_and_the_command_refuses_to_repeat_it(
     with Simulation(network(*inputs()), seed=9, out=path) as simulation:
         simulation.run(1.0)
         assert "scripted" not in StoreReader(path).metadata
-        simulation.set("drive", rate=1.0)
+        simulation["drive"].set(rate=1.0)
         assert StoreReader(path).metadata["scripted"] == ["drive"]
-        simulation.emit("S", [1])
+        simulation["S"].emit([1])
         assert StoreReader(path).metadata["scripted"] == ["drive", "S"]
         simulation.run(1.0)
     for words in (("run", path, "--out", tmp_path / "b.zarr"), ("run", "--resume", path)):

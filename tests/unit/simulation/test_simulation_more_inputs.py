@@ -93,7 +93,7 @@ def test_sine_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     made = sine(**SINE)
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
-        simulation.set("sine", frequency=61.0, offset=300.0)
+        simulation["sine"].set(frequency=61.0, offset=300.0)
         simulation.run(2.0)
         simulation.save(tmp_path / "saved.zarr")
         simulation.run(END - 13.0)
@@ -161,7 +161,7 @@ def test_sine_of_rates_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> 
     made = wavy(amplitude=4000.0, frequency=83.0, offset=3000.0)
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
-        simulation.set("wavy", frequency=61.0)
+        simulation["wavy"].set(frequency=61.0)
         simulation.run(2.0)
         simulation.save(tmp_path / "saved.zarr")
         room = simulation._inputs._room
@@ -188,17 +188,17 @@ def test_sines_of_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None
             ({"rate": 1.0}, "unknown field 'rate'; allowed: amplitude, frequency, offset, phase"),
         ):
             with pytest.raises(DescriptionError, match=message):
-                simulation.set("wavy", **wrong)
+                simulation["wavy"].set(**wrong)
         assert inputs.saved()["values"] == {}
-        simulation.set("wavy", amplitude=-0.999 * largest + 100.0, phase=-90.0, offset=0.0)
+        simulation["wavy"].set(amplitude=-0.999 * largest + 100.0, phase=-90.0, offset=0.0)
         with pytest.raises(DescriptionError, match="out of range"):
-            simulation.set("wavy", offset=0.01 * largest)
+            simulation["wavy"].set(offset=0.01 * largest)
         # at the top of the sine, nothing runs over
-        simulation.set("wavy", offset=100.0)
+        simulation["wavy"].set(offset=100.0)
         simulation.run(2.1)
         background = (55.0 * 8000.0) * DT * 1e-3
         expected = background + 25.0 * 0.999 * largest * DT * 1e-3
-        assert simulation.state("E")["I_syn_ex"][30:120].mean() == pytest.approx(expected, rel=0.1)
+        assert simulation["E"].state["I_syn_ex"][30:120].mean() == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("sine", [False, True], ids=["rate", "sine"])
@@ -217,7 +217,7 @@ def test_correlated_rates_that_are_set_are_as_if_described(sine: bool) -> None:
     with Simulation(described) as simulation:
         for name in values:
             with pytest.raises(DescriptionError, match=f"'drive', field {name}: an array, but"):
-                simulation.set("drive", **{name: np.ones(90)})
+                simulation["drive"].set(**{name: np.ones(90)})
         assert simulation._inputs.saved()["values"] == {}
 
 
@@ -249,7 +249,7 @@ def test_noise_that_is_set_while_a_draw_holds_goes_on_from_a_checkpoint(tmp_path
     made, path = noise(100.0, 300.0, interval=6.0), tmp_path / "saved.zarr"
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
-        simulation.set("noise", mean=-100.0, sd=CURRENTS**2 / 300.0)
+        simulation["noise"].set(mean=-100.0, sd=CURRENTS**2 / 300.0)
         simulation.run(2.0)
         simulation.save(path)
         simulation.run(END - 13.0)
@@ -280,7 +280,7 @@ def test_spikes_added_to_an_input_are_as_if_described(weight: float | None) -> N
 
     def add(chosen: npt.NDArray[np.bool_]) -> Callable[[Simulation], None]:
         more = {} if weight is not None else {"weights": weights[chosen]}
-        return lambda simulation: simulation.emit("events", neurons[chosen], times[chosen], **more)
+        return lambda simulation: simulation["events"].emit(neurons[chosen], times[chosen], **more)
 
     made = network(events(*first))
     actions = [(4.0, add(early)), (20.0, add(~early))]
@@ -292,8 +292,8 @@ def test_spikes_added_to_an_input_are_saved_and_restored(tmp_path: Path) -> None
     made = network(events(**GIVEN))
     with Simulation(made, seed=9) as simulation:
         simulation.run(10.0)
-        simulation.emit("events", [1, 2, 1], [10.1, 20.0, 25.0], 800.0)
-        simulation.emit("events", range(90), weights=np.linspace(-50.0, 900.0, 90))
+        simulation["events"].emit([1, 2, 1], [10.1, 20.0, 25.0], 800.0)
+        simulation["events"].emit(range(90), weights=np.linspace(-50.0, 900.0, 90))
         simulation.run(8.0)
         simulation.save(tmp_path / "saved.zarr")
         simulation.run(END - 18.0)
@@ -310,13 +310,13 @@ def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> 
     with Simulation(network(events([1.0], [3], 2.0))) as simulation:
         plane, room = 0, simulation._inputs._room[0]
         weight = 0.7 * room * simulation._engine.quanta.quantum("E", "ex")
-        simulation.emit("events", [5], 3.0, weight)
+        simulation["events"].emit([5], 3.0, weight)
         assert 0 < simulation._inputs._room[plane] < 0.31 * room
         with pytest.raises(DescriptionError, match="have no room for them"):
-            simulation.emit("events", [5], 3.0, weight)
-        simulation.emit("events", [6], 3.0, weight)  # sums are those of each neuron
+            simulation["events"].emit([5], 3.0, weight)
+        simulation["events"].emit([6], 3.0, weight)  # sums are those of each neuron
         simulation.run(3.0)
-        simulation.emit("events", [5], 5.0, 0.5 * weight)
+        simulation["events"].emit([5], 5.0, 0.5 * weight)
         assert simulation._inputs._room[plane] > 0.6 * room
 
 
@@ -336,4 +336,4 @@ def test_spikes_that_an_input_cannot_have_are_refused(spikes: tuple, message: st
         Simulation(network(events(**GIVEN))) as simulation,
         pytest.raises(DescriptionError, match=message),
     ):
-        simulation.emit("events", *spikes)
+        simulation["events"].emit(*spikes)

@@ -39,10 +39,10 @@ def test_sums_become_the_total_as_in_numpy() -> None:
     with Simulation(NETWORK) as simulation:
         simulation.run(40.0)
         for name, total, most in (("E->E", TOTALS, 50.0), ("S->E", -90.0, -40.0)):
-            synapses = simulation.weights(name)
-            before, targets = synapses.values, synapses.targets - S.size
+            synapses = simulation[name]
+            before, targets = synapses.weights, synapses.targets - S.size
             synapses.normalise(total)
-            after, sign = synapses.values, np.sign(most)
+            after, sign = synapses.weights, np.sign(most)
             want = expected(sign * before, targets, sign * np.asarray(total), abs(most))
             np.testing.assert_array_equal(after, sign * want)
             free = np.bincount(targets, weights=np.abs(after) == abs(most)) == 0
@@ -52,7 +52,7 @@ def test_sums_become_the_total_as_in_numpy() -> None:
                 sums[free], np.broadcast_to(total, free.shape)[free], rtol=1e-6
             )
         # 600 / 9 is beyond the bound
-        assert simulation.weights("E->E").values.max() == 50.0
+        assert simulation["E->E"].weights.max() == 50.0
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
@@ -60,10 +60,10 @@ def test_same_on_any_ranks(ranks: int) -> None:
     # spikes take ranks apart without an exchange between threads: weights as drawn
     def main(communicator: Communicator | None = None) -> list[npt.NDArray[np.float64]]:
         with Simulation(NETWORK, communicator=communicator, heartbeat=np.inf) as simulation:
-            both = [simulation.weights(name) for name in ("E->E", "S->E")]
+            both = [simulation[name] for name in ("E->E", "S->E")]
             for synapses, total in zip(both, (TOTALS, -90.0), strict=True):
                 synapses.normalise(total)
-            return [one.values for one in both]
+            return [synapses.weights for synapses in both]
 
     one, (several, _) = main(), run_ranks(ranks, main)
     for found in several:
@@ -73,11 +73,11 @@ def test_same_on_any_ranks(ranks: int) -> None:
 
 def test_neuron_without_weight_keeps_it() -> None:
     with Simulation(NETWORK) as simulation:
-        synapses = simulation.weights("E->E")
-        synapses.values = np.where(synapses.targets == S.size + 3, 0.0, synapses.values)
+        synapses = simulation["E->E"]
+        synapses.weights = np.where(synapses.targets == S.size + 3, 0.0, synapses.weights)
         synapses.normalise(80.0)
         silent = synapses.targets == S.size + 3
-        assert (synapses.values[silent] == 0.0).all() and (synapses.values[~silent] > 0.0).any()
+        assert (synapses.weights[silent] == 0.0).all() and (synapses.weights[~silent] > 0.0).any()
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_neuron_without_weight_keeps_it() -> None:
 )
 def test_total_that_cannot_be_is_refused(name: str, total: object, message: str) -> None:
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError) as caught:
-        simulation.weights(name).normalise(total)
+        simulation[name].normalise(total)
     assert message in str(caught.value)
 
 
 def test_different_totals_on_two_ranks_are_refused() -> None:
     def main(communicator: Communicator) -> None:
         with Simulation(NETWORK, communicator=communicator, heartbeat=np.inf) as simulation:
-            simulation.weights("E->E").normalise(80.0 + communicator.rank)
+            simulation["E->E"].normalise(80.0 + communicator.rank)
 
     results, _ = run_ranks(2, main)
     assert all("rank 1 was given other" in str(one) for one in results)

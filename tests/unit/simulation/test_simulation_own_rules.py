@@ -36,7 +36,7 @@ def learning(synapse: PlasticSynapse) -> Network:
 def learnt(network: Network) -> np.ndarray:
     with Simulation(network) as simulation:
         simulation.run(150.0)
-        return simulation.weights("E->E").values
+        return simulation["E->E"].weights
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.ci)])
@@ -93,21 +93,21 @@ def test_a_weight_that_a_rule_takes_below_its_bound_stops_the_run() -> None:
 @pytest.mark.ci
 def test_a_signal_modulates() -> None:
     with Simulation(learning(REWARDED())) as simulation:
-        synapses = simulation.weights("E->E")
-        first = synapses.values
+        synapses = simulation["E->E"]
+        first = synapses.weights
         simulation.run(60.0)
-        np.testing.assert_array_equal(synapses.values, first)
-        simulation.signal("E->E", 2.0)
+        np.testing.assert_array_equal(synapses.weights, first)
+        simulation["E->E"].signal = 2.0
         simulation.run(60.0)
-        assert (synapses.values > first).mean() > 0.5
+        assert (synapses.weights > first).mean() > 0.5
 
 
 def test_spikes_of_a_population_modulate() -> None:
     network = learning(REWARDED(modulator="E", modulation_delay=1.5, rate=0.01))
     with Simulation(network) as simulation:
-        first = simulation.weights("E->E").values
+        first = simulation["E->E"].weights
         simulation.run(60.0)
-        assert (simulation.weights("E->E").values > first).mean() > 0.5
+        assert (simulation["E->E"].weights > first).mean() > 0.5
 
 
 def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
         simulation.run(50.0)
         simulation.save(tmp_path / "middle.zarr")
         simulation.run(50.0)
-        expected = simulation.weights("E->E").values
+        expected = simulation["E->E"].weights
     with Simulation.restore(tmp_path / "middle.zarr") as simulation:
         simulation.run(50.0)
-        np.testing.assert_array_equal(simulation.weights("E->E").values, expected)
+        np.testing.assert_array_equal(simulation["E->E"].weights, expected)

@@ -73,7 +73,7 @@ def spikes(
         with Simulation(network(model, weight), seed=SEED, communicator=communicator) as one:
             change(one)
             one.run(60.0)
-            found: tuple[np.ndarray, np.ndarray] = one.spikes("E")
+            found: tuple[np.ndarray, np.ndarray] = one["E"].spikes()
         return found
 
     if ranks == 1:
@@ -106,7 +106,7 @@ def test_changed_before_the_first_step_they_are_those_of_the_description(
 ) -> None:
     def change(one: Simulation) -> None:
         for name, value in values.items():
-            one.parameters("E")[name] = value
+            one["E"].parameters[name] = value
 
     expected = spikes(model(**values), weight)
     assert expected[0].size > N
@@ -117,27 +117,27 @@ def test_changed_before_the_first_step_they_are_those_of_the_description(
 def test_rates_of_poisson_neurons_change_up_to_one_spike_a_step() -> None:
     with Simulation(Network([Population("P", 500, PoissonNeuron(rate=0.0))]), seed=SEED) as one:
         one.run(10.0)
-        assert one.spikes("P")[0].size == 0
-        one.parameters("P")["rate"] = 100.0
+        assert one["P"].spikes()[0].size == 0
+        one["P"].parameters["rate"] = 100.0
         with pytest.raises(DescriptionError, match="rate"):
-            one.parameters("P")["rate"] = 20_000.0
+            one["P"].parameters["rate"] = 20_000.0
         one.run(100.0)
-        n = one.spikes("P")[0].size
+        n = one["P"].spikes()[0].size
     assert abs(n - 5000) < 4.0 * 5000**0.5
 
 
 def test_view_takes_its_own_values_and_leaves_the_others() -> None:
     with Simulation(network(IafPscExp(E_L=Normal(-70.0, 1.0)), 45.0), seed=SEED) as one:
         e = one.network.populations[0]
-        before = one.parameters("E")["E_L"]
+        before = one["E"].parameters["E_L"]
         assert 0.8 < before.std() < 1.2
-        one.parameters(e[20:150])["E_L"] = -68.0
-        after = one.parameters(e)["E_L"]
+        one[e[20:150]].parameters["E_L"] = -68.0
+        after = one[e].parameters["E_L"]
         np.testing.assert_array_equal(after[20:150], -68.0)
         np.testing.assert_array_equal(
             np.delete(after, slice(20, 150)), [*before[:20], *before[150:]]
         )
-        assert dict(one.parameters(e[:3])).keys() == IafPscExp.parameters().keys()
+        assert dict(one[e[:3]].parameters).keys() == IafPscExp.parameters().keys()
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -145,15 +145,15 @@ def test_states_stay_and_then_follow_the_new_parameters(precision: str) -> None:
     e = Population("E", N, IafPscExp(E_L=-65.0), {"V_m": np.linspace(-64.0, -60.0, N)}, precision)
     with Simulation(Network([e]), seed=SEED) as one:
         one.run(3.0)
-        before = one.state("E")["V_m"]
-        one.parameters(e[100:])["E_L"] = -69.0
-        after = one.state("E")["V_m"]
+        before = one["E"].state["V_m"]
+        one[e[100:]].parameters["E_L"] = -69.0
+        after = one["E"].state["V_m"]
         np.testing.assert_array_equal(after[:100], before[:100])
         np.testing.assert_allclose(after[100:], before[100:], atol=1e-6)
         one.run(7.0)
         rest = np.where(np.arange(N) < 100, -65.0, -69.0)
         expected = rest + (before - rest) * np.exp(-7.0 / e.model.value("tau_m"))
-        np.testing.assert_allclose(one.state("E")["V_m"], expected, atol=3e-6)
+        np.testing.assert_allclose(one["E"].state["V_m"], expected, atol=3e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -166,9 +166,9 @@ def test_recordings_show_the_states_after_their_offset_has_changed(
     with Simulation(net, seed=SEED, out=tmp_path / "r.zarr") as one:
         for value in (None, -60.0, np.linspace(-80.0, -50.0, N), -70.0):
             if value is not None:
-                one.parameters("E")["E_L"] = value
+                one["E"].parameters["E_L"] = value
             one.run(1.0)
-            seen.append(one.state(e[50:])["V_m"])
+            seen.append(one[e[50:]].state["V_m"])
     found = StoreReader(tmp_path / "r.zarr").state("v").variables["V_m"][:, :]
     np.testing.assert_allclose(found, seen, atol={"float32": 4e-6, "float64": 1e-12}[precision])
 
@@ -189,13 +189,13 @@ def test_potentials_that_act_late_stay_when_their_offset_changes() -> None:
             values: np.ndarray = watch._late + offsets
             return values
 
-        before, states = seen(), dict(one.state("E"))
+        before, states = seen(), dict(one["E"].state)
         assert np.ptp(before) > 1.0
-        one.parameters(e[10:])["E_L"] = -65.0
-        assert [one.parameters("E")["E_L"][k] for k in (9, 10)] == [-70.6, -65.0]
+        one[e[10:]].parameters["E_L"] = -65.0
+        assert [one["E"].parameters["E_L"][k] for k in (9, 10)] == [-70.6, -65.0]
         np.testing.assert_allclose(seen(), before, rtol=1e-14)
         for name, values in states.items():
-            np.testing.assert_allclose(one.state("E")[name], values, rtol=1e-14)
+            np.testing.assert_allclose(one["E"].state[name], values, rtol=1e-14)
 
 
 def changing(out: Path, communicator: Communicator, part: str) -> None:
@@ -215,21 +215,21 @@ def changing(out: Path, communicator: Communicator, part: str) -> None:
     else:
         one = Simulation(net, seed=SEED, out=out, communicator=communicator)
         one.run(20.0)
-        one.parameters("E")["tau_syn_ex"] = 0.3
-        one.parameters(e[70:200])["E_L"] = Normal(-67.0, 1.0)
-        one.parameters("I")["V_th"] = np.linspace(-58.0, -54.0, 130)
-        one.parameters("I")["V_th"] = -56.0
+        one["E"].parameters["tau_syn_ex"] = 0.3
+        one[e[70:200]].parameters["E_L"] = Normal(-67.0, 1.0)
+        one["I"].parameters["V_th"] = np.linspace(-58.0, -54.0, 130)
+        one["I"].parameters["V_th"] = -56.0
         # equal numbers of different bits
-        one.parameters("few")["I_e"] = np.where(np.arange(30) < 20, 0.0, -0.0)
-        one.parameters("few")["tau_m"] = Uniform(9.0, 11.0)
+        one["few"].parameters["I_e"] = np.where(np.arange(30) < 20, 0.0, -0.0)
+        one["few"].parameters["tau_m"] = Uniform(9.0, 11.0)
         one.save()
     if part == "begin":
         one.run(3.0)
         one._stop(RuntimeError("given up"))
         return
     one.run(10.0)
-    one.parameters("E")["g_L"] = one.parameters("E")["g_L"] * 1.1
-    one.parameters("few")["t_ref"] = Uniform(1.0, 3.0)
+    one["E"].parameters["g_L"] = one["E"].parameters["g_L"] * 1.1
+    one["few"].parameters["t_ref"] = Uniform(1.0, 3.0)
     one.run(20.0)
     one.save()
     one.close()
@@ -257,7 +257,7 @@ def test_changed_in_mid_run_on_any_ranks_and_after_resuming(
 
 def test_substeps_follow_what_is_changed() -> None:
     def change(one: Simulation) -> None:
-        one.parameters("E")["g_L"] = 150.0
+        one["E"].parameters["g_L"] = 150.0
 
     described = IafCondExp(g_L=150.0)
     assert (IafCondExp().parts(0.1), described.parts(0.1)) == (2, 3)
@@ -283,7 +283,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 ) -> None:
     def change(one: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
-            one.parameters("E")[name] = value
+            one["E"].parameters[name] = value
 
     expected = spikes(IafPscExp(), 45.0)
     np.testing.assert_array_equal(spikes(IafPscExp(), 45.0, change), expected)
@@ -292,7 +292,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 def test_parameters_that_need_float64_are_refused_in_float32() -> None:
     def change(one: Simulation) -> None:
         with pytest.raises(DescriptionError, match=r"needs \d+ substeps.*precision=\"float64\""):
-            one.parameters("E")["g_L"] = 400.0
+            one["E"].parameters["g_L"] = 400.0
 
     expected = spikes(IafCondExp(), 2.5)
     np.testing.assert_array_equal(spikes(IafCondExp(), 2.5, change), expected)
@@ -312,9 +312,9 @@ def test_values_that_cannot_be_integrated_are_refused_and_nothing_changes() -> N
         with Simulation(Network([e], recordings=[RecordSpikes(e)]), seed=SEED) as one:
             if refused:
                 with pytest.raises(DescriptionError, match="divided by 0"):
-                    one.parameters("E")["r"] = 0.0
+                    one["E"].parameters["r"] = 0.0
             one.run(50.0)
-            found.append(one.spikes("E"))
+            found.append(one["E"].spikes())
     assert found[0][0].size > 20
     np.testing.assert_array_equal(*found)
 
@@ -323,8 +323,8 @@ def test_ranks_that_give_different_values_are_told() -> None:
     def main(communicator: Communicator) -> str:
         with Simulation(network(IafPscExp(), 45.0), seed=SEED, communicator=communicator) as one:
             with pytest.raises((DescriptionError, RankError)) as caught:
-                one.parameters("E")["V_th"] = -50.0 - communicator.rank
-            np.testing.assert_array_equal(one.parameters("E")["V_th"], -55.0)
+                one["E"].parameters["V_th"] = -50.0 - communicator.rank
+            np.testing.assert_array_equal(one["E"].parameters["V_th"], -55.0)
             return str(caught.value)
 
     results, aborted = run(2, main)
@@ -336,8 +336,8 @@ def test_a_step_that_becomes_too_long_is_warned_of_once() -> None:
     warned = pytest.warns(UserWarning, match=r"population 'E': iaf_cond_exp finds spikes at")
     with Simulation(network(IafCondExp(substeps=2), 2.5), seed=SEED) as one:
         with warned:
-            one.parameters("E")["tau_syn_ex"] = 0.05
-        one.parameters("E")["I_e"] = 10.0  # warnings are errors here
+            one["E"].parameters["tau_syn_ex"] = 0.05
+        one["E"].parameters["I_e"] = 10.0  # warnings are errors here
 
 
 def test_a_warning_that_is_an_error_stops_all_ranks_and_changes_nothing() -> None:
@@ -345,7 +345,7 @@ def test_a_warning_that_is_an_error_stops_all_ranks_and_changes_nothing() -> Non
         net = network(IafCondExp(substeps=2), 2.5)
         with Simulation(net, seed=SEED, communicator=communicator) as one:
             with pytest.raises((UserWarning, RankError)):
-                one.parameters("E")["tau_syn_ex"] = 0.05
-            np.testing.assert_array_equal(one.parameters("E")["tau_syn_ex"], 0.2)
+                one["E"].parameters["tau_syn_ex"] = 0.05
+            np.testing.assert_array_equal(one["E"].parameters["tau_syn_ex"], 0.2)
 
     assert run(2, main) == ([None, None], None)

@@ -47,14 +47,14 @@ NETWORK = Network(
 
 def test_weights_are_in_the_order_of_source_and_target() -> None:
     with Simulation(NETWORK) as simulation:
-        given = simulation.weights("S->E")
+        given = simulation["S->E"]
         np.testing.assert_array_equal(given.sources, [1, 1, 3, 3, 3, 65])
         np.testing.assert_array_equal(given.targets, [74, 74, 79, 79, 190, 140])
         np.testing.assert_allclose(given.delays, [1.2, 1.5, 1.0, 1.3, 1.1, 1.4])
-        np.testing.assert_allclose(given.values, [-30.0, -60.0, -10.0, -40.0, -20.0, -50.0])
-        drawn = simulation.weights("E->E")
-        assert drawn.values.shape == (140 * 9,)
-        np.testing.assert_array_equal(drawn.values, 30.0)
+        np.testing.assert_allclose(given.weights, [-30.0, -60.0, -10.0, -40.0, -20.0, -50.0])
+        drawn = simulation["E->E"]
+        assert drawn.weights.shape == (140 * 9,)
+        np.testing.assert_array_equal(drawn.weights, 30.0)
         pairs = list(zip(drawn.sources.tolist(), drawn.targets.tolist(), strict=True))
         assert pairs == sorted(pairs)
 
@@ -63,36 +63,36 @@ def test_reading_changes_nothing_and_setting_does() -> None:
     with Simulation(NETWORK) as one, Simulation(NETWORK) as other:
         for _ in range(30):
             one.run(5.0)
-            one.weights("E->E").values.sum()
+            one["E->E"].weights.sum()
         other.run(150.0)
-        learnt = other.weights("E->E")
-        np.testing.assert_array_equal(one.weights("E->E").values, learnt.values)
-        assert np.unique(learnt.values).size > 500
-        new = np.linspace(0.0, 100.0, learnt.values.size).astype(np.float32)
-        learnt.values = new
-        np.testing.assert_array_equal(learnt.values, new)
-        other.weights("S->E").values = -7.0
-        np.testing.assert_array_equal(other.weights("S->E").values, -7.0)
+        learnt = other["E->E"]
+        np.testing.assert_array_equal(one["E->E"].weights, learnt.weights)
+        assert np.unique(learnt.weights).size > 500
+        new = np.linspace(0.0, 100.0, learnt.weights.size).astype(np.float32)
+        learnt.weights = new
+        np.testing.assert_array_equal(learnt.weights, new)
+        other["S->E"].weights = -7.0
+        np.testing.assert_array_equal(other["S->E"].weights, -7.0)
 
 
 def test_without_learning_weights_stay() -> None:
     with Simulation(NETWORK) as simulation:
         simulation.run(60.0)
-        simulation.learning("E->E", False)
-        before = simulation.weights("E->E").values
+        simulation["E->E"].learning = False
+        before = simulation["E->E"].weights
         simulation.run(60.0)
-        synapses = simulation.weights("E->E")
-        np.testing.assert_array_equal(synapses.values, before)
-        simulation.learning("E->E", True)
-        np.testing.assert_array_equal(synapses.values, before)
+        synapses = simulation["E->E"]
+        np.testing.assert_array_equal(synapses.weights, before)
+        simulation["E->E"].learning = True
+        np.testing.assert_array_equal(synapses.weights, before)
         simulation.run(60.0)
-        assert (synapses.values != before).mean() > 0.5
+        assert (synapses.weights != before).mean() > 0.5
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("E->A", 1.0, "unknown projection 'E->A'; allowed: E->E, S->E, static; did you"),
+        ("E->A", 1.0, "unknown part of the network 'E->A'; allowed: E, E->E, S, S->E, static; did"),
         ("static", 1.0, "is not plastic"),
         ("S->E", 1.0, "synapse 0 from gid 1 to gid 74: out of range; given 1.0; allowed: >= -90"),
         ("S->E", [-1.0, -2.0, -3.0, -91.0, -4.0, -5.0], "synapse 3 from gid 3 to gid 79"),
@@ -103,7 +103,7 @@ def test_without_learning_weights_stay() -> None:
 )
 def test_errors_name_the_place(name: str, value: object, message: str) -> None:
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError) as caught:
-        simulation.weights(name).values = value  # type: ignore[assignment]
+        simulation[name].weights = value  # type: ignore[assignment]
     assert message in str(caught.value)
 
 
@@ -111,17 +111,17 @@ def test_every_synapse_keeps_to_its_own_bound() -> None:
     bounds = np.array([-60.0, -20.0, -30.0, -40.0, -50.0, -99.0])
     one = Projection(S, E, PAIRS, 0.5 * bounds, 1.0, synapse=STDP(w_max=bounds))
     with Simulation(Network([S, E], [one])) as simulation:
-        synapses = simulation.weights("S->E")
+        synapses = simulation["S->E"]
         order = np.lexsort((PAIRS.targets, PAIRS.sources))
-        np.testing.assert_array_equal(synapses.values, 0.5 * bounds[order])
-        synapses.values = bounds[order]
-        np.testing.assert_array_equal(synapses.values, bounds[order])
+        np.testing.assert_array_equal(synapses.weights, 0.5 * bounds[order])
+        synapses.weights = bounds[order]
+        np.testing.assert_array_equal(synapses.weights, bounds[order])
         with pytest.raises(DescriptionError, match="synapse 2 from gid 3 to gid 79: out of range"):
-            synapses.values = bounds[order] - np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
-        synapses.values = -1.0
+            synapses.weights = bounds[order] - np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+        synapses.weights = -1.0
         synapses.normalise(-150.0)
-        sums = np.bincount(synapses.targets, weights=synapses.values)
-        assert (synapses.values >= bounds[order]).all()
+        sums = np.bincount(synapses.targets, weights=synapses.weights)
+        assert (synapses.weights >= bounds[order]).all()
         np.testing.assert_array_equal(sums[[74, 79]], [-105.0, -100.0])
 
 
@@ -130,14 +130,14 @@ def test_weights_stay_above_their_lower_bounds() -> None:
     each = STDP(w_max=bounds, w_min=0.25 * bounds)
     one = Projection(S, E, PAIRS, 0.25 * bounds, 1.0, synapse=each)
     with Simulation(Network([S, E], [one])) as simulation:
-        synapses = simulation.weights("S->E")
+        synapses = simulation["S->E"]
         least = 0.25 * bounds[np.lexsort((PAIRS.targets, PAIRS.sources))]
-        np.testing.assert_array_equal(synapses.values, least)
+        np.testing.assert_array_equal(synapses.weights, least)
         with pytest.raises(DescriptionError, match=r"given -4.0; allowed: >= -20 and <= -5"):
-            synapses.values = np.where(least == -5.0, -4.0, least)
-        synapses.values = 2.0 * least
+            synapses.weights = np.where(least == -5.0, -4.0, least)
+        synapses.weights = 2.0 * least
         synapses.normalise(-1.0)
-        np.testing.assert_array_equal(synapses.values, least)
+        np.testing.assert_array_equal(synapses.weights, least)
 
 
 @pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
@@ -147,16 +147,16 @@ def test_weights_at_their_bounds_may_be_set_as_they_were_read(precision: str) ->
     each = Oja(w_min=0.7, w_max=1.1, precision=precision)
     one = Projection(S, E, PAIRS, given, 1.0, synapse=each)
     with Simulation(Network([S, E], [one])) as simulation:
-        synapses = simulation.weights("S->E")
-        found = synapses.values
+        synapses = simulation["S->E"]
+        found = synapses.weights
         np.testing.assert_allclose(found, given[np.lexsort((PAIRS.targets, PAIRS.sources))])
-        synapses.values = found
-        np.testing.assert_array_equal(synapses.values, found)
+        synapses.weights = found
+        np.testing.assert_array_equal(synapses.weights, found)
         simulation.run(20.0)
-        assert synapses.values.min() >= found.min()
+        assert synapses.weights.min() >= found.min()
         for outside in (0.699, 1.101):
             with pytest.raises(DescriptionError, match=r"allowed: >= 0.7 and <= 1.1"):
-                synapses.values = outside
+                synapses.weights = outside
 
 
 def test_first_weights_with_few_bits_keep_to_their_own_bounds() -> None:
@@ -164,12 +164,12 @@ def test_first_weights_with_few_bits_keep_to_their_own_bounds() -> None:
     each = STDP(w_max=most, w_min=0.9 * most)
     one = Projection(S, E, PAIRS, most, 1.0, synapse=each, weight_bits=2)
     with Simulation(Network([S, E], [one])) as simulation:
-        synapses = simulation.weights("S->E")
+        synapses = simulation["S->E"]
         order = np.lexsort((PAIRS.targets, PAIRS.sources))
         # multiples of 4 where the bounds allow
         expected = np.array([9.0, 11.0, 12.0, 12.0, 14.0, 15.0])
-        np.testing.assert_allclose(synapses.values, expected[order])
-        synapses.values = synapses.values
+        np.testing.assert_allclose(synapses.weights, expected[order])
+        synapses.weights = synapses.weights
 
 
 @pytest.mark.parametrize("bits", [None, 2])
@@ -182,7 +182,7 @@ def test_weights_in_a_file_are_compared_with_their_bounds_as_they_are_given(
         learning = STDP(w_max=w_max, w_min=w_min)
         one = Projection(S, E, rule, delay=1.0, synapse=learning, weight_bits=bits)
         with Simulation(Network([S, E], [one])) as simulation:
-            return simulation.weights("S->E").values
+            return simulation["S->E"].weights
 
     # sorted by source
     np.testing.assert_array_equal(built(15.0, 8.0), [8.0, 15.0])
@@ -197,7 +197,7 @@ def test_weights_in_a_file_are_compared_with_their_bounds_as_they_are_given(
 
 def test_switch_must_be_one() -> None:
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match="True or False"):
-        simulation.learning("E->E", 1)  # type: ignore[arg-type]
+        simulation["E->E"].learning = 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -216,15 +216,15 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
     ]
     network = Network(NETWORK.populations, [*NETWORK.projections, *modulated])
     with Simulation(network) as simulation, pytest.raises(DescriptionError) as caught:
-        simulation.signal(name, value)
+        simulation[name].signal = value
     assert message in str(caught.value)
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
     simulation = Simulation(NETWORK, communicator=ranks, heartbeat=np.inf)
-    synapses = simulation.weights("E->E")
-    synapses.values = np.linspace(0.0, 100.0, synapses.sources.size)
-    return [synapses.sources, synapses.targets, synapses.delays, synapses.values]
+    synapses = simulation["E->E"]
+    synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
+    return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]
 
 
 def test_synapses_are_the_same_on_all_ranks() -> None:
@@ -260,15 +260,15 @@ def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     )
 
     def end(simulation: Simulation, store: Path) -> list[np.ndarray]:
-        simulation.learning("axonal", True)
+        simulation["axonal"].learning = True
         simulation.run(70.3)
         simulation.save(store)
-        return [simulation.weights(one.name or "").values for one in network.projections]
+        return [simulation[one.name or ""].weights for one in network.projections]
 
     with Simulation(network) as simulation:
         simulation.run(50.0)
-        simulation.learning("axonal", False)
-        simulation.signal("rewarded", 0.02)
+        simulation["axonal"].learning = False
+        simulation["rewarded"].signal = 0.02
         simulation.run(30.7)
         simulation.save(tmp_path / "middle.zarr")
         whole = end(simulation, tmp_path / "whole.zarr")
@@ -297,7 +297,7 @@ def test_all_rows_take_their_events_where_there_are_more_than_a_batch(axonal_del
     one_to_one = Projection(pre, post, OneToOne(), 50.0, 1.5, name="p", synapse=rule)
     with Simulation(Network([pre, post], [one_to_one]), seed=1) as simulation:
         simulation.run(60.0)
-        values = simulation.weights("p").values
+        values = simulation["p"].weights
     assert values.size == n
     assert abs(values[0] - 50.0) > 0.1
     np.testing.assert_array_equal(values, values[0])

@@ -81,12 +81,12 @@ def test_with_the_described_weights_a_trial_is_the_first_again(first: dict, tmp_
     one, other = tmp_path / "one.zarr", tmp_path / "other.zarr"
     with Simulation(learning(), seed=SEED, out=one) as simulation:
         simulation.run(33.3)
-        simulation.emit("given", [7, 8], weights=800.0)
-        simulation.state("E")["V_m"] = -60.0
+        simulation["given"].emit([7, 8], weights=800.0)
+        simulation["E"].state["V_m"] = -60.0
         ended = simulation.reset(weights="described", out=other)
         assert (ended.time_ms, ended.path) == (pytest.approx(33.3), str(one))
         assert simulation.time_ms == 0.0
-        assert simulation.spikes("E")[0].size == 0
+        assert simulation["E"].spikes()[0].size == 0
         simulation.run(TIME)
         summary = simulation.close()
     assert_same(first, recorded(other))
@@ -100,14 +100,14 @@ def test_with_the_described_weights_a_trial_is_the_first_again(first: dict, tmp_
 def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
     with Simulation(learning(), seed=SEED) as simulation:
         simulation.run(TIME)
-        learnt = simulation.weights("E->E").values
+        learnt = simulation["E->E"].weights
     with Simulation(learning(), seed=SEED) as simulation:
         simulation.run(TIME)
         simulation.reset(out=tmp_path / "again.zarr")
-        np.testing.assert_array_equal(simulation.weights("E->E").values, learnt)
+        np.testing.assert_array_equal(simulation["E->E"].weights, learnt)
         simulation.run(TIME)
     with Simulation(learning(), seed=SEED, out=tmp_path / "fresh.zarr") as simulation:
-        simulation.weights("E->E").values = learnt
+        simulation["E->E"].weights = learnt
         simulation.run(TIME)
     again, fresh = (recorded(tmp_path / f"{name}.zarr") for name in ("again", "fresh"))
     assert_same(fresh, again)
@@ -118,29 +118,29 @@ def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
 def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
     described = recorded(trial(learning(v_th=-52.0, rate=9000.0), tmp_path / "described.zarr"))
     with Simulation(learning(), seed=SEED) as simulation:
-        state, parameters = simulation.state("E"), simulation.parameters("E")
-        weights = simulation.weights("E->E")
+        state, parameters = simulation["E"].state, simulation["E"].parameters
+        synapses = simulation["E->E"]
         simulation.run(10.0)
         parameters["V_th"] = -52.0
-        simulation.set("drive", rate=9000.0)
+        simulation["drive"].set(rate=9000.0)
         simulation.reset(weights="described", out=tmp_path / "set.zarr")
         np.testing.assert_array_equal(parameters["V_th"], -52.0)
-        before = state["V_m"], weights.values
+        before = state["V_m"], synapses.weights
         assert before[0].min() < -64.0
         simulation.run(TIME)
         assert (state["V_m"] != before[0]).all()
-        assert (weights.values != before[1]).any()
+        assert (synapses.weights != before[1]).any()
     assert_same(described, recorded(tmp_path / "set.zarr"))
     assert StoreReader(tmp_path / "set.zarr").metadata["scripted"] == ["E", "drive"]
 
 
 def test_projections_learn_or_not_as_before(tmp_path: Path) -> None:
     with Simulation(learning(), seed=SEED) as simulation:
-        simulation.learning("E->E", False)
+        simulation["E->E"].learning = False
         simulation.reset(weights="described", out=tmp_path / "run.zarr")
-        before = simulation.weights("E->E").values
+        before = simulation["E->E"].weights
         simulation.run(9.9)  # before they are scaled
-        np.testing.assert_array_equal(simulation.weights("E->E").values, before)
+        np.testing.assert_array_equal(simulation["E->E"].weights, before)
     assert StoreReader(tmp_path / "run.zarr").metadata["scripted"] == ["E->E"]
 
 
@@ -166,10 +166,10 @@ def test_edges_that_were_replaced_are_noticed(tmp_path: Path) -> None:
         [e], [Projection(e, e, ExplicitFile(path, weights="weights"), delay=1.5, synapse=rule)]
     )
     with Simulation(network, seed=SEED) as simulation:
-        before = simulation.weights("E->E").values
-        simulation.weights("E->E").values = 1.0
+        before = simulation["E->E"].weights
+        simulation["E->E"].weights = 1.0
         simulation.reset(weights="described")
-        np.testing.assert_array_equal(simulation.weights("E->E").values, before)
+        np.testing.assert_array_equal(simulation["E->E"].weights, before)
         np.savez(path, sources=ends["targets"], targets=ends["sources"], weights=weights)
         with pytest.raises(DescriptionError, match="projection 'E->E': the edges in its file have"):
             simulation.reset(weights="described")
@@ -200,12 +200,12 @@ def test_a_trial_is_saved_and_resumed(tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with Simulation(learning(), seed=SEED) as simulation:
         simulation.run(20.0)
-        simulation.parameters("E")["V_th"] = -51.0
+        simulation["E"].parameters["V_th"] = -51.0
         simulation.reset(out=tmp_path / "whole.zarr")
         simulation.run(TIME)
     simulation = Simulation(learning(), seed=SEED)
     simulation.run(20.0)
-    simulation.parameters("E")["V_th"] = -51.0
+    simulation["E"].parameters["V_th"] = -51.0
     simulation.reset(out=out)
     simulation.run(23.7)
     simulation.save()

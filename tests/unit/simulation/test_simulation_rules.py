@@ -127,16 +127,16 @@ def simulated(
     And, in float64, the steps of each neuron's spikes. Learning is off between two steps.
     """
     with Simulation(network("float64", names), out=path) as simulation:
-        first = {name: simulation.weights(name).values for name in names}
+        first = {name: simulation[name].weights for name in names}
         points = sorted({0, MIDDLE, *pause})
         for at, after in pairwise([*points, END]):
             for name in names:
                 if at in pause:
-                    simulation.learning(name, at == pause[-1])
+                    simulation[name].learning = at == pause[-1]
                 if (level := dict(SIGNALS.get(name, ())).get(at)) is not None:
-                    simulation.signal(name, level)
+                    simulation[name].signal = level
             simulation.run((after - at) * DT)
-        known = {name: simulation.weights(name) for name in names}
+        known = {name: simulation[name] for name in names}
     found = {
         name: (one.sources, one.targets, one.delays, first[name], one.values)
         for name, one in known.items()

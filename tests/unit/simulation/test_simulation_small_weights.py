@@ -24,7 +24,7 @@ def potentials(projection: Projection, storage: str) -> np.ndarray:
     network = Network([D, S], [projection])
     with Simulation(network, storage=storage) as simulation:
         simulation.run(3.0)
-        return simulation.state(D)["V_m"]
+        return simulation[D].state["V_m"]
 
 
 @pytest.mark.parametrize("storage", ["auto", "explicit", "procedural"])

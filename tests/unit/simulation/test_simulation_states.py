@@ -141,7 +141,7 @@ def test_setting_what_was_read_changes_nothing(precision: str) -> None:
         simulation.run(25.0)
         neurons = simulation._engine.neurons["E"]
         before = {name: values.copy() for name, values in neurons.states.items()}
-        states = simulation.state("E")
+        states = simulation["E"].state
         read = dict(states)
         for name, values in read.items():
             states[name] = values
@@ -162,7 +162,7 @@ def test_setting_what_was_read_changes_nothing(precision: str) -> None:
 
 def test_draws_are_others_at_another_time() -> None:
     with Simulation(active("float32"), seed=SEED) as simulation:
-        states, found = simulation.state("E"), []
+        states, found = simulation["E"].state, []
         for _ in range(2):
             simulation.run(0.1)
             states["V_m"] = Normal(-60.0, 4.0)
@@ -179,10 +179,10 @@ def test_what_is_set_acts_at_the_next_step(tmp_path: Path) -> None:
     population = cells(E_L=-70.0, t_ref=1.0)
     with Simulation(Network([population]), out=tmp_path / "run.zarr") as simulation:
         simulation.run(1.0)
-        state = simulation.state(population[3:6])
+        state = simulation[population[3:6]].state
         state["V_m"] = [-50.0, -69.0, -69.0]
         state["refractory"] = [0, 0, 4]
-        assert simulation.state(population)["refractory"].sum() == 4
+        assert simulation[population].state["refractory"].sum() == 4
         simulation.run(1.0)
         np.testing.assert_array_equal(state["refractory"], [1, 0, 0])
         # the third was held for four of the ten steps
@@ -230,10 +230,10 @@ def test_float64_takes_what_float32_does_not() -> None:
 
 def test_neurons_that_are_not_there_are_refused() -> None:
     with Simulation(Network([cells()])) as simulation:
-        with pytest.raises(DescriptionError, match=r"state: unknown population 'e'.*mean 'E'"):
-            simulation.state("e")
+        with pytest.raises(DescriptionError, match=r"unknown part of the network 'e'.*mean 'E'"):
+            simulation["e"]
         with pytest.raises(DescriptionError, match="population 'E' has 330 neurons"):
-            simulation.state(Population("E", 400, IafPscExp()))
+            simulation[Population("E", 400, IafPscExp())]
 
 
 def fault(states: NeuronStates, rank: int) -> None:
@@ -316,7 +316,7 @@ def test_every_variable_of_every_model_is_recorded_as_it_is_read(
     with Simulation(
         Network([population], [], stimuli, recordings), out=tmp_path / "run.zarr"
     ) as simulation:
-        states, read = simulation.state(population[3:]), []
+        states, read = simulation[population[3:]].state, []
         for _ in range(n_steps):
             simulation.run(0.1)
             read.append(dict(states))

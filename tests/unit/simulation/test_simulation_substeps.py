@@ -35,7 +35,7 @@ def spikes(
     network = Network([population], [], [PoissonInput(population, 2000.0, weight)])
     with Simulation(network, seed=7) as simulation:
         simulation.run(time)
-        step, gid = simulation.spikes(population)
+        step, gid = simulation[population].spikes()
     return set(zip(gid.tolist(), step.tolist(), strict=True))
 
 

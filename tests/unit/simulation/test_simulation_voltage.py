@@ -128,12 +128,12 @@ class Run:
 def simulated(made: Network, path: Path, *pieces: int) -> Run:
     """Run in pieces, and read the weights after each."""
     with Simulation(made, out=path, communicator=SingleProcess()) as simulation:
-        first = simulation.weights("learning").values
-        state = simulation.state("E")
+        first = simulation["learning"].weights
+        state = simulation["E"].state
         start = {name: np.array(state[name]) for name in rule.WATCHED}
         for steps in pieces:
             simulation.run(steps * DT)
-            known = simulation.weights("learning")
+            known = simulation["learning"]
         depth = simulation._engine.plastic[0].history.depth
     return Run(first, known, start, StoreReader(path), depth)
 
@@ -175,10 +175,10 @@ def test_switched_off_it_learns_nothing_and_goes_on_afterwards(tmp_path: Path) -
     made = network(dataclasses.replace(PUBLISHED, precision="float64"))
     with Simulation(made, out=tmp_path / "run.zarr", communicator=SingleProcess()) as simulation:
         simulation.run(100.0)
-        before = simulation.weights("learning").values
-        simulation.learning("learning", False)
+        before = simulation["learning"].weights
+        simulation["learning"].learning = False
         simulation.run(100.0)
-        np.testing.assert_array_equal(simulation.weights("learning").values, before)
-        simulation.learning("learning", True)
+        np.testing.assert_array_equal(simulation["learning"].weights, before)
+        simulation["learning"].learning = True
         simulation.run(100.0)
-        assert np.mean(simulation.weights("learning").values != before) > 0.5
+        assert np.mean(simulation["learning"].weights != before) > 0.5

@@ -93,12 +93,12 @@ def test_rows_are_what_the_script_reads_at_their_steps(whole: Path) -> None:
             simulation.run(round(10.0 * (time - before)) * 0.1)
             before = time
             np.testing.assert_array_equal(
-                run.weights("E->E")["weight"].values[row], simulation.weights("E->E").values
+                run.weights("E->E")["weight"].values[row], simulation["E->E"].weights
             )
         simulation.run(round(10.0 * (MS - before)) * 0.1)
         for name, recording in (("S->E", "S->E"), ("rewarded", "both")):
-            found, read = run.weights(recording), simulation.weights(name)
-            np.testing.assert_array_equal(found["weight"].values[-1], read.values)
+            found, read = run.weights(recording), simulation[name]
+            np.testing.assert_array_equal(found["weight"].values[-1], read.weights)
             np.testing.assert_array_equal(found["source"], read.sources)
             np.testing.assert_array_equal(found["target"], read.targets)
             np.testing.assert_allclose(found["delay"], read.delays)

@@ -1,0 +1,533 @@
+"""Handles of a network's parts, by which a script reads and sets them between two runs.
+
+`Simulation.__getitem__` gives them. Every method and property is collective: all ranks use the same
+handle at the same time. A handle stays valid when its simulation is reset.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import Network, Population, Projection, Target, View
+from distsnn.network.stimuli import PerNeuron, Piecewise
+from distsnn.network.values import ValueLike
+from distsnn.simulation.connection_access import read_connections
+from distsnn.simulation.inputs import Inputs
+from distsnn.simulation.last_spikes import LastSpikes, Spikes
+from distsnn.simulation.parameter_access import NeuronParameters
+from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.state_access import NeuronStates, synapse_states
+from distsnn.simulation.weight_access import (
+    PlasticSynapses,
+    learns,
+    modulator_value,
+    set_learning,
+    set_signal,
+)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_WHERE = "simulation[...]"
+
+
+@dataclass
+class Access:
+    """What handles act on; a reset replaces some of it.
+
+    Attributes
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    scripted : Scripted
+        What is notified when something is set.
+    inputs : Inputs
+        Stimuli and spike sources.
+    last : LastSpikes
+        The spikes of the last run.
+    handles : dict of str to Handle
+        Handles that were asked for, by name.
+    """
+
+    engine: RankEngine
+    communicator: Communicator
+    scripted: Scripted
+    inputs: Inputs
+    last: LastSpikes
+    handles: dict[str, "Handle"] = field(default_factory=dict)
+
+
+class PopulationHandle:
+    """Some neurons of a population, such as ``simulation["E"]`` or ``simulation[E[:50]]``.
+
+    Parameters
+    ----------
+    access : Access
+        What it acts on.
+    view : View
+        The neurons.
+
+    Raises
+    ------
+    DescriptionError
+        If ranks ask for different neurons.
+
+    Examples
+    --------
+    >>> E = simulation["E"]  # doctest: +SKIP
+    >>> E.state["V_m"] = -60.0
+    >>> E.parameters["V_th"]  # float64, one value per neuron, in the order of gids
+    >>> E.spike_counts().mean()
+    """
+
+    def __init__(self, access: Access, view: View) -> None:
+        self._access, self._view = access, view
+        self._state: NeuronStates | None = None
+        self._parameters: NeuronParameters | None = None
+
+    @property
+    def state(self) -> NeuronStates:
+        """State variables of the neurons by name, to read and set."""
+        if self._state is None:
+            access = self._access
+            self._state = NeuronStates(
+                access.engine, access.communicator, self._view, access.scripted
+            )
+        return self._state
+
+    @property
+    def parameters(self) -> NeuronParameters:
+        """Parameters of the neurons by name, to read and set.
+
+        From the next step on, the network runs as if it were described with the new values.
+        """
+        if self._parameters is None:
+            access = self._access
+            self._parameters = NeuronParameters(
+                access.engine, access.communicator, self._view, access.scripted
+            )
+        return self._parameters
+
+    def spikes(self) -> Spikes:
+        """Return the neurons' spikes in the last run, recorded or not. Collective.
+
+        Returns
+        -------
+        (ndarray of int32, ndarray of uint32)
+            Stamps (steps) and gids of all ranks, in the order of (step, gid).
+
+        Raises
+        ------
+        DescriptionError
+            If ranks ask for different neurons, or the spikes are not kept: above 4 million of a
+            rank in one run, or before a checkpoint that was restored.
+        """
+        return self._access.last.of(self._view)
+
+    def spike_counts(self) -> Ints:
+        """Return how often each neuron spiked in the last run, in the order of gids. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            As `spikes` does.
+        """
+        return self._access.last.counts(self._view)
+
+    def emit(self, neurons: ValueLike, times: ValueLike | None = None) -> None:
+        """Add spikes to those described of a `SpikeSource`. Collective.
+
+        The values of rank 0 count; those of the other ranks are ignored.
+
+        Parameters
+        ----------
+        neurons : int or array_like of int, shape (n_spikes,)
+            The neuron (index in the population) of each spike.
+        times : float or array_like (n_spikes,), optional
+            Times of the spikes, ms, on the grid and later than now; by default the next step.
+
+        Raises
+        ------
+        DescriptionError
+            On rank 0, if the population is no `SpikeSource`, there is no such neuron, a time is
+            past or off the grid, or a neuron would spike twice in a step; on all ranks, if this is
+            the handle of a part of a population.
+        RankError
+            On the others.
+
+        Examples
+        --------
+        >>> simulation["sensors"].emit([3, 3], [10.2, 10.9])  # doctest: +SKIP
+        """
+        network = self._access.engine.layout.network
+        if self._view.size < network.population(self._view.population).size:
+            raise DescriptionError(
+                "neurons are counted in their whole population",
+                where=f"emit, {network.label(self._view)}",
+                allowed=f"simulation[{self._view.population!r}].emit(...)",
+            )
+        self._access.inputs.emit(self._view.population, neurons, times, None)
+
+
+class ProjectionHandle:
+    """The synapses of a projection, such as ``simulation["E->I"]``.
+
+    Parameters
+    ----------
+    access : Access
+        What it acts on.
+    name : str
+        The projection's name.
+
+    Examples
+    --------
+    >>> synapses = simulation["E->E"]  # doctest: +SKIP
+    >>> synapses.weights = 0.5 * synapses.weights
+    >>> synapses.learning = False
+    >>> table = synapses.connections(source=E[:100])
+    """
+
+    def __init__(self, access: Access, name: str) -> None:
+        self._access, self._name = access, name
+        self._synapses: PlasticSynapses | None = None
+
+    def connections(
+        self, source: Target | None = None, target: Target | None = None
+    ) -> npt.NDArray[np.void]:
+        """Return the connections as a table, by (source, target). Collective.
+
+        The storage format of the projection does not matter. Every rank receives the whole table.
+        To make it, a rank draws all of the projection's synapses onto its neurons, about 100 bytes
+        each, whatever the limits.
+
+        Parameters
+        ----------
+        source, target : Population, View or str, optional
+            Neurons to which the connections are limited.
+
+        Returns
+        -------
+        structured ndarray, shape (n_connections,)
+            ``source`` and ``target`` (gids), current ``weight`` in the target model's unit,
+            ``delay`` in ms, and the states of a plasticity rule by their names. With a synapse
+            model, the weight is the unscaled weight.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection does not connect these neurons, ranks name different ones, or its
+            edge file has changed.
+
+        Examples
+        --------
+        >>> table = simulation["E->I"].connections(source=E[:100])  # doctest: +SKIP
+        >>> table["weight"].mean()
+        >>> pandas.DataFrame(table)
+        """
+        access = self._access
+        return read_connections(access.engine, access.communicator, self._name, source, target)
+
+    @property
+    def state(self) -> dict[str, Floats]:
+        """States of a synapse model by name, after each source's last spike, shape (n_sources,).
+
+        Raises
+        ------
+        DescriptionError
+            If the projection has no synapse model.
+        """
+        return synapse_states(self._access.engine, self._access.communicator, self._name)
+
+    @property
+    def weights(self) -> Floats:
+        """Weights of a plastic projection, in the target model's unit, shape (n_synapses,).
+
+        Synapses are in the order of (source, target); several between the same neurons are in the
+        order in which they were drawn or given. Reading gives a copy. A number or an array may be
+        assigned.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection is not plastic, a weight is out of its bounds, or ranks give different
+            weights.
+        """
+        return self._plastic.values
+
+    @weights.setter
+    def weights(self, given: ValueLike) -> None:
+        self._plastic.values = given
+
+    @property
+    def sources(self) -> Ints:
+        """Source of each synapse of a plastic projection: gids, in the order of `weights`."""
+        return self._plastic.sources
+
+    @property
+    def targets(self) -> Ints:
+        """Target of each synapse of a plastic projection: gids, in the order of `weights`."""
+        return self._plastic.targets
+
+    @property
+    def delays(self) -> Floats:
+        """Delay of each synapse of a plastic projection, ms, in the order of `weights`."""
+        return self._plastic.delays
+
+    def normalise(self, total: ValueLike) -> None:
+        """Multiply the weights onto each neuron by a factor, so that their sum is `total`.
+
+        No weight leaves its rank: between pieces of a run this is quick. Each neuron's weights are
+        summed in the order of sources, so that the result is the same on any number of ranks. A
+        weight beyond its bound is set to it; a neuron with no weights but 0 keeps these.
+
+        Parameters
+        ----------
+        total : float or array_like (n_targets,)
+            Sum, in the weights' unit; an array has one for each neuron of the projection's target.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection is not plastic, a total is 0 or does not have the weights' sign, or
+            ranks give different totals.
+
+        Notes
+        -----
+        Totals that follow the neurons' rates make homeostatic synaptic scaling (Turrigiano et al.
+        1998, Nature 391:892), such as ``total *= 1 + 0.01 * (wanted - rates) / wanted``.
+        """
+        self._plastic.normalise(total)
+
+    @property
+    def learning(self) -> bool:
+        """Whether a plastic projection learns; may be set.
+
+        Without learning weights stay as they are; traces and the synapses' states follow spikes
+        in any case.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection is not plastic, or ranks give different values.
+        """
+        return learns(self._access.engine, self._name)
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        set_learning(self._access.engine, self._access.communicator, self._name, on)
+        self._access.scripted.note(self._name)
+
+    @property
+    def signal(self) -> float:
+        """The signal that modulates a plastic projection, such as a reward; 0 until it is set.
+
+        When it is set, the value of rank 0 counts; those of the other ranks are ignored.
+
+        Raises
+        ------
+        DescriptionError
+            If no signal modulates the projection; when it is set, on rank 0 alone, also if the
+            value is not finite.
+        RankError
+            When it is set, on the other ranks.
+        """
+        return modulator_value(self._access.engine, self._name)
+
+    @signal.setter
+    def signal(self, value: float) -> None:
+        access = self._access
+        access.scripted.note(set_signal(access.engine, access.communicator, self._name, value))
+
+    @property
+    def _plastic(self) -> PlasticSynapses:
+        if self._synapses is None:
+            access = self._access
+            self._synapses = PlasticSynapses(
+                access.engine, access.communicator, self._name, access.scripted
+            )
+        return self._synapses
+
+
+class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
+    """Values of a stimulus by name, to read and set (see `StimulusHandle.set`)."""
+
+    def __init__(self, access: Access, name: str) -> None:
+        self._access, self._name = access, name
+
+    def _values(self) -> dict[str, PerNeuron | Piecewise]:
+        return self._access.inputs.values(self._name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __getitem__(self, name: str) -> PerNeuron | Piecewise:
+        values = self._values()
+        if not isinstance(name, str) or name not in values:
+            raise unknown("field", str(name), values, where=f"stimulus {self._name!r}")
+        return values[name]
+
+    def __setitem__(self, name: str, value: ValueLike) -> None:
+        self._access.inputs.set(self._name, {name: value})
+
+
+class StimulusHandle:
+    """A named stimulus, such as ``simulation["drive"]``.
+
+    Parameters
+    ----------
+    access : Access
+        What it acts on.
+    name : str
+        The stimulus's name.
+
+    Attributes
+    ----------
+    parameters : StimulusParameters
+        Its values by name, to read and set.
+
+    Examples
+    --------
+    >>> simulation["drive"].parameters["rate"] = 8000.0  # doctest: +SKIP
+    >>> simulation["noise"].set(mean=200.0, sd=50.0)
+    """
+
+    def __init__(self, access: Access, name: str) -> None:
+        self._access, self._name = access, name
+        self.parameters = StimulusParameters(access, name)
+
+    def set(self, **values: ValueLike) -> None:
+        """Set one or several values at once, from the next step on. Collective.
+
+        The values of rank 0 count; those of the other ranks are ignored.
+
+        Parameters
+        ----------
+        **values : float or array_like (n_targets,)
+            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, ``mean=`` and
+            ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of a
+            sine of currents or rates. They act while the stimulus does, between its start and stop;
+            the amplitude of a `StepCurrent` acts at once, and its course is over.
+
+        Raises
+        ------
+        DescriptionError
+            On rank 0, if the stimulus has no such value, or cannot be set.
+        RankError
+            On the others.
+        """
+        self._access.inputs.set(self._name, values)
+
+    def emit(
+        self, neurons: ValueLike, times: ValueLike | None = None, weights: ValueLike | None = None
+    ) -> None:
+        """Add spikes to those described of a `SpikeInput`. Collective.
+
+        The values of rank 0 count; those of the other ranks are ignored.
+
+        Parameters
+        ----------
+        neurons : int or array_like of int, shape (n_spikes,)
+            The target neuron (index in the target) of each spike.
+        times : float or array_like (n_spikes,), optional
+            Times of the spikes, ms, on the grid and later than now; by default the next step.
+        weights : float or array_like (n_spikes,), optional
+            Weights of the spikes; by default the weight that all described spikes share.
+
+        Raises
+        ------
+        DescriptionError
+            On rank 0, if the stimulus is no `SpikeInput`, there is no such neuron, a time is past
+            or off the grid, or weights are missing or too large for the sums of a step's input.
+        RankError
+            On the others.
+        """
+        self._access.inputs.emit(self._name, neurons, times, weights)
+
+
+Handle = PopulationHandle | ProjectionHandle | StimulusHandle
+
+
+def handle(access: Access, key: object) -> Handle:
+    """Return the handle of a part of the network, the same one each time; not collective.
+
+    Parameters
+    ----------
+    access : Access
+        What it acts on.
+    key : str, Population, View or Projection
+        The part, or its name.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such part, or parts of different kinds have this name.
+    """
+    network = access.engine.layout.network
+    if isinstance(key, Population | View):
+        view = network.resolve(key, where=_WHERE)
+        label = network.label(view)
+        return access.handles.setdefault(label, PopulationHandle(access, view))
+    name = _name_of(network, key) if isinstance(key, Projection) else key
+    if not isinstance(name, str):
+        raise DescriptionError(
+            "must be a part of the network",
+            where=_WHERE,
+            value=name,
+            allowed="a name, a Population, a View or a Projection",
+        )
+    if name not in access.handles:
+        access.handles[name] = _named(access, name)
+    return access.handles[name]
+
+
+def _named(access: Access, name: str) -> Handle:
+    network = access.engine.layout.network
+    made: dict[str, Handle] = {}
+    if any(population.name == name for population in network.populations):
+        made["population"] = PopulationHandle(access, network.resolve(name))
+    if any(projection.name == name for projection in network.projections):
+        made["projection"] = ProjectionHandle(access, name)
+    if any(stimulus.name == name for stimulus in network.stimuli):
+        made["stimulus"] = StimulusHandle(access, name)
+    if not made:
+        names = [population.name for population in network.populations]
+        names += [str(projection.name) for projection in network.projections]
+        names += [stimulus.name for stimulus in network.stimuli if stimulus.name is not None]
+        raise unknown("part of the network", name, names, where=_WHERE)
+    if len(made) > 1:
+        raise DescriptionError(
+            f"is the name of a {' and of a '.join(made)}",
+            where=_WHERE,
+            value=name,
+            allowed="a name that one part has",
+        )
+    (found,) = made.values()
+    return found
+
+
+def _name_of(network: Network, given: Projection) -> str:
+    """Return the name that a projection has in a network."""
+    if given.name is not None:
+        return given.name
+    pre, post = (network.resolve(end, where=_WHERE) for end in (given.pre, given.post))
+    same = [
+        str(known.name) for known in network.projections if (known.pre, known.post) == (pre, post)
+    ]
+    if len(same) != 1:
+        raise DescriptionError(
+            f"{len(same)} projections connect these neurons",
+            where=_WHERE,
+            value=f"{network.label(pre)}->{network.label(post)}",
+            allowed="the projection's name",
+        )
+    return same[0]

@@ -1,0 +1,150 @@
+"""Handles of a network's parts: which one a key gives, what it reads, and that it stays valid."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from distsnn.errors import DescriptionError
+from distsnn.network import (
+    STDP,
+    ConstantCurrent,
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    NoiseCurrent,
+    Piecewise,
+    PoissonInput,
+    Population,
+    Projection,
+    Sine,
+    SpikeInput,
+    SpikeSource,
+    StepCurrent,
+    View,
+)
+from distsnn.simulation import Simulation
+from distsnn.simulation.handles import PopulationHandle, ProjectionHandle, StimulusHandle
+
+E = Population("E", 100, IafPscExp())
+INH = Population("I", 20, IafPscExp())
+BACK = Projection(INH, E, FixedIndegree(5), -50.0, 1.5)
+NETWORK = Network(
+    [E, INH],
+    [Projection(E, E, FixedIndegree(10), 20.0, 1.5, synapse=STDP(w_max=40.0)), BACK],
+    [
+        PoissonInput(E, 9000.0, 60.0, name="drive"),
+        PoissonInput(INH, Sine(3000.0, 10.0, offset=8000.0), 60.0, name="wave"),
+        PoissonInput(INH, Piecewise([0.0, 5.0], [0.0, 100.0]), 60.0, name="course"),
+        ConstantCurrent(E, 10.0, name="push"),
+        StepCurrent(INH, [0.0, 5.0], [0.0, 30.0], name="steps"),
+        NoiseCurrent(INH, 1.0, 2.0, name="noise"),
+        SpikeInput(INH, [1.0], [0], 5.0, name="given"),
+    ],
+)
+
+
+def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
+    with Simulation(NETWORK) as simulation:
+        for key, kind in (
+            ("E", PopulationHandle),
+            ("E->E", ProjectionHandle),
+            ("drive", StimulusHandle),
+        ):
+            assert type(simulation[key]) is kind
+            assert simulation[key] is simulation[key]
+        assert simulation[E] is simulation["E"] is simulation[View("E", 0, 100)]
+        assert simulation[E[:50]] is simulation[E[:50]] is not simulation["E"]
+        assert simulation[BACK] is simulation["I->E"]
+        assert simulation[E[:50]].state["V_m"].shape == (50,)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (lambda: "drift", "unknown part of the network 'drift'.*mean 'drive'"),
+        (lambda: Population("F", 3, IafPscExp()), "unknown population 'F'"),
+        (lambda: View("E", 0, 101), "has 100 neurons"),
+        (lambda: 3, "must be a part of the network.*given 3"),
+        (lambda: Projection(INH, INH, FixedIndegree(5), 1.0, 1.5), "0 projections connect.*I->I"),
+    ],
+)
+def test_other_keys_are_refused(key: Callable[[], object], message: str) -> None:
+    with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match=message):
+        simulation[key()]  # type: ignore[call-overload]
+
+
+def test_a_name_of_two_parts_is_refused() -> None:
+    network = Network([E], [], [ConstantCurrent(E, 1.0, name="E")])
+    with Simulation(network) as simulation:
+        with pytest.raises(DescriptionError, match="is the name of a population and of a stimulus"):
+            simulation["E"]
+        assert simulation[E].state["V_m"].size == 100
+
+
+def test_values_of_a_stimulus_are_those_that_act() -> None:
+    with Simulation(NETWORK) as simulation:
+        drive, wave, push = (simulation[name].parameters for name in ("drive", "wave", "push"))
+        assert dict(drive) == {"rate": 9000.0}
+        assert dict(wave) == {
+            "amplitude": 3000.0,
+            "frequency": 10.0,
+            "phase": 0.0,
+            "offset": 8000.0,
+        }
+        assert dict(simulation["noise"].parameters) == {"mean": 1.0, "sd": 2.0}
+        assert simulation["course"].parameters["rate"] == Piecewise([0.0, 5.0], [0.0, 100.0])
+        assert simulation["steps"].parameters["amplitude"] == Piecewise([0.0, 5.0], [0.0, 30.0])
+        drive["rate"] = 1000.0
+        simulation["wave"].set(amplitude=10.0, offset=20.0)
+        push["amplitude"] = np.arange(100.0)
+        assert (drive["rate"], wave["amplitude"], wave["offset"]) == (1000.0, 10.0, 20.0)
+        np.testing.assert_array_equal(push["amplitude"], np.arange(100.0))
+        with pytest.raises(DescriptionError, match=r"unknown field 'rat'.*mean 'rate'"):
+            drive["rat"]
+        with pytest.raises(DescriptionError, match="a SpikeInput cannot be set"):
+            dict(simulation["given"].parameters)
+
+
+def test_handles_stay_valid_when_the_simulation_is_reset() -> None:
+    with Simulation(NETWORK) as simulation:
+        population, synapses, drive = (simulation[key] for key in ("E", "E->E", "drive"))
+        state, weights = population.state, synapses.weights
+        simulation.run(30.0)
+        counts = population.spike_counts()
+        assert counts.sum() > 20
+        drive.set(rate=0.0)
+        synapses.learning = False
+        simulation.reset(weights="described")
+        assert (state["V_m"] == -70.0).all()
+        np.testing.assert_array_equal(synapses.weights, weights)
+        assert population.spike_counts().sum() == 0
+        assert not synapses.learning
+        assert drive.parameters["rate"] == 0.0
+        drive.parameters["rate"] = 9000.0
+        simulation.run(30.0)
+        np.testing.assert_array_equal(population.spike_counts(), counts)
+
+
+def test_spikes_are_emitted_by_whole_populations() -> None:
+    source = Population("S", 10, SpikeSource([], []))
+    with Simulation(Network([source, E], [Projection(source, E, FixedIndegree(5), 1.0, 1.5)])) as (
+        simulation
+    ):
+        with pytest.raises(DescriptionError, match=r"whole population.*simulation\['S'\]\.emit"):
+            simulation[source[5:]].emit([0])
+        simulation["S"].emit([5])
+        simulation.run(1.0)
+        assert simulation[source[5:]].spike_counts().tolist() == [1, 0, 0, 0, 0]
+        with pytest.raises(DescriptionError, match="unknown spike source or spike input 'E'"):
+            simulation["E"].emit([5])
+
+
+def test_only_a_projection_that_a_signal_modulates_has_one() -> None:
+    with Simulation(NETWORK) as simulation:
+        with pytest.raises(DescriptionError, match="no signal modulates it"):
+            _ = simulation["E->E"].signal
+        with pytest.raises(DescriptionError, match="is not plastic"):
+            _ = simulation["I->E"].learning
+        with pytest.raises(DescriptionError, match="is not plastic"):
+            _ = simulation["I->E"].weights
