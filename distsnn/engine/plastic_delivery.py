@@ -10,8 +10,11 @@ from distsnn.codegen.plastic_entries import plastic_entries
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
+    follows_targets,
+    initial_states,
     is_modulated,
     keeps_last_event,
+    n_draws,
     plastic_layout,
     rule_kernel,
 )
@@ -23,6 +26,7 @@ from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
 from distsnn.engine.source_states import SourceStates
+from distsnn.engine.synapse_draws import key_draws
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
@@ -99,7 +103,7 @@ class PlasticDelivery:
     sign : int
         Sign of the weights, which are kept as magnitudes.
     per_synapse_bytes : int
-        Memory of constants that differ from synapse to synapse.
+        Memory of constants that differ from synapse to synapse, and of what draws are keyed by.
     lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
         The least and the largest weight (magnitudes) of all synapses, or of each.
     modulation : Modulation or None
@@ -153,6 +157,8 @@ class PlasticDelivery:
         self.synapse_states = {
             name: np.zeros(rows.synapses, self._variant.precision) for name in self.rule.STATES
         }
+        for name, constant in initial_states(self.rule).items():
+            self.synapse_states[name][:] = constants[constant]
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         given = {
             name: np.ascontiguousarray(constants[name], self._variant.precision)
@@ -178,6 +184,8 @@ class PlasticDelivery:
         )
         for at, array in arrays:
             call.point(at, array)
+        if words := n_draws(self.rule):
+            self.per_synapse_bytes += key_draws(layout, rows, seed, words, call)
         ring.point(call, plan.plane)
         ring.describe(call)
         for name, at in where.scalars.items():
@@ -225,7 +233,8 @@ class PlasticDelivery:
         else:
             self.history = PostHistory(size, len(self.rule.TARGET), self._variant.precision)
             entry = Call(self._entries.archive, table, 0, 0, self._scalars)
-            self.archive = Archive(entry, self.make_room)
+            if follows_targets(self.rule):
+                self.archive = Archive(entry, self.make_room)
             table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
             table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
             table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
@@ -485,12 +494,13 @@ class PlasticDelivery:
         first, last = self.rows.row_set.rows[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
         found = int(np.argmin((weights >= self.least) & (weights <= self.most)))
-        target = int(
-            self.layout.gids(self.rows.targets(slice(first + found, first + found + 1)))[0]
-        )
+        least, what = self.least, f"its weight has become {float(weights[found]):g}"
+        if sent := int(self._table[plastic.FAULT_SENT]):
+            least, found, what = 0.0, sent - 1 - first, "it transmits a weight"
+        at = first + found
+        target = int(self.layout.gids(self.rows.targets(slice(at, at + 1)))[0])
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
-            f"gid {target}: its weight has become {float(weights[found]):g}, beyond "
-            f"{self.least:g} to {self.most:g}"
+            f"gid {target}: {what}, beyond {least:g} to {self.most:g}"
         )
         return int(self._table[plastic.FAULT_STEP]), target, what
