@@ -424,7 +424,7 @@ class PlasticDelivery:
 
     def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
         """Return by name what is kept of each synapse, for the step of the last sweep."""
-        since = {"last event": self.since} if self.since.size else {}
+        since = {"last event": self.since} if keeps_last_event(self.rule) else {}
         return {"weight": self.rows.weights} | self.synapse_states | since
 
     def sources_spike(
