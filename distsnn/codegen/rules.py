@@ -162,7 +162,7 @@ class _Module:
             f"SOURCE = {groups[PRE]!r}",
             f"TARGET = {groups[POST]!r}",
             f"STATES = {groups[SYNAPSE]!r}",
-            f"DECAYS = {decays!r}",
+            f"DECAYS{'' if decays else ': dict[str, str]'} = {decays!r}",
             f"MODULATED = {bool(groups[MODULATOR])}",
             f"CONSTANTS = {constants.kinds!r}",
             *self._optional(),

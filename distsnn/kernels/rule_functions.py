@@ -8,8 +8,8 @@ from numba import uint32, uint64
 
 from distsnn.counter_rng import philox, unit
 from distsnn.jit import inline, kernel
-from distsnn.kernels import sampling
 from distsnn.kernels.functions import exp, exprel, flush
+from distsnn.kernels.sampling import binomial, normal
 
 # A time constant of 0 counts as this, steps: after a step nothing is left.
 _SHORTEST = 1e-9
@@ -66,7 +66,7 @@ def uniform_in(like, bits):
 @inline
 def normal_in(like, bits):
     """Return a standard normal number, of the type of another."""
-    return type(like)(sampling.normal(bits))
+    return type(like)(normal(bits))
 
 
 @inline
@@ -77,7 +77,7 @@ def binomial_in(like, bits, trials, probability):
     """
     n = np.int64(np.rint(np.float64(trials)))
     part = np.int64(np.rint(np.float64(probability) * _WHOLE))
-    return type(like)(sampling.binomial(n, part, np.int64(_WHOLE), bits))
+    return type(like)(binomial(n, part, np.int64(_WHOLE), bits))
 
 
 @kernel

@@ -12,7 +12,7 @@ from distsnn.kernels.rule_functions import uniform_in
 SOURCE = ()
 TARGET = ()
 STATES = ()
-DECAYS = {}
+DECAYS: dict[str, str] = {}
 MODULATED = False
 CONSTANTS = {"c_p_transmit": "real", "k1": "real"}
 TRANSMITS = True

@@ -78,7 +78,7 @@ class EquationSynapse(PlasticSynapse):
             allowed = cls.parameters()[name].allowed
             if (allowed.low, allowed.open_low) < (least.low, least.open_low):
                 raise DescriptionError(
-                    f"a time constant must be {least}",
+                    f"a time constant must be {'above 0' if least.open_low else '0 or more'}",
                     where=f"synapse model {cls.__qualname__}, field {name}",
                     allowed=f"parameter(..., {'above' if least.open_low else 'low'}=0.0)",
                 )
