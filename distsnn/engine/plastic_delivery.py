@@ -154,11 +154,11 @@ class PlasticDelivery:
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
+        begin, real = initial_states(self.rule), self._variant.precision
         self.synapse_states = {
-            name: np.zeros(rows.synapses, self._variant.precision) for name in self.rule.STATES
+            name: np.full(rows.synapses, constants.get(begin.get(name, ""), 0.0), real)
+            for name in self.rule.STATES
         }
-        for name, constant in initial_states(self.rule).items():
-            self.synapse_states[name][:] = constants[constant]
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         given = {
             name: np.ascontiguousarray(constants[name], self._variant.precision)
@@ -478,8 +478,7 @@ class PlasticDelivery:
         """Bytes of the synapses and of all that is kept of their sources and targets."""
         kept = (self.traces, self.last, self.until, self.history.records)
         arrays = (*self.synapse_states.values(), self.since, *kept)
-        own = self.rows.nbytes + self.per_synapse_bytes
-        return own + sum(one.nbytes for one in arrays)
+        return self.rows.nbytes + self.per_synapse_bytes + sum(one.nbytes for one in arrays)
 
     @property
     def events(self) -> int:
@@ -493,11 +492,10 @@ class PlasticDelivery:
             return None
         first, last = self.rows.row_set.rows[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
-        found = int(np.argmin((weights >= self.least) & (weights <= self.most)))
-        least, what = self.least, f"its weight has become {float(weights[found]):g}"
+        at = first + int(np.argmin((weights >= self.least) & (weights <= self.most)))
+        least, what = self.least, f"its weight has become {float(self.rows.weights[at]):g}"
         if sent := int(self._table[plastic.FAULT_SENT]):
-            least, found, what = 0.0, sent - 1 - first, "it transmits a weight"
-        at = first + found
+            least, at, what = 0.0, sent - 1, "it transmits a weight"
         target = int(self.layout.gids(self.rows.targets(slice(at, at + 1)))[0])
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
