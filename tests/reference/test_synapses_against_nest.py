@@ -167,23 +167,33 @@ def test_every_spike_adds_what_it_adds_in_nest(
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=10 * quantum)
 
 
-def test_spikes_of_a_recurrent_network_are_nests(run_nest: RunNest, tmp_path: Path) -> None:
+RECURRENT: dict[str, tuple[SynapseModel, dict[str, float | str]]] = {
+    "by source": (
+        Tsodyks2(U=0.3, tau_rec=300.0, tau_fac=200.0),
+        {"synapse_model": "tsodyks2_synapse", "u": 0.3},
+    ),
+    "by synapse": (
+        Tsodyks(U=0.3, tau_rec=300.0, tau_fac=200.0, tau_psc=7.0, precision="float64"),
+        {"synapse_model": "tsodyks_synapse", "tau_psc": 7.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_spikes_of_a_recurrent_network_are_nests(
+    name: str, run_nest: RunNest, tmp_path: Path
+) -> None:
     # given spikes drive the neurons by static synapses, and their own come back by plastic ones
     source, step = trains()
     drive = (*synapses(200, N_SOURCES, 6000.0)[:3], RANDOM.integers(1, 40, 200))
     edges = (*synapses(300, N, 3000.0)[:3], RANDOM.integers(1, 90, 300))
-    model = Tsodyks2(U=0.3, tau_rec=300.0, tau_fac=200.0)
+    model, theirs_model = RECURRENT[name]
     ours, theirs = neurons(-55.0, t_ref=2.0, V_reset=-70.0)
     expected = run_nest(
         {
             "steps": STEPS,
             "populations": [theirs],
-            "synapses": {
-                "edge": {
-                    "synapse_model": "tsodyks2_synapse",
-                    **{"U": 0.3, "u": 0.3, "tau_rec": 300.0, "tau_fac": 200.0},
-                }
-            },
+            "synapses": {"edge": {"U": 0.3, "tau_rec": 300.0, "tau_fac": 200.0, **theirs_model}},
         },
         train_source=source,
         train_step=step,
