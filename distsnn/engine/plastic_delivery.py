@@ -11,7 +11,6 @@ from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
     follows_targets,
-    initial_states,
     is_modulated,
     keeps_last_event,
     n_draws,
@@ -27,7 +26,7 @@ from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import synapse_parameters
+from distsnn.engine.synapse_parameters import first_states, synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic, scaling
@@ -154,11 +153,8 @@ class PlasticDelivery:
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
-        begin, real = initial_states(self.rule), self._variant.precision
-        self.synapse_states = {
-            name: np.full(rows.synapses, constants.get(begin.get(name, ""), 0.0), real)
-            for name in self.rule.STATES
-        }
+        size, precision = rows.synapses, self._variant.precision
+        self.synapse_states = first_states(self.rule, constants, size, precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         given = {
             name: np.ascontiguousarray(constants[name], self._variant.precision)

@@ -131,9 +131,9 @@ def test_without_learning_states_follow_spikes_and_weights_stay(tmp_path: Path) 
     path = tmp_path / "run.zarr"
     with Simulation(network(), out=path, communicator=SingleProcess()) as simulation:
         simulation.run(8.0)
-        simulation.learning("S->T", False)
+        simulation["S->T"].learning = False
         simulation.run((STEPS - 80) * DT)
-        np.testing.assert_allclose(simulation.weights("S->T").values, W + 5 * 0.5)
+        np.testing.assert_allclose(simulation["S->T"].weights, W + 5 * 0.5)
     sent, _ = integrated(20.0, 3.0, learns=5)
     np.testing.assert_allclose(received(path), np.tile(sent[:, None], N), rtol=1e-6, atol=1e-7)
 
