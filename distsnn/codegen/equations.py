@@ -15,14 +15,21 @@ from functools import cache
 
 import sympy
 
-from distsnn.codegen.expressions import Constants, Names, Writer
+from distsnn.codegen.expressions import STEP, Constants, Names, Writer
 from distsnn.codegen.modules import imports, load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.network.equations.analysis import Assignments, function, symbol
-from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics
+from distsnn.network.equations.dynamics import (
+    REFRACTORY,
+    STEP_LENGTH,
+    STIMULI,
+    TIME,
+    Dynamics,
+    Event,
+)
 from distsnn.network.equations.neuron_model import NeuronModel
-from distsnn.network.equations.syntax import Apply, Name
+from distsnn.network.equations.syntax import Apply, Name, input_name
 
 _TIME_END = "t_end"
 _FUNCTIONS = (
@@ -88,6 +95,25 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
     return False
 
 
+def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
+    """Return the state variable that the only event bounds from below, if it is below a threshold.
+
+    A neuron that spikes is then above the bound, which may be applied before the threshold test.
+    """
+    match dynamics.threshold, dynamics.events:
+        case (
+            Apply(function=">=", arguments=(Name(name=variable), Name(name=threshold))),
+            [
+                Event(
+                    Apply(function="<", arguments=(Name(name=tested), Name(name=low))),
+                    [(changed, Name(name=bound))],
+                )
+            ],
+        ) if tested == changed == variable and bound == low and (low, threshold) in ordered:
+            return variable
+    return ""
+
+
 def _without_unused(lines: list[str]) -> list[str]:
     """Return a function's lines, without the test for the refractory time where nothing uses it."""
     is_used = any(re.search(r"\bheld\b", line) for line in lines[1:])
@@ -112,6 +138,7 @@ class _Module:
         self._parts = f'p["{SUB_STEPS}"]' if any_parts else f"{model.substeps}.0"
         self._divided = any_parts or model.substeps > 1
         self._is_silent_at_rest = _is_silent_at_rest(self._dynamics, ordered)
+        self._floor = _floor(self._dynamics, ordered)
         states, receptors = self._dynamics.states, self._dynamics.receptors
         draws = [*("normal" for _ in self._analysis.noise), *self._analysis.draws.values()]
         self._draws = {f"draw_{i}": kind for i, kind in enumerate(draws)}
@@ -129,12 +156,13 @@ class _Module:
         """Return the text of the module."""
         code, constants = self._functions(), self._constants
         states = [*self._dynamics.states, *([REFRACTORY] if self._model.refractory else [])]
+        is_used = any(re.search(r"\bh\b", line) for line in constants.lines)
+        length = [f"h = dt{f' / {self._parts}' if self._divided else ''}"] if is_used else []
         code = [
             "def propagators(parameters, dt):",
             '    """Return the constants of a part of a step."""',
             "    p = parameters",
-            f"    h = dt{f' / {self._parts}' if self._divided else ''}",
-            *(f"    {line}" for line in constants.lines),
+            *(f"    {line}" for line in [*length, *constants.lines]),
             f"    constants = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
             "    return {name: np.asarray(one, np.float64) for name, one in constants.items()}",
             *code,
@@ -202,7 +230,8 @@ class _Module:
         inputs = self._inputs() if last else {}
         early = self._move(Part(analysis, before, held, write).early(), inputs, lines)
         write = write.with_values(before | early)
-        part = Part(analysis, before | early, held, write)
+        length = STEP if self._divided else symbol(STEP_LENGTH)
+        part = Part(analysis, before | early, held, write, length)
         new = early | self._move(part.advanced(), inputs, lines, part)
         if last:
             new |= self._move(part.late(), inputs, lines)
@@ -235,7 +264,10 @@ class _Module:
         new = {}
         for name, text in texts.items():
             rests = self._analysis.derivatives[symbol(name)] == 0 and name not in inputs
-            moved = self._states[symbol(name)] if rests else f"flush({text}{inputs.get(name, '')})"
+            moved = f"{text}{inputs.get(name, '')}"
+            # what has a floor is flushed at the end, after the reset
+            moved = moved if name == self._floor else f"flush({moved})"
+            moved = self._states[symbol(name)] if rests else moved
             lets_rest = part is not None and part.rests(symbol(name)) and name not in inputs
             if name in self._dynamics.held and not lets_rest:
                 moved = f"{self._states[symbol(name)]} if held else {moved}"
@@ -280,6 +312,7 @@ class _Module:
         """Return the local variables of what has one value in a step."""
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
         found = {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
+        found |= {symbol(input_name(one)): f"in_{one}" for one in self._analysis.during}
         return found | {one: self._states[of] for one, of in self._analysis.previous.items()}
 
     def _happen(
@@ -302,9 +335,13 @@ class _Module:
             known[symbol(TIME)] = _TIME_END
         # what is late is tested with its value at the begin of the step
         write = write.with_values(known | {one: self._states[one] for one in analysis.late})
-        conditions = [
-            None if one is None else write(one) if is_tested else "" for one, _ in analysis.events
-        ]
+        events = analysis.events
+        if self._floor and is_tested:
+            (condition, ((floored, bound),)), events = events[0], ()
+            text = f"{write(bound)} if {write(condition)} else {new[floored]}"
+            new = {**new, floored: write.let(text, f"floored_{floored.name}")}
+            write = write.with_values({**known, **new})
+        conditions = [None if one is None else write(one) if is_tested else "" for one, _ in events]
         happens: list[tuple[str | None, Assignments]] = []
         spiked = "False"
         if is_tested and analysis.threshold is not None:
@@ -312,7 +349,7 @@ class _Module:
             spiked = "spiked"
             write.lines.append(f"{spiked} = {write(analysis.threshold)}{free}")
             happens.append((spiked, analysis.reset))
-        for condition, (_, assignments) in zip(conditions, analysis.events, strict=True):
+        for condition, (_, assignments) in zip(conditions, events, strict=True):
             if condition or (condition is None and last):
                 happens.append((condition, assignments))
         results = dict(new)
@@ -357,7 +394,10 @@ class _Module:
 
     def _end(self, results: _Results, rest: str, *, last: bool) -> list[str]:
         """Return the lines that end a function: the refractory time, and what is returned."""
-        values = [*results.states.values()]
+        values = [
+            f"flush({text})" if name.name == self._floor else text
+            for name, text in results.states.items()
+        ]
         more: list[str] = []
         if rest:
             left = f"np.int32({REFRACTORY} - 1 if held else 0)" if last else REFRACTORY

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
+from types import MappingProxyType
 
 import sympy
 from sympy.core.function import AppliedUndef
@@ -227,6 +228,8 @@ class Writer:
         Takes the code.
     local : Names
         The names of the function's local variables.
+    named : mapping of Symbol to sympy.Expr
+        Expressions of what changes, which get local variables of the symbols' names.
     """
 
     def __init__(
@@ -235,9 +238,11 @@ class Writer:
         constants: Constants,
         lines: list[str],
         local: Names,
+        named: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
     ) -> None:
         self.constants, self.lines, self.local = constants, lines, local
-        self._varying = set(names)
+        self._named = named
+        self._varying = {*names, *named}
         self._known: dict[sympy.Expr, str] = dict(names)
 
     def let(self, text: str, name: str = "") -> str:
@@ -261,9 +266,13 @@ class Writer:
         """Return whether a symbol is no parameter."""
         return name in self._varying
 
-    def with_values(self, names: Mapping[sympy.Symbol, str]) -> "Writer":
+    def with_values(
+        self,
+        names: Mapping[sympy.Symbol, str],
+        named: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
+    ) -> "Writer":
         """Return a writer of the same function to which other local variables are known."""
-        return Writer(names, self.constants, self.lines, self.local)
+        return Writer(names, self.constants, self.lines, self.local, named)
 
     def reduced(self, expression: sympy.Expr) -> sympy.Expr:
         """Return an expression if it is constant, or else a symbol for its value."""
@@ -271,6 +280,8 @@ class Writer:
 
     def __call__(self, expression: sympy.Expr) -> str:
         """Return the local variable or constant that holds an expression's value."""
+        if expression in self._named and expression not in self._known:
+            self._known[expression] = self.let(self._text(self._named[expression]), expression.name)
         if expression not in self._known:
             constant = self._is_constant(expression)
             self._known[expression] = (

@@ -8,7 +8,7 @@ from distsnn.codegen.expressions import STEP, Writer, bare
 from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import STEP_LENGTH, STIMULI, TIME
-from distsnn.network.equations.syntax import PREVIOUS
+from distsnn.network.equations.syntax import INPUT, PREVIOUS, input_name
 
 Symbols = Mapping[sympy.Symbol, str]
 
@@ -33,17 +33,25 @@ class Part:
         States that rest where the local variable ``held`` is true.
     write : Writer
         Takes the code.
+    length : Symbol
+        Length of the part: `STEP`, or ``dt`` where the part is the whole step.
     """
 
     def __init__(
-        self, analysis: Analysis, before: Symbols, held: tuple[str, ...], write: Writer
+        self,
+        analysis: Analysis,
+        before: Symbols,
+        held: tuple[str, ...],
+        write: Writer,
+        length: sympy.Symbol = STEP,
     ) -> None:
         self._analysis, self._before, self._write = analysis, before, write
         self._held = {symbol(name) for name in held}
-        self._slow = analysis.slow
+        self._slow, self._length = analysis.slow, length
         # what is constant in a step, with how constants are named after it
         self._given = {_CURRENT: STIMULI}
         self._given |= {one: f"{PREVIOUS}_{of.name}" for one, of in analysis.previous.items()}
+        self._given |= {symbol(input_name(one)): f"{INPUT}_{one}" for one in analysis.during}
         self._growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
         self._mean_values: dict[sympy.Symbol, str] = {}
 
@@ -275,8 +283,11 @@ class Part:
         return self._write.with_values(values)
 
     def _euler(self) -> dict[sympy.Symbol, str]:
-        slopes = self._slopes(self._before)
-        return {name: self._moved(name, STEP, slope) for name, slope in slopes.items()}
+        # constant factors of a slope and the part's length are one constant; a slope that is a
+        # difference over dt needs neither
+        write = self._write.with_values(self._before, self._analysis.named)
+        slopes = self._analysis.slopes.items()
+        return {name: write(name + self._length * slope) for name, slope in slopes}
 
     def _rk2(self) -> dict[sympy.Symbol, str]:
         middle = self._stage(self._slopes(self._before), STEP * _HALF)

@@ -20,7 +20,15 @@ from distsnn.network.equations.dimensions import UNITS, Unit
 from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
 from distsnn.network.equations.receptors import WEIGHT, Receptor
 from distsnn.network.equations.source import EquationError, Span
-from distsnn.network.equations.syntax import PREVIOUS, RANDOM, Apply, Name, Node, Number
+from distsnn.network.equations.syntax import (
+    PREVIOUS,
+    RANDOM,
+    Apply,
+    Name,
+    Node,
+    Number,
+    input_name,
+)
 
 METHODS = ("auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4")
 # These do not leave linear equations to be integrated exactly.
@@ -102,6 +110,11 @@ class Analysis:
         Random numbers in the threshold, resets and events, with the function that draws each.
     previous : dict of Symbol to Symbol
         Values of state variables at the start of the step, with the state variables.
+    during : tuple of str
+        Receptors whose input is used beside what it is added to.
+    slopes, named : dict of Symbol to sympy.Expr
+        For Euler's method: the derivatives of the equations that are not integrated exactly, in
+        which sub-expressions that change keep their names, and these sub-expressions.
     """
 
     derivatives: dict[sympy.Symbol, sympy.Expr]
@@ -119,6 +132,9 @@ class Analysis:
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
     previous: dict[sympy.Symbol, sympy.Symbol]
+    during: tuple[str, ...]
+    slopes: dict[sympy.Symbol, sympy.Expr]
+    named: dict[sympy.Symbol, sympy.Expr]
 
     @cached_property
     def others(self) -> list[sympy.Symbol]:
@@ -178,7 +194,7 @@ def analyse(
     }
     noise = _noise(dynamics, derivatives, method)
     previous = {_previous(name): symbol(name) for name in dynamics.previous}
-    constant = [symbol(STIMULI), *previous]
+    constant = [symbol(STIMULI), *previous, *map(symbol, map(input_name, dynamics.during))]
     exact = {}
     if method not in _FOR_ALL:
         exact = _exact(derivatives, {*noise, symbol(TIME)}, constant)
@@ -245,6 +261,9 @@ def analyse(
         noise,
         translate.draws,
         previous,
+        dynamics.during,
+        {one: translate.slope(one.name) for one in others} if method == "euler" else {},
+        translate.named,
     )
 
 
@@ -390,7 +409,8 @@ class _Translator:
         self._dynamics, self._relative = dynamics, relative
         self._drawn: dict[Span, sympy.Symbol] = {}
         self.draws: dict[sympy.Symbol, str] = {}
-
+        self.named: dict[sympy.Symbol, sympy.Expr] = {}
+        self._keeps_names = False
         self.weight = symbol(f"a {WEIGHT}")  # no user's name has a blank
         self._receptor: Receptor | None = None
 
@@ -398,10 +418,18 @@ class _Translator:
     def changing(self) -> set[sympy.Symbol]:
         """What is not constant in time."""
         given = (*self._dynamics.states, *self._dynamics.noise, STIMULI, TIME)
+        given += tuple(map(input_name, self._dynamics.during))
         return {*map(symbol, given), *map(_previous, self._dynamics.previous), *self.draws}
 
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
+
+    def slope(self, name: str) -> sympy.Expr:
+        """Return a state variable's derivative; sub-expressions that change keep their names."""
+        self._keeps_names = True
+        found = self(self._dynamics.states[name].value) / self.scale(name)
+        self._keeps_names = False
+        return found
 
     def addition(self, receptor: Receptor, state: str, node: Node) -> sympy.Expr:
         """Return what input adds to a state variable, an expression of `weight`."""
@@ -436,7 +464,12 @@ class _Translator:
                 if name == WEIGHT and self._receptor is not None:
                     return _one(self._receptor.unit) * self.weight
                 if name in self._dynamics.derived:
-                    return self._expression(self._dynamics.derived[name].value, power)
+                    found = self._expression(self._dynamics.derived[name].value, power)
+                    changing = self.changing | self.named.keys()
+                    if self._keeps_names and found.free_symbols & changing:
+                        self.named[symbol(name)] = found
+                        return symbol(name)
+                    return found
                 if name in self._dynamics.units:
                     return self.scale(name) * (symbol(name) + self.offset(name))
                 return _one(UNITS[name])

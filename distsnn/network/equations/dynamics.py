@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from distsnn.errors import DescriptionError, unknown
@@ -28,6 +29,7 @@ from distsnn.network.equations.syntax import (
     Name,
     Node,
     check_text,
+    input_name,
     is_name,
     is_word,
     parse,
@@ -108,6 +110,11 @@ class Dynamics:
         nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
         nodes += _end_of_step_expressions(self.threshold, self.reset, self.events)
         return any(name in names_in(node) for node in nodes)
+
+    @cached_property
+    def during(self) -> tuple[str, ...]:
+        """Receptors whose input the equations, the threshold, the reset or an event use."""
+        return tuple(name for name in self.receptors if self.uses(input_name(name)))
 
 
 def _end_of_step_expressions(
@@ -211,7 +218,11 @@ def read(
         for name in names_in(one.value)
         if is_noise(name) and name not in parameters
     }
+    given = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
+    given |= {one.name.name: one.unit for one in definitions}
+    inputs = read_receptors(receptors, given, states)
     own = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
+    own |= {input_name(name): one.unit for name, one in inputs.items()}
     units = checked_units(definitions, own, parameters, reserved, [REFRACTORY])
     condition = _condition(Source("threshold", threshold), units)
     resets = _assignments(Source("reset", reset), units, states)
@@ -220,7 +231,6 @@ def read(
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
     at_ends = _end_of_step_expressions(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
-    inputs = read_receptors(receptors, units, states)
     added = [node for one in inputs.values() for _, node in one.additions]
     previous = _previous([*(one.value for one in definitions), *at_ends, *added], states)
     return Dynamics(

@@ -149,7 +149,8 @@ class NeuronEquations(Description):
     equations : str
         Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
         for sub-expressions; a comment after ``#`` says what a state variable is. The current of
-        stimuli is ``I_stim`` (pA). ``previous(NAME)`` is a state variable at the start of the step.
+        stimuli is ``I_stim`` (pA). ``previous(NAME)`` is a state variable at the start of the step,
+        ``input(RECEPTOR)`` the sum of the weights that arrive at a receptor in the step.
     threshold : str
         Condition of a spike; empty: it never spikes.
     reset : str
@@ -336,6 +337,8 @@ class NeuronModel(NeuronEquations):
             problem = "a step in which input comes first (early) cannot be divided into parts"
         elif self.dynamics.previous:
             problem = "a step of a model with previous() cannot be divided into parts"
+        elif self.dynamics.during:
+            problem = "a step of a model with input() cannot be divided into parts"
         if problem:
             raise DescriptionError(problem, where="substeps", value=self.substeps, allowed="1")
 

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "normal": (0, 0),
     "binomial": (2, 2),
     "previous": (1, 1),
+    "input": (1, 1),
 }
 # Number of successes in a number of trials with a probability, which only synapses draw.
 BINOMIAL = "binomial"
@@ -35,6 +36,8 @@ BINOMIAL = "binomial"
 RANDOM = ("uniform", "normal", BINOMIAL)
 # Value of a state variable at the start of the step.
 PREVIOUS = "previous"
+# Sum of the weights that arrive at a receptor in the step.
+INPUT = "input"
 COMPARISONS = ("<", "<=", ">", ">=")
 LOGIC = ("and", "or", "not")
 
@@ -110,6 +113,11 @@ def is_name(text: object) -> bool:
         and not keyword.iskeyword(text)
         and text not in FUNCTIONS
     )
+
+
+def input_name(receptor: str) -> str:
+    """Return the name of a receptor's input in expressions, which no variable can have."""
+    return f"{INPUT}({receptor})"
 
 
 def check_text(source: Source) -> None:
@@ -228,6 +236,8 @@ class _Reader:
                 if not least <= len(arguments) <= most:
                     count = str(least) if least == most else f"{least} to {most}"
                     raise EquationError(f"{name} takes this number of arguments: {count}", at)
+                if name == INPUT:
+                    return Name(input_name(self._receptor(arguments[0])), at)
                 return Apply(name, tuple(map(inner, arguments)), at)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]
         kinds = [type(part) for part in parts]
@@ -236,6 +246,16 @@ class _Reader:
             f"{what} cannot be used in equations",
             at,
             allowed=f"numbers, names, + - * / **, comparisons, {', '.join((*LOGIC, *FUNCTIONS))}",
+        )
+
+    def _receptor(self, tree: ast.expr) -> str:
+        match tree:
+            case ast.Name(id=name) | ast.Constant(value=str(name)):
+                return name
+        raise EquationError(
+            f"{INPUT}() takes the name of a receptor",
+            self.span(tree),
+            allowed="such as ex, or 'in' and '2' in quotes, which are no names by themselves",
         )
 
     def _chain(

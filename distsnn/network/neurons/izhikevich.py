@@ -1,15 +1,15 @@
 """Izhikevich's simple neuron."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import Neuron, State, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value
 
 
 @neuron_model
-class Izhikevich(Neuron):
+class Izhikevich(EquationNeuron):
     """Izhikevich's simple neuron (NEST's izhikevich).
 
     Between spikes, with times in ms and potentials in mV::
@@ -28,12 +28,25 @@ class Izhikevich(Neuron):
     """
 
     name: ClassVar[str] = "izhikevich"
-    receptors: ClassVar[tuple[str, ...]] = ("delta",)
-    weight_unit: ClassVar[str] = "mV"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default=-65.0),
-        "U_m": State("mV/ms", "recovery", default=-13.0),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        published = 1 - consistent_integration : 1
+        drive = 140*mV/ms + (I_e + I_stim)*mV/(pA*ms) + published*input(delta)/ms - U_m : mV/ms
+        slope = (0.04*V_m/mV + 5)*V_m/ms + drive : mV/ms
+        V_first = V_m + (1 - 0.5*published)*dt*slope : mV
+        slope_first = (0.04*V_first/mV + 5)*V_first/ms + drive : mV/ms
+        V_end = V_first + 0.5*published*dt*slope_first : mV
+        dV_m/dt = (V_end - V_m)/dt : mV  # membrane potential
+        dU_m/dt = a*(b*where(consistent_integration > 0, V_m, V_end) - U_m) : mV/ms  # recovery
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = c; U_m += d",
+        events={"floor": ("V_m < V_min", "V_m = V_min")},
+        receptors={"delta": "V_m += consistent_integration*weight"},
+        initial={"V_m": -65.0, "U_m": -13.0},
+        method="euler",
+    )
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_min", "V_th"),)
 
     a: Value = parameter(default=0.02, unit="1/ms", doc="rate of recovery")
     b: Value = parameter(default=0.2, unit="1/ms", doc="sensitivity of recovery")
