@@ -21,6 +21,7 @@ from distsnn.codegen.expressions import (
 )
 from distsnn.codegen.modules import imports, load
 from distsnn.network.equations.dimensions import UNITS
+from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.plasticity import (
     MODULATOR,
     POST,
@@ -28,9 +29,19 @@ from distsnn.network.equations.plasticity import (
     SYNAPSE,
     WEIGHT,
     Plasticity,
+    Watch,
 )
 from distsnn.network.equations.plasticity_model import PlasticityModel
-from distsnn.network.equations.syntax import COMPARISONS, LOGIC, RANDOM, Apply, Name, Node, Number
+from distsnn.network.equations.syntax import (
+    COMPARISONS,
+    DELAYED,
+    LOGIC,
+    RANDOM,
+    Apply,
+    Name,
+    Node,
+    Number,
+)
 
 _SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}
 _CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of two terms or factors or more
@@ -71,6 +82,7 @@ _TAKEN = (
         "one",
     ),
     *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
+    *("WATCHED", "LATE", "watch"),
     *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
 
@@ -101,8 +113,11 @@ class _Module:
         names = Names(_TAKEN)
         self.rule = rule
         changed = [name for its in rule.events.values() for name, _ in its]
-        every = dict.fromkeys((WEIGHT, *rule.variables, *changed))
+        seen = [*rule.watch.states, *rule.watch.values] if rule.watch else []
+        every = dict.fromkeys((WEIGHT, *rule.variables, *changed, *seen))
         self.locals = {name: names.new(name) for name in every}
+        # what stands for a value of the target where the statements use none
+        self.locals[""] = names.new("level")
         self.constants = Constants(names)
         # words of random bits, by the node that draws
         self._words: dict[int, str] = {}
@@ -122,13 +137,21 @@ class _Module:
             for name in rule.decays
         }
         synapse = (WEIGHT, *groups[SYNAPSE])
-        everything = (*synapse, *groups[PRE], *groups[POST], *groups[MODULATOR])
+        of_post = {
+            side: (rule.watch.used[side],) if rule.watch else groups[POST] for side in (PRE, POST)
+        }
+        everything = {
+            side: (*synapse, *groups[PRE], *its, *groups[MODULATOR])
+            for side, its in of_post.items()
+        }
         functions = {
             "source_spike": (PRE, groups[PRE], groups[PRE]),
             "target_spike": (POST, groups[POST], groups[POST]),
-            "on_pre": (PRE, everything, synapse),
-            "on_post": (POST, everything, synapse),
+            "on_pre": (PRE, everything[PRE], synapse),
+            "on_post": (POST, everything[POST], synapse),
         }
+        if rule.watch:
+            del functions["target_spike"]
         if rule.events[MODULATOR]:
             functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
         bodies = {
@@ -139,6 +162,9 @@ class _Module:
             name: [self.locals[one] for one in taken] for name, (_, taken, _) in functions.items()
         }
         arguments["on_pre"] += [*(["learns"] * self._transmits), *self._words.values()]
+        if rule.watch:
+            bodies["watch"] = self._watch(rule.watch)
+            arguments["watch"] = [self.locals[one] for one in rule.watch.states]
         if rule.relaxes:
             bodies["between"] = self._between()
             arguments["between"] = [self.locals[one] for one in synapse] + ["steps"]
@@ -153,7 +179,8 @@ class _Module:
         ]
         for name, taken in arguments.items():
             code += ["", "", "@inline", f"def {name}({', '.join([*taken, *constants.kinds])}):"]
-            code += [f'    """{_ABOUT[name]}"""', *(f"    {line}" for line in bodies[name])]
+            title = "on_step" if rule.watch and name == "on_post" else name
+            code += [f'    """{_ABOUT[title]}"""', *(f"    {line}" for line in bodies[name])]
         lines = [
             f'"""{about}"""',
             "",
@@ -202,6 +229,9 @@ class _Module:
         """Return the lines that declare what most rules do not have."""
         rests = {name: self._rest(name) for name in self.rule.relaxations}
         lines = [f"INITIAL = {rests!r}"] if rests else []
+        if watch := self.rule.watch:
+            lines.append(f"WATCHED = {tuple(watch.states.values())!r}")
+            lines.append(f"LATE = {tuple(watch.states[one] for one in watch.late)!r}")
         lines += ["TRANSMITS = True"] * self._transmits
         lines += [f"DRAWS = {len(self._words)}"] if self._words else []
         return [*lines, *(["ON_POST = False"] * (not self.rule.events[POST]))]
@@ -214,6 +244,17 @@ class _Module:
         """Return the constant that an expression of parameters is, in units of a power of ten."""
         text = constant_code(self.rule, node)
         return self.constants.add(f"{text} / 1e{tens}" if tens else bare(text))
+
+    def _watch(self, watch: Watch) -> list[str]:
+        """Return the lines that compute the values of a target in a step."""
+        lines: list[str] = []
+        statement = _Statement(self, lines, self.constants.names.of_function())
+        found = []
+        for side in (POST, PRE):
+            name = watch.used[side]
+            value = statement.assigned(name, watch.values[name].value) if name else ""
+            found.append(value or self.constants.add("0.0"))
+        return [*lines, f"return ({', '.join(found)})"]
 
     def _between(self) -> list[str]:
         """Return the lines that let states relax."""
@@ -249,6 +290,8 @@ _ABOUT = {
     "on_pre": "Return weight and states after a spike of the source.",
     "on_post": "Return weight and states after a spike of the target.",
     "modulator_spike": "Return the modulator after a spike of one of its neurons.",
+    "on_step": "Return weight and states after a step in which the target acts.",
+    "watch": "Return what acts in a step of the target, and what a spike of the source meets.",
     "between": "Return weight and states after steps without events.",
 }
 
@@ -284,6 +327,8 @@ class _Statement:
         if isinstance(node, Name):
             return self._variable(node.name)
         assert isinstance(node, Apply)
+        if node.function == DELAYED:
+            return self._code(node.arguments[0])
         if node.function in RANDOM:
             drawn = [self._locals[WEIGHT], self._word(node), *map(self._code, node.arguments)]
             return f"{node.function}_in({', '.join(map(bare, drawn))})"
@@ -342,6 +387,8 @@ def constant_code(rule: Plasticity, node: Node) -> str:
         case Name(name=name):
             if name in rule.derived:
                 return constant_code(rule, rule.derived[name].value)
+            if name == STEP_LENGTH:
+                return "dt"
             if name in rule.units:
                 return parameter_code(rule, name)
             return f"1e{UNITS[name].whole_tens}"

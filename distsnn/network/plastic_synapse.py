@@ -1,7 +1,7 @@
 """What all models of plastic synapses share: bounds and sign of weights, delays, precision."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -235,13 +235,13 @@ class WatchingSynapse(PlasticSynapse):
     watched : tuple of str
         States that the target must have.
     late : str
-        Parameter that says by how much some of them are late, ms.
+        Parameter that says by how much some of them are late, ms; empty: none is.
     """
 
     watched: ClassVar[tuple[str, ...]] = ()
     late: ClassVar[str] = ""
 
-    def check_target(self, states: Collection[str], target: str, *, where: str) -> None:
+    def check_target(self, states: Mapping[str, State], target: str, *, where: str) -> None:
         """Check that a target of a model with some states has those that are watched.
 
         Raises
@@ -265,6 +265,8 @@ class WatchingSynapse(PlasticSynapse):
 
     def late_steps(self, dt: float, *, where: str = "") -> int:
         """Return by how many steps some states are late."""
+        if not self.late:
+            return 0
         return steps(getattr(self, self.late), dt, where=f"{where}, field synapse.{self.late}")
 
 

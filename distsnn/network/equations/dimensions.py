@@ -15,6 +15,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.syntax import (
     COMPARISONS,
+    DELAYED,
     LOGIC,
     RANDOM,
     Apply,
@@ -214,6 +215,9 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
         return reduce(lambda left, right: left.times(right, power), factors)
     if function == "**":
         return _power(node, kinds)
+    if function == DELAYED:
+        require(kinds[1], MS, arguments[1].at, "a delay")
+        return kinds[0]
     if function in ("exp", "exprel", "log"):
         require(kinds[0], ONE, arguments[0].at, f"the argument of {function}")
         return ONE

@@ -23,6 +23,7 @@ from distsnn.network.equations.source import EquationError, Source, Span, unknow
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
     BINOMIAL,
+    DELAYED,
     PREVIOUS,
     RANDOM,
     Apply,
@@ -232,6 +233,8 @@ def read(
     at_ends = _end_of_step_expressions(condition, resets, happens)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     added = [node for one in inputs.values() for _, node in one.additions]
+    for call in calls_in([*(one.value for one in definitions), *at_ends, *added], DELAYED):
+        raise EquationError(f"neuron models have no {DELAYED}()", call.at)
     previous = _previous([*(one.value for one in definitions), *at_ends, *added], states)
     return Dynamics(
         states,

@@ -8,6 +8,7 @@ import numpy as np
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Range
 from distsnn.network.equations.dimensions import (
+    MS,
     ONE,
     TRUTH,
     UNITS,
@@ -16,17 +17,25 @@ from distsnn.network.equations.dimensions import (
     require,
     unit_named,
 )
-from distsnn.network.equations.dynamics import calls_in, checked_units, leaves, names_in
+from distsnn.network.equations.dynamics import (
+    STEP_LENGTH,
+    calls_in,
+    checked_units,
+    leaves,
+    names_in,
+)
 from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
+    DELAYED,
     PREVIOUS,
     Apply,
     Name,
     Node,
     Number,
     check_text,
+    is_name,
     parse,
 )
 
@@ -59,6 +68,32 @@ class Relaxation:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What a rule sees of the states of its target in each step.
+
+    Attributes
+    ----------
+    values : dict of str to Definition
+        Functions of the target's states and of parameters.
+    used : dict of str to str
+        The value that the statements use for a step of the target (``"post"``) and for a spike of
+        the source (``"pre"``); empty where they use none.
+    states : dict of str to str
+        The target's states by their names in expressions.
+    late : tuple of str
+        Those of these names that are seen with a delay.
+    delay : str
+        Parameter that is this delay; empty without.
+    """
+
+    values: dict[str, Definition]
+    used: dict[str, str]
+    states: dict[str, str]
+    late: tuple[str, ...]
+    delay: str
+
+
+@dataclass(frozen=True)
 class Plasticity:
     """A rule's texts, checked.
 
@@ -79,6 +114,9 @@ class Plasticity:
         of intermediate values.
     transmitted : Node, optional
         What a spike of the source transmits; None: the weight.
+    watch : Watch, optional
+        What the rule sees of its target's states; ``events["post"]`` is then what steps of the
+        target do in place of its spikes.
     units : dict of str to Unit
         Units of all names.
     per_synapse : tuple of str
@@ -92,6 +130,7 @@ class Plasticity:
     relaxations: dict[str, Relaxation]
     events: dict[str, Statements]
     transmitted: Node | None
+    watch: "Watch | None"
     units: dict[str, Unit]
     per_synapse: tuple[str, ...]
 
@@ -134,8 +173,10 @@ def read_plasticity(
     traces: str,
     on_pre: str,
     on_post: str,
+    on_step: str,
     on_modulator: str,
     transmit: str,
+    target: Mapping[str, str],
     weight_unit: str,
     parameters: Mapping[str, str],
     reserved: Iterable[str],
@@ -144,8 +185,10 @@ def read_plasticity(
 
     Parameters
     ----------
-    traces, on_pre, on_post, on_modulator, transmit : str
+    traces, on_pre, on_post, on_step, on_modulator, transmit : str
         The texts.
+    target : mapping of str to str
+        Units of the target's states that the rule sees.
     weight_unit : str
         Unit of the weights.
     parameters : mapping of str to str
@@ -164,11 +207,18 @@ def read_plasticity(
         if name in parameters:
             why = "is what all rules have: give it as a bound"
             raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
-    own = dict.fromkeys((WEIGHT, *BOUNDS), unit)
+    own = dict.fromkeys((WEIGHT, *BOUNDS), unit) | {STEP_LENGTH: MS}
+    for name in target:
+        if not is_name(name):
+            raise DescriptionError("not the name of a variable", where="target", value=name)
+    own |= {f"{name}_{POST}": unit_named(one, f"target, {name!r}") for name, one in target.items()}
     units = checked_units(definitions, own, parameters, reserved, [_SAVED])
     variables = {one.name.name: one for one in definitions if one.derivative}
-    derived = {one.name.name: one for one in definitions if not one.derivative}
+    others = [one for one in definitions if not one.derivative]
+    derived = {one.name.name: one for one in others if not one.flag}
     used = _Uses(derived)
+    seen = {one.name.name: one for one in others if one.flag}
+    _check_seen(seen, variables, derived, target, on_post, on_step)
     modulators = [one for one in variables.values() if one.flag == MODULATOR]
     if len(modulators) > 1:
         raise EquationError("there is another modulator already", modulators[1].name.at)
@@ -178,12 +228,16 @@ def read_plasticity(
     events: dict[str, Statements] = {}
     sent: Node | None = None
     intermediate: dict[str, Unit] = {}
-    for side, text in ((PRE, on_pre), (POST, on_post), (MODULATOR, on_modulator)):
+    texts = {PRE: ("on_pre", on_pre), POST: ("on_post", on_post)}
+    if target:
+        texts[POST] = ("on_step", on_step)
+    texts[MODULATOR] = ("on_modulator", on_modulator)
+    for side, (title, text) in texts.items():
         its = [name for name, one in variables.items() if one.flag == side]
         if side != MODULATOR:
             its += [WEIGHT, *states]
         known = dict(units)
-        statements, places = _assignments(Source(f"on_{side}", text), its, variables, known)
+        statements, places = _assignments(Source(title, text), its, variables, known)
         events[side] = tuple(statements)
         if side == PRE and transmit.strip():
             sent = _transmitted(Source("transmit", transmit), known, unit)
@@ -191,10 +245,11 @@ def read_plasticity(
         _check_needed(places, [*values, sent] if sent and side == PRE else values, its)
         for name, at in places.items():
             require(known[name], intermediate.setdefault(name, known[name]), at, name)
-        others = {WEIGHT, *places, *(name for name, one in variables.items() if one.flag != side)}
+        foreign = {WEIGHT, *places, *seen}
+        foreign |= {name for name, one in variables.items() if one.flag != side}
         for name, value in events[side]:
-            if name not in others:
-                _check_trace(name, value, used, others)
+            if name not in foreign:
+                _check_trace(name, value, used, foreign)
                 shared |= used(value)
     units |= intermediate
     _check_chance(definitions, derived, variables, events)
@@ -208,8 +263,124 @@ def read_plasticity(
             where="on_pre, on_post",
             allowed="w = ..., or transmit",
         )
+    watch = _watch(seen, target, events, sent, used, parameters)
+    shared |= set().union(*(used(one.value) for one in seen.values()))
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
-    return Plasticity(variables, derived, decays, relaxations, events, sent, units, per_synapse)
+    return Plasticity(
+        *(variables, derived, decays, relaxations, events, sent, watch, units, per_synapse)
+    )
+
+
+def _check_seen(
+    seen: Mapping[str, Definition],
+    variables: Mapping[str, Definition],
+    derived: Mapping[str, Definition],
+    target: Mapping[str, str],
+    on_post: str,
+    on_step: str,
+) -> None:
+    """Check that what a rule sees of its target depends on the target's states and parameters."""
+    for one in seen.values():
+        if one.flag != POST or not target:
+            raise EquationError(
+                "a sub-expression has a flag where it is a value of the target's states",
+                one.name.at,
+                allowed=f"({POST}), with the states in `target`",
+            )
+    if not target and on_step.strip():
+        raise DescriptionError("steps of a target need its states", where="target")
+    if target and on_post.strip():
+        raise DescriptionError(
+            "a rule that sees its target's states does not follow its spikes",
+            where="on_post",
+            allowed="on_step",
+        )
+    for one in variables.values():
+        if target and one.flag == POST:
+            raise EquationError(
+                "a rule that sees its target's states has no traces of its spikes", one.name.at
+            )
+    expressions = [one.value for one in (*seen.values(), *derived.values())]
+    of_target = {f"{name}_{POST}" for name in target}
+    for leaf in leaves([one.value for one in seen.values()], derived):
+        if isinstance(leaf, Apply) or leaf.name in (WEIGHT, *BOUNDS, *variables, *seen):
+            raise EquationError(
+                "a value of the target depends on its states and parameters alone", leaf.at
+            )
+    for leaf in leaves([one.value for one in derived.values()], {}):
+        if isinstance(leaf, Name) and leaf.name in of_target:
+            raise EquationError(
+                f"{leaf.name} may be used in values of the target only",
+                leaf.at,
+                allowed=f"NAME = EXPRESSION : UNIT ({POST})",
+            )
+    for call in calls_in(expressions, DELAYED):
+        state, delay = call.arguments
+        if not (isinstance(state, Name) and state.name in of_target):
+            raise EquationError(
+                f"{DELAYED}() takes a state of the target",
+                state.at,
+                allowed=", ".join(sorted(of_target)) or "none, without `target`",
+            )
+        if not isinstance(delay, Name):
+            raise EquationError(f"{DELAYED}() takes a parameter as the delay", delay.at)
+
+
+def _watch(
+    seen: Mapping[str, Definition],
+    target: Mapping[str, str],
+    events: Mapping[str, Statements],
+    sent: Node | None,
+    used: "_Uses",
+    parameters: Mapping[str, str],
+) -> Watch | None:
+    """Return what a rule sees of its target's states."""
+    by_name = {f"{name}_{POST}": name for name in target}
+    found = {}
+    for side, most in ((PRE, 1), (POST, 1), (MODULATOR, 0)):
+        values = [value for _, value in events[side]] + ([sent] if side == PRE and sent else [])
+        for value in values:
+            for leaf in leaves([value], {}):
+                if isinstance(leaf, Name) and leaf.name in by_name:
+                    raise EquationError(
+                        f"{leaf.name} may be used in values of the target only",
+                        leaf.at,
+                        allowed=f"NAME = EXPRESSION : UNIT ({POST})",
+                    )
+            for call in calls_in([value], DELAYED):
+                raise EquationError(f"{DELAYED}() is for values of the target", call.at)
+        its = set().union(*map(used, values)) & seen.keys()
+        if len(its) > most or (side == POST and target and values and not its):
+            raise DescriptionError(
+                "the statements use more than one value of the target, or none",
+                where={PRE: "on_pre", POST: "on_step"}.get(side, f"on_{side}"),
+                value=", ".join(sorted(its)),
+                allowed=", ".join(seen) if most else "none",
+            )
+        found[side] = next(iter(its), "")
+    if not target:
+        return None
+    values = [one.value for one in seen.values() if one.name.name in found.values()]
+    calls = [*calls_in(values, DELAYED)]
+    delays = {names_in(call)[1]: call for call in calls}
+    if len(delays) > 1 or delays.keys() - parameters.keys():
+        raise EquationError(
+            f"all {DELAYED}() of a rule have the same parameter as the delay", calls[-1].at
+        )
+    late = {names_in(call)[0] for call in calls}
+    names = [name for value in values for name in names_in(value)]
+    for call in calls:
+        (state, _) = names_in(call)
+        if names.count(state) > sum(names_in(one)[0] == state for one in calls):
+            raise EquationError(f"{state} is seen with a delay and without", call.at)
+    states = {name: state for name, state in by_name.items() if name in names}
+    return Watch(
+        dict(seen),
+        found,
+        states,
+        tuple(name for name in states if name in late),
+        next(iter(delays), ""),
+    )
 
 
 def changes(

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError
-from distsnn.network.base import Description, derived
+from distsnn.network.base import Description, FrozenMapping, derived
 from distsnn.network.equations.declarations import (
     OfEquations,
     as_parameters,
@@ -15,6 +15,7 @@ from distsnn.network.equations.declarations import (
     check_kinds,
     parameter_fields,
 )
+from distsnn.network.equations.dimensions import unit_named
 from distsnn.network.equations.plasticity import (
     BOUNDS,
     MODULATOR,
@@ -24,14 +25,20 @@ from distsnn.network.equations.plasticity import (
     read_plasticity,
 )
 from distsnn.network.model import State
-from distsnn.network.plastic_synapse import AUTO, ModulatedSynapse, PlasticSynapse, small
+from distsnn.network.plastic_synapse import (
+    AUTO,
+    ModulatedSynapse,
+    PlasticSynapse,
+    WatchingSynapse,
+    small,
+)
 from distsnn.network.values import Value
 
 # Where built-in rules and their kernels are.
 _BUILT_IN, _KERNELS = "distsnn.network.synapses.", "distsnn.kernels.plasticity"
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
-_TEXTS = ("traces", "on_pre", "on_post", "on_modulator", "transmit")
+_TEXTS = ("traces", "on_pre", "on_post", "on_step", "on_modulator", "transmit")
 
 
 class EquationSynapse(PlasticSynapse):
@@ -104,9 +111,32 @@ class EquationSynapse(PlasticSynapse):
 
         A modulator is 1, or what one spike of a modulating neuron makes it.
         """
+        if self.model.rule.watch:  # what its target's states will be is unknown
+            return []
         given = {name: small(getattr(self, name)) for name in self.parameters()}
         bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}
         return changes(self.model.rule, given | bounds, weight, getattr(self, "modulator", ""))
+
+
+class WatchingEquationSynapse(EquationSynapse, WatchingSynapse):
+    """Base class of such synapses whose rule sees states of the target."""
+
+    watched = derived(lambda cls: tuple(cls.model.rule.watch.states.values()))
+    late = derived(lambda cls: cls.model.rule.watch.delay)
+
+    def check_target(  # noqa: D102 (inherited)
+        self, states: Mapping[str, State], target: str, *, where: str
+    ) -> None:
+        super().check_target(states, target, where=where)
+        for name in self.watched:
+            unit, known = self.model.target[name], states[name].unit
+            if unit_named(unit, f"target, {name!r}") != unit_named(known, f"state {name}"):
+                raise DescriptionError(
+                    f"{self.name} sees the state {name} of its target in another unit",
+                    where=where,
+                    value=unit,
+                    allowed=known,
+                )
 
 
 def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
@@ -124,7 +154,13 @@ def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
         for name, known in cls.parameters().items()
     }
     return {
-        name: made(**texts.fields(), parameters=parameters, weight_unit="1", name=name)
+        name: made(
+            **texts.fields(),
+            target=texts.target,
+            parameters=parameters,
+            weight_unit="1",
+            name=name,
+        )
         for name, texts in cls.rules().items()
     }
 
@@ -182,6 +218,15 @@ class RuleEquations(Description):
         neuron are those of spikes strictly before. Other names are intermediate values. Random
         numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
         ``normal()``, and ``binomial(N, P)``, the number of successes among N trials.
+    on_step : str
+        Assignments after each step of the target in which the value that they use is above 0, for
+        rules that see states of the target: in place of ``on_post``. The value is a line ``NAME =
+        EXPRESSION : UNIT (post)`` of ``traces``, of parameters and of states ``STATE_post`` at the
+        end of the step, or ``delayed(STATE_post, PARAMETER)`` for the state that long before.
+        ``on_step`` uses one such value, and ``on_pre`` at most one, as it is where and when the
+        source's spike arrives.
+    target : mapping of str to str
+        Units of the target's states that the rule sees.
     on_modulator : str
         Assignments to the modulator at a spike of the population that is named as ``modulator``.
     transmit : str
@@ -195,10 +240,12 @@ class RuleEquations(Description):
     on_post: str = ""
     on_modulator: str = ""
     transmit: str = ""
+    on_step: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_kinds(self, texts=_TEXTS, mappings=())
-        self._fill(**as_texts(self, *_TEXTS))
+        check_kinds(self, texts=_TEXTS, mappings=("target",))
+        self._fill(**as_texts(self, *_TEXTS), target=FrozenMapping(dict(self.target)))
 
     def fields(self) -> dict[str, str]:
         """Return the texts by name."""
@@ -215,7 +262,7 @@ class PlasticityModel(RuleEquations):
 
     Parameters
     ----------
-    traces, on_pre, on_post, on_modulator, transmit
+    traces, on_pre, on_post, on_modulator, transmit, on_step, target
         The text, as of `RuleEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -259,6 +306,8 @@ class PlasticityModel(RuleEquations):
             traces=self.traces,
             on_pre=self.on_pre,
             on_post=self.on_post,
+            on_step=self.on_step,
+            target=self.target,
             on_modulator=self.on_modulator,
             transmit=self.transmit,
             weight_unit=self.weight_unit,
@@ -302,7 +351,10 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
     made = make_dataclass(
         model.name,
         parameters,
-        bases=(_MadeModulatedSynapse if rule.of(MODULATOR) else _MadeSynapse,),
+        bases=(
+            _MadeModulatedSynapse if rule.of(MODULATOR) else _MadeSynapse,
+            *([WatchingEquationSynapse] if rule.watch else []),
+        ),
         namespace={
             "__module__": __name__,
             "__doc__": "\n".join([model.traces, model.on_pre, model.on_post]),

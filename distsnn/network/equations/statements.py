@@ -59,7 +59,7 @@ def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definiti
     source : Source
         The text.
     flags : tuple of str
-        Words of which every derivative has one, in parentheses after its unit.
+        Words of which every derivative has one, in parentheses after its unit; sub-expressions may.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
     derivative = _DERIVATIVE.fullmatch(left.text.strip())
     if derivative:
         left = _part(left, derivative.start(1), derivative.end(1))
-    flag = _FLAG.search(unit_at.text) if derivative and flags else None
+    flag = _FLAG.search(unit_at.text) if flags else None
     if flag is not None:
         if flag[1] not in flags:
             raise unknown_at("flag", flag[1], [*flags], _part(unit_at, flag.start(1), flag.end(1)))

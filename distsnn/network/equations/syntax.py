@@ -28,6 +28,7 @@ FUNCTIONS = {
     "binomial": (2, 2),
     "previous": (1, 1),
     "input": (1, 1),
+    "delayed": (2, 2),
 }
 # Number of successes in a number of trials with a probability, which only synapses draw.
 BINOMIAL = "binomial"
@@ -36,6 +37,8 @@ BINOMIAL = "binomial"
 RANDOM = ("uniform", "normal", BINOMIAL)
 # Value of a state variable at the start of the step.
 PREVIOUS = "previous"
+# State of the target of a synapse some time ago.
+DELAYED = "delayed"
 # Sum of the weights that arrive at a receptor in the step.
 INPUT = "input"
 COMPARISONS = ("<", "<=", ">", ">=")

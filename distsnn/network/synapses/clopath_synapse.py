@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from dataclasses import field
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import RuleEquations, WatchingEquationSynapse
 from distsnn.network.model import parameter
-from distsnn.network.plastic_synapse import WatchingSynapse, small
+from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class ClopathSTDP(WatchingSynapse):
+class ClopathSTDP(WatchingEquationSynapse):
     """Voltage-based rule (NEST's clopath_synapse).
 
     With a trace x of the source's spikes, the target's potential V and its averages u_bar_plus,
@@ -34,13 +35,22 @@ class ClopathSTDP(WatchingSynapse):
     """
 
     name: ClassVar[str] = "clopath_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_LTP", "A_LTD", "w_max", "w_min")
-    watched: ClassVar[tuple[str, ...]] = ("V_m", "u_bar_plus", "u_bar_minus", "u_bar_bar")
-    late: ClassVar[str] = "delay_u_bars"
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_x : 1 (pre)
+        potentiation = max(V_m_post - theta_plus, 0)*max(
+            delayed(u_bar_plus_post, delay_u_bars) - theta_minus, 0) : mV**2 (post)
+        depression = max(delayed(u_bar_minus_post, delay_u_bars) - theta_minus, 0)*(
+            A_LTD_const + (1 - A_LTD_const)/u_ref_squared*u_bar_bar_post**2) : mV (post)
+        """,
+        on_step="w = clip(w + A_LTP*(dt/tau_x)*x*potentiation, w_min, w_max)",
+        on_pre="w = clip(w - A_LTD*depression, w_min, w_max); x += 1",
+        target=dict.fromkeys(("V_m", "u_bar_plus", "u_bar_minus", "u_bar_bar"), "mV"),
+    )
 
     tau_x: Value = parameter(default=15.0, unit="ms", doc="decay of x", above=0.0)
     A_LTP: Value = parameter(
-        default=8e-5, unit="weight/mV^2", doc="amplitude of potentiation", low=0.0
+        default=8e-5, unit="weight/mV**2", doc="amplitude of potentiation", low=0.0
     )
     A_LTD: Value = parameter(
         default=14e-5, unit="weight/mV", doc="amplitude of depression", low=0.0
@@ -56,7 +66,7 @@ class ClopathSTDP(WatchingSynapse):
         integer=True,
     )
     u_ref_squared: Value = parameter(
-        default=60.0, unit="mV^2", doc="u_bar_bar squared at which g is 1", above=0.0
+        default=60.0, unit="mV**2", doc="u_bar_bar squared at which g is 1", above=0.0
     )
     delay_u_bars: Value = parameter(
         default=5.0, unit="ms", doc="how late the averages act", low=0.0, on_grid=True

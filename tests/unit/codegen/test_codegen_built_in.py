@@ -40,7 +40,6 @@ BY_HAND = {
     "spike_source": "its spikes are given",
 }
 RULES_BY_HAND = {
-    "clopath_synapse": "it follows states of its target in every step",
     "stdp_dopamine_synapse": "weights change between spikes too, by a closed form",
 }
 

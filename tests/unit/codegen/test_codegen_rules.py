@@ -186,6 +186,27 @@ def test_states_relax_to_others_between_spikes(tau_v: float, tau_u: float, preci
     assert rule("between", 1.0, 0.03, 0.0, 1000)[1] == pytest.approx(0.03, rel=1e-7)
 
 
+def test_values_of_the_target_keep_their_units() -> None:
+    model = PlasticityModel(
+        """
+        dx/dt = -x/tau : 1 (pre)
+        far = (V_m_post - theta)*dt/tau : V (post)
+        low = delayed(u_post, late)/2 : 1 (post)
+        """,
+        on_pre="w -= A*low; x += 1",
+        on_step="w += A*x*far/mV",
+        target={"u": "1", "V_m": "mV", "unused": "pA"},
+        parameters={"tau": (10.0, "ms"), "theta": (-50.0, "mV"), "A": (1.0, "pA")}
+        | {"late": (3.0, "ms")},
+    )
+    rule = Rule(model)
+    assert (rule.kernel.WATCHED, rule.kernel.LATE, rule.kernel.TARGET) == (("u", "V_m"), ("u",), ())
+    # u, V_m; w, x, and 40 mV
+    assert rule("watch", 3.0, -10.0) == pytest.approx((0.0004, 1.5), rel=1e-14)
+    assert rule("on_post", 1.0, 2.0, 0.04) == pytest.approx((81.0,), rel=1e-14)
+    assert rule("on_pre", 1.0, 2.0, 1.5) == (-0.5,)
+
+
 def test_a_modulator_comes_after_traces() -> None:
     rule = Rule(REWARDED, w_max=9.0)
     assert rule.kernel.MODULATED

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from distsnn.network import (
     AllToAll,
     IafPscDelta,
     IafPscExp,
+    Izhikevich,
     Network,
     PlasticityModel,
     Population,
@@ -51,6 +53,66 @@ def vars_of(model: PlasticityModel) -> dict[str, Any]:
     names = ("traces", "on_pre", "on_post", "parameters", "weight_unit", "name", "on_modulator")
     names += ("transmit",)
     return {name: getattr(model, name) for name in names}
+
+
+FOLLOWED = {
+    "traces": "dx/dt = -x/tau : 1 (pre)\nup = max(V_m_post, -50*mV) : mV (post)",
+    "on_pre": "x += 1",
+    "on_step": "w = clip(w + A*up/mV*x, 0, w_max)",
+    "target": {"V_m": "mV"},
+}
+
+
+def test_a_rule_sees_states_of_its_target() -> None:
+    rule = small(**FOLLOWED)
+    assert (rule().watched, rule().late, rule().late_steps(0.1)) == (("V_m",), "", 0)
+    assert rule().per_synapse == ("A", "g", "k", "w_max", "w_min")
+    late = small(**(FOLLOWED | {"traces": "dx/dt = -x/tau : 1 (pre)\n" + LATE}))
+    assert (late().late, late(tau=2.0).late_steps(0.1)) == ("tau", 20)
+    for synapse, target, problem in (
+        (small(**(FOLLOWED | {"target": {"V_m": "V"}})), E, "V_m of its target in another unit"),
+        (rule, Population("I", 3, Izhikevich()), ""),
+        (small(**OTHER), E, "follows the state U_m of its target, which iaf_psc_exp has not"),
+    ):
+        network = partial(Projection, target, target, AllToAll(), 1.0, 1.0, synapse=synapse)
+        if problem:
+            with pytest.raises(DescriptionError, match=problem):
+                Network([target], [network()])
+
+
+LATE = "up = delayed(V_m_post, tau) + 50*mV : mV (post)"
+OTHER = FOLLOWED | {
+    "traces": "dx/dt = -x/tau : 1 (pre)\nup = U_m_post : mV (post)",
+    "target": {"V_m": "mV", "U_m": "mV"},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "what"),
+    [
+        ("on_post", "w += A", "does not follow its spikes; allowed: on_step"),
+        ("on_step", "w += A", "more than one value of the target, or none; .*allowed: up"),
+        ("on_step", "w += A*V_m_post/mV", "V_m_post may be used in values of the target only"),
+        ("on_pre", "w += A*delayed(up, tau)/mV", r"delayed\(\) is for values of the target"),
+        ("on_pre", "x += up/mV", "x is the same for all .* depend on up"),
+        ("traces", "dx/dt = -x/tau : 1 (pre)\nup = x*V_m_post : mV (post)", "its states and para"),
+        ("traces", "dx/dt = -x/tau : 1 (pre)\nup = V_m_post : mV (pre)", r"allowed: \(post\)"),
+        ("traces", "dy/dt = -y/tau : 1 (post)\nup = V_m_post : mV (post)", "no traces of its spik"),
+        ("traces", "dx/dt = -x/tau : 1 (pre)\n" + LATE.replace("tau", "k"), "a delay is in 1"),
+        ("traces", "dx/dt = -x/tau : 1 (pre)\n" + LATE.replace("tau", "ms"), "same parameter"),
+        (
+            "traces",
+            "dx/dt = -x/tau : 1 (pre)\n" + LATE.replace("+", "+ V_m_post +"),
+            "V_m_post is seen with a delay and without",
+        ),
+        ("target", {}, "unknown name 'V_m_post'"),
+        ("target", {"V_m": "mW"}, "target, 'V_m'.*unknown unit"),
+        ("target", {"V m": "mV"}, "not the name of a variable"),
+    ],
+)
+def test_what_a_rule_cannot_see_of_its_target_is_said(field: str, text: Any, what: str) -> None:
+    with pytest.raises(DescriptionError, match=what):
+        small(**(FOLLOWED | {field: text}))
 
 
 @pytest.mark.parametrize("rule", [PAIR, TRIPLET, TAGGED, REWARDED], ids=lambda rule: rule.name)
@@ -93,7 +155,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
         ("traces", "\n dx/dt = -x/tau : ma (pre)", 2, 19, "unknown unit 'ma'", "ma"),
         ("traces", "dx/dt = 0 : 1/(ms) (pre)\ndx/dt = 0 : 1 (pre)", 2, 2, "'x' is taken", "x"),
         ("traces", "dw/dt = -w/tau : pA (synapse)", 1, 2, "'w' is taken", "w"),
-        ("traces", "s = w/w_max : 1 (pre)", 1, 15, "cannot be used", "1 (pre)"),
+        ("traces", "s = w/w_max : 1 (pre)", 1, 1, "has a flag where it is a value of", "s"),
         ("traces", "dweight/dt = 0 : 1 (synapse)", 1, 2, "'weight' is taken", "weight"),
         ("on_pre", "w += A*z", 1, 8, "unknown name 'z'", "z"),
         ("on_pre", "w += A\nw += y", 2, 6, "1 cannot be added to pA", "y"),
