@@ -85,6 +85,7 @@ from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
+from distsnn.network.synapses.jonke_synapse import JonkeSTDP
 from distsnn.network.synapses.oja_synapse import Oja
 from distsnn.network.synapses.quantal_stp_synapse import QuantalSTP
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
@@ -138,6 +139,7 @@ __all__ = [
     "IafPscExp",
     "IafPscExpShared",
     "Izhikevich",
+    "JonkeSTDP",
     "LeakyIntegrator",
     "Lognormal",
     "Mat2PscExp",

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from campaigns import sampled
 from rule_events import followed, levels, weights
 
 from distsnn.analysis import open_run
@@ -27,6 +28,7 @@ from distsnn.network import (
     DopamineSTDP,
     Explicit,
     IafPscExp,
+    JonkeSTDP,
     Network,
     PlasticSynapse,
     Population,
@@ -124,6 +126,15 @@ CASES = {
         TAU_MINUS,
         modulated=True,
         ours={"modulator": "D", "modulation_delay": MODULATION * DT},
+    ),
+    "exponential": Case(
+        "jonke_synapse",
+        {
+            **{"tau_plus": 16.8, "lambda": 0.4, "alpha": 0.3, "beta": 0.05, "Wmax": 100.0},
+            **{"mu_plus": -0.02, "mu_minus": 0.01},
+        },
+        JonkeSTDP,
+        TAU_MINUS,
     ),
     # b = 0: NEST clips more often, which shows where c (m - b) changes its sign
     "dopamine above a bound": Case(
@@ -298,6 +309,23 @@ def test_every_weight_of_single_events_is_nests(name: str, run_nest: RunNest) ->
         assert theirs.size > 1000
         assert np.unique(theirs).size > 0.4 * theirs.size
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8 * abs(case.weight))
+
+
+@pytest.mark.parametrize("seed", sampled(range(10), 10))
+def test_exponential_dependence_with_any_parameters_is_nests(seed: int, run_nest: RunNest) -> None:
+    random = np.random.default_rng(seed)
+    ranges = {
+        **{"tau_plus": (10.0, 40.0), "lambda": (0.05, 0.5), "alpha": (0.2, 0.6)},
+        **{"beta": (0.0, 0.05), "mu_plus": (-0.03, 0.0), "mu_minus": (-0.01, 0.02)},
+    }
+    given = {name: random.uniform(*both) for name, both in ranges.items()} | {"Wmax": 100.0}
+    case = Case("jonke_synapse", given, JonkeSTDP, {"tau_minus": random.uniform(10.0, 40.0)})
+    spikes = trains(seed)
+    expected = of_nest(case, spikes, run_nest)
+    for mine, theirs in zip(of_the_rule(case, spikes), expected, strict=True):
+        assert np.ptp(theirs) > 1.0
+        assert theirs.min() >= 0.0
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.validation

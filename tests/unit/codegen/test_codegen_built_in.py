@@ -89,7 +89,7 @@ def test_every_rule_has_equations_or_a_reason() -> None:
         if issubclass(model, PlasticSynapse) and model.__module__.startswith("distsnn.")
     }
     assert plastic - written == RULES_BY_HAND.keys()
-    assert len(written) >= 10
+    assert len(written) >= 12
 
 
 def test_runs_of_built_in_models_do_not_import_sympy() -> None:

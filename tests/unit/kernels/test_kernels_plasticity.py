@@ -48,6 +48,10 @@ GIVEN: dict[str, dict[str, float | str]] = {
             "modulator": "dopamine",
         },
     },
+    "jonke_synapse": {
+        **{**PAIRS, "learning_rate": 0.4, "alpha": 0.7, "beta": 0.1},
+        **{"mu_plus": -0.01, "mu_minus": 0.01},
+    },
     "oja_synapse": {**PAIRS, "eta": 0.02, "alpha": 0.03},
     "bcm_synapse": {**PAIRS, "tau_theta": 900.0, "eta": 0.05, "rate_0": 20.0},
     "contrastive_synapse": {"tau": 20.0, "eta": 0.2, "w_max": 100.0},
@@ -309,6 +313,8 @@ def test_the_lower_bound_moves_rules_that_know_only_shares(name: str) -> None:
     given = {**GIVEN[name], "mu_plus": 0.3, "mu_minus": 0.2}
     if name == "oja_synapse":
         given["alpha"] = 0.0
+    if name == "jonke_synapse":
+        given |= {"mu_plus": 0.0, "mu_minus": 0.0}
     at_zero, moved = (
         weights(
             rule(name),
