@@ -64,7 +64,19 @@ _FUNCTIONS = (
     "exprel_array",
 )
 # Of what happens between spikes, and of random numbers.
-_OF_SYNAPSES = ("binomial_in", "decay", "filtered", "normal_in", "uniform_in")
+_OF_SYNAPSES = (
+    *(
+        "binomial_in",
+        "decay",
+        "decayed",
+        "filtered",
+        "integral",
+        "normal_in",
+        "spent",
+        "uniform_in",
+    ),
+)
+_BOUNDS = ("w_min", "w_max")
 # Names that a module uses for something else.
 _TAKEN = (
     *(
@@ -165,7 +177,7 @@ class _Module:
         if rule.watch:
             bodies["watch"] = self._watch(rule.watch)
             arguments["watch"] = [self.locals[one] for one in rule.watch.states]
-        if rule.relaxes:
+        if rule.relaxes or rule.drift:
             bodies["between"] = self._between()
             arguments["between"] = [self.locals[one] for one in synapse] + ["steps"]
             arguments["between"] += [self.locals[one] for one in groups[MODULATOR]]
@@ -257,14 +269,18 @@ class _Module:
         return [*lines, f"return ({', '.join(found)})"]
 
     def _between(self) -> list[str]:
-        """Return the lines that let states relax."""
-        rule, results = self.rule, [self.locals[WEIGHT]]
+        """Return the lines that let states relax, and the weight change with them."""
+        rule, results = self.rule, [self._drifted()]
         for name in rule.of(SYNAPSE):
             local, relaxation = self.locals[name], rule.relaxations.get(name)
             if name not in rule.decays:
                 results.append(local)
                 continue
             tau = self._time_constant(name)
+            if relaxation is None and rule.drift:
+                # by its rate, as in the weight's integral: exponentials are shared
+                results.append(f"decayed({local}, steps, {self.constants.add(f'1.0 / {tau}')})")
+                continue
             if relaxation is None:
                 results.append(f"{local} * decay(steps, {tau})")
                 continue
@@ -278,10 +294,34 @@ class _Module:
             results.append(text)
         return [f"return ({''.join(f'{one}, ' for one in results)})"]
 
+    def _drifted(self) -> str:
+        """Return the weight after an interval, within its bounds."""
+        rule, w = self.rule, self.locals[WEIGHT]
+        if not rule.drift:
+            return w
+        tens = {name: rule.units[name].whole_tens for name in (WEIGHT, *rule.variables)}
+        gained = []
+        for factor, names in rule.drift:
+            step = Apply("*", (factor, Name(STEP_LENGTH, factor.at)), factor.at)
+            by = self._scaled(step, tens[WEIGHT] - sum(tens[name] for name in names))
+            rates = [f"1.0 / {self._time_constant(name)}" for name in names if name in rule.decays]
+            rate = self.constants.add(" + ".join(rates) or "0.0")
+            spent = f"integral(steps, {rate})"
+            if any(name in rule.decays for name in names if name in rule.of(SYNAPSE)):
+                # the rate is above 0
+                by, spent = self.constants.add(f"{by} / {rate}"), f"spent(steps, {rate})"
+            gained.append(" * ".join([by, *(self.locals[name] for name in names), spent]))
+        bounds = [self.constants.add(parameter_code(rule, one), f"c_{one}") for one in _BOUNDS]
+        return f"bounded(type({w})({w} + {' + '.join(gained)}), {', '.join(bounds)})"
+
     def _time_constant(self, name: str) -> str:
         """Return the constant with which a variable decays, in steps."""
         tau = self.rule.decays[name]
-        return self.constants.add(f"{parameter_code(self.rule, tau)} / dt", tau)
+        text = f"{parameter_code(self.rule, tau)} / dt"
+        if self.rule.variables[name].flag != MODULATOR:
+            return self.constants.add(text, tau)
+        # a signal stays as it is set
+        return self.constants.add(f'{text} if p["modulator"] else np.inf', f"{tau}_of_m")
 
 
 _ABOUT = {

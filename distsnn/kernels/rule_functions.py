@@ -8,7 +8,7 @@ from numba import uint32, uint64
 
 from distsnn.counter_rng import philox, unit
 from distsnn.jit import inline, kernel
-from distsnn.kernels.functions import exp, exprel, flush
+from distsnn.kernels.functions import exp, expm1, exprel, flush
 from distsnn.kernels.sampling import binomial, normal
 
 # A time constant of 0 counts as this, steps: after a step nothing is left.
@@ -23,6 +23,26 @@ _WHOLE = 1 << 31
 def decay(steps, tau):
     """Return exp(-steps / tau), of a time constant in steps."""
     return flush(exp(-type(tau)(steps) / max(tau, type(tau)(_SHORTEST))))
+
+
+@inline
+def decayed(value, steps, rate):
+    """Return a value that has decayed at a rate per step, with one rounding of its change."""
+    return type(value)(value - value * spent(steps, rate))
+
+
+@inline
+def spent(steps, rate):
+    """Return the share by which a value decays at a rate per step; float64."""
+    return -expm1(-np.float64(steps) * rate)
+
+
+@inline
+def integral(steps, rate):
+    """Return the sum of exp(-rate x) over an interval, x in steps; float64."""
+    n = np.float64(steps)
+    # a rate that is 0 is that of what stays
+    return n if rate == 0 else spent(steps, rate) / np.float64(rate)
 
 
 @inline

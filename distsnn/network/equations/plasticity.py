@@ -49,6 +49,7 @@ _INTERVAL = 10.0
 PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
 
 Statements = tuple[tuple[str, Node], ...]
+Monomial = tuple[Node, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class Plasticity:
     watch : Watch, optional
         What the rule sees of its target's states; ``events["post"]`` is then what steps of the
         target do in place of its spikes.
+    drift : tuple of (Node, tuple of str)
+        The derivative of the weight between spikes, a sum of products: of each its factor of
+        parameters, and its states and modulator.
     units : dict of str to Unit
         Units of all names.
     per_synapse : tuple of str
@@ -131,6 +135,7 @@ class Plasticity:
     events: dict[str, Statements]
     transmitted: Node | None
     watch: "Watch | None"
+    drift: tuple[Monomial, ...]
     units: dict[str, Unit]
     per_synapse: tuple[str, ...]
 
@@ -140,8 +145,10 @@ class Plasticity:
 
     @property
     def learns(self) -> bool:
-        """Whether spikes change the weight."""
-        return any(name == WEIGHT for its in self.events.values() for name, _ in its)
+        """Whether spikes, or what they leave, change the weight."""
+        return bool(self.drift) or any(
+            name == WEIGHT for its in self.events.values() for name, _ in its
+        )
 
     @property
     def relaxes(self) -> bool:
@@ -203,6 +210,8 @@ def read_plasticity(
     """
     definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
+    drifts = [one for one in definitions if one.derivative and one.name.name == WEIGHT]
+    definitions = [one for one in definitions if one not in drifts[:1]]
     for name in BOUNDS:
         if name in parameters:
             why = "is what all rules have: give it as a bound"
@@ -253,11 +262,16 @@ def read_plasticity(
                 shared |= used(value)
     units |= intermediate
     _check_chance(definitions, derived, variables, events)
+    drift = _drift(drifts[0], variables, derived, relaxations, units) if drifts else ()
     sentences = [value for its in events.values() for _, value in its]
     sentences += [one.value for one in definitions] + ([] if sent is None else [sent])
     for call in calls_in(sentences, PREVIOUS):
         raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.at)
-    if sent is None and not any(name == WEIGHT for its in events.values() for name, _ in its):
+    if (
+        sent is None
+        and not drift
+        and not any(name == WEIGHT for its in events.values() for name, _ in its)
+    ):
         raise DescriptionError(
             "nothing changes w, and what is transmitted is w",
             where="on_pre, on_post",
@@ -267,8 +281,62 @@ def read_plasticity(
     shared |= set().union(*(used(one.value) for one in seen.values()))
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
     return Plasticity(
-        *(variables, derived, decays, relaxations, events, sent, watch, units, per_synapse)
+        *(variables, derived, decays, relaxations, events, sent, watch, drift, units, per_synapse)
     )
+
+
+def _drift(
+    drift: Definition,
+    variables: Mapping[str, Definition],
+    derived: Mapping[str, Definition],
+    relaxations: Mapping[str, Relaxation],
+    units: Mapping[str, Unit],
+) -> tuple[Monomial, ...]:
+    """Return the derivative of the weight as a sum of products."""
+    if drift.flag != SYNAPSE:
+        raise EquationError(f"{WEIGHT} is the synapse's", drift.name.at, allowed=f"({SYNAPSE})")
+    require(drift.unit, units[WEIGHT], drift.value.at, WEIGHT)
+    require(kind_of(drift.value, units), units[WEIGHT].times(MS, -1), drift.value.at, "dw/dt")
+    used = _Uses(derived)
+    moving = {
+        name
+        for name, one in variables.items()
+        if one.flag in (SYNAPSE, MODULATOR) and name not in relaxations
+    }
+
+    def terms(node: Node) -> list[Monomial]:
+        if not used(node) & {WEIGHT, *variables}:
+            return [(node, ())]
+        match node:
+            case Name(name=name) if name in derived:
+                return terms(derived[name].value)
+            case Name(name=name) if name in moving:
+                return [(Number(1.0, node.at), (name,))]
+            case Apply("+", given):
+                return [one for part in given for one in terms(part)]
+            case Apply("-", (left, right)):
+                return [*terms(left), *terms(Apply("neg", (right,), right.at))]
+            case Apply("neg", (part,)):
+                return [(Apply("neg", (by,), node.at), names) for by, names in terms(part)]
+            case Apply("*", given):
+                products: list[Monomial] = [(Number(1.0, node.at), ())]
+                for part in given:
+                    products = [
+                        (Apply("*", (by, more), node.at), names + others)
+                        for by, names in products
+                        for more, others in terms(part)
+                    ]
+                return products
+            case Apply("/", (above, below)) if not used(below) & {WEIGHT, *variables}:
+                return [(Apply("/", (by, below), node.at), names) for by, names in terms(above)]
+        raise EquationError(
+            f"{WEIGHT} may change between spikes by sums of products of states that decay to 0 or "
+            "stay, the modulator and parameters",
+            node.at,
+            allowed=", ".join(sorted(moving)) or "parameters",
+        )
+
+    return tuple(terms(drift.value))
 
 
 def _check_seen(

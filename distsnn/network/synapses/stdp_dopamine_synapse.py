@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
 from distsnn.network.model import State, parameter
 from distsnn.network.plastic_synapse import ModulatedSynapse, small
 from distsnn.network.registry import synapse_model
@@ -10,7 +11,7 @@ from distsnn.network.values import Value
 
 
 @synapse_model
-class DopamineSTDP(ModulatedSynapse):
+class DopamineSTDP(EquationSynapse, ModulatedSynapse):
     """STDP with an eligibility trace and a modulator (NEST's stdp_dopamine_synapse).
 
     With traces x of the source's, y of the target's spikes, eligibility c and modulator m::
@@ -31,7 +32,18 @@ class DopamineSTDP(ModulatedSynapse):
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
-    per_synapse: ClassVar[tuple[str, ...]] = ("A_plus", "A_minus", "w_max", "w_min")
+    equations: ClassVar[RuleEquations] = RuleEquations(
+        """
+        dx/dt = -x/tau_plus : 1 (pre)
+        dy/dt = -y/tau_minus : 1 (post)
+        dw/dt = c*(m - b) : 1 (synapse)
+        dc/dt = -c/tau_c : 1 (synapse)  # eligibility
+        dm/dt = -m/tau_n : 1/ms (modulator)
+        """,
+        on_pre="c -= A_minus*y; x += 1",
+        on_post="c += A_plus*x; y += 1",
+        on_modulator="m += 1/tau_n",
+    )
     states: ClassVar[Mapping[str, State]] = {"c": State("weight", "eligibility")}
 
     w_max: Value = 200.0

@@ -23,7 +23,10 @@ class Rule:
         self.kernel: Any = rule_kernel(rule_of(model))
         synapse = model(**values)
         names = [*synapse.parameters(), "w_max", "w_min"]
-        given = {name: np.asarray(getattr(synapse, name), np.float64) for name in names}
+        given: dict[str, Any] = {
+            name: np.asarray(getattr(synapse, name), np.float64) for name in names
+        }
+        given["modulator"] = getattr(synapse, "modulator", "")
         self.real = np.dtype(precision).type
         self.constants = self.kernel.constants(given, DT)
         assert list(self.constants) == list(self.kernel.CONSTANTS)
@@ -208,7 +211,8 @@ def test_values_of_the_target_keep_their_units() -> None:
 
 
 def test_a_modulator_comes_after_traces() -> None:
-    rule = Rule(REWARDED, w_max=9.0)
+    signal, rule = Rule(REWARDED), Rule(REWARDED, w_max=9.0, modulator="E")
+    assert np.isinf(signal.constants[rule.kernel.DECAYS["m"]])  # which stays as it is set
     assert rule.kernel.MODULATED
     assert not Rule(PAIR).kernel.MODULATED
     assert float(rule.constants[rule.kernel.DECAYS["m"]]) == 1000.0
