@@ -22,15 +22,7 @@ from distsnn.codegen.expressions import (
 from distsnn.codegen.modules import imports, load
 from distsnn.network.equations.dimensions import UNITS
 from distsnn.network.equations.dynamics import STEP_LENGTH
-from distsnn.network.equations.plasticity import (
-    MODULATOR,
-    POST,
-    PRE,
-    SYNAPSE,
-    WEIGHT,
-    Plasticity,
-    Watch,
-)
+from distsnn.network.equations.plasticity import Plasticity
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.syntax import (
     COMPARISONS,
@@ -41,6 +33,14 @@ from distsnn.network.equations.syntax import (
     Name,
     Node,
     Number,
+)
+from distsnn.network.equations.target_states import (
+    MODULATOR,
+    POST,
+    PRE,
+    SYNAPSE,
+    WEIGHT,
+    Watch,
 )
 
 _SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}

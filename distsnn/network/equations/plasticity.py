@@ -28,7 +28,6 @@ from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
-    DELAYED,
     PREVIOUS,
     Apply,
     Name,
@@ -38,17 +37,24 @@ from distsnn.network.equations.syntax import (
     is_name,
     parse,
 )
+from distsnn.network.equations.target_states import (
+    BOUNDS,
+    MODULATOR,
+    POST,
+    PRE,
+    SYNAPSE,
+    WEIGHT,
+    Statements,
+    Uses,
+    Watch,
+    check_seen,
+    read_watch,
+)
 
-# What is there without being defined.
-WEIGHT, BOUNDS = "w", ("w_max", "w_min")
 # Under what name checkpoints hold w among the states of synapses.
 _SAVED = "weight"
 # Between two spikes of those that tell how large steps of learning are, ms.
 _INTERVAL = 10.0
-# Whose a variable is that the texts define.
-PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
-
-Statements = tuple[tuple[str, Node], ...]
 Monomial = tuple[Node, tuple[str, ...]]
 
 
@@ -66,32 +72,6 @@ class Relaxation:
 
     rest: Node
     inputs: tuple[tuple[str, Node], ...]
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What a rule sees of the states of its target in each step.
-
-    Attributes
-    ----------
-    values : dict of str to Definition
-        Functions of the target's states and of parameters.
-    used : dict of str to str
-        The value that the statements use for a step of the target (``"post"``) and for a spike of
-        the source (``"pre"``); empty where they use none.
-    states : dict of str to str
-        The target's states by their names in expressions.
-    late : tuple of str
-        Those of these names that are seen with a delay.
-    delay : str
-        Parameter that is this delay; empty without.
-    """
-
-    values: dict[str, Definition]
-    used: dict[str, str]
-    states: dict[str, str]
-    late: tuple[str, ...]
-    delay: str
 
 
 @dataclass(frozen=True)
@@ -134,14 +114,14 @@ class Plasticity:
     relaxations: dict[str, Relaxation]
     events: dict[str, Statements]
     transmitted: Node | None
-    watch: "Watch | None"
+    watch: Watch | None
     drift: tuple[Monomial, ...]
     units: dict[str, Unit]
     per_synapse: tuple[str, ...]
 
     def uses(self, node: Node) -> set[str]:
         """Return the variables and parameters that an expression depends on."""
-        return _Uses(self.derived)(node)
+        return Uses(self.derived)(node)
 
     @property
     def learns(self) -> bool:
@@ -225,9 +205,9 @@ def read_plasticity(
     variables = {one.name.name: one for one in definitions if one.derivative}
     others = [one for one in definitions if not one.derivative]
     derived = {one.name.name: one for one in others if not one.flag}
-    used = _Uses(derived)
+    used = Uses(derived)
     seen = {one.name.name: one for one in others if one.flag}
-    _check_seen(seen, variables, derived, target, on_post, on_step)
+    check_seen(seen, variables, derived, target, on_post, on_step)
     modulators = [one for one in variables.values() if one.flag == MODULATOR]
     if len(modulators) > 1:
         raise EquationError("there is another modulator already", modulators[1].name.at)
@@ -277,7 +257,7 @@ def read_plasticity(
             where="on_pre, on_post",
             allowed="w = ..., or transmit",
         )
-    watch = _watch(seen, target, events, sent, used, parameters)
+    watch = read_watch(seen, target, events, sent, used, parameters)
     shared |= set().union(*(used(one.value) for one in seen.values()))
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
     return Plasticity(
@@ -297,7 +277,7 @@ def _drift(
         raise EquationError(f"{WEIGHT} is the synapse's", drift.name.at, allowed=f"({SYNAPSE})")
     require(drift.unit, units[WEIGHT], drift.value.at, WEIGHT)
     require(kind_of(drift.value, units), units[WEIGHT].times(MS, -1), drift.value.at, "dw/dt")
-    used = _Uses(derived)
+    used = Uses(derived)
     moving = {
         name
         for name, one in variables.items()
@@ -337,118 +317,6 @@ def _drift(
         )
 
     return tuple(terms(drift.value))
-
-
-def _check_seen(
-    seen: Mapping[str, Definition],
-    variables: Mapping[str, Definition],
-    derived: Mapping[str, Definition],
-    target: Mapping[str, str],
-    on_post: str,
-    on_step: str,
-) -> None:
-    """Check that what a rule sees of its target depends on the target's states and parameters."""
-    for one in seen.values():
-        if one.flag != POST or not target:
-            raise EquationError(
-                "a sub-expression has a flag where it is a value of the target's states",
-                one.name.at,
-                allowed=f"({POST}), with the states in `target`",
-            )
-    if not target and on_step.strip():
-        raise DescriptionError("steps of a target need its states", where="target")
-    if target and on_post.strip():
-        raise DescriptionError(
-            "a rule that sees its target's states does not follow its spikes",
-            where="on_post",
-            allowed="on_step",
-        )
-    for one in variables.values():
-        if target and one.flag == POST:
-            raise EquationError(
-                "a rule that sees its target's states has no traces of its spikes", one.name.at
-            )
-    expressions = [one.value for one in (*seen.values(), *derived.values())]
-    of_target = {f"{name}_{POST}" for name in target}
-    for leaf in leaves([one.value for one in seen.values()], derived):
-        if isinstance(leaf, Apply) or leaf.name in (WEIGHT, *BOUNDS, *variables, *seen):
-            raise EquationError(
-                "a value of the target depends on its states and parameters alone", leaf.at
-            )
-    for leaf in leaves([one.value for one in derived.values()], {}):
-        if isinstance(leaf, Name) and leaf.name in of_target:
-            raise EquationError(
-                f"{leaf.name} may be used in values of the target only",
-                leaf.at,
-                allowed=f"NAME = EXPRESSION : UNIT ({POST})",
-            )
-    for call in calls_in(expressions, DELAYED):
-        state, delay = call.arguments
-        if not (isinstance(state, Name) and state.name in of_target):
-            raise EquationError(
-                f"{DELAYED}() takes a state of the target",
-                state.at,
-                allowed=", ".join(sorted(of_target)) or "none, without `target`",
-            )
-        if not isinstance(delay, Name):
-            raise EquationError(f"{DELAYED}() takes a parameter as the delay", delay.at)
-
-
-def _watch(
-    seen: Mapping[str, Definition],
-    target: Mapping[str, str],
-    events: Mapping[str, Statements],
-    sent: Node | None,
-    used: "_Uses",
-    parameters: Mapping[str, str],
-) -> Watch | None:
-    """Return what a rule sees of its target's states."""
-    by_name = {f"{name}_{POST}": name for name in target}
-    found = {}
-    for side, most in ((PRE, 1), (POST, 1), (MODULATOR, 0)):
-        values = [value for _, value in events[side]] + ([sent] if side == PRE and sent else [])
-        for value in values:
-            for leaf in leaves([value], {}):
-                if isinstance(leaf, Name) and leaf.name in by_name:
-                    raise EquationError(
-                        f"{leaf.name} may be used in values of the target only",
-                        leaf.at,
-                        allowed=f"NAME = EXPRESSION : UNIT ({POST})",
-                    )
-            for call in calls_in([value], DELAYED):
-                raise EquationError(f"{DELAYED}() is for values of the target", call.at)
-        its = set().union(*map(used, values)) & seen.keys()
-        if len(its) > most or (side == POST and target and values and not its):
-            raise DescriptionError(
-                "the statements use more than one value of the target, or none",
-                where={PRE: "on_pre", POST: "on_step"}.get(side, f"on_{side}"),
-                value=", ".join(sorted(its)),
-                allowed=", ".join(seen) if most else "none",
-            )
-        found[side] = next(iter(its), "")
-    if not target:
-        return None
-    values = [one.value for one in seen.values() if one.name.name in found.values()]
-    calls = [*calls_in(values, DELAYED)]
-    delays = {names_in(call)[1]: call for call in calls}
-    if len(delays) > 1 or delays.keys() - parameters.keys():
-        raise EquationError(
-            f"all {DELAYED}() of a rule have the same parameter as the delay", calls[-1].at
-        )
-    late = {names_in(call)[0] for call in calls}
-    names = [name for value in values for name in names_in(value)]
-    for call in calls:
-        (state, _) = names_in(call)
-        if names.count(state) > sum(names_in(one)[0] == state for one in calls):
-            raise EquationError(f"{state} is seen with a delay and without", call.at)
-    states = {name: state for name, state in by_name.items() if name in names}
-    return Watch(
-        dict(seen),
-        found,
-        states,
-        tuple(name for name in states if name in late),
-        next(iter(delays), ""),
-    )
 
 
 def changes(
@@ -498,24 +366,8 @@ def changes(
     return list(largest.values())
 
 
-class _Uses:
-    """Tells which variables and parameters an expression depends on."""
-
-    def __init__(self, derived: Mapping[str, Definition]) -> None:
-        self._derived = derived
-
-    def __call__(self, node: Node) -> set[str]:
-        found, left = set(), names_in(node)
-        while left:
-            name = left.pop()
-            if name not in found:
-                found.add(name)
-                left += names_in(self._derived[name].value) if name in self._derived else []
-        return found - self._derived.keys()
-
-
 def _between_spikes(
-    variables: Mapping[str, Definition], parameters: Mapping[str, str], used: _Uses
+    variables: Mapping[str, Definition], parameters: Mapping[str, str], used: Uses
 ) -> tuple[dict[str, str], dict[str, Relaxation]]:
     """Return time constants of variables, and what they relax to where it is not 0."""
     decays, targets = {}, {}
@@ -679,7 +531,7 @@ def _check_chance(
                 )
 
 
-def _check_trace(name: str, value: Node, used: _Uses, others: set[str]) -> None:
+def _check_trace(name: str, value: Node, used: Uses, others: set[str]) -> None:
     """Check that what a trace becomes depends on no variables but traces of the same neuron."""
 
     def wrong(node: Node) -> Name | None:

@@ -17,13 +17,11 @@ from distsnn.network.equations.declarations import (
 )
 from distsnn.network.equations.dimensions import unit_named
 from distsnn.network.equations.plasticity import (
-    BOUNDS,
-    MODULATOR,
-    SYNAPSE,
     Plasticity,
     changes,
     read_plasticity,
 )
+from distsnn.network.equations.target_states import BOUNDS, MODULATOR, SYNAPSE
 from distsnn.network.model import State
 from distsnn.network.plastic_synapse import (
     AUTO,
