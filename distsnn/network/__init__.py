@@ -45,6 +45,7 @@ from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_alpha_mc import IafCondAlphaMc
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_cond_exp_sfa_rr import IafCondExpSfaRr
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
@@ -126,6 +127,7 @@ __all__ = [
     "HhPscAlpha",
     "Homeostasis",
     "IafCondAlpha",
+    "IafCondAlphaMc",
     "IafCondExp",
     "IafCondExpSfaRr",
     "IafPscAlpha",
