@@ -44,6 +44,7 @@ from distsnn.network.neurons.glif_psc import GlifPsc
 from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
+from distsnn.network.neurons.iaf_bw_2001 import IafBw2001
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
 from distsnn.network.neurons.iaf_cond_alpha_mc import IafCondAlphaMc
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
@@ -85,6 +86,7 @@ from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
+from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
 from distsnn.network.synapses.stdp_pl_synapse_hom import STDPPowerLaw
@@ -126,6 +128,7 @@ __all__ = [
     "HhCondExpTraub",
     "HhPscAlpha",
     "Homeostasis",
+    "IafBw2001",
     "IafCondAlpha",
     "IafCondAlphaMc",
     "IafCondExp",
@@ -143,6 +146,7 @@ __all__ = [
     "Neuron",
     "NeuronEquations",
     "NeuronModel",
+    "NmdaSynapse",
     "NoiseCurrent",
     "Normal",
     "NormaliseWeights",

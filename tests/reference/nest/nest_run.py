@@ -199,7 +199,8 @@ def run(description, arrays):
     connect(nest, sources, neurons, inputs, resolution, models.get("input", {}))
     stimulate(nest, neurons, arrays, resolution, description.get("current_receptor", 0))
 
-    recorder = nest.Create("spike_recorder")
+    # iaf_bw_2001 sends a gating variable in place of an offset within the step
+    recorder = nest.Create("spike_recorder", params={"time_in_steps": True})
     nest.Connect(nest.NodeCollection(neurons), recorder)
     state = description.get("state")
     if state:
@@ -220,7 +221,7 @@ def run(description, arrays):
     nest.Simulate(round(2 * nest.min_delay, 9))
 
     events = recorder.events
-    spike_step = in_steps(events["times"], resolution)
+    spike_step = events["times"].astype(np.int64)
     spike_neuron = position(neurons, events["senders"])
     order = np.lexsort((spike_neuron, spike_step))
     order = order[spike_step[order] <= steps]

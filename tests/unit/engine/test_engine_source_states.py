@@ -65,7 +65,7 @@ def settled_at(step: int) -> dict[str, np.ndarray]:
     x, u, last = np.ones(SIZE), np.zeros(SIZE), np.zeros(SIZE)
     for neuron, now in zip(NEURONS, STEPS, strict=True):
         if now <= step and 50 <= neuron < 170:
-            first, rec, fac = drawn[neuron, 3:]
+            first, rec, fac = drawn[neuron, 3:6]
             h = now - last[neuron]
             was, used = x[neuron], u[neuron]
             x[neuron] = 1.0 + (was - was * used - 1.0) * np.exp(-h / rec)
