@@ -31,7 +31,12 @@ from distsnn.network.model import (
     SynapseModel,
     parameter,
 )
-from distsnn.network.multisynapse import iaf_psc_alpha_multisynapse, iaf_psc_exp_multisynapse
+from distsnn.network.multisynapse import (
+    aeif_cond_alpha_multisynapse,
+    aeif_cond_beta_multisynapse,
+    iaf_psc_alpha_multisynapse,
+    iaf_psc_exp_multisynapse,
+)
 from distsnn.network.neurons.aeif_cond_alpha import AeifCondAlpha
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
@@ -190,6 +195,8 @@ __all__ = [
     "View",
     "VogelsSTDP",
     "WatchingSynapse",
+    "aeif_cond_alpha_multisynapse",
+    "aeif_cond_beta_multisynapse",
     "bounds",
     "coded",
     "delay_steps",
