@@ -69,7 +69,7 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
     def longest_part(self) -> float:
         """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
         synapses = min(least(self.tau_AMPA), least(self.tau_GABA))
-        return min(0.5 * synapses, 0.02 * least_ratio(self.C_m, self.g_L))
+        return min(synapses, 0.05 * least_ratio(self.C_m, self.g_L))
 
     def longest_step(self) -> float:
         """Return the longest dt that keeps rates within 3 % of those at shorter ones, ms."""
