@@ -31,7 +31,12 @@ from distsnn.network.model import (
     SynapseModel,
     parameter,
 )
-from distsnn.network.multisynapse import iaf_psc_alpha_multisynapse, iaf_psc_exp_multisynapse
+from distsnn.network.multisynapse import (
+    aeif_cond_alpha_multisynapse,
+    aeif_cond_beta_multisynapse,
+    iaf_psc_alpha_multisynapse,
+    iaf_psc_exp_multisynapse,
+)
 from distsnn.network.neurons.aeif_cond_alpha import AeifCondAlpha
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
@@ -44,7 +49,9 @@ from distsnn.network.neurons.glif_psc import GlifPsc
 from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
+from distsnn.network.neurons.iaf_bw_2001 import IafBw2001
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_alpha_mc import IafCondAlphaMc
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_cond_exp_sfa_rr import IafCondExpSfaRr
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
@@ -84,6 +91,7 @@ from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
+from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
 from distsnn.network.synapses.stdp_pl_synapse_hom import STDPPowerLaw
@@ -125,7 +133,9 @@ __all__ = [
     "HhCondExpTraub",
     "HhPscAlpha",
     "Homeostasis",
+    "IafBw2001",
     "IafCondAlpha",
+    "IafCondAlphaMc",
     "IafCondExp",
     "IafCondExpSfaRr",
     "IafPscAlpha",
@@ -141,6 +151,7 @@ __all__ = [
     "Neuron",
     "NeuronEquations",
     "NeuronModel",
+    "NmdaSynapse",
     "NoiseCurrent",
     "Normal",
     "NormaliseWeights",
@@ -184,6 +195,8 @@ __all__ = [
     "View",
     "VogelsSTDP",
     "WatchingSynapse",
+    "aeif_cond_alpha_multisynapse",
+    "aeif_cond_beta_multisynapse",
     "bounds",
     "coded",
     "delay_steps",

@@ -118,6 +118,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
             magnitudes = magnitudes_of(bound if math.isfinite(bound) else 1.0)
         scale = magnitudes.scale
         weight = one.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
+    largest_factor = one.scaling.largest_factor() if one.scaling is not None else 1.0
     sums = {}
     likely = model.reached(one.receptor, *bounds(weight, TAIL))
     for receptor in likely:
@@ -125,7 +126,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         if len(likely) > 1 and isinstance(weight, np.ndarray):
             positive = receptor == likely[0]
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
-        sums[name, receptor] = _largest_sum(one.rule, side, degree)
+        sums[name, receptor] = largest_factor * _largest_sum(one.rule, side, degree)
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
     return _precise(Claim(keys, sums, magnitudes), one)
 

@@ -22,7 +22,7 @@ that of the first weights, its sum that of the bounds. With `weight_bits` the fi
 multiples of q·2^s, as others are, or at a bound that the nearest one is beyond; q is no larger than
 without.
 
-A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
+A synapse model's spike adds ``rint(weight · factor)`` quanta, factor >= 0, whatever s is.
 
 Receptors that one projection may reach by its weights' sign share q.
 """
