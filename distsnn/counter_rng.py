@@ -12,7 +12,7 @@ from numba import uint32, uint64
 from distsnn.jit import inline
 
 # Purposes: the first words of a stream's key.
-WIRING, PARAMETER, STIMULUS, NOISE, NEURON, SYNAPSE = range(1, 7)
+WIRING, PARAMETER, STIMULUS, NOISE, NEURON, SYNAPSE, TRANSMISSION = range(1, 8)
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -70,6 +70,35 @@ REWARDED = PlasticityModel(
     name="own_rewarded",
 )
 
+# Resources that a spike has used pair with the target's spikes, and come back.
+RELEASING = PlasticityModel(
+    traces="""
+        dx/dt = (1 - k*y - x)/tau_x : 1 (synapse)
+        dy/dt = -y/tau_y : 1 (synapse)
+        dq/dt = -q/tau : 1 (post)
+        dp/dt = -p/tau : 1 (pre)
+    """,
+    on_pre="""
+        released = U*x
+        x -= released
+        y += released
+        w = clip(w - A*q*released, 0, w_max)
+        p += 1
+    """,
+    on_post="w = clip(w + B*p*y, 0, w_max); q += 1",
+    transmit="w*released",
+    parameters={
+        "tau_x": (60.0, "ms"),
+        "tau_y": (25.0, "ms"),
+        "tau": (20.0, "ms"),
+        "k": (0.5, "1"),
+        "U": (0.4, "1", ">= 0 and <= 1"),
+        "A": (3.0, "pA"),
+        "B": (3.0, "pA"),
+    },
+    name="own_releasing",
+)
+
 # Pairs tag a synapse; the next spike of its source turns what is left of the tag into weight.
 TAGGED = PlasticityModel(
     traces="""

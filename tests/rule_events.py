@@ -41,7 +41,8 @@ class Synapse:
 
     def __post_init__(self) -> None:
         self.traces = dict.fromkeys((*self.rule.SOURCE, *self.rule.TARGET), 0.0)
-        self.states = [0.0] * len(self.rule.STATES)
+        begin = getattr(self.rule, "INITIAL", {})
+        self.states = [self.constants.get(begin.get(name), 0.0) for name in self.rule.STATES]
 
     def values(self) -> list[float]:
         """Return the constants in the order of the rule's functions."""
@@ -56,8 +57,9 @@ class Synapse:
         """Carry everything on to a step before which nothing happens."""
         steps = step - self.step
         if hasattr(self.rule, "between"):
+            interval = [steps, *self.modulator()]
             self.become(
-                *plain(self.rule.between)(self.weight, *self.states, steps, self.m, *self.values())
+                *plain(self.rule.between)(self.weight, *self.states, *interval, *self.values())
             )
         else:
             decays = [self.decay(name, steps) for name in self.rule.STATES]
@@ -74,12 +76,16 @@ class Synapse:
 
     def spike(self, change: Any) -> None:
         """Change weight and states by a spike's function."""
-        modulator = [self.m] if getattr(self.rule, "MODULATED", False) else []
-        self.become(
-            *plain(change)(
-                self.weight, *self.states, *self.traces.values(), *modulator, *self.values()
-            )
-        )
+        known = [self.weight, *self.states, *self.traces.values(), *self.modulator()]
+        if change is self.rule.on_pre and getattr(self.rule, "TRANSMITS", False):
+            *found, _ = plain(change)(*known, self.learns, *self.values())
+        else:
+            found = plain(change)(*known, *self.values())
+        self.become(*found)
+
+    def modulator(self) -> list[float]:
+        """Return the modulator's value, where the rule has one."""
+        return [self.m] if getattr(self.rule, "MODULATED", False) else []
 
     def follow(self, change: Any, level: float) -> None:
         """Change the weight by what the target's states amount to."""

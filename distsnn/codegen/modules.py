@@ -32,14 +32,22 @@ def load(text: str) -> ModuleType:
     return module
 
 
-def imports(code: Iterable[str], functions: Iterable[str]) -> list[str]:
-    """Return the lines that import what some code uses, of `functions` among others."""
+def imports(
+    code: Iterable[str], functions: Iterable[str], of_rules: Iterable[str] = ()
+) -> list[str]:
+    """Return the lines that import what some code uses, of `functions` and `of_rules` among others.
+
+    The former are in `kernels.functions`, the latter in `kernels.rule_functions`.
+    """
     words = set(re.findall(r"\w+", "\n".join(code)))
     lines = ["import numpy as np", ""] if "np" in words else []
     lines.append("from distsnn.jit import inline")
     used = [name for name in functions if name in words]
     if used:
         lines.append(f"from distsnn.kernels.functions import {', '.join(used)}")
+    used = [name for name in of_rules if name in words]
+    if used:
+        lines.append(f"from distsnn.kernels.rule_functions import {', '.join(used)}")
     if "exponential" in words:
         lines.append("from distsnn.kernels.propagators import exponential")
     return lines

@@ -45,6 +45,10 @@ def advance(code: RuleCode) -> list[str]:
     ]
     if code.since:
         lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+    if code.transmits:
+        lines.append("    slack = limit * real(1.000001)")
+    if code.bits:
+        lines += _keyed(code)
     if code.watches:
         lines += [
             "    firsts = array(table[FIRSTS], MANY, np.int32)",
@@ -121,6 +125,7 @@ def _stack(code: RuleCode) -> list[str]:
         "d_before": "np.int32",
         "e_before": "np.int32",
         "quanta": "integer",
+        **({"sent": "real"} if code.transmits else {}),
         **({"d_since": "np.int32"} if code.since else {}),
         **({"changed": "np.int64", "d_changed": "np.int64"} if code.modulated else {}),
         **{f"{stage}_y_{name}": "real" for stage in "de" for name in code.of_target},
@@ -232,6 +237,7 @@ def _padded(code: RuleCode) -> str:
 def _spike(code: RuleCode) -> list[str]:
     """Return the lines that let the source spike, if it does, and put the weights back."""
     lines = ["event = now"] if code.since or code.modulated else []
+    sent = "sent" if code.transmits else "w_"
     if code.modulated:
         lines += [
             "for i in range(n):",
@@ -247,11 +253,14 @@ def _spike(code: RuleCode) -> list[str]:
         "        w = w_[i]",
         *(f"        {line}" for line in _loaded(code, "all_", "first + i")),
         *(f"        {line}" for line in _traces(code, "e", "i")),
+        *(f"        {line}" for line in _drawn(code)),
         *(f"        {line}" for line in code.event("on_pre", "now_")),
         "        w_[i] = w",
+        *(["        sent[i] = real(transmitted)"] * code.transmits),
         *(f"        {line}" for line in _stored(code)),
+        *(f"    {line}" for line in _checked(code)),
         "    for i in range(n):",
-        "        quanta[i] = integer(np.rint(np.float64(w_[i]) * scale))",
+        f"        quanta[i] = integer(np.rint(np.float64({sent}[i]) * scale))",
         "    for i in range(n):",
         "        slot = np.uint64((np.int64(words[first + i]) + base) & ring_mask)",
         "        ring[slot] += quanta[i]",
@@ -262,6 +271,59 @@ def _spike(code: RuleCode) -> list[str]:
         "    wrong |= not (w >= least and w <= limit)",
     ]
     return lines
+
+
+def _keyed(code: RuleCode) -> list[str]:
+    """Return the lines that find by what random numbers of a row are keyed.
+
+    A relay may spike several times in a step.
+    """
+    lines = [
+        "    target_gids = array(table[TARGET_GIDS], MANY, np.int64)",
+        "    numbers = array(table[NUMBERS], MANY, np.uint32)",
+        "    keys = array(table[DRAW_KEYS], MANY, np.uint32)",
+        "    source = array(table[SOURCE_GIDS], MANY, np.int64)[row]",
+        "    repeats = array(table[REPEATS], MANY, np.uint32)",
+        "    if spikes:",
+        "        repeats[row] = repeats[row] + np.uint32(1) if last == now else np.uint32(0)",
+        "    repeat = repeats[row] << np.uint32(20)",
+    ]
+    return lines
+
+
+def _drawn(code: RuleCode) -> list[str]:
+    """Return the lines that draw a synapse's random bits, two words at a time."""
+    if not code.bits:
+        return []
+    lines = [
+        "target = target_gids[np.int64(words[first + i] & target_mask)]",
+        "number = numbers[first + i] ^ repeat",
+    ]
+    for block in range(0, len(code.bits), 2):
+        low, high = f"keys[{block}]", f"keys[{block + 1}]"
+        drawn = f"synapse_bits(now - axonal, target, source, number, {low}, {high})"
+        found = [*code.bits[block : block + 2], "_"][:2]
+        lines.append(f"{', '.join(found)} = {drawn}")
+    return lines
+
+
+def _checked(code: RuleCode) -> list[str]:
+    """Return the lines that check what is transmitted, and clip what rounding did."""
+    if not code.transmits:
+        return []
+    return [
+        "beyond = False",
+        "for i in range(n):",
+        "    beyond |= not (sent[i] >= real(0) and sent[i] <= slack)",
+        "if beyond and table[FAULT_ROW] < 0:",
+        "    bad = np.uint64(0)",
+        "    while sent[bad] >= real(0) and sent[bad] <= slack:",
+        "        bad += np.uint64(1)",
+        "    table[FAULT_ROW], table[FAULT_STEP] = row, now",
+        "    table[FAULT_SENT] = np.int64(first + bad) + 1",
+        "for i in range(n):",
+        "    sent[i] = limit if sent[i] > limit else sent[i]",
+    ]
 
 
 def _loaded(code: RuleCode, prefix: str, at: str) -> list[str]:

@@ -12,8 +12,10 @@ from distsnn.codegen.plasticity import (
     evolves,
     is_modulated,
     keeps_last_event,
+    n_draws,
     plastic_layout,
     rule_kernel,
+    transmits,
     watched,
 )
 
@@ -42,6 +44,10 @@ class RuleCode:
     since, evolves, modulated : bool
         Whether synapses keep the step of their last event, change between events, and follow a
         modulator.
+    transmits : bool
+        Whether a spike of the source transmits anything but the weight.
+    bits : list of str
+        Words of random bits that a spike of the source takes at each synapse.
     goes_on : bool
         Whether there is anything of a synapse that follows spikes and time without learning too.
     real_bytes : int
@@ -58,7 +64,9 @@ class RuleCode:
         self.variant, self.rule = variant, rule_kernel(variant.kernel)
         self.where = plastic_layout(variant)
         self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
-        self.goes_on = bool(self.rule.STATES) or self.evolves
+        self.transmits = transmits(self.rule)
+        self.bits = [f"bits_{i}" for i in range(n_draws(self.rule))]
+        self.goes_on = bool(self.rule.STATES) or self.evolves or self.transmits
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
         self.watches = bool(watched(self.rule))
@@ -132,7 +140,9 @@ class RuleCode:
         traces = [f"{source}{name}" for name in self.rule.SOURCE]
         traces += [f"y_{name}" for name in self.of_target]
         m = [self.faded("m", "m", "event - m_step")] if self.modulated else []
-        return [*lines, *self._result(function, traces, m), *(["since = event"] * self.since)]
+        more = [*(["learns"] * self.transmits), *self.bits] if function == "on_pre" else []
+        result = self._result(function, traces, m, more)
+        return [*lines, *result, *(["since = event"] * self.since)]
 
     def _result(self, function: str, *arguments: Iterable[str]) -> list[str]:
         """Return the lines that set weight and states to what a function makes of them.
@@ -145,8 +155,9 @@ class RuleCode:
         # is stored, or it would matter when a row is brought up to date
         if not self.goes_on:
             return [f"w, = {call}", "w = real(w)"]
+        sent = ["transmitted"] * (self.transmits and function == "on_pre")
         return [
-            f"{', '.join(['new_w', *states])}, = {call}",
+            f"{', '.join(['new_w', *states, *sent])}, = {call}",
             "w = real(new_w) if learns else w",
             *(f"{one} = real({one})" for one in states),
         ]

@@ -51,6 +51,7 @@ class _Writer(RuleCode):
             "from distsnn.kernels.delivery import DONE, GROW",
             "from distsnn.kernels.functions import exp, flush",
             "from distsnn.kernels.plastic import *",
+            *(["from distsnn.kernels.rule_functions import synapse_bits"] * bool(self.bits)),
             f"from {variant.kernel} import {', '.join(self._imported())}",
             f"real, integer = np.{variant.precision}, np.int{variant.row_bits}",
             f"unsigned, word_bytes = np.uint{variant.word_bits}, {variant.word_bits // 8}",

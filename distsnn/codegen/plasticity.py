@@ -105,6 +105,27 @@ def keeps_last_event(rule: RuleKernel) -> bool:
     return evolves(rule) or any(name in rule.DECAYS for name in rule.STATES)
 
 
+def transmits(rule: RuleKernel) -> bool:
+    """Return whether a spike of the source transmits anything but the weight."""
+    return getattr(rule, "TRANSMITS", False)
+
+
+def n_draws(rule: RuleKernel) -> int:
+    """Return how many words of random bits a spike of the source takes at each synapse."""
+    return getattr(rule, "DRAWS", 0)
+
+
+def follows_targets(rule: RuleKernel) -> bool:
+    """Return whether spikes of targets, or their states, do anything to synapses."""
+    return getattr(rule, "ON_POST", True)
+
+
+def initial_states(rule: RuleKernel) -> Mapping[str, str]:
+    """Return the constants at which states begin; all others begin at 0."""
+    found: Mapping[str, str] = getattr(rule, "INITIAL", {})
+    return found
+
+
 def watched(rule: RuleKernel) -> tuple[str, ...]:
     """Return which states of its targets a rule follows in place of their spikes."""
     found: tuple[str, ...] = getattr(rule, "WATCHED", ())

@@ -30,7 +30,7 @@ from distsnn.network.equations.plasticity import (
     Plasticity,
 )
 from distsnn.network.equations.plasticity_model import PlasticityModel
-from distsnn.network.equations.syntax import COMPARISONS, LOGIC, Apply, Name, Node, Number
+from distsnn.network.equations.syntax import COMPARISONS, LOGIC, RANDOM, Apply, Name, Node, Number
 
 _SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}
 _CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of two terms or factors or more
@@ -52,6 +52,8 @@ _FUNCTIONS = (
     *("bounded", "bounded_power", "checked_log", "checked_log_array", "exp", "exp_array", "exprel"),
     "exprel_array",
 )
+# Of what happens between spikes, and of random numbers.
+_OF_SYNAPSES = ("binomial_in", "decay", "filtered", "normal_in", "uniform_in")
 # Names that a module uses for something else.
 _TAKEN = (
     *(
@@ -69,6 +71,7 @@ _TAKEN = (
         "one",
     ),
     *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
+    *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
 
 
@@ -97,18 +100,26 @@ class _Module:
     def __init__(self, rule: Plasticity) -> None:
         names = Names(_TAKEN)
         self.rule = rule
-        self.locals = {name: names.new(name) for name in (WEIGHT, *rule.variables)}
+        changed = [name for its in rule.events.values() for name, _ in its]
+        every = dict.fromkeys((WEIGHT, *rule.variables, *changed))
+        self.locals = {name: names.new(name) for name in every}
         self.constants = Constants(names)
+        # words of random bits, by the node that draws
+        self._words: dict[int, str] = {}
+
+    def word(self, node: Apply) -> str:
+        """Return the random bits of one occurrence of a random number in the text."""
+        if id(node) not in self._words:
+            self._words[id(node)] = self.constants.names.new(f"bits_{len(self._words)}")
+        return self._words[id(node)]
 
     def text(self, about: str) -> str:
         """Return the text of the module."""
         rule, constants = self.rule, self.constants
         groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
         decays = {
-            "m" if name in groups[MODULATOR] else name: constants.add(
-                f"{parameter_code(rule, tau)} / dt", tau
-            )
-            for name, tau in rule.decays.items()
+            "m" if name in groups[MODULATOR] else name: self._time_constant(name)
+            for name in rule.decays
         }
         synapse = (WEIGHT, *groups[SYNAPSE])
         everything = (*synapse, *groups[PRE], *groups[POST], *groups[MODULATOR])
@@ -124,6 +135,14 @@ class _Module:
             name: self._body(side, taken, results)
             for name, (side, taken, results) in functions.items()
         }
+        arguments = {
+            name: [self.locals[one] for one in taken] for name, (_, taken, _) in functions.items()
+        }
+        arguments["on_pre"] += [*(["learns"] * self._transmits), *self._words.values()]
+        if rule.relaxes:
+            bodies["between"] = self._between()
+            arguments["between"] = [self.locals[one] for one in synapse] + ["steps"]
+            arguments["between"] += [self.locals[one] for one in groups[MODULATOR]]
         code = [
             "def constants(parameters, dt):",
             '    """Return the constants, times in steps."""',
@@ -132,21 +151,21 @@ class _Module:
             f"    found = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
             "    return {name: np.asarray(one, np.float64) for name, one in found.items()}",
         ]
-        for name, (_, taken, _) in functions.items():
-            arguments = [*(self.locals[one] for one in taken), *constants.kinds]
-            code += ["", "", "@inline", f"def {name}({', '.join(arguments)}):"]
+        for name, taken in arguments.items():
+            code += ["", "", "@inline", f"def {name}({', '.join([*taken, *constants.kinds])}):"]
             code += [f'    """{_ABOUT[name]}"""', *(f"    {line}" for line in bodies[name])]
         lines = [
             f'"""{about}"""',
             "",
-            *imports(code, _FUNCTIONS),
+            *imports(code, _FUNCTIONS, _OF_SYNAPSES),
             "",
             f"SOURCE = {groups[PRE]!r}",
             f"TARGET = {groups[POST]!r}",
             f"STATES = {groups[SYNAPSE]!r}",
-            f"DECAYS = {decays!r}",
+            f"DECAYS{'' if decays else ': dict[str, str]'} = {decays!r}",
             f"MODULATED = {bool(groups[MODULATOR])}",
             f"CONSTANTS = {constants.kinds!r}",
+            *self._optional(),
             "",
             "",
             *code,
@@ -157,9 +176,10 @@ class _Module:
     def _body(self, side: str, taken: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
         """Return the lines that do what a spike does to the variables of a function."""
         lines: list[str] = []
-        statements = [one for one in self.rule.events[side] if one[0] in taken]
+        statements = [*self.rule.events[side]]
         # traces of the neuron that spikes are another function's, unless what follows needs them
-        needed, kept = set(results), []
+        sent = self.rule.transmitted if side == PRE and WEIGHT in results else None
+        needed, kept = {*results, *(self.rule.uses(sent) if sent else [])}, []
         for name, value in reversed(statements):
             if name in needed:
                 kept.append((name, value))
@@ -167,8 +187,60 @@ class _Module:
         local = self.constants.names.of_function()
         for name, value in reversed(kept):
             text = _Statement(self, lines, local).assigned(name, value)
+            if sent and name == WEIGHT:
+                text = f"({text}) if learns else {self.locals[name]}"
             lines.append(f"{self.locals[name]} = {text}")
-        return [*lines, f"return ({''.join(f'{self.locals[name]}, ' for name in results)})"]
+        found = [self.locals[name] for name in results]
+        found += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
+        return [*lines, f"return ({''.join(f'{one}, ' for one in found)})"]
+
+    @property
+    def _transmits(self) -> bool:
+        return self.rule.transmitted is not None
+
+    def _optional(self) -> list[str]:
+        """Return the lines that declare what most rules do not have."""
+        rests = {name: self._rest(name) for name in self.rule.relaxations}
+        lines = [f"INITIAL = {rests!r}"] if rests else []
+        lines += ["TRANSMITS = True"] * self._transmits
+        lines += [f"DRAWS = {len(self._words)}"] if self._words else []
+        return [*lines, *(["ON_POST = False"] * (not self.rule.events[POST]))]
+
+    def _rest(self, name: str) -> str:
+        """Return the constant that a state relaxes to, in the state's unit."""
+        return self._scaled(self.rule.relaxations[name].rest, self.rule.units[name].whole_tens)
+
+    def _scaled(self, node: Node, tens: int) -> str:
+        """Return the constant that an expression of parameters is, in units of a power of ten."""
+        text = constant_code(self.rule, node)
+        return self.constants.add(f"{text} / 1e{tens}" if tens else bare(text))
+
+    def _between(self) -> list[str]:
+        """Return the lines that let states relax."""
+        rule, results = self.rule, [self.locals[WEIGHT]]
+        for name in rule.of(SYNAPSE):
+            local, relaxation = self.locals[name], rule.relaxations.get(name)
+            if name not in rule.decays:
+                results.append(local)
+                continue
+            tau = self._time_constant(name)
+            if relaxation is None:
+                results.append(f"{local} * decay(steps, {tau})")
+                continue
+            rest = self._rest(name)
+            text = f"{rest} + ({local} - {rest}) * decay(steps, {tau})"
+            for other, factor in relaxation.inputs:
+                units = (rule.units[one].whole_tens for one in (name, other))
+                by = self._scaled(factor, next(units) - next(units))
+                filtering = f"filtered(steps, {tau}, {self._time_constant(other)})"
+                text += f" + {by} * {self.locals[other]} * {filtering}"
+            results.append(text)
+        return [f"return ({''.join(f'{one}, ' for one in results)})"]
+
+    def _time_constant(self, name: str) -> str:
+        """Return the constant with which a variable decays, in steps."""
+        tau = self.rule.decays[name]
+        return self.constants.add(f"{parameter_code(self.rule, tau)} / dt", tau)
 
 
 _ABOUT = {
@@ -177,6 +249,7 @@ _ABOUT = {
     "on_pre": "Return weight and states after a spike of the source.",
     "on_post": "Return weight and states after a spike of the target.",
     "modulator_spike": "Return the modulator after a spike of one of its neurons.",
+    "between": "Return weight and states after steps without events.",
 }
 
 
@@ -191,7 +264,7 @@ class _Statement:
 
     def __init__(self, module: _Module, lines: list[str], local: Names) -> None:
         self._rule, self._constants, self._lines = module.rule, module.constants, lines
-        self._locals, self._names = module.locals, local
+        self._locals, self._names, self._word = module.locals, local, module.word
         self._derived: dict[str, str] = {}
 
     def assigned(self, name: str, value: Node) -> str:
@@ -207,10 +280,13 @@ class _Statement:
         # constants are numbers, which conditions are not
         if self._is_fixed(node) and not _is_condition(node):
             name = node.name if isinstance(node, Name) else ""
-            return self._constants.add(bare(self._constant(node)), name and f"c_{name}")
+            return self._constants.add(bare(constant_code(self._rule, node)), name and f"c_{name}")
         if isinstance(node, Name):
             return self._variable(node.name)
         assert isinstance(node, Apply)
+        if node.function in RANDOM:
+            drawn = [self._locals[WEIGHT], self._word(node), *map(self._code, node.arguments)]
+            return f"{node.function}_in({', '.join(map(bare, drawn))})"
         if node.function == "**" and isinstance(node.arguments[1], Number):
             power = self._power(node.arguments[0], node.arguments[1].value)
             if power is not None:
@@ -254,22 +330,23 @@ class _Statement:
             case Name(name=name):
                 if name in self._rule.derived:
                     return self._is_fixed(self._rule.derived[name].value)
-                return name != WEIGHT and name not in self._rule.variables
-        return all(map(self._is_fixed, node.arguments))
+                return name not in self._locals
+        return node.function not in RANDOM and all(map(self._is_fixed, node.arguments))
 
-    def _constant(self, node: Node) -> str:
-        """Return the float64 code of an expression of parameters."""
-        match node:
-            case Number(value=value):
-                return repr(value)
-            case Name(name=name):
-                if name in self._rule.derived:
-                    return self._constant(self._rule.derived[name].value)
-                if name in self._rule.units:
-                    return parameter_code(self._rule, name)
-                return f"1e{UNITS[name].whole_tens}"
-        arguments = [self._constant(one) for one in node.arguments]
-        return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)
+
+def constant_code(rule: Plasticity, node: Node) -> str:
+    """Return the float64 code of an expression of parameters."""
+    match node:
+        case Number(value=value):
+            return repr(value)
+        case Name(name=name):
+            if name in rule.derived:
+                return constant_code(rule, rule.derived[name].value)
+            if name in rule.units:
+                return parameter_code(rule, name)
+            return f"1e{UNITS[name].whole_tens}"
+    arguments = [constant_code(rule, one) for one in node.arguments]
+    return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)
 
 
 def _is_condition(node: Node) -> bool:

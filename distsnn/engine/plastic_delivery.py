@@ -10,8 +10,10 @@ from distsnn.codegen.plastic_entries import plastic_entries
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     evolves,
+    follows_targets,
     is_modulated,
     keeps_last_event,
+    n_draws,
     plastic_layout,
     rule_kernel,
 )
@@ -23,7 +25,8 @@ from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.synapse_parameters import synapse_parameters
+from distsnn.engine.synapse_draws import key_draws
+from distsnn.engine.synapse_parameters import first_states, synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic, scaling
@@ -99,7 +102,7 @@ class PlasticDelivery:
     sign : int
         Sign of the weights, which are kept as magnitudes.
     per_synapse_bytes : int
-        Memory of constants that differ from synapse to synapse.
+        Memory of constants that differ from synapse to synapse, and of what draws are keyed by.
     lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
         The least and the largest weight (magnitudes) of all synapses, or of each.
     modulation : Modulation or None
@@ -150,9 +153,8 @@ class PlasticDelivery:
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
-        self.synapse_states = {
-            name: np.zeros(rows.synapses, self._variant.precision) for name in self.rule.STATES
-        }
+        size, precision = rows.synapses, self._variant.precision
+        self.synapse_states = first_states(self.rule, constants, size, precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
         given = {
             name: np.ascontiguousarray(constants[name], self._variant.precision)
@@ -178,6 +180,8 @@ class PlasticDelivery:
         )
         for at, array in arrays:
             call.point(at, array)
+        if words := n_draws(self.rule):
+            self.per_synapse_bytes += key_draws(layout, rows, seed, words, call)
         ring.point(call, plan.plane)
         ring.describe(call)
         for name, at in where.scalars.items():
@@ -225,7 +229,8 @@ class PlasticDelivery:
         else:
             self.history = PostHistory(size, len(self.rule.TARGET), self._variant.precision)
             entry = Call(self._entries.archive, table, 0, 0, self._scalars)
-            self.archive = Archive(entry, self.make_room)
+            if follows_targets(self.rule):
+                self.archive = Archive(entry, self.make_room)
             table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
             table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
             table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
@@ -415,7 +420,7 @@ class PlasticDelivery:
 
     def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
         """Return by name what is kept of each synapse, for the step of the last sweep."""
-        since = {"last event": self.since} if self.since.size else {}
+        since = {"last event": self.since} if keeps_last_event(self.rule) else {}
         return {"weight": self.rows.weights} | self.synapse_states | since
 
     def sources_spike(
@@ -469,8 +474,7 @@ class PlasticDelivery:
         """Bytes of the synapses and of all that is kept of their sources and targets."""
         kept = (self.traces, self.last, self.until, self.history.records)
         arrays = (*self.synapse_states.values(), self.since, *kept)
-        own = self.rows.nbytes + self.per_synapse_bytes
-        return own + sum(one.nbytes for one in arrays)
+        return self.rows.nbytes + self.per_synapse_bytes + sum(one.nbytes for one in arrays)
 
     @property
     def events(self) -> int:
@@ -484,13 +488,13 @@ class PlasticDelivery:
             return None
         first, last = self.rows.row_set.rows[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
-        found = int(np.argmin((weights >= self.least) & (weights <= self.most)))
-        target = int(
-            self.layout.gids(self.rows.targets(slice(first + found, first + found + 1)))[0]
-        )
+        at = first + int(np.argmin((weights >= self.least) & (weights <= self.most)))
+        least, what = self.least, f"its weight has become {float(self.rows.weights[at]):g}"
+        if sent := int(self._table[plastic.FAULT_SENT]):
+            least, at, what = 0.0, sent - 1, "it transmits a weight"
+        target = int(self.layout.gids(self.rows.targets(slice(at, at + 1)))[0])
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
-            f"gid {target}: its weight has become {float(weights[found]):g}, beyond "
-            f"{self.least:g} to {self.most:g}"
+            f"gid {target}: {what}, beyond {least:g} to {self.most:g}"
         )
         return int(self._table[plastic.FAULT_STEP]), target, what

@@ -1,11 +1,13 @@
 """Parameters of a plastic projection, as its rule's kernel module takes them."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.plasticity import RuleKernel, initial_states
 from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
@@ -57,6 +59,16 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
         else:
             found[name] = value if isinstance(value, str) else np.asarray(value, np.float64)
     return found | {name: np.abs(found[name]) for name in ("w_min", "w_max")}
+
+
+def first_states(
+    rule: RuleKernel, constants: Mapping[str, Floats], n: int, precision: str
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the states of n synapses at the start, given the rule's constants."""
+    begin = initial_states(rule)
+    return {
+        name: np.full(n, constants.get(begin.get(name, ""), 0.0), precision) for name in rule.STATES
+    }
 
 
 def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:

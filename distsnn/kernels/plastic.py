@@ -16,6 +16,11 @@ says where its newest entry is. What a spike of the source meets at a step is in
 A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
 In between it fades, or stays.
 
+A rule may transmit something else than the weight, and draw random numbers: words of Philox at the
+counter (step of the spike, gids of target and source, number of the synapse among those of its
+pair), under keys of the run's seed and the projection. So they are a synapse's own, wherever it is
+stored.
+
 Weights act through a ring of their own, whose due row is added to that of all other input.
 
 Axes: r row (source), i synapse, j spike of a history (newest first).
@@ -49,7 +54,13 @@ SWEPT = 54  # numbers of rows
 # the entry that advances the rows found, the addresses of this table and its scalars, and whether
 # the sources of these rows spike
 ADVANCE, TABLE, SCALARS, SPIKES = 55, 56, 57, 58
-TABLE_SIZE = 59
+# the synapse, counted from 1, that transmitted more than it may
+FAULT_SENT = 59
+# what random numbers of synapses are keyed by: gids of targets and sources, the number of a synapse
+# among those of its pair, keys of the projection, and how often a row's source has spiked before in
+# the step
+TARGET_GIDS, SOURCE_GIDS, NUMBERS, DRAW_KEYS, REPEATS = 60, 61, 62, 63, 64
+TABLE_SIZE = 65
 # Words of its scalars: what turns a weight into quanta, the least and the largest weight.
 SCALE, LEAST, LIMIT = 0, 1, 2
 N_SCALARS = 3

@@ -88,16 +88,20 @@ from distsnn.network.rules import (
 )
 from distsnn.network.stimuli import Piecewise, PoissonInput, Sine, SpikeInput, Stimulus
 from distsnn.network.synapses.bcm_synapse import BCM
+from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
+from distsnn.network.synapses.quantal_stp_synapse import QuantalSTP
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
 from distsnn.network.synapses.stdp_pl_synapse_hom import STDPPowerLaw
 from distsnn.network.synapses.stdp_synapse import STDP
 from distsnn.network.synapses.stdp_triplet_synapse import TripletSTDP
+from distsnn.network.synapses.tsodyks2_by_synapse import Tsodyks2BySynapse
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
+from distsnn.network.synapses.tsodyks_synapse import Tsodyks
 from distsnn.network.synapses.vogels_sprekeler_synapse import VogelsSTDP
 from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
 
@@ -111,6 +115,7 @@ __all__ = [
     "AeifPscExp",
     "AllToAll",
     "Amat2PscExp",
+    "Bernoulli",
     "ClopathSTDP",
     "ConstantCurrent",
     "ContrastiveSTDP",
@@ -168,6 +173,7 @@ __all__ = [
     "Population",
     "PpPscDelta",
     "Projection",
+    "QuantalSTP",
     "RecordSpikes",
     "RecordState",
     "RecordWeights",
@@ -189,7 +195,9 @@ __all__ = [
     "Target",
     "TripletSTDP",
     "TruncatedNormal",
+    "Tsodyks",
     "Tsodyks2",
+    "Tsodyks2BySynapse",
     "Uniform",
     "Value",
     "View",

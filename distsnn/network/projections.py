@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, nearest
+from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import (
     Range,
@@ -22,7 +22,7 @@ from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, WatchingSynapse
 from distsnn.network.populations import Target, View, as_name, as_view
-from distsnn.network.registry import synapse_classes
+from distsnn.network.registry import nearest_synapse_class
 from distsnn.network.rules import Rule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
 
@@ -212,7 +212,7 @@ def _no_synapse_model(given: object, *, where: str) -> DescriptionError:
         where=where,
         value=given,
         allowed="None for static synapses, or an instance, such as Tsodyks2(U=0.5)",
-        nearest=nearest(name, synapse_classes()) if isinstance(name, str) else None,
+        nearest=nearest_synapse_class(name) if isinstance(name, str) else None,
     )
 
 

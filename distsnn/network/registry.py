@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, nearest, unknown
 from distsnn.network.base import derived
 from distsnn.network.model import Model, Neuron, SynapseModel, parameter
 from distsnn.network.model_docs import documentation
@@ -137,6 +137,9 @@ def synapse_models() -> list[type[SynapseModel]]:
     return [_SYNAPSES[name] for name in sorted(_SYNAPSES)]
 
 
-def synapse_classes() -> list[str]:
-    """Return the names of the classes of all synapse models, sorted."""
-    return sorted(made.__name__ for made in _SYNAPSES.values())
+def nearest_synapse_class(name: str) -> str | None:
+    """Return the class of synapses whose name, or whose model's name, is most like a name."""
+    classes = {name: made.__name__ for name, made in _SYNAPSES.items()}
+    classes |= {made: made for made in classes.values()}
+    found = nearest(name, sorted(classes))
+    return found and classes[found]

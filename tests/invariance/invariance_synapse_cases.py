@@ -27,6 +27,7 @@ from distsnn.network import (
     PoissonInput,
     Population,
     Projection,
+    QuantalSTP,
     RecordSpikes,
     RecordState,
     RecordWeights,
@@ -35,6 +36,7 @@ from distsnn.network import (
     SynapticScaling,
     TripletSTDP,
     TruncatedNormal,
+    Tsodyks,
     Tsodyks2,
     Uniform,
     VogelsSTDP,
@@ -216,3 +218,39 @@ def rules_that_follow_potentials(folder: Path) -> tuple[Network, float]:
         [PoissonInput(a, 3000.0, 1.5), PoissonInput(b, 3000.0, 1.5)],
         [RecordSpikes(a), RecordSpikes(b), RecordState(a[20:90], ["V_m", "u_bar_minus"], 0.5)],
     ), 150.0
+
+
+@case
+def synapses_that_release(folder: Path) -> tuple[Network, float]:
+    e, i = cells()
+    draw = np.random.default_rng(15)
+    n = 3000
+    # many synapses of the same pairs
+    edges = Explicit(draw.integers(0, 60, n), draw.integers(0, 40, n))
+    return Network(
+        [e, i],
+        [
+            Projection(
+                *(e, e[40:80], edges, draw.uniform(10.0, 30.0, n), Uniform(0.8, 3.0)),
+                synapse=QuantalSTP(
+                    **{"n": 6.0, "tau_rec": Uniform(5.0, 90.0), "tau_fac": 30.0},
+                    w_max=200.0,
+                    axonal_delay=0.4,
+                ),
+                name="quantal",
+            ),
+            Projection(
+                *(i, e, PairwiseBernoulli(0.1), -200.0, Uniform(0.9, 3.0)),
+                synapse=Tsodyks(
+                    **{"U": Uniform(0.1, 0.9), "tau_rec": Uniform(3.0, 90.0), "tau_fac": 30.0},
+                    w_max=-200.0,
+                ),
+            ),
+        ],
+        [PoissonInput(e, 9000.0, 42.0), PoissonInput(i, 9000.0, 45.0)],
+        [
+            *map(RecordSpikes, (e, i)),
+            RecordWeights("quantal", 7.3, ("empty", "u"), synapses=slice(9, None, 7)),
+            RecordWeights("I->E", 9.9, ("x", "y"), synapses=90),
+        ],
+    ), 60.0

@@ -90,7 +90,7 @@ _EVERY = {
 _NOTABLE = {
     "two packed pulled": {"areas", "thousands_of_spikes_in_a_step"},
     "three pushed in pieces": {"plastic_synapses", "one_neuron"},
-    "chained": {"brunels_network"},
+    "chained": {"brunels_network", "synapses_that_release"},
 }
 # Cases that CI alone runs: their many kernels take long to compile.
 _CI_ONLY = {

@@ -18,12 +18,14 @@ from distsnn.network import (
     RecordState,
     SpikeSource,
     SynapseModel,
+    Tsodyks,
     Tsodyks2,
+    Tsodyks2BySynapse,
 )
 from distsnn.simulation import Simulation
 
 DT, STEPS, TAU_SYN = 0.1, 20_000, 0.5
-N_SOURCES, N = 12, 30
+N_SOURCES, N, SYNAPSES = 12, 30, 80
 DECAY = np.exp(-DT / TAU_SYN)
 RunNest = Callable[..., dict[str, np.ndarray]]
 RANDOM = np.random.default_rng(12)
@@ -37,6 +39,28 @@ MODELS = {
         U=RANDOM.uniform(0.05, 1.0, N_SOURCES),
         tau_rec=RANDOM.uniform(20.0, 800.0, N_SOURCES),
         tau_fac=np.where(RANDOM.random(N_SOURCES) < 0.3, 0.0, RANDOM.uniform(1.0, 900, N_SOURCES)),
+    ),
+}
+
+
+def own_parameters() -> dict[str, np.ndarray]:
+    """Return parameters of each synapse; some do not facilitate, some release all or nothing."""
+    draw = np.random.default_rng(14)
+    given = {
+        "U": np.clip(draw.uniform(-0.1, 1.1, SYNAPSES), 0.0, 1.0),
+        "tau_rec": draw.uniform(20.0, 800.0, SYNAPSES),
+        "tau_fac": np.where(draw.random(SYNAPSES) < 0.3, 0.0, draw.uniform(1.0, 900.0, SYNAPSES)),
+    }
+    given["tau_rec"][:2] = 0.05, 1e5
+    return given
+
+
+MODELS |= {
+    "each synapse its own": Tsodyks2BySynapse(**own_parameters(), precision="float64"),
+    "three states": Tsodyks(
+        **own_parameters(),
+        tau_psc=np.random.default_rng(15).uniform(0.5, 60.0, SYNAPSES),
+        precision="float64",
     ),
 }
 
@@ -81,11 +105,13 @@ def arrays(**edges: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
     }
 
 
-def of_each_synapse(model: Tsodyks2, source: np.ndarray) -> dict[str, np.ndarray]:
-    """Return NEST's parameters of synapses; its first spike uses u, not U."""
-    given = {name: np.asarray(model.value(name)) for name in model.parameters()} | {"u": model.U}
-    return {
-        name: np.broadcast_to(value, N_SOURCES)[source] if np.ndim(value) == 0 else value[source]
+def of_each_synapse(model: SynapseModel, source: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """Return NEST's model and its parameters of synapses; Tsodyks2's first spike uses u, not U."""
+    given = {name: np.asarray(model.value(name)) for name in model.parameters()}
+    name = "tsodyks_synapse" if isinstance(model, Tsodyks) else "tsodyks2_synapse"
+    given |= {} if isinstance(model, Tsodyks) else {"u": np.asarray(model.value("U"))}
+    return name, {
+        name: np.broadcast_to(value[source] if value.size == N_SOURCES else value, source.size)
         for name, value in given.items()
     }
 
@@ -108,14 +134,14 @@ def test_every_spike_adds_what_it_adds_in_nest(
     name: str, run_nest: RunNest, tmp_path: Path
 ) -> None:
     model, (source, step) = MODELS[name], trains()
-    edges = synapses(80, N_SOURCES, 100.0)
+    edges = synapses(SYNAPSES, N_SOURCES, 100.0)
     ours, theirs = neurons(1e6)
-    own = of_each_synapse(model, edges[0])
+    nest_model, own = of_each_synapse(model, edges[0])
     expected = run_nest(
         {
             "steps": STEPS,
             "populations": [theirs],
-            "synapses": {"input": {"synapse_model": "tsodyks2_synapse"} | {n: n for n in own}},
+            "synapses": {"input": {"synapse_model": nest_model} | {n: n for n in own}},
             "state": {"variables": ["I_syn_ex"], "every": 1},
         },
         train_source=source,
@@ -141,23 +167,33 @@ def test_every_spike_adds_what_it_adds_in_nest(
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=10 * quantum)
 
 
-def test_spikes_of_a_recurrent_network_are_nests(run_nest: RunNest, tmp_path: Path) -> None:
+RECURRENT: dict[str, tuple[SynapseModel, dict[str, float | str]]] = {
+    "by source": (
+        Tsodyks2(U=0.3, tau_rec=300.0, tau_fac=200.0),
+        {"synapse_model": "tsodyks2_synapse", "u": 0.3},
+    ),
+    "by synapse": (
+        Tsodyks(U=0.3, tau_rec=300.0, tau_fac=200.0, tau_psc=7.0, precision="float64"),
+        {"synapse_model": "tsodyks_synapse", "tau_psc": 7.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_spikes_of_a_recurrent_network_are_nests(
+    name: str, run_nest: RunNest, tmp_path: Path
+) -> None:
     # given spikes drive the neurons by static synapses, and their own come back by plastic ones
     source, step = trains()
     drive = (*synapses(200, N_SOURCES, 6000.0)[:3], RANDOM.integers(1, 40, 200))
     edges = (*synapses(300, N, 3000.0)[:3], RANDOM.integers(1, 90, 300))
-    model = Tsodyks2(U=0.3, tau_rec=300.0, tau_fac=200.0)
+    model, theirs_model = RECURRENT[name]
     ours, theirs = neurons(-55.0, t_ref=2.0, V_reset=-70.0)
     expected = run_nest(
         {
             "steps": STEPS,
             "populations": [theirs],
-            "synapses": {
-                "edge": {
-                    "synapse_model": "tsodyks2_synapse",
-                    **{"U": 0.3, "u": 0.3, "tau_rec": 300.0, "tau_fac": 200.0},
-                }
-            },
+            "synapses": {"edge": {"U": 0.3, "tau_rec": 300.0, "tau_fac": 200.0, **theirs_model}},
         },
         train_source=source,
         train_step=step,

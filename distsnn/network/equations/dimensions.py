@@ -203,6 +203,8 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if logic:
         return TRUTH
     if function in RANDOM:
+        for one, kind in zip(arguments, kinds, strict=True):
+            require(kind, ONE, one.at, f"an argument of {function}")
         return ONE
     if function in ("*", "/"):
         factors = [one for one in kinds if isinstance(one, Unit)]

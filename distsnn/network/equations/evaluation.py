@@ -30,6 +30,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "-": np.subtract,
     "/": np.divide,
     "**": np.float_power,
+    # of random numbers the means
+    "uniform": lambda: 0.5,
+    "normal": lambda: 0.0,
+    "binomial": np.multiply,
 }
 
 

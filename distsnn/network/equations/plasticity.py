@@ -1,17 +1,34 @@
 """What the texts of a rule of plasticity say, put together and checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.dimensions import UNITS, Unit, kind_of, require, unit_named
+from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Range
+from distsnn.network.equations.dimensions import (
+    ONE,
+    TRUTH,
+    UNITS,
+    Unit,
+    kind_of,
+    require,
+    unit_named,
+)
 from distsnn.network.equations.dynamics import calls_in, checked_units, leaves, names_in
 from distsnn.network.equations.evaluation import evaluate
-from distsnn.network.equations.source import EquationError, Source, unknown_at
+from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
-from distsnn.network.equations.syntax import PREVIOUS, Apply, Name, Node, Number
+from distsnn.network.equations.syntax import (
+    PREVIOUS,
+    Apply,
+    Name,
+    Node,
+    Number,
+    check_text,
+    parse,
+)
 
 # What is there without being defined.
 WEIGHT, BOUNDS = "w", ("w_max", "w_min")
@@ -23,6 +40,22 @@ _INTERVAL = 10.0
 PRE, POST, SYNAPSE, MODULATOR = "pre", "post", "synapse", "modulator"
 
 Statements = tuple[tuple[str, Node], ...]
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """What a state of a synapse relaxes to between spikes, in the state's unit.
+
+    Attributes
+    ----------
+    rest : Node
+        An expression of parameters; the state begins at it.
+    inputs : tuple of (str, Node)
+        States that decay to 0, each with a factor of parameters: their sum is added to `rest`.
+    """
+
+    rest: Node
+    inputs: tuple[tuple[str, Node], ...]
 
 
 @dataclass(frozen=True)
@@ -38,9 +71,14 @@ class Plasticity:
         Sub-expressions.
     decays : dict of str to str
         Parameters that are the time constants of variables that decay.
+    relaxations : dict of str to Relaxation
+        What those of these variables relax to that do not decay to 0.
     events : dict of str to tuple of (str, Node)
         What variables become at spikes of the source (``"pre"``), the target (``"post"``) and of
-        modulating neurons (``"modulator"``), in this order.
+        modulating neurons (``"modulator"``), in this order. Names that are no variables are those
+        of intermediate values.
+    transmitted : Node, optional
+        What a spike of the source transmits; None: the weight.
     units : dict of str to Unit
         Units of all names.
     per_synapse : tuple of str
@@ -51,13 +89,40 @@ class Plasticity:
     variables: dict[str, Definition]
     derived: dict[str, Definition]
     decays: dict[str, str]
+    relaxations: dict[str, Relaxation]
     events: dict[str, Statements]
+    transmitted: Node | None
     units: dict[str, Unit]
     per_synapse: tuple[str, ...]
 
     def uses(self, node: Node) -> set[str]:
         """Return the variables and parameters that an expression depends on."""
         return _Uses(self.derived)(node)
+
+    @property
+    def learns(self) -> bool:
+        """Whether spikes change the weight."""
+        return any(name == WEIGHT for its in self.events.values() for name, _ in its)
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether what states become between spikes is more than one factor each.
+
+        It is also so where they are what a spike transmits.
+        """
+        decays = any(name in self.decays for name in self.of(SYNAPSE))
+        return bool(self.relaxations) or (self.transmitted is not None and decays)
+
+    def least_time_constants(self) -> dict[str, Range]:
+        """Return the range of each time constant.
+
+        That of a state may be 0 where `relaxes`: the state is at rest in the next step.
+        """
+        found = dict.fromkeys(self.decays.values(), POSITIVE)
+        if self.relaxes:
+            others = {tau for name, tau in self.decays.items() if name not in self.of(SYNAPSE)}
+            found |= {tau: NOT_NEGATIVE for tau in found if tau not in others}
+        return found
 
     def of(self, flag: str) -> tuple[str, ...]:
         """Return the variables with a flag, in the order of the text."""
@@ -70,6 +135,7 @@ def read_plasticity(
     on_pre: str,
     on_post: str,
     on_modulator: str,
+    transmit: str,
     weight_unit: str,
     parameters: Mapping[str, str],
     reserved: Iterable[str],
@@ -78,7 +144,7 @@ def read_plasticity(
 
     Parameters
     ----------
-    traces, on_pre, on_post, on_modulator : str
+    traces, on_pre, on_post, on_modulator, transmit : str
         The texts.
     weight_unit : str
         Unit of the weights.
@@ -103,35 +169,47 @@ def read_plasticity(
     variables = {one.name.name: one for one in definitions if one.derivative}
     derived = {one.name.name: one for one in definitions if not one.derivative}
     used = _Uses(derived)
-    decays = {}
     modulators = [one for one in variables.values() if one.flag == MODULATOR]
     if len(modulators) > 1:
         raise EquationError("there is another modulator already", modulators[1].name.at)
-    for name, one in variables.items():
-        time_constant = _decay(one, parameters)
-        if time_constant:
-            decays[name] = time_constant
-    events, shared = {}, set(decays.values())
+    decays, relaxations = _between_spikes(variables, parameters, used)
+    states = [name for name, one in variables.items() if one.flag == SYNAPSE]
+    shared = {tau for name, tau in decays.items() if name not in states}
+    events: dict[str, Statements] = {}
+    sent: Node | None = None
+    intermediate: dict[str, Unit] = {}
     for side, text in ((PRE, on_pre), (POST, on_post), (MODULATOR, on_modulator)):
         its = [name for name, one in variables.items() if one.flag == side]
         if side != MODULATOR:
-            its += [WEIGHT, *(name for name, one in variables.items() if one.flag == SYNAPSE)]
-        events[side] = tuple(_assignments(Source(f"on_{side}", text), its, variables, units))
-        others = {WEIGHT, *(name for name, one in variables.items() if one.flag != side)}
+            its += [WEIGHT, *states]
+        known = dict(units)
+        statements, places = _assignments(Source(f"on_{side}", text), its, variables, known)
+        events[side] = tuple(statements)
+        if side == PRE and transmit.strip():
+            sent = _transmitted(Source("transmit", transmit), known, unit)
+        values = [value for _, value in statements]
+        _check_needed(places, [*values, sent] if sent and side == PRE else values, its)
+        for name, at in places.items():
+            require(known[name], intermediate.setdefault(name, known[name]), at, name)
+        others = {WEIGHT, *places, *(name for name, one in variables.items() if one.flag != side)}
         for name, value in events[side]:
             if name not in others:
                 _check_trace(name, value, used, others)
                 shared |= used(value)
-    texts = [value for its in events.values() for _, value in its]
-    for leaf in leaves([*texts, *(one.value for one in definitions)], {}):
-        if isinstance(leaf, Apply):
-            raise EquationError("plasticity rules cannot draw random numbers", leaf.at)
-    for call in calls_in([*texts, *(one.value for one in definitions)], PREVIOUS):
+    units |= intermediate
+    _check_chance(definitions, derived, variables, events)
+    sentences = [value for its in events.values() for _, value in its]
+    sentences += [one.value for one in definitions] + ([] if sent is None else [sent])
+    for call in calls_in(sentences, PREVIOUS):
         raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.at)
-    if not any(name == WEIGHT for its in events.values() for name, _ in its):
-        raise DescriptionError("nothing changes w", where="on_pre, on_post", allowed="w = ...")
+    if sent is None and not any(name == WEIGHT for its in events.values() for name, _ in its):
+        raise DescriptionError(
+            "nothing changes w, and what is transmitted is w",
+            where="on_pre, on_post",
+            allowed="w = ..., or transmit",
+        )
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
-    return Plasticity(variables, derived, decays, events, units, per_synapse)
+    return Plasticity(variables, derived, decays, relaxations, events, sent, units, per_synapse)
 
 
 def changes(
@@ -159,9 +237,13 @@ def changes(
     modulated = rule.of(MODULATOR)
     values |= {name: 0.0 if modulator else scales[name] for name in modulated}
     values |= dict.fromkeys([*rule.of(PRE), *rule.of(POST), *rule.of(SYNAPSE)], 0.0)
+    rests = {
+        name: float(evaluate(one.rest, values, derived)) for name, one in rule.relaxations.items()
+    }
+    values |= rests
     largest = dict.fromkeys((PRE, POST), 0.0)
     fades = {
-        name: np.exp(-_INTERVAL / parameters[tau])
+        name: np.exp(-_INTERVAL / max(parameters[tau], 1e-9))
         for name, tau in rule.decays.items()
         if modulator or name not in modulated  # a signal stays as it is set
     }
@@ -170,7 +252,9 @@ def changes(
         for name, node in rule.events[side]:
             values[name] = float(evaluate(node, values, derived))
         if side != MODULATOR:
-            values |= {name: fade * values[name] for name, fade in fades.items()}
+            for name, fade in fades.items():
+                rest = rests.get(name, 0.0)
+                values[name] = rest + fade * (values[name] - rest)
             largest[side] = max(largest[side], abs(values[WEIGHT] - start) / scales[WEIGHT])
     return list(largest.values())
 
@@ -191,39 +275,169 @@ class _Uses:
         return found - self._derived.keys()
 
 
-def _decay(one: Definition, parameters: Mapping[str, str]) -> str:
-    """Return the parameter with which a variable decays; empty where it does not."""
+def _between_spikes(
+    variables: Mapping[str, Definition], parameters: Mapping[str, str], used: _Uses
+) -> tuple[dict[str, str], dict[str, Relaxation]]:
+    """Return time constants of variables, and what they relax to where it is not 0."""
+    decays, targets = {}, {}
+    for name, one in variables.items():
+        time_constant, terms = _decay(one, parameters)
+        if time_constant:
+            decays[name] = time_constant
+        if terms:
+            targets[name] = terms
+    inputs = {
+        name for name, one in variables.items() if one.flag == SYNAPSE and name not in targets
+    }
+    changing = {WEIGHT, *variables}
+    return decays, {
+        name: _relaxation(name, terms, inputs & decays.keys(), lambda node: used(node) & changing)
+        for name, terms in targets.items()
+    }
+
+
+def _decay(one: Definition, parameters: Mapping[str, str]) -> tuple[str, list[Node]]:
+    """Return a variable's time constant and the terms of what it relaxes to; empty for none."""
+    own = one.name.name
     match one.value:
         case Number(value=0.0):
-            return ""
+            return "", []
         case Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau))) | Apply(
             "neg", (Apply("/", (Name(name=name), Name(name=tau))),)
-        ) if name == one.name.name and tau in parameters:
-            return tau
-    name = one.name.name
+        ) if name == own and tau in parameters:
+            return tau, []
+        case Apply("/", (Apply("+" | "-" as sign, given, at=at), Name(name=tau))) if (
+            one.flag == SYNAPSE and tau in parameters
+        ):
+            first, *rest = given
+            if sign == "-":
+                rest = [Apply("neg", (term,), at) for term in rest]
+            terms = [first, *rest]
+            others = [term for term in terms if not _is_minus(own, term)]
+            if len(others) == len(terms) - 1:
+                return tau, others
+    relaxing = f", or (EXPRESSION - {own})/TAU" if one.flag == SYNAPSE else ""
     raise EquationError(
-        f"{name} may only decay, with a parameter as its time constant",
+        f"{own} may only decay, with a parameter as its time constant",
         one.value.at,
-        allowed=f"-{name}/TAU or 0",
+        allowed=f"-{own}/TAU or 0{relaxing}",
     )
+
+
+def _is_minus(name: str, term: Node) -> bool:
+    match term:
+        case Apply("neg", (Name(name=found),)):
+            return found == name
+    return False
+
+
+def _relaxation(
+    name: str, terms: list[Node], inputs: set[str], changing: Callable[[Node], set[str]]
+) -> Relaxation:
+    """Return what a state relaxes to, given the terms, and the states that may be among them."""
+
+    def factor(node: Node) -> tuple[str, Node]:
+        """Return the state that a term is proportional to, and the factor."""
+        match node:
+            case Name(name=found) if found in inputs:
+                return found, Number(1.0, node.at)
+            case Apply("neg", (term,)):
+                found, by = factor(term)
+                return found, Apply("neg", (by,), node.at)
+            case Apply("*", given):
+                moving = [one for one in given if changing(one)]
+                if len(moving) == 1:
+                    found, by = factor(moving[0])
+                    fixed = tuple(one for one in given if one is not moving[0])
+                    return found, Apply("*", (by, *fixed), node.at)
+            case Apply("/", (above, below)) if not changing(below):
+                found, by = factor(above)
+                return found, Apply("/", (by, below), node.at)
+        raise EquationError(
+            f"{name} may relax to parameters and states of the synapse that decay to 0, each "
+            "times parameters",
+            node.at,
+            allowed=", ".join(sorted(inputs)) or "parameters",
+        )
+
+    fixed = [one for one in terms if not changing(one)]
+    moving = [factor(one) for one in terms if changing(one)]
+    at = terms[0].at
+    rest = fixed[0] if len(fixed) == 1 else Apply("+", tuple(fixed), at)
+    return Relaxation(rest if fixed else Number(0.0, at), tuple(moving))
 
 
 def _assignments(
     source: Source,
     its: list[str],
     variables: Mapping[str, Definition],
-    units: Mapping[str, Unit],
-) -> Iterable[tuple[str, Node]]:
+    units: dict[str, Unit],
+) -> tuple[list[tuple[str, Node]], dict[str, Span]]:
+    """Return statements, and intermediate values with their places; `units` gets their units."""
+    found, own = [], {}
     for name, value in read_assignments(source):
-        if name.name not in its:
+        changed = isinstance(value, Apply) and value.arguments[:1] == (name,)
+        if name.name not in its and (name.name in units or name.name in UNITS or changed):
             whose = variables[name.name].flag if name.name in variables else SYNAPSE
             if whose != SYNAPSE:
                 raise EquationError(
                     f"{name.name} changes with other spikes", name.at, allowed=f"in on_{whose}"
                 )
-            raise unknown_at("variable", name.name, its, name.at)
-        require(kind_of(value, units), units[name.name], value.at, name.name)
-        yield name.name, value
+            if name.name not in own:
+                raise unknown_at("variable", name.name, its, name.at)
+        kind = kind_of(value, units)
+        if name.name not in units:
+            if kind is TRUTH:
+                raise EquationError(f"{name.name} is a condition, not a number", value.at)
+            units[name.name] = Unit(kind.powers) if isinstance(kind, Unit) else ONE
+            own[name.name] = name.at
+        require(kind, units[name.name], value.at, name.name)
+        found.append((name.name, value))
+    return found, own
+
+
+def _transmitted(source: Source, units: Mapping[str, Unit], unit: Unit) -> Node:
+    """Return what a spike of the source transmits."""
+    check_text(source)
+    node = parse(Span(source, 0, len(source.text)))
+    require(kind_of(node, units), unit, node.at, "what is transmitted")
+    return node
+
+
+def _check_needed(own: Mapping[str, Span], values: list[Node], its: list[str]) -> None:
+    """Check that all intermediate values are used: what is not may be a misspelt variable."""
+    needed = {name for node in values for name in names_in(node)}
+    for name, at in own.items():
+        if name not in needed:
+            raise unknown_at("variable", name, its, at)
+
+
+def _check_chance(
+    definitions: list[Definition],
+    derived: Mapping[str, Definition],
+    variables: Mapping[str, Definition],
+    events: Mapping[str, Statements],
+) -> None:
+    """Check that random numbers belong to a synapse and a spike of its source."""
+    # what sub-expressions draw, those draw that use them
+    others = [one.value for one in definitions if one.derivative]
+    others += [value for side in (POST, MODULATOR) for _, value in events[side]]
+    for leaf in leaves(others, derived):
+        if isinstance(leaf, Apply):
+            raise EquationError(
+                f"{leaf.function}() is drawn for a spike of the source alone",
+                leaf.at,
+                allowed="in on_pre and transmit",
+            )
+    for name, value in events[PRE]:
+        is_trace = name in variables and variables[name].flag == PRE
+        for leaf in leaves([value] if is_trace else [], derived):
+            if isinstance(leaf, Apply):
+                raise EquationError(
+                    f"{name} is the same for all synapses of its neuron: it cannot be random",
+                    leaf.at,
+                    allowed="traces of the same neuron and parameters",
+                )
 
 
 def _check_trace(name: str, value: Node, used: _Uses, others: set[str]) -> None:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description, derived
-from distsnn.network.checks import POSITIVE
 from distsnn.network.equations.declarations import (
     OfEquations,
     as_parameters,
@@ -25,12 +24,14 @@ from distsnn.network.equations.plasticity import (
     read_plasticity,
 )
 from distsnn.network.model import State
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, small
+from distsnn.network.plastic_synapse import AUTO, ModulatedSynapse, PlasticSynapse, small
+from distsnn.network.values import Value
 
 # Where built-in rules and their kernels are.
 _BUILT_IN, _KERNELS = "distsnn.network.synapses.", "distsnn.kernels.plasticity"
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
+_TEXTS = ("traces", "on_pre", "on_post", "on_modulator", "transmit")
 
 
 class EquationSynapse(PlasticSynapse):
@@ -73,13 +74,13 @@ class EquationSynapse(PlasticSynapse):
     @classmethod
     def _check_class(cls) -> None:
         """Check that time constants are above 0."""
-        for name in cls.model.rule.decays.values():
+        for name, least in cls.model.rule.least_time_constants().items():
             allowed = cls.parameters()[name].allowed
-            if allowed.low < 0.0 or (allowed.low == 0.0 and not allowed.open_low):
+            if (allowed.low, allowed.open_low) < (least.low, least.open_low):
                 raise DescriptionError(
-                    "a time constant must be above 0",
+                    f"a time constant must be {'above 0' if least.open_low else '0 or more'}",
                     where=f"synapse model {cls.__qualname__}, field {name}",
-                    allowed="parameter(..., above=0.0)",
+                    allowed=f"parameter(..., {'above' if least.open_low else 'low'}=0.0)",
                 )
 
     @classmethod
@@ -91,6 +92,12 @@ class EquationSynapse(PlasticSynapse):
             if given:
                 lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in given)]
         return lines
+
+    def weight_type(self, weight: Value | None) -> str:  # noqa: D102 (inherited)
+        # states alone follow spikes: nothing adds up
+        if self.precision == AUTO and not self.model.rule.learns:
+            return "float32"
+        return super().weight_type(weight)
 
     def steps(self, weight: float) -> Iterable[float]:
         """Return the changes of a weight by spikes of source and target in turn, 10 ms apart.
@@ -161,7 +168,9 @@ class RuleEquations(Description):
     ----------
     traces : str
         Lines ``dNAME/dt = -NAME/TAU : UNIT (WHOSE)`` for variables that decay with a parameter as
-        their time constant, and ``dNAME/dt = 0 : UNIT (WHOSE)`` for others. WHOSE is ``pre`` for
+        their time constant, and ``dNAME/dt = 0 : UNIT (WHOSE)`` for others. States of the synapse
+        may relax, ``dNAME/dt = (EXPRESSION - NAME)/TAU : UNIT (synapse)``, to an expression of
+        parameters and of states that decay to 0; they begin at it. WHOSE is ``pre`` for
         traces of the source's spikes, ``post`` for the target's, ``synapse`` for states of the
         synapse, ``modulator`` for one variable that all synapses share: a signal that is set
         between runs, or a trace of the spikes of a population. Lines ``NAME = EXPRESSION : UNIT``
@@ -170,25 +179,30 @@ class RuleEquations(Description):
         Assignments at a spike of the source and of the target, ``NAME = EXPRESSION`` or with
         ``+=``, ``-=``, ``*=``, ``/=``, parted by line ends or semicolons and done in this order:
         to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
-        neuron are those of spikes strictly before.
+        neuron are those of spikes strictly before. Other names are intermediate values. Random
+        numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
+        ``normal()``, and ``binomial(N, P)``, the number of successes among N trials.
     on_modulator : str
         Assignments to the modulator at a spike of the population that is named as ``modulator``.
+    transmit : str
+        The weight that a spike of the source transmits, after ``on_pre``; empty: ``w``. It is a
+        magnitude, from 0 to the largest bound of the projection's weights; any other stops the
+        run.
     """
 
     traces: str = ""
     on_pre: str = ""
     on_post: str = ""
     on_modulator: str = ""
+    transmit: str = ""
 
     def __post_init__(self) -> None:
-        check_kinds(self, texts=("traces", "on_pre", "on_post", "on_modulator"), mappings=())
-        self._fill(**as_texts(self, "traces", "on_pre", "on_post", "on_modulator"))
+        check_kinds(self, texts=_TEXTS, mappings=())
+        self._fill(**as_texts(self, *_TEXTS))
 
     def fields(self) -> dict[str, str]:
         """Return the texts by name."""
-        return {
-            name: getattr(self, name) for name in ("traces", "on_pre", "on_post", "on_modulator")
-        }
+        return {name: getattr(self, name) for name in _TEXTS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +215,7 @@ class PlasticityModel(RuleEquations):
 
     Parameters
     ----------
-    traces, on_pre, on_post, on_modulator
+    traces, on_pre, on_post, on_modulator, transmit
         The text, as of `RuleEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -246,6 +260,7 @@ class PlasticityModel(RuleEquations):
             on_pre=self.on_pre,
             on_post=self.on_post,
             on_modulator=self.on_modulator,
+            transmit=self.transmit,
             weight_unit=self.weight_unit,
             parameters={name: spec[1] for name, spec in self.parameters.items()},
             reserved=[*dir(_MadeModulatedSynapse), *_RESERVED],
@@ -283,9 +298,7 @@ class _BuiltInRule(PlasticityModel):
 @cache  # equal rules share a class, so that their synapses compare equal
 def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
     rule = model.rule
-    parameters = parameter_fields(
-        model.name, model.parameters, least=dict.fromkeys(rule.decays.values(), POSITIVE)
-    )
+    parameters = parameter_fields(model.name, model.parameters, least=rule.least_time_constants())
     made = make_dataclass(
         model.name,
         parameters,

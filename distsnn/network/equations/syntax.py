@@ -25,10 +25,14 @@ FUNCTIONS = {
     "where": (3, 3),
     "uniform": (0, 0),
     "normal": (0, 0),
+    "binomial": (2, 2),
     "previous": (1, 1),
 }
-# Of these each occurrence in a text is a random number for each neuron and step.
-RANDOM = ("uniform", "normal")
+# Number of successes in a number of trials with a probability, which only synapses draw.
+BINOMIAL = "binomial"
+# Of these each occurrence in a text is a random number for each neuron and step, or for each
+# synapse and spike of its source.
+RANDOM = ("uniform", "normal", BINOMIAL)
 # Value of a state variable at the start of the step.
 PREVIOUS = "previous"
 COMPARISONS = ("<", "<=", ">", ">=")

@@ -46,7 +46,10 @@ def test_what_a_rule_declares() -> None:
     # in steps, whatever the unit; what has no decay is not among them
     taus = {name: float(rule.constants[one]) for name, one in rule.kernel.DECAYS.items()}
     assert taus == pytest.approx({"x": 200.0, "y": 200.0, "tag": 1500.0})
-    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate", "w_max", "w_min")
+    # time constants of traces belong to neurons
+    assert TAGGED.rule.per_synapse == ("A", "B", "most", "rate", "tau_tag", "w_max", "w_min")
+    optional = ("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "between")
+    assert not any(hasattr(rule.kernel, name) for name in optional)
 
 
 def test_the_text_depends_on_the_rule_alone() -> None:
@@ -119,6 +122,68 @@ def test_all_functions(precision: str) -> None:
     assert Rule(power, precision)("on_pre", -1e-9) == (0.0,)
     assert Rule(power, precision, a=0.0)("on_pre", 0.0) == (1.0,)
     assert Rule(power, precision, a=1.0)("on_pre", 0.3) == (rule.real(0.3),)
+
+
+RELEASING = PlasticityModel(
+    traces="""
+        dv/dt = (V + k*u - 2*u*k/3 - v)/tau_v : V (synapse)
+        du/dt = -u/tau_u : mV (synapse)
+    """,
+    on_pre="""
+        sites = binomial(7, uniform()/2) + normal()
+        w += step
+        u += step*R
+    """,
+    transmit="w*sites",
+    parameters={
+        **{"V": (30.0, "mV"), "k": (6.0, "1"), "R": (2.0, "GOhm"), "step": (0.5, "pA")},
+        **{"tau_v": (20.0, "ms", ">= 0"), "tau_u": (4.0, "ms", "> 0")},
+    },
+    name="releasing",
+)
+
+
+def test_what_is_transmitted_comes_after_weight_and_states() -> None:
+    rule = Rule(RELEASING)
+    assert (rule.kernel.DRAWS, rule.kernel.TRANSMITS, rule.kernel.ON_POST) == (3, True, False)
+    assert set(RELEASING.rule.per_synapse) == {*RELEASING.parameters, "w_max", "w_min"}
+    on_pre = compiled(rule.kernel.on_pre)
+    bits = [np.uint64(one << 40) for one in (2**23, 2**22 + 17, 31)]
+    found = {
+        learns: on_pre(1.0, 0.3, 2.0, learns, *bits, *rule.constants.values())
+        for learns in (True, False)
+    }
+    assert found[True][:3] == (1.5, 0.3, 3.0)
+    # without learning the weight stays, and is what acts
+    assert found[False][:3] == (1.0, 0.3, 3.0)
+    assert found[True][3] / 1.5 == pytest.approx(found[False][3], rel=1e-14)
+    # the words are those of the places in the text, in their order of evaluation
+    other = on_pre(1.0, 0.3, 2.0, True, *bits[:2], np.uint64(5 << 50), *rule.constants.values())
+    assert other[3] != found[True][3]
+
+
+@pytest.mark.parametrize(("tau_v", "tau_u"), [(20.0, 4.0), (4.0, 20.0), (9.0, 9.0), (0.0, 4.0)])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_states_relax_to_others_between_spikes(tau_v: float, tau_u: float, precision: str) -> None:
+    rule = Rule(RELEASING, precision, tau_v=tau_v, tau_u=tau_u)
+    assert float(rule.constants[rule.kernel.INITIAL["v"]]) == pytest.approx(0.03)
+    v, u, n = 0.05, 2.0, 37
+    # by many small steps: v in V, u in mV
+    expected, fine = v, 20_000
+    t = (np.arange(fine) + 0.5) * n * DT / fine
+    to = 0.03 + 1e-3 * 2.0 * u * np.exp(-t / tau_u)
+    end = n * DT
+    if tau_v:
+        weight = np.exp(-(end - t) / tau_v) / tau_v * end / fine
+        expected = v * math.exp(-end / tau_v) + float(to @ weight)
+    else:
+        expected = 0.03 + 1e-3 * 2.0 * u * math.exp(-end / tau_u)
+    found = rule("between", 1.0, v, u, n)
+    tolerance = 2e-6 if precision == "float32" else 1e-8
+    assert found == pytest.approx((1.0, expected, u * math.exp(-end / tau_u)), rel=tolerance)
+    # no time, no change, and none from rest
+    assert rule("between", 1.0, v, u, 0) == pytest.approx((1.0, v, u), rel=tolerance)
+    assert rule("between", 1.0, 0.03, 0.0, 1000)[1] == pytest.approx(0.03, rel=1e-7)
 
 
 def test_a_modulator_comes_after_traces() -> None:

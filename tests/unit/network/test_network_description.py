@@ -184,7 +184,7 @@ def test_stored_descriptions_that_cannot_be_read():
         ({"network": {"is": "Netwrok", "fields": {}}}, "did you mean 'Network'"),
         ({"network": {"model": "iaf_psc_exq", "fields": {}}}, "did you mean 'iaf_psc_exp'"),
         ({"network": {"model": "quadratic", "fields": {}}}, "name that file as MODEL, also beside"),
-        ({"network": {"synapse": "tsodyks", "fields": {}}}, "did you mean 'tsodyks2_synapse'"),
+        ({"network": {"synapse": "tsodyks", "fields": {}}}, "did you mean 'tsodyks_synapse'"),
         ({"network": {"some": 1}}, "not a stored description"),
     ):
         with pytest.raises(DescriptionError, match=what):

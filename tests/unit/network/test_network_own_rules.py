@@ -49,6 +49,7 @@ def test_a_rule_stands_where_a_built_in_one_does() -> None:
 
 def vars_of(model: PlasticityModel) -> dict[str, Any]:
     names = ("traces", "on_pre", "on_post", "parameters", "weight_unit", "name", "on_modulator")
+    names += ("transmit",)
     return {name: getattr(model, name) for name in names}
 
 
@@ -110,6 +111,35 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             *("traces", "dm/dt = 0 : 1 (modulator)\ndn/dt = 0 : 1 (modulator)", 2, 2),
             *("another modulator already", "n"),
         ),
+        (
+            *("traces", "dx/dt = (1 - x)/tau : 1 (pre)", 1, 9),
+            *(r"x may only decay.*allowed: -x/TAU or 0\n", "(1 - x)/tau"),
+        ),
+        (
+            *("traces", "dc/dt = (k*w - c)/tau : pA (synapse)", 1, 12),
+            *("c may relax to parameters and states of the synapse that decay to 0", "w"),
+        ),
+        (
+            *("traces", "dc/dt = 0 : pA (synapse)\ndd/dt = (c*c - d)/tau : pA*pA (synapse)"),
+            *(2, 10, "d may relax to parameters and states", "c*c"),
+        ),
+        ("on_pre", "d = A*y; w += A", 1, 1, "unknown variable 'd'; allowed: c, w, x", "d"),
+        ("on_pre", "mV = A*y; w += mV", 1, 1, "unknown variable 'mV'", "mV"),
+        ("on_pre", "d = x > y; w += where(d, A, 0)", 1, 5, "d is a condition", "x > y"),
+        ("on_pre", "d = A*y; d = y; w += d", 1, 14, "d is in 1; allowed: pA", "y"),
+        ("on_pre", "x += normal(); w += A", 1, 6, "x is the same for all .*random", "normal()"),
+        ("on_pre", "d = y; x += d; w += A*d", 1, 13, "x is the same for all .* on d", "d"),
+        ("on_pre", "w += A*binomial(A, 1)", 1, 17, "an argument of binomial is in pA", "A"),
+        ("on_pre", "w += previous(w)", 1, 6, r"rules have no previous\(\)", "previous(w)"),
+        (
+            *("on_post", "w += A*uniform()", 1, 8),
+            *(
+                "drawn for a spike of the source alone; allowed: in on_pre and transmit",
+                "uniform()",
+            ),
+        ),
+        ("transmit", "w*z", 1, 3, "unknown name 'z'", "z"),
+        ("transmit", "k*x", 1, 1, "what is transmitted is in 1; allowed: pA", "k*x"),
         ("on_post", "w += A*(", 1, 8, "never closed", "("),
         ("on_post", "w += __import__('os')", 1, 6, "unknown function '__import__'", "__import__"),
         ("on_post", "w += A^2", 1, 6, r"\^ \(write \*\*", "A^2"),

@@ -210,7 +210,7 @@ def test_an_unknown_argument_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("synapse", "hint"),
     [
-        ("tsodyks", "did you mean 'Tsodyks2'"),
+        ("tsodyks", "did you mean 'Tsodyks'"),
         ("tsodyks2_synapse", "did you mean 'Tsodyks2'"),
         ("static_synapse", "None for static synapses"),
         (Tsodyks2, "an instance, such as Tsodyks2"),

@@ -20,6 +20,7 @@ from distsnn.network import (
     Projection,
     STDPPowerLaw,
     TripletSTDP,
+    Tsodyks,
     VogelsSTDP,
 )
 from distsnn.network.plastic_synapse import small
@@ -73,6 +74,20 @@ def test_equations_that_change_nothing_take_float64() -> None:
         on_pre="w = w + a*log(b)", parameters={"a": (1.0, "pA"), "b": (0.0, "1")}
     )
     assert undefined().weight_type(None) == "float64"
+
+
+def test_weights_that_stay_need_no_steps_that_float32_resolves() -> None:
+    assert Tsodyks().weight_type(None) == "float32"
+    assert Tsodyks(precision="float64").weight_type(45.0) == "float64"
+    # random numbers count by their means, and states begin where they relax to
+    rule = PlasticityModel(
+        "dx/dt = (1 - x)/tau : 1 (synapse)",
+        on_pre="w += step*x*binomial(4, uniform()); x = 0",
+        transmit="w*x",
+        parameters={"step": (1.0, "pA"), "tau": (10.0, "ms", ">= 0")},
+    )
+    assert rule.synapse().weight_type(None) == "float32"
+    assert list(rule(step=1e-7, tau=0.0).steps(50.0)) == pytest.approx([2e-7, 0.0])
 
 
 def test_small_values_among_many_count() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from own_rules import REWARDED
+from own_rules import RELEASING, REWARDED
 from rule_events import weights
 
 from distsnn.engine.plastic_delivery import kernel_name
@@ -65,6 +65,7 @@ RULES: dict[str, PlasticSynapse] = {
     "Oja": Oja(eta=2.0, alpha=0.02),
     "BCM": BCM(eta=0.05, tau_theta=300.0, rate_0=190.0),
     "contrastive": ContrastiveSTDP(eta=0.2, axonal_delay=0.2),
+    "releasing": RELEASING(A=0.2, B=0.5, axonal_delay=0.3),
     "own": REWARDED(modulator="S", modulation_delay=0.8, rate=1e-6, w_max=100.0),
 }
 RNG = np.random.default_rng(3)
@@ -92,6 +93,7 @@ EACH: dict[str, dict[str, Floats]] = {
     "BCM": {"eta": each(0.03, 0.07)},
     "contrastive": {"eta": each(0.1, 0.3), "w_min": each(0.0, 20.0)},
     "own": {"rate": each(5e-7, 2e-6)},
+    "releasing": {"U": each(0.1, 0.9), "tau_x": each(0.0, 90.0), "tau_y": each(5.0, 40.0)},
 }
 SIGNALS = {"signal": [(0, 0.02), (MIDDLE, -0.01)], "contrastive": [(0, 1.0), (MIDDLE, -1.0)]}
 assert all(isinstance(RULES[name], ModulatedSynapse) for name in SIGNALS)
@@ -219,7 +221,7 @@ def test_all_but_weights_goes_on_without_learning(name: str, pausing: tuple[Foun
 
 @pytest.mark.ci
 def test_states_of_synapses_go_on_without_learning(tmp_path: Path) -> None:
-    names = ("presynaptic", "signal")
+    names = ("presynaptic", "signal", "releasing")
     run = simulated(tmp_path / "run.zarr", names, PAUSE)
     for name in names:
         check_pause(name, run)

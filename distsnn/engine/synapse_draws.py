@@ -1,0 +1,45 @@
+"""By what the random numbers of a rank's plastic synapses are keyed."""
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.counter_rng import TRANSMISSION
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.tables import Call
+from distsnn.kernels import plastic, wiring_draws
+from distsnn.kernels.rule_functions import number_multapses
+
+
+def key_draws(layout: Layout, rows: PlasticRows, seed: int, words: int, call: Call) -> int:
+    """Fill in by what the entries of a projection key random numbers, and return its bytes.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    rows : PlasticRows
+        The synapses. Those of a pair are numbered in the order of drawing.
+    seed : int
+        The run's seed.
+    words : int
+        Words of random bits that a spike takes at each synapse.
+    call : Call
+        Its table is filled in.
+    """
+    numbers = np.zeros(rows.synapses, np.uint32)
+    number_multapses(rows.row_set.rows, rows.targets(), numbers, np.zeros(layout.n_local, np.int64))
+    projections = layout.network.projections
+    key = wiring_draws.object_keys(np.uint64(seed), TRANSMISSION, len(projections))
+    blocks = np.arange((words + 1) // 2)
+    arrays: dict[int, npt.NDArray[np.integer]] = {
+        plastic.TARGET_GIDS: layout.gids(np.arange(layout.n_local)).astype(np.int64),
+        plastic.SOURCE_GIDS: rows.row_set.sources.astype(np.int64),
+        plastic.NUMBERS: numbers,
+        plastic.DRAW_KEYS: wiring_draws.cell_streams(key[rows.projection], blocks).view(np.uint32),
+        # all spikes of a step are delivered before a run can end: no checkpoint needs these
+        plastic.REPEATS: np.zeros(rows.row_set.rows.size - 1, np.uint32),
+    }
+    for at, array in arrays.items():
+        call.point(at, array)
+    return sum(one.nbytes for one in arrays.values())
