@@ -86,7 +86,15 @@ from distsnn.network.rules import (
     PairwiseBernoulli,
     Rule,
 )
-from distsnn.network.stimuli import Piecewise, PoissonInput, Sine, SpikeInput, Stimulus
+from distsnn.network.stimuli import (
+    GammaInput,
+    Piecewise,
+    PoissonInput,
+    RateInput,
+    Sine,
+    SpikeInput,
+    Stimulus,
+)
 from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
@@ -126,6 +134,7 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GammaInput",
     "GifCondExp",
     "GifPscExp",
     "GlifPsc",
@@ -168,6 +177,7 @@ __all__ = [
     "Population",
     "PpPscDelta",
     "Projection",
+    "RateInput",
     "RecordSpikes",
     "RecordState",
     "RecordWeights",
