@@ -413,10 +413,10 @@ class StimulusHandle:
         Parameters
         ----------
         **values : float or array_like (n_targets,)
-            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, ``mean=`` and
-            ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of a
-            sine of currents or rates. They act while the stimulus does, between its start and stop;
-            the amplitude of a `StepCurrent` acts at once, and its course is over.
+            ``rate=`` of Poisson or gamma input, spikes/s, ``amplitude=`` of a current, ``mean=``
+            and ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=``
+            of a sine of currents or rates. They act while the stimulus does, between its start and
+            stop; the amplitude of a `StepCurrent` acts at once, and its course is over.
 
         Raises
         ------

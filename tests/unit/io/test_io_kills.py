@@ -76,7 +76,7 @@ class Watch:
             for name in names:
                 # a change that was announced before may take place now
                 with suppress(FileNotFoundError):
-                    found = os.stat(f"{folder}/{name}")
+                    found = Path(folder, name).stat()
                     files[f"{relative}/{name}"] = found.st_ino, found.st_mtime_ns, found.st_size
         for name, known in files.items():
             partial = name.endswith(".partial")
