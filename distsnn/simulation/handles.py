@@ -204,8 +204,8 @@ class ProjectionHandle:
         """Return the connections as a table, by (source, target). Collective.
 
         The storage format of the projection does not matter. Every rank receives the whole table.
-        To make it, a rank draws all of the projection's synapses onto its neurons, about 100 bytes
-        each, whatever the limits.
+        To make it, a rank draws the synapses of these sources onto its neurons, about 100 bytes
+        each, whatever the target. Of fixed indegrees all are drawn, and those kept.
 
         Parameters
         ----------
