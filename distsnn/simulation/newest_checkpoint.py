@@ -13,7 +13,7 @@ from distsnn.simulation.checkpoint import Note
 
 
 def find_newest_checkpoint(
-    store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
+    store: Path, communicator: Communicator, note: Note, reader: StoreReader | None = None
 ) -> Generation:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
 
@@ -25,8 +25,9 @@ def find_newest_checkpoint(
         The ranks.
     note : callable
         Takes a message about each generation that is not used.
-    recorded : bool
-        Whether the store's run is to go on: all that came before must be recorded, and still count.
+    reader : StoreReader, optional
+        This rank's share of the store, from `open_shared_reader`, if the store's run is to go on:
+        all that came before must be recorded, and still count.
 
     Raises
     ------
@@ -35,7 +36,6 @@ def find_newest_checkpoint(
     DescriptionError
         If it was written in another version's format.
     """
-    reader = open_shared_reader(store, communicator) if recorded else None
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
         if reader is not None and communicator.rank == 0:
