@@ -1,13 +1,14 @@
 """Pulse packets: volleys of spikes with Gaussian jitter, as given spikes."""
 
+import math
+
 import numpy as np
 from numba import uint64
 
 from distsnn.coding.checks import Integers
-from distsnn.counter_rng import STIMULUS, stream, word
+from distsnn.counter_rng import STIMULUS, stream, unit, word
 from distsnn.errors import DescriptionError
 from distsnn.jit import kernel
-from distsnn.kernels.sampling import normal
 from distsnn.network import Population, SpikeInput, View
 from distsnn.network.checks import (
     ANY,
@@ -112,4 +113,7 @@ def _fill_steps(centres: FloatArray, sd: float, seed: np.uint64, steps: Integers
         for p in range(steps.shape[1]):
             key = stream(own, p)
             for s in range(steps.shape[2]):
-                steps[i, p, s] = np.int64(np.rint(centres[p] + sd * normal(word(key, s))))
+                # Box & Muller 1958, Ann. Math. Stat. 29
+                radius = math.sqrt(-2.0 * math.log(unit(word(key, 2 * s))))
+                angle = 2.0 * math.pi * unit(word(key, 2 * s + 1))
+                steps[i, p, s] = np.int64(np.rint(centres[p] + sd * radius * math.cos(angle)))
