@@ -127,8 +127,9 @@ def test_no_moment_looks_damaged(tmp_path: Path, every: int) -> None:
         whole = write_saved_run(tmp_path / "run.zarr")
     assert len(moments) > 250 / every
     attempts, steps, saved = [], [], []
+    read, leftovers = set[frozenset[Any]](), set[str]()
     before: Moment = {}
-    for moment in moments.values():
+    for state, moment in moments.items():
         _restore(path, before, moment)
         before = moment
         reader = StoreReader(path)
@@ -138,12 +139,18 @@ def test_no_moment_looks_damaged(tmp_path: Path, every: int) -> None:
             for rank in range(2):
                 generation.verify_rank(rank)
             assert reader.reaches(generation.about["step"])
-        reader.verify(reader.complete_step)
         until = reader.complete_step
-        step, gid = reader.spikes(0, until)
-        np.testing.assert_array_equal(step, whole.step[whole.step <= until])
-        np.testing.assert_array_equal(gid, whole.gid[whole.step <= until])
         assert StoreReader(reader.path, resuming=True).damage is None
+        # all is read of each content, and where a file of a new kind is being written
+        partial = {one for one in state if one[0].endswith(".partial")}
+        content, kinds = state - partial, {re.sub(r"\d+", "", one[0]) for one in partial}
+        if content not in read or kinds - leftovers:
+            read.add(content)
+            leftovers |= kinds
+            reader.verify(until)
+            step, gid = reader.spikes(0, until)
+            np.testing.assert_array_equal(step, whole.step[whole.step <= until])
+            np.testing.assert_array_equal(gid, whole.gid[whole.step <= until])
         attempts.append(len(reader.attempts))
         steps.append(until)
         saved.append(max(generations(reader.path), default=0))
