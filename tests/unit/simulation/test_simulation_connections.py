@@ -122,13 +122,13 @@ def test_only_rows_of_the_sources_asked_for_are_made(
         return builders[-1]
 
     with Simulation(made, seed=SEED, progress=False) as simulation:
-        tables = {one.name: simulation.connections(one.name) for one in made.projections}
+        tables = {one.name: simulation[one.name].connections() for one in made.projections}
         monkeypatch.setattr(connection_table, "make_row_builder", make)
         for one in made.projections:
             # in two groups of sources, and a single one
             for low, high in ((48, 67), (49, 50)):
                 population = E if one.pre.population == "E" else INH
-                found = simulation.connections(one.name, population[low:high])
+                found = simulation[one.name].connections(population[low:high])
                 table, first = tables[one.name], made.first_gid[one.pre.population]
                 inside = (table["source"] >= first + low) & (table["source"] < first + high)
                 np.testing.assert_array_equal(found, table[inside])
@@ -151,8 +151,8 @@ def test_plastic_rows_of_other_sources_are_not_read(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(PlasticDelivery, "read", counted)
     with Simulation(made, seed=SEED, progress=False) as simulation:
         simulation.run(60.0)
-        parts = [simulation.connections("L", cells[at : at + 5]) for at in (295, 100, 6)]
-        whole = simulation.connections("L")
+        parts = [simulation["L"].connections(cells[at : at + 5]) for at in (295, 100, 6)]
+        whole = simulation["L"].connections()
     for part, at in zip(parts, (295, 100, 6), strict=True):
         inside = (whole["source"] >= at) & (whole["source"] < at + 5)
         np.testing.assert_array_equal(part, whole[inside])

@@ -255,12 +255,12 @@ def test_gamma_processes_go_on_from_a_checkpoint_and_begin_again_at_a_reset(tmp_
     made = gamma(Sine(4000.0, 83.0, offset=3000.0))
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
-        simulation.set("gamma", frequency=61.0)
+        simulation["gamma"].set(frequency=61.0)
         simulation.run(2.0)
         simulation.save(tmp_path / "saved.zarr")
         simulation.run(END - 13.0)
         expected = everyone(simulation)
-        simulation.set("gamma", frequency=83.0)
+        simulation["gamma"].set(frequency=83.0)
         simulation.reset()
         simulation.run(END)
         assert_same(everyone(simulation), in_one_run(made))
@@ -280,10 +280,10 @@ def test_rates_of_gamma_processes_may_rise_as_far_as_the_sums_of_input_have_room
             found = single._inputs._allowed_rates(single._inputs._find("gamma")).high
             assert found == pytest.approx(50.0 * largest, rel=0.01)
         with pytest.raises(DescriptionError, match=r"'gamma', field rate: out of range"):
-            simulation.set("gamma", rate=1.01 * largest)
-        simulation.set("gamma", rate=largest)
+            simulation["gamma"].set(rate=1.01 * largest)
+        simulation["gamma"].set(rate=largest)
         with pytest.raises(DescriptionError, match="unknown field 'order'; allowed: rate"):
-            simulation.set("gamma", order=2.0)
+            simulation["gamma"].set(order=2.0)
 
 
 def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:
