@@ -169,7 +169,7 @@ print(json.dumps([list(events["times"]), [int(one) for one in events["senders"]]
     drive = GammaInput(parrots, rate, 1.0, order, processes)
     with Simulation(Network([parrots], [], [drive]), seed=3) as simulation:
         simulation.run(0.1 * end)
-        ours = simulation[parrots].spikes
+        ours = simulation[parrots].spikes()
     steps = np.rint(np.array(theirs[0]) / 0.1).astype(int) - 1
     phases, intervals = [], []
     for step, neuron in (ours, (steps, np.array(theirs[1]))):
@@ -210,7 +210,7 @@ print(json.dumps(list(recorder.events["times"])))
     drive = pulse_packets(parrots, times, activity, sd, 1.0, seed=4)
     with Simulation(Network([parrots], [], [drive])) as simulation:
         simulation.run(80.0)
-        ours = simulation[parrots].spikes[0]
+        ours = simulation[parrots].spikes()[0]
     steps = np.rint(np.array(theirs) / 0.1).astype(int) - 10
     assert ours.size == steps.size == n * activity * len(times)
     table = np.array([np.bincount(one // 5, minlength=160)[:160] for one in (ours, steps)])

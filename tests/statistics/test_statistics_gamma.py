@@ -20,7 +20,7 @@ def spikes(drive: GammaInput, time: float) -> tuple[Ints, Ints]:
     """Return step and neuron of all spikes, sorted by neuron."""
     with Simulation(Network([PARROTS], [], [drive], dt=DT), seed=5) as simulation:
         simulation.run(time)
-        step, gid = simulation[PARROTS].spikes
+        step, gid = simulation[PARROTS].spikes()
     order = np.lexsort((step, gid))
     return step[order], gid[order]
 
