@@ -1,5 +1,6 @@
 """Finds the checkpoint that a run is resumed from: whole, and with all recordings before it."""
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -70,16 +71,21 @@ def find_newest_checkpoint(
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
-def open_shared_reader(store: Path, communicator: Communicator) -> StoreReader:
+def open_shared_reader(
+    store: str | os.PathLike[str] | StoreReader, communicator: Communicator
+) -> StoreReader:
     """Return a reader of this rank's share of a run that is to go on. Collective.
 
-    Ranks agree on the attempts that are left out, the reason, and the complete step.
+    A reader is returned as it is. Ranks agree on the attempts that are left out, the reason, and
+    the complete step.
 
     Raises
     ------
     StoreError
         As `StoreReader` with `resuming`, or if ranks find different attempts.
     """
+    if isinstance(store, StoreReader):
+        return store
     with together(communicator, "reading the store"):
         share = communicator.rank, communicator.size
         reader = StoreReader(store, resuming=True, share=share)

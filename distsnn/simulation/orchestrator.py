@@ -221,7 +221,7 @@ class Simulation:
             If it is of another network, or its partition is for other ranks than these.
         """
         settings["communicator"] = settings.get("communicator") or world()
-        reader = _opened(store, settings["communicator"])
+        reader = open_shared_reader(store, settings["communicator"])
         if settings.get("partition") is None:
             settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
@@ -318,7 +318,7 @@ class Simulation:
             tell = partial(self._note, always=True)
             store = start.path if isinstance(start, StoreReader) else Path(start)
             # a store that is recorded into is read under the lock
-            reader = None if again is None else _opened(start, self._communicator)
+            reader = None if again is None else open_shared_reader(start, self._communicator)
             generation = find_newest_checkpoint(store, self._communicator, tell, reader)
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
@@ -636,10 +636,3 @@ class Simulation:
                 self.close()
             else:
                 self._stop(error)
-
-
-def _opened(store: str | os.PathLike[str] | StoreReader, communicator: Communicator) -> StoreReader:
-    """Return a reader of this rank's share of a store, which may be open already. Collective."""
-    if isinstance(store, StoreReader):
-        return store
-    return open_shared_reader(Path(store), communicator)
