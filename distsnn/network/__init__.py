@@ -86,7 +86,15 @@ from distsnn.network.rules import (
     PairwiseBernoulli,
     Rule,
 )
-from distsnn.network.stimuli import Piecewise, PoissonInput, Sine, SpikeInput, Stimulus
+from distsnn.network.stimuli import (
+    GammaInput,
+    Piecewise,
+    PoissonInput,
+    RateInput,
+    Sine,
+    SpikeInput,
+    Stimulus,
+)
 from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
@@ -131,6 +139,7 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GammaInput",
     "GifCondExp",
     "GifPscExp",
     "GlifPsc",
@@ -174,6 +183,7 @@ __all__ = [
     "PpPscDelta",
     "Projection",
     "QuantalSTP",
+    "RateInput",
     "RecordSpikes",
     "RecordState",
     "RecordWeights",

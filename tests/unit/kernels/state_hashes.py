@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from decoded import layouts, scales
-from kernel_calls import NeuronCall, PoissonCall, counters, defaults, sine_call
+from kernel_calls import GammaCall, NeuronCall, PoissonCall, counters, defaults, sine_call
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
@@ -228,6 +228,9 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
         for mean in (3.0, 9.0):
             one = PoissonCall(mean, n, correlation=0.4)
             yield f"copies {mean} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
+        gammas = GammaCall(np.linspace(0.0, 2.0, 512)[:n].copy(), 2.5, 3)
+        counts = _hash(*(gammas.counts(k)[:least] for k in range(50)))
+        yield f"gammas {size}", counts + _hash(gammas.times[:least])
         yield f"noise {size}", _hash(_noise(size)[:least])
         yield f"sines {size}", _hash(_sines(size)[:least])
     for name, rule in RULES.items() if every else ():
