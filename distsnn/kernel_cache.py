@@ -38,7 +38,7 @@ _PACKAGE = Path(__file__).parent
 # Files whose functions other files compile into machine code. A generated kernel is named by its
 # text, which includes a digest of its model's files.
 _SOURCES = (
-    *("jit.py", "counter_rng.py", "kernels/*.py", "kernels/synapses/*.py"),
+    *("jit.py", "counter_rng.py", "kernels/*.py"),
     *("comm/exchange_entries.py", "comm/group_entries.py"),
 )
 _VARIABLE = "DISTSNN_CACHE_DIR"

@@ -106,6 +106,7 @@ class RunWriter:
         *,
         first_step: int,
         saved_by: int,
+        reader: StoreReader | None = None,
         assignment: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> Self:
@@ -124,6 +125,8 @@ class RunWriter:
             The step after which it begins.
         saved_by : int
             The attempt that saved what it goes on from; -1: none of this run.
+        reader : StoreReader, optional
+            A reader of the run with `resuming`, since whose opening nothing has been written.
         assignment : mapping, optional
             Which rank simulates what.
         versions : mapping, optional
@@ -135,7 +138,7 @@ class RunWriter:
             If there is no run, an attempt that is needed cannot be read, or it cannot be written.
         """
         target = Path(path).resolve()
-        reader = StoreReader(target, resuming=True)
+        reader = reader or StoreReader(target, resuming=True)
         attempt = len(reader.attempts)
         if reader.damage is not None and attempt <= saved_by:
             raise reader.damage

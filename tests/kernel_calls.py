@@ -12,7 +12,7 @@ from distsnn.codegen import update as codegen
 from distsnn.engine.courses import phase_words, turn_words
 from distsnn.engine.tables import Call, invoke
 from distsnn.jit import FLAGS
-from distsnn.kernels import emission, neuron_draws, poisson, rows, sines
+from distsnn.kernels import emission, gammas, neuron_draws, poisson, rows, sines
 from distsnn.network import SubsteppedNeuron, model_named
 
 DT = 0.1  # ms
@@ -119,6 +119,39 @@ class PoissonCall:
             self.call.table[poisson.COPIED] = round(correlation * 2**32)
             if not (varies or correlation):
                 self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
+
+    def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
+        """Return what a step adds to the row, with the range cut at given neurons."""
+        self.row[:] = 0
+        for low, high in zip((0, *cuts), (*cuts, self.row.size), strict=True):
+            assert invoke(self.call, step, low, high) == 0
+        return self.row.copy()
+
+
+class GammaCall:
+    """A gamma entry over n neurons (a multiple of 64) and the row that it adds to."""
+
+    def __init__(
+        self, means: npt.NDArray[np.float64], order: float, processes: int, *, seed: int = 1
+    ) -> None:
+        n = means.size
+        self.row, self.times = np.zeros(n, np.int32), np.zeros((n, 1 + processes))
+        low, high = seed & 0xFFFFFFFF, seed >> 32
+        gammas.fill_in_equilibrium(self.times, counters(n), order, 0, low, high)
+        self.times[:, 1:].sort(axis=1)
+        self.call = Call(gammas.gammas(32), np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
+        self.call.point(rows.RING, self.row)
+        self.call.table[rows.STRIDE] = n
+        for at, array in (
+            (poisson.COUNTERS, counters(n)),
+            (poisson.WEIGHTS, np.ones(n, np.int32)),
+            (poisson.MEANS, means),
+            (gammas.TIMES, self.times),
+        ):
+            self.call.point(at, array)
+        self.call.table[poisson.SEED_LOW], self.call.table[poisson.SEED_HIGH] = low, high
+        self.call.table[gammas.N_TIMES] = 1 + processes
+        self.call.scalars[gammas.ORDER] = order
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""

@@ -49,16 +49,28 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         with together(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
-                common["lock"] = RunLock(resume_path(options), _patience())
+                store = resume_path(options)
+                common["lock"] = RunLock(store, _patience())
                 held.callback(common["lock"].release)
-                store = _to_resume(options)
+                store = store if options.resume != "auto" or path_exists(store) else None
         store = communicator.bcast(store)
-        if store is not None:
-            return _resume(store, options, communicator, common)
-        return _start(options, communicator, common)
+        if store is None:
+            return _start(options, communicator, common)
+        reader = open_shared_reader(Path(store), communicator)
+        with together(communicator, "looking for a run"):
+            resumes = communicator.rank == 0 and _resumes(reader, options)
+        if communicator.bcast(resumes):
+            return _resume(reader, options, communicator, common)
+        return _start(options, communicator, common, reader)
 
 
-def _start(options: Namespace, communicator: Communicator, common: dict[str, Any]) -> int:
+def _start(
+    options: Namespace,
+    communicator: Communicator,
+    common: dict[str, Any],
+    left: StoreReader | None = None,
+) -> int:
+    """Start a run, in the place of one that is left over, of which nothing was saved."""
     with together(communicator, "making the network"):
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
@@ -67,8 +79,12 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         # a mistake in the time is better told before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
-        # rank 0 makes the store
-        again = communicator.rank == 0 and _is_left_over(options, model.network, seed)
+        if left is not None and not same_run(left, model.network, seed):
+            raise DescriptionError(
+                "is a run of another network or seed",
+                where=f"--resume auto, {options.out}",
+                allowed="another path, or --overwrite without --resume",
+            )
         if options.assignment is not None:
             made = load_assignment(options.assignment, model.network, communicator.size)
             common["partition"] = made
@@ -77,7 +93,7 @@ def _start(options: Namespace, communicator: Communicator, common: dict[str, Any
         model.network,
         seed=seed,
         out=options.out,
-        overwrite=options.overwrite or again,
+        overwrite=options.overwrite or left is not None,
         model=model.about,
         **common,
     )
@@ -108,39 +124,21 @@ def _patience() -> float:
     return _LEASE if restarted else 0.0
 
 
-def _to_resume(options: Namespace) -> str | None:
-    """Return the run to go on with, or None to start one (on rank 0, with the lock)."""
-    if options.resume != "auto":
-        return str(options.resume)
-    if not path_exists(options.out):
-        return None
-    reader = StoreReader(options.out, resuming=True)
-    if reader.complete or generations(reader.path):
-        return str(options.out)
+def _resumes(reader: StoreReader, options: Namespace) -> bool:
+    """Return whether a run is to go on, and not to be started again (on rank 0, with the lock)."""
+    if options.resume != "auto" or reader.complete or generations(reader.path):
+        return True
     lost = lost_generation(reader)
     if lost is not None:  # recordings up to there are not replaced unasked
         raise lost
     # where nothing was saved before it was stopped, it starts again
-    return None
-
-
-def _is_left_over(options: Namespace, network: Network, seed: int) -> bool:
-    """Return whether --resume auto finds a run of this network of which nothing was saved."""
-    if options.resume != "auto" or not path_exists(options.out):
-        return False
-    if not same_run(StoreReader(options.out, resuming=True), network, seed):
-        raise DescriptionError(
-            "is a run of another network or seed",
-            where=f"--resume auto, {options.out}",
-            allowed="another path, or --overwrite without --resume",
-        )
-    return True
+    return False
 
 
 def _resume(
-    store: str, options: Namespace, communicator: Communicator, common: dict[str, Any]
+    reader: StoreReader, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
-    reader = open_shared_reader(Path(store), communicator)
+    store = str(reader.path)
     with together(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
@@ -176,7 +174,7 @@ def _resume(
         if communicator.rank == 0 and not options.quiet:
             print(f"{store} is complete: {reader.complete_step * dt:g} ms")
         return 0
-    simulation = Simulation.restore(store, network=network, out=store, **common)
+    simulation = Simulation.restore(reader, network=network, out=store, **common)
     left = asked * dt - simulation.time_ms
     title = str(about.get("model", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)

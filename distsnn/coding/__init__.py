@@ -4,6 +4,7 @@ from distsnn.coding.latency import LatencyCode, LinearLatency, LogarithmicLatenc
 from distsnn.coding.level_crossing import SendOnDelta
 from distsnn.coding.linear_readout import LinearReadout
 from distsnn.coding.normalisation import MinMax, Normalisation, ZScore
+from distsnn.coding.packets import pulse_packets
 from distsnn.coding.phase import PhaseCode
 from distsnn.coding.population_code import GaussianFields, population_vector
 from distsnn.coding.presentation import Presentation
@@ -42,6 +43,7 @@ __all__ = [
     "first_spike_times",
     "first_to_spike",
     "population_vector",
+    "pulse_packets",
     "spike_counts",
     "spike_rates",
     "windowed_counts",

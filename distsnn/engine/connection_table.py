@@ -24,9 +24,14 @@ _FIELDS = [("source", "i8"), ("target", "i8"), ("weight", "f8"), ("delay", "f8")
 
 
 def static_connections(
-    layout: Layout, quanta: Quanta, seed: int, index: int, given: Iterable[Records] | None
+    layout: Layout,
+    quanta: Quanta,
+    seed: int,
+    index: int,
+    given: Iterable[Records] | None,
+    sources: tuple[int, int],
 ) -> Table:
-    """Return a static projection's connections onto a rank's neurons.
+    """Return a static projection's connections from a range of sources onto a rank's neurons.
 
     Draws are functions of seed, projection, source and block of targets. So what is drawn here is
     what was stored, or is drawn whenever a source spikes.
@@ -42,7 +47,9 @@ def static_connections(
     index : int
         The projection.
     given : iterable of ndarray, optional
-        Records of its edges onto this rank's neurons, if these are given.
+        Records of its edges from these sources onto this rank's neurons, if edges are given.
+    sources : (int, int)
+        First gid and end of the sources.
 
     Returns
     -------
@@ -61,7 +68,8 @@ def static_connections(
         assert one.delay is not None and not isinstance(one.rule, Explicit)
         longest = delay_support(one.delay, network.dt)[1]
         plan = explicit_plan(layout, planes(layout, one)[0], longest, "pull", None)
-        parts.append(decode_synapses(builder.add(replace(plan, projections=(index,)), NO_EDGES)))
+        made = builder.add(replace(plan, projections=(index,)), NO_EDGES, sources)
+        parts.append(decode_synapses(made))
     # given edges, and weights of the sign that another receptor takes
     parts += [piece for pieces in builder.spilled.values() for piece in pieces]
     gid, local, weight, delay, plane = np.concatenate([NO_EDGES, *parts]).T
@@ -70,8 +78,10 @@ def static_connections(
     return _table(gid, layout.gids(local), weights, delay * network.dt)
 
 
-def plastic_connections(delivery: PlasticDelivery, now: int) -> Table:
+def plastic_connections(delivery: PlasticDelivery, now: int, sources: tuple[int, int]) -> Table:
     """Return a plastic projection's connections onto a rank's neurons as they are at a step.
+
+    Connections are from a range of sources, given by first gid and end.
 
     Returns
     -------
@@ -79,12 +89,15 @@ def plastic_connections(delivery: PlasticDelivery, now: int) -> Table:
         As `static_connections`, with the states of the rule.
     """
     rows, layout = delivery.rows, delivery.layout
-    values = delivery.read(now, None, None)
+    gids = rows.row_set.sources
+    first, last = np.searchsorted(gids, sources).tolist()
+    bounds = rows.row_set.rows[first : last + 1]
+    synapses = np.arange(bounds[0], bounds[-1])
+    values = delivery.read(now, np.arange(first, last), synapses)
     weights = delivery.sign * values.pop("weight").astype(np.float64)
-    delays = rows.delays().astype(np.float64) * layout.network.dt
-    return _table(
-        rows.row_set.source_of_synapse, layout.gids(rows.targets()), weights, delays, values
-    )
+    delays = rows.delays(synapses).astype(np.float64) * layout.network.dt
+    source = np.repeat(gids[first:last], np.diff(bounds))
+    return _table(source, layout.gids(rows.targets(synapses)), weights, delays, values)
 
 
 def _table(

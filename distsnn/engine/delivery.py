@@ -73,6 +73,8 @@ class Delivery:
         table[kernels.DELAY] = 0 if plan.delay is None or plan.pull else plan.delay
         if states is not None:
             call.point(kernels.RECORDS, states.records)
+            table[kernels.RECORD_SIZE] = states.records.shape[1]
+            table[kernels.ADVANCE] = states.kernel.spike.address
         if plan.pull:
             self._calendar(row_set)
 

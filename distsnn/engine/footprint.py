@@ -9,7 +9,7 @@ import numpy as np
 from distsnn.engine.layout import Layout
 from distsnn.engine.row_builder import EDGE_BYTES
 from distsnn.engine.storage import RowSetPlan, bytes_of, choose, distinct_delays
-from distsnn.network import Explicit, ExplicitFile, FixedIndegree, Projection
+from distsnn.network import Explicit, ExplicitFile, FixedIndegree, GammaInput, Projection
 from distsnn.network.quanta import Quanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
@@ -21,7 +21,7 @@ BASELINE_BYTES = 212 * 2**20
 # numbers, a third when they are sorted, and their order.
 _GIVEN_WORD, _GIVEN_BYTES = 8.0, 128.0
 # Of a row: where its words and its runs begin, and its states if it is scaled.
-_ROW_BYTES, _SCALED_BYTES = 16.0, 32.0
+_ROW_BYTES, _SCALED_BYTES = 16.0, 56.0
 
 
 def expected_bytes(
@@ -100,7 +100,11 @@ def _synapses(layout: Layout, one: Projection) -> float:
 
 
 def _neurons(layout: Layout) -> float:
-    """Return the bytes of states, of parameters that differ, and of numbers of neurons."""
+    """Return the bytes of states, also of stimuli, of parameters that differ, and of numbers."""
+    processes: dict[str, list[int]] = {}
+    for stimulus in layout.network.stimuli:
+        if isinstance(stimulus, GammaInput):
+            processes.setdefault(stimulus.target.population, []).append(stimulus.n)
     total = 0.0
     for index, one in enumerate(layout.network.populations):
         real = 8 if one.state_type(layout.network.dt) == "float64" else 4
@@ -109,6 +113,7 @@ def _neurons(layout: Layout) -> float:
         states = real * len(one.model.states)
         slots = int(layout.last[index] - layout.first[index])
         total += slots * (8 + states + (8 + real) * different)
+        total += sum(8 * slots * (1 + n) for n in processes.get(one.name, ()))
     return total
 
 

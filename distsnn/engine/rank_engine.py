@@ -376,8 +376,10 @@ class RankEngine:
         self._settle(self.step - reach)
         return self._history.kept()
 
-    def latest(self, projection: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return a projection's sources on this rank, and their records after all spikes so far.
+    def latest(
+        self, projection: str
+    ) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
+        """Return a projection's sources on this rank, and their states after all spikes so far.
 
         Raises
         ------
@@ -393,7 +395,8 @@ class RankEngine:
         one = known[projection]
         first, stop = one.projection.pre.start, one.projection.pre.stop
         own = (one.neurons >= first) & (one.neurons < stop)
-        return one.neurons[own] - first, one.latest(*self._history.kept())[own]
+        latest = one.latest(*self._history.kept())
+        return one.neurons[own] - first, {name: values[own] for name, values in latest.items()}
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
         """Enter the compiled loop until it is done, or has spikes that must be taken."""

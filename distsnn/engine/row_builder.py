@@ -126,10 +126,25 @@ class RowBuilder:
             self.largest = max(self.largest, int(part[:, 3].max()))
             self.spilled.setdefault(scaled_by(one, index), []).append(part)
 
-    def add(self, plan: RowSetPlan, prepared: Ints) -> RowSet:
-        """Build and return one row set from its plan's projections and prepared edges."""
+    def add(
+        self, plan: RowSetPlan, prepared: Ints, sources: tuple[int, int] | None = None
+    ) -> RowSet:
+        """Build and return one row set from its plan's projections and prepared edges.
+
+        Parameters
+        ----------
+        plan : RowSetPlan
+            The row set's layout.
+        prepared : ndarray of int64, shape (n_edges, 5)
+            Prepared edges.
+        sources : (int, int), optional
+            First gid and end of the sources whose rows are built; None: all. A row does not depend
+            on the others.
+        """
+        first, last = sources or (0, self.layout.network.n_neurons)
         prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
-        growing = GrowingRowSet(plan, self.layout, self._estimate(plan) + len(prepared))
+        estimate = self._estimate(plan) if sources is None else 0
+        growing = GrowingRowSet(plan, self.layout, estimate + len(prepared))
         for population in self.layout.network.populations:
             members = [
                 index
@@ -138,9 +153,10 @@ class RowBuilder:
             ]
             gid = self.layout.network.first_gid[population.name]
             low, high = np.searchsorted(prepared[:, 0], [gid, gid + population.size])
-            if members or low < high:
+            own = max(first - gid, 0), min(last - gid, population.size)
+            if (members or low < high) and own[0] < own[1]:
                 part = _Part(self, plan, members)
-                part.build(growing, gid, population.size, prepared[low:high])
+                part.build(growing, gid, own, prepared[low:high])
                 if plan.procedural:
                     self.generators.append(part.generator(gid, population.size))
         if growing.spilled:
@@ -244,7 +260,7 @@ class _Part:
         self.local_of.append(np.append(offset, -1).astype(np.int64))
         self.n_tree += sizes.size + 1
 
-    def _edge_slices(self, size: int) -> Iterator[tuple[int, int]]:
+    def _edge_slices(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Cut the sources so that the sorted edges of fixed indegrees stay within their budget."""
         edges = sum(
             int(row[columns.NUMBER]) * sum(cell[2] for cell in self._cells_of(row))
@@ -252,16 +268,18 @@ class _Part:
             if row[columns.RULE] == columns.INDEGREE
         )
         pieces = max(1, -(-edges * 8 // EDGE_BYTES))
-        step = -(-size // pieces)
+        step = -(-(end - begin) // pieces)
         step += -step % _SLICE
-        for first in range(0, size, step):
-            yield first, min(first + step, size)
+        for first in range(begin, end, step):
+            yield first, min(first + step, end)
 
     def _cells_of(self, row: Ints) -> list[tuple[int, int, int, int, int]]:
         return self.cells[row[columns.CELL_FIRST] : row[columns.CELL_LAST]]
 
-    def build(self, growing: GrowingRowSet, gid: int, size: int, prepared: Ints) -> None:
-        """Write the rows of all sources of the population."""
+    def build(
+        self, growing: GrowingRowSet, gid: int, sources: tuple[int, int], prepared: Ints
+    ) -> None:
+        """Write the rows of a range of sources of the population, whose first gid is `gid`."""
         n = len(self.projections)
         cells = self._cell_table()
         capacity, owned_before, local_of = self._tree_tables()
@@ -271,7 +289,7 @@ class _Part:
         delay_counts = np.zeros(self.plan.longest + 2, np.int64)
         fixed = self._longest_fixed()
         self.longest = 1
-        for from_source, to_source in self._edge_slices(size):
+        for from_source, to_source in self._edge_slices(*sources):
             starts = np.zeros((n, to_source - from_source + 1), np.int64)
             edges = self._sorted_edges(cells, from_source, to_source, starts)
             for first in range(from_source, to_source, _SLICE):

@@ -1,10 +1,11 @@
 """A rank's part of the simulation's state, in an order that does not depend on the ranks.
 
 States are stored population by population, a rank's blocks in ascending order. A run needs no more
-than these, the spikes in flight and the parameters that were set in order to continue: stimuli are
-functions of the step, static synapses of the description. What synapse models know of their sources
-is saved as states of these, as it was before the first spike in flight (see
-`engine.source_states`). Of plastic synapses all is saved (see `engine.plastic_snapshot`).
+than these, the spikes in flight and the parameters that were set in order to continue. Stimuli are
+functions of the step, except gamma processes, which have states; static synapses are functions of
+the description. What synapse models know of their sources is saved as states of these, as it was
+before the first spike in flight (see `engine.source_states`). Of plastic synapses all is saved (see
+`engine.plastic_snapshot`).
 """
 
 import hashlib
@@ -80,6 +81,7 @@ def take(engine: RankEngine, reach: int) -> Snapshot:
         states |= one.saved() if one.neurons.size else {}
     for scaling in engine.scalings:
         states |= scaling.saved()
+    states |= engine.stimuli.saved()
     of_plastic, items = plastic_snapshot.take(engine, reach)
     states |= of_plastic
     digests = block_digests(layout, states, items, spikes)
@@ -121,6 +123,7 @@ def put(
             values[real] = states[name, variable]
     for scaling in engine.scalings:
         scaling.put(states)
+    engine.stimuli.put(states)
     plastic_snapshot.put_targets(engine, states, step)
     engine.resume(step, flying, sources)
     plastic_snapshot.put_rows(engine, items, step, flying)

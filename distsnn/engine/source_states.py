@@ -7,7 +7,9 @@ events ahead of them. It is what a checkpoint holds. Spikes in flight are delive
 run goes on, and so make of the settled state the current one, and each one's factor on the way.
 """
 
+import importlib
 from collections.abc import Mapping
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +19,12 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.populations import per_neuron
 from distsnn.engine.row_sets import RowSet
 from distsnn.errors import DescriptionError
-from distsnn.kernels.synapses import tsodyks2_synapse as kernels
-from distsnn.network import Network, Projection, Tsodyks2
+from distsnn.kernels.source_spikes import advance
+from distsnn.network import Network, Projection
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Named = Mapping[tuple[str, str], npt.NDArray[np.float64]]
-
-STATES = {"x": kernels.X, "u": kernels.U, "last": kernels.LAST}
 
 
 class SourceStates:
@@ -44,38 +44,47 @@ class SourceStates:
 
     Attributes
     ----------
-    records : ndarray of float64, shape (n, RECORD)
-        See `kernels.synapses.tsodyks2_synapse`.
+    kernel : module
+        The synapse model's kernel module.
+    records : ndarray of float64, shape (n, size)
+        See `distsnn.kernels.synapses`.
     """
 
     def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
         network = layout.network
         one = network.projections[index]
         model = one.scaling
-        if not isinstance(model, Tsodyks2):
+        if model is None or not model.kernel:
             raise DescriptionError(
                 "no kernel computes this synapse model",
                 where=f"projection {one.name!r}, field synapse",
                 value=type(model).__name__,
-                allowed="Tsodyks2 or a class derived from it",
+                allowed="a model with a class attribute `kernel`, or a class derived from it",
             )
         self.projection, self.neurons = one, neurons
+        self.kernel: ModuleType = importlib.import_module(model.kernel)
         sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
+        given = {
+            name: per_neuron(model.value(name), sources, SYNAPSE, index, field, seed)
+            for field, name in enumerate(model.parameters())
+        }
+        constants = self.kernel.constants(given, network.dt)
+        columns = [model.states[name].default for name in self._states]
+        columns += [constants[name] for name in self.kernel.CONSTANTS]
+        # the last word is the factor of the latest spike
+        self.records = np.zeros((neurons.size, len(columns) + 1))
+        for column, values in enumerate(columns):
+            self.records[:, column] = values
 
-        def values(field: int, name: str) -> Floats:
-            return per_neuron(model.value(name), sources, SYNAPSE, index, field, seed)
-
-        self.records = np.empty((neurons.size, kernels.RECORD))
-        first, tau_rec, tau_fac = (values(*item) for item in enumerate(model.parameters()))
-        self.records[:, kernels.FIRST_USE] = first
-        self.records[:, kernels.TAU_REC] = tau_rec / network.dt
-        self.records[:, kernels.TAU_FAC] = tau_fac / network.dt
-        for name, state in model.states.items():
-            self.records[:, STATES[name]] = state.default
+    @property
+    def _states(self) -> tuple[str, ...]:
+        """Names of the states, the first columns of the records."""
+        names: tuple[str, ...] = self.kernel.STATES
+        return names
 
     def put(self, saved: Named) -> None:
         """Set all states to saved ones, those of all neurons of the population."""
-        for name, column in STATES.items():
+        for column, name in enumerate(self._states):
             self.records[:, column] = saved[saved_name(self.projection, name)][self.neurons]
 
 
@@ -100,21 +109,22 @@ class SettledStates(SourceStates):
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        kernels.advance(self.records, *of_sources(self.layout, self.projection, step, gid))
+        spikes = of_sources(self.layout, self.projection, step, gid)
+        advance(self.kernel.spike.address, self.records, *spikes)
 
-    def latest(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> Floats:
-        """Return records that know of these spikes too; they do not become settled by that."""
+    def latest(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> dict[str, Floats]:
+        """Return states that know of these spikes too; they do not become settled by that."""
         settled = self.records.copy()
         self.settle(step, gid)
-        found, self.records = self.records, settled
-        return found
+        latest, self.records = self.records, settled
+        return {name: latest[:, column] for column, name in enumerate(self._states)}
 
     def saved(self) -> dict[tuple[str, str], Floats]:
         """Return what is saved, neurons in the order of the rank's blocks."""
         real = self.neurons >= 0
         return {
             saved_name(self.projection, name): self.records[real, column]
-            for name, column in STATES.items()
+            for column, name in enumerate(self._states)
         }
 
 
@@ -148,7 +158,11 @@ def settled(layout: Layout, seed: int) -> list[SettledStates]:
 
 def saved_names(network: Network) -> list[tuple[str, str]]:
     """Return what is saved of all synapse models: population of the sources and variable."""
-    return [saved_name(one, name) for _, one in _scaled(network) for name in STATES]
+    return [
+        saved_name(one, name)
+        for _, one in _scaled(network)
+        for name in (one.scaling.states if one.scaling else ())
+    ]
 
 
 def saved_name(one: Projection, variable: str) -> tuple[str, str]:

@@ -1,31 +1,30 @@
-"""The calls of stimuli: Poisson input, given spikes, currents."""
+"""The calls of stimuli: spike trains of given rates, given spikes, currents."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
+from distsnn.engine.courses import in_view
 from distsnn.engine.currents import CurrentCalls, NoiseCalls, SineCalls, clearing
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
 from distsnn.engine.tables import Call, call_table
-from distsnn.kernels import poisson
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
+    GammaInput,
     NoiseCurrent,
     PoissonInput,
-    Sine,
+    RateInput,
     SineCurrent,
     SpikeInput,
     StepCurrent,
 )
 from distsnn.network.checks import steps_array
-from distsnn.network.quanta import Quanta, to_integers
+from distsnn.network.quanta import Quanta
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +39,7 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
     network = layout.network
     bound = np.zeros(max(1, *(len(one.model.receptors) for one in network.populations)), np.int64)
     for one in network.stimuli:
-        if isinstance(one, PoissonInput):
+        if isinstance(one, RateInput):
             plane, weights = receptor_weights(layout, quanta, one, np.asarray(one.weight))
             most = most_counts(one.max_rate() * network.dt * 1e-3)
             bound[plane] += most * int(np.abs(weights).max())
@@ -55,28 +54,6 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
                     np.add.at(sums, inverse, np.abs(weights))
                     bound[plane] += int(sums.max())
     return bound
-
-
-def most_counts(mean: float) -> int:
-    """Return a bound that no count of a mean reaches."""
-    # the tables end before, and rejection's tail is thinner than 2^-64
-    return math.ceil(mean + 12.0 * math.sqrt(mean) + 40.0)
-
-
-def receptor_weights(
-    layout: Layout, quanta: Quanta, one: PoissonInput | SpikeInput, weight: Floats
-) -> tuple[int, npt.NDArray[np.int64]]:
-    """Return the receptor plane of weights of one sign, and the weights in quanta."""
-    name = one.target.population
-    model = layout.network.population(name).model
-    receptor = one.receptor
-    if receptor is None:
-        if model.signed_receptors is None:
-            receptor = model.receptors[0]
-        else:
-            receptor = model.signed_receptors[0 if np.all(weight >= 0) else 1]
-    integers = to_integers(weight, quanta.exponent[name, receptor])
-    return model.receptors.index(receptor), integers
 
 
 class Stimuli:
@@ -114,6 +91,7 @@ class Stimuli:
         self.calls = list(clearing(neurons))
         self._named: dict[str, tuple[int, SettableCalls]] = {}
         self._given: dict[str, SpikeCalls] = {}
+        self._gammas: list[GammaCalls] = []
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
             calls: SettableCalls
@@ -125,6 +103,9 @@ class Stimuli:
                 continue
             if isinstance(one, PoissonInput):
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
+            elif isinstance(one, GammaInput):
+                calls = GammaCalls(layout, quanta, ring, target, one, number, seed)
+                self._gammas.append(calls)
             elif isinstance(one, NoiseCurrent):
                 calls = NoiseCalls(layout, target, one, number, seed)
             elif isinstance(one, SineCurrent):
@@ -143,6 +124,15 @@ class Stimuli:
         one.set(**values)
         self.table[first : first + len(one.calls)] = call_table(one.calls)
 
+    def saved(self) -> dict[tuple[str, str], Floats]:
+        """Return the states of stimuli as checkpoints hold them, in the order of the blocks."""
+        return {name: values for one in self._gammas for name, values in one.saved().items()}
+
+    def put(self, saved: Mapping[tuple[str, str], npt.NDArray[Any]]) -> None:
+        """Set the states of stimuli to saved states."""
+        for one in self._gammas:
+            one.put(saved)
+
     def emit(
         self,
         name: str,
@@ -152,131 +142,6 @@ class Stimuli:
     ) -> None:
         """Add spikes, stamped later than now and sorted by step, to those of a `SpikeInput`."""
         self._given[name].emit(step, neurons, weights)
-
-
-class PoissonCalls:
-    """The calls of a Poisson stimulus on this rank, whose rate may be set between two runs.
-
-    Attributes
-    ----------
-    calls : list of Call
-        One at least, for each piece of the rate; of a rate that is set, the first alone is left.
-        Of a sine, one that computes means and one that draws. None where no target neuron is on
-        this rank.
-    """
-
-    def __init__(
-        self,
-        layout: Layout,
-        quanta: Quanta,
-        ring: InputRing,
-        neurons: Neurons,
-        one: PoissonInput,
-        number: int,
-        seed: int,
-    ) -> None:
-        self._dt, self._bits = layout.network.dt, ring.bits
-        self._neurons, self._index = neurons, in_view(neurons, one.target)
-        everywhere = bool((self._index[neurons.neurons >= 0] >= 0).all())
-        plane, weight = receptor_weights(layout, quanta, one, np.asarray(one.weight))
-        kind = ring.rows.dtype
-        each = np.where(self._index >= 0, weight, 0).astype(kind)
-        # every neuron's weight; for a common rate of all neurons, one is enough
-        self._own_weights = each
-        self._common_weights = np.array([weight], kind) if everywhere else each
-        self._everywhere = everywhere
-        self._window = window(one.start, one.stop, self._dt)
-        self._sine = one.rate if isinstance(one.rate, Sine) else None
-        self._correlation = one.correlation
-        self.calls: list[Call] = []
-        if not (self._index >= 0).any():
-            return
-        course = 0.0 if isinstance(one.rate, Sine) else one.rate
-        for start, stop, rate in pieces(course, *self._window, self._dt):
-            table = np.zeros(poisson.TABLE_SIZE, np.int64)
-            entry = poisson.own_rates(self._bits)
-            call = Call(entry, table, neurons.first, neurons.last, start=start, stop=stop)
-            ring.point(call, plane)
-            ring.describe(call)
-            call.point(poisson.COUNTERS, layout.counters)
-            call.table[poisson.STIMULUS_ID] = number
-            seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
-            if self._sine is None:
-                self._fill(call, rate, start, stop)
-            else:
-                self.calls.append(self._vary(call, self._sine))
-            self.calls.append(call)
-
-    def set(self, **values: float | Floats) -> None:
-        """Let the rate (spikes/s), or a sine of rates, be another whenever the stimulus acts."""
-        if self._sine is not None:
-            self._sine = replace(self._sine, **values)
-            if self.calls:
-                self.calls[0] = self._vary(self.calls[1], self._sine)
-            return
-        for call in self.calls[:1]:
-            self._fill(call, values["rate"], *self._window)
-        for call in self.calls[1:]:
-            call.stop = call.start
-
-    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
-        call.start, call.stop = start, stop
-        mean = rate * self._dt * 1e-3
-        if self._correlation:
-            self._use_copies(call)
-            call.point(poisson.MEANS, np.full(1, mean / self._correlation))
-        elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
-            if mean == 0.0:
-                call.stop = start
-                return
-            self._use_common_rate(call, poisson.searches(mean))
-            exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
-            call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
-        else:
-            self._use_own_rates(call)
-            means = spread(self._index, mean, 0.0)
-            call.point(poisson.MEANS, means, self._neurons.first)
-            call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
-
-    def _vary(self, call: Call, sine: Sine) -> Call:
-        """Let a call take the means of a sine of rates, and return the call that computes them."""
-        scale = self._dt * 1e-3
-        common = all(isinstance(value, float) for value in sine.values().values())
-        if self._correlation:
-            self._use_copies(call)
-            scale /= self._correlation
-            first, index = 0, np.zeros(1, np.int64)
-        elif common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
-            self._use_common_rate(call, search=True, varies=True)
-            first, index = 0, np.zeros(1, np.int64)
-        else:
-            self._use_own_rates(call, varies=True)
-            first, index = self._neurons.first, self._index
-        means = np.zeros(index.size)
-        call.point(poisson.MEANS, means, first)
-        return sine_call(sine, index, means, first, call, self._dt, scale)
-
-    def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
-        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
-        if poisson.THRESHOLDS not in call.keep:
-            call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-            call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
-        offset = 0 if self._everywhere else self._neurons.first
-        self._point_weights(call, self._common_weights, offset)
-
-    def _use_copies(self, call: Call) -> None:
-        call.entry = poisson.copied_rate(self._bits)
-        call.table[poisson.COPIED] = round(self._correlation * 2**32)
-        self._point_weights(call, self._own_weights, self._neurons.first)
-
-    def _use_own_rates(self, call: Call, varies: bool = False) -> None:
-        call.entry = poisson.own_rates(self._bits, varies)
-        self._point_weights(call, self._own_weights, self._neurons.first)
-
-    def _point_weights(self, call: Call, weights: npt.NDArray[Any], offset: int) -> None:
-        if call.keep.get(poisson.WEIGHTS) is not weights:
-            call.point(poisson.WEIGHTS, weights, offset)
 
 
 class SpikeCalls:
@@ -348,4 +213,4 @@ class SpikeCalls:
             call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 
-SettableCalls = PoissonCalls | CurrentCalls | SineCalls | NoiseCalls
+SettableCalls = PoissonCalls | GammaCalls | CurrentCalls | SineCalls | NoiseCalls

@@ -30,15 +30,17 @@ import numpy as np
 
 from distsnn.jit import Entry, array, entry, inline, prefetch
 from distsnn.kernels.rows import MASK, RING
-from distsnn.kernels.synapses.tsodyks2_synapse import spike
+from distsnn.kernels.source_spikes import factor as factor_of
 
 # Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
 STRIDE_BITS, WEIGHT_BITS, SHIFT, WEIGHT, DELAY, FOUND = 9, 10, 11, 12, 13, 14
 RUN_ROW, RUNS, BUCKET_MASK, HEAD, NEXT, POOL, FREE, N_FREE, CURSOR = range(15, 24)
 EVENTS = 24  # synaptic events so far
-RECORDS, FACTORS = 25, 26  # of rows whose weights are scaled: sources' states, the calendar's pool
-TABLE_SIZE = 27
+# Of rows whose weights are scaled: sources' records, their words, the model's entry that advances
+# them, and the calendar's pool of factors.
+RECORDS, RECORD_SIZE, ADVANCE, FACTORS = 25, 26, 27, 28
+TABLE_SIZE = 29
 
 DONE, GROW = 0, 1
 
@@ -75,6 +77,12 @@ _MANY = 1 << 40
 
 
 @inline
+def _factor(table, row, step):
+    """Advance the state of a row's source to its spike; return the factor of the row's weights."""
+    return factor_of(table[ADVANCE], table[RECORDS], table[RECORD_SIZE], row, step)
+
+
+@inline
 def _find(table, first, last, scaled, starts, ends, loops, factors):
     """Fill starts, ends (words), loops and factors of spikes' rows; return how many there are."""
     gids = array(table[SPIKE_GID], last, np.uint32)
@@ -82,7 +90,6 @@ def _find(table, first, last, scaled, starts, ends, loops, factors):
     bitmap = array(table[BITMAP], _MANY, np.uint64)
     rank = array(table[RANK], _MANY, np.uint32)
     row = array(table[ROW], _MANY, np.int64)
-    records = array(table[RECORDS], _MANY, np.float64)
     n = 0
     for i in range(first, last):
         at = find_row(bitmap, rank, np.int64(gids[i]))
@@ -91,7 +98,7 @@ def _find(table, first, last, scaled, starts, ends, loops, factors):
             ends[n] = row[at + 1]
             loops[n] = steps[i]
             if scaled:
-                factors[n] = spike(records, at, steps[i] + 1)
+                factors[n] = _factor(table, at, steps[i] + 1)
             n += 1
     return n
 
@@ -303,7 +310,6 @@ def enqueue(scaled: bool) -> Entry:
         runs = array(table[RUNS], _MANY, np.uint32)
         found = array(table[FOUND], _BATCH, np.int64)
         heads, nexts, pool, free, n_free = _calendar(table)
-        records = array(table[RECORDS], _MANY, np.float64)
         factors = array(table[FACTORS], _MANY, np.float64)
         factor = 1.0
         mask = table[BUCKET_MASK]
@@ -333,7 +339,7 @@ def enqueue(scaled: bool) -> Entry:
                     table[CURSOR] = i - first
                     return GROW
                 if scaled:
-                    factor = spike(records, at, steps[i] + 1)
+                    factor = _factor(table, at, steps[i] + 1)
                 for r in range(np.uint64(run_row[at]), np.uint64(run_row[at + 1])):
                     run = np.int64(runs[r])
                     length = run & LONGEST_RUN

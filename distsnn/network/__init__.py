@@ -31,7 +31,12 @@ from distsnn.network.model import (
     SynapseModel,
     parameter,
 )
-from distsnn.network.multisynapse import iaf_psc_alpha_multisynapse, iaf_psc_exp_multisynapse
+from distsnn.network.multisynapse import (
+    aeif_cond_alpha_multisynapse,
+    aeif_cond_beta_multisynapse,
+    iaf_psc_alpha_multisynapse,
+    iaf_psc_exp_multisynapse,
+)
 from distsnn.network.neurons.aeif_cond_alpha import AeifCondAlpha
 from distsnn.network.neurons.aeif_cond_exp import AeifCondExp
 from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
@@ -44,7 +49,9 @@ from distsnn.network.neurons.glif_psc import GlifPsc
 from distsnn.network.neurons.glif_psc_double_alpha import GlifPscDoubleAlpha
 from distsnn.network.neurons.hh_cond_exp_traub import HhCondExpTraub
 from distsnn.network.neurons.hh_psc_alpha import HhPscAlpha
+from distsnn.network.neurons.iaf_bw_2001 import IafBw2001
 from distsnn.network.neurons.iaf_cond_alpha import IafCondAlpha
+from distsnn.network.neurons.iaf_cond_alpha_mc import IafCondAlphaMc
 from distsnn.network.neurons.iaf_cond_exp import IafCondExp
 from distsnn.network.neurons.iaf_cond_exp_sfa_rr import IafCondExpSfaRr
 from distsnn.network.neurons.iaf_psc_alpha import IafPscAlpha
@@ -79,13 +86,22 @@ from distsnn.network.rules import (
     PairwiseBernoulli,
     Rule,
 )
-from distsnn.network.stimuli import Piecewise, PoissonInput, Sine, SpikeInput, Stimulus
+from distsnn.network.stimuli import (
+    GammaInput,
+    Piecewise,
+    PoissonInput,
+    RateInput,
+    Sine,
+    SpikeInput,
+    Stimulus,
+)
 from distsnn.network.synapses.bcm_synapse import BCM
 from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
 from distsnn.network.synapses.jonke_synapse import JonkeSTDP
+from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
 from distsnn.network.synapses.quantal_stp_synapse import QuantalSTP
 from distsnn.network.synapses.stdp_dopamine_synapse import DopamineSTDP
@@ -124,6 +140,7 @@ __all__ = [
     "FixedIndegree",
     "FixedOutdegree",
     "FixedTotalNumber",
+    "GammaInput",
     "GifCondExp",
     "GifPscExp",
     "GlifPsc",
@@ -131,7 +148,9 @@ __all__ = [
     "HhCondExpTraub",
     "HhPscAlpha",
     "Homeostasis",
+    "IafBw2001",
     "IafCondAlpha",
+    "IafCondAlphaMc",
     "IafCondExp",
     "IafCondExpSfaRr",
     "IafPscAlpha",
@@ -148,6 +167,7 @@ __all__ = [
     "Neuron",
     "NeuronEquations",
     "NeuronModel",
+    "NmdaSynapse",
     "NoiseCurrent",
     "Normal",
     "NormaliseWeights",
@@ -165,6 +185,7 @@ __all__ = [
     "PpPscDelta",
     "Projection",
     "QuantalSTP",
+    "RateInput",
     "RecordSpikes",
     "RecordState",
     "RecordWeights",
@@ -194,6 +215,8 @@ __all__ = [
     "View",
     "VogelsSTDP",
     "WatchingSynapse",
+    "aeif_cond_alpha_multisynapse",
+    "aeif_cond_beta_multisynapse",
     "bounds",
     "coded",
     "delay_steps",

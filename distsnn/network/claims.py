@@ -19,7 +19,7 @@ from distsnn.network.magnitudes import (
 )
 from distsnn.network.projections import Projection
 from distsnn.network.rules import AllToAll, OneToOne, Rule
-from distsnn.network.stimuli import PoissonInput, SpikeInput
+from distsnn.network.stimuli import RateInput, SpikeInput
 from distsnn.network.values import TAIL, Value, bounds, scale_of
 
 # A given weight has a rounding error of at most 2^-FINE_BITS of the largest.
@@ -118,6 +118,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
             magnitudes = magnitudes_of(bound if math.isfinite(bound) else 1.0)
         scale = magnitudes.scale
         weight = one.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
+    largest_factor = one.scaling.largest_factor() if one.scaling is not None else 1.0
     sums = {}
     likely = model.reached(one.receptor, *bounds(weight, TAIL))
     for receptor in likely:
@@ -125,7 +126,7 @@ def projection_claim(network: Network, one: Projection, summary: EdgeSummary | N
         if len(likely) > 1 and isinstance(weight, np.ndarray):
             positive = receptor == likely[0]
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
-        sums[name, receptor] = _largest_sum(one.rule, side, degree)
+        sums[name, receptor] = largest_factor * _largest_sum(one.rule, side, degree)
     keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
     return _precise(Claim(keys, sums, magnitudes), one)
 
@@ -142,7 +143,7 @@ def is_listed(one: Projection) -> bool:
     return given and isinstance(one.rule, Explicit | ExplicitFile | OneToOne)
 
 
-def _precise(claim: Claim, one: Projection | PoissonInput | SpikeInput) -> Claim:
+def _precise(claim: Claim, one: Projection | RateInput | SpikeInput) -> Claim:
     """Return the claim with its exponents, whose rules `quanta` states."""
     magnitudes = claim.magnitudes
     if not magnitudes.scale:
@@ -194,20 +195,20 @@ def _array_sum(rule: Rule, magnitude: FloatArray) -> float:
     return float(magnitude.max())
 
 
-def stimulus_claim(network: Network, one: PoissonInput | SpikeInput) -> Claim:
+def stimulus_claim(network: Network, one: RateInput | SpikeInput) -> Claim:
     """Return the claim of a stimulus that adds weights."""
     model, name = network.population(one.target.population).model, one.target.population
     reached = model.reached(one.receptor, *bounds(one.weight))
     keys = tuple((name, receptor) for receptor in reached)
-    if isinstance(one, PoissonInput):
-        total = _poisson_sum(one, network.dt)
+    if isinstance(one, RateInput):
+        total = _rate_sum(one, network.dt)
     else:
         total = _event_sum(one, network.dt)
     sums = dict.fromkeys(keys, total)
     return _precise(Claim(keys, sums, magnitudes_of(one.weight)), one)
 
 
-def _poisson_sum(one: PoissonInput, dt: float) -> float:
+def _rate_sum(one: RateInput, dt: float) -> float:
     # No count exceeds mean + 8 standard deviations + 16; the last term covers small means.
     mean = one.max_rate() * dt * 1e-3
     return (mean + 8.0 * math.sqrt(mean) + 16.0) * abs(one.weight)

@@ -381,6 +381,17 @@ class SynapseModel(Model):
     and the parameters alone. So they are kept for each source of the projection, and all synapses
     of a source share them; a parameter is a number, an array with one value per source, or a
     distribution drawn per source. Plastic synapses are of a class of their own, `PlasticSynapse`.
+
+    Attributes
+    ----------
+    kernel : str
+        Import name of the kernel module (see `distsnn.kernels.synapses`), whose states and
+        parameters have the names of the class's.
     """
 
     each: ClassVar[str] = "source neuron, which all of its synapses share"
+    kernel: ClassVar[str] = ""
+
+    def largest_factor(self) -> float:
+        """Return a bound of the factors that scale the weights; all of them are at least 0."""
+        return 1.0

@@ -7,13 +7,28 @@ from distsnn.errors import DescriptionError
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.values import ValueLike
 
-_PARAMETERS = {
+_TIME, _POTENTIAL = (2.0, "ms", "> 0"), (0.0, "mV")
+_IAF = {
     "C_m": (250.0, "pF", "> 0"),
     "tau_m": (10.0, "ms", "> 0"),
     "t_ref": (2.0, "ms", ">= 0"),
     "E_L": (-70.0, "mV"),
     "V_reset": (-70.0, "mV"),
     "V_th": (-55.0, "mV"),
+    "I_e": (0.0, "pA"),
+}
+_AEIF = {
+    "C_m": (281.0, "pF", "> 0"),
+    "g_L": (30.0, "nS", ">= 0"),
+    "E_L": (-70.6, "mV"),
+    "V_th": (-50.4, "mV"),
+    "Delta_T": (2.0, "mV", ">= 0"),
+    "V_peak": (0.0, "mV"),
+    "V_reset": (-60.0, "mV"),
+    "a": (4.0, "nS"),
+    "b": (80.5, "pA"),
+    "tau_w": (144.0, "ms", "> 0"),
+    "t_ref": (0.0, "ms", ">= 0"),
     "I_e": (0.0, "pA"),
 }
 
@@ -78,39 +93,218 @@ def iaf_psc_alpha_multisynapse(
     return _multisynapse("iaf_psc_alpha_multisynapse", current, tau_syn, parameters)
 
 
+def aeif_cond_alpha_multisynapse(
+    E_rev: Iterable[ValueLike],
+    tau_syn: Iterable[ValueLike],
+    *,
+    substeps: int = 2,
+    **parameters: ValueLike,
+) -> EquationNeuron:
+    """Return adaptive exponential neurons with several alpha-shaped synaptic conductances.
+
+    Their equations, threshold and reset are those of `AeifCondExp` (NEST's
+    aeif_cond_alpha_multisynapse). Receptor ``"1"`` takes weights, at least 0: the peak of the
+    conductance g_1, after the first time constant, with the first reversal potential; and so on.
+    Source: Brette & Gerstner (2005), J Neurophysiol 94:3637.
+
+    Parameters
+    ----------
+    E_rev : iterable of float, array_like (n,) or Distribution
+        Reversal potentials of the receptors, mV.
+    tau_syn : iterable of float, array_like (n,) or Distribution
+        Times to peak of the receptors, ms, > 0.
+    substeps : int
+        Number of parts of a step. `AeifCondExp` chooses parts of at most 0.1 ms, tau_syn/4 and
+        0.0055 C_m/g_L; here the number is given.
+    **parameters : float, array_like (n,) or Distribution
+        C_m (pF), g_L, a (nS), E_L, V_th, Delta_T, V_peak, V_reset (mV), b, I_e (pA), tau_w,
+        t_ref (ms), where they are not those of `AeifCondExp`.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no receptor, one lacks a value, or a parameter is unknown or not valid.
+    """
+
+    def conductance(k: int) -> tuple[str, str]:
+        lines = (
+            f"dg_{k}/dt = dg_{k} - g_{k}/tau_syn_{k} : nS  # conductance {k}",
+            f"ddg_{k}/dt = -dg_{k}/tau_syn_{k} : nS/ms  # its rise without decay",
+        )
+        return "\n".join(lines), f"dg_{k} += weight*exp(1)/tau_syn_{k}"
+
+    return _adaptive(
+        "aeif_cond_alpha_multisynapse",
+        conductance,
+        {"E_rev": (E_rev, _POTENTIAL), "tau_syn": (tau_syn, _TIME)},
+        parameters,
+        substeps,
+    )
+
+
+def aeif_cond_beta_multisynapse(
+    E_rev: Iterable[ValueLike],
+    tau_rise: Iterable[ValueLike],
+    tau_decay: Iterable[ValueLike],
+    *,
+    substeps: int = 2,
+    **parameters: ValueLike,
+) -> EquationNeuron:
+    """Return adaptive exponential neurons with conductances that rise and decay exponentially.
+
+    As `aeif_cond_alpha_multisynapse`, with conductances of two time constants each (NEST's
+    aeif_cond_beta_multisynapse), which peak at the weight; where these are equal, they are alpha
+    functions. Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; Rothman (2014), in
+    Encyclopedia of Computational Neuroscience, Springer, for the synapses.
+
+    Parameters
+    ----------
+    E_rev : iterable of float, array_like (n,) or Distribution
+        Reversal potentials of the receptors, mV.
+    tau_rise, tau_decay : iterable of float, array_like (n,) or Distribution
+        Time constants of the receptors, ms, > 0; the two may be exchanged.
+    substeps : int
+        As of `aeif_cond_alpha_multisynapse`.
+    **parameters : float, array_like (n,) or Distribution
+        As of `aeif_cond_alpha_multisynapse`.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no receptor, one lacks a value, or a parameter is unknown or not valid.
+    """
+
+    def conductance(k: int) -> tuple[str, str]:
+        lines = (
+            f"dg_{k}/dt = dg_{k} - g_{k}/tau_decay_{k} : nS  # conductance {k}",
+            f"ddg_{k}/dt = -dg_{k}/tau_rise_{k} : nS/ms  # its rise without decay",
+        )
+        # 1/peak, (q^q)^(1/(q - 1))/tau_rise for q = tau_rise/tau_decay, in a form that holds at 1
+        exponent = f"tau_rise_{k}/tau_decay_{k}/exprel(-log(tau_decay_{k}/tau_rise_{k}))"
+        return "\n".join(lines), f"dg_{k} += weight*exp({exponent})/tau_rise_{k}"
+
+    return _adaptive(
+        "aeif_cond_beta_multisynapse",
+        conductance,
+        {
+            "E_rev": (E_rev, _POTENTIAL),
+            "tau_rise": (tau_rise, _TIME),
+            "tau_decay": (tau_decay, _TIME),
+        },
+        parameters,
+        substeps,
+    )
+
+
+# Of a receptor: its equations, and what its weights do.
+_Receptor = Callable[[int], tuple[str, str]]
+# Values by receptor, with default, unit and range.
+_Values = dict[str, tuple[Iterable[ValueLike], tuple[Any, ...]]]
+
+
 def _multisynapse(
     name: str,
-    current: Callable[[int], tuple[str, str]],
+    current: _Receptor,
     tau_syn: Iterable[ValueLike],
     parameters: dict[str, ValueLike],
 ) -> EquationNeuron:
-    """Return neurons with the equation and the receptor of a current for each time constant."""
-    values = tuple(tau_syn) if isinstance(tau_syn, Iterable) else ()
-    if isinstance(tau_syn, str) or not values:
-        raise DescriptionError(
-            "must be a sequence of time constants",
-            where=f"{name}, tau_syn",
-            value=tau_syn,
-            allowed="such as (0.5, 2.0, 10.0), ms",
-        )
-    numbers = range(1, len(values) + 1)
-    lines, receptors = zip(*map(current, numbers), strict=True)
-    total = " + ".join([*(f"I_syn_{k}" for k in numbers), "I_e", "I_stim"])
-    times: dict[str, Any] = {f"tau_syn_{k}": (2.0, "ms", "> 0") for k in numbers}
+    """Return integrate-and-fire neurons with the equation and the receptor of each current."""
+    return _neurons(
+        name,
+        current,
+        {"tau_syn": (tau_syn, _TIME)},
+        parameters,
+        "I_syn_{0}",
+        """
+        I = I_syn + I_e + I_stim : pA
+        dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
+        """,
+        threshold="V_m >= V_th",
+        reset="V_m = V_reset",
+        defaults=_IAF,
+    )
+
+
+def _adaptive(
+    name: str,
+    conductance: _Receptor,
+    values: _Values,
+    parameters: dict[str, ValueLike],
+    substeps: int,
+) -> EquationNeuron:
+    """Return adaptive exponential neurons with the equations of each conductance."""
+    return _neurons(
+        name,
+        conductance,
+        values,
+        parameters,
+        "g_{0}*(E_rev_{0} - V_m)",
+        """
+        slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
+        I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
+        I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
+        dV_m/dt = I/C_m : mV  # membrane potential
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current
+        """,
+        threshold="V_m >= where(Delta_T > 0, V_peak, V_th)",
+        reset="V_m = V_reset; w += b",
+        defaults=_AEIF,
+        method="rosenbrock",
+        substeps=substeps,
+    )
+
+
+def _neurons(
+    name: str,
+    receptor: _Receptor,
+    given: _Values,
+    parameters: dict[str, ValueLike],
+    current: str,
+    membrane: str,
+    *,
+    defaults: dict[str, Any],
+    **text: Any,
+) -> EquationNeuron:
+    """Return neurons whose I_syn is the sum of a current for each receptor."""
+    values = {field: _sequence(name, field, each) for field, (each, _) in given.items()}
+    first = next(iter(values))
+    for field, each in values.items():
+        if len(each) != len(values[first]):
+            raise DescriptionError(
+                f"the number of values must be that of {first}",
+                where=f"{name}, {field}",
+                value=len(each),
+                allowed=f"{len(values[first])}",
+            )
+    numbers = range(1, len(values[first]) + 1)
+    lines, receptors = zip(*map(receptor, numbers), strict=True)
+    of_receptors = {f"{field}_{k}": spec for k in numbers for field, (_, spec) in given.items()}
     model = NeuronModel(
         "\n".join(
             [
-                f"I = {total} : pA",
-                "dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential",
+                f"I_syn = {' + '.join(current.format(k) for k in numbers)} : pA",
+                *(line.strip() for line in membrane.strip().splitlines()),
                 *lines,
             ]
         ),
-        threshold="V_m >= V_th",
-        reset="V_m = V_reset",
         refractory="t_ref",
-        receptors={str(k): text for k, text in zip(numbers, receptors, strict=True)},
+        receptors={str(k): statement for k, statement in zip(numbers, receptors, strict=True)},
         initial={"V_m": "E_L"},
-        parameters=_PARAMETERS | times,
+        parameters=defaults | of_receptors,
         name=name,
+        **text,
     )
-    return model(**dict(zip(times, values, strict=True)), **parameters)
+    by_name = {f"{field}_{k}": values[field][k - 1] for k in numbers for field in given}
+    return model(**by_name, **parameters)
+
+
+def _sequence(name: str, field: str, given: Iterable[ValueLike]) -> tuple[ValueLike, ...]:
+    values = tuple(given) if isinstance(given, Iterable) else ()
+    if isinstance(given, str) or not values:
+        raise DescriptionError(
+            "must be a sequence with a value for each receptor",
+            where=f"{name}, {field}",
+            value=given,
+            allowed="such as (0.5, 2.0, 10.0)",
+        )
+    return values

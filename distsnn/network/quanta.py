@@ -22,7 +22,7 @@ that of the first weights, its sum that of the bounds. With `weight_bits` the fi
 multiples of q·2^s, as others are, or at a bound that the nearest one is beyond; q is no larger than
 without.
 
-A synapse model's spike adds ``rint(weight · factor)`` quanta, 0 <= factor <= 1, whatever s is.
+A synapse model's spike adds ``rint(weight · factor)`` quanta, factor >= 0, whatever s is.
 
 Receptors that one projection may reach by its weights' sign share q.
 """
@@ -48,7 +48,7 @@ from distsnn.network.claims import (
 from distsnn.network.description import Network
 from distsnn.network.magnitudes import Magnitudes, RoundingError, magnitudes_of
 from distsnn.network.projections import Projection
-from distsnn.network.stimuli import PoissonInput, SpikeInput
+from distsnn.network.stimuli import RateInput, SpikeInput
 from distsnn.network.values import bounds
 
 # A packed field must hold all but this much of a distribution on either side. What does not fit is
@@ -145,7 +145,7 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
         projection_claim(network, one, files.get(index))
         for index, one in enumerate(network.projections)
     ]
-    given = [one for one in network.stimuli if isinstance(one, PoissonInput | SpikeInput)]
+    given = [one for one in network.stimuli if isinstance(one, RateInput | SpikeInput)]
     claims = projected + [stimulus_claim(network, one) for one in given]
     exponent: dict[Receptor, int] = {}
     bound: dict[Receptor, float] = {}

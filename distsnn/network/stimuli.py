@@ -1,4 +1,4 @@
-"""Stimuli: Poisson and given spike input, and courses of time; none has a delay."""
+"""Stimuli: Poisson, gamma and given spike input, and courses of time; none has a delay."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,6 +18,7 @@ from distsnn.network.checks import (
     Range,
     as_floats,
     as_indices,
+    as_integer,
     as_number,
     check_increasing,
     check_indices,
@@ -33,6 +34,8 @@ from distsnn.network.values import ValueLike, as_value
 from distsnn.units import steps
 
 PerNeuron: TypeAlias = float | FloatArray
+
+MOST_PROCESSES = 10_000  # of a GammaInput, onto a neuron
 
 
 def as_per_neuron(value: object, *, where: str) -> PerNeuron:
@@ -194,7 +197,77 @@ def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class PoissonInput(Stimulus):
+class RateInput(Stimulus):
+    """Base class of random spike trains of given rates: `PoissonInput` and `GammaInput`.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    rate : float, array_like (n_targets,), Piecewise or Sine
+        Rate, spikes/s. Where a sine is below 0, there are no spikes; its offset is not.
+    weight : float
+        Weight in the target model's unit.
+    receptor : str, optional
+        Receptor; None takes the only one, or the one of the weight's sign.
+    start, stop : float, ms
+        Spikes arrive at times in (start, stop], on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+    """
+
+    rate: PerNeuron | Piecewise | Sine
+    weight: float
+    receptor: str | None
+    start: float
+    stop: float
+
+    def _begin_rate(
+        self,
+        target: Target,
+        name: str | None,
+        rate: ValueLike | Piecewise | Sine,
+        weight: float,
+        receptor: str | None,
+        start: float,
+        stop: float,
+    ) -> None:
+        self._begin(target, name)
+        if not isinstance(rate, Piecewise | Sine):
+            rate = as_per_neuron(rate, where=self._place("rate"))
+        self._fill(
+            rate=rate,
+            weight=as_number(weight, where=self._place("weight")),
+            receptor=receptor,
+            start=as_number(start, where=self._place("start")),
+            stop=as_number(stop, where=self._place("stop")),
+        )
+
+    @abstractmethod
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
+        """Check rate, weight, receptor and window."""
+        model.check_receptor(self.receptor, where=where)
+        if isinstance(self.rate, Piecewise | Sine):
+            self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
+        else:
+            self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
+        check_window(self.start, self.stop, dt, where=where)
+
+    @property
+    def processes(self) -> int:
+        """Number of processes of each neuron, each of which has the rate."""
+        return 1
+
+    def max_rate(self) -> float:
+        """Return the largest rate of all processes of any neuron at any time, spikes/s."""
+        if isinstance(self.rate, Piecewise | Sine):
+            return self.processes * self.rate.largest()
+        return self.processes * float(np.max(self.rate))
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class PoissonInput(RateInput):
     """Poisson spike trains, one for each target neuron: independent of each other, or correlated.
 
     Parameters
@@ -217,11 +290,6 @@ class PoissonInput(Stimulus):
         with the probability `correlation` (Kuhn, Aertsen & Rotter 2003).
     """
 
-    rate: PerNeuron | Piecewise | Sine
-    weight: float
-    receptor: str | None
-    start: float
-    stop: float
     correlation: float = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
     def __init__(
@@ -235,25 +303,12 @@ class PoissonInput(Stimulus):
         name: str | None = None,
         correlation: float = 0.0,
     ) -> None:
-        self._begin(target, name)
-        if not isinstance(rate, Piecewise | Sine):
-            rate = as_per_neuron(rate, where=self._place("rate"))
-        self._fill(
-            rate=rate,
-            weight=as_number(weight, where=self._place("weight")),
-            receptor=receptor,
-            start=as_number(start, where=self._place("start")),
-            stop=as_number(stop, where=self._place("stop")),
-            correlation=as_number(correlation, where=self._place("correlation")),
-        )
+        self._begin_rate(target, name, rate, weight, receptor, start, stop)
+        self._fill(correlation=as_number(correlation, where=self._place("correlation")))
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, correlation, weight, receptor and window."""
-        model.check_receptor(self.receptor, where=where)
-        if isinstance(self.rate, Piecewise | Sine):
-            self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
-        else:
-            self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+        super().check(model, dt, where=where)
         check_range(self.correlation, Range(0.0, 1.0), where=f"{where}, field correlation")
         match self.rate:
             case Piecewise(values=values):
@@ -263,8 +318,6 @@ class PoissonInput(Stimulus):
                     self.check_common(value, where=f"{where}, field rate.{name}")
             case value:
                 self.check_common(value, where=f"{where}, field rate")
-        model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
-        check_window(self.start, self.stop, dt, where=where)
 
     def check_common(self, value: PerNeuron, *, where: str) -> None:
         """Check that a value of the rate is common to all neurons where they are correlated."""
@@ -275,11 +328,72 @@ class PoissonInput(Stimulus):
                 allowed="a value common to all target neurons",
             )
 
-    def max_rate(self) -> float:
-        """Return the largest rate of any neuron at any time, spikes/s."""
-        if isinstance(self.rate, Piecewise | Sine):
-            return self.rate.largest()
-        return float(np.max(self.rate))
+
+@dataclass(frozen=True, eq=False, init=False)
+class GammaInput(RateInput):
+    """Superpositions of gamma processes, independent for each target neuron.
+
+    The intervals of a process have a gamma distribution: with a constant rate, their coefficient
+    of variation is 1 / sqrt(order). A rate that varies stretches the intervals in time, so that a
+    process has its expected number of spikes in any window.
+
+    Parameters
+    ----------
+    target : Population, View or str
+        The neurons that receive it.
+    rate : float, array_like (n_targets,), Piecewise or Sine
+        Rate of each process, spikes/s. Where a sine is below 0, there are no spikes; its offset is
+        not.
+    weight : float
+        Weight in the target model's unit.
+    order : float
+        Order (shape) of the gamma distribution, 1 to 1e6; 1 is a Poisson process.
+    n : int
+        Number of superposed processes of each neuron, 1 to 10,000.
+    receptor : str, optional
+        Receptor; None takes the only one, or the one of the weight's sign.
+    start, stop : float, ms
+        Spikes arrive at times in (start, stop], on the grid; `stop` may be infinite.
+    name : str, optional
+        Name.
+
+    Notes
+    -----
+    At `start` the processes are in equilibrium: the time to the first spike is that from an
+    arbitrary moment on (Cox 1962, Renewal Theory). Each process keeps the time of its next spike,
+    which takes 8 bytes of memory. A neuron may receive several spikes in a time step.
+    """
+
+    order: float
+    n: int
+
+    def __init__(
+        self,
+        target: Target,
+        rate: ValueLike | Piecewise | Sine,
+        weight: float,
+        order: float,
+        n: int = 1,
+        receptor: str | None = None,
+        start: float = 0.0,
+        stop: float = math.inf,
+        name: str | None = None,
+    ) -> None:
+        self._begin_rate(target, name, rate, weight, receptor, start, stop)
+        self._fill(
+            order=as_number(order, where=self._place("order")),
+            n=as_integer(n, where=self._place("n"), low=1, high=MOST_PROCESSES),
+        )
+
+    @property
+    def processes(self) -> int:  # noqa: D102 (as in the base class)
+        return self.n
+
+    def check(self, model: Neuron, dt: float, *, where: str) -> None:
+        """Check rate, order, weight, receptor and window."""
+        super().check(model, dt, where=where)
+        # at least 1: counts then vary no more than those of a Poisson process, which bounds sums
+        check_range(self.order, Range(1.0, 1e6), where=f"{where}, field order")
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -235,8 +235,8 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
 def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None:
     """Set the plastic weights to those of synapses that were made again."""
     for plastic, rows in zip(engine.plastic, described, strict=True):
-        kept, made = plastic.rows.row_set, rows.row_set
-        if not all(map(np.array_equal, (kept.words, kept.rows), (made.words, made.rows))):
+        edges = [(one.words, one.rows, one.bitmap) for one in (plastic.rows.row_set, rows.row_set)]
+        if not all(map(np.array_equal, *edges)):
             raise DescriptionError(
                 "the edges in its file have changed since the network was built",
                 where=f"projection {plastic.projection.name!r}",

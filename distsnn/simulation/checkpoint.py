@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
-from distsnn.engine import homeostasis, neuron_parameters, plastic_snapshot, snapshot
+from distsnn.engine import (
+    homeostasis,
+    neuron_parameters,
+    plastic_snapshot,
+    snapshot,
+    spike_trains,
+)
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.populations import spikes_per_step
@@ -171,6 +177,7 @@ class Checkpoints:
                 for parameter in sorted(one.changed)
             ]
             names += homeostasis.saved_names(network)
+            names += spike_trains.saved_names(network)
             of_sources = saved_names(network)
             for plastic in engine.plastic:
                 names += plastic_snapshot.names_by_neuron(plastic)

@@ -55,22 +55,29 @@ def read_connections(
     asked = projection, limits
     # every rank is asked the same, before they read a file together
     answers(communicator, lambda: (asked, None), where=where)
+    # the projection counts its sources from its own first one
+    low, high = (gid - network.first_gid[one.pre.population] - one.pre.start for gid in limits[0])
+
+    def wanted(records: Records) -> Records:
+        return records[(records["source"] >= low) & (records["source"] < high)]
+
     given: Iterable[Records] | None = None
     if isinstance(one.rule, ExplicitFile):
-        given = [*route_file(layout, one, communicator)]
+        given = [*route_file(layout, one, communicator, wanted)]
 
     def own() -> Table:
         plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
         if projection in plastic:
-            table = plastic_connections(plastic[projection], engine.step)
+            table = plastic_connections(plastic[projection], engine.step, limits[0])
         else:
             records = given
             if isinstance(one.rule, Explicit):
-                records = array_records(one, network.dt)
-            table = static_connections(layout, engine.quanta, engine.seed, index, records)
-        for field, (first, last) in zip(("source", "target"), limits, strict=True):
-            table = table[(table[field] >= first) & (table[field] < last)]
-        return table
+                records = map(wanted, array_records(one, network.dt))
+            table = static_connections(
+                *(layout, engine.quanta, engine.seed, index, records, limits[0])
+            )
+        first, last = limits[1]
+        return table[(table["target"] >= first) & (table["target"] < last)]
 
     with together(communicator, "drawing connections"):
         table = own()

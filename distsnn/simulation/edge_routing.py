@@ -1,6 +1,6 @@
 """Edge files: each rank reads its share of the slices and sends the edges to their owners."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -79,10 +79,16 @@ def route_files(
     return own, summaries
 
 
-def route_file(layout: Layout, one: Projection, communicator: Communicator) -> Iterator[Records]:
+def route_file(
+    layout: Layout,
+    one: Projection,
+    communicator: Communicator,
+    wanted: Callable[[Records], Records] = lambda records: records,
+) -> Iterator[Records]:
     """Yield the records of the edges of a file onto this rank's neurons. Collective.
 
-    Parameters and errors as of `route_files`.
+    Parameters and errors are those of `route_files`; only the records that `wanted` returns are
+    sent.
     """
     assert isinstance(one.rule, ExplicitFile)
     with together(communicator, "reading edge files"):
@@ -94,5 +100,5 @@ def route_file(layout: Layout, one: Projection, communicator: Communicator) -> I
     for _ in slices:
         # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
         with together(communicator, "reading edge files"):
-            parts = edges.split(layout, one, next(pieces))
+            parts = edges.split(layout, one, wanted(next(pieces)))
         yield np.concatenate(communicator.alltoall(parts))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.stimuli import receptor_weights
+from distsnn.engine.spike_trains import receptor_weights
 from distsnn.errors import DescriptionError
 from distsnn.network import SpikeInput
 from distsnn.network.checks import as_floats, check_shape

@@ -204,8 +204,8 @@ class ProjectionHandle:
         """Return the connections as a table, by (source, target). Collective.
 
         The storage format of the projection does not matter. Every rank receives the whole table.
-        To make it, a rank draws all of the projection's synapses onto its neurons, about 100 bytes
-        each, whatever the limits.
+        To make it, a rank draws the synapses of these sources onto its neurons, about 100 bytes
+        each, whatever the target. Of fixed indegrees all are drawn, and those kept.
 
         Parameters
         ----------
@@ -413,10 +413,10 @@ class StimulusHandle:
         Parameters
         ----------
         **values : float or array_like (n_targets,)
-            ``rate=`` of a Poisson input, spikes/s, ``amplitude=`` of a current, ``mean=`` and
-            ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of a
-            sine of currents or rates. They act while the stimulus does, between its start and stop;
-            the amplitude of a `StepCurrent` acts at once, and its course is over.
+            ``rate=`` of Poisson or gamma input, spikes/s, ``amplitude=`` of a current, ``mean=``
+            and ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=``
+            of a sine of currents or rates. They act while the stimulus does, between its start and
+            stop; the amplitude of a `StepCurrent` acts at once, and its course is over.
 
         Raises
         ------

@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, from_first
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.stimuli import most_counts, receptor_weights
+from distsnn.engine.spike_trains import most_counts, receptor_weights
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import (
     ConstantCurrent,
+    GammaInput,
     NoiseCurrent,
     PoissonInput,
+    RateInput,
     Sine,
     SineCurrent,
     SpikeInput,
@@ -41,7 +43,7 @@ from distsnn.simulation.scripted import Scripted
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
 
-Stimulus = PoissonInput | ConstantCurrent | StepCurrent | SineCurrent | NoiseCurrent
+Stimulus = PoissonInput | GammaInput | ConstantCurrent | StepCurrent | SineCurrent | NoiseCurrent
 Values = dict[str, PerNeuron]
 
 _LAST_STEP = 2**31 - 1
@@ -54,10 +56,10 @@ class _Settable:
 
     Attributes
     ----------
-    stimulus : PoissonInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
+    stimulus : PoissonInput, GammaInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
         What is described.
     plane, weight : int
-        Of a Poisson stimulus, the receptor plane and \\|weight\\|, quanta; else 0.
+        Of random spikes, the receptor plane and \\|weight\\|, quanta; else 0.
     counts : int
         A bound of its spikes onto a neuron in one step; 0 for a current.
     values : dict of str to (float or ndarray, shape (n_targets,))
@@ -172,7 +174,7 @@ class Inputs:
             self._add(*self._checked_spikes(name, spikes["neuron"], times, spikes.get("weight")))
 
     def _as_described(self, one: Stimulus) -> _Settable:
-        if not isinstance(one, PoissonInput):
+        if not isinstance(one, RateInput):
             return _Settable(one)
         engine, counts = self._engine, self._most(one.max_rate())
         plane, weight = receptor_weights(engine.layout, engine.quanta, one, np.asarray(one.weight))
@@ -206,15 +208,15 @@ class Inputs:
             if isinstance(one.stimulus, PoissonInput):
                 one.stimulus.check_common(value, where=where)
             values[of] = value
-        if isinstance(one.stimulus, PoissonInput) and isinstance(one.stimulus.rate, Sine):
+        if isinstance(one.stimulus, RateInput) and isinstance(one.stimulus.rate, Sine):
             where = f"stimulus {name!r}, offset + |amplitude|"
             check_range(_largest_rate(one, values), self._allowed_rates(one), where=where)
         return name, values
 
     def _put(self, name: str, values: Values) -> None:
         one = self._settable[name]
-        if isinstance(one.stimulus, PoissonInput):
-            self._reserve(one, _largest_rate(one, values))
+        if isinstance(one.stimulus, RateInput):
+            self._reserve(one, _largest_rate(one, values) * one.stimulus.processes)
         one.values |= values
         self._scripted.note(name)
         self._engine.stimuli.set(name, values)
@@ -231,9 +233,9 @@ class Inputs:
     def _allowed(self, one: _Settable) -> dict[str, Range]:
         """Return the values that may be set, by field."""
         match one.stimulus:
-            case PoissonInput(rate=Sine()):
+            case RateInput(rate=Sine()):
                 return sine_ranges(self._network.dt) | {"offset": NOT_NEGATIVE}
-            case PoissonInput():
+            case RateInput():
                 return {"rate": self._allowed_rates(one)}
             case SineCurrent():
                 return sine_ranges(self._network.dt)
@@ -243,12 +245,13 @@ class Inputs:
 
     def _allowed_rates(self, one: _Settable) -> Range:
         """Return the rates with which no sum of a step's input can overflow."""
+        assert isinstance(one.stimulus, RateInput)
         if one.weight == 0:
             return NOT_NEGATIVE
         # the inverse of `most_counts`
         counts = one.counts + self._room[one.plane] // one.weight
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
-        return Range(0.0, mean / (self._network.dt * 1e-3))
+        return Range(0.0, mean / (self._network.dt * 1e-3) / one.stimulus.processes)
 
     def _checked_spikes(
         self,
@@ -336,8 +339,8 @@ def _described(stimulus: Stimulus, of: str) -> PerNeuron | Piecewise:
 
 
 def _largest_rate(one: _Settable, values: Values) -> float:
-    """Return the largest rate of a Poisson input with other values, spikes/s."""
-    assert isinstance(one.stimulus, PoissonInput)
+    """Return the largest rate of a process of random spikes with other values, spikes/s."""
+    assert isinstance(one.stimulus, RateInput)
     if isinstance(one.stimulus.rate, Sine):
         return replace(one.stimulus.rate, **one.values | values).largest()
     return float(np.max(values["rate"]))

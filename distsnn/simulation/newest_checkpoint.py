@@ -1,5 +1,6 @@
 """Finds the checkpoint that a run is resumed from: whole, and with all recordings before it."""
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from distsnn.simulation.checkpoint import Note
 
 
 def find_newest_checkpoint(
-    store: Path, communicator: Communicator, note: Note, *, recorded: bool = False
+    store: Path, communicator: Communicator, note: Note, reader: StoreReader | None = None
 ) -> Generation:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
 
@@ -25,8 +26,9 @@ def find_newest_checkpoint(
         The ranks.
     note : callable
         Takes a message about each generation that is not used.
-    recorded : bool
-        Whether the store's run is to go on: all that came before must be recorded, and still count.
+    reader : StoreReader, optional
+        This rank's share of the store, from `open_shared_reader`, if the store's run is to go on:
+        all that came before must be recorded, and still count.
 
     Raises
     ------
@@ -35,7 +37,6 @@ def find_newest_checkpoint(
     DescriptionError
         If it was written in another version's format.
     """
-    reader = open_shared_reader(store, communicator) if recorded else None
     with together(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
         if reader is not None and communicator.rank == 0:
@@ -70,16 +71,21 @@ def find_newest_checkpoint(
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
-def open_shared_reader(store: Path, communicator: Communicator) -> StoreReader:
+def open_shared_reader(
+    store: str | os.PathLike[str] | StoreReader, communicator: Communicator
+) -> StoreReader:
     """Return a reader of this rank's share of a run that is to go on. Collective.
 
-    Ranks agree on the attempts that are left out, the reason, and the complete step.
+    A reader is returned as it is. Ranks agree on the attempts that are left out, the reason, and
+    the complete step.
 
     Raises
     ------
     StoreError
         As `StoreReader` with `resuming`, or if ranks find different attempts.
     """
+    if isinstance(store, StoreReader):
+        return store
     with together(communicator, "reading the store"):
         share = communicator.rank, communicator.size
         reader = StoreReader(store, resuming=True, share=share)

@@ -17,6 +17,7 @@ from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
+from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
@@ -83,9 +84,10 @@ class Simulation:
         Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
-    start : str or PathLike, optional
+    start : str, PathLike or StoreReader, optional
         A store with a checkpoint of this network to go on from, written by any number of ranks.
-        If it is `out` as well, its run goes on in a new attempt.
+        If it is `out` as well, its run goes on in a new attempt. A reader from `open_shared_reader`
+        is used as it is: rank 0 must have had the lock when it was opened.
     lock : RunLock, optional
         The lock on `out`, if rank 0 has it already; the simulation gives it back when it ends.
 
@@ -119,7 +121,7 @@ class Simulation:
         heartbeat: float = DEFAULT_LIMIT_S,
         model: dict[str, Any] | None = None,
         policy: Policy | None = None,
-        start: str | os.PathLike[str] | None = None,
+        start: str | os.PathLike[str] | StoreReader | None = None,
         lock: RunLock | None = None,
     ) -> None:
         begin = time.perf_counter()
@@ -127,7 +129,7 @@ class Simulation:
         self._communicator = communicator or world()
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
-        again = same_path(out, start)
+        again = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
@@ -142,8 +144,8 @@ class Simulation:
             self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
         self._heartbeat.start()
         with self._ending_on_error():
-            saved_by = self._build(start, out if again else None)
-            self._begin(out, overwrite=overwrite, saved_by=saved_by if again else None)
+            resumed = self._build(start, out if again else None)
+            self._begin(out, overwrite=overwrite, resumed=resumed)
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
 
@@ -163,7 +165,7 @@ class Simulation:
         out: str | os.PathLike[str] | None,
         *,
         overwrite: bool,
-        saved_by: int | None = None,
+        resumed: tuple[StoreReader, int] | None = None,
     ) -> None:
         """Make what a run needs beside its engine, such as the store. Collective."""
         if out is not None:
@@ -175,7 +177,7 @@ class Simulation:
                 built=self._built,
                 communicator=self._communicator,
                 model=self._model,
-                saved_by=saved_by,
+                resumed=resumed,
             )
             self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
@@ -191,7 +193,7 @@ class Simulation:
     @classmethod
     def restore(
         cls,
-        store: str | os.PathLike[str],
+        store: str | os.PathLike[str] | StoreReader,
         *,
         network: Network | None = None,
         out: str | os.PathLike[str] | None = None,
@@ -201,8 +203,8 @@ class Simulation:
 
         Parameters
         ----------
-        store : str or PathLike
-            A run's store, or what `save` wrote.
+        store : str, PathLike or StoreReader
+            A run's store, or what `save` wrote; a reader as in `Simulation`, field `start`.
         network : Network, optional
             The network, where its models are not distsnn's own; by default the stored one.
         out : str or PathLike, optional
@@ -219,7 +221,7 @@ class Simulation:
             If it is of another network, or its partition is for other ranks than these.
         """
         settings["communicator"] = settings.get("communicator") or world()
-        reader = open_shared_reader(Path(store), settings["communicator"])
+        reader = open_shared_reader(store, settings["communicator"])
         if settings.get("partition") is None:
             settings["partition"] = kept_partition(reader, settings["communicator"].size)
         if network is None:
@@ -301,16 +303,23 @@ class Simulation:
         self._pace.saved(spent_s)
 
     def _build(
-        self, start: str | os.PathLike[str] | None, again: str | os.PathLike[str] | None
-    ) -> int:
-        """Build the network, set it to what was saved, and return by which attempt (-1: none)."""
+        self,
+        start: str | os.PathLike[str] | StoreReader | None,
+        again: str | os.PathLike[str] | None,
+    ) -> tuple[StoreReader, int] | None:
+        """Build the network, and set it to what was saved.
+
+        Return a reader of the run that goes on, if one does, and the attempt that saved (-1: none).
+        """
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
+        reader: StoreReader | None = None
         if start is not None:
             tell = partial(self._note, always=True)
-            generation = find_newest_checkpoint(
-                Path(start), self._communicator, tell, recorded=again is not None
-            )
+            store = start.path if isinstance(start, StoreReader) else Path(start)
+            # a store that is recorded into is read under the lock
+            reader = None if again is None else open_shared_reader(start, self._communicator)
+            generation = find_newest_checkpoint(store, self._communicator, tell, reader)
             with together(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
@@ -331,7 +340,9 @@ class Simulation:
             )
             if generation is not None:
                 self._load(generation)
-        return -1 if generation is None else int(generation.about["attempt"])
+        if reader is None or generation is None:
+            return None
+        return reader, int(generation.about["attempt"])
 
     def _use(self, built: Built) -> None:
         """Take a network that was built, or taken back to its beginning. Collective."""

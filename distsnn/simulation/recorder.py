@@ -21,6 +21,7 @@ from distsnn.comm import Communicator, together
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
+from distsnn.io.reader import StoreReader
 from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, RecordSpikes, RecordState
@@ -140,9 +141,10 @@ class Recorder:
         The ranks; making a recorder is collective.
     model : dict, optional
         Where the network came from.
-    saved_by : int, optional
-        Go on with the run that is there, in a new attempt after the engine's step, which this
-        attempt saved; what earlier ones recorded after that step no longer counts.
+    resumed : (StoreReader, int), optional
+        A reader of the run that is there, and the attempt that saved the engine's step (-1: none).
+        The run goes on in a new attempt; what earlier ones recorded after that step no longer
+        counts.
 
     Attributes
     ----------
@@ -162,7 +164,7 @@ class Recorder:
         built: Built,
         communicator: Communicator,
         model: dict[str, Any] | None,
-        saved_by: int | None = None,
+        resumed: tuple[StoreReader, int] | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
@@ -176,12 +178,14 @@ class Recorder:
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
         with together(communicator, "creating the store"):
-            if communicator.rank == 0 and saved_by is not None:
+            if communicator.rank == 0 and resumed is not None:
+                reader, saved_by = resumed
                 self._run = RunWriter.resume(
                     path,
                     communicator.size,
                     first_step=first_step,
                     saved_by=saved_by,
+                    reader=reader,
                     assignment=assignment,
                     versions=versions(communicator),
                 )

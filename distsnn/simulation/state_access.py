@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, answers, together
-from distsnn.engine import neuron_states, source_states
+from distsnn.engine import neuron_states
 from distsnn.engine.populations import Neurons, Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown
@@ -193,9 +193,9 @@ def synapse_states(
         If there is no such projection, it has no synapse model, or ranks name different ones.
     """
     parts = answers(communicator, lambda: (projection, engine.latest(projection)), where="synapses")
-    sources, records = map(np.concatenate, zip(*parts, strict=True))
-    ordered = records[np.argsort(sources)]
-    return {name: ordered[:, column].copy() for name, column in source_states.STATES.items()}
+    sources, states = zip(*parts, strict=True)
+    order = np.argsort(np.concatenate(sources))
+    return {name: np.concatenate([values[name] for values in states])[order] for name in states[0]}
 
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:

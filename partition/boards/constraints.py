@@ -18,8 +18,8 @@ from distsnn.network import (
     FixedIndegree,
     Network,
     Normal,
-    PoissonInput,
     Projection,
+    RateInput,
     SpikeInput,
     TruncatedNormal,
     Uniform,
@@ -308,7 +308,7 @@ def _quantise(
     used: list[tuple[int, bool, list[_Key], _Weighted]] = []
     ranges: _Weighted = {}
     for at, one in enumerate([*projections, *stimuli]):
-        if not isinstance(one, Projection | PoissonInput | SpikeInput):
+        if not isinstance(one, Projection | RateInput | SpikeInput):
             continue
         summary = files[at].summary if at in files else None
         found = _ranges(network, one, summary)
@@ -331,7 +331,7 @@ def _quantise(
 
 
 def _ranges(
-    network: Network, one: Projection | PoissonInput | SpikeInput, summary: EdgeSummary | None
+    network: Network, one: Projection | RateInput | SpikeInput, summary: EdgeSummary | None
 ) -> _Weighted:
     """Return the range of weights onto each receptor that they reach."""
     view = one.post if isinstance(one, Projection) else one.target
@@ -374,7 +374,7 @@ def _rounded(
     return replace(one, weight_bits=math.frexp(claim.scale)[1] - k)
 
 
-def _rounded_stimulus(one: PoissonInput | SpikeInput, k: int, board: Board) -> Any:
+def _rounded_stimulus(one: RateInput | SpikeInput, k: int, board: Board) -> Any:
     scale = scale_of(one.weight)
     if scale == 0.0 or math.frexp(scale)[1] - k >= FINE_BITS:
         return one

@@ -21,6 +21,7 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
+    GammaInput,
     IafPscDelta,
     IafPscExp,
     IafPscExpShared,
@@ -302,6 +303,8 @@ def poisson(folder: Path) -> tuple[Network, float]:
         PoissonInput(
             i[3:], Sine(draw.uniform(0.0, 900.0, I_SIZE - 3), 41.0, offset=300.0), 30.0, start=0.4
         ),
+        GammaInput(e[11:], Piecewise(times, [90.0, 0.0, 9.0, 200.0]), 30.0, 2.5, 6, stop=50.0),
+        GammaInput(i[5:], Sine(draw.uniform(0.0, 900.0, I_SIZE - 5), 41.0), 30.0, 4.0, start=0.4),
     ]
     recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(i, ["V_m", "I_syn_ex"])]
     return Network([e, i], [], stimuli, recordings), 60.0

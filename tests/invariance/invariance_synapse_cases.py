@@ -19,6 +19,7 @@ from distsnn.network import (
     FixedOutdegree,
     FixedTotalNumber,
     Network,
+    NmdaSynapse,
     Normal,
     NormaliseWeights,
     Oja,
@@ -71,6 +72,11 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             Projection(e, i, PairwiseBernoulli(0.1), weight=60.0, delay=0.8, synapse=Tsodyks2()),
             Projection(
                 source, e, AllToAll(), 90.0, Uniform(0.8, 9.0), synapse=Tsodyks2(tau_fac=9.0)
+            ),
+            # factors above 1
+            Projection(
+                *(i, e, FixedIndegree(9), Normal(-50.0, 9.0), Uniform(0.8, 9.0)),
+                synapse=NmdaSynapse(alpha=2.0, tau_rise=Uniform(2.0, 9.0), tau_decay=20.0),
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],

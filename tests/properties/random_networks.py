@@ -19,6 +19,7 @@ from distsnn.network import (
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
+    GammaInput,
     GifPscExp,
     HhCondExpTraub,
     IafCondAlpha,
@@ -265,6 +266,15 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
             None,
             *window,
             correlation=choose.one(0.3, 1.0),
+        ),
+        lambda: GammaInput(
+            target,
+            choose.one(90.0, choose.array((n,), 0.0, 9e3), Sine(90.0, 40.0)),
+            choose.one(40.0, -3.0),
+            choose.one(1.0, 3.5),
+            choose.one(1, 40),
+            None,
+            *window,
         ),
         lambda: SpikeInput(target, times, choose.one(np.arange(count) % n), choose.one(40.0)),
         lambda: ConstantCurrent(

@@ -63,6 +63,11 @@ GENERATORS = {
     "poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.2),
     "mip_generator": ({"rate": 1e6, "p_copy": 0.5, "start": 1.0, "stop": 2.0}, 1.1),
     "sinusoidal_poisson_generator": ({"rate": 1e5, "start": 1.0, "stop": 2.0}, 1.0),
+    "gamma_sup_generator": (
+        {"rate": 1e3, "gamma_shape": 1, "n_proc": 1000, "start": 1.0, "stop": 2.0},
+        1.2,
+    ),
+    "sinusoidal_gamma_generator": ({"rate": 1e5, "order": 1.0, "start": 1.0, "stop": 2.0}, 1.2),
     "inhomogeneous_poisson_generator": (
         {"rate_times": [1.0, 2.0], "rate_values": [1e5, 0.0]},
         1.0,

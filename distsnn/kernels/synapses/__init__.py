@@ -1,1 +1,18 @@
-"""One module per synapse model: what a spike of the source does to its state and weights."""
+"""One module per synapse model: what a spike of the source does to its state and weights.
+
+A source's state and parameters are one record of float64, as every spike needs all of it:
+
+    states | constants | factor
+
+A module has
+
+    STATES      names of the states, the first columns of a record
+    CONSTANTS   names of the constants, the next columns
+    constants   ``constants(parameters, dt)`` returns the constants by name, each with a value per
+                source, of arrays of the parameters; dt in ms
+    spike       an entry, ``spike(table, records, at, last, step)``: it advances the record that
+                starts at word `at` to the source's next spike, at `step` (not before the last
+                spike's), and writes the factor of the spike's weights into the record's last word
+
+`distsnn.kernels.source_spikes` calls the entry.
+"""

@@ -1,36 +1,26 @@
 """Short-term depression and facilitation: the share of its weights with which a source acts.
 
-A source's state and parameters are one record of float64, as every spike needs all of it:
-
-    x | u | last | U | tau_rec | tau_fac
-
-with `last`, the step of its last spike, and the time constants in steps. Before the first spike
-x = 1 and u = 0; whatever `last` is, the equations then give x = 1 and u = U.
-
-Axes: s source, i spike.
+`last` is the step of the last spike; time constants are in steps. Before the first spike x = 1 and
+u = 0; whatever `last` is, the equations then give x = 1 and u = U. The factor is x·u, 0 to 1.
 """
 
-from distsnn.jit import inline, kernel
+from distsnn.jit import entry
 from distsnn.kernels.functions import exp
 
-X, U, LAST, FIRST_USE, TAU_REC, TAU_FAC = range(6)
-RECORD = 6
+STATES = ("x", "u", "last")
+CONSTANTS = ("U", "tau_rec", "tau_fac")
+X, U, LAST, FIRST_USE, TAU_REC, TAU_FAC, FACTOR = range(7)
 
 
-@inline
-def spike(records, source, step):
-    """Advance a source's state to its next spike; return the factor of its weights, 0 to 1.
+def constants(parameters, dt):
+    """Return the constants of sources by name."""
+    p = parameters
+    return {"U": p["U"], "tau_rec": p["tau_rec"] / dt, "tau_fac": p["tau_fac"] / dt}
 
-    Parameters
-    ----------
-    records : ndarray of float64, shape (n_sources · RECORD,)
-        Changed.
-    source : int
-        The record.
-    step : int
-        The spike's step, not before the last one's.
-    """
-    at = source * RECORD
+
+@entry
+def spike(table, records, at, last, step):
+    """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
     x, u, first = records[at + X], records[at + U], records[at + FIRST_USE]
     interval = step - records[at + LAST]
     tau_fac = records[at + TAU_FAC]
@@ -38,22 +28,5 @@ def spike(records, source, step):
     x = 1.0 + (x - x * u - 1.0) * exp(-interval / records[at + TAU_REC])
     u = first + u * (1.0 - first) * facilitation
     records[at + X], records[at + U], records[at + LAST] = x, u, step
-    return x * u
-
-
-@kernel
-def advance(records, sources, steps):
-    """Advance sources' states by spikes, given in the order of their steps.
-
-    Parameters
-    ----------
-    records : ndarray of float64, shape (n_sources, RECORD)
-        Changed.
-    sources : ndarray of int64, shape (n_spikes,)
-        The record of each spike's source.
-    steps : ndarray of int32, shape (n_spikes,)
-        Stamps.
-    """
-    flat = records.reshape(-1)
-    for i in range(sources.size):
-        spike(flat, sources[i], steps[i])
+    records[at + FACTOR] = x * u
+    return 0

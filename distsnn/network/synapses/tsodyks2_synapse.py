@@ -26,6 +26,7 @@ class Tsodyks2(SynapseModel):
     """
 
     name: ClassVar[str] = "tsodyks2_synapse"
+    kernel: ClassVar[str] = "distsnn.kernels.synapses.tsodyks2_synapse"
     # before the first spike nothing was used: the equations then give x = 1 and u = U
     states: ClassVar[Mapping[str, State]] = {
         "x": State("1", "resources available at the last spike", default=1.0),

@@ -103,7 +103,7 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         mine = rank == 0
         rate: Any = 4000.0 / (1 + counts.sum()) if piece % 3 else 100.0 * (v[100:] + 80.0)
         simulation["drive"].set(rate=rate if mine else None)
-        simulation["push" if mine else "?"].set(amplitude=20.0 * counts if mine else "nothing")
+        simulation["push"].set(amplitude=20.0 * counts if mine else "nothing")
         times = simulation.time_ms + dt * (1 + gid % 20)
         once = np.unique(gid, return_index=True)[1]
         later = simulation.time_ms + 2.1  # once more after the next piece, to be in flight
@@ -132,9 +132,10 @@ def check_errors(simulation: Simulation, rank: int) -> None:
             assert isinstance(error, DescriptionError) == (rank == 0)
             continue
         raise AssertionError(f"{wrong} was set")
-    for read, one in ((simulation.spikes, ["E", "e"]), (simulation.spike_counts, ["E", "S"])):
+    handle = simulation["S" if rank == 1 else "E"]
+    for read in (handle.spikes, handle.spike_counts):
         try:
-            read(one[rank == 1])
+            read()
         except (DescriptionError, RankError):
             continue
         raise AssertionError("ranks read different spikes")

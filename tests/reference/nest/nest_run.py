@@ -12,13 +12,15 @@ DESCRIPTION
     ``steps``        how many steps to simulate
     ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's, one of
                      MODELS below; a parameter or initial value (``V_m``) is a number, the name
-                     of an array of shape (size,), or a list that each neuron takes whole
+                     of an array of shape (size,), or a list or mapping (of a compartment's
+                     parameters) that each neuron takes whole
     ``state``        optional ``{"variables": ["V_m", ...], "every": k}``: recorded every k steps
                      from step k on, after the step's update, for the neurons in array
                      ``state_neurons``
     ``synapses``     optional ``{"input": {...}, "edge": {...}}``: NEST's ``synapse_model`` of these
                      synapses and its parameters, each a number or the name of an array with a
                      value per synapse; given spikes then come from step 2 on
+    ``current_receptor``   NEST's receptor of currents from outside, 0 if missing
     ``threads``      threads, 1 if missing
 
 ARRAYS (those that are missing are empty)
@@ -54,6 +56,8 @@ MODELS = (
     *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr", "gif_cond_exp", "pp_psc_delta"),
     *("iaf_psc_exp_multisynapse", "iaf_psc_alpha_multisynapse"),
     *("glif_psc", "glif_psc_double_alpha"),
+    *("iaf_cond_alpha_mc", "iaf_bw_2001"),
+    *("aeif_cond_alpha_multisynapse", "aeif_cond_beta_multisynapse"),
 )
 
 
@@ -105,9 +109,10 @@ def create_neurons(nest, populations, arrays):
         nodes = nest.Create(model, size)
         values, lists = {}, {}
         for name, value in population["parameters"].items():
-            kind = lists if isinstance(value, list | bool) else values
+            kind = lists if isinstance(value, list | bool | dict) else values
             kind[name] = arrays[value].astype(np.float64) if isinstance(value, str) else value
-            if not np.isfinite(kind[name]).all():
+            numbers = [*value.values()] if isinstance(value, dict) else kind[name]
+            if not np.isfinite(numbers).all():
                 raise ValueError(f"parameter {name} not finite")
         # Beside arrays NEST would deal a list out, one element to a neuron. Flags say which lists
         # it takes.
@@ -148,7 +153,7 @@ def connect(nest, pre, post, edges, resolution, model):
         nest.Connect(pre[source], post[target], "one_to_one", how)
 
 
-def stimulate(nest, neurons, arrays, resolution):
+def stimulate(nest, neurons, arrays, resolution, receptor):
     """Give each neuron the current that is constant between given steps."""
     step, current = arrays["stimulus_step"], arrays["stimulus_current"]
     if not len(step) and not len(current):
@@ -163,7 +168,8 @@ def stimulate(nest, neurons, arrays, resolution):
         given = {"amplitude_times": times, "amplitude_values": values.astype(np.float64)}
         generator = nest.Create("step_current_generator", params=given)
         target = nest.NodeCollection([neuron])
-        nest.Connect(generator, target, syn_spec={"delay": resolution})
+        how = {"delay": resolution, "receptor_type": receptor}
+        nest.Connect(generator, target, syn_spec=how)
 
 
 def position(ids, senders):
@@ -191,9 +197,10 @@ def run(description, arrays):
     inputs = synapses(arrays, "input", len(sources), len(neurons))
     connect(nest, neurons, neurons, edges, resolution, models.get("edge", {}))
     connect(nest, sources, neurons, inputs, resolution, models.get("input", {}))
-    stimulate(nest, neurons, arrays, resolution)
+    stimulate(nest, neurons, arrays, resolution, description.get("current_receptor", 0))
 
-    recorder = nest.Create("spike_recorder")
+    # iaf_bw_2001 sends a gating variable in place of an offset within the step
+    recorder = nest.Create("spike_recorder", params={"time_in_steps": True})
     nest.Connect(nest.NodeCollection(neurons), recorder)
     state = description.get("state")
     if state:
@@ -214,7 +221,7 @@ def run(description, arrays):
     nest.Simulate(round(2 * nest.min_delay, 9))
 
     events = recorder.events
-    spike_step = in_steps(events["times"], resolution)
+    spike_step = events["times"].astype(np.int64)
     spike_neuron = position(neurons, events["senders"])
     order = np.lexsort((spike_neuron, spike_step))
     order = order[spike_step[order] <= steps]

@@ -55,6 +55,22 @@ def test_auto_decides_while_no_other_job_can_change_the_run(
     assert [path.name for path in stopped.parent.iterdir() if path.name.endswith(".lock")] == []
 
 
+@pytest.mark.parametrize("auto", [False, True], ids=["named", "auto"])
+def test_the_store_is_opened_once(
+    auto: bool, distsnn: Command, model: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, init = [], StoreReader.__init__
+
+    def count(reader: StoreReader, path: Path, **options: Any) -> None:
+        opened.append(Path(path))
+        init(reader, path, **options)
+
+    monkeypatch.setattr(StoreReader, "__init__", count)
+    words = ("run", model, "--resume", "auto", "--out") if auto else ("run", "--resume")
+    assert distsnn(*words, stopped, "--seed", "9", "--time", "50", "--quiet").code == 0
+    assert opened == [stopped]
+
+
 def test_job_that_slurm_started_again_waits_for_the_lock_of_a_dead_node(
     distsnn: Command, model: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,8 @@
 """What is known of the sources of synapse models: drawn, advanced, settled, saved and put back."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import thread_ranks
@@ -21,9 +24,15 @@ from distsnn.network import (
     Population,
     Projection,
     SpikeSource,
+    State,
+    SynapseModel,
     Tsodyks2,
     Uniform,
+    Value,
+    parameter,
+    registry,
 )
+from distsnn.network.registry import synapse_model
 from distsnn.simulation import Simulation
 from distsnn.simulation.state_access import synapse_states
 
@@ -65,7 +74,7 @@ def settled_at(step: int) -> dict[str, np.ndarray]:
     x, u, last = np.ones(SIZE), np.zeros(SIZE), np.zeros(SIZE)
     for neuron, now in zip(NEURONS, STEPS, strict=True):
         if now <= step and 50 <= neuron < 170:
-            first, rec, fac = drawn[neuron, 3:]
+            first, rec, fac = drawn[neuron, 3:6]
             h = now - last[neuron]
             was, used = x[neuron], u[neuron]
             x[neuron] = 1.0 + (was - was * used - 1.0) * np.exp(-h / rec)
@@ -190,3 +199,32 @@ def test_ranks_without_sources_or_targets_run() -> None:
         made.connect(None, 1, 10)
         run(made, 300)
         assert len(snapshot.take(made, 10).states) == (7 if layout.n_neurons else 0)
+
+
+@pytest.mark.parametrize("delivery", ["push", "pull"])
+def test_a_model_of_a_user_scales_weights_by_a_kernel_of_its_own(
+    delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_SYNAPSES", dict(registry._SYNAPSES))
+
+    @synapse_model
+    class Harmonic(SynapseModel):
+        """The n-th spike acts with gain/n of the weight."""
+
+        name: ClassVar[str] = "harmonic_of_a_test"
+        kernel: ClassVar[str] = "harmonic_kernel"
+        states: ClassVar[Mapping[str, State]] = {"n": State("1", "spikes so far")}
+        gain: Value = parameter(default=1.0, unit="1", doc="factor", low=0.0, high=3.0)
+
+        def largest_factor(self) -> float:
+            return 3.0
+
+    source = Population("S", 2, SpikeSource([1.0, 2.0, 2.5, 3.0], [0, 0, 1, 0]))
+    synapse = Harmonic(gain=[3.0, 2.0])
+    network = Network([source, N], [Projection(source, N, AllToAll(), 8.0, 0.5, synapse=synapse)])
+    made = engine(network, delivery=delivery)
+    run(made, 50)
+    found = snapshot.take(made, 5).states
+    expected = 3.0 * 8.0 * (1.0 + 1.0 / 2.0 + 1.0 / 3.0) + 2.0 * 8.0
+    assert found["N", "V_m"] == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_array_equal(found["S", "n of S->N"], [3.0, 1.0])

@@ -14,10 +14,14 @@ from synthetic_run import (
     state_values,
 )
 
+from distsnn.comm import Communicator
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.row_specs import StateVariable, WeightSpec
 from distsnn.io.run_writer import RunWriter
+from distsnn.simulation.checkpoint import Note
+from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 
 N_STEPS = 300
 N_SYNAPSES = 12
@@ -127,3 +131,9 @@ def write_saved_run(path: Path) -> Written:
     root.update_attempt(last_step=N_STEPS)
     root.update(complete=True)
     return Written(path, *spikes, N_STEPS)
+
+
+def newest_recorded(path: Path, communicator: Communicator, note: Note) -> Generation:
+    """Return the checkpoint from which the run of a store goes on. Collective."""
+    reader = open_shared_reader(path, communicator)
+    return find_newest_checkpoint(path, communicator, note, reader)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from saved_run import N_STEPS, write_replaced_run, write_saved_run
+from saved_run import N_STEPS, newest_recorded, write_replaced_run, write_saved_run
 from synthetic_run import Written, owner
 
 from distsnn.analysis import open_run, report
@@ -61,7 +61,7 @@ def resume(path: Path) -> str:
     """Look for the checkpoint that a resume takes; return all that is said."""
     notes = list[str]()
     try:
-        find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True)
+        newest_recorded(path, SingleProcess(), notes.append)
     except StoreError as error:
         notes.append(str(error))
     return "\n".join(notes)
@@ -186,13 +186,13 @@ def test_resume_falls_back_or_refuses_where_chunks_are_unreadable(copy: Path) ->
     last = max((copy / "attempt001/rank0000/spikes/step/c").iterdir(), key=lambda p: int(p.name))
     flip(last)
     notes = list[str]()
-    found = find_newest_checkpoint(copy, SingleProcess(), notes.append, recorded=True)
+    found = newest_recorded(copy, SingleProcess(), notes.append)
     assert found.number == 2
     assert [note.partition(":")[0] for note in notes] == ["checkpoint 3 is not used"]
     assert f"{last.parents[1]}: damaged" in notes[0]
     flip(copy / "attempt000/rank0001/weights/E->E/weight/c/0/0")
     with pytest.raises(StoreError, match="no complete checkpoint"):
-        find_newest_checkpoint(copy, SingleProcess(), notes.append, recorded=True)
+        newest_recorded(copy, SingleProcess(), notes.append)
     assert "weights/E->E/weight" in notes[-1]
     # a branch needs no recordings
     assert find_newest_checkpoint(copy, SingleProcess(), notes.append).number == 3
@@ -204,7 +204,7 @@ def test_group_of_all_checkpoints_is_made_again(copy: Path, content: str | None)
     before = metadata.read_text()
     metadata.unlink() if content is None else metadata.write_text(content)
     assert Generation.open(copy, 3).spikes(0, 1)[0].tolist() == [N_STEPS]
-    assert find_newest_checkpoint(copy, SingleProcess(), pytest.fail, recorded=True).number == 3
+    assert newest_recorded(copy, SingleProcess(), pytest.fail).number == 3
     GenerationWriter(copy, 4).begin({}, {})
     assert metadata.read_text() == before
 

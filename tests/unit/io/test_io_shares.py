@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 import thread_ranks
-from saved_run import N_STEPS, VERSIONS, write_generation, write_replaced_run, write_saved_run
+from saved_run import (
+    N_STEPS,
+    VERSIONS,
+    newest_recorded,
+    write_generation,
+    write_replaced_run,
+    write_saved_run,
+)
 from synthetic_run import SIZES, Written, metadata, random_spikes, write_rank
 
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.run_writer import RunWriter
-from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
+from distsnn.simulation.newest_checkpoint import open_shared_reader
 
 RANKS = 4
 
@@ -47,9 +54,7 @@ def opened(path: Path, ranks: int, patch: pytest.MonkeyPatch) -> Counter[str]:
         patched.setattr(Path, "open", count)
         found, _ = thread_ranks.run(
             ranks,
-            lambda communicator: find_newest_checkpoint(
-                path, communicator, pytest.fail, recorded=True
-            ),
+            lambda communicator: newest_recorded(path, communicator, pytest.fail),
         )
     assert [one.number for one in found] == [2] * ranks
     return counts
@@ -73,7 +78,7 @@ def test_only_chunks_after_the_older_checkpoint_are_read(
         return really(self)
 
     monkeypatch.setattr(Path, "read_bytes", note)
-    find_newest_checkpoint(chunked, SingleProcess(), pytest.fail, recorded=True)
+    newest_recorded(chunked, SingleProcess(), pytest.fail)
     spikes = chunked / "attempt000/rank0000/spikes/step/c"
     numbers = sorted(int(path.name) for path in spikes.iterdir())
     found = sorted(int(path.name) for path in read if path.parent == spikes)
@@ -92,13 +97,11 @@ def test_old_chunks_are_checked_by_size_and_header(tmp_path: Path, damage: str) 
         chunk.unlink()
     notes = list[str]()
     if damage == "flipped":  # readers notice it; no checkpoint that is kept could bring it back
-        assert (
-            find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True).number == 3
-        )
+        assert newest_recorded(path, SingleProcess(), notes.append).number == 3
         assert notes == []
     else:
         with pytest.raises(StoreError, match="no complete checkpoint"):
-            find_newest_checkpoint(path, SingleProcess(), notes.append, recorded=True)
+            newest_recorded(path, SingleProcess(), notes.append)
         assert str(chunk) in notes[0]
 
 
@@ -142,9 +145,7 @@ def test_ranks_agree_on_the_complete_step(replaced: Written, tmp_path: Path) -> 
     notes = list[str]()
     found, _ = thread_ranks.run(
         3,
-        lambda communicator: find_newest_checkpoint(
-            path, communicator, notes.append, recorded=True
-        ),
+        lambda communicator: newest_recorded(path, communicator, notes.append),
     )
     assert [one.number for one in found] == [2, 2, 2]
     wanted = (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from decoded import layouts, scales
-from kernel_calls import NeuronCall, PoissonCall, counters, defaults, sine_call
+from kernel_calls import GammaCall, NeuronCall, PoissonCall, counters, defaults, sine_call
 from own_models import ADEX, COBA
 
 from distsnn.codegen.equations import kernel_of
@@ -24,7 +24,8 @@ from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.plastic import PIECE
-from distsnn.kernels.synapses import tsodyks2_synapse
+from distsnn.kernels.source_spikes import advance
+from distsnn.kernels.synapses import nmda_synapse, tsodyks2_synapse
 from distsnn.kernels.values import draw_values
 from distsnn.network import (
     BCM,
@@ -169,13 +170,25 @@ def _values(kind: int) -> npt.NDArray[np.float64]:
 
 def _short_term_plasticity() -> npt.NDArray[np.float64]:
     rng, n = np.random.default_rng(5), 200
-    records = np.zeros((n, tsodyks2_synapse.RECORD))
+    records = np.zeros((n, tsodyks2_synapse.FACTOR + 1))
     records[:, tsodyks2_synapse.X] = 1.0
     records[:, tsodyks2_synapse.FIRST_USE] = rng.uniform(0.0, 1.0, n)
     records[:, tsodyks2_synapse.TAU_REC] = rng.uniform(100.0, 9000.0, n)
     records[::2, tsodyks2_synapse.TAU_FAC] = rng.uniform(10.0, 9000.0, n // 2)
     steps = np.sort(rng.integers(0, 5000, 20 * n)).astype(np.int32)
-    tsodyks2_synapse.advance(records, rng.integers(0, n, steps.size), steps)
+    advance(tsodyks2_synapse.spike.address, records, rng.integers(0, n, steps.size), steps)
+    return records
+
+
+def _gating() -> npt.NDArray[np.float64]:
+    rng, n = np.random.default_rng(6), 200
+    ranges = {"alpha": (0.1, 2.0), "tau_rise": (0.5, 5.0), "tau_decay": (10.0, 200.0)}
+    given = {name: rng.uniform(*ends, n) for name, ends in ranges.items()}
+    constants = nmda_synapse.constants(given, 0.1)
+    columns = [*(constants[name] for name in nmda_synapse.CONSTANTS), np.zeros(n)]
+    records = np.stack([np.zeros(n), np.zeros(n), *columns], axis=1)
+    steps = np.sort(rng.integers(0, 5000, 20 * n)).astype(np.int32)
+    advance(nmda_synapse.spike.address, records, rng.integers(0, n, steps.size), steps)
     return records
 
 
@@ -215,12 +228,16 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
         for mean in (3.0, 9.0):
             one = PoissonCall(mean, n, correlation=0.4)
             yield f"copies {mean} {size}", _hash(*(one.counts(k)[:least] for k in range(50)))
+        gammas = GammaCall(np.linspace(0.0, 2.0, 512)[:n].copy(), 2.5, 3)
+        counts = _hash(*(gammas.counts(k)[:least] for k in range(50)))
+        yield f"gammas {size}", counts + _hash(gammas.times[:least])
         yield f"noise {size}", _hash(_noise(size)[:least])
         yield f"sines {size}", _hash(_sines(size)[:least])
     for name, rule in RULES.items() if every else ():
         yield f"weights {name}", _hash(_weights(rule))
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
     yield "tsodyks2_synapse", _hash(_short_term_plasticity())
+    yield "nmda_synapse", _hash(_gating())
     yield "functions", _hash(exp_array(x), expm1_array(x), log_array(np.abs(x)))
     for kind in range(6):
         yield f"draws {kind}", _hash(_values(kind))

@@ -17,6 +17,7 @@ from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
 from distsnn.engine.tables import invoke
 from distsnn.kernels import delivery as kernels
+from distsnn.kernels.source_spikes import advance
 from distsnn.kernels.synapses import tsodyks2_synapse
 
 Ints = npt.NDArray[np.int64]
@@ -76,6 +77,7 @@ class States:
     """States of short-term plasticity, a record for every source of a row set."""
 
     records: npt.NDArray[np.float64]
+    kernel = tsodyks2_synapse
 
     @classmethod
     def of(cls, row_set: RowSet) -> "States":
@@ -83,14 +85,13 @@ class States:
         n = row_set.sources.size
         start, last = np.ones(n), np.zeros(n)
         parameters = (draw.random(n), draw.uniform(1.0, 50.0, n), draw.uniform(0.0, 20.0, n))
-        return cls(np.stack([start, last, last, *parameters], axis=1))
+        return cls(np.stack([start, last, last, *parameters, last], axis=1))
 
     def factor(self, row: int, step: int) -> float:
         """Advance a source to a spike in a loop, and return the factor of its weights."""
         place, stamp = np.array([row]), np.array([step + 1], np.int32)
-        tsodyks2_synapse.advance(self.records, place, stamp)
-        x, u = self.records[row, :2]
-        return float(x * u)
+        advance(self.kernel.spike.address, self.records, place, stamp)
+        return float(self.records[row, -1])
 
 
 class Driver:

@@ -1,24 +1,30 @@
-"""The state of short-term plasticity against its recursion in numpy, and its bounds."""
+"""States of synapse models against their recursions in numpy, and bounds of their factors."""
+
+import math
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from distsnn.kernels.source_spikes import advance
+from distsnn.kernels.synapses import nmda_synapse
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
+from distsnn.network import NmdaSynapse
 
 Floats = npt.NDArray[np.float64]
 
 
 def record(first: float, tau_rec: float, tau_fac: float, last: float = 0.0) -> Floats:
     """Return the record of one source that has not spiked; time constants in steps."""
-    return np.array([[1.0, 0.0, last, first, tau_rec, tau_fac]])
+    return np.array([[1.0, 0.0, last, first, tau_rec, tau_fac, 0.0]])
 
 
-def factors(records: Floats, steps: list[int]) -> Floats:
+def factors(records: Floats, steps: list[int], model: ModuleType = kernels) -> Floats:
     found = []
     for step in steps:
-        kernels.advance(records, np.zeros(1, np.int64), np.array([step], np.int32))
-        found.append(records[0, kernels.X] * records[0, kernels.U])
+        advance(model.spike.address, records, np.zeros(1, np.int64), np.array([step], np.int32))
+        found.append(records[0, model.FACTOR])
     return np.array(found)
 
 
@@ -76,8 +82,48 @@ def test_factors_never_leave_0_to_1() -> None:
 def test_sources_do_not_touch_each_other() -> None:
     records = np.concatenate([record(0.5, 800.0, 0.0), record(0.1, 100.0, 900.0)])
     untouched = records[0].copy()
-    kernels.advance(records, np.array([1, 1, 1]), np.array([5, 9, 400], np.int32))
+    spikes = np.array([1, 1, 1]), np.array([5, 9, 400], np.int32)
+    advance(kernels.spike.address, records, *spikes)
     np.testing.assert_array_equal(records[0], untouched)
     expected = reference(0.1, 100.0, 900.0, [5, 9, 400])[-1]
     assert records[1, kernels.X] * records[1, kernels.U] == pytest.approx(expected, rel=1e-14)
     assert records[1, kernels.LAST] == 400
+
+
+def gating(alpha: float, tau_rise: float, tau_decay: float, steps: list[int]) -> Floats:
+    """Return the jumps of NMDA gating, with the gamma function as a sum of rectangles."""
+    x, r = alpha * tau_rise, tau_rise / tau_decay
+    # with t = u^(1/(1 - r)) nothing is infinite at 0
+    edges = np.linspace(0.0, x ** (1.0 - r), 200_001)
+    middle = (edges[1:] + edges[:-1]) / 2.0
+    gamma = np.mean(np.exp(-(middle ** (1.0 / (1.0 - r))))) * edges[-1] / (1.0 - r)
+    s, found = 0.0, []
+    for h in np.diff([0, *steps]):
+        s *= math.exp(-h * 0.1 / tau_decay)
+        found.append(x**r * gamma + math.expm1(-x) * s)
+        s += found[-1]
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.5, 2.0, 100.0), (0.05, 5.0, 20.0), (3.0, 8.0, 8.5), (20.0, 4.9, 300.0)]
+)
+def test_jumps_of_nmda_gating_follow_the_recursion(values: tuple[float, float, float]) -> None:
+    names = ("alpha", "tau_rise", "tau_decay")
+    given = {name: np.array([value]) for name, value in zip(names, values, strict=True)}
+    constants = nmda_synapse.constants(given, 0.1)
+    row = [0.0, 0.0, *(constants[name][0] for name in nmda_synapse.CONSTANTS), 0.0]
+    steps = [3, 4, 5, 105, 205, 305, 306, 306, 2000, 100_000]
+    found = factors(np.array([row]), steps, nmda_synapse)
+    np.testing.assert_allclose(found, gating(*values, steps), rtol=1e-7, atol=1e-12)
+    model = NmdaSynapse(**given)
+    assert found.min() > -1e-15 and found.max() == found[0]
+    # the bound wastes few bits of the input
+    assert found[0] * (1.0 - 1e-12) < model.largest_factor() < 2.0 * found[0]
+
+
+def test_a_source_s_first_jump_does_not_depend_on_the_others() -> None:
+    x, r = np.array([1e-3, 1.0, 99.0]), np.array([0.5, 0.02, 0.99])
+    every = nmda_synapse.first_jump(x, r)
+    each = [nmda_synapse.first_jump(x[i : i + 1], r[i : i + 1])[0] for i in range(3)]
+    np.testing.assert_array_equal(every, each)

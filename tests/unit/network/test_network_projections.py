@@ -13,6 +13,7 @@ from distsnn.network import (
     IafPscExp,
     Lognormal,
     Network,
+    NmdaSynapse,
     Normal,
     OneToOne,
     PairwiseBernoulli,
@@ -226,3 +227,26 @@ def test_what_is_no_synapse_model_is_refused_at_once(synapse, hint):
 def test_an_unknown_parameter_of_a_synapse_is_refused_with_the_nearest():
     with pytest.raises(DescriptionError, match="did you mean 'tau_rec'"):
         Tsodyks2(tau_rek=1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"tau_rise": 100.0}, "field tau_rise: must be below tau_decay"),
+        ({"tau_rise": Uniform(1.0, 200.0)}, "must be below tau_decay in every draw"),
+        ({"alpha": 0.0}, "field alpha.*allowed: > 0"),
+        ({"alpha": np.full(10, 51.0)}, "tau_rise is too large; given 102.0; allowed: <= 100"),
+        ({"alpha": Uniform(1.0, 60.0)}, "alpha \\* tau_rise is too large; given 120"),
+    ],
+)
+def test_gating_of_nmda_receptors_that_is_refused(given, problem):
+    with pytest.raises(DescriptionError, match=problem):
+        Network([E, I], [Projection(E, I, AllToAll(), 1.0, 0.1, synapse=NmdaSynapse(**given))])
+
+
+def test_factors_of_nmda_gating_have_a_bound():
+    # gamma(1 - r) (alpha tau_rise)^r and alpha tau_rise/(1 - r); r of the worst source or draw
+    assert NmdaSynapse(alpha=20.0).largest_factor() == pytest.approx(40.0**0.02 * 1.0117, rel=1e-3)
+    assert NmdaSynapse(alpha=0.05).largest_factor() == pytest.approx(0.1 / 0.98)
+    drawn = NmdaSynapse(alpha=Uniform(0.01, 0.05), tau_decay=Uniform(50.0, 100.0))
+    assert drawn.largest_factor() == pytest.approx(0.1 / 0.96)

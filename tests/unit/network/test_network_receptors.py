@@ -8,6 +8,8 @@ import sympy
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     NeuronModel,
+    aeif_cond_alpha_multisynapse,
+    aeif_cond_beta_multisynapse,
     iaf_psc_alpha_multisynapse,
     iaf_psc_exp_multisynapse,
 )
@@ -91,11 +93,26 @@ def test_neurons_have_a_receptor_for_each_time_constant() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"tau_syn": ()}, "tau_syn: must be a sequence of time constants"),
-        ({"tau_syn": 2.0}, "tau_syn: must be a sequence of time constants; given 2"),
+        ({"tau_syn": ()}, "tau_syn: must be a sequence with a value for each receptor"),
+        ({"tau_syn": 2.0}, "tau_syn: must be a sequence with a value for each receptor; given 2"),
         ({"tau_syn": (2.0,), "V_thr": -50.0}, "unknown parameter 'V_thr'.*'V_th'"),
     ],
 )
 def test_time_constants_that_are_refused(given: dict[str, Any], why: str) -> None:
     with pytest.raises(DescriptionError, match=why):
         iaf_psc_exp_multisynapse(**given)
+
+
+def test_adaptive_neurons_have_a_conductance_for_each_receptor() -> None:
+    beta = aeif_cond_beta_multisynapse((0.0, -85.0), (0.5, 2.0), (3.0, 2.0), substeps=4, b=60.0)
+    assert beta.receptors == ("1", "2") and beta.parts(0.1) == 4
+    assert {"g_2", "dg_2", "w"} < beta.states.keys()
+    assert (beta.E_rev_2, beta.tau_rise_1, beta.b) == (-85.0, 0.5, 60.0)
+    assert beta.model.scheme.endswith("rosenbrock: V_m, w")
+    alpha = aeif_cond_alpha_multisynapse((0.0,), (2.0,))
+    assert (alpha.weight_unit, alpha.tau_syn_1) == ("nS", 2.0)
+    with pytest.raises(
+        DescriptionError,
+        match="tau_rise: the number of values must be that of E_rev; given 1; allowed: 2",
+    ):
+        aeif_cond_beta_multisynapse((0.0, -85.0), (0.5,), (3.0, 2.0))

@@ -8,6 +8,7 @@ import pytest
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     ConstantCurrent,
+    GammaInput,
     IafPscDelta,
     IafPscExp,
     Network,
@@ -48,6 +49,9 @@ def network(*stimuli, recordings=None):
         PoissonInput(E, 500.0, 1.0, correlation=1.0),
         PoissonInput(E, Piecewise([5.0, 7.0], [2.0, 3.0]), 1.0, correlation=0.1),
         PoissonInput(E, Sine(500.0, 8.0), 1.0, correlation=0.1),
+        GammaInput(E, 500.0, 1.0, 1.0),
+        GammaInput(E[1:3], Sine([5.0, -6.0], 8.0), 1.0, 2.5, n=10_000, start=2.0, name="gamma"),
+        GammaInput(E, Piecewise([5.0], [[1.0, 2.0, 3.0, 4.0]]), -1.0, 1e6, 3, "in"),
         SpikeInput(D, [0.1, 0.1, 0.1], [0, 0, 2], 3.0),
         SpikeInput(E, [], [], 3.0),
         SpikeInput(E, [0.2, 0.1], [0, 3], [1.0, -2.0]),
@@ -111,6 +115,12 @@ def test_good_stimuli(stimulus):
         (PoissonInput(E, Sine(1.0, 1.0, [1.0]), 1.0), "field rate.phase", "wrong shape"),
         (PoissonInput(E, Sine(1.0, 1.0, 0.0, -1.0), 1.0), "field rate.offset", "given -1.0"),
         (PoissonInput(E, Sine(1.0, 1.0), 1.0, stop=0.05), "field stop", "grid"),
+        (GammaInput(E, 1.0, 1.0, 0.9), "field order", "out of range; given 0.9; allowed: >= 1 and"),
+        (GammaInput(E, 1.0, 1.0, 1.1e6), "field order", "out of range"),
+        (GammaInput(E, -1.0, 1.0, 2.0), "field rate", "out of range"),
+        (GammaInput(E, Sine(1.0, 1.0, 0.0, -1.0), 1.0, 2.0), "field rate.offset", "given -1.0"),
+        (GammaInput(E, 1.0, 1.0, 2.0, stop=0.05), "field stop", "grid"),
+        (GammaInput(D, 1.0, 1.0, 2.0, receptor="ex"), "field receptor", "unknown receptor"),
         (SpikeInput(E, [0.0], [0], 1.0), "field times[0]", "out of range"),
         (SpikeInput(E, [0.1, 0.25], [0, 0], 1.0), "field times[1]", "grid"),
         (SpikeInput(E, [0.1], [4], 1.0), "field neurons[0]", "index out of range"),
@@ -153,6 +163,10 @@ def test_bad_stimuli(stimulus, place, what):
         (lambda: PoissonInput(E, 1.0, Normal(1.0, 1.0)), "must be a number"),
         (lambda: PoissonInput(E, 1.0, 1.0, name="a/b"), "not a usable name"),
         (lambda: PoissonInput(E, 1.0, 1.0, strat=1.0), "did you mean 'start'"),
+        (lambda: GammaInput(E, 1.0, 1.0, 2.0, 0), "field n: out of range; given 0"),
+        (lambda: GammaInput(E, 1.0, 1.0, 2.0, 1.5), "field n: must be a whole number"),
+        (lambda: GammaInput(E, 1.0, 1.0, "2"), "field order: must be a number"),
+        (lambda: GammaInput(E, 1.0, 1.0, 2.0, N=2), "did you mean 'n'"),
         (lambda: SpikeInput(E, [0.1], [0, 1], 1.0), "wrong shape"),
         (lambda: SpikeInput(E, [0.1], [0], [1.0, 2.0]), "wrong shape"),
         (lambda: ConstantCurrent(E, "1"), "must be a number"),
@@ -183,6 +197,7 @@ def test_largest_rate_and_interval():
     assert PoissonInput(E, Sine(-5.0, 1.0, offset=3.0), 1.0).max_rate() == 8.0
     sines = Sine([1.0, -9.0, 0.0, 2.0], 1.0, offset=[8.0, 1.0, 9.5, 8.0])
     assert PoissonInput(E, sines, 1.0).max_rate() == 10.0
+    assert GammaInput(E, sines, 1.0, 2.0, 7).max_rate() == 70.0
     assert NoiseCurrent(E, 0.0, 1.0).interval_steps(0.1) == 1
     assert NoiseCurrent(E, 0.0, 1.0, interval=0.3).interval_steps(0.1) == 3
 

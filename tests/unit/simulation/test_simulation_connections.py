@@ -11,6 +11,9 @@ import thread_ranks
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT
 from own_rules import TAGGED
 
+from distsnn.engine import connection_table
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.row_builder import make_row_builder
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -107,6 +110,54 @@ def test_every_rank_gets_the_same_table(tmp_path: Path) -> None:
     inside = (whole["source"] >= 50) & (whole["source"] < 60)
     np.testing.assert_array_equal(part, whole[inside])
     assert 0 < part.size < whole.size
+
+
+def test_only_rows_of_the_sources_asked_for_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, builders = network(tmp_path), []
+
+    def make(*arguments: Any) -> Any:
+        builders.append(make_row_builder(*arguments))
+        return builders[-1]
+
+    with Simulation(made, seed=SEED, progress=False) as simulation:
+        tables = {one.name: simulation[one.name].connections() for one in made.projections}
+        monkeypatch.setattr(connection_table, "make_row_builder", make)
+        for one in made.projections:
+            # in two groups of sources, and a single one
+            for low, high in ((48, 67), (49, 50)):
+                population = E if one.pre.population == "E" else INH
+                found = simulation[one.name].connections(population[low:high])
+                table, first = tables[one.name], made.first_gid[one.pre.population]
+                inside = (table["source"] >= first + low) & (table["source"] < first + high)
+                np.testing.assert_array_equal(found, table[inside])
+                assert builders[-1].synapses == found.size, one.name
+    assert len(builders) == 18
+
+
+def test_plastic_rows_of_other_sources_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = Population("E", 300, IafPscDelta())
+    ends = cells[10:], cells
+    learns = Projection(*ends, FixedIndegree(5), 0.5, 1.5, synapse=TAGGED(w_max=1.0), name="L")
+    made = Network([cells], [learns], [PoissonInput(cells, 2000.0, 1.5)])
+    read, sizes = PlasticDelivery.read, []
+
+    def counted(delivery: Any, now: int, rows: Any, synapses: Any) -> Any:
+        values = read(delivery, now, rows, synapses)
+        sizes.append(values["weight"].size)
+        return values
+
+    monkeypatch.setattr(PlasticDelivery, "read", counted)
+    with Simulation(made, seed=SEED, progress=False) as simulation:
+        simulation.run(60.0)
+        parts = [simulation["L"].connections(cells[at : at + 5]) for at in (295, 100, 6)]
+        whole = simulation["L"].connections()
+    for part, at in zip(parts, (295, 100, 6), strict=True):
+        inside = (whole["source"] >= at) & (whole["source"] < at + 5)
+        np.testing.assert_array_equal(part, whole[inside])
+        assert part.size > 0
+    assert sizes == [*(part.size for part in parts), whole.size]
 
 
 def test_a_table_that_no_message_could_hold_is_refused(

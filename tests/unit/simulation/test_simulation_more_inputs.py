@@ -25,6 +25,7 @@ from test_simulation_inputs import (
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    GammaInput,
     Network,
     NoiseCurrent,
     Piecewise,
@@ -219,6 +220,70 @@ def test_correlated_rates_that_are_set_are_as_if_described(sine: bool) -> None:
             with pytest.raises(DescriptionError, match=f"'drive', field {name}: an array, but"):
                 simulation["drive"].set(**{name: np.ones(90)})
         assert simulation._inputs.saved()["values"] == {}
+
+
+def gamma(rate: Any, n: int = 3, **fields: Any) -> Network:
+    fields = {"start": 2.0, "stop": 37.5} | fields
+    return network(GammaInput(cells()[30:120], rate, 25.0, 2.5, n, name="gamma", **fields))
+
+
+GAMMA_RATES = [4000.0, 150.0 * np.abs(CURRENTS), 0.0]
+
+
+def test_rates_of_gamma_processes_that_are_set_are_those_of_a_described_course() -> None:
+    values = np.stack([np.broadcast_to(one, 90) for one in GAMMA_RATES])
+    described = gamma(Piecewise(TIMES, values))
+    actions = [(at, setting("gamma", rate=one)) for at, one in zip(TIMES, GAMMA_RATES, strict=True)]
+    expected = in_one_run(described)
+    # the sums of input have the room that the description asks for
+    other = gamma(Piecewise([39.0], [float(values.max())]))
+    assert quanta(described).exponent == quanta(other).exponent
+    assert_same(in_pieces(other, *actions), expected, in_one_run(other))
+
+
+def test_a_sine_of_gamma_rates_that_is_set_is_as_if_described() -> None:
+    wave = {"amplitude": 20.0 * CURRENTS, "frequency": 83.0, "offset": 4000.0}
+    expected, other = in_one_run(gamma(Sine(**wave))), gamma(Sine(12000.0, 9.0, offset=3.0))
+    actions = [
+        (0.0, setting("gamma", frequency=83.0, amplitude=wave["amplitude"])),
+        (0.5, setting("gamma", offset=4000.0)),
+    ]
+    assert_same(in_pieces(other, *actions), expected, in_one_run(other))
+
+
+def test_gamma_processes_go_on_from_a_checkpoint_and_begin_again_at_a_reset(tmp_path: Path) -> None:
+    made = gamma(Sine(4000.0, 83.0, offset=3000.0))
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(11.0)
+        simulation["gamma"].set(frequency=61.0)
+        simulation.run(2.0)
+        simulation.save(tmp_path / "saved.zarr")
+        simulation.run(END - 13.0)
+        expected = everyone(simulation)
+        simulation["gamma"].set(frequency=83.0)
+        simulation.reset()
+        simulation.run(END)
+        assert_same(everyone(simulation), in_one_run(made))
+    with Simulation.restore(tmp_path / "saved.zarr") as simulation:
+        room = simulation._inputs._room
+        simulation.run(END - 13.0)
+        assert_same(everyone(simulation), expected, in_one_run(made))
+    with Simulation(made, seed=9) as simulation:
+        assert simulation._inputs._room == room
+
+
+def test_rates_of_gamma_processes_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
+    with Simulation(gamma(100.0, n=50), seed=9) as simulation:
+        inputs = simulation._inputs
+        largest = inputs._allowed_rates(inputs._find("gamma")).high
+        with Simulation(gamma(100.0, n=1), seed=9) as single:
+            found = single._inputs._allowed_rates(single._inputs._find("gamma")).high
+            assert found == pytest.approx(50.0 * largest, rel=0.01)
+        with pytest.raises(DescriptionError, match=r"'gamma', field rate: out of range"):
+            simulation["gamma"].set(rate=1.01 * largest)
+        simulation["gamma"].set(rate=largest)
+        with pytest.raises(DescriptionError, match="unknown field 'order'; allowed: rate"):
+            simulation["gamma"].set(order=2.0)
 
 
 def noise(mean: Any, sd: Any, interval: float | None = None) -> Network:

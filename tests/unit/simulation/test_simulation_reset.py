@@ -155,12 +155,17 @@ def test_a_store_is_given_back(tmp_path: Path) -> None:
         simulation.run(1.0)
 
 
-def test_edges_that_were_replaced_are_noticed(tmp_path: Path) -> None:
+ENDS = np.random.default_rng(1).integers(0, 19, (2, 90))
+
+
+# the shifted ones have the same targets row by row, but other sources
+@pytest.mark.parametrize(
+    "replaced", [ENDS[::-1], np.add(ENDS, [[1], [0]])], ids=["swapped", "shifted"]
+)
+def test_edges_that_were_replaced_are_noticed(replaced: np.ndarray, tmp_path: Path) -> None:
     path, e = tmp_path / "edges.npz", Population("E", 20, IafPscExp())
-    draw = np.random.default_rng(1)
-    ends = {"sources": draw.integers(0, 20, 90), "targets": draw.integers(0, 20, 90)}
-    weights = draw.uniform(1.0, 9.0, 90)
-    np.savez(path, **ends, weights=weights)
+    weights = np.random.default_rng(2).uniform(1.0, 9.0, 90)
+    np.savez(path, sources=ENDS[0], targets=ENDS[1], weights=weights)
     rule = STDP(w_max=10.0)
     network = Network(
         [e], [Projection(e, e, ExplicitFile(path, weights="weights"), delay=1.5, synapse=rule)]
@@ -170,7 +175,7 @@ def test_edges_that_were_replaced_are_noticed(tmp_path: Path) -> None:
         simulation["E->E"].weights = 1.0
         simulation.reset(weights="described")
         np.testing.assert_array_equal(simulation["E->E"].weights, before)
-        np.savez(path, sources=ends["targets"], targets=ends["sources"], weights=weights)
+        np.savez(path, sources=replaced[0], targets=replaced[1], weights=weights)
         with pytest.raises(DescriptionError, match="projection 'E->E': the edges in its file have"):
             simulation.reset(weights="described")
 

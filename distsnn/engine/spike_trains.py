@@ -1,0 +1,286 @@
+"""The calls of random spike trains of given rates: Poisson and gamma processes."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
+from distsnn.engine.layout import Layout
+from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.tables import Call
+from distsnn.jit import Entry
+from distsnn.kernels import gammas, poisson
+from distsnn.network import GammaInput, Network, PoissonInput, RateInput, Sine, SpikeInput
+from distsnn.network.quanta import Quanta, to_integers
+
+Floats = npt.NDArray[np.float64]
+
+
+def most_counts(mean: float) -> int:
+    """Return a bound that no count of a mean reaches."""
+    # the tables end before, and rejection's tail is thinner than 2^-64
+    return math.ceil(mean + 12.0 * math.sqrt(mean) + 40.0)
+
+
+def receptor_weights(
+    layout: Layout, quanta: Quanta, one: RateInput | SpikeInput, weight: Floats
+) -> tuple[int, npt.NDArray[np.int64]]:
+    """Return the receptor plane of weights of one sign, and the weights in quanta."""
+    name = one.target.population
+    model = layout.network.population(name).model
+    receptor = one.receptor
+    if receptor is None:
+        if model.signed_receptors is None:
+            receptor = model.receptors[0]
+        else:
+            receptor = model.signed_receptors[0 if np.all(weight >= 0) else 1]
+    integers = to_integers(weight, quanta.exponent[name, receptor])
+    return model.receptors.index(receptor), integers
+
+
+class RateCalls(ABC):
+    """The calls of spike trains on this rank, whose rate may be set between two run calls.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    quanta : Quanta
+        Fixed-point scales.
+    ring : InputRing
+        Input.
+    neurons : Neurons
+        The target's population.
+    one : RateInput
+        The stimulus.
+    number : int
+        Its number in the network.
+    seed : int
+        The run's seed.
+
+    Attributes
+    ----------
+    calls : list of Call
+        One at least, for each piece of the rate; of a rate that is set, the first alone is left.
+        Of a sine, one that computes means and one that draws. None where no target neuron is on
+        this rank.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: RateInput,
+        number: int,
+        seed: int,
+    ) -> None:
+        self._dt, self._bits = layout.network.dt, ring.bits
+        self._neurons, self._index = neurons, in_view(neurons, one.target)
+        plane, self._weight = receptor_weights(layout, quanta, one, np.asarray(one.weight))
+        self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(ring.rows.dtype)
+        self._window = window(one.start, one.stop, self._dt)
+        self._sine = one.rate if isinstance(one.rate, Sine) else None
+        self.calls: list[Call] = []
+        if not (self._index >= 0).any():
+            return
+        course = 0.0 if isinstance(one.rate, Sine) else one.rate
+        for start, stop, rate in pieces(course, *self._window, self._dt):
+            table = np.zeros(poisson.TABLE_SIZE, np.int64)
+            call = Call(self._entry(), table, neurons.first, neurons.last, start=start, stop=stop)
+            ring.point(call, plane)
+            ring.describe(call)
+            call.point(poisson.COUNTERS, layout.counters)
+            call.table[poisson.STIMULUS_ID] = number
+            seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
+            if self._sine is None:
+                self._fill(call, rate, start, stop)
+            else:
+                self.calls.append(self._vary(call, self._sine))
+            self.calls.append(call)
+
+    def set(self, **values: float | Floats) -> None:
+        """Let the rate (spikes/s), or a sine of rates, be another whenever the stimulus acts."""
+        if self._sine is not None:
+            self._sine = replace(self._sine, **values)
+            if self.calls:
+                self.calls[0] = self._vary(self.calls[1], self._sine)
+            return
+        for call in self.calls[:1]:
+            self._fill(call, values["rate"], *self._window)
+        for call in self.calls[1:]:
+            call.stop = call.start
+
+    def _use_own_weights(self, call: Call) -> None:
+        call.point(poisson.WEIGHTS, self._own_weights, self._neurons.first)
+
+    @abstractmethod
+    def _entry(self) -> Entry:
+        """Return the entry of a call that has no rate yet."""
+
+    @abstractmethod
+    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+        """Let a call have a rate, spikes/s, in a window."""
+
+    @abstractmethod
+    def _vary(self, call: Call, sine: Sine) -> Call:
+        """Let a call take the means of a sine of rates, and return the call that computes them."""
+
+
+class PoissonCalls(RateCalls):
+    """The calls of a Poisson stimulus on this rank; parameters as of `RateCalls`."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: PoissonInput,
+        number: int,
+        seed: int,
+    ) -> None:
+        self._correlation = one.correlation
+        index = in_view(neurons, one.target)
+        # whether a common rate needs one weight only
+        self._everywhere = bool((index[neurons.neurons >= 0] >= 0).all())
+        super().__init__(layout, quanta, ring, neurons, one, number, seed)
+
+    def _entry(self) -> Entry:
+        return poisson.own_rates(self._bits)
+
+    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+        call.start, call.stop = start, stop
+        mean = rate * self._dt * 1e-3
+        if self._correlation:
+            self._use_copies(call)
+            call.point(poisson.MEANS, np.full(1, mean / self._correlation))
+        elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
+            if mean == 0.0:
+                call.stop = start
+                return
+            self._use_common_rate(call, poisson.searches(mean))
+            exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
+            call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
+        else:
+            self._use_own_rates(call)
+            means = spread(self._index, mean, 0.0)
+            call.point(poisson.MEANS, means, self._neurons.first)
+            call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
+
+    def _vary(self, call: Call, sine: Sine) -> Call:
+        """Let a call take the means of a sine of rates, and return the call that computes them."""
+        scale = self._dt * 1e-3
+        common = all(isinstance(value, float) for value in sine.values().values())
+        if self._correlation:
+            self._use_copies(call)
+            scale /= self._correlation
+            first, index = 0, np.zeros(1, np.int64)
+        elif common and sine.largest() * scale <= poisson.LARGEST_COMMON_MEAN:
+            self._use_common_rate(call, search=True, varies=True)
+            first, index = 0, np.zeros(1, np.int64)
+        else:
+            self._use_own_rates(call, varies=True)
+            first, index = self._neurons.first, self._index
+        means = np.zeros(index.size)
+        call.point(poisson.MEANS, means, first)
+        return sine_call(sine, index, means, first, call, self._dt, scale)
+
+    def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
+        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
+        if poisson.THRESHOLDS not in call.keep:
+            call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+            call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        if self._everywhere:
+            call.point(poisson.WEIGHTS, self._own_weights.dtype.type(self._weight).reshape(1))
+        else:
+            self._use_own_weights(call)
+
+    def _use_copies(self, call: Call) -> None:
+        call.entry = poisson.copied_rate(self._bits)
+        call.table[poisson.COPIED] = round(self._correlation * 2**32)
+        self._use_own_weights(call)
+
+    def _use_own_rates(self, call: Call, varies: bool = False) -> None:
+        call.entry = poisson.own_rates(self._bits, varies)
+        self._use_own_weights(call)
+
+
+class GammaCalls(RateCalls):
+    """The calls of gamma processes on this rank, with their state; parameters as of `RateCalls`."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        quanta: Quanta,
+        ring: InputRing,
+        neurons: Neurons,
+        one: GammaInput,
+        number: int,
+        seed: int,
+    ) -> None:
+        self._order, self._names = one.order, _saved_names(one, number)
+        # of neurons outside the target too: a checkpoint holds one value for each neuron
+        self._times = np.zeros((neurons.last - neurons.first, 1 + one.n))
+        counters = layout.counters[neurons.first >> 3 : neurons.last >> 3]
+        gammas.fill_in_equilibrium(
+            self._times, counters, one.order, number, seed & 0xFFFFFFFF, seed >> 32
+        )
+        self._times[:, 1:].sort(axis=1)  # which makes heaps
+        super().__init__(layout, quanta, ring, neurons, one, number, seed)
+
+    def saved(self) -> dict[tuple[str, str], Floats]:
+        """Return each neuron's clock and heap as checkpoints hold them."""
+        real = self._neurons.neurons >= 0
+        if not real.any():
+            return {}
+        return {name: self._times[real, at] for at, name in enumerate(self._names)}
+
+    def put(self, saved: Mapping[tuple[str, str], npt.NDArray[Any]]) -> None:
+        """Set clocks and heaps to saved ones."""
+        real = self._neurons.neurons >= 0
+        for at, name in enumerate(self._names if real.any() else ()):
+            self._times[real, at] = saved[name]
+
+    def _entry(self) -> Entry:
+        return gammas.gammas(self._bits)
+
+    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+        call.start, call.stop = start, stop
+        self._take(call, spread(self._index, rate * self._dt * 1e-3, 0.0))
+
+    def _vary(self, call: Call, sine: Sine) -> Call:
+        means, first = np.zeros(self._index.size), self._neurons.first
+        self._take(call, means)
+        return sine_call(sine, self._index, means, first, call, self._dt, self._dt * 1e-3)
+
+    def _take(self, call: Call, means: Floats) -> None:
+        """Let a call take each neuron's expected spikes of a process in a step."""
+        call.point(poisson.MEANS, means, self._neurons.first)
+        call.point(gammas.TIMES, self._times, self._neurons.first * self._times.shape[1])
+        call.table[gammas.N_TIMES] = self._times.shape[1]
+        call.scalars[gammas.ORDER] = self._order
+        self._use_own_weights(call)
+
+
+def saved_names(network: Network) -> list[tuple[str, str]]:
+    """Return the names (population, variable) by which checkpoints hold states of stimuli."""
+    return [
+        name
+        for number, one in enumerate(network.stimuli)
+        if isinstance(one, GammaInput)
+        for name in _saved_names(one, number)
+    ]
+
+
+def _saved_names(one: GammaInput, number: int) -> list[tuple[str, str]]:
+    # '/' cannot be in a name: no state of a neuron or projection is called so
+    variables = ["clock", *(f"time {j}" for j in range(one.n))]
+    return [(one.target.population, f"{name} / stimulus {number}") for name in variables]

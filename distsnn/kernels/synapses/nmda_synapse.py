@@ -1,0 +1,64 @@
+"""NMDA receptors' gating: how far a spike of the source opens receptors that are not open yet.
+
+`s` is the gating after the last spike, `last` the step of it; the decay is in steps. A spike adds
+
+    jump = k_0 + k_1 s,    k_1 = exp(-x) - 1,    k_0 = x^r γ(1 - r, x)
+    x = alpha·tau_rise,    r = tau_rise/tau_decay
+
+to the s that is left; γ is the lower incomplete gamma function. Its series gives, with a = 1 - r,
+
+    k_0 = x exp(-x) (1/a + x/(a (a + 1)) + x²/(a (a + 1) (a + 2)) + ...)
+
+of which all terms are positive. The factor is the jump.
+"""
+
+import numpy as np
+
+from distsnn.jit import entry
+from distsnn.kernels.functions import exp, exp_array, expm1_array
+
+STATES = ("s", "last")
+CONSTANTS = ("tau_decay", "k_0", "k_1")
+S, LAST, TAU_DECAY, K_0, K_1, FACTOR = range(6)
+
+
+def first_jump(x, r):
+    """Return k_0, the jump of the first spike.
+
+    Parameters
+    ----------
+    x : ndarray of float64
+        alpha·tau_rise, at most 100.
+    r : ndarray of float64
+        tau_rise/tau_decay, below 1.
+    """
+    term = 1.0 / (1.0 - r)
+    total, n = term, 0
+    # smaller terms change no sum: how many there are does not depend on the other sources
+    while np.any(term > 1e-17 * total):
+        n += 1
+        term = term * (x / (1.0 - r + n))
+        total = total + term
+    return x * exp_array(-x) * total
+
+
+def constants(parameters, dt):
+    """Return the constants of sources by name."""
+    p = parameters
+    x = p["alpha"] * p["tau_rise"]
+    return {
+        "tau_decay": p["tau_decay"] / dt,
+        "k_0": first_jump(x, p["tau_rise"] / p["tau_decay"]),
+        "k_1": expm1_array(-x),
+    }
+
+
+@entry
+def spike(table, records, at, last, step):
+    """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
+    interval = step - records[at + LAST]
+    s = records[at + S] * exp(-interval / records[at + TAU_DECAY])
+    jump = records[at + K_0] + records[at + K_1] * s
+    records[at + S], records[at + LAST] = s + jump, step
+    records[at + FACTOR] = jump
+    return 0

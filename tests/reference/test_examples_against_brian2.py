@@ -1,0 +1,412 @@
+"""Neurons of Brian2's documentation as texts, beside Brian2: traces, spikes, effects of noise.
+
+Both use the same scheme and the same step, so that traces differ by rounding only. Spikes and
+currents are given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from campaigns import sampled
+
+from distsnn.comm import SingleProcess
+from distsnn.io.reader import StoreReader
+from distsnn.network import (
+    Network,
+    NeuronModel,
+    Population,
+    RecordSpikes,
+    RecordState,
+    SpikeInput,
+    StepCurrent,
+)
+from distsnn.simulation import Simulation
+
+SIZE = 6
+SI = {"mV": 1e-3, "pA": 1e-12, "nS": 1e-9, "ms": 1e-3, "pF": 1e-12, "1": 1.0, "1/ms": 1e3}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A neuron of Brian2's documentation, as a text and as Brian2 takes it.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The text.
+    equations, threshold, reset : str
+        Brian2's; its names of variables are ours.
+    initial : mapping
+        Initial values that are not 0, in our units.
+    receptors : mapping of str to (float, str)
+        Weight and Brian2's variables of each receptor that gets spikes.
+    current : (float, float)
+        Range of the current that changes every 5 ms, pA.
+    dt, time : float
+        Step and duration, ms.
+    size : int
+        Number of neurons.
+    values : mapping of str to float
+        Parameters that are not the text's.
+    """
+
+    model: NeuronModel
+    equations: str
+    threshold: str
+    reset: str
+    initial: dict[str, Any]
+    receptors: dict[str, tuple[float, str]] = field(default_factory=dict)
+    current: tuple[float, float] = (0.0, 0.0)
+    dt: float = 0.05
+    time: float = 100.0
+    size: int = SIZE
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def normal(mean: float, deviation: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(mean, deviation, SIZE)
+
+
+# Brette et al. (2007), J Comput Neurosci 23:349, benchmark 3
+COBAHH = NeuronModel(
+    """
+    x = v - V_T : mV
+    alpha_m = 1.28/exprel((13*mV - x)/(4*mV))/ms : 1/ms
+    beta_m = 1.4/exprel((x - 40*mV)/(5*mV))/ms : 1/ms
+    alpha_h = 0.128*exp((17*mV - x)/(18*mV))/ms : 1/ms
+    beta_h = 4/(1 + exp((40*mV - x)/(5*mV)))/ms : 1/ms
+    alpha_n = 0.16/exprel((15*mV - x)/(5*mV))/ms : 1/ms
+    beta_n = 0.5*exp((10*mV - x)/(40*mV))/ms : 1/ms
+    I = g_l*(E_l - v) + ge*(E_e - v) + gi*(E_i - v) + I_stim : pA
+    dv/dt = (I - g_na*m**3*h*(v - E_Na) - g_kd*n**4*(v - E_K))/C_m : mV
+    dm/dt = alpha_m*(1 - m) - beta_m*m : 1
+    dn/dt = alpha_n*(1 - n) - beta_n*n : 1
+    dh/dt = alpha_h*(1 - h) - beta_h*h : 1
+    dge/dt = -ge/tau_e : nS
+    dgi/dt = -gi/tau_i : nS
+    """,
+    threshold="v > -20*mV",
+    refractory="t_ref",
+    hold=(),
+    receptors={"e": "ge", "i": "gi"},
+    parameters={
+        "C_m": (200.0, "pF"),
+        "g_l": (10.0, "nS"),
+        "g_na": (20000.0, "nS"),
+        "g_kd": (6000.0, "nS"),
+        "E_l": (-60.0, "mV"),
+        "E_K": (-90.0, "mV"),
+        "E_Na": (50.0, "mV"),
+        "E_e": (0.0, "mV"),
+        "E_i": (-80.0, "mV"),
+        "V_T": (-63.0, "mV"),
+        "tau_e": (5.0, "ms"),
+        "tau_i": (10.0, "ms"),
+        "t_ref": (3.0, "ms"),
+    },
+    method="rk4",
+)
+# Rothman & Manis (2003), J Neurophysiol 89:3097: type I-c, whose other currents are 0, at 22 °C
+ROTHMAN_MANIS = NeuronModel(
+    """
+    u = v/mV : 1
+    I_Na = g_Na*m**3*h*(E_Na - v) : pA
+    I_KHT = g_KHT*(0.85*n**2 + 0.15*p)*(E_K - v) : pA
+    I_h = g_h*r*(E_h - v) : pA
+    dv/dt = (g_l*(E_l - v) + I_Na + I_KHT + I_h + I_stim)/C_m : mV
+    m_inf = 1/(1 + exp(-(u + 38)/7)) : 1
+    h_inf = 1/(1 + exp((u + 65)/6)) : 1
+    n_inf = 1/sqrt(1 + exp(-(u + 15)/5)) : 1
+    p_inf = 1/(1 + exp(-(u + 23)/6)) : 1
+    r_inf = 1/(1 + exp((u + 76)/7)) : 1
+    tau_m = (10/(5*exp((u + 60)/18) + 36*exp(-(u + 60)/25)) + 0.04)*ms : ms
+    tau_h = (100/(7*exp((u + 60)/11) + 10*exp(-(u + 60)/25)) + 0.6)*ms : ms
+    tau_n = (100/(11*exp((u + 60)/24) + 21*exp(-(u + 60)/23)) + 0.7)*ms : ms
+    tau_p = (100/(4*exp((u + 60)/32) + 5*exp(-(u + 60)/22)) + 5)*ms : ms
+    tau_r = (100000/(237*exp((u + 60)/12) + 17*exp(-(u + 60)/14)) + 25)*ms : ms
+    dm/dt = (m_inf - m)/tau_m : 1
+    dh/dt = (h_inf - h)/tau_h : 1
+    dn/dt = (n_inf - n)/tau_n : 1
+    dp/dt = (p_inf - p)/tau_p : 1
+    dr/dt = (r_inf - r)/tau_r : 1
+    """,
+    threshold="v > -20*mV",
+    refractory="t_ref",
+    hold=(),
+    parameters={
+        "C_m": (12.0, "pF"),
+        "g_l": (2.0, "nS"),
+        "g_Na": (1000.0, "nS"),
+        "g_KHT": (150.0, "nS"),
+        "g_h": (0.5, "nS"),
+        "E_l": (-65.0, "mV"),
+        "E_K": (-70.0, "mV"),
+        "E_Na": (50.0, "mV"),
+        "E_h": (-43.0, "mV"),
+        "t_ref": (2.0, "ms"),
+    },
+    method="rk4",
+)
+# Brunel & Wang (2001), J Comput Neurosci 11:63: the gating of one source's NMDA synapse, not
+# approximated, is a part of the neuron
+BRUNEL_WANG = NeuronModel(
+    """
+    unblocked = 1/(1 + Mg2*exp(-0.062*v/mV)/3.57) : 1
+    I_ex = (g_ext*s_ext + g_AMPA*s_AMPA + g_NMDA*unblocked*s_NMDA)*(v - E_e) : pA
+    I = I_ex + g_GABA*s_GABA*(v - E_i) : pA
+    dv/dt = (-g_l*(v - E_l) - I + I_stim)/C_m : mV
+    ds_ext/dt = -s_ext/tau_AMPA : 1
+    ds_AMPA/dt = -s_AMPA/tau_AMPA : 1
+    ds_GABA/dt = -s_GABA/tau_GABA : 1
+    ds_NMDA/dt = -s_NMDA/tau_decay + alpha*x*(1 - s_NMDA) : 1
+    dx/dt = -x/tau_rise : 1
+    """,
+    threshold="v > V_th",
+    reset="v = V_reset",
+    refractory="t_ref",
+    receptors={"ext": "s_ext", "GABA": "s_GABA", "glutamate": "s_AMPA += weight; x += weight"},
+    parameters={
+        "C_m": (500.0, "pF"),
+        "g_l": (25.0, "nS"),
+        "g_ext": (2.08, "nS"),
+        "g_AMPA": (0.104, "nS"),
+        "g_NMDA": (0.327, "nS"),
+        "g_GABA": (1.25, "nS"),
+        "E_l": (-70.0, "mV"),
+        "E_e": (0.0, "mV"),
+        "E_i": (-70.0, "mV"),
+        "V_th": (-50.0, "mV"),
+        "V_reset": (-55.0, "mV"),
+        # Brian2 holds one step less
+        "t_ref": (1.9, "ms"),
+        "tau_AMPA": (2.0, "ms"),
+        "tau_GABA": (10.0, "ms"),
+        "tau_rise": (2.0, "ms"),
+        "tau_decay": (100.0, "ms"),
+        "alpha": (0.5, "1/ms"),
+        "Mg2": (1.0, "1"),
+    },
+    method="euler",
+)
+# Brette & Guigon (2003), Neural Comput 15:279: neurons share a fluctuating input x, here I_stim
+BRETTE_GUIGON = NeuronModel(
+    """
+    B = 2/(1 + exp(-2*I_stim/pA)) - 1 : 1
+    I = 0.5 + 3*p*B : 1
+    dv/dt = (v*I + 1)/tau + sigma*sqrt(2/tau)*xi : 1
+    """,
+    threshold="v > 1",
+    reset="v = 0",
+    parameters={"tau": (33.0, "ms"), "sigma": (0.0, "1"), "p": (0.5, "1")},
+    method="euler",
+)
+FLUCTUATING = """
+    dv/dt = (v*I + 1)/tau + sigma*(2/tau)**.5*xi : 1
+    I = 0.5 + 3*p*(2./(1 + exp(-2*I_ext/pamp)) - 1) : 1
+"""
+
+EXAMPLES = {
+    "COBAHH": Example(
+        COBAHH,
+        """
+        dv/dt = (g_l*(E_l-v) + ge*(E_e-v) + gi*(E_i-v) + I_ext
+                 - g_na*m**3*h*(v-E_Na) - g_kd*n**4*(v-E_K))/C_m : volt
+        dm/dt = a_m*(1-m) - b_m*m : 1
+        dn/dt = a_n*(1-n) - b_n*n : 1
+        dh/dt = a_h*(1-h) - b_h*h : 1
+        dge/dt = -ge/tau_e : siemens
+        dgi/dt = -gi/tau_i : siemens
+        y = (v-V_T)/mV : 1
+        a_m = 0.32*4/exprel((13-y)/4)/ms : Hz
+        b_m = 0.28*5/exprel((y-40)/5)/ms : Hz
+        a_h = 0.128*exp((17-y)/18)/ms : Hz
+        b_h = 4/(1+exp((40-y)/5))/ms : Hz
+        a_n = 0.032*5/exprel((15-y)/5)/ms : Hz
+        b_n = .5*exp((10-y)/40)/ms : Hz
+        """,
+        "v > -20*mV",
+        "",
+        {"v": normal(-65.0, 5.0, 1), "ge": np.abs(normal(40.0, 15.0, 2)), "gi": 60.0},
+        {"e": (6.0, "ge"), "i": (6.0, "gi")},
+        (600.0, 1500.0),
+    ),
+    "Rothman_Manis": Example(
+        ROTHMAN_MANIS,
+        """
+        dv/dt = (g_l*(E_l-v) + g_Na*m**3*h*(E_Na-v) + g_KHT*(.85*n**2+.15*p)*(E_K-v)
+                 + g_h*r*(E_h-v) + I_ext)/C_m : volt
+        vu = v/mV + 60 : 1
+        dm/dt = (1/(1+exp(-(vu-22)/7)) - m)/(10/(5*exp(vu/18)+36*exp(-vu/25))+.04)/ms : 1
+        dh/dt = (1/(1+exp((vu+5)/6)) - h)/(100/(7*exp(vu/11)+10*exp(-vu/25))+.6)/ms : 1
+        dn/dt = ((1+exp(-(vu-45)/5))**-.5 - n)/(100/(11*exp(vu/24)+21*exp(-vu/23))+.7)/ms : 1
+        dp/dt = (1/(1+exp(-(vu-37)/6)) - p)/(100/(4*exp(vu/32)+5*exp(-vu/22))+5)/ms : 1
+        dr/dt = (1/(1+exp((vu+16)/7)) - r)/(1e5/(237*exp(vu/12)+17*exp(-vu/14))+25)/ms : 1
+        """,
+        "v > -20*mV",
+        "",
+        {"v": normal(-65.0, 2.0, 3)},
+        current=(50.0, 400.0),
+    ),
+    "Brunel_Wang_2001": Example(
+        BRUNEL_WANG,
+        """
+        dv/dt = (-g_l*(v-E_l) - I_syn + I_ext)/C_m : volt (unless refractory)
+        I_syn = (v-E_e)*(g_ext*s_ext + g_AMPA*s_AMPA + I_N) + g_GABA*(v-E_i)*s_GABA : amp
+        I_N = g_NMDA*s_NMDA/(1+Mg2*exp(-.062*v/mV)/3.57) : siemens
+        ds_ext/dt = -s_ext/tau_AMPA : 1
+        ds_AMPA/dt = -s_AMPA/tau_AMPA : 1
+        ds_GABA/dt = -s_GABA/tau_GABA : 1
+        ds_NMDA/dt = -s_NMDA/tau_decay + alpha*x*(1-s_NMDA) : 1
+        dx/dt = -x/tau_rise : 1
+        """,
+        "v > V_th",
+        "v = V_reset",
+        {"v": normal(-60.0, 4.0, 4)},
+        # a glutamatergic spike opens AMPA and NMDA receptors
+        {"ext": (8.0, "s_ext"), "GABA": (4.0, "s_GABA"), "glutamate": (1.0, "s_AMPA x")},
+        (500.0, 900.0),
+        dt=0.1,
+    ),
+    "Brette_Guigon_2003": Example(
+        BRETTE_GUIGON,
+        FLUCTUATING,
+        "v > 1",
+        "v = 0",
+        {"v": np.linspace(0.0, 0.9, SIZE)},
+        current=(-1.5, 1.5),
+        dt=0.1,
+        time=200.0,
+    ),
+}
+N_NOISY = 200
+EXAMPLES["noise"] = replace(
+    EXAMPLES["Brette_Guigon_2003"],
+    values={"sigma": 0.1},
+    initial={"v": 0.0},
+    size=N_NOISY,
+)
+
+
+class Driven:
+    """An example's neurons and input, as distsnn and as Brian2 take them."""
+
+    def __init__(self, example: Example) -> None:
+        random = np.random.default_rng(8)
+        self.example, self.steps = example, round(example.time / example.dt)
+        every = round(5.0 / example.dt)
+        self.changes = np.arange(0, self.steps, every)
+        self.current = random.uniform(*example.current, (self.changes.size, example.size))
+        shape = self.steps - 1, example.size
+        # steps in which a spike acts at the end, counted from 0
+        self.spikes = {
+            name: np.argwhere(random.random(shape) < 0.1 * example.dt) for name in example.receptors
+        }
+
+    def ours(self, path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return spikes (step from 0, neuron) and traces after each step."""
+        example, dt = self.example, self.example.dt
+        model = example.model(**example.values)
+        neurons = Population("neurons", example.size, model, example.initial, "float64")
+        stimuli = [StepCurrent(neurons, self.changes * dt, self.current)]
+        for name, (weight, _) in example.receptors.items():
+            step, neuron = self.spikes[name].T
+            stimuli.append(SpikeInput(neurons, (step + 1) * dt, neuron, weight, name))
+        states = [*example.model.dynamics.states]
+        recordings = [RecordSpikes(neurons), RecordState(neurons, states, every=dt)]
+        network = Network([neurons], [], stimuli, recordings, dt=dt)
+        with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
+            simulation.run(example.time)
+        reader = StoreReader(path)
+        step, gid = reader.spikes(0, self.steps)
+        traces = reader.state("neurons").variables
+        found = {name: traces[name][:, :] for name in states}
+        return np.stack([step.astype(np.int64) - 1, gid], axis=1), found
+
+    def brian2(self) -> dict[str, Any]:
+        """Return the request to Brian2."""
+        example, model = self.example, self.example.model
+        units = {name: SI[one.unit_text] for name, one in model.dynamics.states.items()}
+        constants = {
+            name: (example.values.get(name, value), unit)
+            for name, (value, unit, _) in model.parameters.items()
+        }
+        held = len(model.dynamics.held)
+        refractory = constants.pop("t_ref", (0.0, "ms"))[0]
+        return {
+            "equations": example.equations,
+            "threshold": example.threshold,
+            "reset": example.reset,
+            "method": model.method,
+            "size": example.size,
+            "dt": example.dt,
+            "time": example.time,
+            # where a variable rests it does so for one step less
+            "refractory": refractory + example.dt * (held > 0),
+            "constants": constants,
+            "initial": {
+                name: (units[name] * np.asarray(value)).tolist()
+                for name, value in example.initial.items()
+            },
+            "current": np.repeat(self.current, round(5.0 / example.dt), axis=0).tolist(),
+            "spikes": {
+                variable: (weight * units[variable], self.spikes[name].tolist())
+                for name, (weight, variables) in example.receptors.items()
+                for variable in variables.split()
+            },
+            "record": [*units],
+        }
+
+
+ANSWERS: dict[str, Any] = {}
+
+
+@pytest.fixture
+def brian2(ask_peer: Callable[[str], Any]) -> dict[str, Any]:
+    """Return Brian2's answers to all examples, of one process."""
+    if not ANSWERS:
+        requests = {name: Driven(example).brian2() for name, example in EXAMPLES.items()}
+        ANSWERS.update(ask_peer("brian2")(models=requests)["models"])
+    return ANSWERS
+
+
+@pytest.mark.parametrize("name", sampled([name for name in EXAMPLES if name != "noise"], 2))
+def test_traces_and_spikes_are_brian2s(name: str, brian2: dict[str, Any], tmp_path: Path) -> None:
+    driven = Driven(EXAMPLES[name])
+    spikes, traces = driven.ours(tmp_path / "run.zarr")
+    theirs = np.array(brian2[name]["spikes"])
+    counts = np.bincount(theirs[:, 1], minlength=SIZE)
+    apart = {}
+    for state, one in driven.example.model.dynamics.states.items():
+        expected = np.array(brian2[name][state]) / SI[one.unit_text]
+        apart[state] = np.abs(traces[state][:-1] - expected[1:]).max()
+        assert np.ptp(expected, axis=0).min() > 1e-3, state
+    print(f"{name}: spikes {counts}", *(f"{state} {value:.1e}" for state, value in apart.items()))
+    np.testing.assert_array_equal(spikes, theirs)
+    assert counts.min() >= 2
+    assert max(apart.values()) < 1e-8
+
+
+def test_noise_moves_spikes_as_in_brian2(brian2: dict[str, Any], tmp_path: Path) -> None:
+    driven = Driven(EXAMPLES["noise"])
+    spikes, traces = driven.ours(tmp_path / "run.zarr")
+    counts, theirs = (
+        np.bincount(found[:, 1], minlength=N_NOISY)
+        for found in (spikes, np.array(brian2["noise"]["spikes"]))
+    )
+    quiet = Driven(replace(EXAMPLES["noise"], values={}))
+    without = np.bincount(quiet.ours(tmp_path / "quiet.zarr")[0][:, 1], minlength=N_NOISY)
+    # neurons have their own inputs, and the same in both
+    difference = counts - theirs
+    error = difference.std() / np.sqrt(N_NOISY)
+    spread = [np.std(found - without) for found in (counts, theirs)]
+    print(f"spikes {counts.sum()}, {theirs.sum()}; without noise {without.sum()}; {spread}")
+    assert abs(difference.mean()) < 4.0 * error
+    assert spread[0] == pytest.approx(spread[1], rel=0.25) and spread[0] > 0.3
+    # the potential after the first step has the noise of one step alone
+    expected = 0.1 * np.sqrt(2.0 * 0.1 / 33.0)
+    assert traces["v"][0].std() == pytest.approx(expected, rel=0.2)
+    assert np.std(brian2["noise"]["v"][1]) == pytest.approx(expected, rel=0.2)
