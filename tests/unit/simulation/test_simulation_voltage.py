@@ -144,7 +144,7 @@ def test_weights_are_those_of_single_events(name: str, tmp_path: Path) -> None:
     model = dataclasses.replace(RULES[name], precision="float64")
     run = simulated(network(model), tmp_path / "run.zarr", 1733, END - 1733)
     expected = run.expected(model)
-    np.testing.assert_allclose(run.known.values, expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(run.known.weights, expected, rtol=1e-9, atol=1e-9)
     assert np.mean(np.abs(expected - run.first) > 0.05) > 0.5
     free = (np.abs(expected) > model.w_min) & (np.abs(expected) < abs(model.w_max))
     assert free.mean() > 0.1  # others are at a bound
@@ -155,8 +155,8 @@ def test_weights_are_those_of_single_events(name: str, tmp_path: Path) -> None:
 def test_own_neurons_with_the_states_that_it_asks_for_may_be_its_targets(tmp_path: Path) -> None:
     model = dataclasses.replace(PUBLISHED, precision="float64", theta_plus=-55.0)
     run = simulated(network(model, neuron=OWN), tmp_path / "run.zarr", END)
-    np.testing.assert_allclose(run.known.values, run.expected(model), rtol=1e-9, atol=1e-9)
-    assert np.mean(np.abs(run.known.values - run.first) > 0.05) > 0.5
+    np.testing.assert_allclose(run.known.weights, run.expected(model), rtol=1e-9, atol=1e-9)
+    assert np.mean(np.abs(run.known.weights - run.first) > 0.05) > 0.5
 
 
 @pytest.mark.ci
@@ -166,8 +166,8 @@ def test_reading_in_between_changes_nothing_and_single_precision_is_near(tmp_pat
     read = simulated(made, tmp_path / "read.zarr", *[13] * 300, END - 3900)
     # histories are swept more often in the other
     assert whole.depth >= read.depth
-    np.testing.assert_array_equal(whole.known.values, read.known.values)
-    np.testing.assert_allclose(whole.known.values, whole.expected(PUBLISHED), rtol=2e-4)
+    np.testing.assert_array_equal(whole.known.weights, read.known.weights)
+    np.testing.assert_allclose(whole.known.weights, whole.expected(PUBLISHED), rtol=2e-4)
 
 
 @pytest.mark.ci
