@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
 CHECKPOINT_VERSION = 4
 
