@@ -59,7 +59,7 @@ def test_receptors_may_have_statements() -> None:
         ("v += weight*weight", "input is not proportional to weight"),
         ("v += weight; v += weight/tau", "the weight has two units; allowed: mV"),
         ("v += weight*v/mV", "the factor of weight changes with v"),
-        ("v += weight*I_stim/pA", "the factor of weight changes with I_stim"),
+        ("v += weight*I_stim/pA", "unknown name 'I_stim'"),
         ("v += weight > 1", "must be a number"),
         ("v += weight*nA/pA; v += weight*mA/pA", "the weight has two units"),
         ("v += weight*nA/pA", "a power of ten; allowed: units of ms, mV"),
