@@ -115,7 +115,7 @@ def too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError("the command hangs")
 
 
-@campaign(12, 300)
+@campaign(6, 300)
 def test_random_command_lines(
     examples: int, folder: Path, originals: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -184,7 +184,7 @@ def _offset(model: NeuronModel, name: str, p: dict[str, Floats]) -> Floats:
 @pytest.mark.parametrize(
     ("name", "per_neuron"),
     sampled(
-        [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)], 2
+        [*((name, False) for name in MODELS), ("adex, exact and rk4", True), ("coba", True)], 3
     ),
 )
 def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:

@@ -49,7 +49,7 @@ NETWORK = Network(
         ("push", "packed"),
         ("pull", "explicit"),
         ("push", "explicit"),
-        ("auto", "procedural"),
+        pytest.param("auto", "procedural", marks=pytest.mark.ci),
     ],
 )
 def test_digest_of_synapses_is_the_reference(delivery: str, storage: str, ranks: int) -> None:

@@ -115,6 +115,7 @@ def test_nothing_is_learnt_in_tests() -> None:
         assert np.unique(weights).size > 1000 and np.ptp(weights) > 0.4
 
 
+@pytest.mark.ci
 def test_learning_ends_when_it_is_mastered() -> None:
     # nobody fails so soon
     learnt = cartpole.learn(seed=1, episodes=9, mastered=3, tests=2, limit=5)

@@ -126,7 +126,7 @@ def _trace(model: str, substeps: int, precision: str = "float64") -> Floats:
     return trace
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", sampled(MODELS, 2))
 def test_error_falls_with_the_square_of_the_sub_steps(model: str) -> None:
     fine = _trace(model, 128)
     errors = [np.abs(_trace(model, n) - fine).max() for n in (1, 2, 4, 8)]

@@ -79,7 +79,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "dead", "precision"), sampled(product(CASES, [0.0, 4.0], ["float32", "float64"]), 5)
+    ("name", "dead", "precision"), sampled(product(CASES, [0.0, 4.0], ["float32", "float64"]), 7)
 )
 def test_intervals_after_a_spike_are_those_of_the_hazard(
     name: str, dead: float, precision: str
