@@ -16,7 +16,7 @@ from distsnn.network import Network
 from distsnn.simulation import Simulation
 
 
-@campaign(12, 80)
+@campaign(16, 80)
 def test_random_network_is_refused_with_a_place_or_runs(examples: int) -> None:
     seen: Counter[str] = Counter()
 
