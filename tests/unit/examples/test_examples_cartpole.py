@@ -86,15 +86,15 @@ def test_error_moves_policy_and_prediction(error: float) -> None:
         agent = cartpole.Agent(simulation)
         side, _ = agent.see(state)
         synapses = {name: simulation[name] for name in cartpole.RATES}
-        before = {name: one.values for name, one in synapses.items()}
+        before = {name: one.weights for name, one in synapses.items()}
         agent.err(error)
         agent.rest(cartpole.STEP)
-        change = {name: one.values - before[name] for name, one in synapses.items()}
+        change = {name: one.weights - before[name] for name, one in synapses.items()}
         agent.err(0.0)
-        kept = {name: one.values for name, one in synapses.items()}
+        kept = {name: one.weights for name, one in synapses.items()}
         agent.rest(100.0)
         for name, one in synapses.items():
-            np.testing.assert_array_equal(one.values, kept[name])
+            np.testing.assert_array_equal(one.weights, kept[name])
     sides = change["place->actors"].reshape(128, 2, n).sum(axis=(0, 2))
     assert np.sign(error) * sides[side] < 0.0
     assert abs(sides[side]) > 1.5 * abs(sides[1 - side])

@@ -140,7 +140,7 @@ def simulated(
             simulation.run((after - at) * DT)
         known = {name: simulation[name] for name in names}
     found = {
-        name: (one.sources, one.targets, one.delays, first[name], one.values)
+        name: (one.sources, one.targets, one.delays, first[name], one.weights)
         for name, one in known.items()
     }
     step, gid = StoreReader(path).spikes(0, END)
