@@ -76,6 +76,8 @@ def pulse_packets(
     Notes
     -----
     The spikes of a neuron depend on the seed, its index in the target and the packet's index alone.
+    Their times use the system's logarithm and cosine: on machines with other versions of these a
+    spike may take the next step. Ranks then refuse to run networks that differ.
 
     Examples
     --------

@@ -87,8 +87,23 @@ class Network(Description):
             recordings = [RecordSpikes(population) for population in made]
         self._fill(projections=self._projections(_items(projections, Projection, "projections")))
         self._fill(stimuli=self._stimuli(_items(stimuli, Stimulus, "stimuli")))
+        self._check_names()
         self._fill(recordings=self._recordings(_items(recordings, Recording, "recordings")))
         self._fill(homeostasis=self._homeostasis(_items(homeostasis, Homeostasis, "homeostasis")))
+
+    def _check_names(self) -> None:
+        """Check that a name belongs to one part: a simulation finds its parts by their names."""
+        kinds = {population.name: "population" for population in self.populations}
+        parts = [(str(projection.name), "projection") for projection in self.projections]
+        parts += [(one.name, "stimulus") for one in self.stimuli if one.name is not None]
+        for name, kind in parts:
+            if kinds.setdefault(name, kind) != kind:
+                raise DescriptionError(
+                    f"is the name of a {kinds[name]} and of a {kind}",
+                    where="network",
+                    value=name,
+                    allowed="a name that one part has",
+                )
 
     def _check_populations(self) -> None:
         if not self.populations:

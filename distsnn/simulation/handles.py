@@ -1,7 +1,7 @@
 """Handles of a network's parts, by which a script reads and sets them between two runs.
 
-`Simulation.__getitem__` gives them. Every method and property is collective: all ranks use the same
-handle at the same time. A handle stays valid when its simulation is reset.
+`Simulation.__getitem__` gives them. All ranks use the same handle at the same time: nearly every
+method and property is collective. A handle stays valid when its simulation is reset.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,6 +26,7 @@ from distsnn.simulation.weight_access import (
     PlasticSynapses,
     learns,
     modulator_value,
+    normalise,
     set_learning,
     set_signal,
 )
@@ -52,8 +53,8 @@ class Access:
         Stimuli and spike sources.
     last : LastSpikes
         The spikes of the last run.
-    handles : dict of str to Handle
-        Handles that were asked for, by name.
+    handles : dict of (str, str) to Handle
+        Handles that were asked for, by kind and name.
     """
 
     engine: RankEngine
@@ -61,7 +62,7 @@ class Access:
     scripted: Scripted
     inputs: Inputs
     last: LastSpikes
-    handles: dict[str, "Handle"] = field(default_factory=dict)
+    handles: dict[tuple[str, str], "Handle"] = field(default_factory=dict)
 
 
 class PopulationHandle:
@@ -73,11 +74,6 @@ class PopulationHandle:
         What it acts on.
     view : View
         The neurons.
-
-    Raises
-    ------
-    DescriptionError
-        If ranks ask for different neurons.
 
     Examples
     --------
@@ -303,7 +299,9 @@ class ProjectionHandle:
         Totals that follow the neurons' rates make homeostatic synaptic scaling (Turrigiano et al.
         1998, Nature 391:892), such as ``total *= 1 + 0.01 * (wanted - rates) / wanted``.
         """
-        self._plastic.normalise(total)
+        access = self._access
+        normalise(access.engine, access.communicator, self._name, total)
+        access.scripted.note(self._name)
 
     @property
     def learning(self) -> bool:
@@ -470,14 +468,16 @@ def handle(access: Access, key: object) -> Handle:
     Raises
     ------
     DescriptionError
-        If there is no such part, or parts of different kinds have this name.
+        If there is no such part.
     """
     network = access.engine.layout.network
-    if isinstance(key, Population | View):
-        view = network.resolve(key, where=_WHERE)
-        label = network.label(view)
-        return access.handles.setdefault(label, PopulationHandle(access, view))
     name = _name_of(network, key) if isinstance(key, Projection) else key
+    if isinstance(name, str) and any(name == one.name for one in network.populations):
+        name = View(name)
+    if isinstance(name, Population | View):
+        view = network.resolve(name, where=_WHERE)
+        of = "population", network.label(view)
+        return access.handles.setdefault(of, PopulationHandle(access, view))
     if not isinstance(name, str):
         raise DescriptionError(
             "must be a part of the network",
@@ -485,34 +485,14 @@ def handle(access: Access, key: object) -> Handle:
             value=name,
             allowed="a name, a Population, a View or a Projection",
         )
-    if name not in access.handles:
-        access.handles[name] = _named(access, name)
-    return access.handles[name]
-
-
-def _named(access: Access, name: str) -> Handle:
-    network = access.engine.layout.network
-    made: dict[str, Handle] = {}
-    if any(population.name == name for population in network.populations):
-        made["population"] = PopulationHandle(access, network.resolve(name))
-    if any(projection.name == name for projection in network.projections):
-        made["projection"] = ProjectionHandle(access, name)
-    if any(stimulus.name == name for stimulus in network.stimuli):
-        made["stimulus"] = StimulusHandle(access, name)
-    if not made:
+    if any(name == projection.name for projection in network.projections):
+        return access.handles.setdefault(("projection", name), ProjectionHandle(access, name))
+    if not any(name == stimulus.name for stimulus in network.stimuli):
         names = [population.name for population in network.populations]
         names += [str(projection.name) for projection in network.projections]
         names += [stimulus.name for stimulus in network.stimuli if stimulus.name is not None]
         raise unknown("part of the network", name, names, where=_WHERE)
-    if len(made) > 1:
-        raise DescriptionError(
-            f"is the name of a {' and of a '.join(made)}",
-            where=_WHERE,
-            value=name,
-            allowed="a name that one part has",
-        )
-    (found,) = made.values()
-    return found
+    return access.handles.setdefault(("stimulus", name), StimulusHandle(access, name))
 
 
 def _name_of(network: Network, given: Projection) -> str:

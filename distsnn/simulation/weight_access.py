@@ -45,7 +45,6 @@ class PlasticSynapses:
     ------
     DescriptionError
         If there is no such projection, it is not plastic, or ranks name different ones.
-
     """
 
     def __init__(
@@ -102,47 +101,6 @@ class PlasticSynapses:
         self._delivery.set_weights(np.abs(own), self._engine.step)
         self._scripted.note(self._name)
 
-    def normalise(self, total: ValueLike) -> None:
-        """Multiply the weights onto each neuron by a factor, so that their sum is `total`.
-
-        No weight leaves its rank: between pieces of a run this is quick. Each neuron's weights are
-        summed in the order of sources, so that the result is the same on any number of ranks. What
-        goes beyond the bound is set to it; a neuron with nothing but weights of 0 keeps these.
-
-        Parameters
-        ----------
-        total : float or array_like (n_targets,)
-            Sum, in the weights' unit; an array has one for each neuron of the projection's target.
-
-        Raises
-        ------
-        DescriptionError
-            If a total is 0, has not the weights' sign, or ranks were given different ones.
-
-        Notes
-        -----
-        Totals that follow the neurons' rates make homeostatic synaptic scaling (Turrigiano et al.
-        1998, Nature 391:892), such as ``total *= 1 + 0.01 * (wanted - rates) / wanted``.
-        """
-        where = f"{self._where}, total"
-        delivery = self._delivery
-        layout, post = self._engine.layout, delivery.projection.post
-        with together(self._communicator, "normalising weights"):
-            value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
-            allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
-            check_range(value, allowed, where=where)
-        if self._communicator.size > 1:
-            asked = where, value_digest(value)
-            answers(self._communicator, lambda: (asked, None), where=where)
-        totals = np.zeros(layout.n_local)
-        index = delivery.target_population
-        neuron = layout.in_population(index) - post.start
-        slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
-        own = value[neuron[slots]] if isinstance(value, np.ndarray) else value
-        totals[int(layout.first[index]) + slots] = np.abs(own)
-        delivery.normalise(totals, self._engine.step)
-        self._scripted.note(self._name)
-
     def _check_bound(self, values: Floats) -> None:
         model = self._delivery.projection.plasticity
         assert model is not None
@@ -179,6 +137,29 @@ def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -
     return value
 
 
+def normalise(
+    engine: RankEngine, communicator: Communicator, projection: str, total: ValueLike
+) -> None:
+    """Do what `ProjectionHandle.normalise` does. Collective."""
+    where = f"weights of projection {projection!r}, total"
+    delivery = plastic_named(engine, projection, where="weights")
+    layout, post = engine.layout, delivery.projection.post
+    with together(communicator, "normalising weights"):
+        value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
+        allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
+        check_range(value, allowed, where=where)
+    if communicator.size > 1:
+        asked = where, value_digest(value)
+        answers(communicator, lambda: (asked, None), where=where)
+    totals = np.zeros(layout.n_local)
+    index = delivery.target_population
+    neuron = layout.in_population(index) - post.start
+    slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
+    own = value[neuron[slots]] if isinstance(value, np.ndarray) else value
+    totals[int(layout.first[index]) + slots] = np.abs(own)
+    delivery.normalise(totals, engine.step)
+
+
 def set_learning(engine: RankEngine, communicator: Communicator, projection: str, on: bool) -> None:
     """Switch a plastic projection's learning on or off, from now on. Collective.
 
@@ -201,18 +182,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
 def set_signal(
     engine: RankEngine, communicator: Communicator, projection: str, value: float
 ) -> str:
-    """Set the signal that modulates a plastic projection, and return its name. Collective.
-
-    What rank 0 gives counts, and what the other ranks do is not looked at.
-
-    Raises
-    ------
-    DescriptionError
-        On rank 0, if there is no such projection, no signal modulates it, or the value is not
-        finite.
-    RankError
-        On the others.
-    """
+    """Do what setting `ProjectionHandle.signal` does, and return the name. Collective."""
 
     def given() -> tuple[str, float]:
         _modulated(engine, projection)

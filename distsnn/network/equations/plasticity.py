@@ -142,10 +142,11 @@ class Plasticity:
     def least_time_constants(self) -> dict[str, Range]:
         """Return the range of each time constant.
 
-        That of a state may be 0 where `relaxes`: the state is at rest in the next step.
+        That of a state may be 0 where `relaxes`: the state is at rest in the next step. Where
+        weights change between spikes, rates must be finite.
         """
         found = dict.fromkeys(self.decays.values(), POSITIVE)
-        if self.relaxes:
+        if self.relaxes and not self.drift:
             others = {tau for name, tau in self.decays.items() if name not in self.of(SYNAPSE)}
             found |= {tau: NOT_NEGATIVE for tau in found if tau not in others}
         return found

@@ -109,7 +109,8 @@ class EquationSynapse(PlasticSynapse):
 
         A modulator is 1, or what one spike of a modulating neuron makes it.
         """
-        if self.model.rule.watch:  # what its target's states will be is unknown
+        # unknown: what its target's states will be, and how small a change between spikes is
+        if self.model.rule.watch or self.model.rule.drift:
             return []
         given = {name: small(getattr(self, name)) for name in self.parameters()}
         bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}

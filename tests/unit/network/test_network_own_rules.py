@@ -288,3 +288,18 @@ def test_bounds_are_no_parameters_of_own_rules(name: str) -> None:
     with pytest.raises(DescriptionError, match="what all rules have: give it as a bound") as caught:
         PlasticityModel("", "w += A", parameters={name: (1.0, "1"), "A": (1.0, "pA")})
     assert f"given '{name}'" in str(caught.value)
+
+
+def test_a_state_that_moves_the_weight_has_a_finite_rate() -> None:
+    traces = "dc/dt = -c/tau : 1 (synapse)\ndx/dt = (1 - x)/tau : 1 (synapse)"
+    parameters = {"tau": (10.0, "ms"), "r": (1.0, "pA/ms")}
+
+    def throw(drift: str) -> None:
+        rule = PlasticityModel(
+            f"{traces}\n{drift}", "c += 1; x -= 0.5*x", transmit="w*x", parameters=parameters
+        )
+        Network([E], [Projection(E, E, AllToAll(), 1.0, 1.0, synapse=rule(tau=0.0, w_max=1.0))])
+
+    throw("")
+    with pytest.raises(DescriptionError, match=r"field tau: out of range.*> 0"):
+        throw("dw/dt = r*c : pA (synapse)")

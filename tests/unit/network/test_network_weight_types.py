@@ -127,3 +127,13 @@ def test_a_distribution_of_both_signs_counts_by_its_small_magnitudes() -> None:
     magnitudes = np.abs(np.random.default_rng(1).normal(0.0, 1.0, 100_000))
     assert small(Normal(0.0, 1.0)) == pytest.approx(np.quantile(magnitudes, 0.05), rel=0.5)
     assert small(Normal(5.0, 1.0)) == pytest.approx(5.0 - 1.645, rel=0.01)
+
+
+def test_weights_that_change_between_spikes_take_float64() -> None:
+    model = PlasticityModel(
+        "dw/dt = -r : pA (synapse)",
+        on_pre="w = clip(w + A, w_min, w_max)",
+        parameters={"r": (1e-7, "pA/ms"), "A": (0.1, "pA")},
+    )
+    assert model(w_max=200.0).weight_type(100.0) == "float64"
+    assert model(w_max=200.0, precision="float32").weight_type(100.0) == "float32"

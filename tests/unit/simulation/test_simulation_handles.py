@@ -75,11 +75,11 @@ def test_other_keys_are_refused(key: Callable[[], object], message: str) -> None
 
 
 def test_a_name_of_two_parts_is_refused() -> None:
-    network = Network([E], [], [ConstantCurrent(E, 1.0, name="E")])
-    with Simulation(network) as simulation:
-        with pytest.raises(DescriptionError, match="is the name of a population and of a stimulus"):
-            simulation["E"]
-        assert simulation[E].state["V_m"].size == 100
+    message = "is the name of a population and of a stimulus; given 'E'"
+    with pytest.raises(DescriptionError, match=message):
+        Network([E], [], [ConstantCurrent(E, 1.0, name="E")])
+    with pytest.raises(DescriptionError, match="is the name of a population and of a projection"):
+        Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.5, name="E")])
 
 
 def test_values_of_a_stimulus_are_those_that_act() -> None:
