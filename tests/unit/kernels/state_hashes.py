@@ -81,7 +81,11 @@ RULES = {
 # these emit nothing by themselves
 SILENT = {"leaky_integrator"}
 # pA; these need more to spike often, from gates that are closed or with conductances of spikes
-DRIVE = {"hh_psc_alpha": 1500.0, "iaf_cond_exp_sfa_rr": 3000.0}
+DRIVE = {
+    "hh_psc_alpha": {"I_e": 1500.0},
+    "iaf_cond_exp_sfa_rr": {"I_e": 3000.0},
+    "iaf_cond_alpha_mc": {"I_e_s": 5000.0},
+}
 
 
 def _hash(*arrays: npt.NDArray[np.generic]) -> str:
@@ -94,7 +98,7 @@ def _hash(*arrays: npt.NDArray[np.generic]) -> str:
 def _neurons(model: str, precision: str, size: int) -> str:
     described = model_named(model)
     given = {key: PARAMETERS.get(key, value) for key, value in defaults(model).items()}
-    given |= {"I_e": DRIVE[model]} if model in DRIVE else {}
+    given |= DRIVE.get(model, {})
     quanta = dict.fromkeys(described.receptors, 2.0**-7) | {"spikes": 1.0}
     one = NeuronCall(model, given, size, precision=precision, quanta=quanta)
     least = min(LENGTHS)
