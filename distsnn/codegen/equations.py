@@ -312,7 +312,7 @@ class _Module:
         """Return the local variables of what has one value in a step."""
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
         found = {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
-        found |= {symbol(input_name(one)): f"in_{one}" for one in self._analysis.during}
+        found |= {symbol(input_name(name)): f"in_{name}" for name in self._analysis.during}
         return found | {one: self._states[of] for one, of in self._analysis.previous.items()}
 
     def _happen(

@@ -51,7 +51,7 @@ class Part:
         # what is constant in a step, with how constants are named after it
         self._given = {_CURRENT: STIMULI}
         self._given |= {one: f"{PREVIOUS}_{of.name}" for one, of in analysis.previous.items()}
-        self._given |= {symbol(input_name(one)): f"{INPUT}_{one}" for one in analysis.during}
+        self._given |= {symbol(input_name(name)): f"{INPUT}_{name}" for name in analysis.during}
         self._growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
         self._mean_values: dict[sympy.Symbol, str] = {}
 

@@ -176,11 +176,11 @@ class _Module:
         arguments["on_pre"] += [*(["learns"] * self._transmits), *self._words.values()]
         if rule.watch:
             bodies["watch"] = self._watch(rule.watch)
-            arguments["watch"] = [self.locals[one] for one in rule.watch.states]
+            arguments["watch"] = [self.locals[state] for state in rule.watch.states]
         if rule.relaxes or rule.drift:
             bodies["between"] = self._between()
-            arguments["between"] = [self.locals[one] for one in synapse] + ["steps"]
-            arguments["between"] += [self.locals[one] for one in groups[MODULATOR]]
+            arguments["between"] = [self.locals[state] for state in synapse] + ["steps"]
+            arguments["between"] += [self.locals[trace] for trace in groups[MODULATOR]]
         code = [
             "def constants(parameters, dt):",
             '    """Return the constants, times in steps."""',

@@ -53,8 +53,9 @@ class Access:
         Stimuli and spike sources.
     last : LastSpikes
         The spikes of the last run.
-    handles : dict of (str, str) to Handle
-        Handles that were asked for, by kind and name.
+    handles : dict of (str or (str, int, int)) to Handle
+        Those of all parts by name, made when the first is asked for, and those of parts of
+        populations that were asked for by population, first neuron and end.
     """
 
     engine: RankEngine
@@ -62,7 +63,7 @@ class Access:
     scripted: Scripted
     inputs: Inputs
     last: LastSpikes
-    handles: dict[tuple[str, str], "Handle"] = field(default_factory=dict)
+    handles: dict[str | tuple[str, int, int], "Handle"] = field(default_factory=dict)
 
 
 class PopulationHandle:
@@ -470,14 +471,25 @@ def handle(access: Access, key: object) -> Handle:
     DescriptionError
         If there is no such part.
     """
-    network = access.engine.layout.network
+    network, handles = access.engine.layout.network, access.handles
+    if not handles:
+        # a name belongs to one part
+        handles |= {
+            population.name: PopulationHandle(access, network.resolve(population.name))
+            for population in network.populations
+        }
+        for projection in network.projections:
+            handles[str(projection.name)] = ProjectionHandle(access, str(projection.name))
+        for stimulus in network.stimuli:
+            if stimulus.name is not None:
+                handles[stimulus.name] = StimulusHandle(access, stimulus.name)
+    if isinstance(key, Population | View):
+        view = network.resolve(key, where=_WHERE)
+        if view.size == network.population(view.population).size:
+            return handles[view.population]
+        part = view.population, view.start, view.stop
+        return handles.setdefault(part, PopulationHandle(access, view))
     name = _name_of(network, key) if isinstance(key, Projection) else key
-    if isinstance(name, str) and any(name == one.name for one in network.populations):
-        name = View(name)
-    if isinstance(name, Population | View):
-        view = network.resolve(name, where=_WHERE)
-        of = "population", network.label(view)
-        return access.handles.setdefault(of, PopulationHandle(access, view))
     if not isinstance(name, str):
         raise DescriptionError(
             "must be a part of the network",
@@ -485,14 +497,10 @@ def handle(access: Access, key: object) -> Handle:
             value=name,
             allowed="a name, a Population, a View or a Projection",
         )
-    if any(name == projection.name for projection in network.projections):
-        return access.handles.setdefault(("projection", name), ProjectionHandle(access, name))
-    if not any(name == stimulus.name for stimulus in network.stimuli):
-        names = [population.name for population in network.populations]
-        names += [str(projection.name) for projection in network.projections]
-        names += [stimulus.name for stimulus in network.stimuli if stimulus.name is not None]
+    if name not in handles:
+        names = [known for known in handles if isinstance(known, str)]
         raise unknown("part of the network", name, names, where=_WHERE)
-    return access.handles.setdefault(("stimulus", name), StimulusHandle(access, name))
+    return handles[name]
 
 
 def _name_of(network: Network, given: Projection) -> str:

@@ -73,7 +73,6 @@ class NmdaSynapse(SynapseModel):
 
     def _extremes(self) -> tuple[float, float]:
         """Return the largest alpha * tau_rise and tau_rise/tau_decay."""
-
         low, high = (
             {
                 name: bounds(value, TAIL)[side] if isinstance(value, Distribution) else value
