@@ -80,8 +80,7 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
         Population("B", 3, IafCondExp(**SLOW)),
         Population("C", 3, AeifCondExp(substeps=20)),
     ]
-    # a projection may have the name of a population
-    rules = {"A": STDP(learning_rate=1e-9), "fast": STDP()}
+    rules = {"slow": STDP(learning_rate=1e-9), "fast": STDP()}
     projections = [
         Projection("A", "B", AllToAll(), 1.0, 1.0, synapse=rule, name=name)
         for name, rule in rules.items()
@@ -92,12 +91,12 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
     assert numbers["substeps"] == {"A": 2, "B": 1, "C": 20}
     states, weights = numbers["precision"]["states"], numbers["precision"]["plastic_weights"]
     assert states == {"A": "float32", "B": "float32", "C": "float64"}
-    assert weights == {"A": "float64", "fast": "float32"}
+    assert weights == {"slow": "float64", "fast": "float32"}
     lines = info_lines(numbers)
     assert any(line.split() == ["substeps", "A", "2,", "B", "1,", "C", "20"] for line in lines)
     text = "\n".join(lines)
     assert re.search(r"state precision +A float32, B float32, C float64\n", text)
-    assert re.search(r"weight precision +A float64, fast float32\n", text)
+    assert re.search(r"weight precision +slow float64, fast float32\n", text)
 
 
 def test_a_step_too_long_is_warned_of() -> None:
