@@ -18,7 +18,7 @@ def example(name: str) -> ModuleType:
     Raises
     ------
     DescriptionError
-        If there is none; it names the nearest.
+        If no example has this name; the message contains the closest name.
     """
     if name not in names():
         raise unknown("example", name, names())

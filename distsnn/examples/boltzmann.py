@@ -1,29 +1,29 @@
-"""Digits learnt by a Boltzmann machine of spiking neurons, which also imagines some.
+"""Boltzmann machine of spiking neurons that learns, classifies and generates digits.
 
 Neftci, Das, Pedroni, Kreutz-Delgado & Cauwenberghs (2014), "Event-driven contrastive divergence for
-spiking neuromorphic systems", Front Neurosci 7:272; doi:10.3389/fnins.2013.00272. Visible neurons,
-which stand for pixels and classes, and hidden ones excite and inhibit each other with weights that
-are the same in both directions. The neurons spike by chance and are refractory for t_ref, so that
-they are active with probability 1/(1 + exp(-V)) (Buesing et al. 2011, PLoS Comput Biol
-7:e1002211): the network draws samples of a Boltzmann machine.
+spiking neuromorphic systems", Front Neurosci 7:272; doi:10.3389/fnins.2013.00272. Visible neurons
+represent pixels and classes. Visible and hidden neurons are connected with the same weights in both
+directions. The neurons spike stochastically and are refractory for t_ref, so that each is active
+with probability 1/(1 + exp(-V)) (Buesing et al. 2011, PLoS Comput Biol 7:e1002211): the network
+samples a Boltzmann machine.
 
-It learns the 8 x 8 digits that scikit-learn ships. Currents make visible neurons spike or not as
-the digit and its class have it, and synapses learn what happens (signal 1). Then the visible
-neurons are let go, and what the network makes of the digit by itself is unlearnt (signal -1).
-Symmetric STDP, `ContrastiveSTDP`, turns that into the gradient of contrastive divergence. A digit
-of the test set is shown by its pixels alone, and the class that spikes most is the answer.
+The network learns the 8 x 8 digits of scikit-learn. In the first phase, currents impose a digit
+and its class on the visible neurons, and the synapses learn (signal 1). In the second phase, the
+network runs freely, and the synapses unlearn its activity (signal -1). With the symmetric rule
+`ContrastiveSTDP` the sum of both phases is the gradient of contrastive divergence. In the test,
+currents impose the pixels only, and the class with the most spikes is the answer.
 
-Both directions see the same: a synapse lies half-way between its neurons, with half of the delay on
-either side, so that weights that were the same stay so, but for rounding where both spike in one
-step. Weights of both signs are plastic weights >= 0 and a fixed inhibition. A neuron of each layer
-that is always on gives the other layer its biases.
+The axonal delay is half of the delay, so both directions of a pair process spikes in the same order
+and keep equal weights, except for rounding where both neurons spike in one step. A plastic weight
+>= 0 and a fixed inhibitory weight together give effective weights of both signs. In each layer, one
+neuron is always active and provides the biases of the other layer.
 
-What deviates: neurons with escape noise instead of integrate-and-fire neurons with noisy currents;
-a pixel has a neuron for each of three intensities, active where it reaches them, instead of graded
-currents; pixels' biases begin at their log odds; signals come down to 0 during training.
+Differences from the paper: neurons with escape noise replace integrate-and-fire neurons with noisy
+currents; three neurons per pixel, each active above one intensity, replace graded currents; biases
+of pixels start at their log odds; signals decrease to 0 during training.
 
-``python -m distsnn.examples.boltzmann`` trains on two thirds of the digits, prints the accuracy on
-the others and draws ``boltzmann.png``; ``mpiexec -n 2`` before it changes nothing but the time.
+``python -m distsnn.examples.boltzmann`` trains with two thirds of the digits, prints the accuracy
+on the others and draws ``boltzmann.png``. Under ``mpiexec -n 2`` the result is the same.
 """
 
 import argparse
@@ -51,22 +51,23 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 DT = 1.0  # ms
-LEVELS = (0.2, 0.45, 0.75)  # intensities; each pixel has a neuron for each of them
+LEVELS = (0.2, 0.45, 0.75)  # intensities; each pixel has one neuron per level
 PIXELS = 64 * len(LEVELS)
-COPIES = 4  # neurons of a class
-VISIBLE = PIXELS + 10 * COPIES + 1  # the last is always on
-CLAMP = 30.0  # pA, makes neurons spike or not
+COPIES = 4  # neurons per class
+VISIBLE = PIXELS + 10 * COPIES + 1  # the last neuron is always active
+CLAMP = 30.0  # pA, imposes activity or silence
 DELAY = 2.0  # ms
-PERIOD = 11.0  # ms, of a neuron that is always on: t_ref and a step
-SETTLE, SHOWN, ANSWER = 30.0, 60.0, 400.0  # ms: until spikes count, of learning, of the test
-MIDDLE = 1.0  # pA, the fixed inhibition; weights are as much above it as below
-SPREAD = 0.05  # pA, standard deviation of weights at first
+PERIOD = 11.0  # ms, interspike interval of an always active neuron: t_ref and one step
+# ms: transient without counting or learning, learning phase, test
+SETTLE, SHOWN, ANSWER = 30.0, 60.0, 400.0
+MIDDLE = 1.0  # pA, fixed inhibition, in the middle of the plastic weights' range
+SPREAD = 0.05  # pA, standard deviation of initial weights
 LEARNING_RATE = 0.002  # pA
 PATHS = ("visible->hidden", "hidden->visible")
 
 
 def code(images: npt.ArrayLike) -> Floats:
-    """Return which neurons of pixels are active.
+    """Return the activity of the pixel neurons.
 
     Parameters
     ----------
@@ -76,19 +77,19 @@ def code(images: npt.ArrayLike) -> Floats:
     Returns
     -------
     ndarray of float64, shape (n_samples, PIXELS)
-        0 or 1: first those of the lowest intensity of all pixels, then those of the next.
+        0 or 1: first the neurons of all pixels for the lowest intensity, then for the next one.
     """
     above = np.asarray(images, np.float64)[:, np.newaxis] >= np.array(LEVELS)[:, np.newaxis]
     return above.reshape(-1, PIXELS).astype(np.float64)
 
 
 def image(activity: Floats) -> Floats:
-    """Return the mean over the levels of the activity of pixels' neurons.
+    """Return images: the activity of the pixel neurons, averaged over the levels.
 
     Parameters
     ----------
     activity : ndarray of float64, shape (..., PIXELS)
-        Shares of the time for which neurons are active.
+        Fractions of time during which the neurons are active.
 
     Returns
     -------
@@ -99,19 +100,19 @@ def image(activity: Floats) -> Floats:
 
 
 def build(hidden: int = 100, seed: int = 1) -> Network:
-    """Return the network, with no current onto visible neurons.
+    """Return the network, without current into visible neurons.
 
     Parameters
     ----------
     hidden : int
         Number of hidden neurons.
     seed : int
-        Of the weights at first.
+        Seed of the initial weights.
 
     Raises
     ------
     DescriptionError
-        If there are no hidden neurons.
+        If `hidden` is less than 1.
     """
     if hidden < 1:
         raise DescriptionError("too few", where="boltzmann, hidden", value=hidden, allowed=">= 1")
@@ -140,29 +141,28 @@ def build(hidden: int = 100, seed: int = 1) -> Network:
 
 
 def biases(training: Digits) -> Floats:
-    """Return currents onto visible neurons that are free, pA, shape (VISIBLE,).
+    """Return currents into free visible neurons, pA, shape (VISIBLE,).
 
-    They are log odds: those with which pixels are active in the training set, at most 50 to 1, and
-    1 to 9 for classes.
+    They are log odds: of pixels in the training set, limited to 50 to 1, and 1 to 9 for classes.
     """
-    share = np.clip(code(training.images).mean(axis=0), 0.02, 0.98)
+    probability = np.clip(code(training.images).mean(axis=0), 0.02, 0.98)
     classes = np.full(10 * COPIES, np.log(1.0 / 9.0))
-    return np.concatenate([np.log(share / (1.0 - share)), classes, [0.0]])
+    return np.concatenate([np.log(probability / (1.0 - probability)), classes, [0.0]])
 
 
 def currents(
     free: Floats, pixels: npt.ArrayLike = np.nan, classes: npt.ArrayLike = np.nan
 ) -> Floats:
-    """Return currents onto visible neurons, some of which are made to spike or not.
+    """Return currents into visible neurons; some neurons are free, others are imposed.
 
     Parameters
     ----------
     free : ndarray of float64, shape (VISIBLE,)
-        Currents onto those that are free, pA.
+        Currents into free neurons, pA.
     pixels : array_like, shape (PIXELS,)
-        1, 0, or nan where neurons are free.
+        1 active, 0 silent, nan free.
     classes : array_like, shape (10,)
-        The same of classes.
+        The same for classes.
 
     Returns
     -------
@@ -175,8 +175,8 @@ def currents(
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """What a network has come to.
+class LearningResult:
+    """Weights and test results of a trained network.
 
     Attributes
     ----------
@@ -185,10 +185,10 @@ class Learnt:
     counts : ndarray of int64, shape (n_samples, 10)
         Spikes of each class for each digit of the test set.
     accuracy : float
-        Share of the test set that is told right.
+        Fraction of the test set with the correct answer.
     images : ndarray of float64, shape (4, n_drawn, 8, 8)
-        The first test digit of each class: as it was shown; what the network made of it when it was
-        let go; what it made of its upper half; and what it made of its class.
+        For the first test digit of each class: the digit; activity after the currents end; activity
+        with the upper half imposed; activity with the class imposed.
     """
 
     up: Floats
@@ -206,21 +206,21 @@ def learn(
     passes: int = 3,
     seed: int = 1,
     **settings: Any,
-) -> Learnt:
-    """Let a network learn the training set, and test it. Collective.
+) -> LearningResult:
+    """Train a network with the training set, and test it. Collective.
 
     Parameters
     ----------
     training, test : Digits
-        Samples; while those of the test set are shown nothing changes.
+        Samples; test samples change no weight.
     hidden : int
         Number of hidden neurons.
     passes : int
-        How often the training set is shown, each time in another order.
+        Number of presentations of the training set, each in another order.
     seed : int
-        Of the run, the weights at first and the orders.
+        Seed of the run, the initial weights and the orders.
     **settings
-        As of `Simulation`.
+        Further arguments of `Simulation`.
 
     Raises
     ------
@@ -234,13 +234,13 @@ def learn(
         for sample, rate in zip(
             order, np.linspace(1.0, 0.0, order.size, endpoint=False), strict=True
         ):
-            seen = currents(free, pixels[sample], classes[training.classes[sample]])
-            for current, signal in ((seen, rate), (currents(free), -rate)):
+            imposed = currents(free, pixels[sample], classes[training.classes[sample]])
+            for current, signal in ((imposed, rate), (currents(free), -rate)):
                 teach(simulation, current, signal)
-        counts = np.array([answer(simulation, free, one) for one in code(test.images)])
+        counts = np.array([answer(simulation, free, digit) for digit in code(test.images)])
         images = imagine(simulation, free, test)
         up, down = (simulation[name].weights for name in PATHS)
-    return Learnt(
+    return LearningResult(
         up.reshape(VISIBLE, -1),
         down.reshape(-1, VISIBLE).T,
         counts,
@@ -250,16 +250,16 @@ def learn(
 
 
 def teach(simulation: Simulation, current: Floats, signal: float) -> None:
-    """Let synapses learn, or unlearn, what neurons do with a current onto visible ones. Collective.
+    """Learn, or unlearn, the network's activity under a current into visible neurons. Collective.
 
     Parameters
     ----------
     simulation : Simulation
-        Of the network.
-    current : ndarray of float64, shape (VISIBLE,), pA
-        As of `currents`.
+        Simulation of the network.
+    current : ndarray of float64, shape (VISIBLE,)
+        Result of `currents`, pA.
     signal : float
-        Above 0 to learn, below 0 to unlearn.
+        > 0 to learn, < 0 to unlearn.
     """
     simulation["clamp"].set(amplitude=current)
     simulation.run(SETTLE)
@@ -271,7 +271,7 @@ def teach(simulation: Simulation, current: Floats, signal: float) -> None:
 
 
 def watch(simulation: Simulation, current: Floats, duration: float) -> Ints:
-    """Return the spikes of each visible neuron once they have settled. Collective."""
+    """Return the spike count of each visible neuron after the transient. Collective."""
     simulation["clamp"].set(amplitude=current)
     simulation.run(SETTLE)
     simulation.run(duration)
@@ -280,10 +280,9 @@ def watch(simulation: Simulation, current: Floats, duration: float) -> Ints:
 
 
 def answer(simulation: Simulation, free: Floats, pixels: Floats) -> Ints:
-    """Show a digit, and return the spikes of each class, shape (10,). Collective.
+    """Present a digit, and return the spike count of each class, shape (10,). Collective.
 
-    Classes are silent at first: a network that has made up its mind stays with it, and that of the
-    last digit would count for this one.
+    Class neurons are silenced first: otherwise the answer to the previous digit would persist.
     """
     simulation["clamp"].set(amplitude=currents(free, pixels, 0.0))
     simulation.run(SETTLE)
@@ -292,25 +291,25 @@ def answer(simulation: Simulation, free: Floats, pixels: Floats) -> Ints:
 
 
 def imagine(simulation: Simulation, free: Floats, test: Digits) -> Floats:
-    """Return `Learnt.images`. Collective."""
-    found = []
+    """Return `LearningResult.images`. Collective."""
+    rows = []
     for sample in np.unique(test.classes, return_index=True)[1]:
         pixels = code(test.images[[sample]])[0]
         half = np.where(np.arange(PIXELS) % 64 < 32, pixels, np.nan)
         answer(simulation, free, pixels)
-        again = watch(simulation, currents(free), SHOWN) / SHOWN
+        free_running = watch(simulation, currents(free), SHOWN) / SHOWN
         answer(simulation, free, half)
         completed = watch(simulation, currents(free, half), ANSWER) / ANSWER
         named = currents(free, classes=np.eye(10)[test.classes[sample]])
         imagined = watch(simulation, named, ANSWER) / ANSWER
-        rates = np.array([again, completed, imagined])[:, :PIXELS]
-        found.append(image(np.vstack([pixels, PERIOD * rates])))
-    return np.array(found).swapaxes(0, 1)
+        rates = np.array([free_running, completed, imagined])[:, :PIXELS]
+        rows.append(image(np.vstack([pixels, PERIOD * rates])))
+    return np.array(rows).swapaxes(0, 1)
 
 
 def draw(images: Floats, path: str) -> None:
-    """Draw `Learnt.images`: a row of what was shown, let go, completed and imagined."""
-    from matplotlib.image import imsave  # what `pip install 'distsnn[analysis]'` adds
+    """Draw `LearningResult.images`, one row per kind of image."""
+    from matplotlib.image import imsave  # needs the extra `analysis`
 
     tiles = np.pad(np.clip(images, 0.0, 1.0), ((0, 0), (0, 0), (0, 1), (0, 1)))
     picture = tiles.transpose(0, 2, 1, 3).reshape(9 * tiles.shape[0], -1)
@@ -328,13 +327,13 @@ def main() -> None:
     training, test = load()
     first = world().rank == 0
     for seed in chosen.seeds:
-        learnt = learn(
+        result = learn(
             training, test, hidden=chosen.hidden, passes=chosen.passes, seed=seed, progress=False
         )
         if first:
-            print(f"seed {seed}: {100 * learnt.accuracy:.1f} % of {test.classes.size} digits right")
+            print(f"seed {seed}: accuracy {result.accuracy:.1%} on {test.classes.size} digits")
             if seed == chosen.seeds[0]:
-                draw(learnt.images, chosen.picture)
+                draw(result.images, chosen.picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Self-sustained irregular activity with conductance-based synapses: a benchmark of simulators.
+"""Self-sustained irregular activity with conductance-based synapses: a benchmark for simulators.
 
 Brette et al. (2007), "Simulation of networks of spiking neurons: a review of tools and strategies",
 J Comput Neurosci 23:349-398, benchmark 1; doi:10.1007/s10827-007-0038-6, after Vogels & Abbott
@@ -27,17 +27,17 @@ def build(
     precision : {"float32", "float64"}
         Type of the neurons' state.
     substeps : int
-        Parts in which a neuron's step is integrated; 0: as many as the model chooses.
+        Number of substeps per time step; 0: chosen by the model.
 
     Returns
     -------
     Network
-        An indegree of 64 excitatory and 16 inhibitory synapses at any size.
+        Each neuron has 64 excitatory and 16 inhibitory sources at any size.
 
     Raises
     ------
     DescriptionError
-        If a population or the kicked part would be empty.
+        If a population would be empty, or no neuron would receive the kick.
     """
     neuron = IafCondExp(
         C_m=200.0,

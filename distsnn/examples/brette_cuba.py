@@ -1,4 +1,4 @@
-"""Self-sustained irregular activity with current-based synapses: a benchmark of simulators.
+"""Self-sustained irregular activity with current-based synapses: a benchmark for simulators.
 
 Brette et al. (2007), "Simulation of networks of spiking neurons: a review of tools and strategies",
 J Comput Neurosci 23:349-398, benchmark 2; doi:10.1007/s10827-007-0038-6, after Vogels & Abbott
@@ -40,12 +40,12 @@ def build(neurons: int = 4000, delay: float = 0.1, precision: Precision = "float
     Returns
     -------
     Network
-        An indegree of 64 excitatory and 16 inhibitory synapses at any size.
+        Each neuron has 64 excitatory and 16 inhibitory sources at any size.
 
     Raises
     ------
     DescriptionError
-        If a population or the kicked part would be empty.
+        If a population would be empty, or no neuron would receive the kick.
     """
     neuron = IafPscExp(
         C_m=200.0,
@@ -74,13 +74,13 @@ def balanced(
     Parameters
     ----------
     name : str
-        The example, for an error.
+        Name of the example, for error messages.
     neuron : Neuron
-        All neurons; they start at E_L.
+        Model of all neurons; potentials start at E_L.
     weights : (float, float)
-        Excitatory (also the kick's) and inhibitory weight.
+        Excitatory weight (also of the kick) and inhibitory weight.
     neurons, delay, precision
-        As of `build`.
+        Arguments of `build`.
     """
     inhibitory_size = neurons // 5
     kicked = KICKED_OF_4000 * neurons // 4000

@@ -17,7 +17,7 @@ from distsnn.network import (
 from distsnn.network.populations import Precision
 
 TAU_M, THRESHOLD, T_REF, DELAY = 20.0, 20.0, 2.0, 1.5  # ms, mV, ms, ms
-CONNECTED = 0.1  # indegree by number of sources
+CONNECTED = 0.1  # indegree / number of sources
 
 
 def build(
@@ -32,12 +32,12 @@ def build(
     Parameters
     ----------
     order : int
-        Inhibitory neurons; there are four times as many excitatory ones. A multiple of 10, or the
-        indegrees are rounded down.
+        Number of inhibitory neurons, a quarter of the excitatory neurons. Use a multiple of 10,
+        otherwise indegrees are rounded down.
     g : float
-        Inhibitory by excitatory weights.
+        Magnitude of inhibitory relative to excitatory weights.
     eta : float
-        External rate by the rate that just takes a neuron to its threshold.
+        External rate relative to the rate that just drives a neuron to its threshold.
     J : float
         Excitatory weight, mV.
     precision : {"float32", "float64"}
@@ -46,12 +46,12 @@ def build(
     Returns
     -------
     Network
-        5·order neurons with an indegree of 0.4·order + 0.1·order each.
+        5·order neurons, each with 0.4·order excitatory and 0.1·order inhibitory sources.
 
     Raises
     ------
     DescriptionError
-        If there is no source to connect to, or J is not positive.
+        If `order` is less than 10, or J is not positive.
     """
     if order < 10:
         raise DescriptionError(
@@ -82,7 +82,7 @@ def build(
         )
         for post in (excitatory, inhibitory)
     ]
-    # As many external sources as excitatory ones, each with this rate in spikes/ms.
+    # The number of external sources is the excitatory indegree; each has this rate, spikes/ms.
     threshold_rate = THRESHOLD / (J * excitatory_indegree * TAU_M)
     rate = 1e3 * eta * threshold_rate * excitatory_indegree
     stimuli = [PoissonInput(population, rate, J) for population in (excitatory, inhibitory)]

@@ -1,21 +1,21 @@
-"""A pole on a cart that is kept upright by spiking neurons, which reward and failure teach.
+"""Spiking actor and critic that learn to balance a pole on a cart.
 
-Gymnasium's CartPole-v1 in a closed loop, an actor and a critic as of Frémaux, Sprekeler & Gerstner
-(2013), "Reinforcement learning using a continuous time actor-critic framework with spiking
-neurons", PLoS Comput Biol 9:e1003024. Place cells are Poisson relays that tell the state; the two
-halves of the actors inhibit each other, and the one with more spikes in 20 ms, a step of the
-environment, pushes the cart to its side; the critic's spikes tell how near a failure is. Neurons
-spike by chance, which is all the exploration there is. Pairs of spikes, source before target, make
-synapses eligible (Izhikevich 2007, Cereb Cortex 17:2443), and the error of the critic's
-prediction, a signal to all synapses, turns that into weight.
+Gymnasium's CartPole-v1 in a closed loop with an actor and a critic after Frémaux, Sprekeler &
+Gerstner (2013), "Reinforcement learning using a continuous time actor-critic framework with spiking
+neurons", PLoS Comput Biol 9:e1003024. Place cells are Poisson relays that encode the state. The two
+halves of the actors inhibit each other. The half with more spikes in 20 ms, one step of the
+environment, pushes the cart to its side. The spikes of the critic predict a failure. Exploration
+comes from the stochastic spiking of the neurons. A source spike before a target spike makes a
+synapse eligible (Izhikevich 2007, Cereb Cortex 17:2443), and the prediction error of the critic, a
+signal to all synapses, converts eligibility into weight.
 
-Rank 0 alone has the environment. The error of a step is known, and acts, one step later, when the
-next state has been judged. What deviates from the paper: time has steps, the critic predicts
-punishment in place of reward, so that it is silent once all is well and nothing is learnt any more,
-and place cells see pairs of the state's variables instead of all four.
+Only rank 0 has the environment. The prediction error of a step needs the critic's response to the
+next state, so it acts one step later. Differences from the paper: time is discrete; the critic
+predicts punishment instead of reward, so that it is silent and learning ends once the pole is
+balanced; a place cell encodes a pair of state variables instead of all four.
 
-``python -m distsnn.examples.cartpole`` learns and tests with five seeds; ``mpiexec -n 2`` before it
-changes nothing but the time. It needs the extra `examples`.
+``python -m distsnn.examples.cartpole`` trains and tests with five seeds. Under ``mpiexec -n 2`` the
+result is the same. It needs the extra `examples`.
 """
 
 import argparse
@@ -47,16 +47,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 STEP = 20.0  # ms, of the environment
-REST = 200.0  # ms without input after an episode: eligibility fades
+REST = 200.0  # ms without input after an episode: eligibility decays
 DT = 1.0  # ms
-SEEDS = (21, 22, 23, 24, 25)  # not those with which constants were chosen
+SEEDS = (21, 22, 23, 24, 25)  # other seeds than those that the constants were chosen with
 LIMIT = 200  # steps after which an episode ends, as in CartPole-v0
-SPAN = np.array([2.0, 5.0, 0.23, 2.1])  # fields reach from -span to span: m, m/s, rad, rad/s
+SPAN = np.array([2.0, 5.0, 0.23, 2.1])  # fields cover -span to span: m, m/s, rad, rad/s
 FIELDS = GaussianFields(n_fields=8, low=-1.0, high=1.0, beta=1.25)
-CELLS = FIELDS.n_fields**2  # of a pair of variables
-TOTAL = (1000.0, 5000.0)  # spikes/s of all cells that see the cart, and of those that see the pole
-DISCOUNT = 0.95  # of a step
-CERTAIN = 6.5  # spikes of each neuron of the critic in a step that tell of a failure at once
+CELLS = FIELDS.n_fields**2  # for a pair of variables
+TOTAL = (1000.0, 5000.0)  # spikes/s of all cells of the cart, and of the pole
+DISCOUNT = 0.95  # per step
+CERTAIN = 6.5  # spikes of each critic neuron in the step before a failure
 RATES = {"place->actors": -0.0065, "place->critic": 0.009}  # 1/ms, per error
 NEURON = GifPscExp(
     C_m=70.0,
@@ -70,7 +70,7 @@ NEURON = GifPscExp(
     tau_syn_in=3.0,
 )
 SYNAPSE = DopamineSTDP(w_max=7.5, tau_plus=5.0, tau_c=60.0, A_plus=1.0, A_minus=0.0)
-WEIGHTS = Uniform(1.4, 1.6)  # pA, before anything is learnt
+WEIGHTS = Uniform(1.4, 1.6)  # pA, before learning
 INHIBITION = -38.0  # pA, for 10 neurons on a side
 
 
@@ -80,12 +80,12 @@ def build(neurons: int = 10) -> Network:
     Parameters
     ----------
     neurons : int
-        Number of actors on either side; the critic has as many as both.
+        Number of actors per side; the critic has twice as many neurons.
 
     Raises
     ------
     DescriptionError
-        If there are none.
+        If `neurons` is less than 1.
     """
     if neurons < 1:
         raise DescriptionError("too few", where="cartpole, neurons", value=neurons, allowed=">= 1")
@@ -116,31 +116,31 @@ def place_rates(observation: npt.ArrayLike) -> Floats:
     ----------
     observation : array_like, shape (4,)
         Position, m, and speed, m/s, of the cart, angle, rad, and its speed, rad/s, of the pole;
-        what is outside of the span is taken to its end.
+        values outside of the span are clipped.
 
     Returns
     -------
     ndarray of float64, shape (2 * CELLS,), spikes/s
-        Of the cells that see the cart, and of those that see the pole.
+        First the cells of the cart, then those of the pole.
     """
     scaled = np.clip(np.asarray(observation, np.float64) / SPAN, -1.0, 1.0)
-    seen = FIELDS.encode(scaled[np.newaxis]).reshape(2, 2, FIELDS.n_fields)
-    pairs = seen[:, 0, :, np.newaxis] * seen[:, 1, np.newaxis, :]
-    shares = pairs / pairs.sum(axis=(1, 2), keepdims=True)
-    return np.asarray((shares * np.reshape(TOTAL, (2, 1, 1))).ravel())
+    activity = FIELDS.encode(scaled[np.newaxis]).reshape(2, 2, FIELDS.n_fields)
+    pairs = activity[:, 0, :, np.newaxis] * activity[:, 1, np.newaxis, :]
+    fractions = pairs / pairs.sum(axis=(1, 2), keepdims=True)
+    return np.asarray((fractions * np.reshape(TOTAL, (2, 1, 1))).ravel())
 
 
 class CartPole:
-    """Gymnasium's environment on rank 0, whose states all ranks see. Every method is collective.
+    """Gymnasium's environment on rank 0; all ranks receive its states. Every method is collective.
 
     Parameters
     ----------
     ranks : Communicator
         The ranks.
     seed : int
-        Of the states in which episodes begin.
+        Seed of the initial states.
     limit : int
-        Steps after which an episode ends.
+        Maximum number of steps of an episode.
     """
 
     def __init__(self, ranks: Communicator, seed: int, limit: int) -> None:
@@ -153,21 +153,21 @@ class CartPole:
             self._environment = gymnasium.make("CartPole-v1", max_episode_steps=limit)
 
     def begin(self) -> Floats:
-        """Begin an episode, and return the state."""
-        state: Any = None  # what the other ranks give is not looked at
+        """Start an episode, and return its first state."""
+        state: Any = None  # bcast uses rank 0's value only
         if self._environment is not None:
-            # a seed begins a sequence of episodes
+            # a seed starts a sequence of episodes
             state, _ = self._environment.reset(seed=self._seed)
         self._seed = None
         return np.asarray(self._ranks.bcast(state), np.float64)
 
     def push(self, side: int) -> tuple[Floats, bool, bool]:
-        """Push the cart to the left (0) or right (1) for a step.
+        """Push the cart to the left (0) or right (1) for one step.
 
         Returns
         -------
         (ndarray, bool, bool)
-            The state, whether the pole fell or the cart left its track, and whether time is up.
+            The state; True if the pole fell or the cart left its track; True at the last step.
         """
         outcome: Any = None
         if self._environment is not None:
@@ -178,12 +178,12 @@ class CartPole:
 
 
 class Agent:
-    """A network that sees a state, acts and learns. Every method is collective.
+    """Network that observes a state, acts and learns. Every method is collective.
 
     Parameters
     ----------
     simulation : Simulation
-        Of `build`'s network.
+        Simulation of the network of `build`.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -191,14 +191,14 @@ class Agent:
         self._certain = CERTAIN * simulation.network.population("critic").size
         self._side = 0
 
-    def see(self, observation: npt.ArrayLike) -> tuple[int, float]:
-        """Look at a state for a step of the environment.
+    def observe(self, observation: npt.ArrayLike) -> tuple[int, float]:
+        """Present a state for one step of the environment.
 
         Returns
         -------
         (int, float)
-            The side with more spikes, 0 or 1, or the last one if there is none; and how near a
-            failure is: the sum of DISCOUNT**n over those in n steps, as the critic tells.
+            The side with more spikes, 0 or 1 (the previous side if they are equal), and the
+            critic's prediction: the sum of DISCOUNT**n over failures n steps ahead.
         """
         self._simulation["state"].set(rate=place_rates(observation))
         self._simulation.run(STEP)
@@ -207,49 +207,49 @@ class Agent:
             self._side = int(right > left)
         return self._side, float(self._simulation["critic"].spike_counts().sum()) / self._certain
 
-    def err(self, error: float) -> None:
-        """Tell all synapses by how much danger was underestimated, from now on."""
+    def set_error(self, error: float) -> None:
+        """Set the prediction error that modulates all synapses from now on."""
         for projection, rate in RATES.items():
             self._simulation[projection].signal = rate * error
 
     def rest(self, duration: float) -> None:
-        """See nothing for a time, ms."""
+        """Simulate without input for `duration`, ms."""
         self._simulation["state"].set(rate=0.0)
         self._simulation.run(duration)
 
 
 def balance(agent: Agent, pole: CartPole, *, learn: bool) -> int:
-    """Let an episode pass, and return its number of steps. Collective."""
+    """Run an episode, and return its number of steps. Collective."""
     observation, before, steps, over = pole.begin(), None, 0, False
     while not over:
-        side, danger = agent.see(observation)
+        side, danger = agent.observe(observation)
         observation, fell, late = pole.push(side)
         steps, over = steps + 1, fell or late
         if learn and before is not None:
-            agent.err(DISCOUNT * danger - before)
+            agent.set_error(DISCOUNT * danger - before)
         before = danger
     if learn and fell:
         agent.rest(STEP)
-        agent.err(1.0 - danger)
+        agent.set_error(1.0 - danger)
         agent.rest(STEP)
     if learn:
-        agent.err(0.0)
+        agent.set_error(0.0)
     agent.rest(REST)
     return steps
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """What a network has come to.
+class LearningResult:
+    """Episodes and weights of a trained network.
 
     Attributes
     ----------
     training, tests : ndarray of int64, shape (n_episodes,)
-        Steps of each episode while it learnt, and afterwards.
+        Steps of each episode during training, and afterwards.
     weights : dict of str to ndarray of float64, shape (n_synapses,)
-        Weights at the end by projection, pA.
+        Final weights by projection, pA.
     speed : float
-        Biological time by wall time of all episodes.
+        Biological time divided by wall-clock time, of all episodes.
     """
 
     training: Ints
@@ -268,27 +268,27 @@ def learn(
     neurons: int = 10,
     communicator: Communicator | None = None,
     **settings: Any,
-) -> Learnt:
-    """Let a network learn to balance a pole, and test it without learning. Collective.
+) -> LearningResult:
+    """Train a network to balance a pole, and test it without learning. Collective.
 
     Parameters
     ----------
     seed : int
-        Of the network and of the environment.
+        Seed of the network and of the environment.
     episodes : int
-        Most episodes to learn from.
+        Maximum number of training episodes.
     mastered : int
-        Learning ends after so many episodes in a row that were balanced up to the limit.
+        Number of consecutive episodes up to the limit after which training ends.
     tests : int
-        Number of episodes afterwards.
+        Number of test episodes.
     limit : int
-        Steps after which an episode ends.
+        Maximum number of steps of an episode.
     neurons : int
-        As of `build`.
+        Number of actors per side.
     communicator : Communicator, optional
-        The ranks; by default all of the job.
+        The ranks (default: all ranks of the job).
     **settings
-        As of `Simulation`.
+        Further arguments of `Simulation`.
 
     Raises
     ------
@@ -309,21 +309,21 @@ def learn(
         counts = [balance(agent, pole, learn=False) for _ in range(tests)]
         wall, passed = time.perf_counter() - begin, simulation.time_ms - since
         weights = {name: simulation[name].weights for name in RATES}
-    return Learnt(
+    return LearningResult(
         np.array(training, np.int64), np.array(counts, np.int64), weights, passed * 1e-3 / wall
     )
 
 
-def draw(learnt: Sequence[Learnt], path: str) -> None:
-    """Draw the steps of episodes while networks learnt, and where the first one sees danger."""
-    from matplotlib.figure import Figure  # what `pip install 'distsnn[analysis]'` adds
+def draw(results: Sequence[LearningResult], path: str) -> None:
+    """Draw the steps of training episodes, and the critic's weights of the first network."""
+    from matplotlib.figure import Figure  # needs the extra `analysis`
 
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")
     steps, danger = figure.subplots(1, 2, width_ratios=(3, 2))
-    for one in learnt:
-        steps.plot(1 + np.arange(one.training.size), one.training, linewidth=0.8)
+    for result in results:
+        steps.plot(1 + np.arange(result.training.size), result.training, linewidth=0.8)
     steps.set(xlabel="episode", ylabel="steps until the pole fell")
-    onto_critic = learnt[0].weights["place->critic"].reshape(2, CELLS, -1).mean(axis=2)[1]
+    onto_critic = results[0].weights["place->critic"].reshape(2, CELLS, -1).mean(axis=2)[1]
     # cell i of a row has its centre in the middle of pixel i
     (low, *_, high), half = FIELDS.centres, 0.5 * np.diff(FIELDS.centres)[0]
     ends = np.outer(SPAN[2:], (low - half, high + half)).ravel()
@@ -336,26 +336,26 @@ def draw(learnt: Sequence[Learnt], path: str) -> None:
 
 
 def main() -> None:
-    """Learn and test with some seeds, print what was reached, and draw it."""
+    """Train and test with several seeds, print the results, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--episodes", type=int, default=400, help="most episodes to learn from")
-    parser.add_argument("--tests", type=int, default=100, help="episodes afterwards")
+    parser.add_argument("--episodes", type=int, default=400, help="maximum of training episodes")
+    parser.add_argument("--tests", type=int, default=100, help="number of test episodes")
     parser.add_argument("--picture", default="cartpole.png")
     chosen = parser.parse_args()
-    first, found = world().rank == 0, []
+    first, results = world().rank == 0, []
     for seed in chosen.seeds:
-        learnt = learn(seed=seed, episodes=chosen.episodes, tests=chosen.tests, progress=False)
-        found.append(learnt)
+        result = learn(seed=seed, episodes=chosen.episodes, tests=chosen.tests, progress=False)
+        results.append(result)
         if first:
             print(
-                f"seed {seed}: {learnt.tests.mean():.1f} steps on average of {learnt.tests.size} "
-                f"episodes (least {learnt.tests.min()}), learnt in {learnt.training.size} episodes "
-                f"of {learnt.training.sum()} steps; {learnt.speed:.0f} times real time",
+                f"seed {seed}: {result.tests.mean():.1f} steps on average of {result.tests.size} "
+                f"episodes (minimum {result.tests.min()}), trained in {result.training.size} "
+                f"episodes of {result.training.sum()} steps; {result.speed:.0f} times real time",
                 flush=True,
             )
     if first:
-        draw(found, chosen.picture)
+        draw(results, chosen.picture)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-"""Diagnosis from noisy measurements by neurons that a teacher corrects.
+"""Supervised diagnosis from noisy measurements.
 
-The breast-cancer data of Wolberg, Street & Mangasarian (569 patients, 30 measurements each), which
-scikit-learn ships. Noise is added to all measurements, in training and in use. Each is coded by
-fibres with overlapping Gaussian fields (Bohte, Kok & La Poutre 2002, Neurocomputing 48:17) that
-spike as Poisson processes. They reach two groups of neurons, one for each diagnosis, through
-synapses that learn; the group that spikes more often decides.
+The data are the breast-cancer measurements of Wolberg, Street & Mangasarian in scikit-learn (569
+patients, 30 measurements each). Noise is added to all measurements, in training and test. Fibres
+with overlapping Gaussian receptive fields (Bohte, Kok & La Poutre 2002, Neurocomputing 48:17)
+encode each measurement as Poisson spikes. Plastic synapses connect them to two groups of neurons,
+one per diagnosis. The group with more spikes is the answer.
 
 Learning is contrastive (Movellan 1990, "Contrastive Hebbian learning in the continuous Hopfield
-model"; by spikes: Neftci et al. 2014, Front Neurosci 7:272). A patient is shown twice: first the
-neurons answer by themselves, and synapses unlearn what they do (signal -1); then a teacher's
-current makes the right group spike and silences the other, and synapses learn that (signal 1).
-The neurons spike by chance and are refractory for t_ref, so that they are active with probability
-1/(1 + exp(-V)) (Buesing et al. 2011, PLoS Comput Biol 7:e1002211). So the mean change of weights is
-the gradient of logistic regression's likelihood: eta' x (target - p), but by spikes that are drawn,
-one patient at a time, and with weights between bounds. Weights of both signs are plastic weights
->= 0 and a fixed inhibition by all fibres.
+model"; with spikes: Neftci et al. 2014, Front Neurosci 7:272). Each patient is presented twice:
+first the neurons respond freely, and the synapses unlearn this response (signal -1); then a
+teaching current drives the correct group and silences the other, and the synapses learn (signal
+1). The neurons spike stochastically and are refractory for t_ref, so that each is active with
+probability 1/(1 + exp(-V)) (Buesing et al. 2011, PLoS Comput Biol 7:e1002211). The mean weight
+change is therefore the gradient of the likelihood of logistic regression, eta' x (target - p),
+estimated from random spikes, one patient at a time, with bounded weights. A plastic weight >= 0
+and a fixed inhibitory weight together give effective weights of both signs.
 
-Of the 189 patients of the test set, mean and range over seeds 1, 2 and 3, are right (%):
+Accuracy on the 189 patients of the test set in %, mean and range over seeds 1, 2 and 3:
 
 =====  ===================  ===================
 noise  spiking network      logistic regression
@@ -28,10 +28,9 @@ noise  spiking network      logistic regression
 4      74.3 (70.9 to 76.7)  76.5 (69.3 to 80.4)
 =====  ===================  ===================
 
-The noise is given in standard deviations of the measurements. Constants were chosen by the last 100
-patients of the training set, without these in training. ``python -m distsnn.examples.diagnosis``
-prints the table and draws ``diagnosis.png``; ``mpiexec -n 2`` before it changes nothing but the
-time.
+The noise is in standard deviations of the measurements. The constants were chosen with the last 100
+patients of the training set left out of training. ``python -m distsnn.examples.diagnosis`` prints
+the table and draws ``diagnosis.png``. Under ``mpiexec -n 2`` the result is the same.
 """
 
 import argparse
@@ -63,11 +62,12 @@ Ints = npt.NDArray[np.int64]
 
 DT = 1.0  # ms
 TRAINING = 380  # patients; the others are the test set
-RANGE = 2.0  # of measurements that fields cover, in standard deviations
+RANGE = 2.0  # of the measurements, in standard deviations; the fields cover -RANGE to RANGE
 FIELDS = GaussianFields(n_fields=5, low=-RANGE, high=RANGE)
-HIGHEST = 60.0  # spikes/s of a fibre in the middle of its field
-SETTLE, SHOWN, ANSWER = 30.0, 100.0, 200.0  # ms: until answers count, of learning, of the test
-HIGHEST_WEIGHT = 0.5  # pA, as much above as below the fixed inhibition
+HIGHEST = 60.0  # spikes/s of a fibre in the centre of its field
+# ms: transient without counting or learning, learning phase, test
+SETTLE, SHOWN, ANSWER = 30.0, 100.0, 200.0
+HIGHEST_WEIGHT = 0.5  # pA, half of the plastic weights' range; also the fixed inhibition
 TEACHER = 30.0  # pA
 LEARNING_RATE = 0.001  # pA
 PLASTIC = "fibres->diagnoses"
@@ -104,17 +104,17 @@ class Patients:
     classes: Ints
 
     def take(self, patients: Ints) -> "Patients":
-        """Return chosen patients."""
+        """Return the patients with these indices."""
         return Patients(self.values[patients], self.classes[patients])
 
 
 def load(level: float = 0.0, seed: int = 1) -> tuple[Patients, Patients]:
-    """Return training and test set with noise: always the same 380 and 189 patients.
+    """Return training and test set with noise, always of the same 380 and 189 patients.
 
     Parameters
     ----------
     level : float
-        Standard deviation of the noise, in those of the measurements.
+        Standard deviation of the noise, in standard deviations of the measurements.
     seed : int
         Seed of the noise.
     """
@@ -135,30 +135,31 @@ def rates(values: npt.ArrayLike) -> Floats:
     Parameters
     ----------
     values : array_like, shape (n_patients, 30)
-        Normalised measurements. What is beyond the fields' range is seen by the outermost.
+        Normalised measurements; values beyond the outermost fields are clipped.
     """
     edge = FIELDS.centres[-1]
     return HIGHEST * FIELDS.encode(np.clip(values, -edge, edge))
 
 
-def build(neurons: int = 10, shown: npt.ArrayLike | None = None) -> Network:
+def build(neurons: int = 10, initial_rates: npt.ArrayLike | None = None) -> Network:
     """Return the network.
 
     Parameters
     ----------
     neurons : int
-        Number of neurons that stand for each diagnosis.
-    shown : array_like, shape (150,), optional
-        Rates of the fibres until they are set, spikes/s; by default those of mean measurements.
+        Number of neurons per diagnosis.
+    initial_rates : array_like, shape (150,), optional
+        Rates of the fibres, spikes/s, until a script sets them (default: for mean measurements).
 
     Raises
     ------
     DescriptionError
-        If no neuron stands for a diagnosis, or rates are not those of 150 fibres.
+        If `neurons` is less than 1, or the rates have another shape.
     """
     if neurons < 1:
         raise DescriptionError("too few", where="diagnosis, neurons", value=neurons, allowed=">= 1")
-    first = rates(np.zeros((1, 30)))[0] if shown is None else np.asarray(shown, np.float64)
+    if initial_rates is None:
+        initial_rates = rates(np.zeros((1, 30)))[0]
     fibres = Population("fibres", 30 * FIELDS.n_fields, ParrotNeuron())
     diagnoses = Population("diagnoses", 2 * neurons, NEURON)
     rule = ContrastiveSTDP(w_max=2.0 * HIGHEST_WEIGHT, tau=10.0, eta=LEARNING_RATE)
@@ -170,7 +171,7 @@ def build(neurons: int = 10, shown: npt.ArrayLike | None = None) -> Network:
             Projection(fibres, diagnoses, AllToAll(), -weight, DT),
         ],
         [
-            PoissonInput(fibres, first, 1.0, name="measurements"),
+            PoissonInput(fibres, np.asarray(initial_rates, np.float64), 1.0, name="measurements"),
             ConstantCurrent(diagnoses, 0.0, name="teacher"),
         ],
         dt=DT,
@@ -178,8 +179,8 @@ def build(neurons: int = 10, shown: npt.ArrayLike | None = None) -> Network:
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """What a network has come to.
+class LearningResult:
+    """Weights and test results of a trained network.
 
     Attributes
     ----------
@@ -188,7 +189,7 @@ class Learnt:
     counts : ndarray of int64, shape (n_patients, 2)
         Spikes of each group for each patient of the test set.
     accuracy : float
-        Share of the test set that is told right.
+        Fraction of the test set with the correct answer.
     """
 
     weights: Floats
@@ -204,45 +205,46 @@ def learn(
     passes: int = 6,
     seed: int = 1,
     **settings: Any,
-) -> Learnt:
-    """Teach a network with the training set, and test it. Collective.
+) -> LearningResult:
+    """Train a network with the training set, and test it. Collective.
 
     Parameters
     ----------
     training, test : Patients
-        Samples; while those of the test set are shown nothing changes.
+        Samples; test samples change no weight.
     neurons : int
-        Number of neurons that stand for each diagnosis.
+        Number of neurons per diagnosis.
     passes : int
-        How often the training set is shown, each time in another order.
+        Number of presentations of the training set, each in another order.
     seed : int
-        Of the run and the orders.
+        Seed of the run and the orders.
     **settings
-        As of `Simulation`.
+        Further arguments of `Simulation`.
     """
     random = np.random.default_rng(seed)
     n = training.classes.size
     fibres = rates(training.values)
     with Simulation(build(neurons), seed=seed, **settings) as simulation:
-        for patient in [one for _ in range(passes) for one in random.permutation(n)]:
-            simulation["measurements"].set(rate=fibres[patient])
-            right = np.repeat(np.arange(2) == training.classes[patient], neurons)
-            teach(simulation, np.where(right, TEACHER, -TEACHER))
-        counts = [answer(simulation, one) for one in rates(test.values)]
+        for _ in range(passes):
+            for patient in random.permutation(n):
+                simulation["measurements"].set(rate=fibres[patient])
+                correct = np.repeat(np.arange(2) == training.classes[patient], neurons)
+                teach(simulation, np.where(correct, TEACHER, -TEACHER))
+        counts = [answer(simulation, patient_rates) for patient_rates in rates(test.values)]
         weights = simulation[PLASTIC].weights.reshape(-1, 2 * neurons)
     accuracy = float((np.argmax(counts, axis=1) == test.classes).mean())
-    return Learnt(weights, np.array(counts), accuracy)
+    return LearningResult(weights, np.array(counts), accuracy)
 
 
 def teach(simulation: Simulation, teacher: Floats) -> None:
-    """Show one patient: first the neurons answer, then they are taught. Collective.
+    """Present one patient: unlearn the free response, then learn the taught one. Collective.
 
     Parameters
     ----------
     simulation : Simulation
-        Of the network, with the fibres' rates set.
+        Simulation of the network, with the rates of the fibres set.
     teacher : ndarray of float64, shape (2 * neurons,)
-        Currents that make neurons spike or not, pA.
+        Teaching currents, pA.
     """
     for current, signal in ((np.zeros_like(teacher), -1.0), (teacher, 1.0)):
         simulation["teacher"].set(amplitude=current)
@@ -253,12 +255,12 @@ def teach(simulation: Simulation, teacher: Floats) -> None:
 
 
 def answer(simulation: Simulation, fibres: Floats) -> Ints:
-    """Show one patient without a teacher, and return the spikes of each group. Collective.
+    """Present one patient without teaching, and return the spike count of each group. Collective.
 
     Parameters
     ----------
     simulation : Simulation
-        Of the network, with the signal 0.
+        Simulation of the network, with signal 0.
     fibres : ndarray of float64, shape (150,)
         Rates of the fibres, spikes/s.
 
@@ -275,7 +277,7 @@ def answer(simulation: Simulation, fibres: Floats) -> Ints:
 
 
 def logistic(training: Patients, test: Patients) -> float:
-    """Return the share of the test set that logistic regression tells right."""
+    """Return the accuracy of logistic regression on the test set."""
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(max_iter=1000).fit(training.values, training.classes)
@@ -283,48 +285,48 @@ def logistic(training: Patients, test: Patients) -> float:
 
 
 def compare(levels: Sequence[float], seeds: Sequence[int], **settings: Any) -> Floats:
-    """Return accuracies against noise, the network's and logistic regression's. Collective.
+    """Return accuracies of the network and of logistic regression by noise. Collective.
 
     Parameters
     ----------
     levels : sequence of float
-        Standard deviations of the noise, in those of the measurements.
+        Standard deviations of the noise, in standard deviations of the measurements.
     seeds : sequence of int
-        Of noise, network and orders.
+        Seeds of noise, network and orders.
     **settings
-        As of `learn`.
+        Further arguments of `learn`.
 
     Returns
     -------
     ndarray of float64, shape (n_levels, n_seeds, 2)
     """
-    found = []
+    accuracies = []
     for level in levels:
         for seed in seeds:
             sets = load(level, seed)
-            found.append((learn(*sets, seed=seed, **settings).accuracy, logistic(*sets)))
-    return np.array(found).reshape(len(levels), len(seeds), 2)
+            accuracies.append((learn(*sets, seed=seed, **settings).accuracy, logistic(*sets)))
+    return np.array(accuracies).reshape(len(levels), len(seeds), 2)
 
 
 def draw(levels: Sequence[float], accuracies: Floats, path: str) -> None:
-    """Draw mean and range over seeds of what `compare` returned for these levels."""
-    from matplotlib.figure import Figure  # what `pip install 'distsnn[analysis]'` adds
+    """Draw mean and range over seeds of the accuracies that `compare` returned."""
+    from matplotlib.figure import Figure  # needs the extra `analysis`
 
     figure = Figure(figsize=(5.0, 3.5), layout="constrained")
     axes = figure.subplots()
     for column, label in enumerate(("spiking network", "logistic regression")):
-        some = 100.0 * accuracies[:, :, column]
-        mean = some.mean(axis=1)
-        spread = np.stack([mean - some.min(axis=1), some.max(axis=1) - mean])
+        percent = 100.0 * accuracies[:, :, column]
+        mean = percent.mean(axis=1)
+        spread = np.stack([mean - percent.min(axis=1), percent.max(axis=1) - mean])
         axes.errorbar(levels, mean, spread, label=label, capsize=3)
     axes.set_xlabel("noise (standard deviations of the measurements)")
-    axes.set_ylabel("right on the test set (%)")
+    axes.set_ylabel("accuracy on the test set (%)")
     axes.legend()
     figure.savefig(path, dpi=100)
 
 
 def main() -> None:
-    """Print and draw accuracies against the level of noise."""
+    """Print and draw accuracies by noise."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--levels", type=float, nargs="+", default=LEVELS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -334,7 +336,7 @@ def main() -> None:
     if world().rank == 0:
         print("noise   spiking network       logistic regression   (%, mean and range over seeds)")
         for level, row in zip(chosen.levels, 100.0 * accuracies, strict=True):
-            texts = (f"{one.mean():.1f} ({one.min():.1f} to {one.max():.1f})" for one in row.T)
+            texts = (f"{x.mean():.1f} ({x.min():.1f} to {x.max():.1f})" for x in row.T)
             print(f"{level:5.1f}   {'   '.join(texts)}")
         draw(chosen.levels, accuracies, chosen.picture)
 

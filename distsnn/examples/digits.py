@@ -1,18 +1,18 @@
-"""Digits told apart by neurons that nobody taught: STDP, competition, adaptive thresholds.
+"""Unsupervised classification of digits: STDP, competition, adaptive thresholds.
 
 Diehl & Cook (2015), "Unsupervised learning of digit recognition using spike-timing-dependent
-plasticity", Front Comput Neurosci 9:99; doi:10.3389/fncom.2015.00099. Here the digits are the 1797
-of 8 x 8 pixels that scikit-learn ships. Pixels are Poisson rates; each neuron's weights are
-normalised before every sample; at a spike they move towards what was seen; all neurons inhibit each
-other; each spike makes a neuron's next one harder. Classes are used only afterwards, to label
-neurons by what they respond to.
+plasticity", Front Comput Neurosci 9:99; doi:10.3389/fncom.2015.00099. The digits are the 1797
+images of 8 x 8 pixels in scikit-learn. Pixels are Poisson rates. The weights of each neuron are
+normalised before every sample, and move towards the presented image at each spike. All neurons
+inhibit each other, and each spike raises the neuron's threshold. Classes are used only after
+training, to label each neuron by the class that it responds to most.
 
-What deviates: currents instead of conductances, inhibition among the neurons without a population
-in between, 200 ms for a sample, after which potentials are reset instead of a rest, and images with
-the same sum of intensities.
+Differences from the paper: currents instead of conductances; direct inhibition among the neurons;
+200 ms per sample, after which potentials are reset instead of a rest; images with the same sum of
+intensities.
 
-``python -m distsnn.examples.digits`` trains on two thirds of the digits, prints the accuracy on the
-others and draws ``digits.png``; ``mpiexec -n 2`` before it changes nothing but the time.
+``python -m distsnn.examples.digits`` trains with two thirds of the digits, prints the accuracy on
+the others and draws ``digits.png``. Under ``mpiexec -n 2`` the result is the same.
 """
 
 import argparse
@@ -44,11 +44,11 @@ Ints = npt.NDArray[np.int64]
 SAMPLE = 200.0  # ms
 DT = 1.0  # ms
 HIGHEST = 300.0  # spikes/s of a pixel of intensity 1
-THRESHOLD = 20.0  # mV, before it adapts
-TOTAL = 10.0  # mV, weights onto a neuron
+THRESHOLD = 20.0  # mV, before adaptation
+TOTAL = 10.0  # mV, sum of the weights onto a neuron
 INHIBITION = -60.0  # mV
 SYNAPSE = DiehlCookSTDP(w_max=1.0, tau_plus=10.0, learning_rate=0.01, x_target=0.3, mu=1.0)
-COLUMNS = 20  # of the picture
+COLUMNS = 20  # of the drawing
 PLASTIC = "pixels->neurons"
 
 # A leaky integrator whose threshold grows with each spike.
@@ -79,7 +79,7 @@ class Digits:
     Attributes
     ----------
     images : ndarray of float64, shape (n_samples, 64)
-        Intensities, 0 to 1 and more; all images have the same sum.
+        Intensities >= 0, typically up to 1; all images have the same sum.
     classes : ndarray of int64, shape (n_samples,)
         0 to 9.
     """
@@ -88,7 +88,7 @@ class Digits:
     classes: Ints
 
     def take(self, samples: Ints) -> "Digits":
-        """Return chosen samples."""
+        """Return the samples with these indices."""
         return Digits(self.images[samples], self.classes[samples])
 
 
@@ -109,35 +109,35 @@ def build(neurons: int = 200, images: npt.ArrayLike | None = None) -> Network:
     Parameters
     ----------
     neurons : int
-        Number of neurons that learn.
+        Number of neurons.
     images : array_like, shape (n_samples, 64), optional
-        Intensities of what is presented, one after another; by default one image of 0.5.
+        Intensities of the images, presented in this order (default: one image of 0.5).
 
     Raises
     ------
     DescriptionError
-        If there are no neurons to compete, or an intensity is negative.
+        If `neurons` is less than 2, or an intensity is negative.
     """
     if neurons < 2:
         raise DescriptionError("too few", where="digits, neurons", value=neurons, allowed=">= 2")
-    shown = np.full((1, 64), 0.5) if images is None else np.asarray(images, np.float64)
+    intensities = np.full((1, 64), 0.5) if images is None else np.asarray(images, np.float64)
     pixels = Population("pixels", 64, ParrotNeuron())
     layer = Population("neurons", neurons, NEURON)
-    sequence = Presentation(dt=DT, n_samples=len(shown), duration=SAMPLE)
+    sequence = Presentation(dt=DT, n_samples=len(intensities), duration=SAMPLE)
     return Network(
         [pixels, layer],
         [
             Projection(pixels, layer, AllToAll(), Uniform(0.05, 0.3), DT, synapse=SYNAPSE),
             Projection(layer, layer, AllToAll(autapses=False), INHIBITION, DT),
         ],
-        [PoissonInput(pixels, sequence.piecewise(HIGHEST * shown), 1.0)],
+        [PoissonInput(pixels, sequence.piecewise(HIGHEST * intensities), 1.0)],
         dt=DT,
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """What a network has come to.
+class LearningResult:
+    """Weights and test results of a trained network.
 
     Attributes
     ----------
@@ -146,11 +146,11 @@ class Learnt:
     thresholds : ndarray of float64, shape (n_neurons,)
         Thresholds, mV.
     responses : ndarray of int64, shape (n_samples, n_neurons)
-        Spikes in each sample of the training set, after learning, then of the test set.
+        Spike counts after training: samples of the training set, then of the test set.
     labels : ResponseLabels
         The neurons' classes.
     accuracy : float
-        Share of the test set that is told right.
+        Fraction of the test set with the correct answer.
     """
 
     weights: Floats
@@ -168,21 +168,21 @@ def learn(
     passes: int = 4,
     seed: int = 1,
     **settings: Any,
-) -> Learnt:
-    """Let a network learn the training set, label its neurons, and test it. Collective.
+) -> LearningResult:
+    """Train a network with the training set, label its neurons, and test it. Collective.
 
     Parameters
     ----------
     training, test : Digits
-        Samples; while those of the test set are presented nothing changes.
+        Samples; test samples change no weight.
     neurons : int
         Number of neurons.
     passes : int
-        How often the training set is presented, each time in another order.
+        Number of presentations of the training set, each in another order.
     seed : int
-        Of the run and the orders.
+        Seed of the run and the orders.
     **settings
-        As of `Simulation`.
+        Further arguments of `Simulation`.
 
     Raises
     ------
@@ -204,20 +204,20 @@ def learn(
         thresholds = np.asarray(state["theta"] + THRESHOLD, np.float64)
     labels = ResponseLabels.fit(responses[:n], training.classes, 10)
     accuracy = float((labels.predict(responses[n:]) == test.classes).mean())
-    return Learnt(weights, thresholds, responses, labels, accuracy)
+    return LearningResult(weights, thresholds, responses, labels, accuracy)
 
 
 def present(simulation: Simulation, samples: int, *, normalise: bool = False) -> Ints:
-    """Present the next samples, and return the spikes of each neuron in each. Collective.
+    """Present the next samples, and return the spike counts of each neuron. Collective.
 
     Parameters
     ----------
     simulation : Simulation
-        Of the network.
+        Simulation of the network.
     samples : int
-        How many.
+        Number of samples.
     normalise : bool
-        Whether weights are normalised before every sample.
+        Normalise the weights before every sample.
 
     Returns
     -------
@@ -234,14 +234,14 @@ def present(simulation: Simulation, samples: int, *, normalise: bool = False) ->
     return np.array(counts)
 
 
-def draw(learnt: Learnt, path: str) -> None:
+def draw(result: LearningResult, path: str) -> None:
     """Draw the neurons' weights as images, in the order of their labels."""
-    from matplotlib.image import imsave  # what `pip install 'distsnn[analysis]'` adds
+    from matplotlib.image import imsave  # needs the extra `analysis`
 
-    order = np.argsort(learnt.labels.labels, kind="stable")
+    order = np.argsort(result.labels.labels, kind="stable")
     rows = -(-order.size // COLUMNS)
     tiles = np.zeros((rows * COLUMNS, 9, 9))
-    tiles[: order.size, :8, :8] = learnt.weights.T[order].reshape(-1, 8, 8)
+    tiles[: order.size, :8, :8] = result.weights.T[order].reshape(-1, 8, 8)
     picture = tiles.reshape(rows, COLUMNS, 9, 9).transpose(0, 2, 1, 3).reshape(9 * rows, -1)
     imsave(path, np.kron(picture, np.ones((4, 4))), cmap="gray_r")
 
@@ -257,13 +257,13 @@ def main() -> None:
     training, test = load()
     first = world().rank == 0
     for seed in chosen.seeds:
-        learnt = learn(
+        result = learn(
             training, test, neurons=chosen.neurons, passes=chosen.passes, seed=seed, progress=False
         )
         if first:
-            print(f"seed {seed}: {100 * learnt.accuracy:.1f} % of {test.classes.size} digits right")
+            print(f"seed {seed}: accuracy {result.accuracy:.1%} on {test.classes.size} digits")
             if seed == chosen.seeds[0]:
-                draw(learnt, chosen.picture)
+                draw(result, chosen.picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Balanced random network whose excitatory synapses learn: NEST's benchmark of supercomputers.
+"""Balanced random network with STDP: NEST's benchmark for supercomputers.
 
 Morrison, Aertsen & Diesmann (2007), "Spike-timing-dependent plasticity in balanced random
 networks", Neural Comput 19:1437-1467; doi:10.1162/neco.2007.19.6.1437. Parameters as in NEST's
@@ -23,13 +23,13 @@ from distsnn.network.populations import Precision
 SIZES = {"E": 9000, "I": 2250}
 INDEGREES = {"E": 9000, "I": 2250}  # at any scale
 C_M, TAU_M, T_REF, THRESHOLD = 250.0, 10.0, 0.5, 20.0  # pF, ms, ms, mV above rest
-# ms: the potential after a spike takes 1.7008 ms to its peak
+# ms: a postsynaptic potential peaks after 1.7008 ms
 TAU_SYN = 0.32582722403722841
 DELAY = 1.5  # ms
-PEAK = 0.14  # of the potential after an excitatory spike, mV
-RELATIVE_INHIBITION = -5.0  # of weights
-RELATIVE_DRIVE = 1.685  # of the external rate to that which just takes a neuron to its threshold
-# The power law's weights are numbers in pA.
+PEAK = 0.14  # mV, of an excitatory postsynaptic potential
+RELATIVE_INHIBITION = -5.0  # inhibitory / excitatory weights
+RELATIVE_DRIVE = 1.685  # external rate / rate that just drives a neuron to its threshold
+# The power law applies to weights in pA.
 LEARNING = STDPPowerLaw(tau_plus=15.0, tau_minus=30.0, learning_rate=0.1, alpha=0.0513, mu=0.4)
 
 
@@ -44,25 +44,25 @@ def build(
     Parameters
     ----------
     scale : float
-        Neurons by those of the original's scale 1, 9000 excitatory and 2250 inhibitory. Indegrees
-        stay, so there are more synapses to each pair in small networks.
+        Number of neurons relative to scale 1 (9000 excitatory, 2250 inhibitory). Indegrees do not
+        change, so small networks have more synapses per pair.
     plastic : bool
-        Whether synapses between excitatory neurons learn; else all weights stay as they are.
+        If True, synapses between excitatory neurons are plastic.
     density : float
-        Indegrees by the original's, which a neuron shares with none but for chance. External input
-        stays; so with less than 1 there is less inhibition, and neurons are more active.
+        Indegrees relative to the original. External input does not change, so below 1 there is less
+        inhibition, and neurons are more active.
     precision : {"float32", "float64"}
-        Type of the neurons' state; weights that learn are float32.
+        Type of the neurons' state; plastic weights are float32.
 
     Returns
     -------
     Network
-        Populations E and I; their synapses have the names of source and target, as E->E.
+        Populations E and I; projections are named by source and target, such as E->E.
 
     Raises
     ------
     DescriptionError
-        If a population would be empty, or a neuron without a source.
+        If a population would be empty or an indegree 0.
     """
     sizes = _scaled(SIZES, scale, "scale")
     indegrees = _scaled(INDEGREES, density, "density")
@@ -93,7 +93,7 @@ def build(
         for pre in populations
         for post in populations
     ]
-    # A spike's charge is weight e tau_syn; so many a ms hold the potential at the threshold.
+    # Charge of a spike: weight e tau_syn. This rate, spikes/ms, holds the potential at threshold.
     threshold_rate = THRESHOLD * C_M / TAU_M / (excitatory * math.e * TAU_SYN)
     rate = 1e3 * RELATIVE_DRIVE * threshold_rate
     stimuli = [PoissonInput(population, rate, excitatory) for population in populations]
@@ -101,19 +101,19 @@ def build(
 
 
 def _scaled(numbers: dict[str, int], factor: float, name: str) -> dict[str, int]:
-    least = min(numbers.values())
-    if not least * factor >= 1.0:
+    smallest = min(numbers.values())
+    if not smallest * factor >= 1.0:
         raise DescriptionError(
             "too small",
             where=f"hpc_benchmark, {name}",
             value=factor,
-            allowed=f"{1.0 / least:.3g} or more",
+            allowed=f"{1.0 / smallest:.3g} or more",
         )
     return {key: int(number * factor) for key, number in numbers.items()}
 
 
 def _peak() -> float:
-    """Return the potential's peak after a spike of 1 pA, mV.
+    """Return the peak of the postsynaptic potential for a weight of 1 pA, mV.
 
     With b = 1/tau_syn - 1/tau_m, and s = b t, V is e/(C tau_syn b^2) exp(-t/tau_m)
     (1 - (1 + s) exp(-s)), which is largest where exp(s) = 1 + s tau_m/tau_syn.
@@ -121,5 +121,5 @@ def _peak() -> float:
     b, s = 1.0 / TAU_SYN - 1.0 / TAU_M, 1.0
     for _ in range(100):  # the distance shrinks to a fifth each time
         s = math.log(1.0 + s * TAU_M / TAU_SYN)
-    rest = math.exp(-s / (b * TAU_M)) * (1.0 - (1.0 + s) * math.exp(-s))
-    return math.e / (C_M * TAU_SYN * b**2) * rest
+    shape = math.exp(-s / (b * TAU_M)) * (1.0 - (1.0 + s) * math.exp(-s))
+    return math.e / (C_M * TAU_SYN * b**2) * shape

@@ -1,11 +1,11 @@
-"""A thousand simple neurons with thalamic noise, in and out of rhythms of 10 and 40 Hz.
+"""A thousand simple neurons with thalamic noise that show rhythms of 10 and 40 Hz.
 
 Izhikevich (2003), "Simple model of spiking neurons", IEEE Trans Neural Netw 14:1569-1572;
-doi:10.1109/TNN.2003.820440: the paper's network, with steps of 1 ms, the published step of the
-neurons, all pairs connected, and noise that is drawn anew for each neuron in each step.
+doi:10.1109/TNN.2003.820440. The network of the paper: time step 1 ms, the published integration
+scheme, all-to-all connections, and independent noise for each neuron and step.
 
-In the paper a spike acts in the step after it: here too, by a delay of one step. What deviates is
-the random numbers, the precision (float32), and that drawn weights have a relative error of 2⁻¹⁰.
+As in the paper, a spike acts in the next step: the delay is one step. Differences: the random
+numbers, the precision (float32), and a relative error of 2⁻¹⁰ of drawn weights.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ from distsnn.network import (
 from distsnn.network.populations import Precision
 
 START = -65.0  # mV
-SEED = np.uint64(2003)  # of the neurons' parameters, which belong to the description
+SEED = np.uint64(2003)  # of the neurons' parameters, which are part of the description
 
 
 def build(
@@ -44,7 +44,7 @@ def build(
     Returns
     -------
     Network
-        Weights are those of 1000 neurons at any size.
+        Weights do not depend on the number of neurons.
     """
     # from regular spiking (r = 0) to chattering (r = 1), and from low threshold to fast spiking
     r, s = _uniform(excitatory, 0), _uniform(inhibitory, 1)
@@ -59,7 +59,7 @@ def build(
         for pre, weight in ((e, Uniform(0.0, 0.5)), (i, Uniform(-1.0, 0.0)))
         for post in (e, i)
     ]
-    noise = [NoiseCurrent(one, 0.0, sd, interval=1.0) for one, sd in ((e, 5.0), (i, 2.0))]
+    noise = [NoiseCurrent(target, 0.0, sd, interval=1.0) for target, sd in ((e, 5.0), (i, 2.0))]
     return Network([e, i], projections, noise, dt=1.0)
 
 

@@ -39,7 +39,7 @@ PROBABILITIES = (
     (0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252),
     (0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443),
 )
-# Mean rates of the full network, spikes/s: what a smaller one is to be compensated for.
+# Mean rates of the full network, spikes/s, for the compensation of smaller networks.
 RATES = (0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829)
 
 EXTERNAL_INDEGREES = (1600, 1500, 2100, 1900, 2000, 1900, 2900, 2100)
@@ -50,13 +50,13 @@ INITIAL_SDS = (5.36, 4.57, 4.74, 4.94, 4.94, 4.55, 5.46, 4.48)  # mV
 
 C_M, TAU_M, TAU_SYN, E_L, V_TH, T_REF = 250.0, 10.0, 0.5, -65.0, -50.0, 2.0
 PSP = 0.15  # mV, peak of an excitatory postsynaptic potential
-INHIBITION = -4.0  # inhibitory by excitatory weights
-L4E_TO_L23E = 2.0  # these weights are larger than the others by this factor
-WEIGHT_SD = 0.1  # by the mean
+INHIBITION = -4.0  # inhibitory / excitatory weights
+L4E_TO_L23E = 2.0  # factor by which these weights are larger
+WEIGHT_SD = 0.1  # relative to the mean
 DELAYS = (1.5, 0.75)  # ms, means of excitatory and inhibitory sources
-DELAY_SD = 0.5  # by the mean
+DELAY_SD = 0.5  # relative to the mean
 
-# The last bits of a C library's logarithms and powers depend on the machine; a network must not.
+# The last bits of a C library's log and pow depend on the machine; a description must not.
 _EXACT = Context(prec=28)
 
 
@@ -66,9 +66,9 @@ def build(scale: float = 1.0, input: str = "poisson", precision: Precision = "fl
     Parameters
     ----------
     scale : float
-        Neurons and indegrees by those of the full network, above 0, at most 1. Weights grow by
-        1/sqrt(scale) and a constant current makes up for the lost mean input, so that rates stay
-        about the same; correlations grow.
+        Number of neurons and indegrees relative to the full network, above 0, at most 1. Weights
+        are multiplied by 1/sqrt(scale), and a constant current replaces the lost mean input, so
+        that rates stay about the same; correlations increase.
     input : {"poisson", "dc"}
         External input: Poisson spike trains, or a constant current of the same mean.
     precision : {"float32", "float64"}
@@ -77,7 +77,7 @@ def build(scale: float = 1.0, input: str = "poisson", precision: Precision = "fl
     Returns
     -------
     Network
-        77,169 neurons and 2.99e8 synapses by `scale` and its square.
+        77,169 · `scale` neurons and 2.99e8 · `scale`² synapses.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def build(scale: float = 1.0, input: str = "poisson", precision: Precision = "fl
             if number == 0:
                 continue
             mean, delay = weights[i][j] * growth, DELAYS[j % 2]
-            # No weight changes its sign: such draws are drawn again.
+            # Draws with the wrong sign are repeated.
             low, high = (0.0, math.inf) if mean > 0.0 else (-math.inf, 0.0)
             projections.append(
                 Projection(
@@ -158,7 +158,7 @@ def full_weights() -> list[list[float]]:
 def full_synapse_numbers() -> list[list[float]]:
     """Return the synapses of the full network, by target and source population.
 
-    Of n synapses over N pairs a pair gets none with probability (1 - 1/N)^n, which is 1 - p.
+    With n synapses on N pairs, a pair has no synapse with probability (1 - 1/N)^n = 1 - p.
     """
     numbers = []
     for i, row in enumerate(PROBABILITIES):
@@ -174,9 +174,8 @@ def constant_current(
 ) -> float:
     """Return the constant current of a population, pA.
 
-    It stands for the external input where there are no spikes for it, and for the mean input that
-    a smaller network lacks: with indegrees by `scale` and weights by 1/sqrt(scale) there is only
-    sqrt(scale) of it.
+    It replaces the external input if that has no spikes, and the mean input that a smaller network
+    lacks: with indegrees ∝ `scale` and weights ∝ 1/sqrt(scale), only sqrt(scale) of it remains.
     """
     external = PSP * current_per_potential() * EXTERNAL_INDEGREES[target] * EXTERNAL_RATE
     recurrent = sum(
@@ -184,7 +183,7 @@ def constant_current(
         for weight, number, rate in zip(weights, numbers, RATES, strict=True)
     )
     lost = 1.0 - math.sqrt(scale)
-    # weight · time constant is the charge of a spike; rates are per second, times in ms
+    # charge of a spike: weight · time constant; rates are per second, times in ms
     mean = lost * recurrent + (external if input == "dc" else lost * external)
     return mean * TAU_SYN * 1e-3
 

@@ -1,11 +1,11 @@
-"""A synfire chain: groups of neurons that pass a volley of spikes on, sharpen it, or lose it.
+"""Synfire chain: a pulse packet of spikes travels through groups of neurons, or dies out.
 
 Diesmann, Gewaltig & Aertsen (1999), "Stable propagation of synchronous spiking in cortical neural
-networks", Nature 402:529-533; doi:10.1038/990101. Neurons as there, but for their relative
-refractoriness: 20,000 synapses of 0.14 mV with background spikes hold them below threshold, and all
-neurons of a group project to all of the next. Whether a volley of `a` spikes with standard
-deviation `sigma` survives depends on both: it ends as nearly all of a group within a millisecond,
-or not at all.
+networks", Nature 402:529-533; doi:10.1038/990101. The neurons are those of the paper without
+relative refractoriness. Background spikes through 20,000 synapses of 0.14 mV hold them below
+threshold. Each group projects all-to-all to the next group. A packet of `a` spikes with standard
+deviation `sigma` either dies out, or converges to spikes of nearly all neurons of a group within 1
+ms.
 """
 
 from statistics import NormalDist
@@ -26,11 +26,11 @@ from distsnn.network import (
 from distsnn.network.populations import Precision
 
 E_L, V_TH = -70.0, -55.0  # mV
-# A potential of 0.14 mV that rises for 1.7 ms and is 8.5 ms wide at half its height.
+# Postsynaptic potential: peak 0.14 mV after 1.7 ms, width at half maximum 8.5 ms.
 TAU_SYN, WEIGHT = 0.325, 45.71  # ms, pA
-# 88 % of 20,000 synapses are excitatory and get 2 spikes/s, the others 12.5 spikes/s.
+# Of 20,000 synapses, 88 % are excitatory with 2 spikes/s, the others inhibitory with 12.5.
 EXCITATORY_RATE, INHIBITORY_RATE = 17600 * 2.0, 2400 * 12.5  # spikes/s
-V_MEAN, V_SD = 8.4, 2.85  # mV above rest: what the background makes of it
+V_MEAN, V_SD = 8.4, 2.85  # mV above rest, potential under the background input
 DELAY = 5.0  # ms
 PACKET_AT = 50.0  # ms
 
@@ -42,25 +42,25 @@ def build(
     sigma: float = 1.0,
     precision: Precision = "float32",
 ) -> Network:
-    """Return a chain of groups G1, G2, ... whose first gets a pulse packet.
+    """Return a chain of groups G1, G2, ...; the first group receives a pulse packet.
 
     Parameters
     ----------
     groups : int
         Number of groups.
     width : int
-        Neurons of a group.
+        Number of neurons per group.
     a : int
-        Spikes of the packet, which the population P emits around 50 ms.
+        Number of spikes in the packet, which population P emits around 50 ms.
     sigma : float
-        Their standard deviation, ms: they are the quantiles of a Gaussian.
+        Standard deviation of their times, ms; the times are quantiles of a Gaussian.
     precision : {"float32", "float64"}
         Type of the neurons' state.
 
     Raises
     ------
     DescriptionError
-        If there is no group, neuron or spike, or the packet begins before the simulation.
+        If a number is less than 1, or a spike would be before 0 ms.
     """
     for name, value in (("groups", groups), ("width", width), ("a", a)):
         if value < 1:

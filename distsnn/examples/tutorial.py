@@ -1,4 +1,4 @@
-"""A first network in fifty lines: describe it, simulate it, look at what it did.
+"""A first network in fifty lines: describe, simulate and analyse it.
 
 ``python -m distsnn.examples.tutorial`` simulates one second, prints the populations' rates and
 draws ``tutorial.png``; ``distsnn run tutorial --time 1000 --out tutorial.zarr`` runs the same
@@ -34,15 +34,15 @@ def build(excitatory: int = 800, inhibitory: int = 200, weight: float = 80.0) ->
     Network
         Two populations, each neuron with 80 excitatory and 20 inhibitory sources.
     """
-    # Populations: neurons of one model. What is left out has NEST's default. Their potentials
-    # start at random values, or all neurons would fire together.
+    # Populations: neurons of one model. Other parameters have NEST's defaults. Potentials start at
+    # random values, otherwise all neurons would spike at the same time.
     neuron = IafPscExp(tau_m=20.0)
     start = {"V_m": Normal(-60.0, 3.0)}
     e = Population("E", excitatory, neuron, start)
     i = Population("I", inhibitory, neuron, start)
 
-    # Projections: a rule says who connects to whom; weights (pA) and delays (ms) are numbers,
-    # arrays or distributions.
+    # Projections: a connection rule selects pairs of neurons; weights (pA) and delays (ms) are
+    # numbers, arrays or distributions.
     drawn = Normal(weight, 0.1 * weight)
     projections = [
         Projection(e, e, FixedIndegree(80), weight=drawn, delay=1.5),
@@ -51,7 +51,7 @@ def build(excitatory: int = 800, inhibitory: int = 200, weight: float = 80.0) ->
         Projection(i, i, FixedIndegree(20), weight=-10.0 * weight, delay=0.8),
     ]
 
-    # Stimuli: each neuron gets a Poisson spike train of its own.
+    # Stimuli: each neuron receives an independent Poisson spike train.
     stimuli = [PoissonInput(e, 2000.0, weight), PoissonInput(i, 2000.0, weight)]
 
     # Recordings: all spikes, and the potentials of five neurons every millisecond.
@@ -61,12 +61,12 @@ def build(excitatory: int = 800, inhibitory: int = 200, weight: float = 80.0) ->
 
 def main() -> None:
     """Simulate one second of the network, print its rates and draw its spikes."""
-    # With ranks=2 the same spikes come from two processes.
+    # With ranks=2, two processes simulate the same spikes.
     summary = simulate(build(), 1000.0, out="tutorial.zarr", seed=1, overwrite=True)
     print(f"{summary.spikes} spikes, {summary.real_time_factor:.2f} times real time")
 
-    # The run's store opens as tables: nothing is loaded before it is asked for.
-    from distsnn.analysis import open_run, raster  # what `pip install 'distsnn[analysis]'` adds
+    # The run store opens as lazy tables: Dask loads data when they are needed.
+    from distsnn.analysis import open_run, raster  # needs the extra `analysis`
 
     run = open_run("tutorial.zarr")
     print(run.rates(start=200.0).groupby("population").mean().to_series())

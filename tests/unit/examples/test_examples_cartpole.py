@@ -84,13 +84,13 @@ def test_error_moves_policy_and_prediction(error: float) -> None:
     n, state = 10, np.array([0.0, 0.0, 0.1, 0.5])
     with Simulation(cartpole.build(n), seed=2, progress=False) as simulation:
         agent = cartpole.Agent(simulation)
-        side, _ = agent.see(state)
+        side, _ = agent.observe(state)
         synapses = {name: simulation[name] for name in cartpole.RATES}
         before = {name: one.weights for name, one in synapses.items()}
-        agent.err(error)
+        agent.set_error(error)
         agent.rest(cartpole.STEP)
         change = {name: one.weights - before[name] for name, one in synapses.items()}
-        agent.err(0.0)
+        agent.set_error(0.0)
         kept = {name: one.weights for name, one in synapses.items()}
         agent.rest(100.0)
         for name, one in synapses.items():
@@ -170,5 +170,5 @@ def test_command_prints_what_was_reached(
     cartpole.main()
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("seed 1: ") and second.startswith("seed 2: ")
-    assert "of 2 episodes" in first and "learnt in 3 episodes" in first
+    assert "of 2 episodes" in first and "trained in 3 episodes" in first
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -39,7 +39,7 @@ def test_patterns_are_two_bumps_of_the_same_size() -> None:
 
 
 def test_known_results() -> None:
-    np.testing.assert_allclose(selectivity.answer(0.25), [80.0, 80.0 / 3.0])
+    np.testing.assert_allclose(selectivity.theoretical_response(0.25), [80.0, 80.0 / 3.0])
     expected = selectivity.principal(0.5)
     seen = selectivity.patterns()
     # the sum of both patterns, as long as the rule says
@@ -63,9 +63,10 @@ def test_unknown_rules_are_refused() -> None:
 def test_neurons_become_selective_by_bcm_and_do_not_by_oja() -> None:
     bcm, oja = (selectivity.learn(rule, time=300_000.0) for rule in ("bcm", "oja"))
     assert bcm.selectivity.mean() > 0.75
-    for found, expected in zip(selectivity.preferring(bcm), selectivity.answer(0.5), strict=True):
-        assert found.size >= 3
-        assert found.mean() == pytest.approx(expected, rel=0.2)
+    theory = selectivity.theoretical_response(0.5)
+    for responses, expected in zip(selectivity.preferring(bcm), theory, strict=True):
+        assert responses.size >= 3
+        assert responses.mean() == pytest.approx(expected, rel=0.2)
     assert oja.selectivity.mean() < 0.25
     expected = selectivity.principal(0.5)
     assert selectivity.alignment(oja.first, expected).mean() < 0.9
@@ -83,21 +84,22 @@ def test_picture_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.validation
-@pytest.mark.parametrize("share", [0.5, 0.7])
-def test_answers_and_weights_are_those_of_theory(share: float) -> None:
+@pytest.mark.parametrize("probability", [0.5, 0.7])
+def test_answers_and_weights_are_those_of_theory(probability: float) -> None:
     # over three seeds of 20 neurons
     bcm, oja = (
-        [selectivity.learn(rule, share=share, seed=seed) for seed in (1, 2, 3)]
+        [selectivity.learn(rule, probability=probability, seed=seed) for seed in (1, 2, 3)]
         for rule in ("bcm", "oja")
     )
     chosen = np.concatenate([one.selectivity for one in bcm])
     assert chosen.mean() > 0.9 and chosen.min() > 0.5
     groups = zip(*map(selectivity.preferring, bcm), strict=True)
-    for found, expected in zip(groups, selectivity.answer(share), strict=True):
-        rates = np.concatenate(found)
+    theory = selectivity.theoretical_response(probability)
+    for responses, expected in zip(groups, theory, strict=True):
+        rates = np.concatenate(responses)
         assert rates.size >= 5
         assert rates.mean() == pytest.approx(expected, rel=0.1)
-    expected = selectivity.principal(share)
+    expected = selectivity.principal(probability)
     weights = np.hstack([one.weights for one in oja])
     cosine = selectivity.alignment(weights, expected)
     assert cosine.mean() > 0.985 and cosine.min() > 0.95
