@@ -139,8 +139,8 @@ class Generation:
             raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
 
     def blocks(self, most: int) -> dict[str, NDArray[Any]]:
-        """Return the index of so many blocks at most: rank, offset, digest and wiring."""
-        names = ("rank", "offset", "digest", "wiring")
+        """Return the index of so many blocks at most: rank, digest and wiring."""
+        names = ("rank", "digest", "wiring")
         return {name: self._read_all(f"blocks/{name}", most) for name in names}
 
     def inputs(self) -> dict[str, Any]:
@@ -171,10 +171,12 @@ class Generation:
         ----------
         population, variable : str
             Which state.
-        ranks, offsets : ndarray, shape (n_blocks,)
-            Where the blocks are, from the index.
+        ranks : ndarray of int32, shape (n_blocks,)
+            The ranks that wrote the blocks, from the index.
+        offsets : ndarray of int64, shape (n_blocks,)
+            How many values of other blocks these ranks wrote before.
         sizes : sequence of int
-            Their neurons.
+            How many values the blocks have.
         """
         parts: list[NDArray[Any]] = [np.empty(0)] * len(sizes)
         for rank in np.unique(ranks).tolist():

@@ -68,7 +68,7 @@ class GenerationWriter:
             As in the schema, without format, format_version, files and seal; in ``inputs`` lists
             of numbers, which are stored as arrays.
         blocks : mapping of str to ndarray
-            The index: rank, offset, digest and wiring, by block.
+            The index: rank, digest and wiring, by block.
         """
         root = open_root(self.store, writable=True)
         check_inside(root, CHECKPOINT)  # leftovers are removed there

@@ -124,6 +124,9 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
+    for index, row in enumerate(_rows(attributes["fields"], "fields", path)):
+        for key in ("population", "name"):
+            _name(row, key, f"fields[{index}]", path)
 
 
 def check_segments(attributes: Mapping[str, Any], *, path: str) -> None:

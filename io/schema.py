@@ -114,13 +114,11 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
-            Attribute("frozen", "list", "plastic projections that do not learn", required=False),
-            Attribute("parameters", "dict", "parameters that a script set, by population", False),
             Attribute(
-                "modulators",
-                "dict",
-                "step of the last change and value of each modulated projection's modulator",
-                required=False,
+                "fields",
+                "list",
+                "the state variables: {population, name, owner, dtype, unit, size (values of each "
+                "neuron), counted (name of the number of values by block, where blocks differ)}",
             ),
             Attribute(
                 "inputs",
@@ -348,14 +346,6 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "1",
         "rank that saved the block",
         {"int32": -1},
-    ),
-    ArraySpec(
-        "checkpoint/generation{generation}/blocks/offset",
-        ("int64",),
-        ("block",),
-        "1",
-        "the block's first neuron in that rank's arrays of its population",
-        {"int64": -1},
     ),
     ArraySpec(
         "checkpoint/generation{generation}/blocks/digest",

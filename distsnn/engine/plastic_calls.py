@@ -1,13 +1,24 @@
-"""What plastic projections share with the loop: the list of spikes, and calls beside deliveries."""
+"""What the parts of a plastic projection share with each other and with the loop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.plastic_entries import Entries, plastic_entries
+from distsnn.codegen.plasticity import (
+    PlasticLayout,
+    PlasticVariant,
+    RuleKernel,
+    plastic_layout,
+    rule_kernel,
+)
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.tables import Call
+from distsnn.engine.tables import Call, address
+from distsnn.jit import Entry
+from distsnn.kernels import plastic
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +40,59 @@ class SpikeLists:
     step: npt.NDArray[np.int64]
     state: npt.NDArray[np.int64]
     known_until: npt.NDArray[np.int64]
+
+
+class RuleCalls:
+    """A rule's compiled entries, and the table and the scalars of one projection that they take.
+
+    Parameters
+    ----------
+    variant : PlasticVariant
+        The projection's variant of the rule.
+
+    Attributes
+    ----------
+    rule : RuleKernel
+        The rule's kernel module.
+    where : PlasticLayout
+        What is where in the table and the scalars.
+    entries : Entries
+        The entries.
+    table : ndarray of int64
+        Addresses and integers.
+    scalars : ndarray of float64
+        Scalars.
+    """
+
+    def __init__(self, variant: PlasticVariant) -> None:
+        self.variant = variant
+        self.rule: RuleKernel = rule_kernel(variant.kernel)
+        self.where: PlasticLayout = plastic_layout(variant)
+        self.entries: Entries = plastic_entries(variant)
+        self.table = np.zeros(self.where.size, np.int64)
+        self.scalars = np.zeros(self.where.n_scalars)
+        self.table[plastic.ADVANCE] = self.entries.advance.address
+        self.table[plastic.TABLE] = address(self.table)
+        self.table[plastic.SCALARS] = address(self.scalars)
+
+    @property
+    def precision(self) -> str:
+        """Type of weights, states and traces."""
+        return self.variant.precision
+
+    def call(self, entry: Entry) -> Call:
+        """Return a call of an entry with this table."""
+        return Call(entry, self.table, 0, 0, self.scalars)
+
+    def sources_spike(
+        self,
+        traces: npt.NDArray[Any],
+        last: npt.NDArray[np.int32],
+        sources: npt.NDArray[np.int64],
+        steps: npt.NDArray[np.int64],
+    ) -> None:
+        """Advance sources' traces by spikes, given in the order of their stamps."""
+        self.entries.sources_spike(self.table, self.scalars, traces, last, sources, steps)
 
 
 @dataclass(eq=False)

@@ -1,74 +1,84 @@
-"""Traces of a plastic projection's sources, as they were before the spikes in flight.
+"""Traces of a plastic projection's sources.
 
-Rows have the current traces of their sources. The owner of a source keeps its settled ones, which
-a checkpoint holds: spikes in flight make of these the current ones again (see
-`engine.source_states`).
+Rows have the current traces of their sources. The owner of a source keeps its settled ones, as they
+were before the spikes in flight. A checkpoint holds these, and spikes in flight make of them the
+current ones again (see `engine.source_states`).
 """
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.source_states import Named, of_sources, saved_name
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.source_states import of_sources
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, name_in
+from distsnn.network import Projection
 
-LAST = "last spike of sources"
 
-
-class SettledTraces:
-    """The settled traces of a rank's own neurons.
+class SourceTraces(NeuronHolder):
+    """Traces of some neurons as sources of a plastic projection.
 
     Parameters
     ----------
-    delivery : PlasticDelivery
-        The projection whose sources they are.
-
-    Attributes
-    ----------
+    projection : Projection
+        The projection.
+    calls : RuleCalls
+        Its calls.
     neurons : ndarray of int64, shape (n,)
         Neurons of the sources' population, -1 for padding; those that are no sources have traces
         too, which never change.
+
+    Attributes
+    ----------
     traces : ndarray, shape (n, n_traces)
         Traces after the last spike.
     last : ndarray of int32, shape (n,)
         When it was at the synapses, steps.
     """
 
-    def __init__(self, delivery: PlasticDelivery) -> None:
-        self._delivery, self._layout = delivery, delivery.layout
-        self._view = delivery.projection.pre
-        population = self._layout.population_index(self._view.population)
-        self.neurons = self._layout.in_population(population)
-        self.traces = np.zeros((self.neurons.size, delivery.traces.shape[1]), delivery.traces.dtype)
-        self.last = np.zeros(self.neurons.size, np.int32)
+    fields: tuple[StateField, ...] = ()
+
+    def __init__(self, projection: Projection, calls: RuleCalls, neurons: Ints) -> None:
+        self.projection, self.neurons, self._calls = projection, neurons, calls
+        kinds = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
+        kinds["last spike of sources"] = ("int32", "step")
+        self.fields = tuple(
+            StateField(projection.pre.population, name_in(projection, name), "source", *kind)
+            for name, kind in kinds.items()
+        )
+        self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
+        self.last = np.zeros(neurons.size, np.int32)
+
+    def arrays(self) -> Iterable[Values]:
+        """Return the traces, and the steps of the last spikes."""
+        return *self.traces.T, self.last
+
+    def spike(self, rows: Ints, steps: Ints) -> None:
+        """Let neurons in some rows spike, in the order of their steps."""
+        self._calls.sources_spike(self.traces, self.last, rows, steps)
+
+
+class SettledTraces(SourceTraces):
+    """The settled traces of a rank's own neurons.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    projection : Projection
+        The projection.
+    calls : RuleCalls
+        Its calls.
+    """
+
+    def __init__(self, layout: Layout, projection: Projection, calls: RuleCalls) -> None:
+        self._layout = layout
+        population = layout.population_index(projection.pre.population)
+        super().__init__(projection, calls, layout.in_population(population))
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        slots, steps = of_sources(self._layout, self._delivery.projection, step, gid)
-        self._delivery.sources_spike(self.traces, self.last, slots, steps.astype(np.int64))
-
-    def saved(self) -> dict[tuple[str, str], npt.NDArray[Any]]:
-        """Return what is saved, neurons in the order of the rank's blocks."""
-        real = self.neurons >= 0
-        names = names_of_sources(self._delivery)
-        return dict(zip(names, (*self.traces[real].T.copy(), self.last[real]), strict=True))
-
-    def put(self, saved: Named) -> None:
-        """Set them, and those of the delivery's rows, to saved ones of all neurons."""
-        delivery, names = self._delivery, names_of_sources(self._delivery)
-        first = self._layout.network.first_gid[self._view.population]
-        rows = delivery.rows.row_set.sources - first
-        for traces, last, of in (
-            (self.traces, self.last, self.neurons),
-            (delivery.traces, delivery.last, rows),
-        ):
-            for column, name in enumerate(names[:-1]):
-                traces[:, column] = saved[name][of]
-            last[:] = saved[names[-1]][of]
-
-
-def names_of_sources(delivery: PlasticDelivery) -> list[tuple[str, str]]:
-    """Return by which names a projection's sources are saved: their traces, then the last spike."""
-    variables = [*(f"{name} of sources" for name in delivery.rule.SOURCE), LAST]
-    return [saved_name(delivery.projection, one) for one in variables]
+        slots, steps = of_sources(self._layout, self.projection, step, gid)
+        self.spike(slots, steps.astype(np.int64))

@@ -11,6 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
+from distsnn.engine.state_fields import StateField
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
@@ -167,6 +168,15 @@ def make_neurons(
             start = np.asarray(float(state.default))
         made.states[name] = np.broadcast_to(made.kept(name, start), neurons.shape).copy()
     return made
+
+
+def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
+    """Declare the state variables of a population's neurons, as they are kept."""
+    real = population.state_type(dt)
+    return tuple(
+        StateField(population.name, name, "neuron", "int32" if state.integer else real, state.unit)
+        for name, state in population.model.states.items()
+    )
 
 
 def per_neuron(

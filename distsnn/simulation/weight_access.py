@@ -108,7 +108,7 @@ class PlasticSynapses:
         if not (isinstance(model.w_min, float) and isinstance(model.w_max, float)):
             synapses = self._own  # a bound of each, which only the rank knows that has it
         values, size = values[synapses], model.sign * values[synapses]
-        low, high = self._delivery.lower, self._delivery.upper
+        low, high = self._delivery.synapses.lower, self._delivery.synapses.upper
         kind = self._delivery.rows.weights.dtype
         # or as they are stored: what was read may be set again
         bad = (size < low) & (size < low.astype(kind))

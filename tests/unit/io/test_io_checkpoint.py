@@ -27,16 +27,17 @@ ABOUT = {
     "spikes": [4, 5],
     "run_s": 1.5,
     "attempt": 0,
+    "fields": [],
     "digest": "cd",
     "versions": {"distsnn": "1"},
 }
 # Four blocks of 64, two populations; rank 0 has blocks 0 and 2, rank 1 blocks 1 and 3.
 BLOCKS: dict[str, NDArray[np.generic]] = {
     "rank": np.array([0, 1, 0, 1], np.int32),
-    "offset": np.array([0, 0, 64, 0], np.int64),
     "digest": np.arange(128, dtype=np.uint8).reshape(4, 32),
     "wiring": np.arange(4, dtype=np.uint64),
 }
+OFFSETS = np.array([0, 0, 64, 0])  # within the rank
 V = np.arange(192, dtype=np.float32)
 W = np.arange(64, dtype=np.float64)
 
@@ -91,10 +92,10 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
         np.testing.assert_array_equal(index[name], values)
     for blocks in ([0, 1, 2], [1], [0, 2], [2, 1]):
         at = np.array(blocks)
-        read = found.states("E", "V_m", index["rank"][at], index["offset"][at], [64] * at.size)
+        read = found.states("E", "V_m", index["rank"][at], OFFSETS[at], [64] * at.size)
         np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
     np.testing.assert_array_equal(
-        found.states("I", "w", index["rank"][3:], index["offset"][3:], [64]), W
+        found.states("I", "w", index["rank"][3:], OFFSETS[3:], [64]), W
     )
     step, gid = found.spikes(0, 2)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])

@@ -1,0 +1,155 @@
+"""Weights and states of a plastic projection's synapses on a rank."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.codegen.plasticity import evolves, keeps_last_event
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, name_in
+from distsnn.engine.synapse_parameters import first_states
+from distsnn.kernels import scaling
+from distsnn.network import Projection
+
+Floats = npt.NDArray[np.float64]
+
+_ALL: Ints = np.empty(0, np.int64)
+
+
+class SynapseStates(StateHolder):
+    """Weights and states of synapses, each for the step of the row's last sweep.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    projection : Projection
+        The projection.
+    rows : PlasticRows
+        Its synapses.
+    calls : RuleCalls
+        Its calls.
+    constants : mapping of str to ndarray of float64
+        The rule's constants.
+    lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
+        The least and the largest weight (magnitudes) of all synapses, or of each.
+
+    Attributes
+    ----------
+    by_name : dict of str to ndarray, shape (n_synapses,)
+        Weights (magnitudes) and states; where it is kept, the step of each synapse's last event.
+    states : dict of str to ndarray
+        The states alone.
+    since : ndarray of int32, shape (n_synapses,) or (0,)
+        The steps of last events.
+    """
+
+    fields: tuple[StateField, ...] = ()
+
+    def __init__(
+        self,
+        layout: Layout,
+        projection: Projection,
+        rows: PlasticRows,
+        calls: RuleCalls,
+        constants: Mapping[str, Floats],
+        lower: Floats,
+        upper: Floats,
+    ) -> None:
+        self._layout, self._projection, self._rows, self._calls = layout, projection, rows, calls
+        self.lower, self.upper, rule = lower, upper, calls.rule
+        self.states = first_states(rule, constants, rows.synapses, calls.precision)
+        self.since = np.zeros(rows.synapses if keeps_last_event(rule) else 0, np.int32)
+        self.by_name: dict[str, Values] = {"weight": rows.weights, **self.states}
+        if keeps_last_event(rule):
+            self.by_name["last event"] = self.since
+        model = projection.plasticity
+        assert model is not None
+        units = {name: state.unit for name, state in model.synapse_states.items()}
+        units |= {"weight": model.weight_unit or "weight", "last event": "step"}
+        population, counted = projection.post.population, name_in(projection, "synapses")
+        self.fields = tuple(
+            StateField(
+                *(population, name_in(projection, name), "synapse", values.dtype.name),
+                unit=units.get(name, "1"),
+                counted=counted,
+            )
+            for name, values in self.by_name.items()
+        )
+        # rounding may have taken weights beyond their bounds
+        low, high = (bound.astype(calls.precision) for bound in (lower, upper))
+        np.clip(rows.weights, low, high, out=rows.weights)
+
+    def _blocks(self) -> npt.NDArray[np.integer[Any]]:
+        """Return the block of each synapse's target, counted among the rank's of the population."""
+        blocks = self._layout.blocks_of_rank(self._projection.post.population)
+        starts = self._layout.block_local[blocks]
+        # narrow numbers are sorted faster
+        found = np.searchsorted(starts, self._rows.targets(), side="right") - 1
+        return found.astype(np.int16)
+
+    def counts(self) -> Ints:
+        """Return the number of synapses onto each of the rank's blocks."""
+        n = self._layout.blocks_of_rank(self._projection.post.population).size
+        return np.bincount(self._blocks(), minlength=n)
+
+    def take(self, step: int) -> list[Values]:
+        """Return copies by block of targets, in the order of source and of drawing."""
+        order = np.argsort(self._blocks(), kind="stable")
+        return [values[order] for values in self.by_name.values()]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set all that is kept of the synapses."""
+        order = np.argsort(self._blocks(), kind="stable")
+        for own, given in zip(self.by_name.values(), values, strict=True):
+            own[order] = given
+
+    def read(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:
+        """Return copies of weights and states of some synapses, swept up to a step, as then."""
+        part: Any = slice(None) if synapses is None else synapses
+        # a copy in either case: of a slice, and of what an array of numbers picks
+        weights, *states = (
+            np.array(values[part]) for values in (self._rows.weights, *self.states.values())
+        )
+        if keeps_last_event(self._calls.rule):
+            self._carry(now, np.array(self.since[part]), weights, states, synapses)
+        return {"weight": weights} | dict(zip(self.states, states, strict=True))
+
+    def carry_all(self, now: int) -> None:
+        """Let synapses evolve up to a step without events."""
+        if evolves(self._calls.rule):  # fading has no end to be noted
+            self._carry(now, self.since, self._rows.weights, list(self.states.values()))
+
+    def _carry(
+        self,
+        now: int,
+        since: npt.NDArray[np.int32],
+        weights: Values,
+        states: list[Values],
+        synapses: Ints | None = None,
+    ) -> None:
+        calls, which = self._calls, _ALL if synapses is None else synapses
+        calls.entries.carry(calls.table, calls.scalars, now, which, since, weights, *states)
+
+    def add_weights(self, sums: Floats) -> None:
+        """Add the weights to sums by local neuron."""
+        scaling.add_weights(self._rows.row_set.words, self._rows.weights, self._target_mask, sums)
+
+    def scale(self, factors: Floats) -> None:
+        """Multiply the weights onto each local neuron by its factor, within their bounds."""
+        words, weights = self._rows.row_set.words, self._rows.weights
+        bounds = self.lower, self.upper
+        scaling.scale_weights(words, weights, self._target_mask, factors, *bounds)
+
+    @property
+    def _target_mask(self) -> int:
+        return (1 << self._rows.row_set.plan.target_bits) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all but the weights."""
+        return sum(values.nbytes for values in (*self.states.values(), self.since))

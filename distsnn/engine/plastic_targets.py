@@ -1,0 +1,134 @@
+"""What the targets of a plastic projection did of late, from which rows of synapses catch up."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from distsnn.codegen.plasticity import follows_targets
+from distsnn.engine.layout import Layout
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.populations import Neurons
+from distsnn.engine.post_history import PostHistory
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, StateHolder, Values, name_in
+from distsnn.engine.tables import Call, address
+from distsnn.kernels import plastic
+from distsnn.network import Projection
+
+
+class PlasticTargets(StateHolder):
+    """The targets of a plastic projection: their histories, and what is called to fill these.
+
+    Parameters
+    ----------
+    calls : RuleCalls
+        The projection's calls, whose table tells of the histories.
+    targets : Neurons
+        The targets' population.
+    history : PostHistory
+        Their histories.
+
+    Attributes
+    ----------
+    neurons : ndarray of int64, shape (n_slots,)
+        Neurons of the population's slots, -1 for padding.
+    archive : Call or None
+        Called with a range of the list of spikes, where targets' spikes act.
+    after_update : Call or None
+        Called after every step of the targets, where their states act.
+    """
+
+    neurons: Ints
+    fields: tuple[StateField, ...] = ()
+    archive: Call | None = None
+    after_update: Call | None = None
+
+    def __init__(self, calls: RuleCalls, targets: Neurons, history: PostHistory) -> None:
+        self.neurons, self.history = targets.neurons, history
+        self._table, self._first = calls.table, targets.first
+        self._point()
+
+    def _point(self) -> None:
+        records = self.history.records
+        # words hold local numbers of targets
+        self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
+        self._table[plastic.DEPTH] = self.history.depth
+
+    def double(self) -> None:
+        """Make room for twice as many entries of each target."""
+        self.history.double()
+        self._point()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a history may lack room for another step of the targets."""
+        return False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether rows should be swept before the histories become longer."""
+        return False
+
+    def follow(self, neurons: Neurons) -> None:
+        """Follow the targets' parameters, which were changed."""
+
+
+class TargetSpikes(PlasticTargets, NeuronHolder):
+    """Targets whose spikes act, with their traces.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    projection : Projection
+        The projection.
+    calls : RuleCalls
+        Its calls.
+    targets : Neurons
+        The targets' population.
+    reach : int
+        The longest delay of the whole network, steps.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        projection: Projection,
+        calls: RuleCalls,
+        targets: Neurons,
+        reach: int,
+    ) -> None:
+        post, table, precision = projection.post, calls.table, calls.precision
+        self._reach, self._traces = reach, calls.rule.TARGET
+        size = targets.neurons.size
+        super().__init__(calls, targets, PostHistory(size, len(self._traces), precision))
+        names = [*(f"{name} of targets" for name in self._traces), "last spike of targets"]
+        kinds = [*([(precision, "1")] * len(self._traces)), ("int32", "step")]
+        self.fields = tuple(
+            StateField(post.population, name_in(projection, name), "target", *kind)
+            for name, kind in zip(names, kinds, strict=True)
+        )
+        call = calls.call(calls.entries.archive)
+        if follows_targets(calls.rule):
+            self.archive = call
+        table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
+        table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
+        table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
+        self._blocks = np.ascontiguousarray(layout.blocks_of(targets.index))
+        table[plastic.BLOCKS] = address(self._blocks)
+
+    def arrays(self) -> Iterable[Values]:
+        """Return traces and steps of the newest spikes, an array for each field."""
+        newest = self.history.records[:, 0]
+        return *newest["trace"].T, newest["step"]
+
+    def take(self, step: int) -> list[Values]:
+        """Return what targets had come to before the spikes that have events ahead of them."""
+        records = self.history.records[self.neurons >= 0]
+        newest = np.argmax(records["step"] <= step - self._reach, axis=1)
+        found = records[np.arange(len(records)), newest]
+        return [*found["trace"].T.copy(), found["step"]]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the histories to a spike of each target."""
+        self.history.records["step"] = plastic.NEVER
+        super().put(values, step)
