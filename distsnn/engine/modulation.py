@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from distsnn.engine.history import Spikes
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.state_fields import StateField, StateHolder, Values, name_in
+from distsnn.engine.state_fields import StateField, StateHolder, Values, projection_fields
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
@@ -62,13 +62,9 @@ class Modulation(StateHolder):
         table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
         self.deliver.point(plastic.MOD_AHEAD, self._ahead)
         self._room(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
-        self.fields = tuple(
-            StateField(*(projection.post.population, name_in(projection, name), "modulator"), *kind)
-            for name, kind in (
-                ("last change of the modulator", ("int64", "step")),
-                ("modulator", (projection.weight_type, "1")),
-            )
-        )
+        variables = {"last change of modulator": ("int64", "step")}
+        variables["modulator"] = (projection.weight_type, "1")
+        self.fields = projection_fields(projection, "modulator", variables)
 
     def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
         """Make room for so many changes, of which these are the first."""

@@ -1,6 +1,5 @@
 """What the parts of a plastic projection share with each other and with the loop."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
-from distsnn.engine.source_states import SourceStates
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
@@ -93,26 +91,3 @@ class RuleCalls:
     ) -> None:
         """Advance sources' traces by spikes, given in the order of their stamps."""
         self.entries.sources_spike(self.table, self.scalars, traces, last, sources, steps)
-
-
-@dataclass(eq=False)
-class Archive:
-    """What notes the spikes of a plastic projection's targets.
-
-    Attributes
-    ----------
-    deliver : Call
-        Called with a range of the list.
-    make_room : callable
-        Makes room in the histories.
-    """
-
-    deliver: Call
-    make_room: Callable[[], None]
-    collect: Call | None = None
-    states: SourceStates | None = None
-    events: int = 0
-
-    def grow(self) -> None:
-        """Make room in the histories."""
-        self.make_room()

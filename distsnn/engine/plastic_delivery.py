@@ -10,14 +10,14 @@ from distsnn.codegen.plasticity import PlasticVariant, evolves, is_modulated, n_
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
-from distsnn.engine.plastic_calls import Archive, RuleCalls, SpikeLists
+from distsnn.engine.plastic_calls import RuleCalls, SpikeLists
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.plastic_sources import SettledTraces, SourceTraces
 from distsnn.engine.plastic_synapses import SynapseStates
 from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, name_in
+from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
 from distsnn.engine.synapse_draws import key_draws
 from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import address, invoke
@@ -70,8 +70,6 @@ class PlasticDelivery(StateHolder):
         Called with a range of the list: sources spike, or are put into the queue.
     collect : Call or None
         Called every loop where spikes take time to go along their axons.
-    archive : Archive or None
-        What notes the spikes of targets, where these act.
     rows : PlasticRows
         The synapses.
     synapses : SynapseStates
@@ -112,8 +110,7 @@ class PlasticDelivery(StateHolder):
         model = one.plasticity
         assert model is not None
         self.sign = model.sign
-        population = one.post.population
-        self.fields = (StateField(population, name_in(one, "learning"), "modulator", "int32"),)
+        self.fields = projection_fields(one, "modulator", {"learning": ("int32", "1")})
         kernel = kernel_name(model)
         parameters = synapse_parameters(layout, rows, seed)
         constants = rule_kernel(kernel).constants(parameters, network.dt)
@@ -168,8 +165,6 @@ class PlasticDelivery(StateHolder):
             calls.scalars[at] = float(constants[name])
         self.target_population, self._swept = targets.index, 0
         self.targets = self._targets(targets)
-        archive = self.targets.archive
-        self.archive = None if archive is None else Archive(archive, self.make_room)
         table[plastic.SETTLED] = -reach
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
@@ -195,14 +190,15 @@ class PlasticDelivery(StateHolder):
         """Return what follows the targets: their states where these act, or their spikes."""
         layout, projection, dt = self.layout, self.projection, self.layout.network.dt
         if not isinstance(projection.plasticity, WatchingSynapse):
-            return TargetSpikes(layout, projection, self._calls, targets, self._reach)
+            arguments = layout, projection, self._calls, targets, self._reach
+            return TargetSpikes(*arguments, self.make_room)
         delay = projection.delay
         # delays in a file are not known before it is read, and then to each rank its own
         longest = self._reach if delay is None else delay_support(delay, dt)[1]
         reached = self.rows.reached(layout.n_local)[targets.first : targets.last]
         return TargetWatch(
             *(projection, self._calls, targets, reached),
-            *(min(longest, self._reach), dt, self._spikes.state),
+            *(min(longest, self._reach), dt, self._spikes.state, self.make_room),
         )
 
     @property

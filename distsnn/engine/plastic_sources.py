@@ -13,7 +13,7 @@ import numpy.typing as npt
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.source_states import of_sources
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, name_in
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
 from distsnn.network import Projection
 
 
@@ -42,12 +42,9 @@ class SourceTraces(NeuronHolder):
 
     def __init__(self, projection: Projection, calls: RuleCalls, neurons: Ints) -> None:
         self.projection, self.neurons, self._calls = projection, neurons, calls
-        kinds = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
-        kinds["last spike of sources"] = ("int32", "step")
-        self.fields = tuple(
-            StateField(projection.pre.population, name_in(projection, name), "source", *kind)
-            for name, kind in kinds.items()
-        )
+        variables = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
+        variables["last spike of sources"] = ("int32", "step")
+        self.fields = projection_fields(projection, "source", variables)
         self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
         self.last = np.zeros(neurons.size, np.int32)
 

@@ -10,7 +10,7 @@ from distsnn.codegen.plasticity import evolves, keeps_last_event
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, name_in
+from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
 from distsnn.engine.synapse_parameters import first_states
 from distsnn.kernels import scaling
 from distsnn.network import Projection
@@ -71,15 +71,10 @@ class SynapseStates(StateHolder):
         assert model is not None
         units = {name: state.unit for name, state in model.synapse_states.items()}
         units |= {"weight": model.weight_unit or "weight", "last event": "step"}
-        population, counted = projection.post.population, name_in(projection, "synapses")
-        self.fields = tuple(
-            StateField(
-                *(population, name_in(projection, name), "synapse", values.dtype.name),
-                unit=units.get(name, "1"),
-                counted=counted,
-            )
-            for name, values in self.by_name.items()
-        )
+        variables = {
+            name: (values.dtype.name, units.get(name, "1")) for name, values in self.by_name.items()
+        }
+        self.fields = projection_fields(projection, "synapse", variables, counted="synapses")
         # rounding may have taken weights beyond their bounds
         low, high = (bound.astype(calls.precision) for bound in (lower, upper))
         np.clip(rows.weights, low, high, out=rows.weights)

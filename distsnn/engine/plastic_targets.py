@@ -1,6 +1,6 @@
 """What the targets of a plastic projection did of late, from which rows of synapses catch up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -9,7 +9,15 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import PostHistory
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, StateHolder, Values, name_in
+from distsnn.engine.source_states import SourceStates
+from distsnn.engine.state_fields import (
+    Ints,
+    NeuronHolder,
+    StateField,
+    StateHolder,
+    Values,
+    projection_fields,
+)
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import plastic
 from distsnn.network import Projection
@@ -26,12 +34,14 @@ class PlasticTargets(StateHolder):
         The targets' population.
     history : PostHistory
         Their histories.
+    make_room : callable
+        Makes room in the histories.
 
     Attributes
     ----------
     neurons : ndarray of int64, shape (n_slots,)
         Neurons of the population's slots, -1 for padding.
-    archive : Call or None
+    deliver : Call or None
         Called with a range of the list of spikes, where targets' spikes act.
     after_update : Call or None
         Called after every step of the targets, where their states act.
@@ -39,11 +49,20 @@ class PlasticTargets(StateHolder):
 
     neurons: Ints
     fields: tuple[StateField, ...] = ()
-    archive: Call | None = None
+    deliver: Call | None = None
+    collect: Call | None = None
+    states: SourceStates | None = None
+    events = 0
     after_update: Call | None = None
 
-    def __init__(self, calls: RuleCalls, targets: Neurons, history: PostHistory) -> None:
-        self.neurons, self.history = targets.neurons, history
+    def __init__(
+        self,
+        calls: RuleCalls,
+        targets: Neurons,
+        history: PostHistory,
+        make_room: Callable[[], None],
+    ) -> None:
+        self.neurons, self.history, self._make_room = targets.neurons, history, make_room
         self._table, self._first = calls.table, targets.first
         self._point()
 
@@ -52,6 +71,10 @@ class PlasticTargets(StateHolder):
         # words hold local numbers of targets
         self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
         self._table[plastic.DEPTH] = self.history.depth
+
+    def grow(self) -> None:
+        """Make room in the histories for spikes on the list."""
+        self._make_room()
 
     def double(self) -> None:
         """Make room for twice as many entries of each target."""
@@ -87,6 +110,8 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         The targets' population.
     reach : int
         The longest delay of the whole network, steps.
+    make_room : callable
+        Makes room in the histories.
     """
 
     def __init__(
@@ -96,20 +121,18 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         calls: RuleCalls,
         targets: Neurons,
         reach: int,
+        make_room: Callable[[], None],
     ) -> None:
         post, table, precision = projection.post, calls.table, calls.precision
-        self._reach, self._traces = reach, calls.rule.TARGET
-        size = targets.neurons.size
-        super().__init__(calls, targets, PostHistory(size, len(self._traces), precision))
-        names = [*(f"{name} of targets" for name in self._traces), "last spike of targets"]
-        kinds = [*([(precision, "1")] * len(self._traces)), ("int32", "step")]
-        self.fields = tuple(
-            StateField(post.population, name_in(projection, name), "target", *kind)
-            for name, kind in zip(names, kinds, strict=True)
-        )
-        call = calls.call(calls.entries.archive)
+        self._reach, traces = reach, len(calls.rule.TARGET)
+        history = PostHistory(targets.neurons.size, traces, precision)
+        super().__init__(calls, targets, history, make_room)
+        variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
+        variables["last spike of targets"] = ("int32", "step")
+        self.fields = projection_fields(projection, "target", variables)
+        archive = calls.call(calls.entries.archive)
         if follows_targets(calls.rule):
-            self.archive = call
+            self.deliver = archive
         table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
         table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
         table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1

@@ -44,16 +44,13 @@ class PopulationState(NeuronHolder):
     def fields(self) -> tuple[StateField, ...]:
         """The parameters that were set, then the state variables."""
         population = self._held.population
-        units = population.model.parameters()
-        return (
-            *(
-                StateField(
-                    population.name, _PARAMETER + name, "neuron", "float64", units[name].unit
-                )
-                for name in self._parameters
-            ),
-            *self._variables,
+        known = population.model.parameters()
+        units = {name: known[name].unit if name in known else "1" for name in self._parameters}
+        parameters = (
+            StateField(population.name, _PARAMETER + name, "neuron", "float64", unit)
+            for name, unit in units.items()
         )
+        return *parameters, *self._variables
 
     def declare(self, saved: Iterable[Key]) -> None:
         """Declare the parameters among the names of a checkpoint, which were set before it."""

@@ -17,10 +17,11 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.neuron_parameters import Parameters
 from distsnn.engine.other_ranks import Alone, Exchange
-from distsnn.engine.plastic_calls import Archive, SpikeLists
+from distsnn.engine.plastic_calls import SpikeLists
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import SettledTraces
+from distsnn.engine.plastic_targets import PlasticTargets
 from distsnn.engine.population_state import PopulationState
 from distsnn.engine.populations import (
     InputRing,
@@ -201,13 +202,13 @@ class RankEngine:
             for one in layout.network.homeostasis
         ]
         # targets' spikes are noted before sources' spikes look for them
-        self._static: list[Delivery | ProceduralDelivery | Archive] = [
-            *(one.archive for one in self.plastic if one.archive is not None),
+        self._static: list[Delivery | ProceduralDelivery | PlasticTargets] = [
+            *(one.targets for one in self.plastic if one.targets.deliver is not None),
             *static,
         ]
         modulations = [one.modulation for one in self.plastic if one.modulation is not None]
         self.deliveries: list[
-            Delivery | ProceduralDelivery | Archive | Modulation | PlasticDelivery
+            Delivery | ProceduralDelivery | PlasticTargets | Modulation | PlasticDelivery
         ] = [*self._static, *modulations, *self.plastic]
         merges = merge_calls(rows, self.plastic_ring, self.ring)
         collects = [one.collect for one in self.deliveries if one.collect is not None]
@@ -226,7 +227,7 @@ class RankEngine:
                 ),
                 *(call for one in self.probes for call in one.calls),
             ],
-            "delivers": [one.deliver for one in self.deliveries],
+            "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
         self._tables["stimuli"] = self.stimuli.table
@@ -485,7 +486,7 @@ class RankEngine:
         silent = dict.fromkeys(self._tables, call_table([]))
         # plastic input on its way is saved, as weights have changed since the spikes
         collects = [one.collect for one in self._static if one.collect is not None]
-        delivers = [one.deliver for one in self._static]
+        delivers = [one.deliver for one in self._static if one.deliver is not None]
         silent |= {"collects": call_table(collects), "delivers": call_table(delivers)}
         nothing = np.zeros_like(self._exchange_call)
         first = int(steps[0]) - 1 if steps.size else step

@@ -20,7 +20,7 @@ from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.state_fields import Ints, Key, StateField, Values
+from distsnn.engine.state_fields import Key, StateField, Values
 from distsnn.kernels import digest, procedural
 from distsnn.network.blocks import GROUP
 
@@ -62,39 +62,18 @@ def fields(engine: RankEngine) -> list[StateField]:
 def take(engine: RankEngine) -> Snapshot:
     """Return a copy of a rank's state, between two runs."""
     layout, spikes = engine.layout, engine.settle()
+    declared: list[StateField] = []
     states: dict[Key, Values] = {}
-    # by population: what is told of each variable, its values, and where its blocks' begin
-    parts: dict[str, list[tuple[str, bytes, Values, Ints]]] = {}
     for holder in engine.state_holders:
-        declared = holder.fields
-        if not declared or not layout.blocks_of_rank(declared[0].population).size:
+        if not (holder.fields and layout.blocks_of_rank(holder.fields[0].population).size):
             continue
-        for field, values in zip(declared, holder.take(engine.step), strict=True):
+        for field, values in zip(holder.fields, holder.take(engine.step), strict=True):
             states[field.key] = values
             if field.counted and (field.population, field.counted) not in states:
                 states[field.population, field.counted] = holder.counts()
-            starts = _starts(layout, field, states)
-            head = f"{field.name} {values.dtype}\n".encode()
-            parts.setdefault(field.population, []).append((field.name, head, values, starts))
-    digests = _block_digests(layout, parts, spikes)
+            declared.append(field)
+    digests = _block_digests(layout, declared, states, spikes)
     return Snapshot(engine.step, layout.owned, states, spikes, digests)
-
-
-def _starts(layout: Layout, field: StateField, states: States) -> npt.NDArray[np.int64]:
-    """Return the ranges of a field's values that belong to the rank's blocks of its population.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_blocks, 2)
-    """
-    blocks = layout.blocks_of_rank(field.population)
-    if field.owner == "modulator":  # the same for all blocks
-        return np.tile(np.array([0, field.size]), (blocks.size, 1))
-    counts = layout.table.size[blocks].astype(np.int64) * field.size
-    if field.counted:
-        counts = states[field.population, field.counted]
-    last = np.cumsum(counts)
-    return np.column_stack([last - counts, last])
 
 
 def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
@@ -120,30 +99,32 @@ def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
 
 
 def _block_digests(
-    layout: Layout, parts: Mapping[str, list[tuple[str, bytes, Values, Ints]]], spikes: Spikes
+    layout: Layout, declared: list[StateField], states: States, spikes: Spikes
 ) -> npt.NDArray[np.uint8]:
     """Return the SHA-256 of each owned block's variables, in the order of names, and its spikes."""
-    table, owned = layout.table, layout.owned
-    found = np.empty((owned.size, DIGEST_BYTES), np.uint8)
+    table, hashes = layout.table, {block: hashlib.sha256() for block in layout.owned.tolist()}
+    for field in sorted(declared, key=lambda one: one.key):
+        values = states[field.key]
+        blocks = layout.blocks_of_rank(field.population)
+        counts = table.size[blocks].astype(np.int64) * field.size
+        if field.counted:
+            counts = states[field.population, field.counted]
+        parts = np.split(values, np.cumsum(counts)[:-1])
+        if field.owner == "modulator":  # the same for all blocks
+            parts = [values] * blocks.size
+        for block, part in zip(blocks.tolist(), parts, strict=True):
+            hashes[block].update(f"{field.name} {values.dtype}\n".encode())
+            hashes[block].update(part.tobytes())
     step, gid = spikes
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
-    by_name = {name: sorted(columns, key=lambda one: one[0]) for name, columns in parts.items()}
-    done = {one.name: 0 for one in layout.network.populations}
-    for row, block in zip(found, owned.tolist(), strict=True):
-        population = layout.network.populations[int(table.population[block])].name
-        nth, whole = done[population], hashlib.sha256()
-        for _, head, values, ranges in by_name.get(population, []):
-            whole.update(head)
-            first, last = ranges[nth]
-            whole.update(values[first:last].tobytes())
-        done[population] = nth + 1
+    for block, whole in hashes.items():
         mine = order[bounds[block] : bounds[block + 1]]
         whole.update(step[mine].tobytes())
         whole.update(gid[mine].tobytes())
-        row[:] = np.frombuffer(whole.digest(), np.uint8)
-    return found
+    digests = b"".join(whole.digest() for whole in hashes.values())
+    return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:

@@ -18,7 +18,7 @@ from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import per_neuron
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.state_fields import NeuronHolder, StateField, Values, name_in
+from distsnn.engine.state_fields import NeuronHolder, StateField, Values, projection_fields
 from distsnn.errors import DescriptionError
 from distsnn.kernels.source_spikes import advance
 from distsnn.network import Network, Projection
@@ -149,11 +149,8 @@ def settled(layout: Layout, seed: int) -> list[SettledStates]:
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the states of a projection's synapse model, if it has one that scales weights."""
     states = projection.scaling.states if projection.scaling else {}
-    population = projection.pre.population
-    return tuple(
-        StateField(population, name_in(projection, name), "source", "float64", state.unit)
-        for name, state in states.items()
-    )
+    variables = {name: ("float64", state.unit) for name, state in states.items()}
+    return projection_fields(projection, "source", variables)
 
 
 def _scaled(network: Network) -> list[tuple[int, Projection]]:

@@ -6,8 +6,9 @@ Nothing else knows a state variable by its name.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -130,6 +131,24 @@ class NeuronHolder(StateHolder):
             array[own] = rows[self.neurons[own]] if field.everywhere else rows
 
 
-def name_in(projection: Projection, name: str) -> str:
-    """Return the name by which a variable of a projection is saved."""
-    return f"{name} of {projection.name}"
+def projection_fields(
+    projection: Projection,
+    owner: Owner,
+    variables: Mapping[str, tuple[str, str]],
+    *,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    counted: str = "",
+) -> tuple[StateField, ...]:
+    """Declare variables of a projection, of which types and units are given by name.
+
+    Those of its sources are saved with their population, all others with the targets'.
+    """
+    view = projection.pre if owner == "source" else projection.post
+    return tuple(
+        StateField(
+            *(view.population, f"{name} of {projection.name}", owner, dtype, unit),
+            size=sizes.get(name, 1),
+            counted=f"{counted} of {projection.name}" if counted else "",
+        )
+        for name, (dtype, unit) in variables.items()
+    )

@@ -1,6 +1,6 @@
 """How a plastic projection follows the states of its targets (see `codegen.watch_entries`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_targets import PlasticTargets
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import FillingHistory
-from distsnn.engine.state_fields import StateField, Values, name_in
+from distsnn.engine.state_fields import Values, projection_fields
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
 from distsnn.network import Projection
@@ -41,6 +41,8 @@ class TargetWatch(PlasticTargets):
         Time step, ms.
     loop_state : ndarray of int64
         See `kernels.loop`.
+    make_room : callable
+        Makes room in the histories.
     """
 
     history: FillingHistory
@@ -54,10 +56,11 @@ class TargetWatch(PlasticTargets):
         longest: int,
         dt: float,
         loop_state: npt.NDArray[np.int64],
+        make_room: Callable[[], None],
     ) -> None:
         model, where, size = projection.plasticity, calls.where, targets.neurons.size
         assert isinstance(model, WatchingSynapse)
-        super().__init__(calls, targets, FillingHistory(size, calls.precision))
+        super().__init__(calls, targets, FillingHistory(size, calls.precision), make_room)
         self._longest = longest
         entry = watch_entry(WatchVariant(calls.variant, targets.real))
         first, last = targets.first, targets.last
@@ -84,17 +87,12 @@ class TargetWatch(PlasticTargets):
         mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
         mine.point(plastic.ACTS, np.zeros(size))
         mine.point(plastic.LOOP_STATE, loop_state)
-        self.fields = tuple(
-            StateField(
-                projection.post.population, name_in(projection, name), "target", kind, size=n
-            )
-            for name, kind, n in (
-                ("levels of targets", calls.precision, longest),
-                ("acts of targets", calls.precision, longest),
-                ("late states", targets.real, self._late_steps * len(late)),
-            )
-            if n
-        )
+        sizes = {"levels of targets": longest, "acts of targets": longest}
+        variables = dict.fromkeys(sizes, (calls.precision, "1"))
+        if self._late_steps and late:
+            sizes["late states"] = self._late_steps * len(late)
+            variables["late states"] = (targets.real, "1")
+        self.fields = projection_fields(projection, "target", variables, sizes=sizes)
 
     def follow(self, neurons: Neurons) -> None:
         """Follow the targets' parameters, which were changed: states that act late stay."""

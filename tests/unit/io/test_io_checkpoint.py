@@ -94,9 +94,7 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
         at = np.array(blocks)
         read = found.states("E", "V_m", index["rank"][at], OFFSETS[at], [64] * at.size)
         np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
-    np.testing.assert_array_equal(
-        found.states("I", "w", index["rank"][3:], OFFSETS[3:], [64]), W
-    )
+    np.testing.assert_array_equal(found.states("I", "w", index["rank"][3:], OFFSETS[3:], [64]), W)
     step, gid = found.spikes(0, 2)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
     assert found.spikes(1, 2)[0].size == 0
