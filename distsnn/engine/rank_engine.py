@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import SettledTraces
 from distsnn.engine.plastic_targets import PlasticTargets
-from distsnn.engine.population_state import PopulationState
 from distsnn.engine.populations import (
     InputRing,
     Neurons,
@@ -240,18 +240,16 @@ class RankEngine:
 
     def _hold_states(self) -> None:
         """List what holds the state."""
-        layout, dt = self.layout, self.layout.network.dt
+        for name, neurons in self.neurons.items():
+            neurons.set_parameters = partial(self._restore_parameters, name)
         reached = sorted({one.projection.post.population for one in self.plastic})
-        self.populations = [
-            PopulationState(one, dt, self._restore_parameters) for one in self.neurons.values()
-        ]
         self.state_holders: list[StateHolder] = [
-            *self.populations,
+            *self.neurons.values(),
             *(one.activity for one in self.scalings if one.activity is not None),
             *self.stimuli.gammas,
             *(one for one in self.settled if isinstance(one, SettledStates)),
             *(holder for one in self.plastic for holder in one.state_holders),
-            *(PendingInput(layout, self.plastic_ring, name) for name in reached),
+            *(PendingInput(self.layout, self.plastic_ring, name) for name in reached),
         ]
         rows = (one.states for one in self.deliveries)
         self.state_followers: list[StateHolder] = [

@@ -103,7 +103,7 @@ def _block_digests(
 ) -> npt.NDArray[np.uint8]:
     """Return the SHA-256 of each owned block's variables, in the order of names, and its spikes."""
     table, hashes = layout.table, {block: hashlib.sha256() for block in layout.owned.tolist()}
-    for field in sorted(declared, key=lambda one: one.key):
+    for field in sorted(declared, key=lambda field: field.key):
         values = states[field.key]
         blocks = layout.blocks_of_rank(field.population)
         counts = table.size[blocks].astype(np.int64) * field.size

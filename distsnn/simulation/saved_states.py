@@ -24,8 +24,8 @@ def check_declared(generation: Generation, engine: RankEngine) -> None:
         If it has not; the error names the first difference.
     """
     saved = {(row["population"], row["name"]): row for row in generation.about["fields"]}
-    for population in engine.populations:
-        population.declare(saved)
+    for neurons in engine.neurons.values():
+        neurons.declare(saved)
     here = {field.key: asdict(field) for field in snapshot.fields(engine)}
     for key in sorted({*saved, *here}):
         if saved.get(key) != here.get(key):

@@ -91,7 +91,7 @@ def saved(ways: tuple[Snapshot, Snapshot]) -> Snapshot:
 
 def restored(saved: Snapshot) -> RankEngine:
     made = connected()
-    made.populations[0].declare(saved.states)
+    made.neurons["E"].declare(saved.states)
     snapshot.put(made, saved.states, saved.step, saved.spikes)
     return made
 
