@@ -1,22 +1,17 @@
 """What the parts of a plastic projection share with each other and with the loop."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plastic_entries import Entries, plastic_entries
-from distsnn.codegen.plasticity import (
-    PlasticLayout,
-    PlasticVariant,
-    RuleKernel,
-    plastic_layout,
-    rule_kernel,
-)
+from distsnn.codegen.plastic_entries import plastic_entries
+from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel
+from distsnn.engine.layout import Layout
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
+from distsnn.network import Projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,28 +40,27 @@ class RuleCalls:
 
     Parameters
     ----------
+    layout : Layout
+        The rank's neurons.
+    projection : Projection
+        The projection.
     variant : PlasticVariant
-        The projection's variant of the rule.
+        Its variant of the rule.
 
     Attributes
     ----------
     rule : RuleKernel
         The rule's kernel module.
-    where : PlasticLayout
-        What is where in the table and the scalars.
-    entries : Entries
-        The entries.
-    table : ndarray of int64
-        Addresses and integers.
-    scalars : ndarray of float64
-        Scalars.
+    where, entries : PlasticLayout, Entries
+        What is where in the table and the scalars; the entries.
+    table, scalars : ndarray of int64, float64
+        Addresses and integers; real numbers.
     """
 
-    def __init__(self, variant: PlasticVariant) -> None:
-        self.variant = variant
-        self.rule: RuleKernel = rule_kernel(variant.kernel)
-        self.where: PlasticLayout = plastic_layout(variant)
-        self.entries: Entries = plastic_entries(variant)
+    def __init__(self, layout: Layout, projection: Projection, variant: PlasticVariant) -> None:
+        self.layout, self.projection, self.variant = layout, projection, variant
+        self.rule, self.where = rule_kernel(variant.kernel), plastic_layout(variant)
+        self.entries = plastic_entries(variant)
         self.table = np.zeros(self.where.size, np.int64)
         self.scalars = np.zeros(self.where.n_scalars)
         self.table[plastic.ADVANCE] = self.entries.advance.address
@@ -81,13 +75,3 @@ class RuleCalls:
     def call(self, entry: Entry) -> Call:
         """Return a call of an entry with this table."""
         return Call(entry, self.table, 0, 0, self.scalars)
-
-    def sources_spike(
-        self,
-        traces: npt.NDArray[Any],
-        last: npt.NDArray[np.int32],
-        sources: npt.NDArray[np.int64],
-        steps: npt.NDArray[np.int64],
-    ) -> None:
-        """Advance sources' traces by spikes, given in the order of their stamps."""
-        self.entries.sources_spike(self.table, self.scalars, traces, last, sources, steps)

@@ -115,9 +115,9 @@ class PlasticDelivery(StateHolder):
         parameters = synapse_parameters(layout, rows, seed)
         constants = rule_kernel(kernel).constants(parameters, network.dt)
         varied = (name for name in rule_kernel(kernel).CONSTANTS if np.ndim(constants[name]))
-        self._calls = calls = RuleCalls(
-            PlasticVariant(kernel, one.weight_type, plan.word_bits, ring.bits, tuple(varied))
-        )
+        widths = plan.word_bits, ring.bits
+        variant = PlasticVariant(kernel, one.weight_type, *widths, tuple(varied))
+        self._calls = calls = RuleCalls(layout, one, variant)
         self._table = table = calls.table
         axonal = model.axonal_steps(network.dt)
         self.deliver = call = calls.call(plastic.enqueue if axonal else plastic.deliver)
@@ -126,11 +126,11 @@ class PlasticDelivery(StateHolder):
         self._set_weights(model, quanta)
         lower, upper = parameters["w_min"], np.minimum(parameters["w_max"], self.most)
         self.synapses = SynapseStates(
-            *(layout, one, rows, calls, constants), np.atleast_1d(lower), np.atleast_1d(upper)
+            calls, rows, constants, np.atleast_1d(lower), np.atleast_1d(upper)
         )
         first_source = network.first_gid[one.pre.population]
-        self.sources = SourceTraces(one, calls, rows.row_set.sources - first_source)
-        self.settled = SettledTraces(layout, one, calls)
+        self.sources = SourceTraces(calls, rows.row_set.sources - first_source)
+        self.settled = SettledTraces(calls)
         self.until = np.zeros(self.sources.last.size, np.int32)
         where = calls.where
         given = {
@@ -190,15 +190,14 @@ class PlasticDelivery(StateHolder):
         """Return what follows the targets: their states where these act, or their spikes."""
         layout, projection, dt = self.layout, self.projection, self.layout.network.dt
         if not isinstance(projection.plasticity, WatchingSynapse):
-            arguments = layout, projection, self._calls, targets, self._reach
-            return TargetSpikes(*arguments, self.make_room)
+            return TargetSpikes(self._calls, targets, self._reach, self.make_room)
         delay = projection.delay
         # delays in a file are not known before it is read, and then to each rank its own
         longest = self._reach if delay is None else delay_support(delay, dt)[1]
         reached = self.rows.reached(layout.n_local)[targets.first : targets.last]
         return TargetWatch(
-            *(projection, self._calls, targets, reached),
-            *(min(longest, self._reach), dt, self._spikes.state, self.make_room),
+            *(self._calls, targets, reached, min(longest, self._reach)),
+            *(self._spikes.state, self.make_room),
         )
 
     @property

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.source_states import of_sources
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
-from distsnn.network import Projection
 
 
 class SourceTraces(NeuronHolder):
@@ -22,10 +20,8 @@ class SourceTraces(NeuronHolder):
 
     Parameters
     ----------
-    projection : Projection
-        The projection.
     calls : RuleCalls
-        Its calls.
+        The projection's calls.
     neurons : ndarray of int64, shape (n,)
         Neurons of the sources' population, -1 for padding; those that are no sources have traces
         too, which never change.
@@ -40,11 +36,11 @@ class SourceTraces(NeuronHolder):
 
     fields: tuple[StateField, ...] = ()
 
-    def __init__(self, projection: Projection, calls: RuleCalls, neurons: Ints) -> None:
-        self.projection, self.neurons, self._calls = projection, neurons, calls
+    def __init__(self, calls: RuleCalls, neurons: Ints) -> None:
+        self.neurons, self._calls = neurons, calls
         variables = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
         variables["last spike of sources"] = ("int32", "step")
-        self.fields = projection_fields(projection, "source", variables)
+        self.fields = projection_fields(calls.projection, "source", variables)
         self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
         self.last = np.zeros(neurons.size, np.int32)
 
@@ -54,7 +50,8 @@ class SourceTraces(NeuronHolder):
 
     def spike(self, rows: Ints, steps: Ints) -> None:
         """Let neurons in some rows spike, in the order of their steps."""
-        self._calls.sources_spike(self.traces, self.last, rows, steps)
+        calls = self._calls
+        calls.entries.sources_spike(calls.table, calls.scalars, self.traces, self.last, rows, steps)
 
 
 class SettledTraces(SourceTraces):
@@ -62,20 +59,15 @@ class SettledTraces(SourceTraces):
 
     Parameters
     ----------
-    layout : Layout
-        The rank's neurons.
-    projection : Projection
-        The projection.
     calls : RuleCalls
-        Its calls.
+        The projection's calls.
     """
 
-    def __init__(self, layout: Layout, projection: Projection, calls: RuleCalls) -> None:
-        self._layout = layout
-        population = layout.population_index(projection.pre.population)
-        super().__init__(projection, calls, layout.in_population(population))
+    def __init__(self, calls: RuleCalls) -> None:
+        population = calls.layout.population_index(calls.projection.pre.population)
+        super().__init__(calls, calls.layout.in_population(population))
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        slots, steps = of_sources(self._layout, self.projection, step, gid)
+        slots, steps = of_sources(self._calls.layout, self._calls.projection, step, gid)
         self.spike(slots, steps.astype(np.int64))

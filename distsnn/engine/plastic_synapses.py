@@ -7,13 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen.plasticity import evolves, keeps_last_event
-from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
 from distsnn.engine.synapse_parameters import first_states
 from distsnn.kernels import scaling
-from distsnn.network import Projection
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,14 +23,10 @@ class SynapseStates(StateHolder):
 
     Parameters
     ----------
-    layout : Layout
-        The rank's neurons.
-    projection : Projection
-        The projection.
+    calls : RuleCalls
+        The projection's calls.
     rows : PlasticRows
         Its synapses.
-    calls : RuleCalls
-        Its calls.
     constants : mapping of str to ndarray of float64
         The rule's constants.
     lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
@@ -52,16 +46,14 @@ class SynapseStates(StateHolder):
 
     def __init__(
         self,
-        layout: Layout,
-        projection: Projection,
-        rows: PlasticRows,
         calls: RuleCalls,
+        rows: PlasticRows,
         constants: Mapping[str, Floats],
         lower: Floats,
         upper: Floats,
     ) -> None:
-        self._layout, self._projection, self._rows, self._calls = layout, projection, rows, calls
-        self.lower, self.upper, rule = lower, upper, calls.rule
+        self._calls, self._rows, self.lower, self.upper = calls, rows, lower, upper
+        rule, projection = calls.rule, calls.projection
         self.states = first_states(rule, constants, rows.synapses, calls.precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(rule) else 0, np.int32)
         self.by_name: dict[str, Values] = {"weight": rows.weights, **self.states}
@@ -79,27 +71,27 @@ class SynapseStates(StateHolder):
         low, high = (bound.astype(calls.precision) for bound in (lower, upper))
         np.clip(rows.weights, low, high, out=rows.weights)
 
-    def _blocks(self) -> npt.NDArray[np.integer[Any]]:
-        """Return the block of each synapse's target, counted among the rank's of the population."""
-        blocks = self._layout.blocks_of_rank(self._projection.post.population)
-        starts = self._layout.block_local[blocks]
+    def _blocks(self) -> tuple[npt.NDArray[np.int16], int]:
+        """Return the block of each synapse's target among the rank's, and how many these are."""
+        layout = self._calls.layout
+        starts = layout.block_local[layout.blocks_of_rank(self._calls.projection.post.population)]
         # narrow numbers are sorted faster
         found = np.searchsorted(starts, self._rows.targets(), side="right") - 1
-        return found.astype(np.int16)
+        return found.astype(np.int16), starts.size
 
     def counts(self) -> Ints:
         """Return the number of synapses onto each of the rank's blocks."""
-        n = self._layout.blocks_of_rank(self._projection.post.population).size
-        return np.bincount(self._blocks(), minlength=n)
+        blocks, n = self._blocks()
+        return np.bincount(blocks, minlength=n)
 
     def take(self, step: int) -> list[Values]:
         """Return copies by block of targets, in the order of source and of drawing."""
-        order = np.argsort(self._blocks(), kind="stable")
+        order = np.argsort(self._blocks()[0], kind="stable")
         return [values[order] for values in self.by_name.values()]
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set all that is kept of the synapses."""
-        order = np.argsort(self._blocks(), kind="stable")
+        order = np.argsort(self._blocks()[0], kind="stable")
         for own, given in zip(self.by_name.values(), values, strict=True):
             own[order] = given
 

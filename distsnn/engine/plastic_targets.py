@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from distsnn.codegen.plasticity import follows_targets
-from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import PostHistory
@@ -20,7 +19,6 @@ from distsnn.engine.state_fields import (
 )
 from distsnn.engine.tables import Call, address
 from distsnn.kernels import plastic
-from distsnn.network import Projection
 
 
 class PlasticTargets(StateHolder):
@@ -100,12 +98,8 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
 
     Parameters
     ----------
-    layout : Layout
-        The rank's neurons.
-    projection : Projection
-        The projection.
     calls : RuleCalls
-        Its calls.
+        The projection's calls.
     targets : Neurons
         The targets' population.
     reach : int
@@ -116,13 +110,12 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
 
     def __init__(
         self,
-        layout: Layout,
-        projection: Projection,
         calls: RuleCalls,
         targets: Neurons,
         reach: int,
         make_room: Callable[[], None],
     ) -> None:
+        layout, projection = calls.layout, calls.projection
         post, table, precision = projection.post, calls.table, calls.precision
         self._reach, traces = reach, len(calls.rule.TARGET)
         history = PostHistory(targets.neurons.size, traces, precision)

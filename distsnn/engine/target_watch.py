@@ -14,7 +14,6 @@ from distsnn.engine.post_history import FillingHistory
 from distsnn.engine.state_fields import Values, projection_fields
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
-from distsnn.network import Projection
 from distsnn.network.plastic_synapse import WatchingSynapse
 
 # A history of steps takes every step where a potential stays above its threshold: where it has
@@ -27,18 +26,14 @@ class TargetWatch(PlasticTargets):
 
     Parameters
     ----------
-    projection : Projection
-        The projection, whose rule follows states.
     calls : RuleCalls
-        Its calls.
+        The projection's calls; its rule follows states.
     targets : Neurons
         The targets' population.
     reached : ndarray of bool, shape (n_targets,)
         Which targets have synapses.
     longest : int
         The projection's longest delay, steps, the same on all ranks.
-    dt : float
-        Time step, ms.
     loop_state : ndarray of int64
         See `kernels.loop`.
     make_room : callable
@@ -49,16 +44,15 @@ class TargetWatch(PlasticTargets):
 
     def __init__(
         self,
-        projection: Projection,
         calls: RuleCalls,
         targets: Neurons,
         reached: npt.NDArray[np.bool_],
         longest: int,
-        dt: float,
         loop_state: npt.NDArray[np.int64],
         make_room: Callable[[], None],
     ) -> None:
-        model, where, size = projection.plasticity, calls.where, targets.neurons.size
+        projection, where, size = calls.projection, calls.where, targets.neurons.size
+        model = projection.plasticity
         assert isinstance(model, WatchingSynapse)
         super().__init__(calls, targets, FillingHistory(size, calls.precision), make_room)
         self._longest = longest
@@ -77,7 +71,7 @@ class TargetWatch(PlasticTargets):
         mine.point(plastic.LEVELS, self._levels, first)
         table[plastic.LEVEL_MASK], table[plastic.LEVEL_STRIDE] = rows - 1, size
         self._late_names = late = late_states(calls.variant.kernel)
-        self._late_steps = model.late_steps(dt)
+        self._late_steps = model.late_steps(calls.layout.network.dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
         start = np.array([targets.states[name] for name in late])
