@@ -208,6 +208,14 @@ def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
     assert (saved.digests != expected.digests).any(axis=1).all()
 
 
+def test_a_modulator_that_cannot_be_is_refused(saved: Snapshot) -> None:
+    modulation = connected().plastic[1].modulation
+    assert modulation is not None
+    for step, value in ((saved.step + 1, 0.0), (0, np.inf)):
+        with pytest.raises(ValueError, match=f"since step {step} at step {saved.step}"):
+            modulation.put([np.array([step]), np.array([value])], saved.step)
+
+
 def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "state.zarr"
     with Simulation(NETWORK, seed=SEED) as simulation:

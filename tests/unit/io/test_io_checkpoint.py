@@ -261,6 +261,17 @@ def test_malformed_segments_are_damage(store: Path, segments: list[Any], message
         verify(store, 1)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [([5], "fields is no table"), ([{"population": "E"}], r"fields\[0\].name is no name")],
+)
+def test_malformed_fields_are_damage(store: Path, fields: list[Any], message: str) -> None:
+    write(store, 1)
+    reseal(store, "zarr.json", lambda one: one["attributes"].update(fields=fields))
+    with pytest.raises(StoreError, match=message):
+        verify(store, 1)
+
+
 def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
     write(store, 1)
     reseal(
