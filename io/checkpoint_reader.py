@@ -11,7 +11,6 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.attributes import with_arrays
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     files_below,
@@ -142,12 +141,6 @@ class Generation:
         """Return the index of so many blocks at most: rank, digest and wiring."""
         names = ("rank", "digest", "wiring")
         return {name: self._read_all(f"blocks/{name}", most) for name in names}
-
-    def inputs(self) -> dict[str, Any]:
-        """Return what a script has set of its inputs: numbers, and lists of them."""
-        inputs = self.about.get("inputs", {})
-        found: dict[str, Any] = with_arrays(inputs, lambda name: self._read_all(f"inputs/{name}"))
-        return found
 
     def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
         """Return the spikes in flight of one rank's neurons, of which there can be so many."""

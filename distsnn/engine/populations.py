@@ -11,7 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
-from distsnn.engine.state_fields import Ints, Key, NeuronHolder, StateField, Values
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
@@ -118,9 +118,9 @@ class Neurons(NeuronHolder):
         )
         return *parameters, *state_fields(self.population, self.dt)
 
-    def declare(self, saved: Iterable[Key]) -> None:
-        """Declare the parameters among the names of a checkpoint, which were set before it."""
-        names = {name for population, name in saved if population == self.population.name}
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare the parameters that were set before a checkpoint."""
+        names = {field.name for field in saved if field.population == self.population.name}
         self.changed |= {name for name in self.parameters if _PARAMETER + name in names}
 
     def arrays(self) -> Iterable[Values]:

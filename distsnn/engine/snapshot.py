@@ -64,15 +64,22 @@ def take(engine: RankEngine) -> Snapshot:
     layout, spikes = engine.layout, engine.settle()
     declared: list[StateField] = []
     states: dict[Key, Values] = {}
+    here = {layout.network.populations[n].name for n in layout.table.population[layout.owned]}
     for holder in engine.state_holders:
-        if not (holder.fields and layout.blocks_of_rank(holder.fields[0].population).size):
+        if here.isdisjoint(field.population for field in holder.fields):
             continue
         for field, values in zip(holder.fields, holder.take(engine.step), strict=True):
-            states[field.key] = values
+            if field.population in here:
+                states[field.key] = values
+                declared.append(field)
             if field.counted and (field.population, field.counted) not in states:
                 states[field.population, field.counted] = holder.counts()
-            declared.append(field)
     digests = _block_digests(layout, declared, states, spikes)
+    for field in declared:
+        # the owner of the first block saves what is shared
+        first = np.argmax(layout.table.population == layout.population_index(field.population))
+        if field.shared and layout.block_local[first] < 0:
+            del states[field.key]
     return Snapshot(engine.step, layout.owned, states, spikes, digests)
 
 
@@ -93,7 +100,7 @@ def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
     """
     for holder in (*engine.state_holders, *engine.state_followers):
         declared = holder.fields
-        if declared and declared[0].key in states:
+        if declared and all(field.key in states for field in declared):
             holder.put([states[field.key] for field in declared], step)
     engine.resume(step, flying)
 
@@ -109,12 +116,12 @@ def _block_digests(
         counts = table.size[blocks].astype(np.int64) * field.size
         if field.counted:
             counts = states[field.population, field.counted]
-        parts = np.split(values, np.cumsum(counts)[:-1])
-        if field.owner == "modulator":  # the same for all blocks
-            parts = [values] * blocks.size
+        parts = [part.tobytes() for part in np.split(values, np.cumsum(counts)[:-1])]
+        if field.shared:
+            parts = [hashlib.sha256(values.tobytes()).digest()] * blocks.size
         for block, part in zip(blocks.tolist(), parts, strict=True):
             hashes[block].update(f"{field.name} {values.dtype}\n".encode())
-            hashes[block].update(part.tobytes())
+            hashes[block].update(part)
     step, gid = spikes
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")

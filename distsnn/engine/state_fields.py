@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 Key = tuple[str, str]
 
-Owner = Literal["neuron", "source", "target", "synapse", "modulator", "stimulus", "rank"]
+Owner = Literal["neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,17 @@ class StateField:
         The population in whose blocks its values are saved.
     name : str
         Its name among the variables of this population.
-    owner : {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank"}
+    owner : {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"}
         What has a value. Neurons, sources and targets of a projection, and neurons that a stimulus
         reaches have `size` values each. Of synapses, and of what a rank holds for its neurons, a
-        block has as many as there are. A modulator has one, the same for all blocks.
+        block has as many as there are. Values of a modulator, and what a script has set of stimuli,
+        are the same for all blocks.
     dtype : str
         Type of the values.
     unit : str
         Their unit.
     size : int
-        Values of each neuron.
+        Values of each neuron, or for all blocks.
     counted : str
         Name by which the number of values is saved for each block, where blocks differ in it.
     """
@@ -66,7 +67,12 @@ class StateField:
 
         A rank has rows of synapses from any source.
         """
-        return self.owner in ("source", "modulator")
+        return self.owner == "source" or self.shared
+
+    @property
+    def shared(self) -> bool:
+        """Whether values are those of the network: the same for all blocks and on all ranks."""
+        return self.owner in ("modulator", "script")
 
     @property
     def nbytes(self) -> int:
@@ -85,6 +91,9 @@ class StateHolder(ABC):
     @abstractmethod
     def fields(self) -> tuple[StateField, ...]:
         """The fields, the same on all ranks."""
+
+    def declare(self, saved: Iterable[StateField]) -> None:  # noqa: B027 (most know all)
+        """Declare those of a checkpoint's fields that only it knows: what was set before it."""
 
     @abstractmethod
     def take(self, step: int) -> list[Values]:

@@ -72,7 +72,7 @@ class Checkpoints:
         spikes: list[int],
         run_s: float,
         attempt: int,
-        inputs: dict[str, Any],
+        scripted: list[str],
     ) -> tuple[int, float]:
         """Write a new generation into a run's store and remove all but one before it.
 
@@ -86,8 +86,8 @@ class Checkpoints:
             Wall time of running so far, s.
         attempt : int
             The attempt that is recording into the store, or -1.
-        inputs : dict
-            What a script has set, JSON-able.
+        scripted : list of str
+            Names of all that a script has set.
 
         Returns
         -------
@@ -118,7 +118,12 @@ class Checkpoints:
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
                 now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
-                so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
+                so_far = {
+                    "spikes": spikes,
+                    "run_s": run_s,
+                    "attempt": attempt,
+                    "scripted": scripted,
+                }
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:

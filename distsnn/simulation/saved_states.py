@@ -1,6 +1,6 @@
 """Reads the values of an engine's state variables from a checkpoint, those that a rank needs."""
 
-from dataclasses import asdict
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from distsnn.engine import snapshot
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.state_fields import Ints, Key, Values
+from distsnn.engine.state_fields import Ints, Key, StateField, Values
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_reader import Generation
 
@@ -16,21 +16,23 @@ from distsnn.io.checkpoint_reader import Generation
 def check_declared(generation: Generation, engine: RankEngine) -> None:
     """Check that a checkpoint has the state variables of this network.
 
-    Parameters that were set before the checkpoint are declared by it.
+    What was set before the checkpoint is declared by it.
 
     Raises
     ------
     StoreError
         If it has not; the error names the first difference.
     """
-    saved = {(row["population"], row["name"]): row for row in generation.about["fields"]}
-    for neurons in engine.neurons.values():
-        neurons.declare(saved)
-    here = {field.key: asdict(field) for field in snapshot.fields(engine)}
-    for key in sorted({*saved, *here}):
-        if saved.get(key) != here.get(key):
+    names = [attribute.name for attribute in fields(StateField)]
+    saved = [StateField(*(row[name] for name in names)) for row in generation.about["fields"]]
+    for holder in engine.state_holders:
+        holder.declare(saved)
+    there = {field.key: field for field in saved}
+    here = {field.key: field for field in snapshot.fields(engine)}
+    for key in sorted({*there, *here}):
+        if there.get(key) != here.get(key):
             raise StoreError(
-                f"state {key[1]!r} of population {key[0]!r} is {saved.get(key)} there, and "
+                f"state {key[1]!r} of population {key[0]!r} is {there.get(key)} there, and "
                 f"{here.get(key)} in this version of distsnn",
                 path=str(generation.folder),
             )
@@ -62,7 +64,7 @@ def read_states(
         if not mine.size:
             continue
         counts = layout.table.size[blocks].astype(np.int64) * field.size
-        if field.owner == "modulator":  # the same for all blocks
+        if field.shared:  # the owner of the first block has saved it
             blocks = mine = blocks[:1]
             counts = np.array([field.size])
         elif field.counted:

@@ -54,7 +54,7 @@ NETWORK = Network(
             *(E, C, FixedIndegree(20), 1.5, Uniform(1.0, 2.0)), synapse=ClopathSTDP(), name="watch"
         ),
     ],
-    [GammaInput(E, 900.0, 30.0, order=3, n=10), PoissonInput(C, 2500.0, 1.5)],
+    [GammaInput(E, 900.0, 30.0, order=3, n=10), PoissonInput(C, 2500.0, 1.5, name="drive")],
     homeostasis=[SynapticScaling("pairs", every=15.0, rate=20.0, beta=1e-3, tau=50.0)],
 )
 
@@ -91,7 +91,7 @@ def saved(ways: tuple[Snapshot, Snapshot]) -> Snapshot:
 
 def restored(saved: Snapshot) -> RankEngine:
     made = connected()
-    made.neurons["E"].declare(saved.states)
+    made.neurons["E"].declare([StateField("E", "parameter / V_th", "neuron", "float64")])
     snapshot.put(made, saved.states, saved.step, saved.spikes)
     return made
 
@@ -221,8 +221,13 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
     with Simulation(NETWORK, seed=SEED) as simulation:
         simulation["E"].parameters["V_th"] = -51.0
         simulation.run(20.0)
+        simulation["drive"].set(rate=2000.0)
         taken = snapshot.take(simulation._engine)
         simulation.save(path)
+        simulation["drive"].set(rate=2000.1)
+        other = snapshot.take(simulation._engine)
+    differ = (taken.digests != other.digests).any(axis=1)
+    np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
     about = Generation.open(path, generations(path)[0]).about
     assert ("E", "parameter / V_th") in {
         (row["population"], row["name"]) for row in about["fields"]
@@ -230,3 +235,4 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
     with Simulation.restore(path) as simulation:
         np.testing.assert_array_equal(snapshot.take(simulation._engine).digests, taken.digests)
         assert len(about["fields"]) == len(snapshot.fields(simulation._engine))
+        assert simulation._inputs.set_values == {"drive": {"rate": 2000.0}}

@@ -28,6 +28,7 @@ ABOUT = {
     "run_s": 1.5,
     "attempt": 0,
     "fields": [],
+    "scripted": [],
     "digest": "cd",
     "versions": {"distsnn": "1"},
 }
@@ -122,39 +123,13 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     assert not list((store / CHECKPOINT).glob("*.partial"))
 
 
-def test_inputs_of_any_size_are_stored_as_arrays(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
-    inputs: dict[str, Any] = {
-        "values": {"drive": {"rate": [0.5] * 20_000, "weight": 2.0}, "array": {"rate": [7.0]}},
-        "spikes": {
-            "S": {"step": list(range(20_000)), "neuron": [3] * 20_000},
-            "none": {"step": [], "neuron": []},
-        },
-        "names": ["drive", "S"],
-    }
-    writer = GenerationWriter(store, 1)
-    writer.begin(ABOUT | {"inputs": inputs}, BLOCKS)
-    state = {("E", "V_m"): np.zeros(64, np.float32)}
-    none = np.empty(0, np.int32), np.empty(0, np.uint32)
-    writer.finish([writer.write_rank(rank, state, none) for rank in range(2)])
-    found = verify(store, 1)
-    assert found.inputs() == inputs
-    (found.folder / "inputs/2/c/0").write_bytes(b"")
-    with pytest.raises(StoreError, match="inputs/2/c/0: damaged"):
-        found.verify_index()
-    with pytest.raises(StoreError, match="inputs/2/c/0: damaged"):
-        found.inputs()
-
-
 def test_checkpoint_that_could_not_be_read_gets_no_name(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
     write(store, 1)
     writer = GenerationWriter(store, 2)
-    writer.begin(ABOUT | {"inputs": {"names": ["x" * 20_000]}}, BLOCKS)
+    writer.begin(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
     message = r"generation000002/zarr\.json: metadata of [\d,]+ bytes cannot be written; allowed: "
     with pytest.raises(StoreError, match=message + "at most 20,000 bytes"):
         writer.finish(["", ""])
