@@ -178,6 +178,10 @@ class Inputs(StateHolder):
         held: dict[tuple[str, str, str], npt.NDArray[Any]] = {}
         for name, values in self.set_values.items():
             for of, value in values.items():
+                described = _described(self._settable[name].stimulus, of)
+                # what is as described again is nothing that was set
+                if type(value) is type(described) and np.array_equal(value, described):
+                    continue
                 kind = _EACH if isinstance(value, np.ndarray) else _COMMON
                 held[kind, of, name] = np.atleast_1d(value)
         for name, keys in self._emitted.items():

@@ -352,9 +352,9 @@ class Simulation:
         self._inputs = Inputs(self._engine, communicator, self._scripted)
 
     def _load(self, generation: Generation) -> None:
-        self._checkpoints.load(generation)
         about = generation.about
-        self._scripted.note(*about["scripted"])
+        self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
+        self._checkpoints.load(generation)
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
