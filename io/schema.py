@@ -117,6 +117,13 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("frozen", "list", "plastic projections that do not learn", required=False),
             Attribute("parameters", "dict", "parameters that a script set, by population", False),
             Attribute(
+                "rules",
+                "dict",
+                "parameters of rules that a script set, by projection: a number, or null for values "
+                "by synapse",
+                required=False,
+            ),
+            Attribute(
                 "modulators",
                 "dict",
                 "step of the last change and value of each modulated projection's modulator",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.engine import neuron_states
 from distsnn.engine.populations import Floats, Neurons, Slots
+from distsnn.engine.synapse_parameters import parameter_name
 from distsnn.network import Distribution, Value
 
 Parameters = dict[str, Floats]
@@ -117,5 +118,4 @@ def restored(neurons: Neurons, states: Mapping[tuple[str, str], npt.NDArray[Any]
 
 def saved_name(population: str, parameter: str) -> tuple[str, str]:
     """Return the population and name by which a checkpoint holds a parameter."""
-    # '/' cannot be in a name: no state of a neuron or projection is called so
-    return population, f"parameter / {parameter}"
+    return population, parameter_name(parameter)

@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plastic_entries import plastic_entries
 from distsnn.codegen.plasticity import (
-    PlasticVariant,
     evolves,
     follows_targets,
     is_modulated,
@@ -24,12 +22,14 @@ from distsnn.engine.plastic_calls import Archive, SpikeLists
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.post_history import FillingHistory, PostHistory
+from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import first_states, synapse_parameters
+from distsnn.engine.synapse_parameters import first_states, parameter_name, synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic, scaling
+from distsnn.kernels.delivery import GROW
 from distsnn.network import EquationSynapse, delay_support
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.quanta import Quanta
@@ -99,6 +99,8 @@ class PlasticDelivery:
         Spikes of the targets, or steps in which they act.
     rule : RuleKernel
         The rule's kernel module.
+    constants : RuleConstants
+        Constants of the parameters that it has now.
     sign : int
         Sign of the weights, which are kept as magnitudes.
     per_synapse_bytes : int
@@ -128,19 +130,12 @@ class PlasticDelivery:
         model = one.plasticity
         assert model is not None
         self.sign = model.sign
-        kernel = kernel_name(model)
-        self.rule = rule_kernel(kernel)
-        parameters = synapse_parameters(layout, rows, seed)
-        constants = self.rule.constants(parameters, network.dt)
-        self._variant = PlasticVariant(
-            kernel,
-            one.weight_type,
-            plan.word_bits,
-            ring.bits,
-            tuple(name for name in self.rule.CONSTANTS if np.ndim(constants[name])),
-        )
+        self._kernel, self._bits = kernel_name(model), (plan.word_bits, ring.bits)
+        self.rule = rule_kernel(self._kernel)
+        described = synapse_parameters(layout, rows, seed)
+        self.constants = constants = self.constants_of(described | rows.changed)
+        self._variant = constants.variant
         where = plastic_layout(self._variant)
-        self._entries = plastic_entries(self._variant)
         self._table = table = np.zeros(where.size, np.int64)
         self._scalars = np.zeros(where.n_scalars)
         axonal = model.axonal_steps(network.dt)
@@ -148,19 +143,13 @@ class PlasticDelivery:
         self.deliver = call = Call(entry, table, 0, 0, self._scalars)
         self._sweep = Call(plastic.sweep, table, 0, 0, self._scalars)
         self.collect = Call(plastic.release, table, 0, 0, self._scalars) if axonal else None
-        table[plastic.ADVANCE] = self._entries.advance.address
         table[plastic.TABLE], table[plastic.SCALARS] = address(table), address(self._scalars)
         n_rows = rows.row_set.rows.size - 1
         self.traces = np.zeros((n_rows, len(self.rule.SOURCE)), self._variant.precision)
         self.last, self.until = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
         size, precision = rows.synapses, self._variant.precision
-        self.synapse_states = first_states(self.rule, constants, size, precision)
+        self.synapse_states = first_states(self.rule, constants.values, size, precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(self.rule) else 0, np.int32)
-        given = {
-            name: np.ascontiguousarray(constants[name], self._variant.precision)
-            for name in where.per_synapse
-        }
-        self.per_synapse_bytes = sum(one.nbytes for one in given.values())
         arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
@@ -176,34 +165,130 @@ class PlasticDelivery:
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((where.states[name], array) for name, array in self.synapse_states.items()),
-            *((at, given[name]) for name, at in where.per_synapse.items()),
         )
         for at, array in arrays:
             call.point(at, array)
-        if words := n_draws(self.rule):
-            self.per_synapse_bytes += key_draws(layout, rows, seed, words, call)
+        words = n_draws(self.rule)
+        self._draw_bytes = key_draws(layout, rows, seed, words, call) if words else 0
         ring.point(call, plan.plane)
         ring.describe(call)
-        for name, at in where.scalars.items():
-            self._scalars[at] = float(constants[name])
-        self._set_weights(model, quanta)
-        self.lower = np.atleast_1d(parameters["w_min"])
-        self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self.most))
-        # rounding may have taken weights beyond their bounds
-        low, high = (one.astype(self._variant.precision) for one in (self.lower, self.upper))
-        np.clip(rows.weights, low, high, out=rows.weights)
+        self._set_quanta(model, quanta)
+        self.use(constants)
         self._set_targets(model, targets)
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
         self.modulation = None
         if is_modulated(self.rule):
             assert isinstance(model, ModulatedSynapse)
-            entry_of_spikes = self._entries.modulate if model.modulator else None
+            entry_of_spikes = constants.entries.modulate if model.modulator else None
             self.modulation = Modulation(network, one, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self.grow()
 
-    def _set_weights(self, model: PlasticSynapse, quanta: Quanta) -> None:
+    def constants_of(self, parameters: dict[str, Any]) -> RuleConstants:
+        """Return the constants of some parameters, which are not used yet.
+
+        Raises
+        ------
+        DescriptionError
+            If the rule cannot be computed with them.
+        """
+        return RuleConstants.of(
+            parameters,
+            self.layout.network.dt,
+            self._kernel,
+            self.projection.weight_type,
+            self._bits,
+            where=f"parameters of {self.projection.name!r}",
+        )
+
+    def use(self, constants: RuleConstants) -> None:
+        """Use constants from now on; weights beyond new bounds become these bounds."""
+        self.constants, real = constants, constants.variant.precision
+        where = plastic_layout(constants.variant)
+        self._table[plastic.ADVANCE] = constants.entries.advance.address
+        for name, at in where.scalars.items():
+            self._scalars[at] = float(constants.values[name])
+        given = {at: constants.values[name] for name, at in where.per_synapse.items()}
+        for at, values in given.items():
+            self.deliver.point(at, np.ascontiguousarray(values, real))
+        self.per_synapse_bytes = self._draw_bytes
+        self.per_synapse_bytes += sum(self.deliver.keep[at].nbytes for at in given)
+        self.lower = np.atleast_1d(constants.parameters["w_min"])
+        self.upper = np.atleast_1d(np.minimum(constants.parameters["w_max"], self.most))
+        # rounding may have taken weights beyond their bounds
+        low, high = (one.astype(real) for one in (self.lower, self.upper))
+        np.clip(self.rows.weights, low, high, out=self.rows.weights)
+
+    def change(self, constants: RuleConstants, now: int, spikes: Spikes) -> None:
+        """Use constants of other parameters, for all that comes after a step.
+
+        Synapses, traces and the modulator are brought up to the step with the constants of
+        before. Traces of targets are brought up to the longest delay before the step; the spikes
+        of targets since then, which may have events ahead of them, count with the new constants.
+
+        Parameters
+        ----------
+        constants : RuleConstants
+            What `constants_of` returned.
+        now : int
+            Step before which all spikes are known.
+        spikes : (ndarray of int32, ndarray of uint32)
+            This rank's spikes since the longest delay, stamps and gids.
+        """
+        before, decays = self.constants, self.rule.DECAYS
+        self.sweep(now)
+        if keeps_last_event(self.rule):
+            states = list(self.synapse_states.values())
+            self._carry(now, self.since, self.rows.weights, states)
+            self.since[:] = now
+        self.bring_up(self.traces, self.last, now)
+        if self.modulation is not None:
+            step, value = self.modulation.last()
+            m = np.array([value], before.variant.precision)
+            (value,) = before.faded(decays, "m", m, np.array([now - step], np.float64)).tolist()
+            self.modulation.change(now, value)
+        self.use(constants)
+        if self.archive is not None:
+            self._begin_history_again(before, now - self._reach)
+            self._replay(self.archive.deliver, spikes)
+
+    def _begin_history_again(self, before: RuleConstants, until: int) -> None:
+        """Set the histories of all targets to what their traces had faded to by a step."""
+        records = self.history.records
+        newest = np.argmax(records["step"] <= until, axis=1)[:, None]
+        kept = np.take_along_axis(records, newest, 1)[:, 0]
+        since = until - kept["step"].astype(np.float64)
+        records["step"], records["trace"] = plastic.NEVER, 0
+        records["step"][:, 0] = until
+        for column, name in enumerate(self.rule.TARGET):
+            values = before.faded(self.rule.DECAYS, name, kept["trace"][:, column], since)
+            records["trace"][:, 0, column] = values
+
+    def _replay(self, call: Call, spikes: Spikes) -> None:
+        """Call an entry with a range of spikes, which the list of spikes holds for the moment."""
+        lists, (step, gid) = self._spikes, spikes
+        for first in range(0, gid.size, lists.gid.size):
+            part = slice(first, first + lists.gid.size)
+            n = gid[part].size
+            lists.gid[:n], lists.step[:n] = gid[part], step[part] - 1
+            while invoke(call, 0, 0, n) == GROW:
+                self.make_room()
+
+    def arrivals(self, steps: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """Return the steps at which sources' spikes reach the synapses."""
+        return steps + int(self._table[plastic.AXONAL])
+
+    def bring_up(self, traces: npt.NDArray[Any], last: npt.NDArray[np.int32], now: int) -> None:
+        """Fade traces of sources to a step, and keep them as of this step."""
+        since = (now - last).astype(np.float64)
+        for column, name in enumerate(self.rule.SOURCE):
+            traces[:, column] = self.constants.faded(
+                self.rule.DECAYS, name, traces[:, column], since
+            )
+        last[:] = now
+
+    def _set_quanta(self, model: PlasticSynapse, quanta: Quanta) -> None:
         """Set what turns weights into quanta, the least and the largest."""
         name = self.projection.post.population
         receptors = self.layout.network.population(name).model.receptors
@@ -228,7 +313,7 @@ class PlasticDelivery:
             self.watch = self._watching(model, targets, history)
         else:
             self.history = PostHistory(size, len(self.rule.TARGET), self._variant.precision)
-            entry = Call(self._entries.archive, table, 0, 0, self._scalars)
+            entry = Call(self.constants.entries.archive, table, 0, 0, self._scalars)
             if follows_targets(self.rule):
                 self.archive = Archive(entry, self.make_room)
             table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
@@ -400,7 +485,9 @@ class PlasticDelivery:
     ) -> None:
         """Let synapses evolve up to a step without events."""
         which = _ALL if synapses is None else synapses
-        self._entries.carry(self._table, self._scalars, now, which, since, weights, *states)
+        self.constants.entries.carry(
+            self._table, self._scalars, now, which, since, weights, *states
+        )
 
     @property
     def learns(self) -> bool:
@@ -421,7 +508,12 @@ class PlasticDelivery:
     def by_synapse(self) -> dict[str, npt.NDArray[Any]]:
         """Return by name what is kept of each synapse, for the step of the last sweep."""
         since = {"last event": self.since} if keeps_last_event(self.rule) else {}
-        return {"weight": self.rows.weights} | self.synapse_states | since
+        changed = {
+            parameter_name(name): values
+            for name, values in self.rows.changed.items()
+            if values.ndim
+        }
+        return {"weight": self.rows.weights} | self.synapse_states | since | changed
 
     def sources_spike(
         self,
@@ -431,7 +523,9 @@ class PlasticDelivery:
         steps: npt.NDArray[np.int64],
     ) -> None:
         """Advance sources' traces by spikes, given in the order of their stamps."""
-        self._entries.sources_spike(self._table, self._scalars, traces, last, sources, steps)
+        self.constants.entries.sources_spike(
+            self._table, self._scalars, traces, last, sources, steps
+        )
 
     def begin_history(
         self, traces: Sequence[npt.NDArray[Any]], last: npt.NDArray[np.int32], step: int
@@ -456,8 +550,10 @@ class PlasticDelivery:
         row_of = np.full(self.layout.network.n_neurons, -1)
         row_of[self.rows.row_set.sources] = np.arange(self.until.size)
         steps, rows = flying[0].astype(np.int64), row_of[flying[1]]
-        there = steps + int(self._table[plastic.AXONAL]) <= step
-        taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
+        arrivals = self.arrivals(steps)
+        queued = (rows >= 0) & (arrivals > step)
+        # traces of sources may have been brought up to a later step (see `bring_up`)
+        taken = (rows >= 0) & (arrivals <= step) & (arrivals > self.last[rows])
         self.sources_spike(self.traces, self.last, rows[taken], steps[taken])
         if self.modulation is not None:
             self.modulation.resume(step, flying)

@@ -17,6 +17,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.source_states import saved_name
+from distsnn.engine.synapse_parameters import parameter_name
 
 Ints = npt.NDArray[np.int64]
 Name = tuple[str, str]
@@ -99,6 +100,14 @@ def pending_names(engine: RankEngine) -> list[tuple[Name, list[Name]]]:
         ((name, "plastic input"), [(name, f"plastic input {one}") for one in _PENDING])
         for name in _reached(engine, everywhere=True)
     ]
+
+
+def put_parameters(one: PlasticDelivery, items: States) -> None:
+    """Set the parameters by synapse of those that were noted as changed."""
+    order, _ = synapses_in_blocks(one)
+    for name, values in one.rows.changed.items():
+        if values.ndim and values.size:
+            values[order] = items[_onto(one, parameter_name(name))]
 
 
 def put_targets(engine: RankEngine, states: States, step: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine.history import Spikes
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.source_states import Named, of_sources, saved_name
 
@@ -26,6 +27,8 @@ class SettledTraces:
 
     Attributes
     ----------
+    delivery : PlasticDelivery
+        The projection.
     neurons : ndarray of int64, shape (n,)
         Neurons of the sources' population, -1 for padding; those that are no sources have traces
         too, which never change.
@@ -36,7 +39,7 @@ class SettledTraces:
     """
 
     def __init__(self, delivery: PlasticDelivery) -> None:
-        self._delivery, self._layout = delivery, delivery.layout
+        self.delivery, self._layout = delivery, delivery.layout
         self._view = delivery.projection.pre
         population = self._layout.population_index(self._view.population)
         self.neurons = self._layout.in_population(population)
@@ -45,18 +48,29 @@ class SettledTraces:
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        slots, steps = of_sources(self._layout, self._delivery.projection, step, gid)
-        self._delivery.sources_spike(self.traces, self.last, slots, steps.astype(np.int64))
+        slots, steps = of_sources(self._layout, self.delivery.projection, step, gid)
+        new = self.delivery.arrivals(steps) > self.last[slots]
+        slots, steps = slots[new], steps[new]
+        self.delivery.sources_spike(self.traces, self.last, slots, steps.astype(np.int64))
+
+    def bring_up(self, now: int, spikes: Spikes) -> None:
+        """Fade the traces to a step, with the spikes that have reached the synapses by it.
+
+        They are not taken again when they are settled.
+        """
+        there = self.delivery.arrivals(spikes[0]) <= now
+        self.settle(spikes[0][there], spikes[1][there])
+        self.delivery.bring_up(self.traces, self.last, now)
 
     def saved(self) -> dict[tuple[str, str], npt.NDArray[Any]]:
         """Return what is saved, neurons in the order of the rank's blocks."""
         real = self.neurons >= 0
-        names = names_of_sources(self._delivery)
+        names = names_of_sources(self.delivery)
         return dict(zip(names, (*self.traces[real].T.copy(), self.last[real]), strict=True))
 
     def put(self, saved: Named) -> None:
         """Set them, and those of the delivery's rows, to saved ones of all neurons."""
-        delivery, names = self._delivery, names_of_sources(self._delivery)
+        delivery, names = self.delivery, names_of_sources(self.delivery)
         first = self._layout.network.first_gid[self._view.population]
         rows = delivery.rows.row_set.sources - first
         for traces, last, of in (

@@ -30,6 +30,7 @@ from distsnn.engine.populations import (
 )
 from distsnn.engine.probes import Probe, most_steps
 from distsnn.engine.probes import probes as state_probes
+from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
 from distsnn.engine.stimuli import Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
@@ -272,6 +273,30 @@ class RankEngine:
             self._updates[population] = update
             self._calls["updates"] = [*self._updates.values()]
             self._tables["updates"] = call_table(self._calls["updates"])
+
+    def set_rule_parameters(
+        self, plastic: PlasticDelivery, constants: RuleConstants, changed: Iterable[str]
+    ) -> None:
+        """Set parameters of a plastic projection, for all that comes after this step.
+
+        Parameters
+        ----------
+        plastic : PlasticDelivery
+            The projection.
+        constants : RuleConstants
+            What its `constants_of` returned.
+        changed : iterable of str
+            Those that are new.
+        """
+        plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
+        if plastic.constants.same(constants):
+            plastic.use(constants)
+            return
+        spikes = self.in_flight(self._reach)
+        for one in self.settled:
+            if isinstance(one, SettledTraces) and one.delivery is plastic:
+                one.bring_up(self.step, spikes)
+        plastic.change(constants, self.step, spikes)
 
     @property
     def most_steps(self) -> int:

@@ -30,7 +30,13 @@ from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation.build import Built, network_digest
-from distsnn.simulation.plastic_checkpoint import read_items, set_modulators, switches
+from distsnn.simulation.plastic_checkpoint import (
+    note_parameters,
+    read_items,
+    set_modulators,
+    set_parameters,
+    switches,
+)
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
@@ -169,6 +175,7 @@ class Checkpoints:
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
             _note_changed(generation, engine)
+            note_parameters(generation, engine)
             network, everywhere = layout.network, np.arange(layout.table.n_blocks)
             names = [(one.name, name) for one in network.populations for name in one.model.states]
             names += [
@@ -195,6 +202,7 @@ class Checkpoints:
         with together(communicator, "restoring the state"):
             about, at = generation.about, int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
+            set_parameters(engine, items)
             set_modulators(generation, engine)
             snapshot.put(engine, states, sources, items, at, (step[order], gid[order]))
             for plastic in engine.plastic:

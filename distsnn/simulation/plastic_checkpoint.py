@@ -1,6 +1,7 @@
 """What a checkpoint holds of plastic projections: of each block as much as it has synapses."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,64 @@ Index = dict[str, npt.NDArray[Any]]
 
 
 def switches(engine: RankEngine) -> dict[str, Any]:
-    """Return the attributes that say which projections do not learn, and what modulates others."""
+    """Return the attributes that state what scripts have set of plastic projections.
+
+    These are projections that do not learn, modulators, and parameters by projection: numbers, or
+    None for values by synapse.
+    """
     frozen = [one.projection.name for one in engine.plastic if not one.learns]
     modulated = {
         one.projection.name: one.modulation.last()
         for one in engine.plastic
         if one.modulation is not None
     }
-    found: dict[str, Any] = {"frozen": frozen, "modulators": modulated}
+    changed = {
+        one.projection.name: {
+            name: None if values.ndim else float(values)
+            for name, values in sorted(one.rows.changed.items())
+        }
+        for one in engine.plastic
+        if one.rows.changed
+    }
+    found: dict[str, Any] = {"frozen": frozen, "modulators": modulated, "rules": changed}
     return {name: value for name, value in found.items() if value}
+
+
+def note_parameters(generation: Generation, engine: RankEngine) -> None:
+    """Note which parameters of rules were set, with room for values by synapse.
+
+    Raises
+    ------
+    StoreError
+        If they cannot have been set.
+    """
+    saved = generation.about.get("rules", {})
+    for one in engine.plastic:
+        known = one.constants.parameters
+        given = saved.get(one.projection.name, {})
+        for name, value in given.items() if isinstance(given, dict) else [("", given)]:
+            is_number = isinstance(value, int | float) and math.isfinite(value)
+            if isinstance(known.get(name), str | None) or not (is_number or value is None):
+                raise StoreError(
+                    f"damaged: projection {one.projection.name!r} cannot have the parameter "
+                    f"{name!r} = {value!r}",
+                    path=str(generation.folder),
+                )
+            one.rows.changed[name] = np.full(() if is_number else one.rows.synapses, value or 0.0)
+
+
+def set_parameters(engine: RankEngine, items: Mapping[Name, npt.NDArray[Any]]) -> None:
+    """Set the parameters that `note_parameters` has noted, with the values by synapse.
+
+    Raises
+    ------
+    DescriptionError
+        If a rule cannot be computed with them.
+    """
+    for one in engine.plastic:
+        if one.rows.changed:
+            plastic_snapshot.put_parameters(one, items)
+            one.use(one.constants_of(one.constants.parameters | one.rows.changed))
 
 
 def set_modulators(generation: Generation, engine: RankEngine) -> None:
