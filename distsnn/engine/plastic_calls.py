@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plastic_entries import plastic_entries
+from distsnn.codegen.plastic_entries import Entries
 from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel
 from distsnn.engine.layout import Layout
+from distsnn.engine.rule_constants import Floats, RuleConstants
+from distsnn.engine.state_fields import Values
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
@@ -44,34 +46,67 @@ class RuleCalls:
         The rank's neurons.
     projection : Projection
         The projection.
-    variant : PlasticVariant
-        Its variant of the rule.
+    constants : RuleConstants
+        Constants of the parameters that it has now, with the entries that take them.
 
     Attributes
     ----------
     rule : RuleKernel
         The rule's kernel module.
-    where, entries : PlasticLayout, Entries
-        What is where in the table and the scalars; the entries.
+    where : PlasticLayout
+        What is where in the table and the scalars.
+    nbytes : int
+        Bytes of constants that differ from synapse to synapse.
     table, scalars : ndarray of int64, float64
         Addresses and integers; real numbers.
     """
 
-    def __init__(self, layout: Layout, projection: Projection, variant: PlasticVariant) -> None:
-        self.layout, self.projection, self.variant = layout, projection, variant
+    def __init__(self, layout: Layout, projection: Projection, constants: RuleConstants) -> None:
+        self.layout, self.projection, variant = layout, projection, constants.variant
         self.rule, self.where = rule_kernel(variant.kernel), plastic_layout(variant)
-        self.entries = plastic_entries(variant)
         self.table = np.zeros(self.where.size, np.int64)
         self.scalars = np.zeros(self.where.n_scalars)
-        self.table[plastic.ADVANCE] = self.entries.advance.address
         self.table[plastic.TABLE] = address(self.table)
         self.table[plastic.SCALARS] = address(self.scalars)
+        self.use(constants)
+
+    def use(self, constants: RuleConstants) -> None:
+        """Use constants from now on."""
+        self.constants, self.where = constants, plastic_layout(constants.variant)
+        self.table[plastic.ADVANCE] = constants.entries.advance.address
+        for name, at in self.where.scalars.items():
+            self.scalars[at] = float(constants.values[name])
+        self._each = {
+            at: np.ascontiguousarray(constants.values[name], self.precision)
+            for name, at in self.where.per_synapse.items()
+        }
+        for at, values in self._each.items():
+            self.table[at] = address(values)
+        self.nbytes = sum(values.nbytes for values in self._each.values())
+
+    @property
+    def variant(self) -> PlasticVariant:
+        """The projection's variant of the rule."""
+        return self.constants.variant
+
+    @property
+    def entries(self) -> Entries:
+        """The variant's entries."""
+        return self.constants.entries
 
     @property
     def precision(self) -> str:
         """Type of weights, states and traces."""
         return self.variant.precision
 
+    def faded(self, name: str, values: Values, steps: Floats) -> Values:
+        """Return a trace after some steps without events."""
+        return self.constants.faded(self.rule.DECAYS, name, values, steps)
+
     def call(self, entry: Entry) -> Call:
         """Return a call of an entry with this table."""
         return Call(entry, self.table, 0, 0, self.scalars)
+
+    def arrivals(self, steps: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """Return the steps at which sources' spikes reach the synapses."""
+        return steps + int(self.table[plastic.AXONAL])

@@ -1,12 +1,12 @@
 """Plastic projections in action: when rows take the spikes of sources and targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import PlasticVariant, evolves, is_modulated, n_draws, rule_kernel
+from distsnn.codegen.plasticity import evolves, is_modulated, n_draws
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
@@ -16,13 +16,15 @@ from distsnn.engine.plastic_sources import SettledTraces, SourceTraces
 from distsnn.engine.plastic_synapses import SynapseStates
 from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
 from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
 from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import synapse_parameters
-from distsnn.engine.tables import address, invoke
+from distsnn.engine.synapse_parameters import parameter_name, synapse_parameters
+from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic
+from distsnn.kernels.delivery import GROW
 from distsnn.network import EquationSynapse, delay_support
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.quanta import Quanta
@@ -86,11 +88,8 @@ class PlasticDelivery(StateHolder):
         The step up to which each row took events.
     sign : int
         Sign of the weights, which are kept as magnitudes.
-    per_synapse_bytes : int
-        Memory of constants that differ from synapse to synapse, and of what draws are keyed by.
     """
 
-    fields: tuple[StateField, ...] = ()
     states: SourceStates | None = None
 
     def __init__(
@@ -110,34 +109,21 @@ class PlasticDelivery(StateHolder):
         model = one.plasticity
         assert model is not None
         self.sign = model.sign
-        self.fields = projection_fields(one, "modulator", {"learning": ("int32", "1")})
-        kernel = kernel_name(model)
-        parameters = synapse_parameters(layout, rows, seed)
-        constants = rule_kernel(kernel).constants(parameters, network.dt)
-        varied = (name for name in rule_kernel(kernel).CONSTANTS if np.ndim(constants[name]))
-        widths = plan.word_bits, ring.bits
-        variant = PlasticVariant(kernel, one.weight_type, *widths, tuple(varied))
-        self._calls = calls = RuleCalls(layout, one, variant)
+        self._kernel, self._bits = kernel_name(model), (plan.word_bits, ring.bits)
+        described = synapse_parameters(layout, rows, seed)
+        constants = self.constants_of(described | rows.changed)
+        self._calls = calls = RuleCalls(layout, one, constants)
         self._table = table = calls.table
         axonal = model.axonal_steps(network.dt)
         self.deliver = call = calls.call(plastic.enqueue if axonal else plastic.deliver)
         self._sweep = calls.call(plastic.sweep)
         self.collect = calls.call(plastic.release) if axonal else None
         self._set_weights(model, quanta)
-        lower, upper = parameters["w_min"], np.minimum(parameters["w_max"], self.most)
-        self.synapses = SynapseStates(
-            calls, rows, constants, np.atleast_1d(lower), np.atleast_1d(upper)
-        )
+        self.synapses = SynapseStates(calls, rows, self.most)
         first_source = network.first_gid[one.pre.population]
         self.sources = SourceTraces(calls, rows.row_set.sources - first_source)
         self.settled = SettledTraces(calls)
         self.until = np.zeros(self.sources.last.size, np.int32)
-        where = calls.where
-        given = {
-            name: np.ascontiguousarray(constants[name], calls.precision)
-            for name in where.per_synapse
-        }
-        self.per_synapse_bytes = sum(values.nbytes for values in given.values())
         arrays: tuple[tuple[int, Values], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
@@ -152,17 +138,14 @@ class PlasticDelivery(StateHolder):
             (plastic.UNTIL, self.until),
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
-            *((where.states[name], array) for name, array in self.synapses.states.items()),
-            *((at, given[name]) for name, at in where.per_synapse.items()),
+            *((calls.where.states[name], array) for name, array in self.synapses.states.items()),
         )
         for at, array in arrays:
             call.point(at, array)
-        if words := n_draws(calls.rule):
-            self.per_synapse_bytes += key_draws(layout, rows, seed, words, call)
+        words = n_draws(calls.rule)
+        self._draw_bytes = key_draws(layout, rows, seed, words, call) if words else 0
         ring.point(call, plan.plane)
         ring.describe(call)
-        for name, at in where.scalars.items():
-            calls.scalars[at] = float(constants[name])
         self.target_population, self._swept = targets.index, 0
         self.targets = self._targets(targets)
         table[plastic.SETTLED] = -reach
@@ -175,6 +158,76 @@ class PlasticDelivery(StateHolder):
             self.modulation = Modulation(network, one, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self.grow()
+
+    @property
+    def constants(self) -> RuleConstants:
+        """Constants of the parameters that it has now."""
+        return self._calls.constants
+
+    @property
+    def per_synapse_bytes(self) -> int:
+        """Bytes of constants that differ from synapse to synapse, and of what keys draws."""
+        return self._calls.nbytes + self._draw_bytes
+
+    def constants_of(self, parameters: dict[str, Any]) -> RuleConstants:
+        """Return the constants of some parameters, which are not used yet.
+
+        Raises
+        ------
+        DescriptionError
+            If the rule cannot be computed with them.
+        """
+        return RuleConstants.of(
+            *(parameters, self.layout.network.dt, self._kernel, self.projection.weight_type),
+            self._bits,
+            where=f"parameters of {self.projection.name!r}",
+        )
+
+    def use(self, constants: RuleConstants) -> None:
+        """Use constants from now on; weights beyond new bounds become these bounds."""
+        self._calls.use(constants)
+        self.synapses.set_bounds()
+
+    def change(self, constants: RuleConstants, now: int, spikes: Spikes) -> None:
+        """Use constants of other parameters, for all that comes after a step.
+
+        Synapses, traces and the modulator are brought up to the step with the constants of
+        before. Traces of targets are brought up to the longest delay before the step; the spikes
+        of targets since then, which may have events ahead of them, count with the new constants.
+
+        Parameters
+        ----------
+        constants : RuleConstants
+            What `constants_of` returned.
+        now : int
+            Step before which all spikes are known.
+        spikes : (ndarray of int32, ndarray of uint32)
+            This rank's spikes since the longest delay, stamps and gids.
+        """
+        before = self.constants
+        self.sweep(now)
+        self.synapses.bring_up(now)
+        self.sources.bring_up(now)
+        self.settled.settle_and_bring_up(now, spikes)
+        if self.modulation is not None:
+            step, value = self.modulation.last()
+            was = np.array([value], before.variant.precision)
+            since = np.array([now - step], np.float64)
+            self.modulation.change(now, float(self._calls.faded("m", was, since)[0]))
+        self.use(constants)
+        if self.targets.deliver is not None:
+            self.targets.begin_again(before, now - self._reach)
+            self._replay(self.targets.deliver, spikes)
+
+    def _replay(self, call: Call, spikes: Spikes) -> None:
+        """Call an entry with a range of spikes, which the list of spikes holds for the moment."""
+        lists, (step, gid) = self._spikes, spikes
+        for first in range(0, gid.size, lists.gid.size):
+            part = slice(first, first + lists.gid.size)
+            n = gid[part].size
+            lists.gid[:n], lists.step[:n] = gid[part], step[part] - 1
+            while invoke(call, 0, 0, n) == GROW:
+                self.make_room()
 
     def _set_weights(self, model: PlasticSynapse, quanta: Quanta) -> None:
         """Set what turns weights into quanta, the least and the largest."""
@@ -206,15 +259,46 @@ class PlasticDelivery(StateHolder):
         modulation = [] if self.modulation is None else [self.modulation]
         return [self, self.settled, self.targets, self.synapses, *modulation]
 
+    @property
+    def _numbers(self) -> dict[str, float]:
+        """Parameters that were set and that all synapses share."""
+        changed = sorted(self.rows.changed.items())
+        return {name: float(values) for name, values in changed if not values.ndim}
+
+    @property
+    def fields(self) -> tuple[StateField, ...]:
+        """Whether it learns, and parameters that were set."""
+        variables = {"learning": ("int32", "1")}
+        variables |= {parameter_name(name): ("float64", "1") for name in self._numbers}
+        return projection_fields(self.projection, "modulator", variables)
+
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare the parameters that were set before a checkpoint."""
+        names = {field.key for field in saved if field.owner == "modulator"}
+        for name in self.constants.parameters:
+            variables = {parameter_name(name): ("float64", "1")}
+            (field,) = projection_fields(self.projection, "modulator", variables)
+            if field.key in names:
+                self.rows.changed[name] = np.zeros(())
+
     def take(self, step: int) -> list[Values]:
-        """Return whether it learns."""
-        return [np.array([self.learns], np.int32)]
+        """Return whether it learns, and parameters that were set."""
+        numbers = [np.array([value]) for value in self._numbers.values()]
+        return [np.array([self.learns], np.int32), *numbers]
 
     def put(self, values: Sequence[Values], step: int) -> None:
-        """Set whether it learns, before it goes on from a step."""
-        ((learns,),) = values
+        """Set whether it learns, and parameters, before it goes on from a step."""
+        (learns,), *numbers = values
         self.learns = bool(learns)
+        self.rows.changed |= {
+            name: given.reshape(()) for name, given in zip(self._numbers, numbers, strict=True)
+        }
         self._swept = step  # histories may become full while spikes in flight are noted
+
+    def use_changed(self) -> None:
+        """Use the parameters that were restored."""
+        if self.rows.changed:
+            self.use(self.constants_of(self.constants.parameters | self.rows.changed))
 
     def grow(self) -> None:
         """Make the queue of sources' spikes larger."""
@@ -342,7 +426,7 @@ class PlasticDelivery(StateHolder):
         row_of = np.full(self.layout.network.n_neurons, -1)
         row_of[self.rows.row_set.sources] = np.arange(self.until.size)
         steps, rows = flying[0].astype(np.int64), row_of[flying[1]]
-        there = steps + int(self._table[plastic.AXONAL]) <= step
+        there = self._calls.arrivals(steps) <= step
         taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
         self.sources.spike(rows[taken], steps[taken])
         if self.modulation is not None:

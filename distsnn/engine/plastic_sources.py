@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine.history import Spikes
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.source_states import of_sources
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
@@ -48,9 +49,21 @@ class SourceTraces(NeuronHolder):
         """Return the traces, and the steps of the last spikes."""
         return *self.traces.T, self.last
 
+    def bring_up(self, now: int) -> None:
+        """Fade the traces to a step, and keep them as of this step."""
+        since = (now - self.last).astype(np.float64)
+        for column, name in enumerate(self._calls.rule.SOURCE):
+            self.traces[:, column] = self._calls.faded(name, self.traces[:, column], since)
+        self.last[:] = now
+
     def spike(self, rows: Ints, steps: Ints) -> None:
-        """Let neurons in some rows spike, in the order of their steps."""
+        """Let neurons in some rows spike, in the order of their steps.
+
+        Traces that were brought up to a step have taken the spikes that arrived by then.
+        """
         calls = self._calls
+        new = calls.arrivals(steps) > self.last[rows]
+        rows, steps = rows[new], steps[new]
         calls.entries.sources_spike(calls.table, calls.scalars, self.traces, self.last, rows, steps)
 
 
@@ -71,3 +84,9 @@ class SettledTraces(SourceTraces):
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
         slots, steps = of_sources(self._calls.layout, self._calls.projection, step, gid)
         self.spike(slots, steps.astype(np.int64))
+
+    def settle_and_bring_up(self, now: int, spikes: Spikes) -> None:
+        """Fade the traces to a step, with the spikes that have reached the synapses by it."""
+        there = self._calls.arrivals(spikes[0]) <= now
+        self.settle(spikes[0][there], spikes[1][there])
+        self.bring_up(now)

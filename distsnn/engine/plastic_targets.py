@@ -8,6 +8,7 @@ from distsnn.codegen.plasticity import follows_targets
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import PostHistory
+from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.state_fields import (
     Ints,
@@ -92,6 +93,9 @@ class PlasticTargets(StateHolder):
     def follow(self, neurons: Neurons) -> None:
         """Follow the targets' parameters, which were changed."""
 
+    def begin_again(self, before: RuleConstants, step: int) -> None:
+        """Fade traces of targets with the constants of before to a step with no events ahead."""
+
 
 class TargetSpikes(PlasticTargets, NeuronHolder):
     """Targets whose spikes act, with their traces.
@@ -117,7 +121,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
     ) -> None:
         layout, projection = calls.layout, calls.projection
         post, table, precision = projection.post, calls.table, calls.precision
-        self._reach, traces = reach, len(calls.rule.TARGET)
+        self._reach, self._rule, traces = reach, calls.rule, len(calls.rule.TARGET)
         history = PostHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history, make_room)
         variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
@@ -143,6 +147,18 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         newest = np.argmax(records["step"] <= step - self._reach, axis=1)
         found = records[np.arange(len(records)), newest]
         return [*found["trace"].T.copy(), found["step"]]
+
+    def begin_again(self, before: RuleConstants, step: int) -> None:
+        """Set the histories to what traces had faded to by a step."""
+        records, rule = self.history.records, self._rule
+        newest = np.argmax(records["step"] <= step, axis=1)
+        kept = records[np.arange(len(records)), newest]
+        since = step - kept["step"].astype(np.float64)
+        records["step"], records["trace"] = plastic.NEVER, 0
+        records["step"][:, 0] = step
+        for column, name in enumerate(rule.TARGET):
+            values = before.faded(rule.DECAYS, name, kept["trace"][:, column], since)
+            records["trace"][:, 0, column] = values
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the histories to a spike of each target."""

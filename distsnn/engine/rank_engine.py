@@ -32,6 +32,7 @@ from distsnn.engine.populations import (
 )
 from distsnn.engine.probes import Probe, most_steps
 from distsnn.engine.probes import probes as state_probes
+from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SettledStates, of_rows, settled
 from distsnn.engine.state_fields import StateHolder
 from distsnn.engine.stimuli import Stimuli, largest_input
@@ -307,6 +308,26 @@ class RankEngine:
             self._calls["updates"] = [*self._updates.values()]
             self._tables["updates"] = call_table(self._calls["updates"])
 
+    def set_rule_parameters(
+        self, plastic: PlasticDelivery, constants: RuleConstants, changed: Iterable[str]
+    ) -> None:
+        """Set parameters of a plastic projection, for all that comes after this step.
+
+        Parameters
+        ----------
+        plastic : PlasticDelivery
+            The projection.
+        constants : RuleConstants
+            What its `constants_of` returned.
+        changed : iterable of str
+            Those that are new.
+        """
+        plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
+        if plastic.constants.same(constants):
+            plastic.use(constants)
+        else:
+            plastic.change(constants, self.step, self.settle())
+
     def _restore_parameters(
         self, population: str, parameters: Parameters, changed: Iterable[str]
     ) -> None:
@@ -481,6 +502,8 @@ class RankEngine:
         """
         state, swap, rows = self._state, self._exchange, self.ring.rows
         steps, gids = flying
+        for projection in self.plastic:
+            projection.use_changed()
         silent = dict.fromkeys(self._tables, call_table([]))
         # plastic input on its way is saved, as weights have changed since the spikes
         collects = [one.collect for one in self._static if one.collect is not None]

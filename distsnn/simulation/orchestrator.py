@@ -573,7 +573,9 @@ class Simulation:
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last
             changed = [name for name, one in self._engine.neurons.items() if one.changed]
-            plastic = [one for one in self._engine.plastic if keep or not one.learns]
+            plastic = [
+                one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
+            ]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
             with together(communicator, "setting inputs"):
                 self._scripted.note(*names)
