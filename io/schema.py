@@ -118,7 +118,8 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "fields",
                 "list",
                 "the state variables: {population, name, owner, dtype, unit, size (values of each "
-                "neuron, or for all), counted (name of the number of values by block, where blocks differ)}",
+                "neuron, or for all), counted (name of the number of values by block, where blocks "
+                "differ)}",
             ),
             Attribute("scripted", "list", "names of all that a script has set"),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
