@@ -5,16 +5,14 @@ file could not be read by other Zarr libraries, so such a number becomes ``{"$fl
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError
 
 _TAG = "$float"
-_ARRAY = "$array"
 
 
 def encode(value: Any, *, where: str) -> Any:
@@ -62,31 +60,3 @@ def decode(value: Any) -> Any:
     if isinstance(value, list):
         return [decode(item) for item in value]
     return value
-
-
-def without_arrays(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Return JSON-able data in which ``{"$array": NAME}`` replaces each list of numbers.
-
-    Parameters
-    ----------
-    value : object
-        Numbers, strings, and mappings and lists of them.
-    arrays : dict
-        Gets the lists as arrays of int64 or float64, by names.
-    """
-    if isinstance(value, Mapping):
-        return {key: without_arrays(item, arrays) for key, item in value.items()}
-    if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):
-        name = str(len(arrays))
-        arrays[name] = np.array(value)
-        return {_ARRAY: name}
-    return value
-
-
-def with_arrays(value: Any, read: Callable[[str], NDArray[Any]]) -> Any:
-    """Return what `without_arrays` was given; `read` returns an array by its name."""
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1 and isinstance(value.get(_ARRAY), str):
-        return read(value[_ARRAY]).tolist()
-    return {key: with_arrays(item, read) for key, item in value.items()}

@@ -11,7 +11,6 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.attributes import with_arrays
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     files_below,
@@ -139,15 +138,9 @@ class Generation:
             raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
 
     def blocks(self, most: int) -> dict[str, NDArray[Any]]:
-        """Return the index of so many blocks at most: rank, offset, digest and wiring."""
-        names = ("rank", "offset", "digest", "wiring")
+        """Return the index of so many blocks at most: rank, digest and wiring."""
+        names = ("rank", "digest", "wiring")
         return {name: self._read_all(f"blocks/{name}", most) for name in names}
-
-    def inputs(self) -> dict[str, Any]:
-        """Return what a script has set of its inputs: numbers, and lists of them."""
-        inputs = self.about.get("inputs", {})
-        found: dict[str, Any] = with_arrays(inputs, lambda name: self._read_all(f"inputs/{name}"))
-        return found
 
     def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
         """Return the spikes in flight of one rank's neurons, of which there can be so many."""
@@ -171,10 +164,12 @@ class Generation:
         ----------
         population, variable : str
             Which state.
-        ranks, offsets : ndarray, shape (n_blocks,)
-            Where the blocks are, from the index.
+        ranks : ndarray of int32, shape (n_blocks,)
+            The ranks that wrote the blocks, from the index.
+        offsets : ndarray of int64, shape (n_blocks,)
+            How many values of other blocks these ranks wrote before.
         sizes : sequence of int
-            Their neurons.
+            How many values the blocks have.
         """
         parts: list[NDArray[Any]] = [np.empty(0)] * len(sizes)
         for rank in np.unique(ranks).tolist():

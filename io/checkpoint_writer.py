@@ -15,7 +15,6 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
-from distsnn.io.attributes import without_arrays
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
@@ -65,10 +64,9 @@ class GenerationWriter:
         Parameters
         ----------
         attributes : mapping
-            As in the schema, without format, format_version, files and seal; in ``inputs`` lists
-            of numbers, which are stored as arrays.
+            As in the schema, without format, format_version, files and seal.
         blocks : mapping of str to ndarray
-            The index: rank, offset, digest and wiring, by block.
+            The index: rank, digest and wiring, by block.
         """
         root = open_root(self.store, writable=True)
         check_inside(root, CHECKPOINT)  # leftovers are removed there
@@ -77,16 +75,11 @@ class GenerationWriter:
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
                 _remove(leftover)
         about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
-        inputs = dict[str, NDArray[Any]]()
-        if "inputs" in about:
-            about["inputs"] = without_arrays(about["inputs"], inputs)
-        draft, files = Draft(), dict[str, bytes]()
-        for group, arrays in (("blocks", blocks), ("inputs", inputs)):
-            own = f"{self._name}/{group}"
-            create_group(draft.root, own, {})
-            for name, values in arrays.items():
-                _write(draft.root, f"{own}/{name}", values)
-            files |= {f"{group}/{name}": content for name, content in draft.files(own).items()}
+        draft, own = Draft(), f"{self._name}/blocks"
+        create_group(draft.root, own, {})
+        for name, values in blocks.items():
+            _write(draft.root, f"{own}/{name}", values)
+        files = {f"blocks/{name}": content for name, content in draft.files(own).items()}
         write_files(self._folder, files)
         self._about = {**about, "files": checksums(files)}
 

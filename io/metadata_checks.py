@@ -124,6 +124,12 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
     check_whole(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
+    if not all(isinstance(name, str) for name in attributes["scripted"]):
+        raise StoreError("damaged: scripted is no list of names", path=path)
+    for index, row in enumerate(_rows(attributes["fields"], "fields", path)):
+        for key in ("population", "name", "owner", "dtype", "unit", "counted"):
+            _name(row, key, f"fields[{index}]", path)
+        check_whole(row.get("size"), f"fields[{index}].size", path=path, high=2**62)
 
 
 def check_segments(attributes: Mapping[str, Any], *, path: str) -> None:

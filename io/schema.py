@@ -114,27 +114,19 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
             Attribute("run_s", "float", "wall time of running so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
-            Attribute("frozen", "list", "plastic projections that do not learn", required=False),
-            Attribute("parameters", "dict", "parameters that a script set, by population", False),
             Attribute(
-                "modulators",
-                "dict",
-                "step of the last change and value of each modulated projection's modulator",
-                required=False,
+                "fields",
+                "list",
+                "the state variables: {population, name, owner, dtype, unit, size (values of each "
+                "neuron, or for all), counted (name of the number of values by block, where blocks "
+                "differ)}",
             ),
-            Attribute(
-                "inputs",
-                "dict",
-                "what a script has set: values {stimulus: {field: number or list}}, spikes still "
-                "to come {source: {step, neuron, weight}}, names of all that it set; "
-                '{"$array": NAME} refers to the array inputs/NAME',
-                required=False,
-            ),
+            Attribute("scripted", "list", "names of all that a script has set"),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # The last to be written.
             Attribute(
-                "files", "dict", "SHA-256 of files: of blocks, inputs, each rank's zarr.json", False
+                "files", "dict", "SHA-256 of files: of blocks and each rank's zarr.json", False
             ),
             Attribute("seal", "str", "SHA-256 of the other attributes as sorted JSON", False),
         ),
@@ -142,7 +134,6 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "checkpoint/generation{generation}/blocks", "Index: where each block of neurons is kept."
     ),
-    GroupSpec("checkpoint/generation{generation}/inputs", "Arrays of the attribute `inputs`."),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}",
         "What one rank saved.",
@@ -350,14 +341,6 @@ ARRAYS: tuple[ArraySpec, ...] = (
         {"int32": -1},
     ),
     ArraySpec(
-        "checkpoint/generation{generation}/blocks/offset",
-        ("int64",),
-        ("block",),
-        "1",
-        "the block's first neuron in that rank's arrays of its population",
-        {"int64": -1},
-    ),
-    ArraySpec(
         "checkpoint/generation{generation}/blocks/digest",
         ("uint8",),
         ("block", "byte"),
@@ -372,14 +355,6 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "1",
         "digest of the synapses onto the block, which are not saved",
         _ZERO,
-    ),
-    ArraySpec(
-        "checkpoint/generation{generation}/inputs/{name}",
-        ("int64", "float64"),
-        ("value",),
-        "as set",
-        "numbers that the attribute `inputs` refers to",
-        _NAN,
     ),
     ArraySpec(
         "checkpoint/generation{generation}/rank{rank}/spikes/step",

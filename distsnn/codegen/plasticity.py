@@ -4,6 +4,7 @@ The entries themselves are written by `codegen.plastic_entries`.
 """
 
 import importlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -56,6 +57,9 @@ class PlasticVariant:
 class PlasticLayout:
     """Where the entries find what is not the same for all rules.
 
+    All variants of a rule share the positions: a constant may become an array, or a number, while
+    the network runs.
+
     Attributes
     ----------
     states, per_synapse : mapping of str to int
@@ -76,13 +80,13 @@ class PlasticLayout:
     @property
     def size(self) -> int:
         """Length of the table."""
-        own = (self.states, self.per_synapse, self.watched, self.offsets)
+        own = (self.states, self.watched, self.offsets, self.per_synapse, self.scalars)
         return plastic.TABLE_SIZE + sum(map(len, own))
 
     @property
     def n_scalars(self) -> int:
         """Length of the scalars."""
-        return plastic.N_SCALARS + len(self.scalars)
+        return plastic.N_SCALARS + len(self.per_synapse) + len(self.scalars)
 
 
 def rule_kernel(name: str) -> RuleKernel:
@@ -135,12 +139,16 @@ def watched(rule: RuleKernel) -> tuple[str, ...]:
 def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     """Return where a variant's entries find what."""
     rule = rule_kernel(variant.kernel)
-    shared = [name for name in rule.CONSTANTS if name not in variant.per_synapse]
-    words = iter(range(plastic.TABLE_SIZE, 1 << 20))
+    words = itertools.count(plastic.TABLE_SIZE)
+    states = {name: next(words) for name in rule.STATES}
+    followed = {name: next(words) for name in watched(rule)}
+    offsets = {name: next(words) for name in watched(rule)}
+    arrays = {name: next(words) for name in rule.CONSTANTS}
+    numbers = {name: at for at, name in enumerate(rule.CONSTANTS, plastic.N_SCALARS)}
     return PlasticLayout(
-        states={name: next(words) for name in rule.STATES},
-        per_synapse={name: next(words) for name in variant.per_synapse},
-        scalars={name: at for at, name in enumerate(shared, plastic.N_SCALARS)},
-        watched={name: next(words) for name in watched(rule)},
-        offsets={name: next(words) for name in watched(rule)},
+        states=states,
+        per_synapse={name: arrays[name] for name in variant.per_synapse},
+        scalars={name: at for name, at in numbers.items() if name not in variant.per_synapse},
+        watched=followed,
+        offsets=offsets,
     )

@@ -6,10 +6,15 @@ from itertools import groupby
 
 import numpy as np
 
+from distsnn.engine.homeostasis import state_fields as activity_fields
 from distsnn.engine.layout import Layout
+from distsnn.engine.populations import state_fields as neuron_fields
 from distsnn.engine.row_builder import EDGE_BYTES
+from distsnn.engine.source_states import state_fields as source_fields
+from distsnn.engine.spike_trains import state_fields as gamma_fields
+from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_of, choose, distinct_delays
-from distsnn.network import Explicit, ExplicitFile, FixedIndegree, GammaInput, Projection
+from distsnn.network import Explicit, ExplicitFile, FixedIndegree, GammaInput, Network, Projection
 from distsnn.network.quanta import Quanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
@@ -100,21 +105,28 @@ def _synapses(layout: Layout, one: Projection) -> float:
 
 
 def _neurons(layout: Layout) -> float:
-    """Return the bytes of states, also of stimuli, of parameters that differ, and of numbers."""
-    processes: dict[str, list[int]] = {}
-    for stimulus in layout.network.stimuli:
-        if isinstance(stimulus, GammaInput):
-            processes.setdefault(stimulus.target.population, []).append(stimulus.n)
-    total = 0.0
+    """Return the bytes of state variables, of parameters that differ, and of numbers."""
+    total, fields = 0.0, _fields(layout.network)
     for index, one in enumerate(layout.network.populations):
         real = 8 if one.state_type(layout.network.dt) == "float64" else 4
         values = [one.model.value(name) for name in one.model.parameters()]
         different = sum(not isinstance(value, float) for value in values)
-        states = real * len(one.model.states)
+        states = sum(field.nbytes for field in fields if field.population == one.name)
         slots = int(layout.last[index] - layout.first[index])
         total += slots * (8 + states + (8 + real) * different)
-        total += sum(8 * slots * (1 + n) for n in processes.get(one.name, ()))
     return total
+
+
+def _fields(network: Network) -> list[StateField]:
+    """Return the state variables of neurons that are declared without a rule's kernel."""
+    populations, projections, stimuli = network.populations, network.projections, network.stimuli
+    declared = [
+        *(neuron_fields(one, network.dt) for one in populations),
+        *(source_fields(one) for one in projections),
+        *(gamma_fields(one, n) for n, one in enumerate(stimuli) if isinstance(one, GammaInput)),
+        *(activity_fields(network, one) for one in network.homeostasis),
+    ]
+    return [field for fields in declared for field in fields]
 
 
 def _rings(layout: Layout, plans: list[RowSetPlan]) -> float:

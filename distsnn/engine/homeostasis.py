@@ -4,20 +4,19 @@ All weights onto a neuron are on its rank, summed in the order of (projection, s
 its spikes are known there: nothing is exchanged, and no rank shows in the result.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.state_fields import NeuronHolder, StateField, Values
 from distsnn.kernels import activity
 from distsnn.kernels.functions import exp_array
 from distsnn.network import Homeostasis, Network, NormaliseWeights, SynapticScaling
 
 Floats = npt.NDArray[np.float64]
-Named = Mapping[tuple[str, str], npt.NDArray[Any]]
 
 # Growth or decay in one go beyond which there is nothing but bounds and zeros.
 _MOST_EXPONENT = 50.0
@@ -82,6 +81,8 @@ class Scaling:
     ----------
     every : int
         Steps between two times; it acts at the multiples.
+    activity : Activity or None
+        Traces of the targets' spikes, where these matter.
     """
 
     def __init__(
@@ -90,17 +91,17 @@ class Scaling:
         self._layout, self._one, self._deliveries = layout, one, deliveries
         self.every = one.every_steps(layout.network.dt)
         self._targets = targets = Targets(layout, one)
-        self._activity: Activity | None = None
+        self.activity: Activity | None = None
         if isinstance(one, SynapticScaling):
             self._goal = targets.values(one.rate)
-            self._activity = Activity(layout, one, targets)
+            self.activity = Activity(layout, one, targets)
         elif isinstance(one, NormaliseWeights):
             self._goal = np.abs(targets.values(one.total))
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes, in the order of their stamps."""
-        if self._activity is not None:
-            self._activity.follow(step, gid)
+        if self.activity is not None:
+            self.activity.follow(step, gid)
 
     def act(self, step: int) -> None:
         """Scale the weights, at a step up to which all ranks' spikes were delivered."""
@@ -119,22 +120,13 @@ class Scaling:
             factors = np.divide(goal, sums, out=np.ones_like(sums), where=sums > 0.0)
             return factors if one.share == 1.0 else 1.0 + one.share * (factors - 1.0)
         assert isinstance(one, SynapticScaling)
-        assert self._activity is not None
-        exponent = 1e-3 * one.every * one.beta * (self._goal - self._activity.at(step))
+        assert self.activity is not None
+        exponent = 1e-3 * one.every * one.beta * (self._goal - self.activity.at(step))
         grown = exp_array(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
         return targets.local(grown, 1.0)
 
-    def saved(self) -> Named:
-        """Return what a checkpoint holds of it, neurons in the order of the rank's blocks."""
-        return {} if self._activity is None else self._activity.saved()
 
-    def put(self, saved: Named) -> None:
-        """Set it to what `saved` returned."""
-        if self._activity is not None:
-            self._activity.put(saved)
-
-
-class Activity:
+class Activity(NeuronHolder):
     """Traces of the spikes of a rank's neurons, spikes/s.
 
     Parameters
@@ -147,8 +139,11 @@ class Activity:
         The neurons.
     """
 
+    fields: tuple[StateField, ...] = ()
+
     def __init__(self, layout: Layout, one: SynapticScaling, targets: Targets) -> None:
-        self._layout, self._targets, self._names = layout, targets, _names(layout.network, one)
+        self._layout, self._targets = layout, targets
+        self.fields, self.neurons = state_fields(layout.network, one), targets.neurons
         self._tau, self._jump = one.tau / layout.network.dt, 1e3 / one.tau
         self._traces = targets.values(one.rate)
         self._last = np.zeros(self._traces.size, np.int32)
@@ -167,26 +162,18 @@ class Activity:
         activity.traces_at(step, self._tau, self._traces, self._last, out)
         return out
 
-    def saved(self) -> Named:
-        """Return the traces and when they were after a spike."""
-        real = self._targets.neurons >= 0
-        values = (self._traces[real], self._last[real])
-        return dict(zip(self._names, values, strict=True)) if real.any() else {}
-
-    def put(self, saved: Named) -> None:
-        """Set them to saved ones."""
-        real = self._targets.neurons >= 0
-        if real.any():
-            self._traces[real], self._last[real] = (saved[name] for name in self._names)
+    def arrays(self) -> Iterable[Values]:
+        """Return the traces, and the steps of the spikes after which they had these values."""
+        return self._traces, self._last
 
 
-def _names(network: Network, one: Homeostasis) -> list[tuple[str, str]]:
+def state_fields(network: Network, one: Homeostasis) -> tuple[StateField, ...]:
+    """Declare the state of a network's homeostasis."""
+    if not isinstance(one, SynapticScaling):
+        return ()
     population = network.projection(one.projections[0]).post.population
     # '/' cannot be in a name: no state of a neuron or projection is called so
-    return [(population, f"{what} / {one.name}") for what in ("activity", "last spike")]
-
-
-def saved_names(network: Network) -> list[tuple[str, str]]:
-    """Return by which names (population, variable) checkpoints hold what homeostasis knows."""
-    scaling = [one for one in network.homeostasis if isinstance(one, SynapticScaling)]
-    return [name for one in scaling for name in _names(network, one)]
+    return (
+        StateField(population, f"activity / {one.name}", "target", "float64", "spikes/s"),
+        StateField(population, f"last spike / {one.name}", "target", "int32", "step"),
+    )

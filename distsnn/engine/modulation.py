@@ -1,5 +1,6 @@
 """The modulator of a plastic projection: a signal, or a trace of a population's spikes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from distsnn.engine.history import Spikes
 from distsnn.engine.source_states import SourceStates
+from distsnn.engine.state_fields import StateField, StateHolder, Values, projection_fields
 from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
@@ -16,7 +18,7 @@ from distsnn.network.plastic_synapse import ModulatedSynapse
 _FIRST_ROOM = 1024
 
 
-class Modulation:
+class Modulation(StateHolder):
     """When a modulator changed, and what it became (see `kernels.plastic`).
 
     Parameters
@@ -38,6 +40,7 @@ class Modulation:
         Called every loop, where the modulator follows spikes.
     """
 
+    fields: tuple[StateField, ...] = ()
     states: SourceStates | None = None
     events = 0
 
@@ -59,6 +62,9 @@ class Modulation:
         table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
         self.deliver.point(plastic.MOD_AHEAD, self._ahead)
         self._room(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
+        variables = {"last change of modulator": ("int64", "step")}
+        variables["modulator"] = (projection.weight_type, "1")
+        self.fields = projection_fields(projection, "modulator", variables)
 
     def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
         """Make room for so many changes, of which these are the first."""
@@ -86,6 +92,26 @@ class Modulation:
     def change(self, step: int, value: float) -> None:
         """Set the modulator, for all that comes after a step up to which synapses were taken."""
         self._room(np.array([step], np.int32), np.array([value], self._values.dtype), _FIRST_ROOM)
+
+    def take(self, step: int) -> list[Values]:
+        """Return when it changed last, and what it became."""
+        return [
+            np.array([value], field.dtype)
+            for field, value in zip(self.fields, self.last(), strict=True)
+        ]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set when it changed last, and what it became.
+
+        Raises
+        ------
+        ValueError
+            If that cannot be: entries take the steps as they are.
+        """
+        (changed,), (value,) = values
+        if not (-step <= changed <= step and np.isfinite(value)):
+            raise ValueError(f"a modulator of {value:g} since step {changed} at step {step}")
+        self.change(int(changed), float(value))
 
     def last(self) -> tuple[int, float]:
         """Return when it changed last, and what it became."""

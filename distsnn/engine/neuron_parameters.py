@@ -1,10 +1,9 @@
 """A rank's neuron parameters in the user's units: read, and set between two `run` calls."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.engine import neuron_states
@@ -91,31 +90,3 @@ def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> 
         kept = neurons.states[variable]
         kept[:] = np.where(same, kept, neurons.kept(variable, values))
     neurons.changed |= changed
-
-
-def saved(neurons: Neurons) -> dict[tuple[str, str], npt.NDArray[Any]]:
-    """Return the changed parameters of the neurons on this rank, as checkpoints hold them."""
-    population, real = neurons.population.name, np.flatnonzero(neurons.neurons >= 0)
-    changed = sorted(neurons.changed)
-    return {saved_name(population, name): read(neurons, name, real) for name in changed}
-
-
-def restored(neurons: Neurons, states: Mapping[tuple[str, str], npt.NDArray[Any]]) -> Parameters:
-    """Return the parameters with those changed that a checkpoint holds."""
-    real, found = neurons.neurons >= 0, dict(neurons.parameters)
-    for name in neurons.changed if real.any() else ():
-        values = states[saved_name(neurons.population.name, name)]
-        bits = values.view(np.int64)  # 0.0 equals -0.0
-        if (bits == bits[0]).all():
-            found[name] = np.asarray(values[0])
-            continue
-        # padding takes the first value: it must be valid, and is never seen
-        found[name] = np.full(real.size, values[0])
-        found[name][real] = values
-    return found
-
-
-def saved_name(population: str, parameter: str) -> tuple[str, str]:
-    """Return the population and name by which a checkpoint holds a parameter."""
-    # '/' cannot be in a name: no state of a neuron or projection is called so
-    return population, f"parameter / {parameter}"

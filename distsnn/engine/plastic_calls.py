@@ -1,13 +1,19 @@
-"""What plastic projections share with the loop: the list of spikes, and calls beside deliveries."""
+"""What the parts of a plastic projection share with each other and with the loop."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.source_states import SourceStates
-from distsnn.engine.tables import Call
+from distsnn.codegen.plastic_entries import Entries
+from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel
+from distsnn.engine.layout import Layout
+from distsnn.engine.rule_constants import Floats, RuleConstants
+from distsnn.engine.state_fields import Values
+from distsnn.engine.tables import Call, address
+from distsnn.jit import Entry
+from distsnn.kernels import plastic
+from distsnn.network import Projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,24 +37,76 @@ class SpikeLists:
     known_until: npt.NDArray[np.int64]
 
 
-@dataclass(eq=False)
-class Archive:
-    """What notes the spikes of a plastic projection's targets.
+class RuleCalls:
+    """A rule's compiled entries, and the table and the scalars of one projection that they take.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    projection : Projection
+        The projection.
+    constants : RuleConstants
+        Constants of the parameters that it has now, with the entries that take them.
 
     Attributes
     ----------
-    deliver : Call
-        Called with a range of the list.
-    make_room : callable
-        Makes room in the histories.
+    rule : RuleKernel
+        The rule's kernel module.
+    where : PlasticLayout
+        What is where in the table and the scalars.
+    nbytes : int
+        Bytes of constants that differ from synapse to synapse.
+    table, scalars : ndarray of int64, float64
+        Addresses and integers; real numbers.
     """
 
-    deliver: Call
-    make_room: Callable[[], None]
-    collect: Call | None = None
-    states: SourceStates | None = None
-    events: int = 0
+    def __init__(self, layout: Layout, projection: Projection, constants: RuleConstants) -> None:
+        self.layout, self.projection, variant = layout, projection, constants.variant
+        self.rule, self.where = rule_kernel(variant.kernel), plastic_layout(variant)
+        self.table = np.zeros(self.where.size, np.int64)
+        self.scalars = np.zeros(self.where.n_scalars)
+        self.table[plastic.TABLE] = address(self.table)
+        self.table[plastic.SCALARS] = address(self.scalars)
+        self.use(constants)
 
-    def grow(self) -> None:
-        """Make room in the histories."""
-        self.make_room()
+    def use(self, constants: RuleConstants) -> None:
+        """Use constants from now on."""
+        self.constants, self.where = constants, plastic_layout(constants.variant)
+        self.table[plastic.ADVANCE] = constants.entries.advance.address
+        for name, at in self.where.scalars.items():
+            self.scalars[at] = float(constants.values[name])
+        self._each = {
+            at: np.ascontiguousarray(constants.values[name], self.precision)
+            for name, at in self.where.per_synapse.items()
+        }
+        for at, values in self._each.items():
+            self.table[at] = address(values)
+        self.nbytes = sum(values.nbytes for values in self._each.values())
+
+    @property
+    def variant(self) -> PlasticVariant:
+        """The projection's variant of the rule."""
+        return self.constants.variant
+
+    @property
+    def entries(self) -> Entries:
+        """The variant's entries."""
+        return self.constants.entries
+
+    @property
+    def precision(self) -> str:
+        """Type of weights, states and traces."""
+        return self.variant.precision
+
+    def faded(self, name: str, values: Values, steps: Floats) -> Values:
+        """Return a trace after some steps without events."""
+        return self.constants.faded(self.rule.DECAYS, name, values, steps)
+
+    def call(self, entry: Entry) -> Call:
+        """Return a call of an entry with this table."""
+        return Call(entry, self.table, 0, 0, self.scalars)
+
+    def arrivals(self, steps: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """Return the steps at which sources' spikes reach the synapses."""
+        return steps + int(self.table[plastic.AXONAL])

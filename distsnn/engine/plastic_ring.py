@@ -1,10 +1,13 @@
 """The ring through which plastic weights act, and how it joins that of all other input."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing
+from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
 
@@ -29,3 +32,68 @@ def merge_calls(rows: list[PlasticRows], own: InputRing, ring: InputRing) -> lis
         call.table[plastic.INPUT_MASK] = ring.rows.shape[1] - 1
         calls.append(call)
     return calls
+
+
+class PendingInput(StateHolder):
+    """The plastic input that is on its way to a population's neurons on this rank.
+
+    Weights have changed since the spikes that caused it: delivering these again would not bring it.
+
+    Parameters
+    ----------
+    layout : Layout
+        The rank's neurons.
+    ring : InputRing
+        The ring of plastic input.
+    population : str
+        The population.
+    """
+
+    fields: tuple[StateField, ...] = ()
+
+    def __init__(self, layout: Layout, ring: InputRing, population: str) -> None:
+        self._layout, self._ring, self._population = layout, ring, population
+        self._index = index = layout.population_index(population)
+        self._part = slice(int(layout.first[index]), int(layout.last[index]))
+        units = {"neuron": "1", "receptor": "1", "step": "step", "value": "quanta"}
+        self.fields = tuple(
+            StateField(
+                *(population, f"plastic input {name}", "rank"),
+                "int64" if name == "value" else "int32",
+                unit=unit,
+                counted="plastic input",
+            )
+            for name, unit in units.items()
+        )
+
+    def _pending(self, step: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Return the slot, receptor and loop of each input, and its value, in this order."""
+        rows = self._ring.rows
+        loops = step + np.arange(rows.shape[1])
+        # slot, receptor, loop
+        ahead = rows[:, loops & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
+        slot, receptor, at = np.nonzero(ahead)
+        return slot, receptor, loops[at], ahead[slot, receptor, at].astype(np.int64)
+
+    def take(self, step: int) -> list[Values]:
+        """Return neuron in the population, receptor, step and value of each input."""
+        slot, *columns = self._pending(step)
+        found = [self._layout.in_population(self._index)[slot], *columns]
+        return [
+            column.astype(field.dtype) for field, column in zip(self.fields, found, strict=True)
+        ]
+
+    def counts(self) -> Ints:
+        """Return the number of inputs to each of the rank's blocks."""
+        blocks = self._layout.blocks_of_rank(self._population)
+        starts = self._layout.block_local[blocks] - self._part.start
+        slot = np.nonzero(self._ring.rows[:, :, self._part].transpose(2, 0, 1))[0]
+        return np.bincount(np.searchsorted(starts, slot, side="right") - 1, minlength=blocks.size)
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the input that is on its way."""
+        neuron, receptor, at, value = values
+        rows = self._ring.rows
+        rows[:, :, self._part] = 0
+        slots = self._layout.local(self._index, neuron)
+        rows[receptor, at & (rows.shape[1] - 1), slots] = value

@@ -7,7 +7,7 @@ for). What rounding takes beyond a bound is set to it, and then is no multiple o
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class PlasticRows:
         Magnitudes of the weights.
     smallest, largest : int
         Shortest and longest delay, steps; (0, 0) where there is no synapse.
+    changed : dict of str to ndarray of float64, shape () or (n_synapses,)
+        Parameters of the rule that a script has set; bounds are magnitudes.
     """
 
     projection: int
@@ -53,6 +55,7 @@ class PlasticRows:
     weights: npt.NDArray[Any]
     smallest: int
     largest: int
+    changed: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def synapses(self) -> int:

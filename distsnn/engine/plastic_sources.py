@@ -1,74 +1,92 @@
-"""Traces of a plastic projection's sources, as they were before the spikes in flight.
+"""Traces of a plastic projection's sources.
 
-Rows have the current traces of their sources. The owner of a source keeps its settled ones, which
-a checkpoint holds: spikes in flight make of these the current ones again (see
-`engine.source_states`).
+Rows have the current traces of their sources. The owner of a source keeps its settled ones, as they
+were before the spikes in flight. A checkpoint holds these, and spikes in flight make of them the
+current ones again (see `engine.source_states`).
 """
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.source_states import Named, of_sources, saved_name
+from distsnn.engine.history import Spikes
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.source_states import of_sources
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
 
-LAST = "last spike of sources"
 
-
-class SettledTraces:
-    """The settled traces of a rank's own neurons.
+class SourceTraces(NeuronHolder):
+    """Traces of some neurons as sources of a plastic projection.
 
     Parameters
     ----------
-    delivery : PlasticDelivery
-        The projection whose sources they are.
-
-    Attributes
-    ----------
+    calls : RuleCalls
+        The projection's calls.
     neurons : ndarray of int64, shape (n,)
         Neurons of the sources' population, -1 for padding; those that are no sources have traces
         too, which never change.
+
+    Attributes
+    ----------
     traces : ndarray, shape (n, n_traces)
         Traces after the last spike.
     last : ndarray of int32, shape (n,)
         When it was at the synapses, steps.
     """
 
-    def __init__(self, delivery: PlasticDelivery) -> None:
-        self._delivery, self._layout = delivery, delivery.layout
-        self._view = delivery.projection.pre
-        population = self._layout.population_index(self._view.population)
-        self.neurons = self._layout.in_population(population)
-        self.traces = np.zeros((self.neurons.size, delivery.traces.shape[1]), delivery.traces.dtype)
-        self.last = np.zeros(self.neurons.size, np.int32)
+    fields: tuple[StateField, ...] = ()
+
+    def __init__(self, calls: RuleCalls, neurons: Ints) -> None:
+        self.neurons, self._calls = neurons, calls
+        variables = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
+        variables["last spike of sources"] = ("int32", "step")
+        self.fields = projection_fields(calls.projection, "source", variables)
+        self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
+        self.last = np.zeros(neurons.size, np.int32)
+
+    def arrays(self) -> Iterable[Values]:
+        """Return the traces, and the steps of the last spikes."""
+        return *self.traces.T, self.last
+
+    def bring_up(self, now: int) -> None:
+        """Fade the traces to a step, and keep them as of this step."""
+        since = (now - self.last).astype(np.float64)
+        for column, name in enumerate(self._calls.rule.SOURCE):
+            self.traces[:, column] = self._calls.faded(name, self.traces[:, column], since)
+        self.last[:] = now
+
+    def spike(self, rows: Ints, steps: Ints) -> None:
+        """Let neurons in some rows spike, in the order of their steps.
+
+        Traces that were brought up to a step have taken the spikes that arrived by then.
+        """
+        calls = self._calls
+        new = calls.arrivals(steps) > self.last[rows]
+        rows, steps = rows[new], steps[new]
+        calls.entries.sources_spike(calls.table, calls.scalars, self.traces, self.last, rows, steps)
+
+
+class SettledTraces(SourceTraces):
+    """The settled traces of a rank's own neurons.
+
+    Parameters
+    ----------
+    calls : RuleCalls
+        The projection's calls.
+    """
+
+    def __init__(self, calls: RuleCalls) -> None:
+        population = calls.layout.population_index(calls.projection.pre.population)
+        super().__init__(calls, calls.layout.in_population(population))
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        slots, steps = of_sources(self._layout, self._delivery.projection, step, gid)
-        self._delivery.sources_spike(self.traces, self.last, slots, steps.astype(np.int64))
+        slots, steps = of_sources(self._calls.layout, self._calls.projection, step, gid)
+        self.spike(slots, steps.astype(np.int64))
 
-    def saved(self) -> dict[tuple[str, str], npt.NDArray[Any]]:
-        """Return what is saved, neurons in the order of the rank's blocks."""
-        real = self.neurons >= 0
-        names = names_of_sources(self._delivery)
-        return dict(zip(names, (*self.traces[real].T.copy(), self.last[real]), strict=True))
-
-    def put(self, saved: Named) -> None:
-        """Set them, and those of the delivery's rows, to saved ones of all neurons."""
-        delivery, names = self._delivery, names_of_sources(self._delivery)
-        first = self._layout.network.first_gid[self._view.population]
-        rows = delivery.rows.row_set.sources - first
-        for traces, last, of in (
-            (self.traces, self.last, self.neurons),
-            (delivery.traces, delivery.last, rows),
-        ):
-            for column, name in enumerate(names[:-1]):
-                traces[:, column] = saved[name][of]
-            last[:] = saved[names[-1]][of]
-
-
-def names_of_sources(delivery: PlasticDelivery) -> list[tuple[str, str]]:
-    """Return by which names a projection's sources are saved: their traces, then the last spike."""
-    variables = [*(f"{name} of sources" for name in delivery.rule.SOURCE), LAST]
-    return [saved_name(delivery.projection, one) for one in variables]
+    def settle_and_bring_up(self, now: int, spikes: Spikes) -> None:
+        """Fade the traces to a step, with the spikes that have reached the synapses by it."""
+        there = self._calls.arrivals(spikes[0]) <= now
+        self.settle(spikes[0][there], spikes[1][there])
+        self.bring_up(now)

@@ -1,6 +1,6 @@
 """A rank's neurons: parameters, states and the update call of every population."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
@@ -33,6 +34,8 @@ Floats = npt.NDArray[np.float64]
 Slots = slice | npt.NDArray[np.intp]
 
 _ALL = slice(None)
+# '/' cannot be in a name: no state of a neuron or projection is called so
+_PARAMETER = "parameter / "
 
 
 @dataclass(eq=False)
@@ -62,8 +65,8 @@ class InputRing:
 
 
 @dataclass(eq=False)
-class Neurons:
-    """One population's neurons on this rank.
+class Neurons(NeuronHolder):
+    """One population's neurons on this rank. Parameters that were set are part of their state.
 
     Attributes
     ----------
@@ -81,20 +84,66 @@ class Neurons:
         Parameters.
     current : ndarray or None
         Current of stimuli, pA.
+    dt : float
+        Time step, ms.
     changed : set of str
         Parameters that have been set since the network was built.
+    set_parameters : callable
+        Sets the parameters, takes all of them and the names of new ones; once connected.
     """
 
     population: Population
     index: int
     first: int
     last: int
-    neurons: npt.NDArray[np.int64]
+    neurons: Ints
     real: Precision
     states: dict[str, npt.NDArray[Any]]
     parameters: dict[str, Floats]
     current: npt.NDArray[Any] | None
+    dt: float
     changed: set[str] = field(default_factory=set)
+    set_parameters: Callable[[dict[str, Floats], set[str]], None] | None = None
+
+    @property
+    def fields(self) -> tuple[StateField, ...]:
+        """The parameters that were set, then the state variables."""
+        name, known = self.population.name, self.population.model.parameters()
+        parameters = (
+            StateField(
+                *(name, _PARAMETER + parameter, "neuron", "float64"),
+                unit=known[parameter].unit if parameter in known else "1",
+            )
+            for parameter in sorted(self.changed)
+        )
+        return *parameters, *state_fields(self.population, self.dt)
+
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare the parameters that were set before a checkpoint."""
+        names = {field.name for field in saved if field.population == self.population.name}
+        self.changed |= {name for name in self.parameters if _PARAMETER + name in names}
+
+    def arrays(self) -> Iterable[Values]:
+        """Return copies of the parameters, then the arrays of the state variables."""
+        for name in sorted(self.changed):
+            yield np.broadcast_to(self.parameters[name], self.neurons.shape).copy()
+        yield from self.states.values()
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the parameters, then the state variables, some of which are kept relative to them."""
+        own, found = self.neurons >= 0, dict(self.parameters)
+        for name, given in zip(sorted(self.changed), values, strict=False):
+            bits = given.view(np.int64)  # 0.0 equals -0.0
+            if (bits == bits[0]).all():
+                found[name] = np.asarray(given[0])
+                continue
+            # padding takes the first value: it must be valid, and is never seen
+            found[name] = np.full(own.size, given[0])
+            found[name][own] = given
+        if self.changed:
+            assert self.set_parameters is not None
+            self.set_parameters(found, self.changed)
+        super().put(values, step)
 
     def offset(self, variable: str, slots: Slots = _ALL) -> Floats:
         """Return what is to be added to a kept state: shape () or one value per slot."""
@@ -156,7 +205,8 @@ def make_neurons(
     real = population.state_type(layout.network.dt)
     stimulated = np.zeros(neurons.size, real) if current else None
     made = Neurons(
-        population, index, first, last, neurons, real, {}, parameters, stimulated, set(given or {})
+        *(population, index, first, last, neurons, real, {}, parameters, stimulated),
+        *(layout.network.dt, set(given or {})),
     )
     for name, state in model.states.items():
         if name in population.initial:
@@ -167,6 +217,15 @@ def make_neurons(
             start = np.asarray(float(state.default))
         made.states[name] = np.broadcast_to(made.kept(name, start), neurons.shape).copy()
     return made
+
+
+def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
+    """Declare the state variables of a population's neurons, as they are kept."""
+    real = population.state_type(dt)
+    return tuple(
+        StateField(population.name, name, "neuron", "int32" if state.integer else real, state.unit)
+        for name, state in population.model.states.items()
+    )
 
 
 def per_neuron(

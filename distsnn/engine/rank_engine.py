@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.neuron_parameters import Parameters
 from distsnn.engine.other_ranks import Alone, Exchange
-from distsnn.engine.plastic_calls import Archive, SpikeLists
+from distsnn.engine.plastic_calls import SpikeLists
 from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.plastic_ring import merge_calls, plastic_ring
+from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import SettledTraces
+from distsnn.engine.plastic_targets import PlasticTargets
 from distsnn.engine.populations import (
     InputRing,
     Neurons,
@@ -30,7 +32,9 @@ from distsnn.engine.populations import (
 )
 from distsnn.engine.probes import Probe, most_steps
 from distsnn.engine.probes import probes as state_probes
-from distsnn.engine.source_states import Named, SettledStates, of_rows, settled
+from distsnn.engine.rule_constants import RuleConstants
+from distsnn.engine.source_states import SettledStates, of_rows, settled
+from distsnn.engine.state_fields import StateHolder
 from distsnn.engine.stimuli import Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.weight_probes import Choice, WeightProbe
@@ -78,6 +82,13 @@ class RankEngine:
         Most spikes of this rank in one step.
     settled : list of SettledStates or SettledTraces
         What synapse models know of this rank's neurons.
+    state_holders : list of StateHolder
+        What holds the state, once connected: each variable of a network once, in the order in which
+        they can be set.
+    state_followers : list of StateHolder
+        Rows of synapses, which hold the state of their sources as well.
+    reach : int
+        The longest delay of the whole network, steps, once connected.
     room : ndarray of int64, shape (n_planes,)
         Quanta by which a step's input to a receptor plane may grow beyond what is described.
     stimuli : Stimuli
@@ -152,7 +163,7 @@ class RankEngine:
         reach : int
             The longest delay of the whole network, steps.
         """
-        self._reach, self._history = reach, History()
+        self.reach, self._history = reach, History()
         layout = self.layout
         self._exchange = exchange or Alone(self.most_spikes, epoch_steps)
         swap = self._exchange
@@ -185,20 +196,20 @@ class RankEngine:
             )
             for one in rows
         ]
-        self.settled += [SettledTraces(one) for one in self.plastic]
+        self.settled += [one.settled for one in self.plastic]
         of = {one.projection.name: one for one in self.plastic}
         self.scalings = [
             Scaling(layout, one, [of[name] for name in one.projections])
             for one in layout.network.homeostasis
         ]
         # targets' spikes are noted before sources' spikes look for them
-        self._static: list[Delivery | ProceduralDelivery | Archive] = [
-            *(one.archive for one in self.plastic if one.archive is not None),
+        self._static: list[Delivery | ProceduralDelivery | PlasticTargets] = [
+            *(one.targets for one in self.plastic if one.targets.deliver is not None),
             *static,
         ]
         modulations = [one.modulation for one in self.plastic if one.modulation is not None]
         self.deliveries: list[
-            Delivery | ProceduralDelivery | Archive | Modulation | PlasticDelivery
+            Delivery | ProceduralDelivery | PlasticTargets | Modulation | PlasticDelivery
         ] = [*self._static, *modulations, *self.plastic]
         merges = merge_calls(rows, self.plastic_ring, self.ring)
         collects = [one.collect for one in self.deliveries if one.collect is not None]
@@ -210,10 +221,14 @@ class RankEngine:
             "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
             "probes": [
-                *(one.watch.call for one in self.plastic if one.watch is not None),
+                *(
+                    one.targets.after_update
+                    for one in self.plastic
+                    if one.targets.after_update is not None
+                ),
                 *(call for one in self.probes for call in one.calls),
             ],
-            "delivers": [one.deliver for one in self.deliveries],
+            "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
         self._tables["stimuli"] = self.stimuli.table
@@ -221,7 +236,27 @@ class RankEngine:
             [swap.address, address(swap.table), address(swap.scalars)], np.int64
         )
         self._events_before = 0
+        self._hold_states()
         self.run(0, lambda step, gid: None)
+
+    def _hold_states(self) -> None:
+        """List what holds the state."""
+        for name, neurons in self.neurons.items():
+            neurons.set_parameters = partial(self._restore_parameters, name)
+        reached = sorted({one.projection.post.population for one in self.plastic})
+        self.state_holders: list[StateHolder] = [
+            *self.neurons.values(),
+            *(one.activity for one in self.scalings if one.activity is not None),
+            *self.stimuli.gammas,
+            *(one for one in self.settled if isinstance(one, SettledStates)),
+            *(holder for one in self.plastic for holder in one.state_holders),
+            *(PendingInput(self.layout, self.plastic_ring, name) for name in reached),
+        ]
+        rows = (one.states for one in self.deliveries)
+        self.state_followers: list[StateHolder] = [
+            *(one for one in rows if one is not None),
+            *(one.sources for one in self.plastic),
+        ]
 
     def _update(self, neurons: Neurons) -> Call:
         return update_call(
@@ -266,12 +301,38 @@ class RankEngine:
             if probe.recording.target.population == population:
                 probe.follow(neurons)
         for projection in self.plastic:
-            if projection.watch is not None and projection.target_population == neurons.index:
-                projection.watch.follow(neurons)
+            if projection.target_population == neurons.index:
+                projection.targets.follow(neurons)
         if update is not None:
             self._updates[population] = update
             self._calls["updates"] = [*self._updates.values()]
             self._tables["updates"] = call_table(self._calls["updates"])
+
+    def set_rule_parameters(
+        self, plastic: PlasticDelivery, constants: RuleConstants, changed: Iterable[str]
+    ) -> None:
+        """Set parameters of a plastic projection, for all that comes after this step.
+
+        Parameters
+        ----------
+        plastic : PlasticDelivery
+            The projection.
+        constants : RuleConstants
+            What its `constants_of` returned.
+        changed : iterable of str
+            Those that are new.
+        """
+        plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
+        if plastic.constants.same(constants):
+            plastic.use(constants)
+        else:
+            plastic.change(constants, self.step, self.settle())
+
+    def _restore_parameters(
+        self, population: str, parameters: Parameters, changed: Iterable[str]
+    ) -> None:
+        update = self.update_with(population, parameters)
+        self.set_parameters(population, parameters, changed, update)
 
     @property
     def most_steps(self) -> int:
@@ -339,7 +400,7 @@ class RankEngine:
             if n:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]
                 step, gid = self._history.append(step, gid)
-                until = int(step[-1]) - self._reach
+                until = int(step[-1]) - self.reach
                 if self._history.overdue(until):
                     self._settle(until)
                 for one in self.scalings:
@@ -371,9 +432,11 @@ class RankEngine:
             for one in self.settled:
                 one.settle(step, gid)
 
-    def in_flight(self, reach: int) -> Spikes:
-        """Return this rank's spikes of the last `reach` steps, with all before them settled."""
-        self._settle(self.step - reach)
+    def settle(self) -> Spikes:
+        """Bring all that is saved to this step; return this rank's spikes in flight."""
+        self._settle(self.step - self.reach)
+        for projection in self.plastic:
+            projection.sweep(self.step)
         return self._history.kept()
 
     def latest(
@@ -424,7 +487,7 @@ class RankEngine:
                 return int(status)
             self.deliveries[int(state[loop.PENDING_AT])].grow()
 
-    def resume(self, step: int, flying: Spikes, sources: Named) -> None:
+    def resume(self, step: int, flying: Spikes) -> None:
         """Go on from a step: what earlier spikes still have to deliver enters the rings again.
 
         The states are the caller's to set. The loops that the spikes were emitted in are run once
@@ -436,19 +499,15 @@ class RankEngine:
             Loops done.
         flying : (ndarray of int32, ndarray of uint32)
             The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
-        sources : mapping of (population, variable) to ndarray
-            What synapse models knew of all neurons before these spikes, which make of it what they
-            know now.
         """
         state, swap, rows = self._state, self._exchange, self.ring.rows
         steps, gids = flying
-        for known in (*self.settled, *(one.states for one in self.deliveries)):
-            if known is not None:
-                known.put(sources)
+        for projection in self.plastic:
+            projection.use_changed()
         silent = dict.fromkeys(self._tables, call_table([]))
         # plastic input on its way is saved, as weights have changed since the spikes
         collects = [one.collect for one in self._static if one.collect is not None]
-        delivers = [one.deliver for one in self._static]
+        delivers = [one.deliver for one in self._static if one.deliver is not None]
         silent |= {"collects": call_table(collects), "delivers": call_table(delivers)}
         nothing = np.zeros_like(self._exchange_call)
         first = int(steps[0]) - 1 if steps.size else step
@@ -469,6 +528,8 @@ class RankEngine:
         mine = self.layout.is_local(gids)
         if mine.any():
             self._history.append(steps[mine], gids[mine])
+        for projection in self.plastic:
+            projection.resume(step, flying)
 
     def fault(self) -> Fault | None:
         """Return what went wrong first with a neuron or synapse of this rank, if anything did."""

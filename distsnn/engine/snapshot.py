@@ -4,29 +4,27 @@ States are stored population by population, a rank's blocks in ascending order. 
 than these, the spikes in flight and the parameters that were set in order to continue. Stimuli are
 functions of the step, except gamma processes, which have states; static synapses are functions of
 the description. What synapse models know of their sources is saved as states of these, as it was
-before the first spike in flight (see `engine.source_states`). Of plastic synapses all is saved (see
-`engine.plastic_snapshot`).
+before the first spike in flight (see `engine.source_states`). The engine's holders declare which
+variables there are (see `engine.state_fields`).
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import neuron_parameters, plastic_snapshot
 from distsnn.engine.delivery import ProceduralDelivery
 from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
-from distsnn.engine.plastic_snapshot import Items
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.row_sets import RowSet
+from distsnn.engine.state_fields import Key, StateField, Values
 from distsnn.kernels import digest, procedural
 from distsnn.network.blocks import GROUP
 
-States = Mapping[tuple[str, str], npt.NDArray[Any]]
+States = Mapping[Key, Values]
 DIGEST_BYTES = 32
 
 
@@ -40,11 +38,9 @@ class Snapshot:
         Loops done.
     blocks : ndarray of int64, shape (n_owned,)
         This rank's blocks, ascending.
-    states : mapping of (population, variable) to ndarray, shape (n_local_of_population,)
-        States as the kernels hold them, neurons in the order of the blocks; only of populations
-        that have neurons here. Those of synapse models belong to their sources' population.
-    items : mapping of (population, variable) to (ndarray, ndarray of int64)
-        What plastic projections save of each block's synapses and input, and how much it is.
+    states : mapping of (population, variable) to ndarray
+        Values of the fields, block after block, and of counted fields how many each block has; only
+        of populations that have neurons here.
     spikes : (ndarray of int32, ndarray of uint32)
         This rank's spikes in flight, in the order of (step, gid).
     digests : ndarray of uint8, shape (n_owned, 32)
@@ -54,48 +50,40 @@ class Snapshot:
     step: int
     blocks: npt.NDArray[np.int64]
     states: States
-    items: Items
     spikes: Spikes
     digests: npt.NDArray[np.uint8]
 
 
-def take(engine: RankEngine, reach: int) -> Snapshot:
-    """Return a copy of a rank's state.
-
-    Parameters
-    ----------
-    engine : RankEngine
-        The engine, between two runs.
-    reach : int
-        The longest delay of the whole network, steps.
-    """
-    layout = engine.layout
-    states = {}
-    for name, neurons in engine.neurons.items():
-        real = neurons.neurons >= 0
-        for variable, values in neurons.states.items() if real.any() else ():
-            states[name, variable] = values[real]
-        states |= neuron_parameters.saved(neurons) if real.any() else {}
-    spikes = engine.in_flight(reach)
-    for one in engine.settled:
-        states |= one.saved() if one.neurons.size else {}
-    for scaling in engine.scalings:
-        states |= scaling.saved()
-    states |= engine.stimuli.saved()
-    of_plastic, items = plastic_snapshot.take(engine, reach)
-    states |= of_plastic
-    digests = block_digests(layout, states, items, spikes)
-    return Snapshot(engine.step, layout.owned, states, items, spikes, digests)
+def fields(engine: RankEngine) -> list[StateField]:
+    """Return all state variables of a network, the same on all ranks."""
+    return [field for holder in engine.state_holders for field in holder.fields]
 
 
-def put(
-    engine: RankEngine,
-    states: States,
-    sources: States,
-    items: States,
-    step: int,
-    flying: Spikes,
-) -> None:
+def take(engine: RankEngine) -> Snapshot:
+    """Return a copy of a rank's state, between two runs."""
+    layout, spikes = engine.layout, engine.settle()
+    declared: list[StateField] = []
+    states: dict[Key, Values] = {}
+    here = {layout.network.populations[n].name for n in layout.table.population[layout.owned]}
+    for holder in engine.state_holders:
+        if here.isdisjoint(field.population for field in holder.fields):
+            continue
+        for field, values in zip(holder.fields, holder.take(engine.step), strict=True):
+            if field.population in here:
+                states[field.key] = values
+                declared.append(field)
+            if field.counted and (field.population, field.counted) not in states:
+                states[field.population, field.counted] = holder.counts()
+    digests = _block_digests(layout, declared, states, spikes)
+    for field in declared:
+        # the owner of the first block saves what is shared
+        first = np.argmax(layout.table.population == layout.population_index(field.population))
+        if field.shared and layout.block_local[first] < 0:
+            del states[field.key]
+    return Snapshot(engine.step, layout.owned, states, spikes, digests)
+
+
+def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
     """Set a rank's state, and go on from there.
 
     Parameters
@@ -103,80 +91,47 @@ def put(
     engine : RankEngine
         A connected engine that has not run.
     states : mapping of (population, variable) to ndarray
-        As in a snapshot, for this rank's blocks, without those of synapse models.
-    sources : mapping of (population, variable) to ndarray, shape (n_of_population,)
-        Those of synapse models, of all neurons.
-    items : mapping of (population, variable) to ndarray
-        Those of plastic projections, for this rank's blocks.
+        As in a snapshot, for this rank's blocks; of fields that are needed everywhere
+        (`StateField.everywhere`), for the whole population.
     step : int
         Loops done.
     flying : (ndarray of int32, ndarray of uint32)
         All ranks' spikes in flight, in the order of (step, gid).
     """
-    for name, neurons in engine.neurons.items():
-        if neurons.changed:
-            parameters = neuron_parameters.restored(neurons, states)
-            update = engine.update_with(name, parameters)
-            engine.set_parameters(name, parameters, neurons.changed, update)
-        real = neurons.neurons >= 0
-        for variable, values in neurons.states.items() if real.any() else ():
-            values[real] = states[name, variable]
-    for scaling in engine.scalings:
-        scaling.put(states)
-    engine.stimuli.put(states)
-    plastic_snapshot.put_targets(engine, states, step)
-    engine.resume(step, flying, sources)
-    plastic_snapshot.put_rows(engine, items, step, flying)
+    for holder in (*engine.state_holders, *engine.state_followers):
+        declared = holder.fields
+        if declared and all(field.key in states for field in declared):
+            holder.put([states[field.key] for field in declared], step)
+    engine.resume(step, flying)
 
 
-def block_digests(
-    layout: Layout, states: States, items: Items, spikes: Spikes
+def _block_digests(
+    layout: Layout, declared: list[StateField], states: States, spikes: Spikes
 ) -> npt.NDArray[np.uint8]:
-    """Return the SHA-256 of each owned block's states, items and spikes in flight.
-
-    Parameters
-    ----------
-    layout : Layout
-        The rank's neurons.
-    states, items, spikes
-        As in a snapshot.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n_owned, 32)
-    """
-    table, owned = layout.table, layout.owned
-    found = np.empty((owned.size, DIGEST_BYTES), np.uint8)
+    """Return the SHA-256 of each owned block's variables, in the order of names, and its spikes."""
+    table, hashes = layout.table, {block: hashlib.sha256() for block in layout.owned.tolist()}
+    for field in sorted(declared, key=lambda field: field.key):
+        values = states[field.key]
+        blocks = layout.blocks_of_rank(field.population)
+        counts = table.size[blocks].astype(np.int64) * field.size
+        if field.counted:
+            counts = states[field.population, field.counted]
+        parts = [part.tobytes() for part in np.split(values, np.cumsum(counts)[:-1])]
+        if field.shared:
+            parts = [hashlib.sha256(values.tobytes()).digest()] * blocks.size
+        for block, part in zip(blocks.tolist(), parts, strict=True):
+            hashes[block].update(f"{field.name} {values.dtype}\n".encode())
+            hashes[block].update(part)
     step, gid = spikes
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
-    sizes = table.size[owned]
-    # by population: what is told of each variable, its values, and where its blocks' begin
-    parts: dict[int, list[tuple[bytes, npt.NDArray[Any], npt.NDArray[np.int64]]]] = {}
-    for name, variable in sorted({*states, *items}):
-        population = layout.population_index(name)
-        if (name, variable) in items:
-            values, counts = items[name, variable]
-        else:
-            values = states[name, variable]
-            counts = sizes[table.population[owned] == population]
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        head = f"{variable} {values.dtype}\n".encode()
-        parts.setdefault(population, []).append((head, values, starts))
-    done = dict.fromkeys(range(len(layout.network.populations)), 0)
-    for row, block in zip(found, owned.tolist(), strict=True):
-        population = int(table.population[block])
-        nth, whole = done[population], hashlib.sha256()
-        for head, values, starts in parts.get(population, []):
-            whole.update(head)
-            whole.update(values[starts[nth] : starts[nth + 1]].tobytes())
-        done[population] = nth + 1
+    for block, whole in hashes.items():
         mine = order[bounds[block] : bounds[block + 1]]
         whole.update(step[mine].tobytes())
         whole.update(gid[mine].tobytes())
-        row[:] = np.frombuffer(whole.digest(), np.uint8)
-    return found
+    digests = b"".join(whole.digest() for whole in hashes.values())
+    return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:

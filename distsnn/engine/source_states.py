@@ -8,7 +8,7 @@ run goes on, and so make of the settled state the current one, and each one's fa
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from types import ModuleType
 
 import numpy as np
@@ -18,16 +18,16 @@ from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import per_neuron
 from distsnn.engine.row_sets import RowSet
+from distsnn.engine.state_fields import NeuronHolder, StateField, Values, projection_fields
 from distsnn.errors import DescriptionError
 from distsnn.kernels.source_spikes import advance
 from distsnn.network import Network, Projection
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Named = Mapping[tuple[str, str], npt.NDArray[np.float64]]
 
 
-class SourceStates:
+class SourceStates(NeuronHolder):
     """The states of some sources of a projection.
 
     Parameters
@@ -50,6 +50,8 @@ class SourceStates:
         See `distsnn.kernels.synapses`.
     """
 
+    fields: tuple[StateField, ...] = ()
+
     def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
         network = layout.network
         one = network.projections[index]
@@ -61,7 +63,7 @@ class SourceStates:
                 value=type(model).__name__,
                 allowed="a model with a class attribute `kernel`, or a class derived from it",
             )
-        self.projection, self.neurons = one, neurons
+        self.projection, self.neurons, self.fields = one, neurons, state_fields(one)
         self.kernel: ModuleType = importlib.import_module(model.kernel)
         sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
         given = {
@@ -69,6 +71,7 @@ class SourceStates:
             for field, name in enumerate(model.parameters())
         }
         constants = self.kernel.constants(given, network.dt)
+        self._states: tuple[str, ...] = self.kernel.STATES  # the first columns of the records
         columns = [model.states[name].default for name in self._states]
         columns += [constants[name] for name in self.kernel.CONSTANTS]
         # the last word is the factor of the latest spike
@@ -76,16 +79,11 @@ class SourceStates:
         for column, values in enumerate(columns):
             self.records[:, column] = values
 
-    @property
-    def _states(self) -> tuple[str, ...]:
-        """Names of the states, the first columns of the records."""
-        names: tuple[str, ...] = self.kernel.STATES
-        return names
-
-    def put(self, saved: Named) -> None:
-        """Set all states to saved ones, those of all neurons of the population."""
-        for column, name in enumerate(self._states):
-            self.records[:, column] = saved[saved_name(self.projection, name)][self.neurons]
+    def arrays(self) -> Iterable[Values]:
+        """Return the columns of the states."""
+        model = self.projection.scaling
+        assert model is not None
+        return [self.records[:, self._states.index(name)] for name in model.states]
 
 
 class SettledStates(SourceStates):
@@ -119,14 +117,6 @@ class SettledStates(SourceStates):
         latest, self.records = self.records, settled
         return {name: latest[:, column] for column, name in enumerate(self._states)}
 
-    def saved(self) -> dict[tuple[str, str], Floats]:
-        """Return what is saved, neurons in the order of the rank's blocks."""
-        real = self.neurons >= 0
-        return {
-            saved_name(self.projection, name): self.records[real, column]
-            for column, name in enumerate(self._states)
-        }
-
 
 def of_sources(
     layout: Layout, one: Projection, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]
@@ -156,18 +146,11 @@ def settled(layout: Layout, seed: int) -> list[SettledStates]:
     return [SettledStates(layout, index, seed) for index, _ in _scaled(layout.network)]
 
 
-def saved_names(network: Network) -> list[tuple[str, str]]:
-    """Return what is saved of all synapse models: population of the sources and variable."""
-    return [
-        saved_name(one, name)
-        for _, one in _scaled(network)
-        for name in (one.scaling.states if one.scaling else ())
-    ]
-
-
-def saved_name(one: Projection, variable: str) -> tuple[str, str]:
-    """Return the population and name by which a variable of a projection's sources is saved."""
-    return one.pre.population, f"{variable} of {one.name}"
+def state_fields(projection: Projection) -> tuple[StateField, ...]:
+    """Declare the states of a projection's synapse model, if it has one that scales weights."""
+    states = projection.scaling.states if projection.scaling else {}
+    variables = {name: ("float64", state.unit) for name, state in states.items()}
+    return projection_fields(projection, "source", variables)
 
 
 def _scaled(network: Network) -> list[tuple[int, Projection]]:

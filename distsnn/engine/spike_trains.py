@@ -2,9 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,11 @@ import numpy.typing as npt
 from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.state_fields import NeuronHolder, StateField, Values
 from distsnn.engine.tables import Call
 from distsnn.jit import Entry
 from distsnn.kernels import gammas, poisson
-from distsnn.network import GammaInput, Network, PoissonInput, RateInput, Sine, SpikeInput
+from distsnn.network import GammaInput, PoissonInput, RateInput, Sine, SpikeInput
 from distsnn.network.quanta import Quanta, to_integers
 
 Floats = npt.NDArray[np.float64]
@@ -213,8 +213,10 @@ class PoissonCalls(RateCalls):
         self._use_own_weights(call)
 
 
-class GammaCalls(RateCalls):
+class GammaCalls(RateCalls, NeuronHolder):
     """The calls of gamma processes on this rank, with their state; parameters as of `RateCalls`."""
+
+    fields: tuple[StateField, ...] = ()
 
     def __init__(
         self,
@@ -226,9 +228,10 @@ class GammaCalls(RateCalls):
         number: int,
         seed: int,
     ) -> None:
-        self._order, self._names = one.order, _saved_names(one, number)
-        # of neurons outside the target too: a checkpoint holds one value for each neuron
-        self._times = np.zeros((neurons.last - neurons.first, 1 + one.n))
+        self._order, self.neurons = one.order, neurons.neurons
+        self.fields = state_fields(one, number)
+        # of neurons outside the target too: a checkpoint holds values of each neuron
+        self._times = self.fields[0].zeros(neurons.neurons.size)
         counters = layout.counters[neurons.first >> 3 : neurons.last >> 3]
         gammas.fill_in_equilibrium(
             self._times, counters, one.order, number, seed & 0xFFFFFFFF, seed >> 32
@@ -236,18 +239,9 @@ class GammaCalls(RateCalls):
         self._times[:, 1:].sort(axis=1)  # which makes heaps
         super().__init__(layout, quanta, ring, neurons, one, number, seed)
 
-    def saved(self) -> dict[tuple[str, str], Floats]:
-        """Return each neuron's clock and heap as checkpoints hold them."""
-        real = self._neurons.neurons >= 0
-        if not real.any():
-            return {}
-        return {name: self._times[real, at] for at, name in enumerate(self._names)}
-
-    def put(self, saved: Mapping[tuple[str, str], npt.NDArray[Any]]) -> None:
-        """Set clocks and heaps to saved ones."""
-        real = self._neurons.neurons >= 0
-        for at, name in enumerate(self._names if real.any() else ()):
-            self._times[real, at] = saved[name]
+    def arrays(self) -> Iterable[Values]:
+        """Return each neuron's clock and heap of next spikes."""
+        return (self._times,)
 
     def _entry(self) -> Entry:
         return gammas.gammas(self._bits)
@@ -270,17 +264,8 @@ class GammaCalls(RateCalls):
         self._use_own_weights(call)
 
 
-def saved_names(network: Network) -> list[tuple[str, str]]:
-    """Return the names (population, variable) by which checkpoints hold states of stimuli."""
-    return [
-        name
-        for number, one in enumerate(network.stimuli)
-        if isinstance(one, GammaInput)
-        for name in _saved_names(one, number)
-    ]
-
-
-def _saved_names(one: GammaInput, number: int) -> list[tuple[str, str]]:
+def state_fields(one: GammaInput, number: int) -> tuple[StateField, ...]:
+    """Declare the state of the gamma processes of a stimulus, which has a number in the network."""
     # '/' cannot be in a name: no state of a neuron or projection is called so
-    variables = ["clock", *(f"time {j}" for j in range(one.n))]
-    return [(one.target.population, f"{name} / stimulus {number}") for name in variables]
+    name, unit = f"clock and next spikes / stimulus {number}", "expected spikes"
+    return (StateField(one.target.population, name, "stimulus", "float64", unit, size=1 + one.n),)

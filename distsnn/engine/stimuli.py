@@ -1,7 +1,6 @@
 """The calls of stimuli: spike trains of given rates, given spikes, currents."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +77,8 @@ class Stimuli:
         In the order of the description, which is that in which currents are added.
     table : ndarray of int64, shape (n_calls, kernels.loop.CALL_SIZE)
         The same as the loop takes them.
+    gammas : list of GammaCalls
+        The stimuli that have states.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Stimuli:
         self.calls = list(clearing(neurons))
         self._named: dict[str, tuple[int, SettableCalls]] = {}
         self._given: dict[str, SpikeCalls] = {}
-        self._gammas: list[GammaCalls] = []
+        self.gammas: list[GammaCalls] = []
         for number, one in enumerate(layout.network.stimuli):
             target = neurons[one.target.population]
             calls: SettableCalls
@@ -105,7 +106,7 @@ class Stimuli:
                 calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
             elif isinstance(one, GammaInput):
                 calls = GammaCalls(layout, quanta, ring, target, one, number, seed)
-                self._gammas.append(calls)
+                self.gammas.append(calls)
             elif isinstance(one, NoiseCurrent):
                 calls = NoiseCalls(layout, target, one, number, seed)
             elif isinstance(one, SineCurrent):
@@ -123,15 +124,6 @@ class Stimuli:
         first, one = self._named[name]
         one.set(**values)
         self.table[first : first + len(one.calls)] = call_table(one.calls)
-
-    def saved(self) -> dict[tuple[str, str], Floats]:
-        """Return the states of stimuli as checkpoints hold them, in the order of the blocks."""
-        return {name: values for one in self._gammas for name, values in one.saved().items()}
-
-    def put(self, saved: Mapping[tuple[str, str], npt.NDArray[Any]]) -> None:
-        """Set the states of stimuli to saved states."""
-        for one in self._gammas:
-            one.put(saved)
 
     def emit(
         self,

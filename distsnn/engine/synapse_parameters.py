@@ -21,6 +21,10 @@ Floats = npt.NDArray[np.float64]
 # Draws belong to a parameter's place among the fields. That of w_min is far from all others, which
 # so have the draws that they had before there was one.
 _PLACE_OF_W_MIN = 1 << 16
+# Draws of later steps have places beyond.
+_PLACE_BITS = 17
+# Kept as magnitudes.
+BOUNDS = ("w_min", "w_max")
 
 
 def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str, Any]:
@@ -41,24 +45,42 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
         Drawn parameters belong to seed, source and target, given ones are those of the synapses;
         the bounds are magnitudes.
     """
-    projections = layout.network.projections
-    model = projections[rows.projection].plasticity
+    model = layout.network.projections[rows.projection].plasticity
     assert model is not None
-    keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
     found: dict[str, Any] = {}
-    names = [one.name for one in fields(model)]
-    others = [name for name in names if name != "w_min"]
-    for name in names:
-        value = getattr(model, name)
+    for one in fields(model):
+        value = getattr(model, one.name)
         if isinstance(value, Distribution):
-            place = others.index(name) if name in others else _PLACE_OF_W_MIN
-            key = wiring_draws.cell_streams(keys[rows.projection], np.array([place]))[0]
-            found[name] = _drawn(layout, rows, value, key)
+            found[one.name] = drawn(layout, rows, one.name, value, seed)
         elif isinstance(value, np.ndarray):
-            found[name] = _given(layout, rows, value)
+            found[one.name] = _given(layout, rows, value)
         else:
-            found[name] = value if isinstance(value, str) else np.asarray(value, np.float64)
-    return found | {name: np.abs(found[name]) for name in ("w_min", "w_max")}
+            found[one.name] = value if isinstance(value, str) else np.asarray(value, np.float64)
+    return found | {name: np.abs(found[name]) for name in BOUNDS}
+
+
+def drawn(
+    layout: Layout, rows: PlasticRows, name: str, value: Distribution, seed: int, step: int = 0
+) -> Floats:
+    """Return draws of a parameter for each of a rank's synapses, shape (n_synapses,).
+
+    They belong to seed, source, target, parameter and step; at step 0 they are those of the
+    description.
+    """
+    projections = layout.network.projections
+    others = [one.name for one in fields(projections[rows.projection].plasticity)]  # type: ignore[arg-type]
+    others.remove("w_min")
+    place = others.index(name) if name in others else _PLACE_OF_W_MIN
+    keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
+    at = np.array([place + (step << _PLACE_BITS)])
+    key = wiring_draws.cell_streams(keys[rows.projection], at)[0]
+    kind, parameters = coded(value)
+    row_set, out = rows.row_set, np.empty(rows.synapses)
+    gids = layout.gids(np.arange(layout.n_local))
+    draw_by_synapse(
+        kind, *parameters, key, row_set.rows, row_set.sources, rows.targets(), gids, out
+    )
+    return out
 
 
 def first_states(
@@ -69,6 +91,12 @@ def first_states(
     return {
         name: np.full(n, constants.get(begin.get(name, ""), 0.0), precision) for name in rule.STATES
     }
+
+
+def parameter_name(parameter: str) -> str:
+    """Return the name of a parameter in checkpoints."""
+    # '/' cannot be in a name: no state is called so
+    return f"parameter / {parameter}"
 
 
 def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
@@ -89,13 +117,3 @@ def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
     found = np.empty(sources.size)
     found[np.lexsort((targets, sources))] = value[edges]
     return found
-
-
-def _drawn(layout: Layout, rows: PlasticRows, value: Distribution, key: np.uint64) -> Floats:
-    kind, parameters = coded(value)
-    row_set, out = rows.row_set, np.empty(rows.synapses)
-    gids = layout.gids(np.arange(layout.n_local))
-    draw_by_synapse(
-        kind, *parameters, key, row_set.rows, row_set.sources, rows.targets(), gids, out
-    )
-    return out

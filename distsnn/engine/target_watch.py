@@ -1,139 +1,134 @@
 """How a plastic projection follows the states of its targets (see `codegen.watch_entries`)."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel, watched
+from distsnn.codegen.plasticity import watched
 from distsnn.codegen.watch_entries import WatchVariant, late_states, watch_entry
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.plastic_targets import PlasticTargets
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import FillingHistory
+from distsnn.engine.state_fields import Values, projection_fields
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
 from distsnn.network.plastic_synapse import WatchingSynapse
 
+# A history of steps takes every step where a potential stays above its threshold: where it has
+# become as long as this, rows are swept before it becomes longer.
+_LONG_HISTORY = 1024
 
-class TargetWatch:
-    """What is kept of the states that act on a projection's synapses.
+
+class TargetWatch(PlasticTargets):
+    """Targets whose states act in every step, and what is kept of these.
 
     Parameters
     ----------
-    neurons : Neurons
+    calls : RuleCalls
+        The projection's calls; its rule follows states.
+    targets : Neurons
         The targets' population.
-    history : FillingHistory
-        The steps in which they acted.
     reached : ndarray of bool, shape (n_targets,)
         Which targets have synapses.
     longest : int
         The projection's longest delay, steps, the same on all ranks.
-    dt : float
-        Step, ms.
-    model : WatchingSynapse
-        The rule.
-    variant : PlasticVariant
-        The projection's entries.
-    call : Call
-        The projection's call, whose table tells of all this.
     loop_state : ndarray of int64
         See `kernels.loop`.
-
-    Attributes
-    ----------
-    call : Call
-        Called after every step of the targets.
+    make_room : callable
+        Makes room in the histories.
     """
+
+    history: FillingHistory
 
     def __init__(
         self,
-        neurons: Neurons,
-        history: FillingHistory,
+        calls: RuleCalls,
+        targets: Neurons,
         reached: npt.NDArray[np.bool_],
         longest: int,
-        dt: float,
-        model: WatchingSynapse,
-        variant: PlasticVariant,
-        call: Call,
         loop_state: npt.NDArray[np.int64],
+        make_room: Callable[[], None],
     ) -> None:
-        where, size = plastic_layout(variant), neurons.last - neurons.first
-        self._history, self._longest, self._table = history, longest, call.table
-        self._real = neurons.neurons >= 0
-        entry = watch_entry(WatchVariant(variant, neurons.real))
-        self.call = mine = Call(entry, call.table, neurons.first, neurons.last, call.scalars)
+        projection, where, size = calls.projection, calls.where, targets.neurons.size
+        model = projection.plasticity
+        assert isinstance(model, WatchingSynapse)
+        super().__init__(calls, targets, FillingHistory(size, calls.precision), make_room)
+        self._longest = longest
+        entry = watch_entry(WatchVariant(calls.variant, targets.real))
+        first, last = targets.first, targets.last
+        self.after_update = self._call = mine = Call(entry, calls.table, first, last, calls.scalars)
+        mine.point(plastic.FIRSTS, self.history.firsts, first)
         self._offsets = where.offsets
-        for name in watched(rule_kernel(variant.kernel)):
-            mine.point(where.watched[name], neurons.states[name], neurons.first)
-            mine.point(where.offsets[name], _offset(neurons, name))
+        for name in watched(calls.rule):
+            mine.point(where.watched[name], targets.states[name], first)
+            mine.point(where.offsets[name], _offset(targets, name))
 
         # others' spikes come up to an epoch late, which is no longer than their delays
-        rows = 1 << (2 * longest).bit_length()
-        self._levels = np.zeros((rows, size), variant.precision)
-        call.point(plastic.LEVELS, self._levels, neurons.first)
-        call.table[plastic.LEVEL_MASK], call.table[plastic.LEVEL_STRIDE] = rows - 1, size
-        self._late_names = late = late_states(variant.kernel)
-        self._late_steps = model.late_steps(dt)
+        rows, table = 1 << (2 * longest).bit_length(), calls.table
+        self._levels = np.zeros((rows, size), calls.precision)
+        mine.point(plastic.LEVELS, self._levels, first)
+        table[plastic.LEVEL_MASK], table[plastic.LEVEL_STRIDE] = rows - 1, size
+        self._late_names = late = late_states(calls.variant.kernel)
+        self._late_steps = model.late_steps(calls.layout.network.dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
-        start = np.array([neurons.states[name] for name in late])
+        start = np.array([targets.states[name] for name in late])
         self._late = np.broadcast_to(start, (rows, *start.shape)).copy()
         mine.point(plastic.LATE, self._late)
-        call.table[plastic.LATE_MASK], call.table[plastic.LATE_STEPS] = rows - 1, self._late_steps
+        table[plastic.LATE_MASK], table[plastic.LATE_STEPS] = rows - 1, self._late_steps
         mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
         mine.point(plastic.ACTS, np.zeros(size))
         mine.point(plastic.LOOP_STATE, loop_state)
+        sizes = {"levels of targets": longest, "acts of targets": longest}
+        variables = dict.fromkeys(sizes, (calls.precision, "1"))
+        if self._late_steps and late:
+            sizes["late states"] = self._late_steps * len(late)
+            variables["late states"] = (targets.real, "1")
+        self.fields = projection_fields(projection, "target", variables, sizes=sizes)
 
     def follow(self, neurons: Neurons) -> None:
         """Follow the targets' parameters, which were changed: states that act late stay."""
         for name, at in self._offsets.items():
-            before, now = self.call.keep[at], _offset(neurons, name)
-            self.call.point(at, now)
+            before, now = self._call.keep[at], _offset(neurons, name)
+            self._call.point(at, now)
             if name in self._late_names:
                 late = self._late[:, self._late_names.index(name)]
                 late[:] = np.where(before == now, late, late + before - now)
 
     @property
     def is_full(self) -> bool:
-        """Whether a history may lack room for another step."""
-        return self._history.is_full(int(self._table[plastic.SETTLED]))
+        """Whether a history may lack room for another step of the targets."""
+        return self.history.is_full(int(self._table[plastic.SETTLED]))
 
-    def names(self) -> dict[str, int]:
-        """Return by which names it is saved, and how many values a target has of each."""
-        late = self._late_steps * self._late.shape[1]
-        found = {"late states": late, "levels of targets": self._longest}
-        found["acts of targets"] = self._longest
-        return {name: size for name, size in found.items() if size}
+    @property
+    def is_long(self) -> bool:
+        """Whether rows should be swept before the histories become longer."""
+        return self.history.depth >= _LONG_HISTORY
 
-    def saved(self, step: int) -> dict[str, npt.NDArray[Any]]:
-        """Return what is saved at a step up to which all rows were swept.
+    def take(self, step: int) -> list[Values]:
+        """Return levels, acts and late states, target by target, of the steps up to this one."""
+        own = self.neurons >= 0
+        acts = self.history.since(step - self._longest, self._longest)
+        levels = self._levels[self._level_rows(step)].T
+        late = self._late[self._late_rows(step)].transpose(2, 0, 1)
+        found = levels[own], acts[own], late[own]
+        return [values.reshape(-1) for values in found[: len(self.fields)]]
 
-        Returns
-        -------
-        dict of str to ndarray, shape (n_real_targets * n_values,)
-            Target by target in the order of the rank's blocks, step by step up to this one.
-        """
-        acts = self._history.since(step - self._longest, self._longest)
-        made = {
-            "late states": self._late[self._late_rows(step)].transpose(2, 0, 1)[self._real],
-            "levels of targets": self._levels[self._level_rows(step)].T[self._real],
-            "acts of targets": acts[self._real],
-        }
-        return {name: made[name].reshape(-1) for name in self.names()}
-
-    def put(self, saved: dict[str, npt.NDArray[Any]], step: int) -> None:
-        """Set it to what was saved at a step."""
-        n = int(self._real.sum())
-        if self._late_steps:
-            values = saved["late states"].reshape(n, self._late_steps, -1)
-            rows = np.zeros((self._late_steps, *self._late.shape[1:]), self._late.dtype)
-            rows[:, :, self._real] = values.transpose(1, 2, 0)
-            self._late[self._late_rows(step)] = rows
-        levels = np.zeros((self._longest, self._real.size), self._levels.dtype)
-        levels[:, self._real] = saved["levels of targets"].reshape(n, self._longest).T
-        self._levels[self._level_rows(step)] = levels
-        acts = np.zeros((self._real.size, self._longest), self._levels.dtype)
-        acts[self._real] = saved["acts of targets"].reshape(n, self._longest)
-        self._history.begin(acts, step - self._longest)
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set what is kept to what was taken at a step."""
+        own = self.neurons >= 0
+        levels, acts = (given.reshape(-1, self._longest) for given in values[:2])
+        self._levels[np.ix_(self._level_rows(step), own)] = levels.T
+        of_slots = np.zeros((own.size, self._longest), self._levels.dtype)
+        of_slots[own] = acts
+        self.history.begin(of_slots, step - self._longest)
+        self._point()
+        for given in values[2:]:
+            late = given.reshape(-1, self._late_steps, len(self._late_names))
+            at = np.ix_(self._late_rows(step), np.arange(len(self._late_names)), own)
+            self._late[at] = late.transpose(1, 2, 0)
 
     def _late_rows(self, step: int) -> npt.NDArray[np.int64]:
         steps = np.arange(step - self._late_steps + 1, step + 1)

@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, together
-from distsnn.engine import (
-    homeostasis,
-    neuron_parameters,
-    plastic_snapshot,
-    snapshot,
-    spike_trains,
-)
+from distsnn.engine import snapshot
 from distsnn.engine.layout import Layout
-from distsnn.engine.plastic_sources import names_of_sources
 from distsnn.engine.populations import spikes_per_step
-from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.source_states import saved_names
 from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
@@ -30,7 +22,7 @@ from distsnn.io.checkpoint_writer import GenerationWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
 from distsnn.simulation.build import Built, network_digest
-from distsnn.simulation.plastic_checkpoint import read_items, set_modulators, switches
+from distsnn.simulation.saved_states import check_declared, read_states
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
@@ -80,7 +72,7 @@ class Checkpoints:
         spikes: list[int],
         run_s: float,
         attempt: int,
-        inputs: dict[str, Any],
+        scripted: list[str],
     ) -> tuple[int, float]:
         """Write a new generation into a run's store and remove all but one before it.
 
@@ -94,8 +86,8 @@ class Checkpoints:
             Wall time of running so far, s.
         attempt : int
             The attempt that is recording into the store, or -1.
-        inputs : dict
-            What a script has set, JSON-able.
+        scripted : list of str
+            Names of all that a script has set.
 
         Returns
         -------
@@ -111,7 +103,7 @@ class Checkpoints:
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
         with together(communicator, "saving the state"):
-            taken = snapshot.take(self._built.engine, self._built.reach)
+            taken = snapshot.take(self._built.engine)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
         with together(communicator, "saving the state"), _as_recording():
@@ -125,20 +117,18 @@ class Checkpoints:
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
-                now |= switches(self._built.engine)
-                changed = {
-                    name: sorted(one.changed)
-                    for name, one in self._built.engine.neurons.items()
-                    if one.changed
+                now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
+                so_far = {
+                    "spikes": spikes,
+                    "run_s": run_s,
+                    "attempt": attempt,
+                    "scripted": scripted,
                 }
-                now |= {"parameters": changed} if changed else {}
-                so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:
             with together(communicator, "saving the state"), _as_recording():
-                items = {name: values for name, (values, _) in taken.items.items()}
-                seal = writer.write_rank(rank, {**taken.states, **items}, taken.spikes)
+                seal = writer.write_rank(rank, taken.states, taken.spikes)
             seals = communicator.gather(seal)
             with together(communicator, "saving the state"), _as_recording():
                 if seals is not None:
@@ -164,48 +154,12 @@ class Checkpoints:
             If the synapses were drawn differently when it was saved.
         """
         communicator, engine = self._communicator, self._built.engine
-        layout, reach = engine.layout, int(generation.about["reach"])
+        layout, about = engine.layout, generation.about
         with together(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
-            _note_changed(generation, engine)
-            network, everywhere = layout.network, np.arange(layout.table.n_blocks)
-            names = [(one.name, name) for one in network.populations for name in one.model.states]
-            names += [
-                neuron_parameters.saved_name(name, parameter)
-                for name, one in engine.neurons.items()
-                for parameter in sorted(one.changed)
-            ]
-            names += homeostasis.saved_names(network)
-            names += spike_trains.saved_names(network)
-            of_sources = saved_names(network)
-            for plastic in engine.plastic:
-                names += plastic_snapshot.names_by_neuron(plastic)
-                of_sources += names_of_sources(plastic)
-            states = _saved(generation, layout, index, names, layout.owned)
-            sources = _saved(generation, layout, index, of_sources, everywhere)
-            ranks = range(communicator.rank, generation.ranks, communicator.size)
-            most = sum(spikes_per_step(one) * one.size for one in network.populations) * reach
-            own = [generation.spikes(one, most) for one in ranks]
-        items = read_items(generation, engine, index, communicator)
-        everyones = [one for part in communicator.allgather(own) for one in part]
-        step = np.concatenate([one[0] for one in everyones])
-        gid = np.concatenate([one[1] for one in everyones])
-        order = np.lexsort((gid, step))
-        with together(communicator, "restoring the state"):
-            about, at = generation.about, int(generation.about["step"])
-            _check_spikes(generation, layout, step, gid)
-            set_modulators(generation, engine)
-            snapshot.put(engine, states, sources, items, at, (step[order], gid[order]))
-            for plastic in engine.plastic:
-                plastic.learns = plastic.projection.name not in about.get("frozen", ())
-            again = snapshot.take(engine, reach)
-            if not np.array_equal(again.digests, index["digest"][layout.owned]):
-                raise StoreError(
-                    "damaged: states are not those that were saved", path=str(generation.folder)
-                )
         wiring = self._known_wiring()
-        with together(communicator, "restoring the state"):
+        with together(communicator, "comparing the synapses"):
             other = np.flatnonzero(wiring != index["wiring"][layout.owned])
             if other.size:
                 block = int(layout.owned[other[0]])
@@ -214,6 +168,29 @@ class Checkpoints:
                     "synapses are not those that the checkpoint was saved with: another version "
                     "of distsnn, or a machine on which it computes otherwise",
                     where=f"{generation.folder}, population {name!r}, block {block}",
+                )
+        with together(communicator, "reading the checkpoint"):
+            if about["reach"] != engine.reach:
+                raise StoreError("damaged: the longest delay", path=str(generation.folder))
+            check_declared(generation, engine)
+            states = read_states(generation, engine, index["rank"])
+            ranks = range(communicator.rank, generation.ranks, communicator.size)
+            most = sum(spikes_per_step(one) * one.size for one in layout.network.populations)
+            own = [generation.spikes(one, most * engine.reach) for one in ranks]
+        everyones = [one for part in communicator.allgather(own) for one in part]
+        step = np.concatenate([one[0] for one in everyones])
+        gid = np.concatenate([one[1] for one in everyones])
+        order = np.lexsort((gid, step))
+        with together(communicator, "restoring the state"):
+            _check_spikes(generation, layout, step, gid)
+            try:
+                snapshot.put(engine, states, int(about["step"]), (step[order], gid[order]))
+            except (IndexError, ValueError) as error:
+                raise StoreError(f"damaged: {error}", path=str(generation.folder)) from error
+            again = snapshot.take(engine)
+            if not np.array_equal(again.digests, index["digest"][layout.owned]):
+                raise StoreError(
+                    "damaged: states are not those that were saved", path=str(generation.folder)
                 )
         self._good[generation.store.resolve()] = generation.number
 
@@ -227,18 +204,11 @@ class Checkpoints:
 
     def _index(self, parts: list[Any]) -> dict[str, npt.NDArray[Any]]:
         layout = self._built.engine.layout
-        table, owner = layout.table, layout.assignment.owner
-        digest = np.zeros((table.n_blocks, snapshot.DIGEST_BYTES), np.uint8)
-        wiring = np.zeros(table.n_blocks, np.uint64)
+        digest = np.zeros((layout.table.n_blocks, snapshot.DIGEST_BYTES), np.uint8)
+        wiring = np.zeros(layout.table.n_blocks, np.uint64)
         for blocks, digests, synapses in parts:
             digest[blocks], wiring[blocks] = digests, synapses
-        offset = np.zeros(table.n_blocks, np.int64)
-        after: dict[tuple[int, int], int] = {}
-        for block in range(table.n_blocks):
-            key = int(owner[block]), int(table.population[block])
-            offset[block] = after.get(key, 0)
-            after[key] = int(offset[block] + table.size[block])
-        return {"rank": owner, "offset": offset, "digest": digest, "wiring": wiring}
+        return {"rank": layout.assignment.owner, "digest": digest, "wiring": wiring}
 
 
 @contextmanager
@@ -355,29 +325,14 @@ def _short(value: Any) -> str:
 def _check_index(
     generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
 ) -> None:
-    n, ranks, offset = layout.table.n_blocks, index["rank"], index["offset"]
+    n, ranks = layout.table.n_blocks, index["rank"]
     fits = all(len(one) == n for one in index.values())
     fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
     counts = generation.about["spikes"]
     fits = fits and len(counts) == len(layout.network.populations)
     fits = fits and all(isinstance(one, int) for one in counts)
-    if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks or offset.min() < 0:
+    if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
         raise StoreError("damaged: blocks of another network", path=str(generation.folder))
-
-
-def _note_changed(generation: Generation, engine: RankEngine) -> None:
-    """Note which parameters were set before the checkpoint."""
-    saved = generation.about.get("parameters", {})
-    for population, names in saved.items():
-        neurons = engine.neurons.get(population)
-        known = () if neurons is None else tuple(neurons.parameters)
-        fits = isinstance(names, list) and all(name in known for name in names)
-        if neurons is None or not fits:
-            raise StoreError(
-                f"damaged: parameters {names!r} of population {population!r} cannot have been set",
-                path=str(generation.folder),
-            )
-        neurons.changed |= set(names)
 
 
 def _check_spikes(
@@ -394,25 +349,3 @@ def _check_spikes(
         fits = fits and step.max() <= at
     if not fits:
         raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
-
-
-def _saved(
-    generation: Generation,
-    layout: Layout,
-    index: dict[str, npt.NDArray[Any]],
-    names: Iterable[tuple[str, str]],
-    blocks: npt.NDArray[np.int64],
-) -> dict[tuple[str, str], npt.NDArray[Any]]:
-    """Return what was saved by some names (population, variable), of some blocks' neurons."""
-    found, table = {}, layout.table
-    for population, variable in names:
-        mine = blocks[table.population[blocks] == layout.population_index(population)]
-        if mine.size:
-            found[population, variable] = generation.states(
-                population,
-                variable,
-                index["rank"][mine],
-                index["offset"][mine],
-                table.size[mine].tolist(),
-            )
-    return found

@@ -1,8 +1,6 @@
 """Spikes that a script adds to those of a `SpikeInput`, and the room that their sums need."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,16 +45,6 @@ class Events:
         weight = np.concatenate([self.weight, other.weight])
         return Events(step[order], neuron[order], weight[order])
 
-    @classmethod
-    def of(cls, saved: Mapping[str, Any]) -> "Events":
-        """Return what `saved` returned."""
-        step, neuron = (np.array(saved[name], np.int64) for name in ("step", "neuron"))
-        return cls(step, neuron, np.array(saved["weight"], np.float64))
-
-    def saved(self) -> dict[str, Any]:
-        """Return them as JSON-able data."""
-        return {name: getattr(self, name).tolist() for name in ("step", "neuron", "weight")}
-
 
 NONE = Events(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
@@ -100,7 +88,7 @@ class GivenSpikes:
         model.check_weight(one.receptor, float(weight) if not weight.ndim else weight, where=where)
         order = np.argsort(step, kind="stable")
         new = Events(step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy())
-        for plane, more in self._needed(self._left().joined(new)).items():
+        for plane, more in self._needed(self.left().joined(new)).items():
             if more - self._taken.get(plane, 0) > self._room[plane]:
                 raise DescriptionError(
                     "sums of a step's input have no room for them",
@@ -112,7 +100,7 @@ class GivenSpikes:
 
     def add(self, new: Events) -> None:
         """Add spikes that were checked."""
-        self.coming = self._left().joined(new)
+        self.coming = self.left().joined(new)
         needed = self._needed(self.coming)
         for plane in {*needed, *self._taken}:
             self._room[plane] -= needed.get(plane, 0) - self._taken.get(plane, 0)
@@ -120,11 +108,8 @@ class GivenSpikes:
         assert self.stimulus.name is not None
         self._engine.stimuli.emit(self.stimulus.name, new.step, new.neuron, new.weight)
 
-    def saved(self) -> dict[str, Any]:
-        """Return, as JSON-able data, what is still to come."""
-        return self._left().saved()
-
-    def _left(self) -> Events:
+    def left(self) -> Events:
+        """Return what is still to come."""
         return self.coming.after(self._engine.step)
 
     def _needed(self, events: Events) -> dict[int, int]:

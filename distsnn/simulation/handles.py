@@ -20,6 +20,7 @@ from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import LastSpikes, Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
+from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import (
@@ -27,6 +28,7 @@ from distsnn.simulation.weight_access import (
     learns,
     modulator_value,
     normalise,
+    plastic_named,
     set_learning,
     set_signal,
 )
@@ -241,6 +243,20 @@ class ProjectionHandle:
             If the projection has no synapse model.
         """
         return synapse_states(self._access.engine, self._access.communicator, self._name)
+
+    @property
+    def parameters(self) -> RuleParameters:
+        """Parameters of the plasticity rule by name, to read and set.
+
+        From the next step on, the network runs as if it were described with the new values.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection is not plastic.
+        """
+        plastic_named(self._access.engine, self._name, where="parameters")
+        return RuleParameters(self._plastic)
 
     @property
     def weights(self) -> Floats:

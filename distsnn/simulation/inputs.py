@@ -1,7 +1,7 @@
 """Inputs that a script sets between the pieces of a run; rank 0's values count on all ranks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, from_first
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.spike_trains import most_counts, receptor_weights
+from distsnn.engine.state_fields import StateField, StateHolder
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import (
     ConstantCurrent,
@@ -48,6 +49,8 @@ Values = dict[str, PerNeuron]
 
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
+# Kinds of what a checkpoint holds: values for all neurons, or for each; and spikes.
+_COMMON, _EACH, _COMING = "value", "values", "spikes to come"
 
 
 @dataclass
@@ -73,7 +76,7 @@ class _Settable:
     values: Values = field(default_factory=dict)
 
 
-class Inputs:
+class Inputs(StateHolder):
     """Stimuli and spike sources, as a script sets them between two runs.
 
     Setting is collective: what rank 0 gives counts, and what the others do is not looked at.
@@ -107,6 +110,8 @@ class Inputs:
             if isinstance(one, SpikeInput) and one.name is not None
         }
         self._emitted: dict[str, Keys] = {}
+        self._declared: tuple[StateField, ...] = ()
+        engine.state_holders.append(self)
         self._described: dict[str, Keys] = {}
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
@@ -135,43 +140,83 @@ class Inputs:
             )
         )
 
-    def saved(self) -> dict[str, Any]:
-        """Return, as JSON-able data, all that still acts."""
-        self._forget_past()
-        return {
-            "values": {
-                name: {of: np.asarray(value).tolist() for of, value in one.values.items()}
-                for name, one in self._settable.items()
-                if one.values
-            },
-            "spikes": {
-                name: {"step": (keys >> 32).tolist(), "neuron": (keys & 0xFFFFFFFF).tolist()}
-                for name, keys in self._emitted.items()
-            }
-            | {name: one.saved() for name, one in self._given.items() if one.coming.step.size},
-            "names": self._scripted.names,
-        }
+    @property
+    def set_values(self) -> dict[str, Values]:
+        """What was set of stimuli, by name and field."""
+        return {name: one.values for name, one in self._settable.items() if one.values}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Set all that `saved` returned, at the same step; not collective.
+    def set_again(self, values: Mapping[str, Mapping[str, ValueLike]]) -> None:
+        """Set values of several stimuli, in any order; not collective.
 
         Raises
         ------
         DescriptionError
-            If it does not fit the network.
+            If they do not fit the network.
         """
-        values, emitted = saved.get("values", {}), saved.get("spikes", {})
-        names = saved.get("names", [])
-        _check_saved(values, emitted, names)
-        self._scripted.note(*names)
         for name in values:
             # room that one has given up is there for all, in any order
             self._reserve(self._find(name), 0.0)
         for name, fields in values.items():
             self._put(*self._checked(name, fields))
-        for name, spikes in emitted.items():
-            times = np.asarray(spikes["step"], np.float64) * self._network.dt
-            self._add(*self._checked_spikes(name, spikes["neuron"], times, spikes.get("weight")))
+
+    @property
+    def fields(self) -> tuple[StateField, ...]:
+        """What was set, and spikes that are still to come; or what a checkpoint has of these."""
+        held = {key: (values.dtype.name, values.size) for key, values in self._held().items()}
+        return self._declared or tuple(
+            StateField(self._population(name), f"{kind} / {of} / {name}", "script", dtype, size=n)
+            for (kind, of, name), (dtype, n) in held.items()
+        )
+
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare what was set before a checkpoint."""
+        self._declared = tuple(field for field in saved if field.owner == "script")
+
+    def _held(self) -> dict[tuple[str, str, str], npt.NDArray[Any]]:
+        """Return values by kind, name of the value, and name of the stimulus or source."""
+        self._forget_past()
+        held: dict[tuple[str, str, str], npt.NDArray[Any]] = {}
+        for name, values in self.set_values.items():
+            for of, value in values.items():
+                described = _described(self._settable[name].stimulus, of)
+                # what is as described again is nothing that was set
+                if type(value) is type(described) and np.array_equal(value, described):
+                    continue
+                kind = _EACH if isinstance(value, np.ndarray) else _COMMON
+                held[kind, of, name] = np.atleast_1d(value)
+        for name, keys in self._emitted.items():
+            columns = {"step": keys >> 32, "neuron": keys & 0xFFFFFFFF}
+            held |= {(_COMING, of, name): values for of, values in columns.items() if keys.size}
+        for name, given in self._given.items():
+            columns = vars(given.left()) if given.left().step.size else {}
+            held |= {(_COMING, of, name): values for of, values in columns.items()}
+        return held
+
+    def take(self, step: int) -> list[npt.NDArray[Any]]:
+        """Return copies of what was set, and of spikes that are still to come."""
+        return [values.copy() for values in self._held().values()]
+
+    def put(self, values: Sequence[npt.NDArray[Any]], step: int) -> None:
+        """Set all that was taken; not collective."""
+        fields: dict[str, dict[str, ValueLike]] = {}
+        spikes: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        for known, given in zip(self.fields, values, strict=True):
+            kind, of, name = known.name.split(" / ", 2)
+            if kind == _COMING:
+                spikes.setdefault(name, {})[of] = given
+            else:
+                fields.setdefault(name, {})[of] = given if kind == _EACH else float(given[0])
+        self._declared = ()
+        self.set_again(fields)
+        for name, columns in spikes.items():
+            times, weights = columns["step"] * self._network.dt, columns.get("weight")
+            self._add(*self._checked_spikes(name, columns["neuron"], times, weights))
+
+    def _population(self, name: str) -> str:
+        """Return the population of a spike source, or the target's of a stimulus."""
+        if name in self._sources:
+            return name
+        return next(one.target.population for one in self._network.stimuli if one.name == name)
 
     def _as_described(self, one: Stimulus) -> _Settable:
         if not isinstance(one, RateInput):
@@ -344,24 +389,3 @@ def _largest_rate(one: _Settable, values: Values) -> float:
     if isinstance(one.stimulus.rate, Sine):
         return replace(one.stimulus.rate, **one.values | values).largest()
     return float(np.max(values["rate"]))
-
-
-def _check_saved(values: object, emitted: object, names: object) -> None:
-    """Raise DescriptionError unless what was saved is of the kinds that `saved` returns."""
-    fits = isinstance(values, dict) and isinstance(emitted, dict) and isinstance(names, list)
-    fits = fits and all(isinstance(one, str) for one in names)  # type: ignore[attr-defined]
-    fits = fits and all(isinstance(one, dict) for one in values.values())  # type: ignore[attr-defined]
-    if not fits or not all(map(_are_spikes, emitted.values())):  # type: ignore[attr-defined]
-        raise DescriptionError("not inputs as they are saved", where="inputs")
-
-
-def _are_spikes(saved: object) -> bool:
-    match saved:
-        case {"step": [*steps], "neuron": [*neurons], "weight": [*weights]}:
-            fits = len(weights) == len(steps) and all(isinstance(w, int | float) for w in weights)
-        case {"step": [*steps], "neuron": [*neurons]}:
-            fits = True
-        case _:
-            return False
-    whole = all(type(one) is int and 0 <= one < 2**32 for one in [*steps, *neurons])
-    return fits and whole and len(steps) == len(neurons)

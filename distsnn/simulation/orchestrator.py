@@ -295,7 +295,7 @@ class Simulation:
                 self._output.counts.of_all(self._communicator),
                 self._times.run_s,
                 -1 if recorder is None else recorder.attempt,
-                self._inputs.saved(),
+                self._scripted.names,
             )
             with together(self._communicator, "saving"):
                 if recorder is not None:
@@ -352,10 +352,9 @@ class Simulation:
         self._inputs = Inputs(self._engine, communicator, self._scripted)
 
     def _load(self, generation: Generation) -> None:
-        self._checkpoints.load(generation)
         about = generation.about
-        with together(self._communicator, "restoring inputs"):
-            self._inputs.restore(generation.inputs())
+        self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
+        self._checkpoints.load(generation)
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
@@ -562,7 +561,7 @@ class Simulation:
             *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
             where="reset",
         )
-        keep, values = asked >= _KEEPS_WEIGHTS, self._inputs.saved()["values"]
+        keep, values = asked >= _KEEPS_WEIGHTS, self._inputs.set_values
         with self._ending_on_error():
             summary = self._complete()
             self._output.unlock()
@@ -574,10 +573,13 @@ class Simulation:
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last
             changed = [name for name, one in self._engine.neurons.items() if one.changed]
-            plastic = [one for one in self._engine.plastic if keep or not one.learns]
+            plastic = [
+                one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
+            ]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
             with together(communicator, "setting inputs"):
-                self._inputs.restore({"values": values, "names": names})
+                self._scripted.note(*names)
+                self._inputs.set_again(values)
             self._heartbeat.notices, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))

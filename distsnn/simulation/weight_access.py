@@ -1,5 +1,8 @@
 """Weights of plastic synapses in the user's unit, on all ranks alike; learning on and off."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +12,7 @@ from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import ANY, POSITIVE, Range, as_number, check_range, check_shape
-from distsnn.network.values import ValueLike, as_value, value_digest
+from distsnn.network.values import Value, ValueLike, as_value, value_digest
 from distsnn.simulation.scripted import Scripted
 
 Floats = npt.NDArray[np.float64]
@@ -19,9 +22,9 @@ Ints = npt.NDArray[np.int64]
 class PlasticSynapses:
     """The synapses of a plastic projection; their weights are read and set between runs.
 
-    Making it, reading and setting weights is collective: every rank names the same projection,
-    and gets or gives the values of all synapses, wherever these are. Synapses are in the order of
-    (source, target); several of a pair are in the order in which they were drawn or given.
+    Reading and setting is collective: every rank gets or gives the values of all synapses,
+    wherever these are. Synapses are in the order of (source, target); several of a pair are in
+    the order in which they were drawn or given.
 
     Parameters
     ----------
@@ -32,19 +35,7 @@ class PlasticSynapses:
     projection : str
         The projection's name.
     scripted : Scripted
-        What is told that weights were set.
-
-    Attributes
-    ----------
-    sources, targets : ndarray of int64, shape (n_synapses,)
-        Gids.
-    delays : ndarray of float64, shape (n_synapses,)
-        Delays, ms.
-
-    Raises
-    ------
-    DescriptionError
-        If there is no such projection, it is not plastic, or ranks name different ones.
+        What is notified when something is set.
     """
 
     def __init__(
@@ -54,62 +45,126 @@ class PlasticSynapses:
         projection: str,
         scripted: Scripted,
     ) -> None:
-        self._engine, self._communicator = engine, communicator
+        self.engine, self.communicator = engine, communicator
         self._name, self._scripted = projection, scripted
         self._where = f"weights of projection {projection!r}"
-        with together(communicator, "looking for synapses"):
-            rows = self._delivery.rows
-            sources = rows.row_set.source_of_synapse
-            targets = engine.layout.gids(rows.targets())
-        own = sources, targets, rows.delays()
-        parts = answers(communicator, lambda: (self._where, own), where=self._where)
-        sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
-        order = np.lexsort((targets, sources))
-        self.sources, self.targets = sources[order], targets[order]
-        self.delays: Floats = delays[order] * engine.layout.network.dt
-        sizes = [part[0].size for part in parts]
-        first = sum(sizes[: communicator.rank])
-        places = np.empty(order.size, np.int64)
-        places[order] = np.arange(order.size)
-        self._order, self._own = order, places[first : first + sizes[communicator.rank]]
+        self._known: _Order | None = None
 
     @property
-    def _delivery(self) -> PlasticDelivery:
-        """The projection in action, which a reset replaces."""
-        return plastic_named(self._engine, self._name, where="weights")
+    def delivery(self) -> PlasticDelivery:
+        """The projection in action, which a reset replaces.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection is not plastic.
+        """
+        return plastic_named(self.engine, self._name, where="weights")
+
+    @property
+    def _order(self) -> "_Order":
+        """The order of the synapses of all ranks. Collective when it is first read."""
+        if self._known is None:
+            self._known = self._gathered()
+        return self._known
+
+    def _gathered(self) -> "_Order":
+        with together(self.communicator, "looking for synapses"):
+            rows = self.delivery.rows
+            sources = rows.row_set.source_of_synapse
+            targets = self.engine.layout.gids(rows.targets())
+        own = sources, targets, rows.delays()
+        parts = answers(self.communicator, lambda: (self._where, own), where=self._where)
+        sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.lexsort((targets, sources))
+        sizes = [part[0].size for part in parts]
+        first = sum(sizes[: self.communicator.rank])
+        places = np.empty(order.size, np.int64)
+        places[order] = np.arange(order.size)
+        mine = places[first : first + sizes[self.communicator.rank]]
+        delays = delays[order] * self.engine.layout.network.dt
+        return _Order(sources[order], targets[order], delays, order, mine)
+
+    @property
+    def sources(self) -> Ints:
+        """Source of each synapse: gids."""
+        return self._order.sources
+
+    @property
+    def targets(self) -> Ints:
+        """Target of each synapse: gids."""
+        return self._order.targets
+
+    @property
+    def delays(self) -> Floats:
+        """Delay of each synapse, ms."""
+        return self._order.delays
+
+    def read(self, asked: str, own: Callable[[], Floats]) -> Floats:
+        """Return values of all synapses, in their order. Collective.
+
+        Parameters
+        ----------
+        asked : str
+            What is read, which must be the same on all ranks.
+        own : callable
+            Returns the values of this rank's synapses.
+        """
+        _ = self._order
+        given = self._name, asked
+        parts = answers(self.communicator, lambda: (given, own()), where=self._where)
+        return np.asarray(np.concatenate(parts)[self._order.order])
+
+    def agree(self, asked: str, value: Value) -> Value:
+        """Return this rank's part of a value, which must be the same on all ranks. Collective.
+
+        An array has a value for each synapse.
+
+        Raises
+        ------
+        DescriptionError
+            If ranks give different values, or an array has another shape.
+        """
+        given = self._name, asked, value_digest(value)
+        answers(self.communicator, lambda: (given, None), where=self._where)
+        if not isinstance(value, np.ndarray):
+            return value
+        shape = self.sources.shape
+        check_shape(value, shape, where=f"{self._where}, {asked}", of="one value per synapse")
+        return value[self._order.mine]
+
+    def note(self) -> None:
+        """Note that something was set."""
+        self._scripted.note(self._name)
 
     @property
     def values(self) -> Floats:
         """Weights, in the target model's unit (a copy)."""
 
-        def own() -> tuple[object, Floats]:
-            weights = self._delivery.read_weights(self._engine.step)
-            return self._where, self._delivery.sign * weights.astype(np.float64)
+        def own() -> Floats:
+            weights = self.delivery.read_weights(self.engine.step)
+            return self.delivery.sign * weights.astype(np.float64)
 
-        joined = np.concatenate(answers(self._communicator, own, where=self._where))
-        return np.asarray(joined[self._order])
+        return self.read("weights", own)
 
     @values.setter
     def values(self, given: ValueLike) -> None:
-        with together(self._communicator, "setting weights"):
-            shape = self.sources.shape
+        shape = self.sources.shape
+        with together(self.communicator, "setting weights"):
             value = _numbers(given, shape, where=self._where, of="one weight per synapse")
-            self._check_bound(np.broadcast_to(value, self.sources.shape))
-        asked = self._where, value_digest(value)
-        answers(self._communicator, lambda: (asked, None), where=self._where)
-        own = value[self._own] if isinstance(value, np.ndarray) else value
-        self._delivery.set_weights(np.abs(own), self._engine.step)
-        self._scripted.note(self._name)
+            self._check_bound(np.broadcast_to(value, shape))
+        own = self.agree("weights", value)
+        self.delivery.set_weights(np.abs(np.asarray(own)), self.engine.step)
+        self.note()
 
     def _check_bound(self, values: Floats) -> None:
-        model = self._delivery.projection.plasticity
-        assert model is not None
+        delivery = self.delivery
+        low, high = delivery.synapses.lower, delivery.synapses.upper
         synapses = np.arange(values.size)
-        if not (isinstance(model.w_min, float) and isinstance(model.w_max, float)):
-            synapses = self._own  # a bound of each, which only the rank knows that has it
-        values, size = values[synapses], model.sign * values[synapses]
-        low, high = self._delivery.lower, self._delivery.upper
-        kind = self._delivery.rows.weights.dtype
+        if not low.size == high.size == 1:
+            synapses = self._order.mine  # a bound of each, which only the rank knows that has it
+        values, size = values[synapses], delivery.sign * values[synapses]
+        kind = delivery.rows.weights.dtype
         # or as they are stored: what was read may be set again
         bad = (size < low) & (size < low.astype(kind))
         bad |= ~((size <= high) | (size <= high.astype(kind)))
@@ -117,7 +172,9 @@ class PlasticSynapses:
             return
         first = int(np.argmax(bad))
         number = int(synapses[first])
-        ends = [model.sign * float(one[first if one.size > 1 else 0]) + 0.0 for one in (low, high)]
+        ends = [
+            delivery.sign * float(one[first if one.size > 1 else 0]) + 0.0 for one in (low, high)
+        ]
         raise DescriptionError(
             "out of range",
             where=f"{self._where}, synapse {number} from gid {self.sources[number]} to gid "
@@ -125,6 +182,29 @@ class PlasticSynapses:
             value=float(values[first]),
             allowed=str(Range(min(ends), max(ends))),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """The order of the synapses of all ranks.
+
+    Attributes
+    ----------
+    sources, targets : ndarray of int64, shape (n_synapses,)
+        Gids, in this order.
+    delays : ndarray of float64, shape (n_synapses,)
+        Delays, ms, in this order.
+    order : ndarray of int64, shape (n_synapses,)
+        Places of these among the synapses of all ranks, rank by rank.
+    mine : ndarray of int64, shape (n_own_synapses,)
+        Numbers of this rank's synapses in this order.
+    """
+
+    sources: Ints
+    targets: Ints
+    delays: Floats
+    order: Ints
+    mine: Ints
 
 
 def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -> float | Floats:

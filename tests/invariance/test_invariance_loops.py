@@ -34,8 +34,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step, gid = StoreReader(path).spikes()
     assert np.count_nonzero(gid < closed_loop.N) > 300
     assert np.count_nonzero(gid >= closed_loop.N) > 50
-    for name in ("S", "hits"):
-        assert last(path).about["inputs"]["spikes"][name]["step"]
+    fields = {row["name"] for row in last(path).about["fields"]}
+    assert {f"spikes to come / step / {name}" for name in ("S", "hits")} < fields
     for name in ("rewarded", "contrastive"):
         weights = StoreReader(path).weights(name).variables["weight"][:, :]
         assert (np.ptp(weights, axis=0) > 0.1).mean() > 0.3
@@ -58,7 +58,7 @@ def test_closed_loop_is_the_same_on_any_ranks(
         run_program(closed_loop.__file__, ranks, other, part)
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
     assert_same(recorded(alone), recorded(other))
-    for name in ("digest", "inputs"):
+    for name in ("digest", "fields", "scripted"):
         assert last(alone).about[name] == last(other).about[name]
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise"]
     scripted += ["wave", "wavy drive", "hits"]

@@ -216,7 +216,7 @@ def test_only_what_is_given_for_each_synapse_takes_memory() -> None:
         engine(learning(STDP(alpha=alpha))).plastic[0] for alpha in (1.0, Uniform(0.9, 1.1))
     )
     assert constant.per_synapse_bytes == 0
-    assert constant.lower.size == constant.upper.size == 1
+    assert constant.synapses.lower.size == constant.synapses.upper.size == 1
     assert drawn.per_synapse_bytes == 4 * drawn.rows.synapses
 
 
@@ -252,7 +252,7 @@ def test_reading_in_between_changes_nothing(name: str) -> None:
     np.testing.assert_array_equal(
         whole.engine.plastic[0].rows.weights, read.engine.plastic[0].rows.weights
     )
-    assert whole.engine.plastic[0].history.depth > 8
+    assert whole.engine.plastic[0].targets.history.depth > 8
 
 
 @pytest.mark.parametrize("name", ["power", "axonal"])

@@ -12,7 +12,7 @@ from distsnn.comm import Communicator
 from distsnn.engine import snapshot, wiring
 from distsnn.engine.history import History
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.source_states import SettledStates, saved_names
+from distsnn.engine.source_states import SettledStates, state_fields
 from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import (
@@ -102,15 +102,16 @@ def test_parameters_are_drawn_per_source_whatever_the_rank() -> None:
 def test_what_is_saved_is_from_before_the_spikes_in_flight(pieces: tuple[int, ...]) -> None:
     made = engine()
     run(made, *pieces)
-    taken = snapshot.take(made, DELAY)
-    assert [name for name in taken.states if name[0] == "S"] == NAMES == saved_names(NETWORK)
+    taken = snapshot.take(made)
+    assert [name for name in taken.states if name[0] == "S"] == NAMES
+    assert [field.key for field in state_fields(NETWORK.projections[1])] == NAMES
     for variable, expected in settled_at(230 - DELAY).items():
         found = taken.states["S", f"{variable} of S[50:170]->N"]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert not found[:50].any() or variable == "x"
     assert taken.spikes[0].min() > 230 - DELAY
     # and once more, with nothing run in between
-    again = snapshot.take(made, DELAY)
+    again = snapshot.take(made)
     np.testing.assert_array_equal(again.digests, taken.digests)
 
 
@@ -148,14 +149,12 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
     whole, first = engine(), engine(delivery=delivery)
     run(whole, 280)
     run(first, 150)
-    taken = snapshot.take(first, DELAY)
+    taken = snapshot.take(first)
     resumed = engine(delivery=delivery)
-    own = {key: value for key, value in taken.states.items() if key[0] == "N"}
-    sources = {key: value for key, value in taken.states.items() if key[0] == "S"}
-    snapshot.put(resumed, own, sources, {}, 150, taken.spikes)
-    np.testing.assert_array_equal(snapshot.take(resumed, DELAY).digests, taken.digests)
+    snapshot.put(resumed, taken.states, 150, taken.spikes)
+    np.testing.assert_array_equal(snapshot.take(resumed).digests, taken.digests)
     run(resumed, 130)
-    found, expected = (snapshot.take(one, DELAY) for one in (resumed, whole))
+    found, expected = (snapshot.take(one) for one in (resumed, whole))
     np.testing.assert_array_equal(found.digests, expected.digests)
     assert expected.states["N", "V_m"].min() > 100.0
 
@@ -187,7 +186,7 @@ def test_static_projections_have_no_states() -> None:
     made = engine(network)
     assert made.settled == []
     assert all(one.states is None for one in made.deliveries)
-    assert saved_names(network) == []
+    assert state_fields(network.projections[0]) == ()
 
 
 def test_ranks_without_sources_or_targets_run() -> None:
@@ -198,7 +197,7 @@ def test_ranks_without_sources_or_targets_run() -> None:
         made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
         made.connect(None, 1, 10)
         run(made, 300)
-        assert len(snapshot.take(made, 10).states) == (7 if layout.n_neurons else 0)
+        assert len(snapshot.take(made).states) == (7 if layout.n_neurons else 0)
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
@@ -224,7 +223,7 @@ def test_a_model_of_a_user_scales_weights_by_a_kernel_of_its_own(
     network = Network([source, N], [Projection(source, N, AllToAll(), 8.0, 0.5, synapse=synapse)])
     made = engine(network, delivery=delivery)
     run(made, 50)
-    found = snapshot.take(made, 5).states
+    found = snapshot.take(made).states
     expected = 3.0 * 8.0 * (1.0 + 1.0 / 2.0 + 1.0 / 3.0) + 2.0 * 8.0
     assert found["N", "V_m"] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_array_equal(found["S", "n of S->N"], [3.0, 1.0])

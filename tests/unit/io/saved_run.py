@@ -82,12 +82,18 @@ def write_generation(root: RunWriter, number: int, step: int) -> None:
     """Write a checkpoint of two ranks, and note it in the attempt."""
     about = {
         **{"step": step, "dt": 0.1, "seed": 7, "network": "ab", "ranks": 2, "reach": 15},
-        **{"spikes": [4, 5], "run_s": 1.5, "attempt": root.attempt, "digest": "cd"},
+        **{
+            "spikes": [4, 5],
+            "run_s": 1.5,
+            "attempt": root.attempt,
+            "fields": [],
+            "scripted": [],
+            "digest": "cd",
+        },
         "versions": VERSIONS,
     }
     blocks: dict[str, Any] = {
         "rank": np.array([0, 1], np.int32),
-        "offset": np.array([0, 0], np.int64),
         "digest": np.arange(64, dtype=np.uint8).reshape(2, 32),
         "wiring": np.arange(2, dtype=np.uint64),
     }

@@ -27,16 +27,18 @@ ABOUT = {
     "spikes": [4, 5],
     "run_s": 1.5,
     "attempt": 0,
+    "fields": [],
+    "scripted": [],
     "digest": "cd",
     "versions": {"distsnn": "1"},
 }
 # Four blocks of 64, two populations; rank 0 has blocks 0 and 2, rank 1 blocks 1 and 3.
 BLOCKS: dict[str, NDArray[np.generic]] = {
     "rank": np.array([0, 1, 0, 1], np.int32),
-    "offset": np.array([0, 0, 64, 0], np.int64),
     "digest": np.arange(128, dtype=np.uint8).reshape(4, 32),
     "wiring": np.arange(4, dtype=np.uint64),
 }
+OFFSETS = np.array([0, 0, 64, 0])  # within the rank
 V = np.arange(192, dtype=np.float32)
 W = np.arange(64, dtype=np.float64)
 
@@ -91,11 +93,9 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
         np.testing.assert_array_equal(index[name], values)
     for blocks in ([0, 1, 2], [1], [0, 2], [2, 1]):
         at = np.array(blocks)
-        read = found.states("E", "V_m", index["rank"][at], index["offset"][at], [64] * at.size)
+        read = found.states("E", "V_m", index["rank"][at], OFFSETS[at], [64] * at.size)
         np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
-    np.testing.assert_array_equal(
-        found.states("I", "w", index["rank"][3:], index["offset"][3:], [64]), W
-    )
+    np.testing.assert_array_equal(found.states("I", "w", index["rank"][3:], OFFSETS[3:], [64]), W)
     step, gid = found.spikes(0, 2)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
     assert found.spikes(1, 2)[0].size == 0
@@ -123,39 +123,13 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     assert not list((store / CHECKPOINT).glob("*.partial"))
 
 
-def test_inputs_of_any_size_are_stored_as_arrays(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
-    inputs: dict[str, Any] = {
-        "values": {"drive": {"rate": [0.5] * 20_000, "weight": 2.0}, "array": {"rate": [7.0]}},
-        "spikes": {
-            "S": {"step": list(range(20_000)), "neuron": [3] * 20_000},
-            "none": {"step": [], "neuron": []},
-        },
-        "names": ["drive", "S"],
-    }
-    writer = GenerationWriter(store, 1)
-    writer.begin(ABOUT | {"inputs": inputs}, BLOCKS)
-    state = {("E", "V_m"): np.zeros(64, np.float32)}
-    none = np.empty(0, np.int32), np.empty(0, np.uint32)
-    writer.finish([writer.write_rank(rank, state, none) for rank in range(2)])
-    found = verify(store, 1)
-    assert found.inputs() == inputs
-    (found.folder / "inputs/2/c/0").write_bytes(b"")
-    with pytest.raises(StoreError, match="inputs/2/c/0: damaged"):
-        found.verify_index()
-    with pytest.raises(StoreError, match="inputs/2/c/0: damaged"):
-        found.inputs()
-
-
 def test_checkpoint_that_could_not_be_read_gets_no_name(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
     write(store, 1)
     writer = GenerationWriter(store, 2)
-    writer.begin(ABOUT | {"inputs": {"names": ["x" * 20_000]}}, BLOCKS)
+    writer.begin(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
     message = r"generation000002/zarr\.json: metadata of [\d,]+ bytes cannot be written; allowed: "
     with pytest.raises(StoreError, match=message + "at most 20,000 bytes"):
         writer.finish(["", ""])
@@ -258,6 +232,17 @@ SEGMENT = {"population": "E", "variable": "V_m", "dtype": "float32", "first": 0,
 def test_malformed_segments_are_damage(store: Path, segments: list[Any], message: str) -> None:
     write(store, 1)
     reseal(store, "rank0000/zarr.json", lambda one: one["attributes"].update(segments=segments))
+    with pytest.raises(StoreError, match=message):
+        verify(store, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [([5], "fields is no table"), ([{"population": "E"}], r"fields\[0\].name is no name")],
+)
+def test_malformed_fields_are_damage(store: Path, fields: list[Any], message: str) -> None:
+    write(store, 1)
+    reseal(store, "zarr.json", lambda one: one["attributes"].update(fields=fields))
     with pytest.raises(StoreError, match=message):
         verify(store, 1)
 

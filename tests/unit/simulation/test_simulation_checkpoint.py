@@ -10,6 +10,7 @@ import pytest
 from campaigns import sampled
 from recorded import assert_same, recorded
 
+from distsnn.engine import snapshot
 from distsnn.errors import DescriptionError, RunawayError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
@@ -237,7 +238,6 @@ def test_synapses_drawn_otherwise_are_refused(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = saved(network, tmp_path / "run.zarr")
-    from distsnn.engine import snapshot
 
     def other(engine: object) -> np.ndarray:
         digests = real(engine)
@@ -247,6 +247,18 @@ def test_synapses_drawn_otherwise_are_refused(
     real = snapshot.wiring
     monkeypatch.setattr(snapshot, "wiring", other)
     with pytest.raises(DescriptionError, match="population 'E', block 1: synapses are not those"):
+        Simulation.restore(out)
+
+
+def test_checkpoint_with_other_state_variables_is_refused(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as other:
+        real = snapshot.fields
+        other.setattr(snapshot, "fields", lambda engine: real(engine)[1:])
+        out = saved(network, tmp_path / "run.zarr")
+    message = r"state 'V_m' of population 'E' is None there, and .*'float32'.* in this version"
+    with pytest.raises(StoreError, match=message):
         Simulation.restore(out)
 
 

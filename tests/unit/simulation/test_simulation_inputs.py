@@ -299,14 +299,16 @@ def test_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
         assert simulation["E"].state["I_syn_ex"].mean() == pytest.approx(expected, rel=0.1)
         simulation["drive"].set(rate=0.0)
         simulation["second"].set(rate=0.999 * largest)
-        simulation["drive"].set(rate=500.0)
-        saved = simulation._inputs.saved()
-        assert [*saved["values"]] == ["drive", "nothing", "second"]
+        simulation["drive"].set(rate=501.0)
+        held, fields = simulation._inputs, simulation._inputs.fields
+        saved, names = held.take(1), {"drive", "nothing", "second"}
+        assert {field.name for field in fields} == {f"value / rate / {name}" for name in names}
         # one may rise, when it is restored, into room that a later one has given up
         simulation["second"].set(rate=0.0)
         simulation["drive"].set(rate=0.999 * largest)
-        simulation._inputs.restore(saved)
-        assert simulation._inputs.saved() == saved
+        held.put(saved, 1)
+        assert held.fields == fields
+        assert held.take(1) == saved
         with pytest.raises(DescriptionError, match="out of range"):
             simulation["drive"].set(rate=0.01 * largest)
 

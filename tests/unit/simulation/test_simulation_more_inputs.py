@@ -170,7 +170,7 @@ def test_sine_of_rates_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> 
         expected = everyone(simulation)
     with Simulation.restore(tmp_path / "saved.zarr") as simulation:
         assert simulation._inputs._room == room
-        assert simulation._inputs.saved()["values"] == {"wavy": {"frequency": 61.0}}
+        assert simulation._inputs.set_values == {"wavy": {"frequency": 61.0}}
         simulation.run(END - 13.0)
         assert_same(everyone(simulation), expected, in_one_run(made))
 
@@ -190,7 +190,7 @@ def test_sines_of_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None
         ):
             with pytest.raises(DescriptionError, match=message):
                 simulation["wavy"].set(**wrong)
-        assert inputs.saved()["values"] == {}
+        assert inputs.set_values == {}
         simulation["wavy"].set(amplitude=-0.999 * largest + 100.0, phase=-90.0, offset=0.0)
         with pytest.raises(DescriptionError, match="out of range"):
             simulation["wavy"].set(offset=0.01 * largest)
@@ -219,7 +219,7 @@ def test_correlated_rates_that_are_set_are_as_if_described(sine: bool) -> None:
         for name in values:
             with pytest.raises(DescriptionError, match=f"'drive', field {name}: an array, but"):
                 simulation["drive"].set(**{name: np.ones(90)})
-        assert simulation._inputs.saved()["values"] == {}
+        assert simulation._inputs.set_values == {}
 
 
 def gamma(rate: Any, n: int = 3, **fields: Any) -> Network:
@@ -364,8 +364,12 @@ def test_spikes_added_to_an_input_are_saved_and_restored(tmp_path: Path) -> None
         simulation.run(END - 18.0)
         expected = everyone(simulation)
     with Simulation.restore(tmp_path / "saved.zarr") as simulation:
-        saved = simulation._inputs.saved()["spikes"]["events"]
-        assert saved == {"step": [200, 250], "neuron": [2, 1], "weight": [800.0, 800.0]}
+        columns = zip(simulation._inputs.fields, simulation._inputs.take(180), strict=True)
+        saved = {field.name: values.tolist() for field, values in columns}
+        expected_columns = {"step": [200, 250], "neuron": [2, 1], "weight": [800.0, 800.0]}
+        assert saved == {
+            f"spikes to come / {of} / events": values for of, values in expected_columns.items()
+        }
         assert simulation._scripted.names == ["events"]
         simulation.run(END - 18.0)
         assert_same(everyone(simulation), expected, in_one_run(made))

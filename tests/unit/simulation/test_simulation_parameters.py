@@ -181,11 +181,11 @@ def test_potentials_that_act_late_stay_when_their_offset_changes() -> None:
     )
     with Simulation(net, seed=SEED) as one:
         one.run(20.0)
-        (watch,) = (plastic.watch for plastic in one._engine.plastic)
+        (watch,) = (plastic.targets for plastic in one._engine.plastic)
         at = [watch._offsets[name] for name in watch._late_names]
 
         def seen() -> np.ndarray:
-            offsets = np.array([watch.call.keep[place] for place in at])
+            offsets = np.array([watch.after_update.keep[place] for place in at])
             values: np.ndarray = watch._late + offsets
             return values
 

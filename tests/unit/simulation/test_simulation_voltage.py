@@ -134,7 +134,7 @@ def simulated(made: Network, path: Path, *pieces: int) -> Run:
         for steps in pieces:
             simulation.run(steps * DT)
             known = simulation["learning"]
-        depth = simulation._engine.plastic[0].history.depth
+        depth = simulation._engine.plastic[0].targets.history.depth
     return Run(first, known, start, StoreReader(path), depth)
 
 

@@ -1,0 +1,166 @@
+"""Weights and states of a plastic projection's synapses on a rank."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.codegen.plasticity import evolves, keeps_last_event
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
+from distsnn.engine.synapse_parameters import first_states, parameter_name
+from distsnn.kernels import scaling
+
+Floats = npt.NDArray[np.float64]
+
+_ALL: Ints = np.empty(0, np.int64)
+
+
+class SynapseStates(StateHolder):
+    """Weights and states of synapses, each for the step of the row's last sweep.
+
+    Parameters
+    ----------
+    calls : RuleCalls
+        The projection's calls.
+    rows : PlasticRows
+        Its synapses.
+    most : float
+        The largest weight (magnitude) that can be transmitted.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
+        The least and the largest weight (magnitudes) of all synapses, or of each.
+    by_name : dict of str to ndarray, shape (n_synapses,)
+        Weights (magnitudes) and states; where it is kept, the step of each synapse's last event.
+    states : dict of str to ndarray
+        The states alone.
+    since : ndarray of int32, shape (n_synapses,) or (0,)
+        The steps of last events.
+    """
+
+    def __init__(self, calls: RuleCalls, rows: PlasticRows, most: float) -> None:
+        self._calls, self._rows, self._most = calls, rows, most
+        rule, constants = calls.rule, calls.constants.values
+        self.states = first_states(rule, constants, rows.synapses, calls.precision)
+        self.since = np.zeros(rows.synapses if keeps_last_event(rule) else 0, np.int32)
+        self.by_name: dict[str, Values] = {"weight": rows.weights, **self.states}
+        if keeps_last_event(rule):
+            self.by_name["last event"] = self.since
+        self.set_bounds()
+
+    def set_bounds(self) -> None:
+        """Take the bounds that the projection has now; weights beyond them become these bounds."""
+        parameters, weights = self._calls.constants.parameters, self._rows.weights
+        self.lower = np.atleast_1d(parameters["w_min"])
+        self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self._most))
+        # rounding may have taken weights beyond their bounds
+        low, high = (bound.astype(weights.dtype) for bound in (self.lower, self.upper))
+        np.clip(weights, low, high, out=weights)
+
+    @property
+    def _values(self) -> dict[str, Values]:
+        """All values by name, with parameters that were set for each synapse."""
+        changed = sorted(self._rows.changed.items())
+        each = {parameter_name(name): values for name, values in changed if values.ndim}
+        return self.by_name | each
+
+    @property
+    def fields(self) -> tuple[StateField, ...]:
+        """Weights, states, and parameters that were set for each synapse."""
+        model = self._calls.projection.plasticity
+        assert model is not None
+        units = {name: state.unit for name, state in model.synapse_states.items()}
+        units |= {"weight": model.weight_unit or "weight", "last event": "step"}
+        variables = {
+            name: (values.dtype.name, units.get(name, "1")) for name, values in self._values.items()
+        }
+        return projection_fields(self._calls.projection, "synapse", variables, counted="synapses")
+
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare the parameters by synapse that were set before a checkpoint."""
+        names = {field.key for field in saved if field.owner == "synapse"}
+        for name in self._calls.constants.parameters:
+            variables = {parameter_name(name): ("float64", "1")}
+            (field,) = projection_fields(self._calls.projection, "synapse", variables)
+            if field.key in names:
+                self._rows.changed[name] = np.zeros(self._rows.synapses)
+
+    def _blocks(self) -> tuple[npt.NDArray[np.int16], int]:
+        """Return the block of each synapse's target among the rank's, and how many these are."""
+        layout = self._calls.layout
+        starts = layout.block_local[layout.blocks_of_rank(self._calls.projection.post.population)]
+        # narrow numbers are sorted faster
+        found = np.searchsorted(starts, self._rows.targets(), side="right") - 1
+        return found.astype(np.int16), starts.size
+
+    def counts(self) -> Ints:
+        """Return the number of synapses onto each of the rank's blocks."""
+        blocks, n = self._blocks()
+        return np.bincount(blocks, minlength=n)
+
+    def take(self, step: int) -> list[Values]:
+        """Return copies by block of targets, in the order of source and of drawing."""
+        order = np.argsort(self._blocks()[0], kind="stable")
+        return [values[order] for values in self._values.values()]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set all that is kept of the synapses."""
+        order = np.argsort(self._blocks()[0], kind="stable")
+        for own, given in zip(self._values.values(), values, strict=True):
+            own[order] = given
+
+    def read(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:
+        """Return copies of weights and states of some synapses, swept up to a step, as then."""
+        part: Any = slice(None) if synapses is None else synapses
+        # a copy in either case: of a slice, and of what an array of numbers picks
+        weights, *states = (
+            np.array(values[part]) for values in (self._rows.weights, *self.states.values())
+        )
+        if keeps_last_event(self._calls.rule):
+            self._carry(now, np.array(self.since[part]), weights, states, synapses)
+        return {"weight": weights} | dict(zip(self.states, states, strict=True))
+
+    def bring_up(self, now: int) -> None:
+        """Keep weights and states as they are at a step, which becomes that of the last event."""
+        if keeps_last_event(self._calls.rule):
+            self._carry(now, self.since, self._rows.weights, list(self.states.values()))
+            self.since[:] = now
+
+    def carry_all(self, now: int) -> None:
+        """Let synapses evolve up to a step without events."""
+        if evolves(self._calls.rule):  # fading has no end to be noted
+            self._carry(now, self.since, self._rows.weights, list(self.states.values()))
+
+    def _carry(
+        self,
+        now: int,
+        since: npt.NDArray[np.int32],
+        weights: Values,
+        states: list[Values],
+        synapses: Ints | None = None,
+    ) -> None:
+        calls, which = self._calls, _ALL if synapses is None else synapses
+        calls.entries.carry(calls.table, calls.scalars, now, which, since, weights, *states)
+
+    def add_weights(self, sums: Floats) -> None:
+        """Add the weights to sums by local neuron."""
+        scaling.add_weights(self._rows.row_set.words, self._rows.weights, self._target_mask, sums)
+
+    def scale(self, factors: Floats) -> None:
+        """Multiply the weights onto each local neuron by its factor, within their bounds."""
+        words, weights = self._rows.row_set.words, self._rows.weights
+        bounds = self.lower, self.upper
+        scaling.scale_weights(words, weights, self._target_mask, factors, *bounds)
+
+    @property
+    def _target_mask(self) -> int:
+        return (1 << self._rows.row_set.plan.target_bits) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all but the weights."""
+        return sum(values.nbytes for values in (*self.states.values(), self.since))

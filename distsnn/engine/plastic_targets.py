@@ -1,0 +1,166 @@
+"""What the targets of a plastic projection did of late, from which rows of synapses catch up."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from distsnn.codegen.plasticity import follows_targets
+from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.populations import Neurons
+from distsnn.engine.post_history import PostHistory
+from distsnn.engine.rule_constants import RuleConstants
+from distsnn.engine.source_states import SourceStates
+from distsnn.engine.state_fields import (
+    Ints,
+    NeuronHolder,
+    StateField,
+    StateHolder,
+    Values,
+    projection_fields,
+)
+from distsnn.engine.tables import Call, address
+from distsnn.kernels import plastic
+
+
+class PlasticTargets(StateHolder):
+    """The targets of a plastic projection: their histories, and what is called to fill these.
+
+    Parameters
+    ----------
+    calls : RuleCalls
+        The projection's calls, whose table tells of the histories.
+    targets : Neurons
+        The targets' population.
+    history : PostHistory
+        Their histories.
+    make_room : callable
+        Makes room in the histories.
+
+    Attributes
+    ----------
+    neurons : ndarray of int64, shape (n_slots,)
+        Neurons of the population's slots, -1 for padding.
+    deliver : Call or None
+        Called with a range of the list of spikes, where targets' spikes act.
+    after_update : Call or None
+        Called after every step of the targets, where their states act.
+    """
+
+    neurons: Ints
+    fields: tuple[StateField, ...] = ()
+    deliver: Call | None = None
+    collect: Call | None = None
+    states: SourceStates | None = None
+    events = 0
+    after_update: Call | None = None
+
+    def __init__(
+        self,
+        calls: RuleCalls,
+        targets: Neurons,
+        history: PostHistory,
+        make_room: Callable[[], None],
+    ) -> None:
+        self.neurons, self.history, self._make_room = targets.neurons, history, make_room
+        self._table, self._first = calls.table, targets.first
+        self._point()
+
+    def _point(self) -> None:
+        records = self.history.records
+        # words hold local numbers of targets
+        self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
+        self._table[plastic.DEPTH] = self.history.depth
+
+    def grow(self) -> None:
+        """Make room in the histories for spikes on the list."""
+        self._make_room()
+
+    def double(self) -> None:
+        """Make room for twice as many entries of each target."""
+        self.history.double()
+        self._point()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a history may lack room for another step of the targets."""
+        return False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether rows should be swept before the histories become longer."""
+        return False
+
+    def follow(self, neurons: Neurons) -> None:
+        """Follow the targets' parameters, which were changed."""
+
+    def begin_again(self, before: RuleConstants, step: int) -> None:
+        """Fade traces of targets with the constants of before to a step with no events ahead."""
+
+
+class TargetSpikes(PlasticTargets, NeuronHolder):
+    """Targets whose spikes act, with their traces.
+
+    Parameters
+    ----------
+    calls : RuleCalls
+        The projection's calls.
+    targets : Neurons
+        The targets' population.
+    reach : int
+        The longest delay of the whole network, steps.
+    make_room : callable
+        Makes room in the histories.
+    """
+
+    def __init__(
+        self,
+        calls: RuleCalls,
+        targets: Neurons,
+        reach: int,
+        make_room: Callable[[], None],
+    ) -> None:
+        layout, projection = calls.layout, calls.projection
+        post, table, precision = projection.post, calls.table, calls.precision
+        self._reach, self._rule, traces = reach, calls.rule, len(calls.rule.TARGET)
+        history = PostHistory(targets.neurons.size, traces, precision)
+        super().__init__(calls, targets, history, make_room)
+        variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
+        variables["last spike of targets"] = ("int32", "step")
+        self.fields = projection_fields(projection, "target", variables)
+        archive = calls.call(calls.entries.archive)
+        if follows_targets(calls.rule):
+            self.deliver = archive
+        table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
+        table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
+        table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
+        self._blocks = np.ascontiguousarray(layout.blocks_of(targets.index))
+        table[plastic.BLOCKS] = address(self._blocks)
+
+    def arrays(self) -> Iterable[Values]:
+        """Return traces and steps of the newest spikes, an array for each field."""
+        newest = self.history.records[:, 0]
+        return *newest["trace"].T, newest["step"]
+
+    def take(self, step: int) -> list[Values]:
+        """Return what targets had come to before the spikes that have events ahead of them."""
+        records = self.history.records[self.neurons >= 0]
+        newest = np.argmax(records["step"] <= step - self._reach, axis=1)
+        found = records[np.arange(len(records)), newest]
+        return [*found["trace"].T.copy(), found["step"]]
+
+    def begin_again(self, before: RuleConstants, step: int) -> None:
+        """Set the histories to what traces had faded to by a step."""
+        records, rule = self.history.records, self._rule
+        newest = np.argmax(records["step"] <= step, axis=1)
+        kept = records[np.arange(len(records)), newest]
+        since = step - kept["step"].astype(np.float64)
+        records["step"], records["trace"] = plastic.NEVER, 0
+        records["step"][:, 0] = step
+        for column, name in enumerate(rule.TARGET):
+            values = before.faded(rule.DECAYS, name, kept["trace"][:, column], since)
+            records["trace"][:, 0, column] = values
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the histories to a spike of each target."""
+        self.history.records["step"] = plastic.NEVER
+        super().put(values, step)

@@ -1,0 +1,163 @@
+"""State variables: each is declared once, as a `StateField`, by the holder of its values.
+
+Saving, restoring, digests and the check of what a checkpoint must hold walk the holders of an
+engine (`RankEngine.state_holders`, `engine.snapshot`); memory estimates add up what fields take.
+Nothing else knows a state variable by its name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.network import Projection
+
+Ints = npt.NDArray[np.int64]
+Values = npt.NDArray[Any]
+Key = tuple[str, str]
+
+Owner = Literal["neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"]
+
+
+@dataclass(frozen=True)
+class StateField:
+    """What is known of a state variable before it has values.
+
+    Parameters
+    ----------
+    population : str
+        The population in whose blocks its values are saved.
+    name : str
+        Its name among the variables of this population.
+    owner : {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"}
+        What has a value. Neurons, sources and targets of a projection, and neurons that a stimulus
+        reaches have `size` values each. Of synapses, and of what a rank holds for its neurons, a
+        block has as many as there are. Values of a modulator, and what a script has set of stimuli,
+        are the same for all blocks.
+    dtype : str
+        Type of the values.
+    unit : str
+        Their unit.
+    size : int
+        Values of each neuron, or for all blocks.
+    counted : str
+        Name by which the number of values is saved for each block, where blocks differ in it.
+    """
+
+    population: str
+    name: str
+    owner: Owner
+    dtype: str
+    unit: str = "1"
+    size: int = 1
+    counted: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Population and name, by which values are saved."""
+        return self.population, self.name
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every rank needs the values of the whole population.
+
+        A rank has rows of synapses from any source.
+        """
+        return self.owner == "source" or self.shared
+
+    @property
+    def shared(self) -> bool:
+        """Whether values are those of the network: the same for all blocks and on all ranks."""
+        return self.owner in ("modulator", "script")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a neuron's values."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    def zeros(self, n: int) -> Values:
+        """Return an array for `n` neurons."""
+        return np.zeros(n if self.size == 1 else (n, self.size), self.dtype)
+
+
+class StateHolder(ABC):
+    """What holds the values of some fields on a rank."""
+
+    @property
+    @abstractmethod
+    def fields(self) -> tuple[StateField, ...]:
+        """The fields, the same on all ranks."""
+
+    def declare(self, saved: Iterable[StateField]) -> None:  # noqa: B027 (most know all)
+        """Declare those of a checkpoint's fields that only it knows: what was set before it."""
+
+    @abstractmethod
+    def take(self, step: int) -> list[Values]:
+        """Return copies of the values at a step, an array of one dimension for each field.
+
+        They are in the order of the rank's blocks, within them in an order that does not depend on
+        ranks.
+        """
+
+    @abstractmethod
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the values to those taken at a step; of fields everywhere, to all ranks' joined."""
+
+    def counts(self) -> Ints:
+        """Return how many values of its counted fields each of the rank's blocks has."""
+        raise NotImplementedError(f"{type(self).__name__} has no counted fields")
+
+
+class NeuronHolder(StateHolder):
+    """A holder that has arrays with a row for each of some neurons of a population.
+
+    Attributes
+    ----------
+    neurons : ndarray of int64, shape (n,)
+        The neuron of each row, -1 for padding.
+    """
+
+    neurons: Ints
+
+    @abstractmethod
+    def arrays(self) -> Iterable[Values]:
+        """Return the arrays of the fields, which `put` fills in."""
+
+    def take(self, step: int) -> list[Values]:
+        """Return copies of the values of the neurons."""
+        own = self.neurons >= 0
+        return [array[own].reshape(-1) for array in self.arrays()]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the values of the neurons."""
+        own = self.neurons >= 0
+        for field, array, given in zip(self.fields, self.arrays(), values, strict=True):
+            rows = given.reshape(-1, *array.shape[1:])
+            array[own] = rows[self.neurons[own]] if field.everywhere else rows
+
+
+def projection_fields(
+    projection: Projection,
+    owner: Owner,
+    variables: Mapping[str, tuple[str, str]],
+    *,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    counted: str = "",
+) -> tuple[StateField, ...]:
+    """Declare variables of a projection, of which types and units are given by name.
+
+    Those of its sources are saved with their population, all others with the targets'.
+    """
+    view = projection.pre if owner == "source" else projection.post
+    return tuple(
+        StateField(
+            *(view.population, f"{name} of {projection.name}", owner, dtype, unit),
+            size=sizes.get(name, 1),
+            counted=f"{counted} of {projection.name}" if counted else "",
+        )
+        for name, (dtype, unit) in variables.items()
+    )

@@ -1,0 +1,178 @@
+"""Parameters of plasticity rules, set between two `run` calls; collective, alike on all ranks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from distsnn.comm import first_on_node, together
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.synapse_parameters import BOUNDS, Floats, drawn
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import Distribution, Value
+from distsnn.network.plastic_synapse import AUTO, LEAST_STEP, PlasticSynapse
+from distsnn.network.values import ValueLike, as_value, check_value
+from distsnn.network.weight_bounds import signed
+from distsnn.simulation.weight_access import PlasticSynapses
+
+_DOING = "setting a parameter"
+
+
+class RuleParameters(Mapping[str, float | Floats]):
+    """Parameters of a plasticity rule by name, with the bounds ``w_max`` and ``w_min``.
+
+    From the next step on, the network runs as if it were described with the new values. Weights
+    and states stay as they are; a weight beyond a new bound becomes this bound. Times at which
+    states of the target act late, axonal delays and precision cannot be changed.
+
+    Parameters
+    ----------
+    synapses : PlasticSynapses
+        The projection's synapses.
+    """
+
+    def __init__(self, synapses: PlasticSynapses) -> None:
+        self._synapses = synapses
+
+    @property
+    def _model(self) -> PlasticSynapse:
+        model = self._synapses.delivery.projection.plasticity
+        assert model is not None
+        return model
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self._model.parameters(), *BOUNDS)
+
+    @property
+    def _where(self) -> str:
+        return f"parameters of {self._synapses.delivery.projection.name!r}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> float | Floats:
+        """Return a number that all synapses share, or one value for each. Collective.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (n_synapses,)
+            An array is in the order of (source, target), as weights are.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such parameter, or ranks use different names.
+        """
+        with together(self._synapses.communicator, "reading a parameter"):
+            self._check_name(name)
+        value = self._values(self._synapses.delivery)[name]
+        if value.ndim:
+            return self._synapses.read(name, lambda: value)
+        return float(value)
+
+    def __setitem__(self, name: str, given: ValueLike) -> None:
+        """Set a parameter from the next step on. Collective.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        given : float, array_like (n_synapses,) or Distribution
+            In the unit of the name; arrays (in the order of weights) and distributions where the
+            description may have them. Draws belong to seed, source, target and time: at time 0
+            they are those of the description.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such parameter, a value is not allowed, or ranks give different values.
+        """
+        synapses = self._synapses
+        communicator, engine = synapses.communicator, synapses.engine
+        with together(communicator, _DOING):
+            value = self._checked(name, given)
+        own = synapses.agree(name, value)
+        with together(communicator, _DOING):
+            delivery = synapses.delivery
+            if isinstance(own, Distribution):
+                at = engine.layout, delivery.rows, name
+                own = drawn(*at, own, engine.seed, engine.step)
+            own = np.abs(own) if name in BOUNDS else np.asarray(own)
+            parameters = delivery.constants.parameters | {name: own}
+            self._check_model(delivery, parameters, name, value)
+        with together(communicator, _DOING), first_on_node(communicator):
+            constants = delivery.constants_of(parameters)
+            _ = constants.entries.advance.address  # which compiles it
+        engine.set_rule_parameters(delivery, constants, [name])
+        synapses.note()
+
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or name not in self._names:
+            raise unknown("parameter", str(name), self._names, where=self._where)
+
+    def _checked(self, name: str, given: ValueLike) -> Value:
+        """Return a value if it can be one of the parameter's, alone."""
+        self._check_name(name)
+        model, where = self._model, f"{self._where}, {name}"
+        value = as_value(given, where=where)
+        if name == getattr(model, "late", ""):
+            raise DescriptionError("cannot be changed during a run", where=where)
+        if not isinstance(value, float) and name not in model.per_synapse:
+            raise DescriptionError("must be one number for all synapses", where=where, value=value)
+        if name not in BOUNDS:
+            check_value(value, model.parameters()[name].allowed, where=where)
+        else:
+            # sums of input have room for weights as large as described
+            check_value(value, signed(model.sign, 0.0, model.largest), where=where)
+        return value
+
+    def _values(self, delivery: PlasticDelivery) -> dict[str, Floats]:
+        """Return the parameters of this rank's synapses, bounds with their sign."""
+        return _signed(delivery, delivery.constants.parameters)
+
+    def _check_model(
+        self, delivery: PlasticDelivery, parameters: dict[str, Any], name: str, value: Value
+    ) -> None:
+        """Check what a model with some parameters must keep to.
+
+        Each rank checks the synapses that it has.
+        """
+        model, n = self._model, delivery.rows.synapses
+        found = _signed(delivery, parameters)
+        arrays = [one for one, values in found.items() if values.ndim]
+        if arrays and n == 0:
+            return
+        values: dict[str, Any] = {
+            one: values if values.ndim else float(values) for one, values in found.items()
+        }
+        if isinstance(value, Distribution):
+            drawn_from: dict[str, Any] = {name: value}
+            replace(model, **drawn_from)
+        after = replace(model, **values)
+        after.check_each((n,), where=self._where)
+        weight = delivery.projection.weight
+        scale = after.largest if np.isfinite(after.largest) else delivery.most
+        step = after.least_step(scale)
+        if (
+            model.precision == AUTO
+            and delivery.projection.weight_type == "float32"
+            and step < LEAST_STEP * float(np.spacing(np.float32(scale)))
+            and after.weight_type(weight) == "float64"
+        ):
+            raise DescriptionError(
+                f"steps of learning would be {step:.3g}, too small for weights of float32",
+                where=f"{self._where}, {name}",
+                allowed='a model with precision="float64"',
+            )
+
+
+def _signed(delivery: PlasticDelivery, parameters: dict[str, Any]) -> dict[str, Floats]:
+    model = delivery.projection.plasticity
+    assert model is not None
+    found = {name: parameters[name] for name in (*model.parameters(), *BOUNDS)}
+    return found | {name: model.sign * found[name] + 0.0 for name in BOUNDS}

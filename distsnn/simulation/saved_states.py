@@ -1,0 +1,108 @@
+"""Reads the values of an engine's state variables from a checkpoint, those that a rank needs."""
+
+from dataclasses import fields
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine import snapshot
+from distsnn.engine.layout import Layout
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.state_fields import Ints, Key, StateField, Values
+from distsnn.errors import StoreError
+from distsnn.io.checkpoint_reader import Generation
+
+
+def check_declared(generation: Generation, engine: RankEngine) -> None:
+    """Check that a checkpoint has the state variables of this network.
+
+    What was set before the checkpoint is declared by it.
+
+    Raises
+    ------
+    StoreError
+        If it has not; the error names the first difference.
+    """
+    names = [attribute.name for attribute in fields(StateField)]
+    saved = [StateField(*(row[name] for name in names)) for row in generation.about["fields"]]
+    for holder in engine.state_holders:
+        holder.declare(saved)
+    there = {field.key: field for field in saved}
+    here = {field.key: field for field in snapshot.fields(engine)}
+    for key in sorted({*there, *here}):
+        if there.get(key) != here.get(key):
+            raise StoreError(
+                f"state {key[1]!r} of population {key[0]!r} is {there.get(key)} there, and "
+                f"{here.get(key)} in this version of distsnn",
+                path=str(generation.folder),
+            )
+
+
+def read_states(
+    generation: Generation, engine: RankEngine, writers: npt.NDArray[np.int32]
+) -> dict[Key, Values]:
+    """Return what a rank needs of a checkpoint, as `snapshot.put` takes it.
+
+    Parameters
+    ----------
+    generation : Generation
+        The checkpoint.
+    engine : RankEngine
+        The engine.
+    writers : ndarray of int32, shape (n_blocks,)
+        The rank that saved each block.
+
+    Raises
+    ------
+    StoreError
+        If values are missing or of another type than declared.
+    """
+    layout, found, known = engine.layout, dict[Key, Values](), dict[Key, Ints]()
+    for field in snapshot.fields(engine):
+        blocks = _blocks(layout, field.population)
+        mine = blocks if field.everywhere else layout.blocks_of_rank(field.population)
+        if not mine.size:
+            continue
+        counts = layout.table.size[blocks].astype(np.int64) * field.size
+        if field.shared:  # the owner of the first block has saved it
+            blocks = mine = blocks[:1]
+            counts = np.array([field.size])
+        elif field.counted:
+            key = field.population, field.counted
+            if key not in known:
+                each = np.ones(blocks.size, np.int64)
+                known[key] = _read(generation, key, "int64", writers, blocks, each, blocks)
+            counts = known[key]
+        values = _read(generation, field.key, field.dtype, writers, blocks, counts, mine)
+        found[field.key] = values
+    return found
+
+
+def _blocks(layout: Layout, population: str) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(layout.table.population == layout.population_index(population))
+
+
+def _read(
+    generation: Generation,
+    key: Key,
+    dtype: str,
+    writers: npt.NDArray[np.int32],
+    blocks: npt.NDArray[np.integer],
+    counts: Ints,
+    mine: npt.NDArray[np.integer],
+) -> Values:
+    """Return the values of some blocks, of all of a population, which have so many each."""
+    if counts.min() < 0:
+        raise StoreError(f"damaged: the numbers of {key}", path=str(generation.folder))
+    writer, first = writers[blocks], np.zeros(blocks.size, np.int64)
+    for rank in np.unique(writer):
+        its = np.flatnonzero(writer == rank)
+        first[its] = np.cumsum(counts[its]) - counts[its]
+    chosen = np.searchsorted(blocks, mine)
+    values = generation.states(*key, writer[chosen], first[chosen], counts[chosen].tolist())
+    if values.dtype != dtype:
+        raise StoreError(
+            f"damaged: {key} is of type {values.dtype}, and not {dtype}",
+            path=str(generation.folder),
+        )
+    return values

@@ -1,0 +1,238 @@
+"""Every state variable that is declared is saved, restored, in the digest, and reset.
+
+The network has all that declares state variables; the tests walk the declarations.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from decoded import layouts, scales
+
+from distsnn.engine import snapshot, wiring
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.snapshot import Snapshot
+from distsnn.engine.state_fields import StateField, StateHolder, Values
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
+from distsnn.network import (
+    STDP,
+    AeifPscDeltaClopath,
+    ClopathSTDP,
+    DopamineSTDP,
+    FixedIndegree,
+    GammaInput,
+    IafPscExp,
+    Network,
+    PoissonInput,
+    Population,
+    Projection,
+    SynapticScaling,
+    Tsodyks2,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+SEED, STEPS, MORE = 3, 400, 300
+E = Population("E", 70, IafPscExp(), {"V_m": Uniform(-70.0, -52.0)})
+C = Population("C", 70, AeifPscDeltaClopath())
+NETWORK = Network(
+    [E, C],
+    [
+        Projection(E, E, FixedIndegree(3), 60.0, 2.0, synapse=Tsodyks2(), name="stp"),
+        Projection(
+            *(E, E, FixedIndegree(6), Uniform(10.0, 90.0), Uniform(1.0, 3.0)),
+            synapse=STDP(learning_rate=0.02, w_max=100.0),
+            name="pairs",
+        ),
+        Projection(
+            *(E, E, FixedIndegree(4), 40.0, 1.5),
+            synapse=DopamineSTDP(modulator="C", w_max=80.0),
+            name="reward",
+        ),
+        Projection(
+            *(E, C, FixedIndegree(20), 1.5, Uniform(1.0, 2.0)), synapse=ClopathSTDP(), name="watch"
+        ),
+    ],
+    [GammaInput(E, 900.0, 30.0, order=3, n=10), PoissonInput(C, 2500.0, 1.5, name="drive")],
+    homeostasis=[SynapticScaling("pairs", every=15.0, rate=20.0, beta=1e-3, tau=50.0)],
+)
+
+
+def connected() -> RankEngine:
+    (layout,) = layouts(NETWORK, 1)
+    fine = scales(NETWORK)
+    made = RankEngine(layout, fine, wiring.build(layout, fine, SEED), SEED)
+    made.connect(None, 5, made.wiring.largest_delay)
+    return made
+
+
+def run(made: RankEngine, steps: int) -> None:
+    made.run(steps, lambda step, gid: None)
+
+
+@pytest.fixture(scope="module")
+def ways() -> tuple[Snapshot, Snapshot]:
+    """What a run with a changed parameter saves, and what it saves later."""
+    made = connected()
+    threshold = made.neurons["E"].parameters | {"V_th": np.asarray(-51.0)}
+    made.set_parameters("E", threshold, ["V_th"], made.update_with("E", threshold))
+    made.plastic[0].learns = False
+    run(made, STEPS)
+    early = snapshot.take(made)
+    run(made, MORE)
+    return early, snapshot.take(made)
+
+
+@pytest.fixture
+def saved(ways: tuple[Snapshot, Snapshot]) -> Snapshot:
+    return ways[0]
+
+
+def restored(saved: Snapshot) -> RankEngine:
+    made = connected()
+    made.neurons["E"].declare([StateField("E", "parameter / V_th", "neuron", "float64")])
+    snapshot.put(made, saved.states, saved.step, saved.spikes)
+    return made
+
+
+def walk(made: RankEngine) -> list[tuple[StateHolder, int, StateField]]:
+    return [
+        (holder, at, field)
+        for holder in made.state_holders
+        for at, field in enumerate(holder.fields)
+    ]
+
+
+def perturbed(field: StateField, values: Values, step: int) -> Values:
+    """Return other values that the field can have."""
+    other = values.copy()
+    if field.name == "plastic input receptor":
+        other[0] = 1 - other[0]
+    elif field.name == "plastic input neuron":
+        other[0] = (other[0] + 1) % 64
+    elif field.name == "plastic input step":
+        other[0] += 1 if other[0] == step else -1
+    elif field.dtype.startswith("int"):
+        other[0] = 1 - other[0] if field.owner == "modulator" else other[0] - 1
+    else:
+        other[0] = 0.3 * other[0] + 0.2
+    return other
+
+
+def test_every_owner_declares_state_variables(saved: Snapshot) -> None:
+    made = restored(saved)
+    fields = snapshot.fields(made)
+    assert len({field.key for field in fields}) == len(fields)
+    owners = {field.owner for field in fields}
+    assert owners == {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank"}
+    names = {field.key for field in fields}
+    models = {(one.name, name) for one in NETWORK.populations for name in one.model.states}
+    assert models <= names
+    for plastic in made.plastic:
+        rule, projection = plastic._calls.rule, plastic.projection
+        pre, post = projection.pre.population, projection.post.population
+        expected = {(post, f"{name} of {projection.name}") for name in ("weight", *rule.STATES)}
+        expected |= {(pre, f"{name} of sources of {projection.name}") for name in rule.SOURCE}
+        expected |= {(post, f"{name} of targets of {projection.name}") for name in rule.TARGET}
+        assert expected <= names
+    counts = {(field.population, field.counted) for field in fields if field.counted}
+    assert {*saved.states} == names | counts
+    for field in fields:
+        assert saved.states[field.key].dtype == field.dtype
+        assert saved.states[field.key].size, field
+
+
+def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:
+    made = restored(saved)
+    np.testing.assert_array_equal(snapshot.take(made).digests, saved.digests)
+    seen = set()
+    for holder, at, field in walk(made):
+        values = [saved.states[one.key] for one in holder.fields]
+        other = [*values]
+        other[at] = perturbed(field, values[at], saved.step)
+        assert (other[at] != values[at]).any(), field
+        holder.put(other, saved.step)
+        taken = snapshot.take(made)
+        changed = {key for key, was in saved.states.items() if _differ(taken.states[key], was)}
+        if field.counted != "plastic input":  # which is sorted again
+            np.testing.assert_array_equal(taken.states[field.key], other[at], str(field))
+            assert changed == {field.key}
+        assert field.key in changed
+        of_population = made.layout.table.population == made.layout.population_index(
+            field.population
+        )
+        differ = (taken.digests != saved.digests).any(axis=1)
+        assert differ[of_population].any() and not differ[~of_population].any(), field
+        assert differ[of_population].all() or field.owner != "modulator"
+        holder.put(values, saved.step)
+        np.testing.assert_array_equal(snapshot.take(made).digests, saved.digests, str(field))
+        seen.add(field.key)
+    assert len(seen) == len(snapshot.fields(made)) > 40
+
+
+def _differ(left: Values, right: Values) -> bool:
+    return left.shape != right.shape or bool((left != right).any())
+
+
+def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -> None:
+    early, late = ways
+    made = restored(early)
+    run(made, MORE)
+    np.testing.assert_array_equal(snapshot.take(made).digests, late.digests)
+    same = {
+        name
+        for (population, name), values in early.states.items()
+        if not _differ(values, late.states[population, name])
+    }
+    # all but these have changed meanwhile
+    assert same == {
+        *("parameter / V_th", "I_syn_in", "refractory", "u of stp", "weight of pairs"),
+        *(f"learning of {name}" for name in ("pairs", "reward", "watch")),
+        *(f"synapses of {name}" for name in ("pairs", "reward", "watch")),
+    }
+
+
+def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
+    first, made = connected(), restored(saved)
+    expected = snapshot.take(first)
+    for plastic, fresh in zip(made.plastic, first.plastic, strict=True):
+        plastic.rows.weights[:] = fresh.rows.weights
+    made.restart({})
+    made.connect(None, 5, made.wiring.largest_delay)
+    found = snapshot.take(made)
+    assert {*found.states} == {*expected.states} == {*saved.states} - {("E", "parameter / V_th")}
+    for key, values in expected.states.items():
+        np.testing.assert_array_equal(found.states[key], values, str(key))
+    np.testing.assert_array_equal(found.digests, expected.digests)
+    assert (saved.digests != expected.digests).any(axis=1).all()
+
+
+def test_a_modulator_that_cannot_be_is_refused(saved: Snapshot) -> None:
+    modulation = connected().plastic[1].modulation
+    assert modulation is not None
+    for step, value in ((saved.step + 1, 0.0), (0, np.inf)):
+        with pytest.raises(ValueError, match=f"since step {step} at step {saved.step}"):
+            modulation.put([np.array([step]), np.array([value])], saved.step)
+
+
+def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "state.zarr"
+    with Simulation(NETWORK, seed=SEED) as simulation:
+        simulation["E"].parameters["V_th"] = -51.0
+        simulation.run(20.0)
+        simulation["drive"].set(rate=2000.0)
+        taken = snapshot.take(simulation._engine)
+        simulation.save(path)
+        simulation["drive"].set(rate=2000.1)
+        other = snapshot.take(simulation._engine)
+    differ = (taken.digests != other.digests).any(axis=1)
+    np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
+    about = Generation.open(path, generations(path)[0]).about
+    assert ("E", "parameter / V_th") in {
+        (row["population"], row["name"]) for row in about["fields"]
+    }
+    with Simulation.restore(path) as simulation:
+        np.testing.assert_array_equal(snapshot.take(simulation._engine).digests, taken.digests)
+        assert len(about["fields"]) == len(snapshot.fields(simulation._engine))
+        assert simulation._inputs.set_values == {"drive": {"rate": 2000.0}}
