@@ -19,13 +19,13 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
-from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron
+from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron, kernel_module_of
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
 
-# Where built-in models and their kernels are.
-_BUILT_IN, _KERNELS = "distsnn.network.neurons.", "distsnn.kernels.neurons"
+# Where built-in models are.
+_BUILT_IN = "distsnn.network.neurons."
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
 
@@ -57,7 +57,7 @@ class EquationNeuron(Neuron):
         """Set the kernel module of a built-in model, and check the text of any other."""
         if "equations" in vars(cls):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
-            cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
+            cls.kernel = kernel_module_of("neurons", cls.name) if is_built_in else ""
             if not is_built_in:
                 cls._check_class()
 
