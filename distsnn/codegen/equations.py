@@ -32,6 +32,8 @@ from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.syntax import Apply, Name, input_name
 
 _TIME_END = "t_end"
+# Whether the refractory time is on; with the name of a period: that or an earlier one.
+_HELD = "held"
 _FUNCTIONS = (
     *("checked_log", "checked_log_array", "exp", "exp_array", "expm1_array", "exprel"),
     *("exprel_array", "flush", "power"),
@@ -42,7 +44,7 @@ _TAKEN = (
     *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "propagators", "step", "integrate"),
     *("parameters", "p", "h", "constants", "name", "one", "c_ref", "c_more", SUB_STEPS),
     *(TIME, "dt", _TIME_END),
-    *("current", "held", "spiked", "left", REFRACTORY),
+    *("current", _HELD, "spiked", "left", REFRACTORY),
 )
 
 
@@ -90,7 +92,8 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
             [(changed, Name(name=reset))],
         ):
             rests = changed == variable and variable in dynamics.held
-            moved = {name for event in dynamics.events for name, _ in event.statements}
+            happens = [*(one.statements for one in dynamics.events), *dynamics.after.values()]
+            moved = {name for statements in happens for name, _ in statements}
             return rests and variable not in moved and (reset, threshold) in ordered
     return False
 
@@ -115,9 +118,19 @@ def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
 
 
 def _without_unused(lines: list[str]) -> list[str]:
-    """Return a function's lines, without the test for the refractory time where nothing uses it."""
-    is_used = any(re.search(r"\bheld\b", line) for line in lines[1:])
-    return lines if is_used or not lines[0].startswith("held = ") else lines[1:]
+    """Return a function's lines, without tests for the refractory time that nothing uses."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        name = line.partition(" = ")[0]
+        is_test = name == _HELD or name.startswith(f"{_HELD}_")
+        if not is_test or any(re.search(rf"\b{name}\b", later) for later in kept):
+            kept.append(line)
+    return kept[::-1]
+
+
+def _steps(periods: Collection[str]) -> str:
+    """Return the text of a constant: the number of steps in some parameters that are times."""
+    return " + ".join(f'np.rint(p["{one}"] / dt)' for one in periods)
 
 
 @dataclass(frozen=True)
@@ -145,8 +158,16 @@ class _Module:
         # also those of the arrays in the loop over neurons (`codegen.update`)
         given = [f"{kind}_{name}" for kind in ("new", "x") for name in states]
         given += [f"{kind}_{name}" for kind in ("in", "q") for name in receptors]
+        given += [f"{kind}_{name}" for kind in (_HELD, "c_end") for name in model.periods]
         self._names = names = Names((*_TAKEN, *given, *self._draws))
         self._states = {symbol(name): names.new(name) for name in states}
+        # the local variable that says whether a state rests; those that rest longest first
+        self._held = {
+            symbol(name): _HELD if period == model.periods[-1] else f"{_HELD}_{period}"
+            for period in reversed(model.periods)
+            for name, until in self._dynamics.held.items()
+            if until == period
+        }
         # times are compared with constants that float32 would move off the grid
         kind = "double" if self._dynamics.uses(TIME) else "real"
         self._constants = Constants(names, kind)
@@ -200,7 +221,11 @@ class _Module:
         """Return the functions' descriptions and lines, by name."""
         rest = more = ""
         if self._model.refractory:
-            rest = self._constants.count("c_ref", f'np.rint(p["{self._model.refractory}"] / dt)')
+            rest = self._constants.count("c_ref", _steps(self._model.periods))
+            for at, name in enumerate(self._model.periods, 1):
+                if self._is_timed(name):
+                    steps = " + ".join(["1", *filter(None, [_steps(self._model.periods[at:])])])
+                    self._constants.count(f"c_end_{name}", steps)
         if not self._divided:
             return {"step": ("Advance one neuron by dt.", self._advance(rest, last=True))}
         self._constants.count(SUB_STEPS, f"np.asarray({self._parts})")
@@ -215,10 +240,22 @@ class _Module:
             "step": ("End a step: add its input.", self._add_input(rest)),
         }
 
+    def _is_timed(self, period: str) -> bool:
+        """Return whether a kernel must know when a period of the refractory time ends."""
+        return period in self._dynamics.after or f"{_HELD}_{period}" in self._held.values()
+
+    def _held_tests(self) -> list[str]:
+        """Return the lines that say whether states rest."""
+        if not self._model.refractory:
+            return []
+        periods = [one for one in self._model.periods[:-1] if self._is_timed(one)]
+        tests = [f"{_HELD}_{one} = {REFRACTORY} >= c_end_{one}" for one in periods]
+        return [f"{_HELD} = {REFRACTORY} > 0", *tests]
+
     def _advance(self, rest: str, *, last: bool) -> list[str]:
         """Return the lines that advance a neuron by one part, which may be a whole step."""
-        analysis, constants, held = self._analysis, self._constants, self._dynamics.held
-        lines = [f"held = {REFRACTORY} > 0"] if rest else []
+        analysis, constants, held = self._analysis, self._constants, self._held
+        lines = self._held_tests()
         before = self._states | self._during()
         if self._time:
             before[symbol(TIME)] = TIME
@@ -268,19 +305,19 @@ class _Module:
             # what has a floor is flushed at the end, after the reset
             moved = moved if name == self._floor else f"flush({moved})"
             moved = self._states[symbol(name)] if rests else moved
-            lets_rest = part is not None and part.rests(symbol(name)) and name not in inputs
-            if name in self._dynamics.held and not lets_rest:
-                moved = f"{self._states[symbol(name)]} if held else {moved}"
+            held = self._held.get(symbol(name))
+            if held and (part is None or name in inputs or not part.rests(symbol(name))):
+                moved = f"{self._states[symbol(name)]} if {held} else {moved}"
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {moved}")
         return new
 
     def _add_input(self, rest: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
-        lines = [f"held = {REFRACTORY} > 0"] if rest else []
+        lines = self._held_tests()
         write = Writer(self._states, self._constants, lines, self._names.of_function())
         inputs = self._inputs()
-        late = Part(self._analysis, self._states, self._dynamics.held, write).late()
+        late = Part(self._analysis, self._states, self._held, write).late()
         new = dict(self._states) | self._move(late, inputs, lines)
         new_input = [*map(symbol, inputs)]
         for name, text in inputs.items():
@@ -288,7 +325,8 @@ class _Module:
                 continue
             state = self._states[symbol(name)]
             added = f"{state}{text}"
-            added = f"{state} if held else {added}" if name in self._dynamics.held else added
+            held = self._held.get(symbol(name))
+            added = f"{state} if {held} else {added}" if held else added
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {added}")
         tested = [self._analysis.threshold, *(condition for condition, _ in self._analysis.events)]
@@ -345,10 +383,13 @@ class _Module:
         happens: list[tuple[str | None, Assignments]] = []
         spiked = "False"
         if is_tested and analysis.threshold is not None:
-            free = " & (not held)" if rest and not self._is_silent_at_rest else ""
+            free = f" & (not {_HELD})" if rest and not self._is_silent_at_rest else ""
             spiked = "spiked"
             write.lines.append(f"{spiked} = {write(analysis.threshold)}{free}")
             happens.append((spiked, analysis.reset))
+        if last:
+            for name, assignments in analysis.after.items():
+                happens.append((write.let(f"{REFRACTORY} == c_end_{name}"), assignments))
         for condition, (_, assignments) in zip(conditions, events, strict=True):
             if condition or (condition is None and last):
                 happens.append((condition, assignments))
@@ -400,7 +441,7 @@ class _Module:
         ]
         more: list[str] = []
         if rest:
-            left = f"np.int32({REFRACTORY} - 1 if held else 0)" if last else REFRACTORY
+            left = f"np.int32({REFRACTORY} - 1 if {_HELD} else 0)" if last else REFRACTORY
             if results.spiked != "False":
                 more, left = ([f"left = {left}"], "left") if last else ([], left)
                 left = f"{rest} if {results.spiked} else {left}"

@@ -29,8 +29,8 @@ class Part:
         The equations.
     before : mapping of Symbol to str
         Local variables of what has a value at the begin of the part.
-    held : tuple of str
-        States that rest where the local variable ``held`` is true.
+    held : mapping of Symbol to str
+        States that rest, with the local variable that says when; those that rest longest first.
     write : Writer
         Takes the code.
     length : Symbol
@@ -41,12 +41,14 @@ class Part:
         self,
         analysis: Analysis,
         before: Symbols,
-        held: tuple[str, ...],
+        held: Symbols,
         write: Writer,
         length: sympy.Symbol = STEP,
     ) -> None:
         self._analysis, self._before, self._write = analysis, before, write
-        self._held = {symbol(name) for name in held}
+        self._held = held
+        # each holds where a later one does
+        self._tests = [*dict.fromkeys(held.values())]
         self._slow, self._length = analysis.slow, length
         # what is constant in a step, with how constants are named after it
         self._given = {_CURRENT: STIMULI}
@@ -89,11 +91,15 @@ class Part:
     def _row(self, name: sympy.Symbol, time: sympy.Expr, *, mean: bool = False) -> str:
         """Return an exactly integrated state's value after a time, or its mean, as text."""
         free = self._propagated(name, time, frozenset(), mean)
-        held = frozenset(self._held & set(self._analysis.exact))
-        if name in held or not held & self._needs(name, frozenset()):
-            return free
-        # it depends on what is held: while that rests its own course is another
-        return f"({self._propagated(name, time, held, mean)} if held else {free})"
+        needed = self._needs(name, frozenset())
+        text = free
+        for at, test in enumerate(self._tests, 1):
+            tests = self._tests[:at]
+            held = frozenset(one for one in self._analysis.exact if self._held.get(one) in tests)
+            # it depends on what is held: while that rests its own course is another
+            if name not in held and held & needed:
+                text = f"({self._propagated(name, time, held, mean)} if {test} else {text})"
+        return text
 
     def _needs(self, name: sympy.Symbol, held: frozenset[sympy.Symbol]) -> set[sympy.Symbol]:
         """Return a state and those on which its course depends."""
@@ -187,7 +193,8 @@ class Part:
 
     def _rosenbrock(self) -> dict[sympy.Symbol, str]:
         write = self._with_means()
-        found, self._growths = rosenbrock(self._analysis, write, self._held)
+        held = {one: test for one, test in self._held.items() if self.rests(one)}
+        found, self._growths = rosenbrock(self._analysis, write, held)
         for _, slope in self._growths.values():
             self._mean_values |= write.names_in(slope)
         return found
@@ -226,7 +233,17 @@ class Part:
 
     def rests(self, name: sympy.Symbol) -> bool:
         """Return whether the scheme lets a held state rest; else its value is to be put back."""
-        return self._analysis.method == "rosenbrock" and name in self._analysis.others
+        if self._analysis.method != "rosenbrock" or name not in self._analysis.others:
+            return False
+        # putting it back is shorter, and makes no difference to states that rest with it
+        slopes, place = self._analysis.derivatives, self._tests.index
+        dependent = (
+            one for one in self._analysis.others if name in slopes[one].free_symbols - {one}
+        )
+        return not all(
+            one in self._held and place(self._held[one]) <= place(self._held[name])
+            for one in dependent
+        )
 
     @property
     def explosive(self) -> Collection[sympy.Symbol]:
@@ -245,7 +262,8 @@ class Part:
         for name, time in [(first, STEP * _HALF), *((one, STEP) for one in others)]:
             found[name] = self._relaxed(name, time, write.with_values(self._mean_values | found))
             if name in self._held:
-                found[name] = write.let(f"{self._before[name]} if held else {found[name]}")
+                test = self._held[name]
+                found[name] = write.let(f"{self._before[name]} if {test} else {found[name]}")
         write = write.with_values(self._mean_values | found)
         return found | {first: self._relaxed(first, STEP * _HALF, write)}
 
@@ -277,7 +295,7 @@ class Part:
                 continue
             text = self._row(name, STEP, mean=True)
             if name in self._held:
-                text = f"{self._before[name]} if held else {text}"
+                text = f"{self._before[name]} if {self._held[name]} else {text}"
             values[name] = self._write.let(text, f"mean_{name.name}")
         self._mean_values = values
         return self._write.with_values(values)
@@ -331,6 +349,6 @@ class Part:
         found = {one: self._before[one] for one in self._given} | self._time(time)
         for name, text in values.items():
             if name in self._held:
-                text = f"{self._before[name]} if held else {text}"
+                text = f"{self._before[name]} if {self._held[name]} else {text}"
             found[name] = self._write.let(text)
         return found

@@ -1,6 +1,6 @@
 """Rosenbrock's method for equations: a linear system, solved by lines of code."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import sympy
 
@@ -13,7 +13,7 @@ _where, _more = function("where"), function(">")
 
 
 def rosenbrock(
-    analysis: Analysis, write: Writer, held: Collection[sympy.Symbol]
+    analysis: Analysis, write: Writer, held: Mapping[sympy.Symbol, str]
 ) -> tuple[dict[sympy.Symbol, str], dict[sympy.Symbol, tuple[str, sympy.Expr]]]:
     """Return the states after a part of a step, by the method of one stage and order 2.
 
@@ -35,8 +35,8 @@ def rosenbrock(
         The equations.
     write : Writer
         Has the means over the part of exactly integrated states, and all others at its start.
-    held : collection of Symbol
-        States that rest where the local variable ``held`` is true.
+    held : mapping of Symbol to str
+        States that rest, with the local variable that says when.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def rosenbrock(
     for name in order:
         growth = {other: write.reduced(STEP * derivative(slopes[name], other)) for other in order}
         rise = write.reduced(STEP * slopes[name])
-        rests = [write.named("held")] if name in held else []
+        rests = [write.named(held[name])] if name in held else []
         if name in explosive:
             grows = function("and")(_more(growth[name], 1), _more(rise, 0))
             if rests:

@@ -27,6 +27,7 @@ from distsnn.network import (
     coded,
 )
 from distsnn.network.distributions import Distribution
+from distsnn.network.model import kernel_module_of
 from distsnn.network.populations import Precision
 from distsnn.network.quanta import Quanta
 
@@ -271,7 +272,7 @@ def kernel_name(model: Neuron) -> str:
 
         any_parts = isinstance(model, SubsteppedNeuron)
         return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered)
-    return model.kernel or f"distsnn.kernels.neurons.{model.name}"
+    return model.kernel or kernel_module_of("neurons", model.name)
 
 
 def update_call(

@@ -41,6 +41,10 @@ class Range:
         infinite = self.low == math.inf or self.high == -math.inf
         return self.low > self.high or infinite or (one and (self.open_low or self.open_high))
 
+    def starts_below(self, other: "Range") -> bool:
+        """Return whether a value below another range's lower bound may lie within."""
+        return (self.low, self.open_low) < (other.low, other.open_low)
+
     def excludes(self, values: FloatArray) -> npt.NDArray[np.bool_]:
         """Return which values lie outside (NaN and infinite values do)."""
         below = values <= self.low if self.open_low else values < self.low

@@ -22,6 +22,19 @@ MOST_PARTS = 10_000
 _FEW_PARTS = 4.001
 
 
+def kernel_module_of(folder: str, name: str) -> str:
+    """Return the import name of a kernel module of the package.
+
+    Parameters
+    ----------
+    folder : {"neurons", "plasticity", "synapses"}
+        Kind of the model.
+    name : str
+        Name of the model.
+    """
+    return f"distsnn.kernels.{folder}.{name}"
+
+
 @dataclass(frozen=True)
 class Parameter:
     """What is known of a model's parameter.

@@ -11,7 +11,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import ADDED
 from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import State, SynapseModel
+from distsnn.network.model import State, SynapseModel, kernel_module_of
 from distsnn.network.values import Value, as_value, bounds
 from distsnn.network.weight_bounds import (
     check_bounds,
@@ -98,7 +98,7 @@ class PlasticSynapse(SynapseModel):
     @property
     def kernel_module(self) -> str:
         """Import name of the kernel module."""
-        return self.kernel or f"distsnn.kernels.plasticity.{self.name}"
+        return self.kernel or kernel_module_of("plasticity", self.name)
 
     @property
     def synapse_states(self) -> Mapping[str, State]:

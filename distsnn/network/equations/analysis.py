@@ -102,6 +102,8 @@ class Analysis:
         What becomes what at a spike, each with the states as those before it left them.
     events : tuple of (sympy.Expr or None, tuple of (Symbol, sympy.Expr))
         Conditions beside the threshold, None for always, with what becomes what, as of `reset`.
+    after : dict of str to tuple of (Symbol, sympy.Expr)
+        What becomes what at the ends of periods of the refractory time, as of `reset`.
     inputs : dict of str to tuple of (Symbol, sympy.Expr)
         State variables that each receptor's input changes, with the factor of its weight.
     noise : tuple of Symbol
@@ -128,6 +130,7 @@ class Analysis:
     threshold: sympy.Expr | None
     reset: Assignments
     events: tuple[tuple[sympy.Expr | None, Assignments], ...]
+    after: dict[str, Assignments]
     inputs: dict[str, Assignments]
     noise: tuple[sympy.Symbol, ...]
     draws: dict[sympy.Symbol, str]
@@ -257,6 +260,7 @@ def analyse(
         threshold,
         reset,
         events,
+        {name: translate.assignments(statements) for name, statements in dynamics.after.items()},
         inputs,
         noise,
         translate.draws,

@@ -142,7 +142,7 @@ def parameter_fields(
     for name, (default, unit, text) in parameters.items():
         allowed = _range(text, where=f"parameters, {name!r}")
         bound = least.get(name)
-        if bound is not None and (allowed.low, allowed.open_low) < (bound.low, bound.open_low):
+        if bound is not None and allowed.starts_below(bound):
             allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
             check_value(default, allowed, where=f"parameters, {name!r}, default")
         known = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)

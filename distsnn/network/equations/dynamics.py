@@ -87,8 +87,10 @@ class Dynamics:
         Units of states, sub-expressions, parameters and the current of stimuli.
     receptors : dict of str to Receptor
         Receptors.
-    held : tuple of str
-        State variables that rest during the refractory time.
+    held : dict of str to str
+        State variables that rest after a spike, with the period at whose end each rests last.
+    after : dict of str to list of (str, Node)
+        What state variables become at the ends of periods, in this order.
     noise : tuple of str
         White noise in the equations.
     previous : tuple of str
@@ -102,14 +104,15 @@ class Dynamics:
     events: list[Event]
     units: dict[str, Unit]
     receptors: dict[str, Receptor]
-    held: tuple[str, ...]
+    held: dict[str, str]
+    after: dict[str, list[tuple[str, Node]]]
     noise: tuple[str, ...]
     previous: tuple[str, ...]
 
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
-        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events)
+        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events, self.after)
         return any(name in names_in(node) for node in nodes)
 
     @cached_property
@@ -119,13 +122,17 @@ class Dynamics:
 
 
 def _end_of_step_expressions(
-    threshold: Node | None, reset: list[tuple[str, Node]], events: list[Event]
+    threshold: Node | None,
+    reset: list[tuple[str, Node]],
+    events: list[Event],
+    after: Mapping[str, list[tuple[str, Node]]],
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
     found = [] if threshold is None else [threshold]
     for event in events:
         found += [] if event.condition is None else [event.condition]
         found += [value for _, value in event.statements]
+    found += [value for statements in after.values() for _, value in statements]
     return [*found, *(value for _, value in reset)]
 
 
@@ -175,8 +182,9 @@ def read(
     threshold: str,
     reset: str,
     events: Mapping[str, tuple[str, str]],
-    refractory: str,
-    hold: tuple[str, ...] | None,
+    periods: tuple[str, ...],
+    hold: tuple[str, ...] | Mapping[str, str] | None,
+    after: Mapping[str, str],
     receptors: Mapping[str, str],
     parameters: Mapping[str, str],
     reserved: Iterable[str],
@@ -189,10 +197,13 @@ def read(
         The texts.
     events : mapping of str to (str, str)
         Conditions with statements.
-    refractory : str
-        Parameter that is the refractory time; empty without.
-    hold : tuple of str, optional
-        State variables that rest during it; by default the first that the threshold names.
+    periods : tuple of str
+        Parameters of which the sum is the refractory time, in the order of time.
+    hold : tuple of str or mapping of str to str, optional
+        State variables that rest during it, or until the end of a period; by default the first that
+        the threshold names.
+    after : mapping of str to str
+        Statements at the ends of periods.
     receptors : mapping of str to str
         State variable that each receptor's input is added to, or subtracted from after ``-``; or
         statements that add to state variables what is linear in `WEIGHT`.
@@ -230,7 +241,9 @@ def read(
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
-    at_ends = _end_of_step_expressions(condition, resets, happens)
+    _check_periods(periods, units, parameters, condition)
+    ends = _after(after, periods, units, states)
+    at_ends = _end_of_step_expressions(condition, resets, happens, ends)
     _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
     added = [node for one in inputs.values() for _, node in one.additions]
     for call in calls_in([*(one.value for one in definitions), *at_ends, *added], DELAYED):
@@ -244,7 +257,8 @@ def read(
         happens,
         units,
         inputs,
-        _held(refractory, hold, units, states, parameters, condition),
+        _held(periods, hold, states, condition),
+        ends,
         tuple(noise),
         previous,
     )
@@ -431,34 +445,65 @@ def _assignments(
     return found
 
 
-def _held(
-    refractory: str,
-    hold: tuple[str, ...] | None,
+def _check_periods(
+    periods: tuple[str, ...],
     units: Mapping[str, Unit],
-    states: Mapping[str, Definition],
     parameters: Mapping[str, str],
     condition: Node | None,
-) -> tuple[str, ...]:
+) -> None:
+    for name in periods:
+        if name not in parameters:
+            raise unknown("parameter", name, parameters, where="refractory")
+        if units[name] != MS:
+            raise DescriptionError(
+                "must be a time in ms", where="refractory", value=parameters[name], allowed="ms"
+            )
+        if periods.count(name) > 1:
+            raise DescriptionError("a period is named twice", where="refractory", value=name)
+    if periods and condition is None:
+        raise DescriptionError("a refractory time needs a threshold", where="refractory")
+
+
+def _after(
+    given: Mapping[str, str],
+    periods: tuple[str, ...],
+    units: Mapping[str, Unit],
+    states: Mapping[str, Definition],
+) -> dict[str, list[tuple[str, Node]]]:
+    found = {}
+    for name, text in given.items():
+        if name not in periods:
+            raise unknown("refractory period", name, periods, where="after")
+        found[name] = _assignments(Source(f"after {name}", text), units, states)
+        if not found[name]:
+            raise DescriptionError("assignments are missing", where=f"after, {name!r}")
+    return found
+
+
+def _held(
+    periods: tuple[str, ...],
+    hold: tuple[str, ...] | Mapping[str, str] | None,
+    states: Mapping[str, Definition],
+    condition: Node | None,
+) -> dict[str, str]:
     for name in hold or ():
         if name not in states:
             raise unknown("state variable", name, states, where="hold")
-    if not refractory:
+    if not periods:
         if hold:
             raise DescriptionError("needs a refractory time", where="hold", value=", ".join(hold))
-        return ()
-    if refractory not in parameters:
-        raise unknown("parameter", refractory, parameters, where="refractory")
-    if units[refractory] != MS:
-        raise DescriptionError(
-            "must be a time in ms", where="refractory", value=parameters[refractory], allowed="ms"
-        )
-    if condition is None:
-        raise DescriptionError("a refractory time needs a threshold", where="refractory")
+        return {}
+    if isinstance(hold, Mapping):
+        for name, period in hold.items():
+            if period not in periods:
+                where = f"hold, {name!r}"
+                raise unknown("refractory period", period, periods, where=where)
+        return dict(hold)
     if hold is not None:
-        return hold
-    for name in names_in(condition):
+        return dict.fromkeys(hold, periods[-1])
+    for name in names_in(condition) if condition is not None else ():
         if name in states:
-            return (name,)
+            return {name: periods[-1]}
     raise DescriptionError(
         "the threshold names no state variable, so the variables that rest during the refractory "
         "time must be given",

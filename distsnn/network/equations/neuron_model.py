@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping, derived
-from distsnn.network.checks import NOT_NEGATIVE, as_integer, as_number
+from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Range, as_integer, as_number
 from distsnn.network.equations.declarations import (
     OfEquations,
     as_events,
     as_names,
     as_parameters,
+    as_text,
     as_texts,
     check_kinds,
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
-from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron
+from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron, kernel_module_of
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
 
-# Where built-in models and their kernels are.
-_BUILT_IN, _KERNELS = "distsnn.network.neurons.", "distsnn.kernels.neurons"
+# Where built-in models are.
+_BUILT_IN = "distsnn.network.neurons."
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
 
@@ -56,7 +57,7 @@ class EquationNeuron(Neuron):
         """Set the kernel module of a built-in model, and check the text of any other."""
         if "equations" in vars(cls):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
-            cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
+            cls.kernel = kernel_module_of("neurons", cls.name) if is_built_in else ""
             if not is_built_in:
                 cls._check_class()
 
@@ -67,7 +68,12 @@ class EquationNeuron(Neuron):
         lines = [line.strip() for line in model.equations.strip().splitlines()]
         ends = {"threshold": model.threshold, "reset": model.reset}
         ends |= {f"event {name}": ": ".join(texts) for name, texts in model.events.items()}
-        ends |= {"refractory time": model.refractory, "held": ", ".join(model.dynamics.held)}
+        held = (
+            f"{name} until the end of {period}" if len(model.periods) > 1 else name
+            for name, period in model.dynamics.held.items()
+        )
+        ends |= {"refractory time": " + ".join(model.periods), "held": ", ".join(held)}
+        ends |= {f"after {period}": text for period, text in model.after.items()}
         ends |= {f"receptor {name}": text for name, text in model.receptors.items()}
         start = "; ".join(f"{name} = {value}" for name, value in model.initial.items())
         ends |= {"early": ", ".join(model.early), "late": ", ".join(model.late)}
@@ -79,13 +85,15 @@ class EquationNeuron(Neuron):
         """Check what a class says beside its text."""
         if issubclass(cls, SubsteppedNeuron):
             cls.model.check_divisible()
-        if cls.model.refractory:
-            known = cls.parameters()[cls.model.refractory]
-            if not known.on_grid or known.allowed.low < 0.0:
+        for period, least in cls.model.least_periods.items():
+            known = cls.parameters()[period]
+            if not known.on_grid or known.allowed.starts_below(least):
+                above = least.open_low
                 raise DescriptionError(
-                    "a refractory time must be a multiple of dt, and not negative",
-                    where=f"neuron model {cls.__qualname__}, field {cls.model.refractory}",
-                    allowed="parameter(..., low=0.0, on_grid=True)",
+                    "a refractory time must be a multiple of dt, and "
+                    + (f"above 0 if statements follow it ({period})" if above else "not negative"),
+                    where=f"neuron model {cls.__qualname__}, field {period}",
+                    allowed=f"parameter(..., {'above' if above else 'low'}=0.0, on_grid=True)",
                 )
 
 
@@ -160,13 +168,17 @@ class NeuronEquations(Description):
         Conditions beside the threshold, each with assignments as of `reset`; an empty condition
         always holds. All conditions are tested on the same states as the threshold; then the
         assignments of the reset are done, and those of the events, in the order of their names.
-    refractory : str
+    refractory : str or sequence of str
         Parameter that is the refractory time, ms: for this time after a spike the neuron does not
         spike, and the held variables rest; empty: no refractory time. Brian2 holds one step less.
-    hold : str or sequence of str, optional
+        Several parameters are periods that follow each other.
+    hold : str, sequence of str or mapping of str to str, optional
         State variables that rest during the refractory time (Brian2 marks these equations with
         ``(unless refractory)``); by default the first that the threshold names. With ``()`` no
-        variable rests: the refractory time only suppresses spikes.
+        variable rests: the refractory time only suppresses spikes. A mapping gives the period until
+        whose end a variable rests: ``{"V_m": "t_ref", "w": "t_clamp"}``.
+    after : mapping of str to str
+        Assignments at the end of a period of the refractory time, as of `reset`.
     receptors : mapping of str to str
         What each receptor's weights do: the state variable to which they are added (subtracted,
         after ``-``), or statements such as ``"dI += weight*exp(1)/tau_syn"``: ``+=`` or ``-=`` with
@@ -208,8 +220,9 @@ class NeuronEquations(Description):
     threshold: str = ""
     reset: str = ""
     events: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    refractory: str = ""
-    hold: tuple[str, ...] | None = None
+    refractory: str | tuple[str, ...] = ""
+    hold: tuple[str, ...] | Mapping[str, str] | None = None
+    after: Mapping[str, str] = field(default_factory=dict)
     receptors: Mapping[str, str] = field(default_factory=dict)
     initial: Mapping[str, float | str] = field(default_factory=dict)
     method: str = "auto"
@@ -221,8 +234,8 @@ class NeuronEquations(Description):
     def __post_init__(self) -> None:
         check_kinds(
             self,
-            texts=("equations", "threshold", "reset", "refractory", "method"),
-            mappings=("events", "receptors", "initial"),
+            texts=("equations", "threshold", "reset", "method"),
+            mappings=("events", "after", "receptors", "initial"),
         )
         if not isinstance(self.test_parts, bool):
             raise DescriptionError(
@@ -239,10 +252,12 @@ class NeuronEquations(Description):
                 allowed="True",
             )
         self._fill(**as_texts(self, "equations", "threshold", "reset"))
-        hold = None if self.hold is None else as_names(self.hold, where="hold")
-        as_names(list(self.receptors), where="receptors")
+        for name in ("after", "receptors"):
+            as_names(list(getattr(self, name)), where=name)
         self._fill(
-            hold=hold,
+            refractory=_as_periods(self.refractory),
+            hold=_as_held(self.hold),
+            after=FrozenMapping({name: as_text(text) for name, text in self.after.items()}),
             # in one order: what is drawn and wired must not depend on how equal models are written
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             events=as_events(self.events),
@@ -251,6 +266,23 @@ class NeuronEquations(Description):
             early=as_names(self.early, where="early"),
             late=as_names(self.late, where="late"),
         )
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """Parameters of which the sum is the refractory time, in the order of time."""
+        return as_names(self.refractory or (), where="refractory")
+
+
+def _as_periods(given: Any) -> str | tuple[str, ...]:
+    names = as_names(given, where="refractory")
+    return names if len(names) > 1 else "".join(names)
+
+
+def _as_held(given: Any) -> tuple[str, ...] | FrozenMapping[str] | None:
+    if isinstance(given, Mapping):
+        as_names([*given, *given.values()], where="hold")
+        return FrozenMapping(given)
+    return None if given is None else as_names(given, where="hold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,8 +294,8 @@ class NeuronModel(NeuronEquations):
 
     Parameters
     ----------
-    equations, threshold, reset, events, refractory, hold, receptors, initial, method, test_parts,
-    relaxing, early, late
+    equations, threshold, reset, events, refractory, hold, after, receptors, initial, method,
+    test_parts, relaxing, early, late
         The text, as of `NeuronEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -372,12 +404,18 @@ class NeuronModel(NeuronEquations):
             threshold=self.threshold,
             reset=self.reset,
             events=self.events,
-            refractory=self.refractory,
+            periods=self.periods,
             hold=self.hold,
+            after=self.after,
             receptors=self.receptors,
             parameters={name: spec[1] for name, spec in self.parameters.items()},
             reserved=[*dir(EquationNeuron), *_RESERVED],
         )
+
+    @property
+    def least_periods(self) -> dict[str, Range]:
+        """Lower bounds of the periods of the refractory time."""
+        return {one: POSITIVE if one in self.after else NOT_NEGATIVE for one in self.periods}
 
     @cached_property
     def relative(self) -> dict[str, str]:
@@ -436,12 +474,8 @@ class _BuiltInModel(NeuronModel):
 
 @cache  # equal models share a class, so that their neurons compare equal
 def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
-    refractory = (model.refractory,) if model.refractory else ()
     parameters = parameter_fields(
-        model.name,
-        model.parameters,
-        least=dict.fromkeys(refractory, NOT_NEGATIVE),
-        on_grid=refractory,
+        model.name, model.parameters, least=model.least_periods, on_grid=model.periods
     )
     return cast(type[EquationNeuron], _made_class(model, parameters))
 

@@ -22,7 +22,7 @@ from distsnn.network.equations.plasticity import (
     read_plasticity,
 )
 from distsnn.network.equations.target_states import BOUNDS, MODULATOR, SYNAPSE
-from distsnn.network.model import State
+from distsnn.network.model import State, kernel_module_of
 from distsnn.network.plastic_synapse import (
     AUTO,
     ModulatedSynapse,
@@ -32,8 +32,8 @@ from distsnn.network.plastic_synapse import (
 )
 from distsnn.network.values import Value
 
-# Where built-in rules and their kernels are.
-_BUILT_IN, _KERNELS = "distsnn.network.synapses.", "distsnn.kernels.plasticity"
+# Where built-in rules are.
+_BUILT_IN = "distsnn.network.synapses."
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
 _TEXTS = ("traces", "on_pre", "on_post", "on_step", "on_modulator", "transmit")
@@ -72,7 +72,7 @@ class EquationSynapse(PlasticSynapse):
         """Set the kernel module of a built-in rule, and check the text of any other."""
         if "equations" in vars(cls):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
-            cls.kernel = f"{_KERNELS}.{cls.name}" if is_built_in else ""
+            cls.kernel = kernel_module_of("plasticity", cls.name) if is_built_in else ""
             if not is_built_in:
                 cls._check_class()
 
@@ -81,7 +81,7 @@ class EquationSynapse(PlasticSynapse):
         """Check that time constants are above 0."""
         for name, least in cls.model.rule.least_time_constants().items():
             allowed = cls.parameters()[name].allowed
-            if (allowed.low, allowed.open_low) < (least.low, least.open_low):
+            if allowed.starts_below(least):
                 raise DescriptionError(
                     f"a time constant must be {'above 0' if least.open_low else '0 or more'}",
                     where=f"synapse model {cls.__qualname__}, field {name}",

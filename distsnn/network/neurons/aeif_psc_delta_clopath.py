@@ -1,40 +1,31 @@
 """Adaptive exponential integrate-and-fire neuron with what voltage-based plasticity looks at."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import State, SubsteppedNeuron, parameter
+from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
+from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, least_ratio
 
 
 @neuron_model
-class AeifPscDeltaClopath(SubsteppedNeuron):
+class AeifPscDeltaClopath(SubsteppedNeuron, EquationNeuron):
     """Adaptive exponential neuron with delta input, an afterdepolarisation, an adaptive threshold.
 
-    NEST's aeif_psc_delta_clopath. Between spikes::
-
-        C_m dV_m/dt = -g_L (V_m - E_L) + g_L Delta_T exp((V_m - V_th)/Delta_T) - w + z + I_e
-        tau_w dw/dt = a (V_m - E_L) - w
-        tau_z dz/dt = -z
-        tau_V_th dV_th/dt = V_th_rest - V_th
-        tau_u_bar_plus du_bar_plus/dt = V_m - u_bar_plus
-        tau_u_bar_minus du_bar_minus/dt = V_m - u_bar_minus
-        tau_u_bar_bar du_bar_bar/dt = u_bar_minus - u_bar_bar
-
-    A weight adds to V_m at the end of a step, before the test for a spike.
+    NEST's aeif_psc_delta_clopath. A weight adds to V_m at the end of a step, before the test for a
+    spike.
 
     A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
-    w then grows by b, z is set to I_sp, V_th to V_th_max, and V_m to V_clamp, where it stays for
-    t_clamp, w with it: so long is a spike. V_m is then set to V_reset and stays for t_ref. In both
-    times input is lost. In NEST t_clamp may be 0; V_m then stays at V_clamp, and here it may not.
+    w then grows by b, z is set to I_sp, V_th to V_th_max, and V_m to V_clamp. V_m and w rest for
+    t_clamp, the duration of the spike. V_m is then set to V_reset and rests for t_ref. In both
+    periods input to V_m is lost. t_clamp is above 0; with NEST's t_clamp = 0 V_m stays at V_clamp.
 
     The averages u_bar_plus, u_bar_minus and u_bar_bar do not act on the neuron: a rule of
     plasticity reads them (`ClopathSTDP`, which has the parameters that NEST keeps in this neuron).
 
-    V_m and w are integrated over each of the `substeps` parts of a step by Rosenbrock's method of
-    one stage (the linearly implicit midpoint rule, one exponential a part), z and V_th exactly, the
-    averages exactly for the potential in the middle of a part: the error falls with the square of
+    z and V_th decay exactly, and act as their means over a part of a step. V_m, w and the averages
+    are integrated over each of the `substeps` parts by Rosenbrock's method of one stage (the
+    linearly implicit midpoint rule, one exponential a part): the error falls with the square of
     `substeps`. The upstroke is not followed: a neuron spikes when the exponential alone would take
     V_m to infinity within a part. By default a part is at most min(0.1 ms, 0.0055 C_m/g_L) long
     (`longest_part`).
@@ -44,25 +35,34 @@ class AeifPscDeltaClopath(SubsteppedNeuron):
     """
 
     name: ClassVar[str] = "aeif_psc_delta_clopath"
-    receptors: ClassVar[tuple[str, ...]] = ("delta",)
-    weight_unit: ClassVar[str] = "mV"
-    states: ClassVar[Mapping[str, State]] = {
-        "V_m": State("mV", "membrane potential", default="E_L", relative_to="E_L"),
-        "w": State("pA", "adaptation current"),
-        "z": State("pA", "afterdepolarising current"),
-        "V_th": State(
-            "mV",
-            "where the exponential takes off",
-            default="V_th_rest",
-            relative_to="V_th_rest",
-        ),
-        "u_bar_plus": State("mV", "average of V_m", default="E_L", relative_to="E_L"),
-        "u_bar_minus": State("mV", "average of V_m", default="E_L", relative_to="E_L"),
-        "u_bar_bar": State("mV", "average of u_bar_minus", default="E_L", relative_to="E_L"),
-        "refractory": State(
-            "steps", "steps left of the spike and its refractory time", integer=True
-        ),
-    }
+    equations: ClassVar[NeuronEquations] = NeuronEquations(
+        """
+        slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
+        I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
+        I = -g_L*(V_m - E_L) + I_spike - w + z + I_e + I_stim : pA
+        dV_m/dt = I/C_m : mV  # membrane potential
+        dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current
+        dz/dt = -z/tau_z : pA  # afterdepolarising current
+        dV_th/dt = (V_th_rest - V_th)/tau_V_th : mV  # where the exponential takes off
+        du_bar_plus/dt = (V_m - u_bar_plus)/tau_u_bar_plus : mV  # average of V_m
+        du_bar_minus/dt = (V_m - u_bar_minus)/tau_u_bar_minus : mV  # average of V_m
+        du_bar_bar/dt = (u_bar_minus - u_bar_bar)/tau_u_bar_bar : mV  # average of u_bar_minus
+        """,
+        threshold="V_m >= where(Delta_T > 0, V_peak, V_th)",
+        reset="V_m = V_clamp; w += b; z = I_sp; V_th = V_th_max",
+        refractory=("t_clamp", "t_ref"),
+        hold={"V_m": "t_ref", "w": "t_clamp"},
+        after={"t_clamp": "V_m = V_reset"},
+        receptors={"delta": "V_m"},
+        initial={
+            "V_m": "E_L",
+            "V_th": "V_th_rest",
+            "u_bar_plus": "E_L",
+            "u_bar_minus": "E_L",
+            "u_bar_bar": "E_L",
+        },
+        method="rosenbrock",
+    )
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (
         ("V_reset", "V_peak"),
         ("V_th_rest", "V_peak"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import State, SynapseModel, parameter
+from distsnn.network.model import State, SynapseModel, kernel_module_of, parameter
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import TAIL, Value, bounds
 
@@ -37,7 +37,7 @@ class NmdaSynapse(SynapseModel):
     """
 
     name: ClassVar[str] = "nmda_synapse"
-    kernel: ClassVar[str] = "distsnn.kernels.synapses.nmda_synapse"
+    kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
     states: ClassVar[Mapping[str, State]] = {
         "s": State("1", "gating after the last spike"),
         "last": State("steps", "step of the last spike"),

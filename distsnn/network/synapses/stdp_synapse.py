@@ -10,7 +10,7 @@ from distsnn.network.equations.plasticity_model import (
     PlasticityModel,
     RuleEquations,
 )
-from distsnn.network.model import State, parameter
+from distsnn.network.model import State, kernel_module_of, parameter
 from distsnn.network.plastic_synapse import small
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
@@ -116,7 +116,7 @@ class STDP(EquationSynapse):
 
     @property
     def kernel_module(self) -> str:  # noqa: D102 (inherited)
-        return f"distsnn.kernels.plasticity.{PAIRINGS[self.pairing]}"
+        return kernel_module_of("plasticity", PAIRINGS[self.pairing])
 
     def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
         # from the middle of the range

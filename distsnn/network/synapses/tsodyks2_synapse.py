@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import State, SynapseModel, parameter
+from distsnn.network.model import State, SynapseModel, kernel_module_of, parameter
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
@@ -26,7 +26,7 @@ class Tsodyks2(SynapseModel):
     """
 
     name: ClassVar[str] = "tsodyks2_synapse"
-    kernel: ClassVar[str] = "distsnn.kernels.synapses.tsodyks2_synapse"
+    kernel: ClassVar[str] = kernel_module_of("synapses", "tsodyks2_synapse")
     # before the first spike nothing was used: the equations then give x = 1 and u = U
     states: ClassVar[Mapping[str, State]] = {
         "x": State("1", "resources available at the last spike", default=1.0),

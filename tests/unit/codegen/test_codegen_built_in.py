@@ -34,7 +34,6 @@ from distsnn.network.registry import check_model, model_names, synapse_model, sy
 KERNELS = built_in_kernels()
 # Kernels that are written by hand, with the reason why equations do not describe the model.
 BY_HAND = {
-    "aeif_psc_delta_clopath": "a spike lasts t_clamp, and then V_m rests for t_ref",
     "parrot_neuron": "it relays spikes and has no dynamics",
     "poisson_neuron": "it has no dynamics",
     "spike_source": "its spikes are given",

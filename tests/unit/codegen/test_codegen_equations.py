@@ -294,8 +294,8 @@ HODGKIN_HUXLEY = NeuronModel(
 
 
 def test_a_refractory_time_that_holds_nothing_only_suppresses_spikes() -> None:
-    assert HODGKIN_HUXLEY.dynamics.held == ()
-    assert replace(HODGKIN_HUXLEY, hold=None).dynamics.held == ("V_m",)
+    assert HODGKIN_HUXLEY.dynamics.held == {}
+    assert replace(HODGKIN_HUXLEY, hold=None).dynamics.held == {"V_m": "t_ref"}
     values = {name: np.asarray(spec[0]) for name, spec in HODGKIN_HUXLEY.parameters.items()}
     values["t_ref"] = np.array([0.0, 3.0])
     cells = NeuronCall(kernel_of(HODGKIN_HUXLEY), values, 2)
