@@ -115,9 +115,14 @@ def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
 
 
 def _without_unused(lines: list[str]) -> list[str]:
-    """Return a function's lines, without the test for the refractory time where nothing uses it."""
-    is_used = any(re.search(r"\bheld\b", line) for line in lines[1:])
-    return lines if is_used or not lines[0].startswith("held = ") else lines[1:]
+    """Return a function's lines, without states and the test for `held` where nothing uses them."""
+    found: list[str] = []
+    for line in reversed(lines):
+        name = line.partition(" = ")[0]
+        can_go = name == "held" or re.fullmatch(r"new_\w+", name)
+        if not can_go or any(re.search(rf"\b{name}\b", after) for after in found):
+            found.append(line)
+    return found[::-1]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from distsnn.codegen.plasticity import (
     is_modulated,
     keeps_last_event,
     n_draws,
+    n_levels,
     plastic_layout,
     rule_kernel,
 )
@@ -223,7 +224,9 @@ class PlasticDelivery:
         self.archive: Archive | None = None
         self.watch: TargetWatch | None = None
         if isinstance(model, WatchingSynapse):
-            self.history: PostHistory = (history := FillingHistory(size, self._variant.precision))
+            self.history: PostHistory = (
+                history := FillingHistory(size, n_levels(self.rule), self._variant.precision)
+            )
             self.deliver.point(plastic.FIRSTS, history.firsts, self._first)
             self.watch = self._watching(model, targets, history)
         else:

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel, watched
+from distsnn.codegen.plasticity import (
+    PlasticVariant,
+    n_levels,
+    plastic_layout,
+    rule_kernel,
+    watched,
+)
 from distsnn.codegen.watch_entries import WatchVariant, late_states, watch_entry
 from distsnn.engine.populations import Neurons
 from distsnn.engine.post_history import FillingHistory
@@ -62,7 +68,9 @@ class TargetWatch:
         entry = watch_entry(WatchVariant(variant, neurons.real))
         self.call = mine = Call(entry, call.table, neurons.first, neurons.last, call.scalars)
         self._offsets = where.offsets
-        for name in watched(rule_kernel(variant.kernel)):
+        rule = rule_kernel(variant.kernel)
+        self._n_acts = n_levels(rule)
+        for name in watched(rule):
             mine.point(where.watched[name], neurons.states[name], neurons.first)
             mine.point(where.offsets[name], _offset(neurons, name))
 
@@ -80,7 +88,7 @@ class TargetWatch:
         mine.point(plastic.LATE, self._late)
         call.table[plastic.LATE_MASK], call.table[plastic.LATE_STEPS] = rows - 1, self._late_steps
         mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
-        mine.point(plastic.ACTS, np.zeros(size))
+        mine.point(plastic.ACTS, np.zeros(size * self._n_acts))
         mine.point(plastic.LOOP_STATE, loop_state)
 
     def follow(self, neurons: Neurons) -> None:
@@ -101,7 +109,7 @@ class TargetWatch:
         """Return by which names it is saved, and how many values a target has of each."""
         late = self._late_steps * self._late.shape[1]
         found = {"late states": late, "levels of targets": self._longest}
-        found["acts of targets"] = self._longest
+        found["acts of targets"] = self._longest * self._n_acts
         return {name: size for name, size in found.items() if size}
 
     def saved(self, step: int) -> dict[str, npt.NDArray[Any]]:
@@ -131,8 +139,9 @@ class TargetWatch:
         levels = np.zeros((self._longest, self._real.size), self._levels.dtype)
         levels[:, self._real] = saved["levels of targets"].reshape(n, self._longest).T
         self._levels[self._level_rows(step)] = levels
-        acts = np.zeros((self._real.size, self._longest), self._levels.dtype)
-        acts[self._real] = saved["acts of targets"].reshape(n, self._longest)
+        shape = (self._longest, self._n_acts)
+        acts = np.zeros((self._real.size, *shape), self._levels.dtype)
+        acts[self._real] = saved["acts of targets"].reshape(n, *shape)
         self._history.begin(acts, step - self._longest)
 
     def _late_rows(self, step: int) -> npt.NDArray[np.int64]:

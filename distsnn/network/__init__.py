@@ -45,6 +45,7 @@ from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
 from distsnn.network.neurons.eprop_iaf import EpropIaf
+from distsnn.network.neurons.eprop_readout import EpropReadout
 from distsnn.network.neurons.gif_cond_exp import GifCondExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.glif_psc import GlifPsc
@@ -102,6 +103,7 @@ from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
+from distsnn.network.synapses.eprop_synapse import Eprop, EpropToReadout
 from distsnn.network.synapses.jonke_synapse import JonkeSTDP
 from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
@@ -134,7 +136,10 @@ __all__ = [
     "DiehlCookSTDP",
     "Distribution",
     "DopamineSTDP",
+    "Eprop",
     "EpropIaf",
+    "EpropReadout",
+    "EpropToReadout",
     "EquationNeuron",
     "EquationSynapse",
     "Explicit",

@@ -114,7 +114,6 @@ def step(
     new_V_m = flush(V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta)
     new_f_ema = flush(f_ema + (decay_f_ema * f_ema))
     new_surrogate_gradient = surrogate_gradient
-    new_learning_signal = flush(learning_signal + in_learning)
     new_blocked = blocked
     t5 = new_V_m < c_V_min
     t6 = new_V_m < c_V_th
