@@ -35,7 +35,7 @@ class Eprop(WatchingEquationSynapse):
 
     The target must have the states surrogate_gradient, learning_signal and f_ema, as `EpropIaf`
     has. In NEST kappa, kappa_reg, c_reg and f_target are the target's; there f_target counts spikes
-    per step: for dt = 1 ms it is the same. The weight is optimised by gradient descent in each step.
+    per step: for dt = 1 ms it is the same. Weights follow the gradient in each step.
 
     Source: Bellec et al. (2020), Nat Commun 11:3625, doi:10.1038/s41467-020-17236-y; Korcsak-Gorzo
     et al. (2025), arXiv:2511.21674, for the version without batches.
@@ -104,8 +104,7 @@ class EpropToReadout(WatchingEquationSynapse):
     z is exact where dendritic delays are one step, as in NEST: with ``axonal_delay`` = delay - dt.
     A spike at a longer dendritic delay d counts too early by 2 (d - dt).
 
-    The target must have the state error_signal, as `EpropReadout` has. The weight is optimised by
-    gradient descent in each step.
+    The target must have the state error_signal, as `EpropReadout` has.
 
     Source: Bellec et al. (2020), Nat Commun 11:3625, doi:10.1038/s41467-020-17236-y; Korcsak-Gorzo
     et al. (2025), arXiv:2511.21674, for the version without batches.
