@@ -11,7 +11,8 @@ it does not matter when, and how often, a row is brought up to date.
 
 A rule may follow states of its targets in place of their spikes. Its histories hold the steps in
 which these act, and the values by which they do. There are many of them: a record is filled from
-its end, and FIRSTS says where its newest entry is. What a spike of the source meets at a step is in a ring of LEVELS.
+its end, and FIRSTS says where its newest entry is. What a spike of the source meets at a step is in
+a ring of LEVELS.
 
 A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
 In between it fades, or stays.

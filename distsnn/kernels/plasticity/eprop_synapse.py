@@ -55,10 +55,10 @@ def constants(parameters, dt):
     tau_e = p["tau_e"] / dt
     tau_reg = p["tau_reg"] / dt
     k3 = 1.0
-    k4 = exp_array(((p["signal_delay"] + (2.0 * dt)) / p["tau_m"]))
-    c_new = exp_array(((-(p["signal_delay"] + (1.5 * dt))) / p["tau_m"]))
+    k4 = exp_array((p["signal_delay"] + (2.0 * dt)) / p["tau_m"])
+    c_new = exp_array((-(p["signal_delay"] + (1.5 * dt))) / p["tau_m"])
     k6 = 0.0
-    k7 = 1.0 - exp_array(((-dt) / p["tau_reg"]))
+    k7 = 1.0 - exp_array((-dt) / p["tau_reg"])
     c_eta = p["eta"]
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]

@@ -36,8 +36,8 @@ def constants(parameters, dt):
     tau_m = p["tau_m"] / dt
     k1 = 1.0
     c_eta = p["eta"]
-    k3 = exp_array(((2.0 * dt) / p["tau_m"]))
-    k4 = exp_array(((-1.5 * dt) / p["tau_m"]))
+    k3 = exp_array((2.0 * dt) / p["tau_m"])
+    k4 = exp_array((-1.5 * dt) / p["tau_m"])
     k5 = 0.0
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]

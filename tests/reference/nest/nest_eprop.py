@@ -22,8 +22,8 @@ ARRAYS
 RESULT
     ``spike_step``, ``spike_neuron``   of the recurrent neurons
     ``V_m``, ``surrogate_gradient``    shape (steps, recurrent neurons)
-    ``error_signal``, ``target_signal``    shape (steps, readouts)
-    ``KIND_step``, ``KIND_weight``, ``KIND_synapse``   what synapses sent, when
+    ``readout_V_m``, ``readout_error_signal``, ``readout_target_signal``   (steps, readouts)
+    ``KIND_source``, ``KIND_target``, ``KIND_step``, ``KIND_weight``   what synapses sent, when
 """
 
 import json
