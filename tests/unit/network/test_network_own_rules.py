@@ -91,7 +91,7 @@ OTHER = FOLLOWED | {
     ("field", "text", "what"),
     [
         ("on_post", "w += A", "does not follow its spikes; allowed: on_step"),
-        ("on_step", "w += A", "no value of the target; allowed: at least one of up"),
+        ("on_step", "w += A", "no value of the target; .*allowed: at least one of up"),
         ("on_step", "w += A*V_m_post/mV", "V_m_post may be used in values of the target only"),
         ("on_pre", "w += A*delayed(up, tau)/mV", r"delayed\(\) is for values of the target"),
         ("on_pre", "x += up/mV", "x is the same for all .* depend on up"),
