@@ -83,7 +83,7 @@ class TargetWatch:
         self._late_steps = model.late_steps(dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
-        start = np.array([neurons.states[name] for name in late])
+        start = np.array([neurons.states[name] for name in late]).reshape(len(late), size)
         self._late = np.broadcast_to(start, (rows, *start.shape)).copy()
         mine.point(plastic.LATE, self._late)
         call.table[plastic.LATE_MASK], call.table[plastic.LATE_STEPS] = rows - 1, self._late_steps
