@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from distsnn.errors import unknown
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
@@ -48,7 +49,8 @@ def eprop_iaf(
         where = "eprop_iaf, surrogate_gradient"
         raise unknown("function", surrogate_gradient, SURROGATE_GRADIENTS, where=where)
     if surrogate_gradient == "piecewise_linear":
-        return EpropIaf(**parameters)
+        given: Mapping[str, Any] = parameters
+        return EpropIaf(**given)
     text = EpropIaf.equations
     shape = SURROGATE_GRADIENTS[surrogate_gradient]
     model = NeuronModel(

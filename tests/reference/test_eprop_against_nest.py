@@ -1,6 +1,7 @@
 """Neurons, readouts and synapses of e-prop beside NEST's.
 
-Ten neurons with random parameters get given trains and a current that changes.
+Ten neurons with random parameters get given trains and a current that changes. A small network
+learns: learning rates are so small that weights, which here are two steps behind, move no spike.
 """
 
 from collections.abc import Callable
@@ -38,8 +39,8 @@ STATES = ("V_m", "surrogate_gradient")
 # dt, ms, surrogate gradient, and what is not random: t_ref is 0, or one step
 CASES = [
     (0.1, "piecewise_linear", ""),
-    (0.05, "piecewise_linear", "0"),
-    (1.0, "piecewise_linear", "dt"),
+    pytest.param(0.05, "piecewise_linear", "0", marks=pytest.mark.ci),
+    pytest.param(1.0, "piecewise_linear", "dt", marks=pytest.mark.ci),
     pytest.param(0.1, "exponential", "", marks=pytest.mark.ci),
     pytest.param(1.0, "fast_sigmoid_derivative", "", marks=pytest.mark.ci),
     pytest.param(0.1, "arctan_derivative", "0", marks=pytest.mark.ci),
@@ -277,7 +278,8 @@ class Learning:
         return open_run(path)
 
 
-@pytest.mark.parametrize("dt", [1.0])
+@pytest.mark.ci
+@pytest.mark.parametrize("dt", [1.0, 0.5])
 def test_weights_are_nests(dt: float, run_nest: RunNest, tmp_path: Path) -> None:
     learning = Learning(dt)
     expected = learning.nest(run_nest)

@@ -1,6 +1,5 @@
 """e-prop: gradient descent by eligibility traces and learning signals."""
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import RuleEquations, WatchingEquationSynapse
@@ -85,10 +84,6 @@ class Eprop(WatchingEquationSynapse):
         on_grid=True,
     )
 
-    def steps(self, weight: float) -> Iterable[float]:
-        """Return no typical steps: how large gradients are is not known."""
-        return []
-
 
 @synapse_model
 class EpropToReadout(WatchingEquationSynapse):
@@ -127,7 +122,3 @@ class EpropToReadout(WatchingEquationSynapse):
         default=10.0, unit="ms", doc="membrane time constant of the target", above=0.0
     )
     eta: Value = parameter(default=1e-4, unit="weight/mV", doc="learning rate")
-
-    def steps(self, weight: float) -> Iterable[float]:
-        """Return no typical steps: how large errors are is not known."""
-        return []
