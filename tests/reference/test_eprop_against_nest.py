@@ -166,7 +166,7 @@ RECURRENT, READOUTS, TRAINS, STEPS = 6, 2, 8, 400
 # steps by which a learning signal is late, and so weights here are behind NEST's
 LATE = {"input": 2, "recurrent": 2, "output": 0}
 KAPPA, KAPPA_REG, C_REG, F_TARGET = 0.9, 0.95, 300.0, 40.0
-ETA = {"input": 2e-6, "recurrent": 1e-6, "output": 5e-6}
+ETA = {"input": 2e-7, "recurrent": 1e-7, "output": 5e-7}
 
 
 class Learning:
@@ -194,7 +194,7 @@ class Learning:
             if kind == "recurrent":
                 weight *= 0.2
             # these reach their bound
-            weight[::7] = 2.0**-14
+            weight[::7] = 2.0**-17
             self.edges[kind] = {"source": source, "target": target, "weight": weight}
         self.feedback = random.uniform(-1.0, 1.0, (READOUTS, RECURRENT))
         time = np.arange(STEPS)[:, None]
@@ -300,6 +300,6 @@ def test_weights_are_nests(dt: float, run_nest: RunNest, tmp_path: Path) -> None
         apart = np.abs(ours - theirs).max() / np.abs(change).max()
         bounded = (theirs == 0.0).mean()
         print(f"{kind}: largest change {np.abs(change).max()}, apart {apart}, at 0: {bounded:.3f}")
-        assert np.abs(change).max() > 1e-3
+        assert np.abs(change).max() > 1e-4
         assert 0.0 < bounded < 0.5
         assert apart < 1e-4
