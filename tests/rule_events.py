@@ -236,7 +236,7 @@ def followed(
             break
         synapse.advance(step)
         at = step - dendritic
-        if 0 < at < acts.size and acts[at] > 0.0:
+        if 0 < at < acts.size and acts[at] != 0.0:
             synapse.follow(rule.on_post, acts[at])
         if step in pres:
             synapse.follow(rule.on_pre, meets[at] if at > 0 else 0.0)

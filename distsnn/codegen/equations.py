@@ -118,19 +118,20 @@ def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
 
 
 def _without_unused(lines: list[str]) -> list[str]:
-    """Return a function's lines, without tests for the refractory time that nothing uses."""
+    """Return a function's lines, without states and tests for rest that nothing uses."""
     kept: list[str] = []
     for line in reversed(lines):
         name = line.partition(" = ")[0]
         is_test = name == _HELD or name.startswith(f"{_HELD}_")
-        if not is_test or any(re.search(rf"\b{name}\b", later) for later in kept):
+        can_go = is_test or re.fullmatch(r"new_\w+", name)
+        if not can_go or any(re.search(rf"\b{name}\b", later) for later in kept):
             kept.append(line)
     return kept[::-1]
 
 
 def _steps(periods: Collection[str]) -> str:
     """Return the text of a constant: the number of steps in some parameters that are times."""
-    return " + ".join(f'np.rint(p["{one}"] / dt)' for one in periods)
+    return " + ".join(f'np.rint(p["{name}"] / dt)' for name in periods)
 
 
 @dataclass(frozen=True)

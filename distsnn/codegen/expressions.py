@@ -48,6 +48,8 @@ ARRAY_CALLS = CALLS | {
 _OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
 # Functions of constants whose code encloses each argument.
 _ENCLOSING = (*_OF_CONSTANTS, "exprel")
+# Functions of one argument, which their own parentheses enclose.
+_OF_ONE = ("exp", "exprel", "log", "sqrt", "abs")
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
@@ -193,6 +195,8 @@ def called(
     """Return the code of a function or sign with its arguments."""
     if name in folded:
         return reduce(folded[name].format, arguments)
+    if name in _OF_ONE:
+        arguments = [bare(one) for one in arguments]
     return calls[name].format(*arguments)
 
 

@@ -128,7 +128,8 @@ def _stack(code: RuleCode) -> list[str]:
         **({"sent": "real"} if code.transmits else {}),
         **({"d_since": "np.int32"} if code.since else {}),
         **({"changed": "np.int64", "d_changed": "np.int64"} if code.modulated else {}),
-        **{f"{stage}_y_{name}": "real" for stage in "de" for name in code.of_target},
+        **{f"d_y_{name}": "real" for name in code.of_target},
+        **{f"e_y_{name}": "real" for name in code.met},
         **{f"d_s_{name}": "real" for name in code.rule.STATES},
         **{f"d_c_{name}": "real" for name in code.where.per_synapse},
     }
@@ -167,7 +168,7 @@ def _met(code: RuleCode) -> list[str]:
     """Return the lines that gather what the source's spike meets of a target, whose newest is j."""
     if code.watches:
         row = "(at & table[LEVEL_MASK]) * table[LEVEL_STRIDE]"
-        return [f"e_y_level[i] = levels[np.uint64({row} + target)]"]
+        return [f"e_y_{code.met[0]}[i] = levels[np.uint64({row} + target)]"]
     return [
         "k = j",
         f"while {code.step('k')} == at:",
@@ -353,5 +354,5 @@ def _traces(code: RuleCode, stage: str, at: str) -> list[str]:
     before = f"{stage}_before[{at}]"
     return [
         f"y_{name} = {code.faded(name, f'{stage}_y_{name}[{at}]', before)}"
-        for name in code.of_target
+        for name in (code.met if stage == "e" else code.of_target)
     ]

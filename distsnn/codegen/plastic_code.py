@@ -13,6 +13,7 @@ from distsnn.codegen.plasticity import (
     is_modulated,
     keeps_last_event,
     n_draws,
+    n_levels,
     plastic_layout,
     rule_kernel,
     transmits,
@@ -56,6 +57,8 @@ class RuleCode:
         Whether it follows states of its targets in place of their spikes.
     of_target : tuple of str
         What is kept of a target's event.
+    met : tuple of str
+        What a spike of the source meets of a target.
     entry : int
         Reals that it takes in a history.
     """
@@ -70,7 +73,10 @@ class RuleCode:
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
         self.watches = bool(watched(self.rule))
-        self.of_target = ("level",) if self.watches else self.rule.TARGET
+        self.of_target = self.met = self.rule.TARGET
+        if self.watches:
+            self.of_target = tuple(f"level_{i}" for i in range(n_levels(self.rule)))
+            self.met = self.of_target[:1]
         self.entry = 1 + len(self.of_target)
 
     def constants(self) -> list[str]:
@@ -138,7 +144,7 @@ class RuleCode:
         """Return the lines of one event at a synapse, at the step `event`."""
         lines = [*self.evolution("event"), *self.fadings("event")]
         traces = [f"{source}{name}" for name in self.rule.SOURCE]
-        traces += [f"y_{name}" for name in self.of_target]
+        traces += [f"y_{name}" for name in (self.met if function == "on_pre" else self.of_target)]
         m = [self.faded("m", "m", "event - m_step")] if self.modulated else []
         more = [*(["learns"] * self.transmits), *self.bits] if function == "on_pre" else []
         result = self._result(function, traces, m, more)

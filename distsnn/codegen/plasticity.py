@@ -136,6 +136,11 @@ def watched(rule: RuleKernel) -> tuple[str, ...]:
     return found
 
 
+def n_levels(rule: RuleKernel) -> int:
+    """Return how many values of a step of a target act on synapses, where a rule follows states."""
+    return getattr(rule, "LEVELS", 1)
+
+
 def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     """Return where a variant's entries find what."""
     rule = rule_kernel(variant.kernel)

@@ -94,7 +94,7 @@ _TAKEN = (
         "one",
     ),
     *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
-    *("WATCHED", "LATE", "watch"),
+    *("WATCHED", "LATE", "LEVELS", "watch"),
     *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
 
@@ -150,7 +150,8 @@ class _Module:
         }
         synapse = (WEIGHT, *groups[SYNAPSE])
         of_post = {
-            side: (rule.watch.used[side],) if rule.watch else groups[POST] for side in (PRE, POST)
+            side: (rule.watch.used[side] or ("",)) if rule.watch else groups[POST]
+            for side in (PRE, POST)
         }
         everything = {
             side: (*synapse, *groups[PRE], *its, *groups[MODULATOR])
@@ -244,6 +245,8 @@ class _Module:
         if watch := self.rule.watch:
             lines.append(f"WATCHED = {tuple(watch.states.values())!r}")
             lines.append(f"LATE = {tuple(watch.states[one] for one in watch.late)!r}")
+            if watch.used[POST][1:]:
+                lines.append(f"LEVELS = {len(watch.used[POST])}")
         lines += ["TRANSMITS = True"] * self._transmits
         lines += [f"DRAWS = {len(self._words)}"] if self._words else []
         return [*lines, *(["ON_POST = False"] * (not self.rule.events[POST]))]
@@ -262,8 +265,7 @@ class _Module:
         lines: list[str] = []
         statement = _Statement(self, lines, self.constants.names.of_function())
         found = []
-        for side in (POST, PRE):
-            name = watch.used[side]
+        for name in (name for side in (POST, PRE) for name in watch.used[side] or ("",)):
             value = statement.assigned(name, watch.values[name].value) if name else ""
             found.append(value or self.constants.add("0.0"))
         return [*lines, f"return ({', '.join(found)})"]

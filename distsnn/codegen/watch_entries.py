@@ -1,9 +1,9 @@
 """Writes the entry that follows the states of a plastic projection's targets, as a module.
 
 Such rules define `watch` (see `distsnn.kernels.plasticity`). The entry is called after every step
-of the targets: it keeps the states that act late in a ring, lets the rule make two levels of all
-states, and puts the one into the targets' histories, where it is not 0, and the other into a ring
-(see `distsnn.kernels.plastic`).
+of the targets: it keeps the states that act late in a ring, lets the rule make levels of all
+states, and puts them into the targets' histories, where one is not 0, and the last, which spikes of
+sources meet, into a ring (see `distsnn.kernels.plastic`).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,13 @@ from functools import cache
 from typing import cast
 
 from distsnn.codegen.modules import load, sources_digest
-from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel, watched
+from distsnn.codegen.plasticity import (
+    PlasticVariant,
+    n_levels,
+    plastic_layout,
+    rule_kernel,
+    watched,
+)
 from distsnn.jit import Entry
 
 
@@ -51,7 +57,9 @@ def _text(variant: WatchVariant) -> str:
     # a target knows nothing of its synapses: what is their own must not be used
     constants = {name: "0.0" for name in plastic.per_synapse}
     constants |= {name: f"scalars[{at}]" for name, at in where.scalars.items()}
-    words = 4 if plastic.precision == "float64" else 2  # int32 of an entry of a history
+    n_acts, double = n_levels(rule), plastic.precision == "float64"
+    words = (2 if double else 1) * (1 + n_acts)  # int32 of an entry of a history
+    acts = [f"acts[{n_acts} * i + {level}]" for level in range(n_acts)]
     lines = [
         f'"""Generated from {kernel} {sources_digest(kernel)}: do not edit."""',
         "import numpy as np",
@@ -65,9 +73,9 @@ def _text(variant: WatchVariant) -> str:
         "def watch(table, scalars, first, last, step):",
         "    now, n = step + 1, last - first",
         *(f"    c_{name} = {value}" for name, value in constants.items()),
-        "    acts = array(table[ACTS], n, np.float64)",
+        f"    acts = array(table[ACTS], {n_acts} * n, np.float64)",
         "    row = (now & table[LEVEL_MASK]) * table[LEVEL_STRIDE] + first",
-        f"    down = array(table[LEVELS] + {4 if words == 2 else 8} * row, n, real)",
+        f"    down = array(table[LEVELS] + {8 if double else 4} * row, n, real)",
         f"    new = (now & table[LATE_MASK]) * {len(late)} * n",
         f"    old = ((now - table[LATE_STEPS]) & table[LATE_MASK]) * {len(late)} * n",
     ]
@@ -88,8 +96,7 @@ def _text(variant: WatchVariant) -> str:
     ]
     taken = ", ".join([*seen, *(f"c_{name}" for name in rule.CONSTANTS)])
     lines += [
-        f"        up, low = levels_of({taken})",
-        "        acts[i] = up",
+        f"        {', '.join(acts)}, low = levels_of({taken})",
         "        down[i] = real(low)",
         "    mine = array(table[HAS_SYNAPSES], n, np.uint8)",
         "    steps = array(table[HISTORY], MANY, np.int32)",
@@ -98,11 +105,10 @@ def _text(variant: WatchVariant) -> str:
         "    loop_state = array(table[LOOP_STATE], PAUSE + 1, np.int64)",
         "    depth, settled = table[DEPTH], table[SETTLED]",
         "    for i in range(n):",
-        "        if acts[i] > 0.0 and mine[i] != 0:",
-        "            at, value = first + i, real(acts[i])",
-        "            more = insert(",
-        f"                steps, values, {words}, firsts, at, depth, settled, now, value",
-        "            )",
+        f"        if ({' or '.join(f'{one} != 0.0' for one in acts)}) and mine[i] != 0:",
+        "            at = first + i",
+        f"            its = acts[{n_acts} * i : {n_acts} * i + {n_acts}]",
+        f"            more = insert(steps, values, {words}, firsts, at, depth, settled, now, its)",
         "            if not more:",
         "                loop_state[PAUSE] = 1",
         "    return DONE",

@@ -87,8 +87,10 @@ class FillingHistory(PostHistory):
     ----------
     size : int
         Targets.
+    values : int
+        What is kept of a step.
     precision : str
-        Type of what is kept of a step.
+        Type of these.
 
     Attributes
     ----------
@@ -96,8 +98,8 @@ class FillingHistory(PostHistory):
         Where the newest entry of each record is; what is before it is no more.
     """
 
-    def __init__(self, size: int, precision: str) -> None:
-        super().__init__(size, 1, precision, _FIRST_DEPTH_OF_STEPS)
+    def __init__(self, size: int, values: int, precision: str) -> None:
+        super().__init__(size, values, precision, _FIRST_DEPTH_OF_STEPS)
         self.firsts = np.full(size, self.depth - 1, np.int32)
 
     def double(self) -> None:
@@ -119,24 +121,25 @@ class FillingHistory(PostHistory):
 
         Returns
         -------
-        ndarray, shape (size, steps)
+        ndarray, shape (size, steps, values)
         """
         there = (self.records["step"] > step) & (np.arange(self.depth) >= self.firsts[:, None])
         target, entry = np.nonzero(there)
-        found = np.zeros((len(there), steps), self._precision)
+        found = np.zeros((len(there), steps, self._traces), self._precision)
         column = self.records["step"][target, entry] - step - 1
-        found[target, column] = self.records["trace"][target, entry, 0]
+        found[target, column] = self.records["trace"][target, entry]
         return found
 
     def begin(self, values: npt.NDArray[Any], step: int) -> None:
         """Set the records to what `since` returned."""
-        counts = np.count_nonzero(values, axis=1)
+        acts = values.any(axis=2)
+        counts = np.count_nonzero(acts, axis=1)
         while self.depth // 2 < counts.max(initial=0):
             self.depth = self._at_least(2 * self.depth)
         self.records = self._made(len(values))
-        target, column = np.nonzero(values)
+        target, column = np.nonzero(acts)
         earlier = np.arange(target.size) - (np.cumsum(counts) - counts)[target]
         entry = self.depth - 2 - earlier
         self.records["step"][target, entry] = step + 1 + column
-        self.records["trace"][target, entry, 0] = values[target, column]
+        self.records["trace"][target, entry] = values[target, column]
         self.firsts[:] = self.depth - 1 - counts

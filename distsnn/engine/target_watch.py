@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import watched
+from distsnn.codegen.plasticity import n_levels, watched
 from distsnn.codegen.watch_entries import WatchVariant, late_states, watch_entry
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_targets import PlasticTargets
@@ -54,8 +54,9 @@ class TargetWatch(PlasticTargets):
         projection, where, size = calls.projection, calls.where, targets.neurons.size
         model = projection.plasticity
         assert isinstance(model, WatchingSynapse)
-        super().__init__(calls, targets, FillingHistory(size, calls.precision), make_room)
-        self._longest = longest
+        history = FillingHistory(size, n_levels(calls.rule), calls.precision)
+        super().__init__(calls, targets, history, make_room)
+        self._longest, self._n_acts = longest, n_levels(calls.rule)
         entry = watch_entry(WatchVariant(calls.variant, targets.real))
         first, last = targets.first, targets.last
         self.after_update = self._call = mine = Call(entry, calls.table, first, last, calls.scalars)
@@ -74,14 +75,14 @@ class TargetWatch(PlasticTargets):
         self._late_steps = model.late_steps(calls.layout.network.dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
-        start = np.array([targets.states[name] for name in late])
+        start = np.array([targets.states[name] for name in late]).reshape(len(late), size)
         self._late = np.broadcast_to(start, (rows, *start.shape)).copy()
         mine.point(plastic.LATE, self._late)
         table[plastic.LATE_MASK], table[plastic.LATE_STEPS] = rows - 1, self._late_steps
         mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
-        mine.point(plastic.ACTS, np.zeros(size))
+        mine.point(plastic.ACTS, np.zeros(size * self._n_acts))
         mine.point(plastic.LOOP_STATE, loop_state)
-        sizes = {"levels of targets": longest, "acts of targets": longest}
+        sizes = {"levels of targets": longest, "acts of targets": longest * self._n_acts}
         variables = dict.fromkeys(sizes, (calls.precision, "1"))
         if self._late_steps and late:
             sizes["late states"] = self._late_steps * len(late)
@@ -119,10 +120,10 @@ class TargetWatch(PlasticTargets):
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set what is kept to what was taken at a step."""
         own = self.neurons >= 0
-        levels, acts = (given.reshape(-1, self._longest) for given in values[:2])
+        levels = values[0].reshape(-1, self._longest)
         self._levels[np.ix_(self._level_rows(step), own)] = levels.T
-        of_slots = np.zeros((own.size, self._longest), self._levels.dtype)
-        of_slots[own] = acts
+        of_slots = np.zeros((own.size, self._longest, self._n_acts), self._levels.dtype)
+        of_slots[own] = values[1].reshape(-1, self._longest, self._n_acts)
         self.history.begin(of_slots, step - self._longest)
         self._point()
         for given in values[2:]:

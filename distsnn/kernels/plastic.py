@@ -10,8 +10,9 @@ A trace is kept as its value after the last spike and faded by one factor to whe
 it does not matter when, and how often, a row is brought up to date.
 
 A rule may follow states of its targets in place of their spikes. Its histories hold the steps in
-which these act, and how much. There are many of them: a record is filled from its end, and FIRSTS
-says where its newest entry is. What a spike of the source meets at a step is in a ring of LEVELS.
+which these act, and the values by which they do. There are many of them: a record is filled from
+its end, and FIRSTS says where its newest entry is. What a spike of the source meets at a step is in
+a ring of LEVELS.
 
 A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
 In between it fades, or stays.
@@ -49,7 +50,7 @@ FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
 # targets whose states are followed: the newest entries of their records, the ring of levels, that
 # of states that act late, and who has synapses
 FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 46, 47, 48, 49, 50
-HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, one float64 a target
+HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, float64 of each target
 SWEPT = 54  # numbers of rows
 # the entry that advances the rows found, the addresses of this table and its scalars, and whether
 # the sources of these rows spike
@@ -117,26 +118,31 @@ def entries_ahead(steps, words, record, depth, settled):
 
 
 @inline
-def insert(steps, values, words, firsts, target, depth, settled, now, value):
+def insert(steps, values, words, firsts, target, depth, settled, now, acts):
     """Add an entry to a record that is filled from its end; return whether another has room.
 
     A record is full where its newest entry is its first. It then keeps what not all rows have
     taken, if that is no more than half of it, and begins anew from its end; its last entry has a
-    step long before the start. An entry takes `words` int32, which are two reals: the second is its
-    value.
+    step long before the start. An entry takes `words` int32, which are a real for its step and one
+    for each of `acts`.
     """
     record = target * depth
-    first = firsts[target]
+    first, n = firsts[target], acts.size
+    width = 1 + n
     if first == 0:
         kept = entries_ahead(steps, words, record, depth, settled)
         first = depth - 1 - kept
         last = record + depth - 1
-        steps[last * words], values[2 * last + 1] = NEVER, 0
+        steps[last * words] = NEVER
+        values[width * last + 1 : width * (last + 1)] = 0
         for j in range(kept - 1, -1, -1):
             steps[(record + first + j) * words] = steps[(record + j) * words]
-            values[2 * (record + first + j) + 1] = values[2 * (record + j) + 1]
+            for i in range(1, width):
+                values[width * (record + first + j) + i] = values[width * (record + j) + i]
     first -= 1
-    steps[(record + first) * words], values[2 * (record + first) + 1] = now, value
+    steps[(record + first) * words] = now
+    for i in range(n):
+        values[width * (record + first) + 1 + i] = acts[i]
     firsts[target] = first
     return first > 0 or entries_ahead(steps, words, record, depth, settled) <= depth >> 1
 

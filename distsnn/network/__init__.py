@@ -16,6 +16,7 @@ from distsnn.network.distributions import (
     Uniform,
 )
 from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.eprop import eprop_iaf
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations, NeuronModel
 from distsnn.network.equations.plasticity_model import (
     EquationSynapse,
@@ -43,6 +44,8 @@ from distsnn.network.neurons.aeif_psc_alpha import AeifPscAlpha
 from distsnn.network.neurons.aeif_psc_delta_clopath import AeifPscDeltaClopath
 from distsnn.network.neurons.aeif_psc_exp import AeifPscExp
 from distsnn.network.neurons.amat2_psc_exp import Amat2PscExp
+from distsnn.network.neurons.eprop_iaf import EpropIaf
+from distsnn.network.neurons.eprop_readout import EpropReadout
 from distsnn.network.neurons.gif_cond_exp import GifCondExp
 from distsnn.network.neurons.gif_psc_exp import GifPscExp
 from distsnn.network.neurons.glif_psc import GlifPsc
@@ -100,6 +103,7 @@ from distsnn.network.synapses.bernoulli_synapse import Bernoulli
 from distsnn.network.synapses.clopath_synapse import ClopathSTDP
 from distsnn.network.synapses.contrastive_synapse import ContrastiveSTDP
 from distsnn.network.synapses.diehl_cook_synapse import DiehlCookSTDP
+from distsnn.network.synapses.eprop_synapse import Eprop, EpropToReadout
 from distsnn.network.synapses.jonke_synapse import JonkeSTDP
 from distsnn.network.synapses.nmda_synapse import NmdaSynapse
 from distsnn.network.synapses.oja_synapse import Oja
@@ -132,6 +136,10 @@ __all__ = [
     "DiehlCookSTDP",
     "Distribution",
     "DopamineSTDP",
+    "Eprop",
+    "EpropIaf",
+    "EpropReadout",
+    "EpropToReadout",
     "EquationNeuron",
     "EquationSynapse",
     "Explicit",
@@ -221,6 +229,7 @@ __all__ = [
     "coded",
     "delay_steps",
     "delay_support",
+    "eprop_iaf",
     "iaf_psc_alpha_multisynapse",
     "iaf_psc_exp_multisynapse",
     "mean_of",

@@ -14,6 +14,10 @@ from distsnn.network import (
     ClopathSTDP,
     DiehlCookSTDP,
     DopamineSTDP,
+    Eprop,
+    EpropIaf,
+    EpropReadout,
+    EpropToReadout,
     Explicit,
     FixedIndegree,
     FixedOutdegree,
@@ -33,6 +37,7 @@ from distsnn.network import (
     RecordWeights,
     SpikeSource,
     STDPPowerLaw,
+    StepCurrent,
     SynapticScaling,
     TripletSTDP,
     TruncatedNormal,
@@ -252,5 +257,41 @@ def synapses_that_release(folder: Path) -> tuple[Network, float]:
             *map(RecordSpikes, (e, i)),
             RecordWeights("quantal", 7.3, ("empty", "u"), synapses=slice(9, None, 7)),
             RecordWeights("I->E", 9.9, ("x", "y"), synapses=90),
+        ],
+    ), 60.0
+
+
+@case
+def rules_that_follow_errors(folder: Path) -> tuple[Network, float]:
+    neuron = EpropIaf(V_th=Uniform(-62.0, -56.0), t_ref=0.3, surrogate_gradient_width=8.0)
+    a = Population("A", 200, neuron, {"V_m": Uniform(-75.0, -60.0)})
+    readout = Population("R", 70, EpropReadout(E_L=Uniform(-1.0, 1.0)))
+    times = np.arange(0.0, 60.0, 0.7)
+    target = np.random.default_rng(16).uniform(-5.0, 9.0, (times.size, 70))
+    given = {"signal_delay": 2.5, "c_reg": 0.1, "w_max": 6.0}
+    return Network(
+        [a, readout],
+        [
+            Projection(
+                *(a, a, FixedIndegree(10), Uniform(0.1, 0.9), Uniform(0.8, 3.0)),
+                receptor="delta",
+                synapse=Eprop(**given, eta=Uniform(0.0, 5e-4), precision="float32"),
+                name="recurrent",
+            ),
+            Projection(
+                *(a, readout, FixedIndegree(15), Uniform(0.1, 0.9), 1.1),
+                synapse=EpropToReadout(eta=1e-4, w_max=4.0, axonal_delay=1.0),
+                name="output",
+            ),
+            # errors, such as neurons may tell of by spikes
+            Projection(a, a, FixedIndegree(4), Normal(0.0, 3.0), 1.2, receptor="learning"),
+        ],
+        [PoissonInput(a, 3000.0, 1.2, receptor="delta"), StepCurrent(readout, times, target)],
+        [
+            RecordSpikes(a),
+            RecordState(a[20:90], ["V_m", "surrogate_gradient", "learning_signal", "f_ema"], 0.5),
+            RecordState(readout, ["V_m", "error_signal"], 0.9),
+            RecordWeights("recurrent", 7.3, ("weight", "e", "r"), synapses=slice(3, None, 7)),
+            RecordWeights("output", 9.9, synapses=90),
         ],
     ), 60.0

@@ -29,9 +29,11 @@ A rule that follows states of its targets in place of their spikes has `TARGET =
 
 - `WATCHED`: names of these states, which are taken after every step;
 - `LATE`: those of them that are taken as they were some steps before;
-- `watch(*watched, *constants)`, float64 whatever the precision: a pair of levels, none negative.
-  `on_post` is called for steps in which the first is above 0, and gets it in place of the target's
-  traces; `on_pre` gets the second, of the step that is at the synapse with the source's spike.
+- `LEVELS`: how many values of a step act on synapses, where it is not one;
+- `watch(*watched, *constants)`, float64 whatever the precision: these values, and one more.
+  `on_post` is called for steps in which one of the former is not 0, and gets them in place of the
+  target's traces; `on_pre` gets the last, of the step that is at the synapse with the source's
+  spike.
 
 All return tuples, of one element too. Weights are magnitudes. Everything but `steps` is real, in
 the projection's precision: no literal such as 0.5 that would promote float32 to float64. Where

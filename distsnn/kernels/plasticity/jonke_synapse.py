@@ -114,9 +114,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     w = bounded(
-        (w - (c_learning_rate * (((c_alpha * exp((c_mu_minus * w))) * y) + c_beta))),
-        c_w_min,
-        c_w_max,
+        (w - (c_learning_rate * (((c_alpha * exp(c_mu_minus * w)) * y) + c_beta))), c_w_min, c_w_max
     )
     return (w,)
 
@@ -138,5 +136,5 @@ def on_post(
     c_mu_plus,
 ):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_learning_rate * ((exp((c_mu_plus * w)) * x) - c_beta))), c_w_min, c_w_max)
+    w = bounded((w + (c_learning_rate * ((exp(c_mu_plus * w) * x) - c_beta))), c_w_min, c_w_max)
     return (w,)

@@ -218,12 +218,12 @@ class RuleEquations(Description):
         numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
         ``normal()``, and ``binomial(N, P)``, the number of successes among N trials.
     on_step : str
-        Assignments after each step of the target in which the value that they use is above 0, for
-        rules that see states of the target: in place of ``on_post``. The value is a line ``NAME =
+        Assignments after each step of the target in which a value that they use is not 0, for
+        rules that see states of the target: in place of ``on_post``. Such values are lines ``NAME =
         EXPRESSION : UNIT (post)`` of ``traces``, of parameters and of states ``STATE_post`` at the
         end of the step, or ``delayed(STATE_post, PARAMETER)`` for the state that long before.
-        ``on_step`` uses one such value, and ``on_pre`` at most one, as it is where and when the
-        source's spike arrives.
+        ``on_step`` uses one or several of these values, and ``on_pre`` at most one, as it is where
+        and when the source's spike arrives.
     target : mapping of str to str
         Units of the target's states that the rule sees.
     on_modulator : str

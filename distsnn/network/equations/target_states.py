@@ -42,9 +42,9 @@ class Watch:
     ----------
     values : dict of str to Definition
         Functions of the target's states and of parameters.
-    used : dict of str to str
-        The value that the statements use for a step of the target (``"post"``) and for a spike of
-        the source (``"pre"``); empty where they use none.
+    used : dict of str to tuple of str
+        The values that the statements use for a step of the target (``"post"``), and that for a
+        spike of the source (``"pre"``), which is one at most.
     states : dict of str to str
         The target's states by their names in expressions.
     late : tuple of str
@@ -54,7 +54,7 @@ class Watch:
     """
 
     values: dict[str, Definition]
-    used: dict[str, str]
+    used: dict[str, tuple[str, ...]]
     states: dict[str, str]
     late: tuple[str, ...]
     delay: str
@@ -126,7 +126,7 @@ def read_watch(
     """Return what a rule sees of its target's states."""
     by_name = {f"{name}_{POST}": name for name in target}
     found = {}
-    for side, most in ((PRE, 1), (POST, 1), (MODULATOR, 0)):
+    for side, most in ((PRE, 1), (POST, len(seen)), (MODULATOR, 0)):
         values = [value for _, value in events[side]] + ([sent] if side == PRE and sent else [])
         for value in values:
             for leaf in leaves([value], {}):
@@ -141,15 +141,16 @@ def read_watch(
         its = set().union(*map(used, values)) & seen.keys()
         if len(its) > most or (side == POST and target and values and not its):
             raise DescriptionError(
-                "the statements use more than one value of the target, or none",
+                f"the statements use {'several values' if its else 'no value'} of the target",
                 where={PRE: "on_pre", POST: "on_step"}.get(side, f"on_{side}"),
                 value=", ".join(sorted(its)),
-                allowed=", ".join(seen) if most else "none",
+                allowed=_allowed(side, seen),
             )
-        found[side] = next(iter(its), "")
+        found[side] = tuple(name for name in seen if name in its)
     if not target:
         return None
-    values = [one.value for one in seen.values() if one.name.name in found.values()]
+    used_values = {name for names in found.values() for name in names}
+    values = [one.value for name, one in seen.items() if name in used_values]
     calls = [*calls_in(values, DELAYED)]
     delays = {names_in(call)[1]: call for call in calls}
     if len(delays) > 1 or delays.keys() - parameters.keys():
@@ -170,3 +171,9 @@ def read_watch(
         tuple(name for name in states if name in late),
         next(iter(delays), ""),
     )
+
+
+def _allowed(side: str, seen: Mapping[str, Definition]) -> str:
+    """Return which values of the target the statements of a side may use."""
+    names = ", ".join(seen)
+    return {PRE: f"one of {names}", POST: f"at least one of {names}"}.get(side, "none")

@@ -13,7 +13,7 @@ DESCRIPTION
     ``populations``  list of ``{"model", "size", "parameters"}``; the model is NEST's, one of
                      MODELS below; a parameter or initial value (``V_m``) is a number, the name
                      of an array of shape (size,), or a list or mapping (of a compartment's
-                     parameters) that each neuron takes whole
+                     parameters) that each neuron takes whole; ``choices`` are optional texts
     ``state``        optional ``{"variables": ["V_m", ...], "every": k}``: recorded every k steps
                      from step k on, after the step's update, for the neurons in array
                      ``state_neurons``
@@ -58,6 +58,7 @@ MODELS = (
     *("glif_psc", "glif_psc_double_alpha"),
     *("iaf_cond_alpha_mc", "iaf_bw_2001"),
     *("aeif_cond_alpha_multisynapse", "aeif_cond_beta_multisynapse"),
+    "eprop_iaf",
 )
 
 
@@ -106,7 +107,7 @@ def create_neurons(nest, populations, arrays):
         model, size = population["model"], population["size"]
         if model not in MODELS:
             raise ValueError(f"model {model!r}; allowed: {', '.join(MODELS)}")
-        nodes = nest.Create(model, size)
+        nodes = nest.Create(model, size, population.get("choices", {}))
         values, lists = {}, {}
         for name, value in population["parameters"].items():
             kind = lists if isinstance(value, list | bool | dict) else values

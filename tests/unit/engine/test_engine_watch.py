@@ -9,36 +9,34 @@ from distsnn.engine.tables import address
 from distsnn.jit import array, kernel
 from distsnn.kernels.plastic import NEVER, insert
 
-SIZE = 5
+SIZE, VALUES = 5, 2
 
 
 @kernel
-def add(where, words, firsts, target, depth, settled, now, value, values):
+def add(where, words, firsts, target, depth, settled, now, acts, values):
     """Insert into records at an address; `values` tells their type."""
     steps = array(where, 1 << 30, np.int32)
     reals = array(where, 1 << 30, values.dtype)
-    return insert(
-        steps, reals, words, firsts, target, depth, settled, now, values.dtype.type(value)
-    )
+    return insert(steps, reals, words, firsts, target, depth, settled, now, acts)
 
 
 class Targets:
     """A history beside lists of what was put into it."""
 
     def __init__(self, precision: str) -> None:
-        self.history = FillingHistory(SIZE, precision)
-        self.kept: list[list[tuple[int, float]]] = [[] for _ in range(SIZE)]
+        self.history = FillingHistory(SIZE, VALUES, precision)
+        self.kept: list[list[tuple[int, list[float]]]] = [[] for _ in range(SIZE)]
         self.settled = NEVER
         self._kind = np.zeros(1, precision)
 
     def add(self, target: int, now: int, value: float) -> None:
-        one = self.history
-        words = 2 * self._kind.itemsize // 4
+        one, acts = self.history, np.array([0.0, value] if now % 3 else [value, -value])
+        words = (1 + VALUES) * self._kind.itemsize // 4
         more = add(
-            *(address(one.records), words, one.firsts, target, one.depth, self.settled, now, value),
+            *(address(one.records), words, one.firsts, target, one.depth, self.settled, now, acts),
             self._kind,
         )
-        self.kept[target].append((now, value))
+        self.kept[target].append((now, acts.tolist()))
         assert more != one.is_full(self.settled)
         while one.is_full(self.settled):
             one.double()
@@ -47,7 +45,7 @@ class Targets:
         records, firsts = self.history.records, self.history.firsts
         for target, kept in enumerate(self.kept):
             steps = records["step"][target, firsts[target] :].tolist()
-            values = records["trace"][target, firsts[target] :, 0].tolist()
+            values = records["trace"][target, firsts[target] :].tolist()
             known = [(step, value) for step, value in kept if step > self.settled][::-1]
             assert list(zip(steps, values, strict=True))[: len(known)] == known
             # whoever looks for an older one ends there
@@ -64,13 +62,13 @@ def test_records_keep_what_is_not_settled(precision: str) -> None:
         if now % 70 == 0:
             one.settled = now - 40
         one.check()
-    # twice what is not settled at most, and room for it
-    assert 256 <= one.history.depth < 256 + 64
+    # doubled until half of it holds what is not settled, 110 steps at most
+    assert 2 * 110 <= one.history.depth < 4 * 110
     assert one.history.firsts[4] == one.history.depth - 1
 
 
 def _table(one: Targets, step: int, steps: int) -> npt.NDArray[np.float64]:
-    found = np.zeros((SIZE, steps))
+    found = np.zeros((SIZE, steps, VALUES))
     for target, kept in enumerate(one.kept):
         for at, value in kept:
             if at > step:

@@ -56,7 +56,8 @@ def vars_of(model: PlasticityModel) -> dict[str, Any]:
 
 
 FOLLOWED = {
-    "traces": "dx/dt = -x/tau : 1 (pre)\nup = max(V_m_post, -50*mV) : mV (post)",
+    "traces": "dx/dt = -x/tau : 1 (pre)\nup = max(V_m_post, -50*mV) : mV (post)\n"
+    "low = min(V_m_post, -60*mV) : mV (post)",
     "on_pre": "x += 1",
     "on_step": "w = clip(w + A*up/mV*x, 0, w_max)",
     "target": {"V_m": "mV"},
@@ -91,10 +92,15 @@ OTHER = FOLLOWED | {
     ("field", "text", "what"),
     [
         ("on_post", "w += A", "does not follow its spikes; allowed: on_step"),
-        ("on_step", "w += A", "more than one value of the target, or none; .*allowed: up"),
+        ("on_step", "w += A", "no value of the target; .*allowed: at least one of up"),
         ("on_step", "w += A*V_m_post/mV", "V_m_post may be used in values of the target only"),
         ("on_pre", "w += A*delayed(up, tau)/mV", r"delayed\(\) is for values of the target"),
         ("on_pre", "x += up/mV", "x is the same for all .* depend on up"),
+        (
+            "on_pre",
+            "w = A*up*low/mV**2; x += 1",
+            "several values of the target; given 'low, up'; allowed: one of up, low",
+        ),
         ("traces", "dx/dt = -x/tau : 1 (pre)\nup = x*V_m_post : mV (post)", "its states and para"),
         ("traces", "dx/dt = -x/tau : 1 (pre)\nup = V_m_post : mV (pre)", r"allowed: \(post\)"),
         ("traces", "dy/dt = -y/tau : 1 (post)\nup = V_m_post : mV (post)", "no traces of its spik"),
