@@ -38,6 +38,7 @@ import numpy.typing as npt
 
 from distsnn.comm import world
 from distsnn.errors import DescriptionError, unknown
+from distsnn.extras import extra
 from distsnn.network import (
     BCM,
     AllToAll,
@@ -247,7 +248,8 @@ def draw(bcm: Learnt, oja: Learnt, share: float, path: str) -> None:
     path : str
         Where to draw.
     """
-    from matplotlib.figure import Figure  # what `pip install 'distsnn[analysis]'` adds
+    with extra("analysis"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
