@@ -17,7 +17,6 @@ import pytest
 import distsnn
 from distsnn.comm import SingleProcess
 from distsnn.errors import DescriptionError, RecordingError, StoreError
-from distsnn.io.network_files import save_network
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 from distsnn.network import (
@@ -33,7 +32,7 @@ from distsnn.partition.assignment import Assignment, assign
 from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
 from distsnn.simulation.build import Settings, check_same
 from distsnn.simulation.clock import TickClock, split_wait
-from distsnn.simulation.remote import work
+from distsnn.simulation.remote import work, write_request
 
 
 def test_package_offers_what_users_call() -> None:
@@ -281,15 +280,13 @@ def test_first_start_says_why_it_takes_a_while(
 
 
 def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -> None:
-    save_network(tmp_path, network)
     request = {"time": 20.0, "out": str(tmp_path / "run.zarr"), "seed": 4, "progress": False}
-    (tmp_path / "request.json").write_text(json.dumps(request))
+    write_request(str(tmp_path), network, request)
     work(str(tmp_path), 0)
     summary = Summary(**json.loads((tmp_path / "summary.json").read_text()))
     assert summary.spikes == summarise(tmp_path / "run.zarr")["spikes"]
     (tmp_path / "summary.json").unlink()
-    work_again = request | {"overwrite": True}
-    (tmp_path / "request.json").write_text(json.dumps(work_again))
+    write_request(str(tmp_path), network, request | {"overwrite": True})
     work(str(tmp_path), 1)
     assert not (tmp_path / "summary.json").exists()
 
