@@ -1,5 +1,7 @@
 """`simulate`: one call, on the ranks of this job or on ranks that it launches."""
 
+from __future__ import annotations
+
 import json
 import os
 import pickle

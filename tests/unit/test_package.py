@@ -1,6 +1,7 @@
 """The names of the package root: real, suggested when misspelt, and there without extras."""
 
 import ast
+import inspect
 import os
 import subprocess
 import sys
@@ -9,7 +10,17 @@ from pathlib import Path
 import pytest
 
 import distsnn
-from distsnn import Network, Policy, Population, RecordSpikes, SpikeSource, simulate
+from distsnn import (
+    Description,
+    DescriptionError,
+    Network,
+    Policy,
+    Population,
+    RecordSpikes,
+    Simulation,
+    SpikeSource,
+    simulate,
+)
 from distsnn.extras import MissingExtraError, extra
 
 # Hide the packages of all extras, as in a plain installation.
@@ -119,6 +130,38 @@ def test_a_misspelt_name_is_suggested(name: str, near: str) -> None:
     with pytest.raises(AttributeError, match=f"did you mean '{near}'"):
         getattr(distsnn, name)
     assert not hasattr(distsnn, name)
+
+
+def test_signatures_are_short_and_name_their_types() -> None:
+    """What `help` shows first of each class and function fits on a screen."""
+    texts = {}
+    for name in dir(distsnn):
+        value = getattr(distsnn, name)
+        is_error = inspect.isclass(value) and issubclass(value, Exception)
+        if inspect.isfunction(value) or (inspect.isclass(value) and not is_error):
+            texts[name] = str(inspect.signature(value))
+    assert max(map(len, texts.values())) < 10 * 80
+    for name, text in texts.items():
+        assert not any(one in text for one in ("numpy._typing", "Union[", " at 0x")), name
+        value = getattr(distsnn, name)
+        if inspect.isclass(value) and issubclass(value, Description):
+            assert "numpy" not in text and "distsnn" not in text, name
+    assert texts["PoissonInput"].startswith("(target: Target, rate: RateLike, weight: float, ")
+    assert texts["IafPscDelta"].startswith("(C_m: Value = 250.0, tau_m: Value = 10.0")
+    assert "weight: ValueLike | None = None" in texts["Projection"]
+    assert "receptors: Mapping[str, str] = {}" in texts["NeuronModel"]
+    assert "precision: Precision = 'float32'" in texts["Population"]
+
+
+def test_a_simulation_does_not_start_ranks() -> None:
+    network = Network([Population("S", 3, SpikeSource([0.5], [1]))])
+    text = (
+        r"uses the ranks of its job, which has 1 rank; given 2; .*simulate\(.*ranks=2.*mpiexec -n 2"
+    )
+    with pytest.raises(DescriptionError, match=text):
+        Simulation(network, ranks=2)
+    with Simulation(network, ranks=1) as simulation:
+        assert simulation.ranks == 1
 
 
 @pytest.mark.ci
