@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, SupportsIndex, TypeAlias, get_args
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Population(Description):
 
     Examples
     --------
-    ``E[0:50]`` is the `View` of the first 50 neurons.
+    ``E[0:50]`` is the `View` of the first 50 neurons, ``E[-1]`` that of the last neuron.
     """
 
     name: str
@@ -161,17 +161,27 @@ class Population(Description):
         """
         return "float64" if self.model.parts(dt) > MOST_FLOAT32_PARTS else self.precision
 
-    def __getitem__(self, item: slice) -> View:
+    # views of single neurons do not make a population a sequence
+    __iter__: ClassVar[None] = None
+
+    def __getitem__(self, item: SupportsIndex | slice) -> View:
         where = f"population {self.name!r}"
-        if not isinstance(item, slice) or item.step not in (None, 1):
+        if isinstance(item, slice) and item.step in (None, 1):
+            for end in (item.start, item.stop):
+                if end is not None:
+                    as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
+            start, stop, _ = item.indices(self.size)
+            return View(self.name, start, stop)
+        if not isinstance(item, SupportsIndex) or isinstance(item, bool | np.ndarray):
             raise DescriptionError(
-                "a view is a slice with step 1", where=where, value=item, allowed="E[start:stop]"
+                "a view holds one neuron or consecutive neurons",
+                where=where,
+                value=item,
+                allowed="E[index] or E[start:stop]; arrays that a handle returns take any index, "
+                'such as simulation[E].state["V_m"][::2]',
             )
-        for end in (item.start, item.stop):
-            if end is not None:
-                as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
-        start, stop, _ = item.indices(self.size)
-        return View(self.name, start, stop)
+        index = as_integer(item, where=f"{where}, index", low=-self.size, high=self.size - 1)
+        return View(self.name, index % self.size, index % self.size + 1)
 
 
 def _checked_initial(

@@ -21,6 +21,9 @@ def neurons():
         (slice(None), 0, 100),
         (slice(-10, None), 90, 100),
         (slice(5, -5, 1), 5, 95),
+        (5, 5, 6),
+        (-1, 99, 100),
+        (np.int32(7), 7, 8),
     ],
 )
 def test_slices_are_views(neurons, item, start, stop):
@@ -30,11 +33,20 @@ def test_slices_are_views(neurons, item, start, stop):
 
 
 @pytest.mark.parametrize(
-    "item", [5, slice(0, 10, 2), slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5), "V_m"]
+    "item",
+    [
+        *(100, -101, True, 5.0, "V_m", [1, 5], np.array([5]), np.ones(100, bool)),
+        *(slice(0, 10, 2), slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5)),
+    ],
 )
 def test_other_items_are_refused(neurons, item):
     with pytest.raises(DescriptionError, match="'E'"):
         neurons[item]
+
+
+def test_populations_are_not_sequences_of_views(neurons):
+    with pytest.raises(TypeError, match="not iterable"):
+        list(neurons)
 
 
 @pytest.mark.parametrize(
