@@ -157,7 +157,7 @@ def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
         ({"storage": "pack"}, r"unknown storage 'pack'.*did you mean 'packed'"),
         ({"ranks": 0}, "ranks: must be a number of ranks; given 0"),
         ({"ranks": 2.0}, "ranks: must be a number of ranks"),
-        ({"ranks": 2, "progress": Progress(io.StringIO())}, "progress: cannot be handed to"),
+        ({"ranks": 2, "progress": Progress(io.StringIO())}, "progress: a Progress object cannot"),
     ],
 )
 def test_wrong_setting_is_refused(network: Network, options: dict, message: str) -> None:
@@ -171,8 +171,8 @@ def test_given_assignment_is_used_and_checked(network: Network) -> None:
         simulation.run(1.0)
     with pytest.raises(DescriptionError, match="assignment: made for another job"):
         Simulation(network, partition=assign(table, 2, "contiguous"))
-    with pytest.raises(DescriptionError, match="partition: cannot be handed to launched ranks"):
-        simulate(network, 1.0, ranks=2, partition=assign(table, 2, "contiguous"))
+    with pytest.raises(DescriptionError, match="assignment: made for another job"):
+        simulate(network, 1.0, ranks=2, partition=assign(table, 3, "contiguous"))
 
 
 def test_path_is_checked_before_anything_is_built(
