@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--delivery", default="auto")
     options.add_argument("--storage", default="auto")
-    options.add_argument("--partition", default="round_robin")
+    options.add_argument("--strategy", default="round_robin")
     options.add_argument("--out", type=Path, help="keep the store here; else it is removed")
     return options
 
@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         network,
         seed=options.seed,
         out=store,
-        partition=options.partition,
+        partition=options.strategy,
         delivery=options.delivery,
         storage=options.storage,
         communicator=ranks,

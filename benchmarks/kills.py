@@ -126,7 +126,7 @@ def compare(out: Path, whole: Path, result: Result) -> None:
 def attempt(out: Path, chance: random.Random, options: argparse.Namespace, result: Result) -> bool:
     """Start a run, send a signal at a random moment; return whether it is complete."""
     ranks = chance.choice((2, 3, 4))
-    words = command(out, ranks, options, "--partition", chance.choice(PARTITIONS))
+    words = command(out, ranks, options, "--strategy", chance.choice(PARTITIONS))
     log = out.parent / "attempts.log"
     with log.open("ab") as stream:
         job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--warmup", type=float, default=200.0, help="time before it, ms")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--delivery", default="auto")
-    options.add_argument("--partition", default="round_robin")
+    options.add_argument("--strategy", default="round_robin")
     options.add_argument("--out", type=Path, help="append the lines here as well")
     return options
 
@@ -82,7 +82,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         arguments = [options.network, "--set", setting(parameter, size)]
         arguments += [word for one in options.set for word in ("--set", one)]
         arguments += ["--seed", str(options.seed), "--delivery", options.delivery]
-        arguments += ["--partition", options.partition]
+        arguments += ["--strategy", options.strategy]
         discard_distsnn(ranks, arguments)
         timed = [*arguments, "--time", str(options.time), "--warmup", str(options.warmup)]
         runs = [run_distsnn(ranks, timed) for _ in range(options.repeats)]

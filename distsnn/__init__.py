@@ -3,39 +3,67 @@
 The names here are loaded when they are first used, so that importing the package stays quick.
 """
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distsnn.analysis import Run as Run
     from distsnn.analysis import open_run as open_run
+    from distsnn.analysis import raster as raster
+    from distsnn.errors import DescriptionError as DescriptionError
+    from distsnn.errors import DistsnnError as DistsnnError
+    from distsnn.errors import RankError as RankError
+    from distsnn.errors import RunawayError as RunawayError
+    from distsnn.errors import StateError as StateError
+    from distsnn.errors import Stopped as Stopped
+    from distsnn.errors import StoreError as StoreError
     from distsnn.network import *  # noqa: F403
+    from distsnn.partition.assignment import Assignment as Assignment
+    from distsnn.partition.graph import Graph as Graph
     from distsnn.simulation import Policy as Policy
+    from distsnn.simulation import Progress as Progress
     from distsnn.simulation import Simulation as Simulation
     from distsnn.simulation import Summary as Summary
     from distsnn.simulation import simulate as simulate
+else:  # hidden from type checkers, to which a module with __getattr__ has any name
+    _HOMES = {
+        **dict.fromkeys(("Run", "open_run", "raster"), "distsnn.analysis"),
+        **dict.fromkeys(
+            ("DescriptionError", "DistsnnError", "RankError", "RunawayError", "StateError"),
+            "distsnn.errors",
+        ),
+        **dict.fromkeys(("Stopped", "StoreError"), "distsnn.errors"),
+        "Assignment": "distsnn.partition.assignment",
+        "Graph": "distsnn.partition.graph",
+        **dict.fromkeys(
+            ("Policy", "Progress", "Simulation", "Summary", "simulate"), "distsnn.simulation"
+        ),
+    }
 
-_HOMES = {
-    "open_run": "distsnn.analysis",
-    "Policy": "distsnn.simulation",
-    "Simulation": "distsnn.simulation",
-    "Summary": "distsnn.simulation",
-    "simulate": "distsnn.simulation",
-}
+    def __dir__() -> list[str]:
+        return sorted({*_HOMES, *import_module("distsnn.network").__all__})
 
+    def __getattr__(name: str) -> Any:
+        if name == "__all__":  # as `from distsnn import *` asks
+            return __dir__()
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        # Python asks for each submodule before it imports the module: this must load nothing.
+        if name.startswith("_") or find_spec(f"{__name__}.{name}") is not None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        network = import_module("distsnn.network")
+        if name in network.__all__:
+            return getattr(network, name)
+        raise _no_such_name(name, sys._getframe(1).f_globals.get("__name__"))
 
-def __dir__() -> list[str]:
-    offered = import_module("distsnn.network").__all__
-    return sorted({*_HOMES, *(name for name in offered if name[:1].isupper())})
+    def _no_such_name(name: str, caller: str | None) -> AttributeError | ImportError:
+        from distsnn.errors import nearest
 
-
-def __getattr__(name: str) -> Any:
-    if name == "__all__":  # as `from distsnn import *` asks
-        return __dir__()
-    # Only names of classes may be looked for in the network package: asking it for a submodule
-    # of ours (which Python does on its way to importing it) would import everything at once.
-    home = _HOMES.get(name, "distsnn.network" if name[:1].isupper() else None)
-    if home is not None:
-        found = getattr(import_module(home), name, None)
-        if found is not None:
-            return found
-    raise AttributeError(f"module 'distsnn' has no attribute {name!r}")
+        near = nearest(name, __dir__())
+        message = f"distsnn has no name {name!r}" + (f"; did you mean {near!r}?" if near else "")
+        if caller == "importlib._bootstrap":
+            # `from distsnn import NAME` would replace an AttributeError by a message of its own
+            return ImportError(message, name=__name__, path=__file__)
+        return AttributeError(message)

@@ -6,6 +6,7 @@ damaged or malicious file is told as such and nothing is allocated by what it cl
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from distsnn.errors import StoreError
@@ -219,7 +220,14 @@ def _check_view(row: Mapping[str, Any], sizes: Mapping[str, int], place: str, pa
     if name not in sizes:
         raise StoreError(f"damaged: {place} is of no population", path=path)
     start = check_whole(row.get("start"), f"{place}.start", path=path, high=sizes[name])
-    check_whole(row.get("stop"), f"{place}.stop", path=path, low=start + 1, high=sizes[name])
+    stop = check_whole(row.get("stop"), f"{place}.stop", path=path, low=start + 1, high=sizes[name])
+    if "neurons" in row:
+        listed = row["neurons"]
+        whole = isinstance(listed, list) and all(type(one) is int for one in listed)
+        if not whole or not listed or listed[0] != start or listed[-1] != stop - 1:
+            raise StoreError(f"damaged: {place}.neurons are not those of its range", path=path)
+        if not all(left < right for left, right in pairwise(listed)):
+            raise StoreError(f"damaged: {place}.neurons are not in ascending order", path=path)
 
 
 def _check_number(value: Any, name: str, path: str, *, positive: bool = False) -> None:

@@ -177,7 +177,7 @@ class StoreReader:
         recorded = np.zeros(self.population(population)["size"], np.bool_)
         for view in self.metadata["recorded_spikes"]:
             if view["population"] == population:
-                recorded[view["start"] : view["stop"]] = True
+                recorded[view.get("neurons", slice(view["start"], view["stop"]))] = True
         return recorded
 
     @property

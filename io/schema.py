@@ -62,11 +62,17 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "list",
                 "table of populations in gid order: {name, first_gid, size, model, ...}",
             ),
-            Attribute("recorded_spikes", "list", "recorded views: {population, start, stop}"),
+            Attribute(
+                "recorded_spikes",
+                "list",
+                "recorded views: {population, start, stop}, with neurons (a list in ascending "
+                "order) if these are not consecutive",
+            ),
             Attribute(
                 "recorded_states",
                 "list",
-                "state recordings: {name, population, start, stop, variables, every}",
+                "state recordings: {name, population, start, stop, variables, every}, with neurons "
+                "as in recorded_spikes",
             ),
             Attribute(
                 "recorded_weights",

@@ -297,7 +297,8 @@ class StateRecording:
             raise unknown("state recording", name, views, where=path)
         view = views[name]
         first_gid = {row["name"]: row["first_gid"] for row in metadata["populations"]}
-        neurons = np.arange(view["start"], view["stop"], dtype=np.int64)
+        listed = view.get("neurons", range(view["start"], view["stop"]))
+        neurons = np.array(listed, dtype=np.int64)
         gids = (neurons + first_gid[view["population"]]).astype(np.uint32)
         used = [segment for segment in segments if len(segment.steps())]
         columns = [

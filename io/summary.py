@@ -106,11 +106,22 @@ def population_rates(reader: StoreReader) -> dict[str, float | None]:
     return rates
 
 
+def _runs(view: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ranges of consecutive neurons of a recorded view."""
+    if "neurons" not in view:
+        return [(view["start"], view["stop"])]
+    listed = np.array(view["neurons"], np.int64)
+    ends = np.flatnonzero(np.diff(listed) > 1)
+    starts, stops = listed[np.r_[0, ends + 1]], listed[np.r_[ends, listed.size - 1]] + 1
+    return [*zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
 def _recorded_ranges(reader: StoreReader, row: dict[str, Any]) -> list[tuple[int, int]]:
     """Return the ranges of gids of a population whose spikes are recorded, apart and in order."""
     first, found = row["first_gid"], list[tuple[int, int]]()
     views = [one for one in reader.metadata["recorded_spikes"] if one["population"] == row["name"]]
-    for start, stop in sorted((first + one["start"], first + one["stop"]) for one in views):
+    for start, stop in sorted(pair for one in views for pair in _runs(one)):
+        start, stop = first + start, first + stop
         if found and start <= found[-1][1]:
             start, last = found.pop()
             stop = max(stop, last)

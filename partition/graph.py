@@ -1,5 +1,7 @@
 """The strategy `graph`: blocks that talk much, or with short delays, go to one rank."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self

@@ -47,7 +47,7 @@ def time_limit_s(text: str) -> int:
     if seconds == 0:
         raise DescriptionError(
             "not a time limit",
-            where="--time",
+            where="--time-limit",
             value=text,
             allowed="more than zero, as minutes, hours:minutes:seconds or days-hours:minutes",
         )

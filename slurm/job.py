@@ -23,7 +23,7 @@ OWN_OPTIONS = {
     "output": "",
     "requeue": "",
     "signal": "--signal-lead",
-    "time": "--time",
+    "time": "--time-limit",
     "wrap": "",
 }
 

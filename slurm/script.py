@@ -141,7 +141,7 @@ elif ((code == 85 && stalls + 1 < @STALLS@)); then
   again "stopped without a new checkpoint"
 elif ((code == 85)); then
   say "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again"
-  say "building the network takes longer than a start may: give it a longer --time, or more ranks"
+  say "building the network takes longer than a start may: use a longer --time-limit or more ranks"
   code=1
 elif [[ -z $who ]] && ((failures < 10)); then
   # Not a rank's fault. SLURM notices a dead node after minutes and then ends this script and

@@ -1,7 +1,24 @@
-"""Analysis of runs: open a run, statistics on Dask, plots, and a report as one page."""
+"""Analysis of runs: open a run, statistics on Dask, plots, and a report as one page.
 
-from distsnn.analysis.html_report import report
-from distsnn.analysis.plots import raster, summary
+Modules are imported when a name is first used. A plain installation opens a run and reads its
+attributes; the statistics, plots and the report need the extra `analysis`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from distsnn.analysis.run import Run, SpikeArrays, open_run
+from distsnn.extras import load
+
+if TYPE_CHECKING:
+    from distsnn.analysis.html_report import report
+    from distsnn.analysis.plots import raster, summary
+else:
+    _HOMES = {"raster": "plots", "report": "html_report", "summary": "plots"}
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return load(f"{__name__}.{_HOMES[name]}", name, "analysis")
+
 
 __all__ = ["Run", "SpikeArrays", "open_run", "raster", "report", "summary"]

@@ -1,23 +1,37 @@
 """A run, opened for analysis: populations, lazily loaded spikes and states, statistics."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import dask.array as da
-import dask.dataframe as dd
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
-import xarray as xr
-from dask.tokenize import tokenize
 
-from distsnn.analysis import correlation, isi, rates, spectrum
-from distsnn.analysis.selection import Selection, recorded_neurons
 from distsnn.errors import DescriptionError
+from distsnn.extras import LazyModule
 from distsnn.io.reader import StoreReader
 from distsnn.io.state_reader import StateRecording
 from distsnn.io.weight_reader import WeightRecording
 from distsnn.units import counted
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import dask.dataframe as dd
+    import dask.tokenize as tokens
+    import pandas as pd  # type: ignore[import-untyped]
+    import xarray as xr
+
+    from distsnn.analysis import correlation, isi, rates, selection, spectrum
+else:
+    da, dd, tokens, pd, xr, correlation, isi, rates, selection, spectrum = (
+        LazyModule(module, "analysis")
+        for module in (
+            *("dask.array", "dask.dataframe", "dask.tokenize", "pandas", "xarray"),
+            *("distsnn.analysis.correlation", "distsnn.analysis.isi", "distsnn.analysis.rates"),
+            *("distsnn.analysis.selection", "distsnn.analysis.spectrum"),
+        )
+    )
 
 # Bytes of a recorded variable that are loaded together.
 _STATE_BLOCK = 2**23
@@ -43,7 +57,7 @@ class SpikeArrays(NamedTuple):
 
 def open_run(
     path: str | os.PathLike[str], *, window: int | None = None, partial: bool = False
-) -> "Run":
+) -> Run:
     """Open a run's store, complete, interrupted or still running.
 
     Parameters
@@ -172,7 +186,7 @@ class Run:
         population: str | Sequence[str] | None = None,
         start: float | None = None,
         stop: float | None = None,
-    ) -> Selection:
+    ) -> selection.Selection:
         """Select spikes for a statistic.
 
         Parameters
@@ -190,7 +204,7 @@ class Run:
             recording.
         """
         names = [population] if isinstance(population, str) else population
-        neurons = recorded_neurons(self.reader, names)
+        neurons = selection.recorded_neurons(self.reader, names)
         begin, end = self.reader.first_step, self.reader.complete_step
         first = begin if start is None else self._step(start)
         last = end if stop is None else self._step(stop)
@@ -201,7 +215,7 @@ class Run:
                 value=(start, stop),
                 allowed=f"{self.start_ms:g} ≤ start < stop ≤ {self.time_ms:g} ms",
             )
-        return Selection(self.reader, neurons, first, last, self._window)
+        return selection.Selection(self.reader, neurons, first, last, self._window)
 
     def spikes(
         self,
@@ -225,7 +239,7 @@ class Run:
             partition is a window of time.
         """
         names = [population] if isinstance(population, str) else population
-        neurons = recorded_neurons(self.reader, names)
+        neurons = selection.recorded_neurons(self.reader, names)
         begin, last = self.reader.first_step, self.reader.last_step
         first = begin if start is None else max(begin, self._step(start))
         last = last if stop is None else min(last, self._step(stop))
@@ -329,7 +343,7 @@ class Run:
         for variable, array in recording.variables.items():
             row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
             blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
-            token = tokenize(str(self.reader.path), of, recording.name, array.shape)
+            token = tokens.tokenize(str(self.reader.path), of, recording.name, array.shape)
             data = da.from_array(  # type: ignore[no-untyped-call]
                 array,
                 chunks=(max(1, blocks * array.block_rows), -1),

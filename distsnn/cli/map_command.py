@@ -13,6 +13,7 @@ from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator, together
 from distsnn.errors import DescriptionError
+from distsnn.extras import extra
 from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.constraints import check_network, constrained
@@ -110,7 +111,8 @@ def _board(name: str, boards: str | None) -> Board:
 
 
 def _plot(data: dict[str, Any], path: Path) -> None:
-    from distsnn.analysis.board_plots import chip_map, link_map
+    with extra("analysis"):
+        from distsnn.analysis.board_plots import chip_map, link_map
 
     for name, draw in (("chips", chip_map), ("links", link_map)):
         draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)

@@ -156,7 +156,7 @@ def _add_run(run: _Parser) -> None:
     run.add_argument("--out", metavar="RUN", help="where to record the run (default: nowhere)")
     run.add_argument("--overwrite", action="store_true", help="replace the run that is at --out")
     run.add_argument(
-        "--partition",
+        "--strategy",
         metavar="NAME",
         help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
         "(default: round_robin; with --resume what the run had)",
@@ -265,14 +265,14 @@ def _add_profile(profile: _Parser) -> None:
 def _add_submit(submit: _Parser) -> None:
     _add_model(submit)
     submit.add_argument("--out", metavar="RUN", help="where to record the run")
-    submit.add_argument("--time-ms", metavar="MS", type=_time, help="biological time, ms")
+    submit.add_argument("--time", metavar="MS", type=_submitted_time, help="biological time, ms")
     submit.add_argument(
         "--array",
         metavar="SEEDS",
         help="a job for each seed, such as 1-10 or 1-100%%8; seed 7 makes RUN-seed7.zarr",
     )
     submit.add_argument(
-        "--run",
+        "--run-option",
         metavar="NAME=VALUE",
         action="append",
         default=[],
@@ -294,7 +294,9 @@ def _add_submit(submit: _Parser) -> None:
 
 def _add_slurm(group: Any) -> None:
     group.add_argument(
-        "--time", metavar="LIMIT", help="wall time of one start: minutes, H:M:S or D-H:M"
+        "--time-limit",
+        metavar="LIMIT",
+        help="sbatch's --time, the limit on the wall time of one start: minutes, H:M:S or D-H:M",
     )
     group.add_argument(
         "--ntasks", metavar="N", type=_ranks, default=1, help="MPI ranks (default: %(default)s)"
@@ -345,6 +347,14 @@ def _time(text: str) -> float:
     if not math.isfinite(value) or value < 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be finite and not negative, ms")
     return value
+
+
+def _submitted_time(text: str) -> float:
+    if set(text) & set(":-"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is a limit of SLURM, not a biological time in ms: use --time-limit {text}"
+        )
+    return _time(text)
 
 
 _UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -16,6 +16,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.footprint import expected_bytes
 from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError, printable
+from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
 from distsnn.network import Network
@@ -114,7 +115,8 @@ def _measured(
 
 def _plot(found: list[Metrics], path: str) -> None:
     # matplotlib is slow to load, and not needed otherwise
-    from distsnn.analysis.partition_plots import partition_plot
+    with extra("analysis"):
+        from distsnn.analysis.partition_plots import partition_plot
 
     try:
         partition_plot([one.to_dict() for one in found]).savefig(path, dpi=150)

@@ -103,18 +103,18 @@ def _start(
 
 def _partition(options: Namespace) -> str | Graph | None:
     """Return the strategy that is asked for, None if none is."""
-    if options.assignment is not None and options.partition is not None:
+    if options.assignment is not None and options.strategy is not None:
         raise DescriptionError(
-            "either --partition or --assignment", where="--partition", value=options.partition
+            "either --strategy or --assignment", where="--strategy", value=options.strategy
         )
-    if options.partition == "graph":
+    if options.strategy == "graph":
         rates, cost = load_rates(options.rates), load_cost(options.rates)
         return Graph(rates, options.shares, quality=options.quality, cost=cost)
     for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
         given = getattr(options, name)
         if given != unset:
-            raise DescriptionError("is for --partition graph", where=f"--{name}", value=given)
-    return None if options.partition is None else str(options.partition)
+            raise DescriptionError("is for --strategy graph", where=f"--{name}", value=given)
+    return None if options.strategy is None else str(options.strategy)
 
 
 def _patience() -> float:

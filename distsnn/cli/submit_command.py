@@ -18,7 +18,7 @@ from distsnn.units import steps
 # Loading an MPI library may kill the process that tries, or leave it initialised.
 _LIBRARY = "from distsnn.comm.mpi import library; print(library())"
 _PATIENCE = 120  # s
-# Words of a run that a job says for itself; --run gives the others.
+# Words of a run that a job says for itself; --run-option gives the others.
 _OWN = {"time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite", "help"}
 
 
@@ -55,23 +55,22 @@ def _submit(options: Namespace) -> None:
 
 
 def _job(options: Namespace) -> BatchJob:
-    for name in ("model", "out", "time"):
+    for name in ("model", "out", "time_limit"):
         if getattr(options, name) is None:
-            place = "MODEL" if name == "model" else f"--{name}"
+            place = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise DescriptionError(f"{place} is missing", where="distsnn submit")
     # Better told now than after hours in the queue.
     model = load_model(options.model, options.set)
-    time_ms = model.time_ms if options.time_ms is None else options.time_ms
+    time_ms = model.time_ms if options.time is None else options.time
     if time_ms is None:
         raise DescriptionError(
-            "how much biological time? --time-ms MS is missing (--time is SLURM's limit)",
-            where="distsnn submit",
+            "--time is missing, the biological time in ms", where="distsnn submit"
         )
-    steps(time_ms, model.network.dt, where="--time-ms")
+    steps(time_ms, model.network.dt, where="--time")
     return BatchJob(
         model=options.model,
         out=options.out,
-        time_limit=options.time,
+        time_limit=options.time_limit,
         ntasks=options.ntasks,
         nodes=options.nodes,
         partition=options.partition,
@@ -83,7 +82,7 @@ def _job(options: Namespace) -> BatchJob:
         seed=options.seed,
         array=options.array,
         checkpoint_wall=options.checkpoint_wall,
-        run_options=_run_options(options.model, options.run),
+        run_options=_run_options(options.model, options.run_option),
         signal_lead=options.signal_lead,
         mpi=_flag(options.mpi, options.ntasks),
         sbatch=tuple(_pair(text) for text in options.sbatch),
@@ -103,7 +102,7 @@ def _run_options(model: str, texts: list[str]) -> tuple[str, ...]:
         if name in _OWN:
             raise DescriptionError(
                 "is given as an option of distsnn submit, or by the job itself",
-                where="--run",
+                where="--run-option",
                 value=name,
             )
         words += [f"--{name}", value] if value else [f"--{name}"]

@@ -20,8 +20,7 @@ Words = npt.NDArray[np.uint64]
 
 def in_view(neurons: Neurons, view: View) -> npt.NDArray[np.int64]:
     """Return each local slot's index within a view, -1 outside and for padding."""
-    inside = (neurons.neurons >= view.start) & (neurons.neurons < view.stop)
-    return np.where(inside, neurons.neurons - view.start, -1)
+    return view.positions(neurons.neurons)
 
 
 def window(start: float, stop: float, dt: float) -> tuple[int, int]:

@@ -105,7 +105,7 @@ def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
 
 def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
     view, every = recording.target, recording.every_steps(layout.network.dt)
-    chosen = np.flatnonzero((neurons.neurons >= view.start) & (neurons.neurons < view.stop))
+    chosen = np.flatnonzero(view.positions(neurons.neurons) >= 0)
     gid = layout.network.first_gid[view.population]
     gids = (gid + neurons.neurons[chosen]).astype(np.uint32)
     probe = Probe(recording, every, gids, chosen, {}, {}, [], {})

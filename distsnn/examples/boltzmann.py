@@ -37,6 +37,7 @@ from distsnn.comm import world
 from distsnn.errors import DescriptionError
 from distsnn.examples.diagnosis import NEURON
 from distsnn.examples.digits import Digits, load
+from distsnn.extras import extra
 from distsnn.network import (
     AllToAll,
     ConstantCurrent,
@@ -309,7 +310,8 @@ def imagine(simulation: Simulation, free: Floats, test: Digits) -> Floats:
 
 def draw(images: Floats, path: str) -> None:
     """Draw `LearningResult.images`, one row per kind of image."""
-    from matplotlib.image import imsave  # needs the extra `analysis`
+    with extra("analysis"):
+        from matplotlib.image import imsave
 
     tiles = np.pad(np.clip(images, 0.0, 1.0), ((0, 0), (0, 0), (0, 1), (0, 1)))
     picture = tiles.transpose(0, 2, 1, 3).reshape(9 * tiles.shape[0], -1)

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from distsnn.coding import GaussianFields
 from distsnn.comm import Communicator, world
 from distsnn.errors import DescriptionError
+from distsnn.extras import extra
 from distsnn.network import (
     AllToAll,
     DopamineSTDP,
@@ -148,7 +149,8 @@ class CartPole:
         self._seed: int | None = seed
         self._environment: Any = None
         if ranks.rank == 0:
-            import gymnasium  # the extra `examples`
+            with extra("examples"):
+                import gymnasium
 
             self._environment = gymnasium.make("CartPole-v1", max_episode_steps=limit)
 
@@ -316,7 +318,8 @@ def learn(
 
 def draw(results: Sequence[LearningResult], path: str) -> None:
     """Draw the steps of training episodes, and the critic's weights of the first network."""
-    from matplotlib.figure import Figure  # needs the extra `analysis`
+    with extra("analysis"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")
     steps, danger = figure.subplots(1, 2, width_ratios=(3, 2))

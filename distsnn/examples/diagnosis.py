@@ -44,6 +44,7 @@ import numpy.typing as npt
 from distsnn.coding import GaussianFields, ZScore
 from distsnn.comm import world
 from distsnn.errors import DescriptionError
+from distsnn.extras import extra
 from distsnn.network import (
     AllToAll,
     ConstantCurrent,
@@ -118,7 +119,8 @@ def load(level: float = 0.0, seed: int = 1) -> tuple[Patients, Patients]:
     seed : int
         Seed of the noise.
     """
-    from sklearn.datasets import load_breast_cancer  # the extra `examples`
+    with extra("examples"):
+        from sklearn.datasets import load_breast_cancer
 
     values, classes = load_breast_cancer(return_X_y=True)
     order = np.random.default_rng(0).permutation(classes.size)
@@ -278,7 +280,8 @@ def answer(simulation: Simulation, fibres: Floats) -> Ints:
 
 def logistic(training: Patients, test: Patients) -> float:
     """Return the accuracy of logistic regression on the test set."""
-    from sklearn.linear_model import LogisticRegression
+    with extra("examples"):
+        from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(max_iter=1000).fit(training.values, training.classes)
     return float(fitted.score(test.values, test.classes))
@@ -310,7 +313,8 @@ def compare(levels: Sequence[float], seeds: Sequence[int], **settings: Any) -> F
 
 def draw(levels: Sequence[float], accuracies: Floats, path: str) -> None:
     """Draw mean and range over seeds of the accuracies that `compare` returned."""
-    from matplotlib.figure import Figure  # needs the extra `analysis`
+    with extra("analysis"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.0, 3.5), layout="constrained")
     axes = figure.subplots()

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from distsnn.coding import Presentation, ResponseLabels
 from distsnn.comm import world
 from distsnn.errors import DescriptionError
+from distsnn.extras import extra
 from distsnn.network import (
     AllToAll,
     DiehlCookSTDP,
@@ -94,7 +95,8 @@ class Digits:
 
 def load() -> tuple[Digits, Digits]:
     """Return training and test set, always the same two thirds and third of the digits."""
-    from sklearn.datasets import load_digits  # the extra `examples`
+    with extra("examples"):
+        from sklearn.datasets import load_digits
 
     images, classes = load_digits(return_X_y=True)
     images = images / images.sum(axis=1, keepdims=True) * (images.sum(axis=1).mean() / 16.0)
@@ -236,7 +238,8 @@ def present(simulation: Simulation, samples: int, *, normalise: bool = False) ->
 
 def draw(result: LearningResult, path: str) -> None:
     """Draw the neurons' weights as images, in the order of their labels."""
-    from matplotlib.image import imsave  # needs the extra `analysis`
+    with extra("analysis"):
+        from matplotlib.image import imsave
 
     order = np.argsort(result.labels.labels, kind="stable")
     rows = -(-order.size // COLUMNS)

@@ -39,6 +39,7 @@ import numpy.typing as npt
 
 from distsnn.comm import world
 from distsnn.errors import DescriptionError, unknown
+from distsnn.extras import extra
 from distsnn.network import (
     BCM,
     AllToAll,
@@ -248,7 +249,8 @@ def draw(bcm: LearningResult, oja: LearningResult, probability: float, path: str
     path : str
         Image file.
     """
-    from matplotlib.figure import Figure  # needs the extra `analysis`
+    with extra("analysis"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)

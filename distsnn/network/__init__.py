@@ -71,7 +71,9 @@ from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
 from distsnn.network.point_process import pp_psc_delta_random
 from distsnn.network.populations import Population, Target, View
-from distsnn.network.projections import Projection, delay_steps, delay_support
+from distsnn.network.projections import Projection
+from distsnn.network.projections import delay_steps as delay_steps
+from distsnn.network.projections import delay_support as delay_support
 from distsnn.network.recordings import (
     Recording,
     RecordSpikes,
@@ -79,7 +81,9 @@ from distsnn.network.recordings import (
     RecordWeights,
     SynapseRange,
 )
-from distsnn.network.registry import model_named, model_names, neuron_model
+from distsnn.network.registry import model_named as model_named
+from distsnn.network.registry import model_names as model_names
+from distsnn.network.registry import neuron_model, synapse_model
 from distsnn.network.rules import (
     AllToAll,
     FixedIndegree,
@@ -116,7 +120,11 @@ from distsnn.network.synapses.tsodyks2_by_synapse import Tsodyks2BySynapse
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.synapses.tsodyks_synapse import Tsodyks
 from distsnn.network.synapses.vogels_sprekeler_synapse import VogelsSTDP
-from distsnn.network.values import Value, bounds, coded, mean_of, scale_of
+from distsnn.network.values import Value
+from distsnn.network.values import bounds as bounds
+from distsnn.network.values import coded as coded
+from distsnn.network.values import mean_of as mean_of
+from distsnn.network.values import scale_of as scale_of
 
 __all__ = [
     "BCM",
@@ -225,18 +233,11 @@ __all__ = [
     "WatchingSynapse",
     "aeif_cond_alpha_multisynapse",
     "aeif_cond_beta_multisynapse",
-    "bounds",
-    "coded",
-    "delay_steps",
-    "delay_support",
     "eprop_iaf",
     "iaf_psc_alpha_multisynapse",
     "iaf_psc_exp_multisynapse",
-    "mean_of",
-    "model_named",
-    "model_names",
     "neuron_model",
     "parameter",
     "pp_psc_delta_random",
-    "scale_of",
+    "synapse_model",
 ]

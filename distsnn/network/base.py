@@ -1,8 +1,13 @@
 """What all parts of a description share: frozen, comparable with arrays, strict on keywords."""
 
+import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +108,58 @@ def derived(make: Callable[[Any], Any]) -> Any:
     return _Derived(make)
 
 
+def _short_signature(cls: type) -> inspect.Signature:
+    """Return the signature of a class, in which annotations have the names that its module uses."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    names: dict[str, object] = {}
+    for base in cls.__mro__:
+        if base.__module__ in sys.modules:
+            names = {**vars(sys.modules[base.__module__]), **names}
+    aliases = {name: value for name, value in names.items() if get_args(value)}
+    factories = {
+        field.name: field.default_factory
+        for field in (fields(cls) if is_dataclass(cls) else ())
+        if callable(field.default_factory)  # MISSING is another object in a class from a pickle
+    }
+    _, *parameters = signature.parameters.values()  # without self
+    for index, parameter in enumerate(parameters):
+        if parameter.name in factories and parameter.default is not parameter.empty:
+            parameter = parameter.replace(default=factories[parameter.name]())
+        if parameter.annotation is not parameter.empty:
+            text = _annotation(parameter.annotation, aliases)
+            parameter = parameter.replace(annotation=_Text(text))
+        parameters[index] = parameter
+    return signature.replace(parameters=parameters, return_annotation=signature.empty)
+
+
+class _Text(str):
+    """A text that `inspect` shows without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _annotation(annotation: object, aliases: Mapping[str, object]) -> str:
+    """Return an annotation as a text, with names of type aliases and without those of modules."""
+    for name, alias in aliases.items():
+        if alias == annotation:
+            return name
+    if isinstance(annotation, str):
+        return annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(map(repr, arguments))
+    if origin in (Union, UnionType):
+        if NoneType in arguments:  # an alias may be a union, too
+            others = reduce(or_, [member for member in arguments if member is not NoneType])
+            return f"{_annotation(others, aliases)} | None"
+        return " | ".join(_annotation(member, aliases) for member in arguments)
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    if not arguments:
+        return "..." if annotation is ... else name
+    return f"{name}[{', '.join(_annotation(each, aliases) for each in arguments)}]"
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
     """Base class of all parts of a network's description.
@@ -110,6 +167,8 @@ class Description:
     A subclass is a frozen dataclass with ``eq=False``: equality and hash come from here and work
     with arrays. An unknown keyword is a `DescriptionError` that names the nearest field.
     """
+
+    __signature__: ClassVar[Any] = derived(_short_signature)
 
     def __new__(cls, *args: object, **keywords: object) -> Self:
         """Refuse unknown keywords before the constructor does, naming the nearest."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy.typing as npt
@@ -171,7 +171,9 @@ class Network(Description):
         _unique([one.name for one in made if isinstance(one, RecordWeights)], "weight recording")
         spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
         spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
-        for left, right in pairwise(spikes):
+        # ranges in their order need only be compared with the next one
+        listed = any(view.neurons is not None for view in spikes)
+        for left, right in combinations(spikes, 2) if listed else pairwise(spikes):
             if left.overlap(right):
                 raise DescriptionError(
                     "spikes of some neurons are recorded twice",
@@ -254,12 +256,13 @@ class Network(Description):
         """
         view = as_view(target, where=where)
         size = self.population(view.population, where=where).size
-        view = View(view.population, view.start, size if view.stop == TO_END else view.stop)
+        if view.stop == TO_END:
+            view = View(view.population, view.start, size)
         if view.stop > size:
             raise DescriptionError(
                 f"population {view.population!r} has {counted(size, 'neuron')}",
                 where=where,
-                value=f"{view.start}:{view.stop}",
+                value=view.text,
                 allowed=f"0:{size}",
             )
         return view
@@ -267,11 +270,11 @@ class Network(Description):
     def label(self, view: View) -> str:
         """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""
         whole = view.size == self.population(view.population).size
-        return view.population if whole else f"{view.population}[{view.start}:{view.stop}]"
+        return view.population if whole else f"{view.population}[{view.text}]"
 
     def _path_name(self, view: View) -> str:
         whole = view.size == self.population(view.population).size
-        return view.population if whole else f"{view.population}_{view.start}_{view.stop}"
+        return view.population if whole else view.path_name
 
     def expected_synapses(self) -> float:
         """Return the expected number of synapses, from the rules' closed forms."""

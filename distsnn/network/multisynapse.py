@@ -1,5 +1,7 @@
 """Neurons with as many receptors as time constants are given (NEST's ..._multisynapse models)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Point process neurons whose dead time is drawn at each spike (NEST's dead_time_random)."""
 
+from __future__ import annotations
+
 from distsnn.network.checks import as_integer
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta

@@ -1,14 +1,24 @@
-"""Populations of neurons, and views of consecutive neurons of one."""
+"""Populations of neurons, and views of neurons of one population."""
 
+import operator
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, SupportsIndex, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.network.base import Description, FrozenMapping
-from distsnn.network.checks import Range, as_integer, check_shape
+from distsnn.network.base import ADDED, Description, FrozenMapping
+from distsnn.network.checks import (
+    IntArray,
+    Range,
+    as_indices,
+    as_integer,
+    check_range,
+    check_shape,
+)
 from distsnn.network.distributions import Distribution
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.model import Neuron, State
@@ -25,6 +35,8 @@ MOST_FLOAT32_PARTS = 4
 COUNT = Range(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
 _LONGEST_NAME = 170
+# Neurons of a view that a message lists.
+_MOST_LISTED = 8
 
 
 def as_name(name: object, *, where: str) -> str:
@@ -50,7 +62,7 @@ def as_name(name: object, *, where: str) -> str:
 
 @dataclass(frozen=True, eq=False, init=False)
 class View(Description):
-    """Consecutive neurons of a population.
+    """Neurons of a population: consecutive ones, or any in ascending order.
 
     Parameters
     ----------
@@ -58,32 +70,102 @@ class View(Description):
         The population's name.
     start, stop : int
         First neuron and the one after the last; in a network `stop` is always filled in.
+    neurons : array_like of int, optional
+        The neurons, ascending, in place of `start` and `stop`; None if they are consecutive.
     """
 
     population: str
     start: int
     stop: int
+    neurons: IntArray | None = field(default=None, metadata={ADDED: True})
 
-    def __init__(self, population: str, start: int = 0, stop: int = TO_END) -> None:
+    def __init__(
+        self,
+        population: str,
+        start: int = 0,
+        stop: int = TO_END,
+        neurons: npt.ArrayLike | None = None,
+    ) -> None:
         where = f"view of population {population!r}"
         if not isinstance(population, str):
             raise DescriptionError("must be a population's name", where=where, value=population)
+        listed = None if neurons is None else _as_neurons(neurons, where=f"{where}, field neurons")
+        if listed is not None:
+            start, stop = int(listed[0]), int(listed[-1]) + 1
         start = as_integer(start, where=f"{where}, field start", high=MAX_NEURONS)
         stop = as_integer(stop, where=f"{where}, field stop", low=TO_END, high=MAX_NEURONS)
         if stop != TO_END and stop <= start:
             raise DescriptionError("holds no neuron", where=where, value=f"{start}:{stop}")
-        self._fill(population=population, start=start, stop=stop)
+        if listed is not None and listed.size == stop - start:
+            listed = None
+        self._fill(population=population, start=start, stop=stop, neurons=listed)
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.stop - self.start
+        return self.stop - self.start if self.neurons is None else self.neurons.size
+
+    @property
+    def index(self) -> slice | IntArray:
+        """Index of the neurons in an array of the population's neurons."""
+        return slice(self.start, self.stop) if self.neurons is None else self.neurons
+
+    @property
+    def text(self) -> str:
+        """The neurons as an index is written, such as ``0:50``, ``0:99:2`` or ``1, 5, 7``."""
+        if self.neurons is None:
+            return f"{self.start}:{self.stop}"
+        steps = np.diff(self.neurons)
+        if self.size > 2 and (steps == steps[0]).all():
+            return f"{self.start}:{self.stop}:{steps[0]}"
+        if self.size <= _MOST_LISTED:
+            return ", ".join(map(str, self.neurons.tolist()))
+        first = ", ".join(map(str, self.neurons[:_MOST_LISTED].tolist()))
+        return f"{first}, ... {self.size:,} neurons, #{zlib.crc32(self.neurons.tobytes()):08x}"
+
+    @property
+    def path_name(self) -> str:
+        """The population and the neurons, in characters of a path."""
+        if self.neurons is None:
+            return f"{self.population}_{self.start}_{self.stop}"
+        checksum = zlib.crc32(self.neurons.tobytes())
+        return f"{self.population}_{self.start}_{self.stop}_{checksum:08x}"
+
+    def positions(self, neurons: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the index in this view of each of some neurons of the population; -1: not in it.
+
+        Parameters
+        ----------
+        neurons : ndarray of int
+            Indices in the population; negative ones are in no view.
+        """
+        if self.neurons is None:
+            inside = (neurons >= self.start) & (neurons < self.stop)
+            return np.where(inside, neurons - self.start, -1)
+        found = np.searchsorted(self.neurons, neurons)
+        found[found == self.neurons.size] = 0
+        return np.where(self.neurons[found] == neurons, found, -1)
 
     def overlap(self, other: "View") -> int:
         """Return how many neurons two views share."""
         if self.population != other.population:
             return 0
-        return max(0, min(self.stop, other.stop) - max(self.start, other.start))
+        if self.neurons is None and other.neurons is None:
+            return max(0, min(self.stop, other.stop) - max(self.start, other.start))
+        members = np.arange(self.start, self.stop) if self.neurons is None else self.neurons
+        return int((other.positions(members) >= 0).sum())
+
+
+def _as_neurons(neurons: npt.ArrayLike, *, where: str) -> IntArray:
+    """Return ascending indices of at least one neuron."""
+    array = as_indices(neurons, where=where)
+    if not array.size:
+        raise DescriptionError("holds no neuron", where=where, value=neurons)
+    if array.size > 1 and (np.diff(array) <= 0).any():
+        raise DescriptionError(
+            "neurons must be in ascending order, each once", where=where, value=neurons
+        )
+    return array
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -111,7 +193,8 @@ class Population(Description):
 
     Examples
     --------
-    ``E[0:50]`` is the `View` of the first 50 neurons.
+    ``E[0:50]`` is the `View` of the first 50 neurons, ``E[-1]`` that of the last neuron.
+    ``E[::2]``, ``E[[1, 5]]`` and ``E[mask]`` are views of neurons that are not consecutive.
     """
 
     name: str
@@ -161,17 +244,35 @@ class Population(Description):
         """
         return "float64" if self.model.parts(dt) > MOST_FLOAT32_PARTS else self.precision
 
-    def __getitem__(self, item: slice) -> View:
+    # views of single neurons do not make a population a sequence
+    __iter__: ClassVar[None] = None
+
+    def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> View:
         where = f"population {self.name!r}"
-        if not isinstance(item, slice) or item.step not in (None, 1):
+        if isinstance(item, slice):
+            for end in (item.start, item.stop):
+                if end is not None:
+                    as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
+            step = 1 if item.step is None else as_integer(item.step, where=f"{where}, step", low=1)
+            start, stop, _ = item.indices(self.size)
+            if step == 1:
+                return View(self.name, start, stop)
+            return View(self.name, neurons=np.arange(start, stop, step))
+        if isinstance(item, SupportsIndex) and not isinstance(item, bool | np.ndarray):
+            item = np.array([operator.index(item)])
+        neurons = np.asarray(item)
+        if neurons.dtype == np.bool_:
+            check_shape(neurons, (self.size,), where=f"{where}, mask", of="one value per neuron")
+            neurons = np.flatnonzero(neurons)
+        if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
             raise DescriptionError(
-                "a view is a slice with step 1", where=where, value=item, allowed="E[start:stop]"
+                "not an index of neurons",
+                where=where,
+                value=item,
+                allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
             )
-        for end in (item.start, item.stop):
-            if end is not None:
-                as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
-        start, stop, _ = item.indices(self.size)
-        return View(self.name, start, stop)
+        check_range(neurons, Range(-self.size, self.size - 1), where=f"{where}, index")
+        return View(self.name, neurons=np.where(neurons < 0, neurons + self.size, neurons))
 
 
 def _checked_initial(
@@ -237,3 +338,22 @@ def as_view(target: object, *, where: str) -> View:
     raise DescriptionError(
         "not a target", where=where, value=target, allowed="a Population, a View or a name"
     )
+
+
+def as_range(target: object, *, where: str) -> View:
+    """Return the view of consecutive neurons that a target stands for.
+
+    Raises
+    ------
+    DescriptionError
+        If it is neither a population, a view nor a name, or its neurons are not consecutive.
+    """
+    view = as_view(target, where=where)
+    if view.neurons is not None:
+        raise DescriptionError(
+            "neurons of a projection must be consecutive",
+            where=where,
+            value=f"{view.population}[{view.text}]",
+            allowed="E[start:stop]; or edges of any neurons, Explicit(sources, targets)",
+        )
+    return view

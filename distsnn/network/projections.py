@@ -21,7 +21,7 @@ from distsnn.network.edges import ExplicitFile
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, WatchingSynapse
-from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.populations import Target, View, as_name, as_range
 from distsnn.network.registry import nearest_synapse_class
 from distsnn.network.rules import Rule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
@@ -85,8 +85,8 @@ class Projection(Description):
         name: str | None = None,
         synapse: SynapseModel | PlasticityModel | None = None,
     ) -> None:
-        source = as_view(pre, where="projection, field pre")
-        target = as_view(post, where="projection, field post")
+        source = as_range(pre, where="projection, field pre")
+        target = as_range(post, where="projection, field post")
         where = f"projection {name or f'{source.population}->{target.population}'!r}"
         if not isinstance(rule, Rule):
             raise DescriptionError(

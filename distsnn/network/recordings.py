@@ -7,7 +7,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
-from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.populations import Target, View, as_name, as_range, as_view
 from distsnn.network.projections import Projection
 from distsnn.units import steps
 
@@ -168,7 +168,7 @@ class RecordWeights(Description):
         if name is not None:
             as_name(name, where=f"{where}, field name")
         views = [
-            None if one is None else as_view(one, where=f"{where}, field {field}")
+            None if one is None else as_range(one, where=f"{where}, field {field}")
             for field, one in (("sources", sources), ("targets", targets))
         ]
         self._fill(

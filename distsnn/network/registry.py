@@ -76,6 +76,12 @@ def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
     return made
 
 
+def register(model: type[Model]) -> None:
+    """Make a model known by its name that was decorated in another process."""
+    models: dict[str, Any] = _MODELS if issubclass(model, Neuron) else _SYNAPSES
+    models[model.name] = model
+
+
 def check_model(model: type[Model], where: str) -> None:
     """Check that a class names only parameters and receptors that it has.
 

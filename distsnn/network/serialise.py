@@ -100,7 +100,7 @@ def encode(
 
 
 def _is_default(value: object, default: object) -> bool:
-    return isinstance(value, float) and value == default
+    return value is default or (isinstance(value, float) and value == default)
 
 
 def decode(

@@ -147,6 +147,9 @@ class Sine(Description):
         return float(np.max(self.offset + np.abs(self.amplitude)))
 
 
+RateLike: TypeAlias = ValueLike | Piecewise | Sine
+
+
 @dataclass(frozen=True, eq=False, init=False)
 class Stimulus(Description, ABC):
     """Base class of stimuli.
@@ -226,7 +229,7 @@ class RateInput(Stimulus):
         self,
         target: Target,
         name: str | None,
-        rate: ValueLike | Piecewise | Sine,
+        rate: RateLike,
         weight: float,
         receptor: str | None,
         start: float,
@@ -295,7 +298,7 @@ class PoissonInput(RateInput):
     def __init__(
         self,
         target: Target,
-        rate: ValueLike | Piecewise | Sine,
+        rate: RateLike,
         weight: float,
         receptor: str | None = None,
         start: float = 0.0,
@@ -370,7 +373,7 @@ class GammaInput(RateInput):
     def __init__(
         self,
         target: Target,
-        rate: ValueLike | Piecewise | Sine,
+        rate: RateLike,
         weight: float,
         order: float,
         n: int = 1,

@@ -49,11 +49,37 @@ from distsnn.partition.traffic import traffic
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges, route_files
 from distsnn.simulation.synapse_choice import choices
+from distsnn.units import counted
 
 _MOST_SPIKES = 2**30
 LARGEST_SEED = 2**64 - 1
 # What may be filled with synapses of the memory that is free before the build.
 _MEMORY_SHARE = 0.8
+
+
+def check_ranks(ranks: int | None, size: int) -> None:
+    """Check the number of ranks that a `Simulation` must have.
+
+    Parameters
+    ----------
+    ranks : int or None
+        The number; None: any.
+    size : int
+        Number of ranks of the job.
+
+    Raises
+    ------
+    DescriptionError
+        If the job has another number of ranks.
+    """
+    if ranks not in (None, size):
+        raise DescriptionError(
+            f"a Simulation uses the ranks of its job, which has {counted(size, 'rank')}",
+            where="Simulation, ranks",
+            value=ranks,
+            allowed=f"simulate(network, time, ranks={ranks!r}), which starts ranks; or "
+            f"`mpiexec -n {ranks!r} python SCRIPT`",
+        )
 
 
 @dataclass(frozen=True)

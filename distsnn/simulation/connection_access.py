@@ -10,6 +10,7 @@ from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Target, View
+from distsnn.network.populations import as_range
 from distsnn.simulation.edge_routing import route_file
 
 # Of the tables of all ranks: what one message may hold.
@@ -96,7 +97,7 @@ def read_connections(
 def _limits(engine: RankEngine, end: View, given: Target | None, *, where: str) -> tuple[int, int]:
     """Return the first gid and the end of the neurons that are asked for."""
     network = engine.layout.network
-    view = end if given is None else network.resolve(given, where=where)
+    view = end if given is None else network.resolve(as_range(given, where=where), where=where)
     if view.population != end.population or view.overlap(end) == 0:
         raise DescriptionError(
             "the projection does not reach these neurons",

@@ -65,7 +65,7 @@ class Access:
     scripted: Scripted
     inputs: Inputs
     last: LastSpikes
-    handles: dict[str | tuple[str, int, int], "Handle"] = field(default_factory=dict)
+    handles: dict[str | tuple[str, str], "Handle"] = field(default_factory=dict)
 
 
 class PopulationHandle:
@@ -503,7 +503,7 @@ def handle(access: Access, key: object) -> Handle:
         view = network.resolve(key, where=_WHERE)
         if view.size == network.population(view.population).size:
             return handles[view.population]
-        part = view.population, view.start, view.stop
+        part = view.population, view.text
         return handles.setdefault(part, PopulationHandle(access, view))
     name = _name_of(network, key) if isinstance(key, Projection) else key
     if not isinstance(name, str):

@@ -57,22 +57,19 @@ class LastSpikes:
     def counts(self, view: View) -> npt.NDArray[np.int64]:
         """Return what `PopulationHandle.spike_counts` does. Collective."""
         _, gid = self.of(view)
-        first, last = self._range(view)
-        return np.bincount(gid - np.uint32(first), minlength=last - first)
+        return np.bincount(self._positions(view, gid), minlength=view.size)
 
-    def _range(self, view: View) -> tuple[int, int]:
-        """Return the first gid of some neurons and the gid after the last."""
-        first = self._network.first_gid[view.population]
-        return first + view.start, first + view.stop
+    def _positions(self, view: View, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the index in a view of each of some neurons, -1: not in it."""
+        return view.positions(gid.astype(np.int64) - self._network.first_gid[view.population])
 
-    def _own(self, view: View) -> tuple[tuple[int, int], Keys]:
-        """Return the range of gids, and this rank's spikes of it as ``step << 32 | gid``."""
-        first, last = self._range(view)
+    def _own(self, view: View) -> tuple[str, Keys]:
+        """Return a text of the view, and this rank's spikes of it as ``step << 32 | gid``."""
         if self._missing is not None:
             raise DescriptionError(self._missing, where="spikes")
         step, gid = self._joined()
-        mine = (gid >= first) & (gid < last)
-        return (first, last), (step[mine].astype(np.int64) << 32) | gid[mine]
+        mine = self._positions(view, gid) >= 0
+        return f"{view.population}[{view.text}]", (step[mine].astype(np.int64) << 32) | gid[mine]
 
     def _joined(self) -> Spikes:
         if len(self._pieces) != 1:

@@ -24,7 +24,7 @@ from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, Projection, View
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
-from distsnn.simulation.build import Built, Settings, build, restart
+from distsnn.simulation.build import Built, Settings, build, check_ranks, restart
 from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
 from distsnn.simulation.clock import Times
 from distsnn.simulation.handles import (
@@ -64,6 +64,8 @@ class Simulation:
         The network.
     seed : int
         Seed of all random numbers.
+    ranks : int, optional
+        Number of ranks that the job must have. A simulation starts no ranks: `simulate` does.
     out : str or PathLike, optional
         Where the run is recorded (a Zarr store); nothing is recorded without.
     overwrite : bool
@@ -111,6 +113,7 @@ class Simulation:
         network: Network,
         *,
         seed: int = 1,
+        ranks: int | None = None,
         out: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         partition: str | Assignment | Graph = "round_robin",
@@ -132,6 +135,7 @@ class Simulation:
         again = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
         with together(self._communicator, "checking the settings"):
+            check_ranks(ranks, self.ranks)
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             self._policy = policy or Policy()

@@ -24,7 +24,7 @@ from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
 from distsnn.io.run_writer import RunWriter
-from distsnn.network import Network, RecordSpikes, RecordState
+from distsnn.network import Network, RecordSpikes, RecordState, View
 from distsnn.simulation.build import Built, Settings
 from distsnn.simulation.rank_counts import epoch_steps
 
@@ -75,15 +75,13 @@ def metadata(
             for one in network.populations
         ],
         "recorded_spikes": [
-            {"population": view.population, "start": view.start, "stop": view.stop}
-            for view in spikes
+            {"population": view.population, **_neurons_of(view)} for view in spikes
         ],
         "recorded_states": [
             {
                 "name": one.name,
                 "population": one.target.population,
-                "start": one.target.start,
-                "stop": one.target.stop,
+                **_neurons_of(one.target),
                 "variables": list(one.variables),
                 "every": one.every_steps(network.dt),
             }
@@ -309,6 +307,12 @@ class Recorder:
             yield
         except StoreError as error:
             raise RecordingError(error.what, path=error.path) from error
+
+
+def _neurons_of(view: View) -> dict[str, Any]:
+    """Return the neurons of a view as JSON-able data."""
+    found: dict[str, Any] = {"start": view.start, "stop": view.stop}
+    return found if view.neurons is None else {**found, "neurons": view.neurons.tolist()}
 
 
 def state_specs(engine: RankEngine) -> list[StateSpec]:

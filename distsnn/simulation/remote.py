@@ -1,22 +1,29 @@
 """`simulate`: one call, on the ranks of this job or on ranks that it launches."""
 
-import importlib
-import importlib.util
+from __future__ import annotations
+
 import json
 import os
+import pickle
 import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from distsnn.comm import RESUMABLE, launch, launcher
 from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
 from distsnn.errors import DescriptionError, RankError, Stopped
+from distsnn.extras import extra
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
+from distsnn.network.blocks import blocks
+from distsnn.network.model import Model
+from distsnn.network.registry import register
 from distsnn.network.serialise import parts
-from distsnn.partition.assignment import Assignment
+from distsnn.partition.assignment import Assignment, assign
 from distsnn.partition.graph import Graph
 from distsnn.simulation.build import Settings
 from distsnn.simulation.orchestrator import Simulation
@@ -25,7 +32,7 @@ from distsnn.simulation.progress import Progress
 from distsnn.simulation.run_summary import Summary
 from distsnn.units import counted
 
-_REQUEST, _RESULT = "request.json", "summary.json"
+_REQUEST, _RESULT = "request.pickle", "summary.json"
 
 
 def simulate(
@@ -96,13 +103,17 @@ def simulate(
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
         raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
     if job is None and ranks is not None and ranks > 1:
-        if not isinstance(partition, str) or isinstance(progress, Progress):
+        if isinstance(progress, Progress):
             raise DescriptionError(
-                "cannot be handed to launched ranks",
-                where="progress" if isinstance(partition, str) else "partition",
-                allowed="a name or a bool; or start the script under mpiexec",
+                "a Progress object cannot be sent to launched ranks",
+                where="progress",
+                allowed="True or False; or start the script under mpiexec",
             )
         Settings(seed, partition, delivery, storage)
+        if isinstance(partition, Graph):
+            partition.speeds(ranks)
+        elif isinstance(partition, Assignment):
+            assign(blocks(network), ranks, partition)
         (policy or Policy()).check_saved(recorded=out is not None)
         request = {
             "time": float(time),
@@ -114,8 +125,8 @@ def simulate(
             "storage": storage,
             "progress": bool(progress),
             "model": model,
-            "policy": None if policy is None else asdict(policy),
-            "modules": user_modules(network),
+            "policy": policy,
+            "classes": pack_classes(network),
             "path": [str(Path(entry).absolute()) for entry in sys.path],
         }
         return _launch(network, ranks, request, oversubscribe)
@@ -144,8 +155,7 @@ def simulate(
 
 def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe: bool) -> Summary:
     with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
-        save_network(folder, network)
-        (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
             start_limit_s=start_limit(DEFAULT_LIMIT_S),
@@ -159,6 +169,22 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
         if code != 0 or not result.exists():
             raise RankError(0, f"the launched ranks ended with exit code {code}")
         return Summary(**json.loads(result.read_text(encoding="utf-8")))
+
+
+def write_request(folder: str, network: Network, request: dict[str, Any]) -> None:
+    """Write what `work` reads into a folder.
+
+    Parameters
+    ----------
+    folder : str
+        The folder, to which other users have no access.
+    network : Network
+        The network.
+    request : dict
+        Keyword arguments of `simulate`, `classes` (of `pack_classes`) and `path` (import path).
+    """
+    save_network(folder, network)
+    (Path(folder) / _REQUEST).write_bytes(pickle.dumps(request))
 
 
 def is_request(folder: str) -> bool:
@@ -176,74 +202,115 @@ def work(folder: str, rank: int) -> None:
     rank : int
         This rank; rank 0 writes the summary there.
     """
-    request = json.loads((Path(folder) / _REQUEST).read_text(encoding="utf-8"))
-    modules, path = request.pop("modules", {}), request.pop("path", [])
-    if modules:
-        # as in the process that launched the ranks: modules that these modules import, too
-        sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
-    for name, file in modules.items():
-        _load(name, file)
-    if request.get("policy") is not None:
-        request["policy"] = Policy(**request["policy"])
-    summary = simulate(load_network(folder), request.pop("time"), **request)
+    request = pickle.loads((Path(folder) / _REQUEST).read_bytes())
+    # stored descriptions find classes only while these exist
+    classes = unpack_classes(request.pop("classes", []), request.pop("path", []))
+    network = load_network(folder)
+    del classes
+    summary = simulate(network, request.pop("time"), **request)
     if rank == 0:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")
 
 
-def user_modules(network: Network) -> dict[str, str]:
-    """Return the modules that define user-defined classes of a network, with their files.
+def _user_classes(network: Network) -> list[type]:
+    """Return the user-defined classes of a network: models, rules, distributions, stimuli."""
+    kinds = dict.fromkeys(type(part) for part in parts(network))
+    return [kind for kind in kinds if kind.__module__.partition(".")[0] != "distsnn"]
+
+
+def pack_classes(network: Network) -> list[bytes]:
+    """Return the user-defined classes of a network as bytes, from which ranks make them again.
+
+    A class that ranks can import is stored by its name. All others, such as those of a script, a
+    notebook or a function, are stored with their code and what it refers to.
 
     Parameters
     ----------
     network : Network
-        The network; its models, rules, distributions and stimuli may be of any user-defined class.
+        The network.
 
     Returns
     -------
-    dict of str to str
-        File of each module, by the name that it is imported with; a script is "__main__".
+    list of bytes
+        A pickle of each class; empty if all classes are distsnn's.
 
     Raises
     ------
     DescriptionError
-        If a class is defined in a module without a file, such as a notebook.
+        If the code of a class refers to an object that cannot be sent to another process.
+    MissingExtraError
+        If cloudpickle is not installed.
     """
-    found = {}
-    for made in dict.fromkeys(type(part) for part in parts(network)):
-        name = made.__module__
-        if name.partition(".")[0] == "distsnn":
-            continue
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None)
-        if file is None:
-            raise DescriptionError(
-                f"class {made.__qualname__} is defined in {name}, which has no file that launched "
-                "ranks could import",
-                where="ranks",
-                allowed="1; or define the class in a module or script",
-            )
-        # of `python -m package.module`
-        specification = getattr(module, "__spec__", None)
-        found[specification.name if specification else name] = str(Path(file).resolve())
-    return found
+    classes = _user_classes(network)
+    if not classes:
+        return []
+    with extra("mpi"):
+        import cloudpickle
+    modules = {base.__module__ for kind in classes for base in kind.__mro__} & sys.modules.keys()
+    modules -= cloudpickle.list_registry_pickle_by_value()
+    with ExitStack() as stack:
+        for module in [sys.modules[name] for name in modules if not _is_importable(name)]:
+            cloudpickle.register_pickle_by_value(module)
+            stack.callback(cloudpickle.unregister_pickle_by_value, module)
+        return [_pack_class(kind, cloudpickle.dumps) for kind in classes]
 
 
-def _load(name: str, file: str) -> None:
-    """Import a user's module, as it is found or from its file; a script is not run as one."""
-    if name != "__main__" and _is_importable(name):
-        importlib.import_module(name)
-        return
-    known = f"distsnn_{name.strip('_').replace('.', '_')}"
-    specification = importlib.util.spec_from_file_location(known, file)
-    if specification is None or specification.loader is None:
-        raise DescriptionError("cannot be loaded as a Python file", where=file)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[known] = module
-    specification.loader.exec_module(module)
+def _pack_class(kind: type, dumps: Callable[[type], bytes]) -> bytes:
+    _check_kernel(kind)
+    try:
+        return dumps(kind)
+    except Exception as error:  # pickling runs code of any class
+        raise DescriptionError(
+            f"class {kind.__qualname__} of {kind.__module__} cannot be sent to launched ranks: "
+            f"{error}",
+            where="ranks",
+            allowed="1; or a class in a module that can be imported; or the script under mpiexec",
+        ) from error
+
+
+def _check_kernel(kind: type) -> None:
+    """Raise DescriptionError if ranks cannot import the kernel that a class names."""
+    kernel = getattr(kind, "kernel", "")
+    if kernel and not _is_importable(kernel):
+        raise DescriptionError(
+            f"class {kind.__qualname__} has its kernel in {kernel}, which launched ranks cannot "
+            "import",
+            where="ranks",
+            allowed="1; or a kernel in a module file",
+        )
+
+
+def unpack_classes(packed: Sequence[bytes], path: Sequence[str]) -> list[type]:
+    """Make the classes of `pack_classes`, and make models among them known by their names.
+
+    Parameters
+    ----------
+    packed : sequence of bytes
+        The classes.
+    path : sequence of str
+        Import path of the process that packed them.
+    """
+    if not packed:
+        return []
+    # as in the process that launched the ranks: modules that these modules import, too
+    sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
+    classes: list[type] = [pickle.loads(one_class) for one_class in packed]
+    for kind in classes:
+        if issubclass(kind, Model):
+            register(kind)
+    return classes
 
 
 def _is_importable(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # of a package that it is in
+    """Return whether another process with this import path finds a module of this name."""
+    if name == "__main__":
         return False
+    parent = name.rpartition(".")[0]
+    if parent and not _is_importable(parent):
+        return False
+    folders = import_module(parent).__path__ if parent else None
+    return any(
+        finder.find_spec(name, folders) is not None
+        for finder in sys.meta_path
+        if hasattr(finder, "find_spec")
+    )

@@ -25,7 +25,7 @@ class Recorded:
         for one in network.recordings:
             if isinstance(one, RecordSpikes):
                 first = network.first_gid[one.target.population]
-                chosen[first + one.target.start : first + one.target.stop] = True
+                chosen[first:][one.target.index] = True
                 self.neurons[one.target.population] += one.target.size
         n = sum(self.neurons.values())
         self._simple = {network.n_neurons: slice(None), 0: slice(0)}.get(n)

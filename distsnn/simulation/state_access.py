@@ -55,9 +55,9 @@ class NeuronValues(ABC):
             view = network.resolve(target, where=self._kind)
             self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
             self._population = view.population
-            numbers = self._neurons.neurons
-            slots = np.flatnonzero((numbers >= view.start) & (numbers < view.stop))
-            own = numbers[slots] - view.start
+            positions = view.positions(self._neurons.neurons)
+            slots = np.flatnonzero(positions >= 0)
+            own = positions[slots]
             self._slots, self._own = _compact(slots), _compact(own)
         self._places = _compact(
             np.concatenate(answers(communicator, lambda: (self._where, own), where=self._where))

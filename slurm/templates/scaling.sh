@@ -2,8 +2,8 @@
 # Strong and weak scaling: a job for each number of ranks, and then a table of them all.
 #
 #   distsnn submit --template scaling > scaling.sh
-#   bash scaling.sh strong MODEL --time-ms 1000 --time 30 [any option of distsnn submit]
-#   GROW="neurons=20000" bash scaling.sh weak MODEL --time-ms 1000 --time 30 [...]
+#   bash scaling.sh strong MODEL --time 1000 --time-limit 30 [any option of distsnn submit]
+#   GROW="neurons=20000" bash scaling.sh weak MODEL --time 1000 --time-limit 30 [...]
 #   bash scaling.sh strong table          # when the jobs are done, or meanwhile
 #
 # Strong: one network on more and more ranks. Weak: the parameters in GROW are the network's for one

@@ -2,7 +2,7 @@
 # One network with many seeds: a job array, and one analysis of all its runs.
 #
 #   distsnn submit --template seeds > seeds.sh
-#   bash seeds.sh MODEL --time-ms 1000 --time 30 [any option of distsnn submit]
+#   bash seeds.sh MODEL --time 1000 --time-limit 30 [any option of distsnn submit]
 #
 # SEEDS="1-100%8" chooses other seeds, of which at most 8 run at a time.
 set -eu

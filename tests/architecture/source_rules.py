@@ -21,6 +21,7 @@ LINKED = ("partition", "io", "slurm")
 # Who a module is: the longest dotted prefix (below ``distsnn``) that stands here.
 CLASSES = {
     "errors": "leaves",
+    "extras": "leaves",
     "units": "leaves",
     "jit": "leaves",
     "kernel_cache": "leaves",

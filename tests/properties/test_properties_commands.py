@@ -60,8 +60,8 @@ OPTIONS = (
     *("--time", "--seed", "--out", "--overwrite", "--partition", "--delivery", "--storage"),
     *("--resume", "--checkpoint-every", "--checkpoint-wall", "--wall-limit", "--max-rate"),
     *("--heartbeat", "--quiet", "--set", "--json", "--help", "--version", "--dry-run", "--array"),
-    *("--ntasks", "--nodes", "--mpi", "--sbatch", "--prologue", "--analyse", "--template", "--run"),
-    *("--signal-lead", "--time-ms", "--mem", "--nonsense", "-h", "-x"),
+    *("--ntasks", "--nodes", "--mpi", "--sbatch", "--prologue", "--analyse", "--template", "--mem"),
+    *("--signal-lead", "--time-limit", "--run-option", "--strategy", "--nonsense", "-h", "-x"),
 )
 COMMANDS = ("run", "run", "run", "info", "report", "submit", "examples", "worker", "", "ran")
 

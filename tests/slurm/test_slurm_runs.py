@@ -22,7 +22,7 @@ RUN = (sys.executable, "-m", "distsnn", "run", "tutorial", "--quiet")
 @pytest.fixture(scope="module", autouse=True)
 def compiled(cluster: Cluster) -> None:
     """Have all kernels compiled: what follows has time limits."""
-    words = (sys.executable, "-m", "distsnn", "run", *SMALL, "--time", "2", "--ranks", "2")
+    words = (sys.executable, "-m", "distsnn", "run", *SMALL, "--time-limit", "2", "--ranks", "2")
     done = subprocess.run(words, env=cluster.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -34,7 +34,7 @@ def numbers(cluster: Cluster, run: Path) -> dict:
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time", "20", "--out", out)
+    words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time-limit", "20", "--out", out)
     done = cluster.execute(*SRUN, *words)
     assert done.returncode == 0, done.stderr
     assert numbers(cluster, out)["ranks"] == 2
@@ -42,7 +42,7 @@ def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None
 
 def test_a_batch_script_starts_ranks_by_itself(cluster: Cluster, tmp_path: Path) -> None:
     script, out = tmp_path / "job.sh", tmp_path / "run.zarr"
-    words = map(str, (*RUN, "--time", "20", "--ranks", "2", "--out", out))
+    words = map(str, (*RUN, "--time-limit", "20", "--ranks", "2", "--out", out))
     script.write_text(f"#!/bin/bash\n{shlex.join(words)}\n")
     done = cluster.execute("sbatch", "--wait", "-N1", "-n2", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + next(tmp_path.glob("slurm-*.out")).read_text()
@@ -57,7 +57,7 @@ def test_wrong_mpi_is_refused_with_the_right_command(
     cluster: Cluster, flag: str, nodes: int, why: str
 ) -> None:
     # not pmix on two nodes: on one host their helpers get in each other's way
-    done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time", "20")
+    done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time-limit", "20")
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("distsnn: ")]
     assert len(said) == 1, done.stderr
@@ -66,7 +66,7 @@ def test_wrong_mpi_is_refused_with_the_right_command(
 
 
 def test_unknown_partition_is_told(cluster: Cluster, tmp_path: Path) -> None:
-    words = ("submit", *SMALL, "--time-ms", "5", "--time", "5", "--out", "r.zarr")
+    words = ("submit", *SMALL, "--time", "5", "--time-limit", "5", "--out", "r.zarr")
     done = cluster.execute(
         sys.executable, "-m", "distsnn", *words, "--partition", "nowhere", cwd=tmp_path
     )
@@ -85,7 +85,7 @@ TWO_NODES = ("--ntasks", "2", "--nodes", "2")
 
 
 def test_run_and_report_on_two_nodes(cluster: Cluster, tmp_path: Path) -> None:
-    words = ("--time-ms", "100", "--time", "5", *TWO_NODES, "--analyse", "report")
+    words = ("--time", "100", "--time-limit", "5", *TWO_NODES, "--analyse", "report")
     job = submit(cluster, tmp_path, *words)
     assert job.end()["JobState"] == "COMPLETED", job.log
     found = numbers(cluster, job.run)
@@ -102,7 +102,7 @@ def test_template_of_scaling(cluster: Cluster, kind: str, tmp_path: Path) -> Non
         "RANKS": "1 2",
         "GROW": "excitatory=100 inhibitory=100" if kind == "weak" else "",
     }
-    words = ("tutorial", "--time-ms", "50", "--time", "5")
+    words = ("tutorial", "--time", "50", "--time-limit", "5")
     done = cluster.execute("bash", "scaling.sh", kind, *words, cwd=tmp_path, **variables)
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
@@ -117,7 +117,7 @@ def test_template_of_scaling(cluster: Cluster, kind: str, tmp_path: Path) -> Non
 def test_template_of_seeds(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "seeds.sh").write_text(template("seeds"))
     variables = {"DISTSNN": f"{sys.executable} -m distsnn", "SEEDS": "4-5"}
-    words = (*SMALL, "--time-ms", "50", "--time", "5")
+    words = (*SMALL, "--time", "50", "--time-limit", "5")
     done = cluster.execute("bash", "seeds.sh", *words, cwd=tmp_path, **variables)
     assert done.returncode == 0, done.stderr
     analysis = done.stdout.splitlines()[-1].split()[1]
@@ -138,7 +138,7 @@ def speed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> float:
     one node ranks exchange spikes several times faster, through memory.
     """
     out = tmp_path_factory.mktemp("speed") / "run.zarr"
-    words = (*RUN, *SMALL[1:], "--time", "50000", "--out", out)
+    words = (*RUN, *SMALL[1:], "--time-limit", "50000", "--out", out)
     done = cluster.execute(*SRUN, "--mpi=pmi2", "-N2", *words)
     assert done.returncode == 0, done.stderr
     return 1000 / float(numbers(cluster, out)["real_time_factor"])
@@ -154,7 +154,7 @@ def long(speed: float) -> str:
 def uninterrupted(cluster: Cluster, long: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the hash of the spikes of the run that the others are compared with."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run.zarr"
-    cluster.distsnn("run", *SMALL, "--time", long, "--quiet", "--out", out, cwd=out.parent)
+    cluster.distsnn("run", *SMALL, "--time-limit", long, "--quiet", "--out", out, cwd=out.parent)
     return str(numbers(cluster, out)["spike_hash"])
 
 
@@ -177,7 +177,7 @@ def stopped(cluster: Cluster, job: Job) -> None:
 def test_signal_resumes_to_the_same_spikes(
     cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    job = submit(cluster, tmp_path, "--time-ms", long, "--time", "5", *TWO_NODES)
+    job = submit(cluster, tmp_path, "--time", long, "--time-limit", "5", *TWO_NODES)
     stopped(cluster, job)
     cluster.run("scancel", "--batch", "--signal=USR1", job.number)
     ends_like(cluster, job, uninterrupted)
@@ -187,10 +187,10 @@ def test_time_limits_resume_to_the_same_spikes(
     cluster: Cluster, speed: float, tmp_path: Path
 ) -> None:
     longer = str(round(45 * speed))  # ms: 45 seconds or more; signals come after 5 to 25
-    words = ("--time-ms", longer, "--time", "1", "--signal-lead", "45", *TWO_NODES)
+    words = ("--time", longer, "--time-limit", "1", "--signal-lead", "45", *TWO_NODES)
     job = submit(cluster, tmp_path, *words)
     out = tmp_path / "uninterrupted.zarr"
-    cluster.distsnn("run", *SMALL, "--time", longer, "--quiet", "--out", out, cwd=out.parent)
+    cluster.distsnn("run", *SMALL, "--time-limit", longer, "--quiet", "--out", out, cwd=out.parent)
     state = job.end(timeout=240)
     # how often the limit comes depends on the machine; what comes of it does not
     assert state["JobState"] == "COMPLETED" and int(state["Restarts"]) >= 1, job.log
@@ -204,7 +204,7 @@ def test_time_limits_resume_to_the_same_spikes(
 def test_preemption_resumes_to_the_same_spikes(
     cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    words = ("--time-ms", long, "--time", "5", "--partition", "scavenge")
+    words = ("--time", long, "--time-limit", "5", "--partition", "scavenge")
     job = submit(cluster, tmp_path, *words, *TWO_NODES)
     stopped(cluster, job)
     nodes = job.state["NodeList"]
@@ -216,7 +216,7 @@ def test_preemption_resumes_to_the_same_spikes(
 def test_death_of_a_node_resumes_to_the_same_spikes(
     cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    words = ("--time-ms", long, "--time", "5", *TWO_NODES, "--checkpoint-wall", "1s")
+    words = ("--time", long, "--time-limit", "5", *TWO_NODES, "--checkpoint-wall", "1s")
     job = submit(cluster, tmp_path, *words)
     stopped(cluster, job)
     cluster.until(lambda: bool(generations(job.run)), "a whole checkpoint")
@@ -232,7 +232,7 @@ def test_death_of_a_node_resumes_to_the_same_spikes(
 def test_analysis_on_a_cluster_of_dask(cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     run = tmp_path / "run.zarr"
-    cluster.distsnn("run", *SMALL, "--time", "200", "--quiet", "--out", run, cwd=tmp_path)
+    cluster.distsnn("run", *SMALL, "--time-limit", "200", "--quiet", "--out", run, cwd=tmp_path)
     script = tmp_path / "dask_analysis.py"
     script.write_text(template("dask-analysis"))
     words = ("--jobs", "2", "--memory", "1GB", "--partition", "main", "--interface", "lo")

@@ -71,7 +71,7 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
         ([], "distsnn run: the biological time is missing: --time MS"),
         (["--time", "5.05"], "--time: time is not on the grid; given 5.05"),
         (["--time", "5", "--seed", "-1"], "seed: out of range; given -1; allowed: 0 to 2^64 - 1"),
-        (["--time", "5", "--partition", "robin"], "partition: unknown strategy 'robin'"),
+        (["--time", "5", "--strategy", "robin"], "partition: unknown strategy 'robin'"),
         (["--time", "5", "--delivery", "pul"], "delivery: unknown delivery 'pul'"),
         (["--time", "5", "--storage", "pack"], "storage: unknown storage 'pack'"),
         (["--time", "5", "--checkpoint-every", "1ms"], "checkpoint_every: a run is saved into its"),
@@ -210,12 +210,14 @@ def test_report_writes_a_page(distsnn: Command, model: Path, tmp_path: Path) -> 
 def test_report_without_its_packages_says_what_to_install(
     distsnn: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("distsnn.analysis")]:
+    loaded = ("distsnn.analysis", "distsnn.cli.report_command")
+    for name in [name for name in sys.modules if name.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     done = distsnn("report", tmp_path / "run.zarr")
     assert done.code == 2
-    assert "needs the package 'jinja2'; allowed: pip install 'distsnn[analysis]'" in done.message
+    assert "'jinja2' of the extra 'analysis' is not installed" in done.message
+    assert "pip install 'distsnn[analysis]'" in done.message
 
 
 def test_examples_are_listed_with_their_parameters(distsnn: Command) -> None:

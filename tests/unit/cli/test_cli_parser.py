@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from distsnn.cli import parser
 from distsnn.cli.parser import heartbeat_limit, parse
 from distsnn.errors import DescriptionError
 
@@ -15,7 +16,7 @@ def test_options_of_a_run() -> None:
     assert (options.ranks, options.seed, options.out) == (3, 7, "r.zarr")
     assert options.overwrite and options.quiet
     assert sorted(options.set) == ["a=1", "b=x y", "c=2"]
-    assert (options.partition, options.delivery, options.storage) == (None, "auto", "auto")
+    assert (options.strategy, options.delivery, options.storage) == (None, "auto", "auto")
     assert options.words[:2] == ["run", "model.py"]
 
 
@@ -34,7 +35,7 @@ def test_settings_may_come_before_the_model() -> None:
         ),
         ("run --time 1", "the following arguments are required: MODEL (see distsnn run --help)"),
         ("run m --tim 1", "unknown option '--tim'.*did you mean '--time'"),
-        ("run m --partitoin=x", "unknown option '--partitoin'.*did you mean '--partition'"),
+        ("run m --stratgy=x", "unknown option '--stratgy'.*did you mean '--strategy'"),
         ("run m n --time 1", "distsnn run: unexpected argument; given 'n'"),
         ("run m --time soon", "argument --time: 'soon' is no time in ms"),
         ("run m --time -1", "argument --time: '-1': must be finite and not negative, ms"),
@@ -43,6 +44,7 @@ def test_settings_may_come_before_the_model() -> None:
         ("run m --ranks 0", "argument --ranks: 0: must be 1 or more"),
         ("run m --ranks two", "argument --ranks: 'two' is no number of ranks"),
         ("run m --seed 1.5", "argument --seed: '1.5' is no whole number"),
+        ("submit m --time 8:00:00", "'8:00:00' is a limit of SLURM.*use --time-limit 8:00:00"),
         ("info", "the following arguments are required: RUN"),
         ("info r.zarr extra=1", "unexpected argument; given 'extra=1'"),
         ("report r.zarr --ouy x", "unknown option '--ouy'.*did you mean '--out'"),
@@ -56,6 +58,24 @@ def test_mistake_is_an_error_with_a_hint(
     pattern = ".*".join(map(re.escape, message.split(".*")))
     assert re.search(pattern, str(caught.value))
     assert capsys.readouterr() == ("", "")
+
+
+def test_options_of_one_name_mean_one_thing() -> None:
+    """An option takes the same kind of value in all commands, but for where output goes."""
+    _, commands = parser._build()
+    kinds: dict[str, set[str]] = {}
+    for command in commands.values():
+        for action in command._actions:
+            for option in action.option_strings:
+                kinds.setdefault(option, set()).add(action.metavar)
+    assert {option for option, metavars in kinds.items() if len(metavars) > 1} == {"--out"}
+    helps = {
+        action.help.partition(",")[0]
+        for name in ("run", "submit")
+        for action in commands[name]._actions
+        if "--time" in action.option_strings
+    }
+    assert helps == {"biological time"}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []])

@@ -107,7 +107,7 @@ def test_costs_are_profiled_by_model(distsnn: Command, tmp_path: Path) -> None:
     each = [768 * 1e4 * models["iaf_psc_exp"], 256 * 1e4 * models["hh_cond_exp_traub"]]
     assert sorted(found["cost_ns_per_s"]) == pytest.approx(sorted(each))
     run = tmp_path / "run.zarr"
-    words = "--rates", rates, "--partition", "graph"
+    words = "--rates", rates, "--strategy", "graph"
     assert distsnn("run", model, *words, "--time", 20, "--out", run).code == 0
     counted, expected = json.loads(distsnn("partition", run, "--rates", rates, "--json").out)[:2]
     assert (counted["kind"], expected["kind"]) == ("counted", "expected")
@@ -156,7 +156,7 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
     assert json.loads(distsnn("partition", areas, *plain).out)[0]["spikes_per_s"] == pytest.approx(
         one["spikes_per_s"]
     )
-    done = distsnn("run", areas, *given, "--partition", "graph", "--time", "100", "--out", run)
+    done = distsnn("run", areas, *given, "--strategy", "graph", "--time", "100", "--out", run)
     assert done.code == 0
     # a run's store is as good as a file of rates
     again = json.loads(
@@ -191,8 +191,8 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     assert distsnn("run", areas, *words, *run_words).code == 0
     made = StoreReader(run).attempts[0].assignment
     assert (made["strategy"], made["owner"]) == ("given", [0] * 8)
-    refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--partition", "population")
-    assert (refused.code, "either --partition or --assignment" in refused.message) == (2, True)
+    refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--strategy", "population")
+    assert (refused.code, "either --strategy or --assignment" in refused.message) == (2, True)
     given.write_text(json.dumps(owner))
     resumed = ("--resume", run, "--time", 9, "--assignment", given)
     refused = distsnn("run", *resumed)
@@ -228,9 +228,9 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
             ["partition", "MODEL", "--rates", "long.json"],
             "--rates long.json: rate of population 'a0': a number of 400 digits is too large",
         ),
-        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --partition gra"),
-        (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --partition graph"),
-        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --partition gra"),
+        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --strategy grap"),
+        (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --strategy graph"),
+        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --strategy grap"),
         (["partition", "MODEL", "--shares", "1,x"], "'x' is no list of numbers, such as 1,1,2"),
         (["partition", "MODEL", "--shares", "1,0"], "field shares.*0"),
         (["partition", "MODEL", "--shares", "1,1,2"], r"field shares.*\(3,\)"),

@@ -324,6 +324,17 @@ def test_names_cannot_lead_out_of_a_store(run: Written, name: str) -> None:
             StoreReader(run.path)
 
 
+@pytest.mark.parametrize(
+    "neurons",
+    [[], [0, 79.0], [0, 80], [1, 79], [0, 9, 9, 79], [0, 50, 40, 79], "0 79", [0, True, 79]],
+)
+def test_neurons_of_a_recorded_view_are_those_of_its_range(run: Written, neurons: object) -> None:
+    view = {"population": "E", "start": 0, "stop": 80, "neurons": neurons}
+    change(run.path / "zarr.json", attributes__recorded_spikes=[view])
+    with pytest.raises(StoreError, match=r"damaged: recorded_spikes\[0\]\.neurons are not"):
+        StoreReader(run.path)
+
+
 def test_limits_are_those_of_descriptions() -> None:
     assert metadata_checks.MAX_NEURONS == MAX_NEURONS
     assert metadata_checks.MAX_DELAY_STEPS == MAX_DELAY_STEPS

@@ -478,6 +478,12 @@ def test_only_recorded_neurons_count_for_the_rate(tmp_path):
     summary = summarise(run.path)
     assert summary["rates"]["I"] is None
     assert summary["rates"]["E"] == pytest.approx(np.count_nonzero(run.gid < 20) / 20 / 2.0)
+    listed = [30, 31, 35, 77]
+    views.append({"population": "E", "start": 30, "stop": 78, "neurons": listed})
+    run = write_run(tmp_path / "listed.zarr", recorded_spikes=views)
+    n_spikes = np.count_nonzero((run.gid < 20) | np.isin(run.gid, listed))
+    assert summarise(run.path)["rates"]["E"] == pytest.approx(n_spikes / 24 / 2.0)
+    assert np.flatnonzero(StoreReader(run.path).recorded("E")).tolist() == [*range(20), *listed]
 
 
 def test_the_documented_lines_read_it(run, monkeypatch):

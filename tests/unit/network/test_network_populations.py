@@ -21,6 +21,9 @@ def neurons():
         (slice(None), 0, 100),
         (slice(-10, None), 90, 100),
         (slice(5, -5, 1), 5, 95),
+        (5, 5, 6),
+        (-1, 99, 100),
+        (np.int32(7), 7, 8),
     ],
 )
 def test_slices_are_views(neurons, item, start, stop):
@@ -30,11 +33,51 @@ def test_slices_are_views(neurons, item, start, stop):
 
 
 @pytest.mark.parametrize(
-    "item", [5, slice(0, 10, 2), slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5), "V_m"]
+    "item",
+    [
+        *(100, -101, True, 5.0, "V_m", [], [5, 1], [1, 1], [1, 100], [1.0], [[1]]),
+        *(np.ones(99, bool), np.zeros(100, bool), np.array(5)),
+        *(slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5), slice(None, None, -1)),
+        *(slice(5, 5, 2), slice(0, 10, 0)),
+    ],
 )
 def test_other_items_are_refused(neurons, item):
     with pytest.raises(DescriptionError, match="'E'"):
         neurons[item]
+
+
+@pytest.mark.parametrize(
+    ("item", "members", "text"),
+    [
+        (slice(None, None, 2), range(0, 100, 2), "0:99:2"),
+        (slice(-5, None, 3), [95, 98], "95, 98"),
+        ([1, 5], [1, 5], "1, 5"),
+        ([-2, -1], [98, 99], "98:100"),
+        (np.array([7]), [7], "7:8"),
+        (np.arange(100) % 10 == 4, range(4, 100, 10), "4:95:10"),
+        (range(3, 6), [3, 4, 5], "3:6"),
+        ([*range(9), 20], [*range(9), 20], "0, 1, 2, 3, 4, 5, 6, 7, ... 10 neurons, #"),
+    ],
+)
+def test_views_of_any_neurons(neurons, item, members, text):
+    view = neurons[item]
+    members = list(members)
+    assert view.size == len(members)
+    assert view.text.startswith(text)
+    everyone = np.arange(-1, 100)
+    positions = [members.index(one) if one in members else -1 for one in everyone]
+    np.testing.assert_array_equal(view.positions(everyone), positions)
+    np.testing.assert_array_equal(np.arange(100)[view.index], members)
+    # consecutive neurons are a range
+    assert (view.neurons is None) == (len(members) == view.stop - view.start)
+    assert View("E", neurons=members) == view == pickle.loads(pickle.dumps(view))
+    assert view.overlap(neurons[4:50:5]) == len({*members} & {*range(4, 50, 5)})
+    assert neurons[:10].overlap(view) == view.overlap(neurons[:10]) == sum(m < 10 for m in members)
+
+
+def test_populations_are_not_sequences_of_views(neurons):
+    with pytest.raises(TypeError, match="not iterable"):
+        list(neurons)
 
 
 @pytest.mark.parametrize(

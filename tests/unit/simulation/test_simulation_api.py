@@ -17,7 +17,6 @@ import pytest
 import distsnn
 from distsnn.comm import SingleProcess
 from distsnn.errors import DescriptionError, RecordingError, StoreError
-from distsnn.io.network_files import save_network
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 from distsnn.network import (
@@ -33,7 +32,7 @@ from distsnn.partition.assignment import Assignment, assign
 from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
 from distsnn.simulation.build import Settings, check_same
 from distsnn.simulation.clock import TickClock, split_wait
-from distsnn.simulation.remote import work
+from distsnn.simulation.remote import work, write_request
 
 
 def test_package_offers_what_users_call() -> None:
@@ -158,7 +157,7 @@ def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
         ({"storage": "pack"}, r"unknown storage 'pack'.*did you mean 'packed'"),
         ({"ranks": 0}, "ranks: must be a number of ranks; given 0"),
         ({"ranks": 2.0}, "ranks: must be a number of ranks"),
-        ({"ranks": 2, "progress": Progress(io.StringIO())}, "progress: cannot be handed to"),
+        ({"ranks": 2, "progress": Progress(io.StringIO())}, "progress: a Progress object cannot"),
     ],
 )
 def test_wrong_setting_is_refused(network: Network, options: dict, message: str) -> None:
@@ -172,8 +171,8 @@ def test_given_assignment_is_used_and_checked(network: Network) -> None:
         simulation.run(1.0)
     with pytest.raises(DescriptionError, match="assignment: made for another job"):
         Simulation(network, partition=assign(table, 2, "contiguous"))
-    with pytest.raises(DescriptionError, match="partition: cannot be handed to launched ranks"):
-        simulate(network, 1.0, ranks=2, partition=assign(table, 2, "contiguous"))
+    with pytest.raises(DescriptionError, match="assignment: made for another job"):
+        simulate(network, 1.0, ranks=2, partition=assign(table, 3, "contiguous"))
 
 
 def test_path_is_checked_before_anything_is_built(
@@ -281,15 +280,13 @@ def test_first_start_says_why_it_takes_a_while(
 
 
 def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -> None:
-    save_network(tmp_path, network)
     request = {"time": 20.0, "out": str(tmp_path / "run.zarr"), "seed": 4, "progress": False}
-    (tmp_path / "request.json").write_text(json.dumps(request))
+    write_request(str(tmp_path), network, request)
     work(str(tmp_path), 0)
     summary = Summary(**json.loads((tmp_path / "summary.json").read_text()))
     assert summary.spikes == summarise(tmp_path / "run.zarr")["spikes"]
     (tmp_path / "summary.json").unlink()
-    work_again = request | {"overwrite": True}
-    (tmp_path / "request.json").write_text(json.dumps(work_again))
+    write_request(str(tmp_path), network, request | {"overwrite": True})
     work(str(tmp_path), 1)
     assert not (tmp_path / "summary.json").exists()
 

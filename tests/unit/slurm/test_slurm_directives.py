@@ -24,7 +24,7 @@ def test_time_limits_are_read_as_sbatch_does(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0:00", "2h", "-1", "1:2:3:4", "1-", "infinite", "1\n"])
 def test_what_is_no_time_limit_is_refused(text: str) -> None:
-    with pytest.raises(DescriptionError, match="--time: not a time limit"):
+    with pytest.raises(DescriptionError, match="--time-limit: not a time limit"):
         time_limit_s(text)
 
 

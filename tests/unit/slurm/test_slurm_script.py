@@ -247,7 +247,7 @@ def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) ->
         ({"sbatch": (("no-requeue", ""),)}, "is needed as it is"),
         ({"out": 'a"b.zarr'}, "--out: cannot be the name"),
         ({"out": "/"}, "--out: cannot be the name"),
-        ({"time_limit": "2h"}, "--time: not a time limit"),
+        ({"time_limit": "2h"}, "--time-limit: not a time limit"),
     ],
 )
 def test_job_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:

@@ -90,7 +90,7 @@ def test_machine_without_sbatch_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
         submit("x")
 
 
-WORDS = ["submit", "tutorial", "--time", "10", "--ntasks", "2", "--mpi", "pmi2"]
+WORDS = ["submit", "tutorial", "--time-limit", "10", "--ntasks", "2", "--mpi", "pmi2"]
 
 
 def test_command_submits_run_and_analysis(
@@ -101,7 +101,7 @@ def test_command_submits_run_and_analysis(
 ) -> None:
     program("sbatch", f"cat >> {tmp_path}/scripts; echo 42")
     monkeypatch.chdir(tmp_path)
-    words = [*WORDS, "--time-ms", "5", "--out", "new/r.zarr", "--analyse", "report"]
+    words = [*WORDS, "--time", "5", "--out", "new/r.zarr", "--analyse", "report"]
     assert main(words) == 0
     assert capsys.readouterr().out.splitlines() == [
         "job 42 makes new/r.zarr; its log is new/r-42.log",
@@ -113,7 +113,7 @@ def test_command_submits_run_and_analysis(
 
 def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*WORDS, "--time-ms", "5", "--out", "new/r.zarr", "--dry-run"]) == 0
+    assert main([*WORDS, "--time", "5", "--out", "new/r.zarr", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("#!/usr/bin/env bash\n#SBATCH --job-name=r\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -121,14 +121,17 @@ def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--out r.zarr", "how much biological time? --time-ms MS is missing"),
-        ("--time-ms 5", "--out is missing"),
-        ("--time-ms 5.05 --out r.zarr", "--time-ms: "),
-        ("--time-ms 5 --out r.zarr --set exitatory=3", "did you mean 'excitatory'"),
-        ("--time-ms 5 --out r.zarr --analyse no.py", "--analyse: no such file; given 'no.py'"),
-        ("--time-ms 5 --out r.zarr --run seed=3", "--run: is given as an option of distsnn submit"),
-        ("--time-ms 5 --out r.zarr --run delivry=push", "did you mean '--delivery'"),
-        ("--time-ms 5 --out r.zarr --array 3-1", "--array: not an array of seeds"),
+        ("--out r.zarr", "--time is missing, the biological time in ms"),
+        ("--time 5", "--out is missing"),
+        ("--time 5.05 --out r.zarr", "--time: "),
+        ("--time 5 --out r.zarr --set exitatory=3", "did you mean 'excitatory'"),
+        ("--time 5 --out r.zarr --analyse no.py", "--analyse: no such file; given 'no.py'"),
+        (
+            "--time 5 --out r.zarr --run-option seed=3",
+            "--run-option: is given as an option",
+        ),
+        ("--time 5 --out r.zarr --run-option delivry=push", "did you mean '--delivery'"),
+        ("--time 5 --out r.zarr --array 3-1", "--array: not an array of seeds"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_queued(words: str, message: str, capsys) -> None:
@@ -142,7 +145,7 @@ def test_mpi_that_srun_does_not_know_is_told(
     program: Callable[[str, str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program("srun", f"cat <<'END'\n{LIST}END")
-    words = [*WORDS, "--time-ms", "5", "--out", "r.zarr", "--dry-run"]
+    words = [*WORDS, "--time", "5", "--out", "r.zarr", "--dry-run"]
     assert main(words) == 0
     assert main([*words, "--mpi", "pmi3"]) == 2
     assert "--mpi: unknown name 'pmi3'; allowed: none, pmi2, pmix" in capsys.readouterr().err
