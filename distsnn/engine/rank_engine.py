@@ -209,10 +209,7 @@ class RankEngine:
         self._calls: dict[str, list[Call]] = {
             "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
-            "probes": [
-                *(one.watch.call for one in self.plastic if one.watch is not None),
-                *(call for one in self.probes for call in one.calls),
-            ],
+            "probes": self._probe_calls(),
             "delivers": [one.deliver for one in self.deliveries],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
@@ -222,6 +219,12 @@ class RankEngine:
         )
         self._events_before = 0
         self.run(0, lambda step, gid: None)
+
+    def _probe_calls(self) -> list[Call]:
+        return [
+            *(one.watch.call for one in self.plastic if one.watch is not None),
+            *(call for one in self.probes if one.on for call in one.calls),
+        ]
 
     def _update(self, neurons: Neurons) -> Call:
         return update_call(
@@ -288,6 +291,14 @@ class RankEngine:
         """Return what records states and weights, by the folders of a store."""
         return {"state": self.probes, "weights": self.weight_probes}
 
+    def switch_recording(self, folder: str, name: str, on: bool) -> None:
+        """Switch a recording of states or weights on or off, once connected and drained."""
+        for one in self.samplers()[folder]:
+            if one.recording.name == name:
+                one.on = on
+        self._calls["probes"] = self._probe_calls()
+        self._tables["probes"] = call_table(self._calls["probes"])
+
     def record_weights(self, choices: Iterable[Choice]) -> None:
         """Record weights from now on, once connected."""
         of = {one.projection.name: one for one in self.plastic}
@@ -317,7 +328,8 @@ class RankEngine:
         while True:
             began = self.step
             # weights are known where all ranks' spikes are delivered: at an epoch's end
-            between: list[Scaling | WeightProbe] = [*self.scalings, *self.weight_probes]
+            weight_probes = (one for one in self.weight_probes if one.on)
+            between: list[Scaling | WeightProbe] = [*self.scalings, *weight_probes]
             pauses = ((began // one.every + 1) * one.every for one in between)
             self._state[loop.STOP] = min([end, *pauses])
             self._run_to_stop(spikes)

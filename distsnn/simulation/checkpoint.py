@@ -81,6 +81,7 @@ class Checkpoints:
         run_s: float,
         attempt: int,
         inputs: dict[str, Any],
+        recordings: dict[str, Any],
     ) -> tuple[int, float]:
         """Write a new generation into a run's store and remove all but one before it.
 
@@ -96,6 +97,8 @@ class Checkpoints:
             The attempt that is recording into the store, or -1.
         inputs : dict
             What a script has set, JSON-able.
+        recordings : dict
+            Recordings that a script switched, JSON-able.
 
         Returns
         -------
@@ -133,6 +136,7 @@ class Checkpoints:
                 }
                 now |= {"parameters": changed} if changed else {}
                 so_far = {"spikes": spikes, "run_s": run_s, "attempt": attempt, "inputs": inputs}
+                so_far |= {"recordings": recordings} if recordings else {}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:

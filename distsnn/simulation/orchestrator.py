@@ -43,6 +43,7 @@ from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, 
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, versions
+from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.run_summary import Counted, Summary, count, summarize
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
@@ -139,6 +140,7 @@ class Simulation:
             self._policy.check_saved(recorded=out is not None)
         self._model = model
         self._output = Output(network, self._communicator)
+        self._recordings = Recordings(network, self._communicator)
         alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
         if out is not None:
             self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
@@ -178,6 +180,7 @@ class Simulation:
                 communicator=self._communicator,
                 model=self._model,
                 resumed=resumed,
+                off=self._recordings.off,
             )
             self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
@@ -296,6 +299,7 @@ class Simulation:
                 self._times.run_s,
                 -1 if recorder is None else recorder.attempt,
                 self._inputs.saved(),
+                self._recordings.saved(),
             )
             with together(self._communicator, "saving"):
                 if recorder is not None:
@@ -333,7 +337,7 @@ class Simulation:
             self._use(build(network, self.settings, self._communicator))
             self._access = Access(
                 *(self._engine, self._communicator, self._scripted),
-                *(self._inputs, self._output.last),
+                *(self._inputs, self._output.last, self._recordings),
             )
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
@@ -350,12 +354,15 @@ class Simulation:
         self._built, self._engine = built, built.engine
         self._times = Times(self._engine, communicator)
         self._inputs = Inputs(self._engine, communicator, self._scripted)
+        self._recordings.use(self._engine, self._output)
 
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
         about = generation.about
         with together(self._communicator, "restoring inputs"):
             self._inputs.restore(generation.inputs())
+            switched = about.get("recordings", {})
+            self._recordings.restore(switched, path=str(generation.folder))
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
@@ -514,7 +521,9 @@ class Simulation:
             # only now is it known that every rank's recordings are whole
             with together(self._communicator, "closing the store"):
                 self._output.update(complete=True)
-        return summarize(self._built, self._output, self._times, self._communicator)
+        return summarize(
+            self._built, self._output, self._times, self._communicator, self._recordings
+        )
 
     def reset(
         self,
@@ -525,9 +534,10 @@ class Simulation:
     ) -> Summary:
         """Go back to t = 0, as for another trial, and end the recording so far. Collective.
 
-        What a script has set stays: parameters of neurons, values of stimuli, and whether
-        projections learn. States, traces and signals are as at first, and spikes that were added
-        by `emit` are gone. The network then runs as one that was described with these values.
+        What a script has set stays: parameters of neurons, values of stimuli, whether projections
+        learn, and which recordings are on. States, traces and signals are as at first, and spikes
+        that were added by `emit` are gone. The network then runs as one that was described with
+        these values.
 
         Parameters
         ----------
