@@ -7,18 +7,17 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
 from distsnn.comm import Communicator, agree, agreed, alike, together, world
 from distsnn.comm.ending import write
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
+from distsnn.comm.heartbeat import Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
-from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, Projection, View
@@ -36,6 +35,7 @@ from distsnn.simulation.handles import (
 )
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
+from distsnn.simulation.job import Job
 from distsnn.simulation.kept_partition import kept_partition
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 from distsnn.simulation.output import Output
@@ -79,25 +79,15 @@ class Simulation:
         Whether and how progress is shown (by rank 0).
     communicator : Communicator, optional
         The ranks; by default all that the launcher started.
-    heartbeat : float
-        The job is ended if a rank is not heard of for so long, s; inf: never.
-    model : dict, optional
-        Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
-    start : str, PathLike or StoreReader, optional
-        A store with a checkpoint of this network to go on from, written by any number of ranks.
-        If it is `out` as well, its run goes on in a new attempt. A reader from `open_shared_reader`
-        is used as it is: rank 0 must have had the lock when it was opened.
-    lock : RunLock, optional
-        The lock on `out`, if rank 0 has it already; the simulation gives it back when it ends.
 
     Raises
     ------
     DescriptionError
-        If a setting is not valid, the network cannot be built, or `start` is of another one.
+        If a setting is not valid, or the network cannot be built.
     StoreError
-        If `out` exists or cannot be written, or `start` has no whole checkpoint.
+        If `out` exists or cannot be written.
 
     Examples
     --------
@@ -106,6 +96,9 @@ class Simulation:
     ...     simulation["E"].state["V_m"] = -60.0
     ...     simulation.run(500.0)
     """
+
+    # set before `__init__` where there is more to it than a script says
+    _job = Job()
 
     def __init__(
         self,
@@ -119,13 +112,9 @@ class Simulation:
         storage: str = "auto",
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
-        heartbeat: float = DEFAULT_LIMIT_S,
-        model: dict[str, Any] | None = None,
         policy: Policy | None = None,
-        start: str | os.PathLike[str] | StoreReader | None = None,
-        lock: RunLock | None = None,
     ) -> None:
-        begin = time.perf_counter()
+        begin, start = time.perf_counter(), self._job.start
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
@@ -134,16 +123,15 @@ class Simulation:
         self._between, self._scripted = ExitStack(), Scripted()
         with together(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
-            self._heartbeat = Heartbeat(self._communicator, heartbeat)
             self._policy = policy or Policy()
+            self._heartbeat = Heartbeat(self._communicator, self._policy.heartbeat)
             self._policy.checkpoint_steps(network.dt)
             self._policy.check_saved(recorded=out is not None)
-        self._model = model
         self._output = Output(network, self._communicator)
         self._recordings = Recordings(network, self._communicator)
         alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
         if out is not None:
-            self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
+            self._output.lock(out, overwrite=overwrite, resume=again, held=self._job.lock)
         self._heartbeat.start()
         with self._ending_on_error():
             resumed = self._build(start, out if again else None)
@@ -178,7 +166,7 @@ class Simulation:
                 settings=self.settings,
                 built=self._built,
                 communicator=self._communicator,
-                model=self._model,
+                model=self._job.model,
                 resumed=resumed,
                 off=self._recordings.off,
             )
@@ -207,13 +195,13 @@ class Simulation:
         Parameters
         ----------
         store : str, PathLike or StoreReader
-            A run's store, or what `save` wrote; a reader as in `Simulation`, field `start`.
+            A run's store, or what `save` wrote; a reader as in `Job`, field `start`.
         network : Network, optional
             The network, where its models are not distsnn's own; by default the stored one.
         out : str or PathLike, optional
             Where to record: `store` itself, whose run then goes on, or a new one.
         **settings
-            As in `Simulation`, without seed and start. Without `partition`, that of the run's
+            As in `Simulation`, without seed. Without `partition`, that of the run's
             last start: on as many ranks the same assignment, else by the same strategy.
 
         Raises
@@ -223,14 +211,7 @@ class Simulation:
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
-        settings["communicator"] = settings.get("communicator") or world()
-        reader = open_shared_reader(store, settings["communicator"])
-        if settings.get("partition") is None:
-            settings["partition"] = kept_partition(reader, settings["communicator"].size)
-        if network is None:
-            network = Network.from_dict(*reader.network())
-        seed = int(reader.metadata["seed"])
-        return cls(network, seed=seed, out=out, start=store, **settings)
+        return restored(cls, Job(start=store), network=network, out=out, **settings)
 
     @classmethod
     def resume(
@@ -289,7 +270,7 @@ class Simulation:
                 elif self._communicator.rank == 0:
                     store_of_states = state_store(
                         *(path, self.network, self.settings, self._built, self._communicator),
-                        model=self._model,
+                        model=self._job.model,
                         scripted=self._scripted.names,
                     )
                     held.enter_context(store_of_states)
@@ -646,3 +627,53 @@ class Simulation:
                 self.close()
             else:
                 self._stop(error)
+
+
+_Made = TypeVar("_Made", bound=Simulation)
+
+
+def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) -> _Made:
+    """Return a simulation that knows of a job. Collective.
+
+    Parameters
+    ----------
+    job : Job
+        What a script cannot say.
+    network : Network
+        The network.
+    of : type
+        `Simulation`, or a class made of it.
+    **settings
+        As in `Simulation`.
+
+    Raises
+    ------
+    DescriptionError
+        As `Simulation`, and if the job's `start` is of another network.
+    StoreError
+        As `Simulation`, and if `start` has no whole checkpoint.
+    """
+    made = of.__new__(of)
+    made._job = job
+    of.__init__(made, network, **settings)
+    return made
+
+
+def restored(
+    of: type[_Made],
+    job: Job,
+    *,
+    network: Network | None = None,
+    out: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> _Made:
+    """Do what `Simulation.restore` does, from the `start` of a job. Collective."""
+    assert job.start is not None
+    settings["communicator"] = settings.get("communicator") or world()
+    reader = open_shared_reader(job.start, settings["communicator"])
+    if settings.get("partition") is None:
+        settings["partition"] = kept_partition(reader, settings["communicator"].size)
+    if network is None:
+        network = Network.from_dict(*reader.network())
+    seed = int(reader.metadata["seed"])
+    return simulation_of(job, network, of, seed=seed, out=out, **settings)

@@ -40,7 +40,6 @@ def simulate(
     delivery: str = "auto",
     storage: str = "auto",
     progress: bool | Progress = True,
-    model: dict[str, Any] | None = None,
     policy: Policy | None = None,
     oversubscribe: bool = False,
 ) -> Summary:
@@ -70,8 +69,6 @@ def simulate(
         How synapses are stored.
     progress : bool or Progress
         Whether and how progress is shown.
-    model : dict, optional
-        Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
     oversubscribe : bool
@@ -113,7 +110,6 @@ def simulate(
             "delivery": delivery,
             "storage": storage,
             "progress": bool(progress),
-            "model": model,
             "policy": None if policy is None else asdict(policy),
             "modules": user_modules(network),
             "path": [str(Path(entry).absolute()) for entry in sys.path],
@@ -135,7 +131,6 @@ def simulate(
         delivery=delivery,
         storage=storage,
         progress=progress,
-        model=model,
         policy=policy,
     ) as simulation:
         simulation.run(time)

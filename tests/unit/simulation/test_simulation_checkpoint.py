@@ -28,6 +28,8 @@ from distsnn.network import (
 )
 from distsnn.simulation import Policy, Progress, Simulation
 from distsnn.simulation.checkpoint import _differences
+from distsnn.simulation.job import Job
+from distsnn.simulation.orchestrator import simulation_of
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +219,7 @@ def test_checkpoint_of_another_network_is_refused_by_its_differences(
     with pytest.raises(DescriptionError, match=r"fields/delay is 2\.5 there, 2\.6 here"):
         Simulation.restore(out, network=other)
     with pytest.raises(DescriptionError, match="seed is 4 there, 5 here"):
-        Simulation(network, seed=5, start=out)
+        simulation_of(Job(start=out), network, Simulation, seed=5)
     finer = Network(
         network.populations, network.projections, network.stimuli, network.recordings, dt=0.05
     )
