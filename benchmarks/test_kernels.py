@@ -71,11 +71,11 @@ RECEPTORS: dict[str, Neuron] = {
 DRIVEN: dict[str, dict[str, float]] = {
     "aeif_cond_alpha": {"I_e": 700.0},
     "aeif_psc_alpha": {"I_e": 700.0},
-    "amat2_psc_exp": {"I_e": 120.0},
+    "amat2_psc_exp": {"I_e": 108.0},
     "gif_cond_exp": {"I_e": 155.0},
     "hh_psc_alpha": {"I_e": 650.0},
     "iaf_bw_2001": {"E_L": -54.95},
-    "iaf_cond_alpha_mc": {"I_e_s": 174.0},
+    "iaf_cond_alpha_mc": {"I_e_s": 176.0},
     "aeif_cond_exp": {"I_e": 700.0},
     "aeif_psc_delta_clopath": {"I_e": 700.0},
     "aeif_psc_exp": {"I_e": 700.0},

@@ -22,9 +22,8 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
-from distsnn.simulation.job import Job
+from distsnn.simulation.job import Job, restored, simulation_of
 from distsnn.simulation.newest_checkpoint import open_shared_reader
-from distsnn.simulation.orchestrator import restored, simulation_of
 from distsnn.units import steps
 
 _LEASE = 120.0  # s

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -35,8 +35,7 @@ from distsnn.simulation.handles import (
 )
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
-from distsnn.simulation.job import Job
-from distsnn.simulation.kept_partition import kept_partition
+from distsnn.simulation.job import Job, restored
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
@@ -627,53 +626,3 @@ class Simulation:
                 self.close()
             else:
                 self._stop(error)
-
-
-_Made = TypeVar("_Made", bound=Simulation)
-
-
-def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) -> _Made:
-    """Return a simulation that knows of a job. Collective.
-
-    Parameters
-    ----------
-    job : Job
-        What a script cannot say.
-    network : Network
-        The network.
-    of : type
-        `Simulation`, or a class made of it.
-    **settings
-        As in `Simulation`.
-
-    Raises
-    ------
-    DescriptionError
-        As `Simulation`, and if the job's `start` is of another network.
-    StoreError
-        As `Simulation`, and if `start` has no whole checkpoint.
-    """
-    made = of.__new__(of)
-    made._job = job
-    of.__init__(made, network, **settings)
-    return made
-
-
-def restored(
-    of: type[_Made],
-    job: Job,
-    *,
-    network: Network | None = None,
-    out: str | os.PathLike[str] | None = None,
-    **settings: Any,
-) -> _Made:
-    """Do what `Simulation.restore` does, from the `start` of a job. Collective."""
-    assert job.start is not None
-    settings["communicator"] = settings.get("communicator") or world()
-    reader = open_shared_reader(job.start, settings["communicator"])
-    if settings.get("partition") is None:
-        settings["partition"] = kept_partition(reader, settings["communicator"].size)
-    if network is None:
-        network = Network.from_dict(*reader.network())
-    seed = int(reader.metadata["seed"])
-    return simulation_of(job, network, of, seed=seed, out=out, **settings)

@@ -28,8 +28,7 @@ from distsnn.network import (
 )
 from distsnn.simulation import Policy, Progress, Simulation
 from distsnn.simulation.checkpoint import _differences
-from distsnn.simulation.job import Job
-from distsnn.simulation.orchestrator import simulation_of
+from distsnn.simulation.job import Job, simulation_of
 
 
 @pytest.fixture(scope="module")
