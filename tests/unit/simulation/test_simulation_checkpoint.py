@@ -428,9 +428,9 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first = Simulation(network, seed=4, out=out)
     first.run(5.0)
     first.save()
-    for more in ({"overwrite": True}, {"start": out}):
+    for job, overwrite in ((Job(), True), (Job(start=out), False)):
         with pytest.raises(StoreError, match=r"is being written by process \d+ on"):
-            Simulation(network, seed=4, out=out, **more)
+            simulation_of(job, network, Simulation, seed=4, out=out, overwrite=overwrite)
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
