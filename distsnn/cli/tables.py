@@ -48,7 +48,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
         ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
-        *_messages("recorded", _switched(numbers["recorded_intervals_ms"])),
+        *_messages("recorded", _switched(numbers.get("recorded_intervals_ms", {}))),
         ("step", f"{numbers['dt']:g} ms"),
         ("substeps", _named(numbers["substeps"])),
         ("state precision", _named(numbers["precision"]["states"])),
