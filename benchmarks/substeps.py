@@ -25,7 +25,9 @@ from distsnn.network import (
     GifCondExp,
     HhCondExpTraub,
     HhPscAlpha,
+    IafBw2001,
     IafCondAlpha,
+    IafCondAlphaMc,
     IafCondExp,
     IafCondExpSfaRr,
     Network,
@@ -84,6 +86,24 @@ BRETTE = {"C_m": 200.0, "g_L": 10.0, "E_L": -60.0, "E_in": -80.0, "V_th": -50.0,
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """Where a model takes excitation and inhibition: receptors (None: by the sign), parameters."""
+
+    receptors: tuple[str | None, str | None] = (None, None)
+    taus: tuple[str, str] = ("tau_syn_ex", "tau_syn_in")
+    leak: str = "g_L"
+    potential: str = "V_m"
+
+
+INPUTS = {
+    "IafBw2001": Inputs(("AMPA", "GABA"), ("tau_AMPA", "tau_GABA")),
+    "IafCondAlphaMc": Inputs(
+        *(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_L_s", "V_m_s")
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Case:
     """A set of parameters and its input: a rate (spikes/s), two weights in the model's unit."""
 
@@ -91,6 +111,7 @@ class Case:
     model: SubsteppedNeuron
     rate: float
     weights: tuple[float, float]
+    inputs: Inputs
 
 
 def _adaptive() -> dict[str, dict[str, float]]:
@@ -125,6 +146,18 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
             "soft": {**common, "Delta_V": 4.0, "q_stc_1": 10.0},
             "fast": {**common, "C_m": 50.0, "g_L": 10.0, "tau_syn_ex": 0.5, "tau_syn_in": 1.0},
         }
+    elif model == "IafBw2001":
+        sets = {
+            "default": {},
+            "interneuron": {"C_m": 200.0, "g_L": 20.0, "t_ref": 1.0},
+            "fast": {"C_m": 100.0, "g_L": 20.0, "tau_AMPA": 0.5, "tau_GABA": 1.0},
+        }
+    elif model == "IafCondAlphaMc":
+        sets = {
+            "default": {},
+            "apart": {"g_sp": 0.5, "g_pd": 0.5},
+            "fast": {"C_m_s": 60.0, "tau_syn_ex_s": 0.3, "tau_syn_in_s": 0.5},
+        }
     elif model.startswith("Iaf"):
         sets = {
             "default": {},
@@ -152,6 +185,7 @@ MODELS: dict[str, type[SubsteppedNeuron]] = {
     for one in (
         *(AeifCondExp, AeifCondAlpha, AeifPscExp, AeifPscAlpha, AeifPscDeltaClopath),
         *(GifCondExp, HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
+        *(IafBw2001, IafCondAlphaMc),
     )
 }
 
@@ -159,22 +193,23 @@ MODELS: dict[str, type[SubsteppedNeuron]] = {
 def cases(model: str) -> Iterator[Case]:
     """Yield the sets of a model with each kind of input."""
     drives = CURRENTS if "Psc" in model else CONDUCTANCES
-    shape = math.e if model.endswith("Alpha") else 1.0  # of an alpha function's integral
+    shape = math.e if "Alpha" in model else 1.0  # of an alpha function's integral
+    inputs = INPUTS.get(model, Inputs())
     for name, given in _sets(model):
         made: Any = MODELS[model](**given)
         for drive, (ex, in_, rate) in drives.items():
-            unit = made.g_L
+            unit = getattr(made, inputs.leak)
             if model == "AeifPscDeltaClopath":
                 unit, taus = made.V_th_rest - made.E_L, (made.C_m / made.g_L,) * 2
             else:
-                taus = made.tau_syn_ex * shape, made.tau_syn_in * shape
+                taus = tuple(getattr(made, name) * shape for name in inputs.taus)
             if model in ("AeifPscExp", "AeifPscAlpha"):
                 unit *= made.V_th - made.E_L
             elif model == "HhPscAlpha":
                 unit = 600.0  # pA, about the least that makes it spike again and again
             each = 1e-3 * rate
             weights = ex * unit / (each * taus[0]), in_ * unit / (0.25 * each * taus[1])
-            yield Case(f"{name}, {drive}", made, rate, weights)
+            yield Case(f"{name}, {drive}", made, rate, weights, inputs)
 
 
 def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> list[int]:
@@ -185,12 +220,14 @@ def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> 
         if "t_ref" in kept:
             kept["t_ref"] = dt * math.ceil(float(kept["t_ref"]) / dt - 1e-9)  # type: ignore[arg-type]
         model = type(one.model)(**kept, substeps=substeps)
-        population = Population(f"P{index}", SIZE, model, {"V_m": Uniform(-70.0, -60.0)}, "float64")
+        start = {one.inputs.potential: Uniform(-70.0, -60.0)}
+        population = Population(f"P{index}", SIZE, model, start, "float64")
         populations.append(population)
-        ex, in_ = one.weights
-        stimuli.append(PoissonInput(population, rate=one.rate, weight=ex))
+        (ex, in_), (excites, inhibits) = one.weights, one.inputs.receptors
+        stimuli.append(PoissonInput(population, one.rate, ex, excites))
         if in_:
-            stimuli.append(PoissonInput(population, rate=0.25 * one.rate, weight=-in_))
+            signed = -in_ if inhibits is None else in_
+            stimuli.append(PoissonInput(population, 0.25 * one.rate, signed, inhibits))
     with Simulation(Network(populations, [], stimuli, dt=dt), seed=7) as simulation:
         simulation.run(time)
         return [int(simulation[one].spike_counts().sum()) for one in populations]

@@ -18,11 +18,13 @@ from distsnn.kernels import functions, sampling
 from distsnn.network import (
     STDP,
     AllToAll,
+    Bernoulli,
     DopamineSTDP,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
     IafPscExpShared,
+    JonkeSTDP,
     Network,
     Neuron,
     Normal,
@@ -30,10 +32,14 @@ from distsnn.network import (
     PlasticSynapse,
     Population,
     Projection,
+    QuantalSTP,
     Rule,
     STDPPowerLaw,
     TripletSTDP,
+    Tsodyks,
     VogelsSTDP,
+    aeif_cond_alpha_multisynapse,
+    iaf_psc_exp_multisynapse,
     model_named,
 )
 from distsnn.network.populations import Precision
@@ -54,8 +60,22 @@ OWN = {
     "aeif_cond_exp": ADEX_ROSENBROCK,
     "izhikevich": IZHIKEVICH,
 }
+# Models with as many receptors as are asked for.
+RECEPTORS: dict[str, Neuron] = {
+    "aeif_cond_alpha_multisynapse": aeif_cond_alpha_multisynapse(
+        [0.0, -85.0, 0.0], [0.2, 2.0, 20.0], I_e=700.0
+    ),
+    "iaf_psc_exp_multisynapse": iaf_psc_exp_multisynapse([2.0, 5.0, 10.0], I_e=380.0),
+}
 # For some 10 spikes/s without input; by other means than 380 pA for some.
 DRIVEN: dict[str, dict[str, float]] = {
+    "aeif_cond_alpha": {"I_e": 700.0},
+    "aeif_psc_alpha": {"I_e": 700.0},
+    "amat2_psc_exp": {"I_e": 108.0},
+    "gif_cond_exp": {"I_e": 155.0},
+    "hh_psc_alpha": {"I_e": 650.0},
+    "iaf_bw_2001": {"E_L": -54.95},
+    "iaf_cond_alpha_mc": {"I_e_s": 176.0},
     "aeif_cond_exp": {"I_e": 700.0},
     "aeif_psc_delta_clopath": {"I_e": 700.0},
     "aeif_psc_exp": {"I_e": 700.0},
@@ -85,6 +105,12 @@ def test_update(measure: Measure, model: str, precision: Precision) -> None:
     name = model.removeprefix("own ")
     made = model_named(name) if name == model else OWN[name]
     time_update(measure, made(**DRIVEN.get(name, {"I_e": 380.0})), precision)
+
+
+@pytest.mark.parametrize("model", RECEPTORS)
+def test_update_receptors(measure: Measure, model: str) -> None:
+    """Three receptors."""
+    time_update(measure, RECEPTORS[model], "float32")
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -142,6 +168,17 @@ def test_learn(measure: Measure, synapse: PlasticSynapse) -> None:
     measure(lambda: events.append(learning.run(STEPS)), learning.run(STEPS), "event")
     # rounds have about as many events as the one that was counted
     assert min(events) > 0.5 * max(events)
+
+
+@pytest.mark.parametrize(
+    "synapse",
+    [Bernoulli(), QuantalSTP(), Tsodyks(), JonkeSTDP()],
+    ids=lambda one: type(one).__name__,
+)
+def test_transmit(measure: Measure, synapse: PlasticSynapse) -> None:
+    """Models of single synapses, in shorter rows."""
+    learning = Learning(synapse, neurons=1500)
+    measure(lambda: learning.run(STEPS), learning.run(STEPS), "event")
 
 
 @pytest.mark.parametrize(

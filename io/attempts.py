@@ -6,15 +6,16 @@ again are superseded: damage in them loses no data.
 """
 
 import os
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import zarr
 
 from distsnn.errors import StoreError
+from distsnn.io.intervals import Intervals, read_intervals
 from distsnn.io.metadata_checks import LAST_STEP, check_attempt, check_rank
 from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import location, stored_attributes
@@ -63,6 +64,17 @@ class RankRecord:
     weights: dict[str, RankRows]
     lost: frozenset[str] = frozenset()
 
+    def with_intervals(self, intervals: Mapping[str, Intervals]) -> Self:
+        """Return the same with the steps in which recordings that were switched were on."""
+        states, weights = (
+            {
+                name: replace(part, on=intervals.get(f"{folder}/{name}", part.on))
+                for name, part in parts.items()
+            }
+            for folder, parts in (("state", self.states), ("weights", self.weights))
+        )
+        return replace(self, states=states, weights=weights)
+
     @property
     def committed_step(self) -> int:
         """All that this rank recorded up to this step is committed (-1: nothing can be said)."""
@@ -80,7 +92,8 @@ class Attempt:
 
     ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is
     None for the last attempt: it counts for all that it recorded. ``saved`` is the number of the
-    last checkpoint generation that it wrote (None: none).
+    last checkpoint generation that it wrote (None: none). ``intervals`` are the steps in which
+    recordings that were switched were on.
     """
 
     index: int
@@ -91,6 +104,7 @@ class Attempt:
     assignment: dict[str, Any]
     versions: dict[str, Any]
     saved: int | None
+    intervals: Mapping[str, Intervals] = field(default_factory=dict)
 
     @property
     def last(self) -> int:
@@ -153,7 +167,19 @@ class FoundAttempt:
             return
         n_ranks = int(attributes["ranks"])
         recordings = attributes.get("recordings")
-        ranks = (self._open_rank(rank, n_ranks, recordings) for rank in range(n_ranks)[self.share])
+        path = location(self.root, attempt_path(self.index))
+        intervals = read_intervals(attributes, path=path)
+        ranks = [
+            self._open_rank(rank, n_ranks, recordings, intervals)
+            for rank in range(n_ranks)[self.share]
+        ]
+        if self.until is None:
+            # what ranks have committed since was noted before
+            attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
+            if attributes is None:
+                return
+            intervals = read_intervals(attributes, path=path)
+            ranks = [rank.with_intervals(intervals) for rank in ranks]
         self.attempt = Attempt(
             index=self.index,
             n_ranks=n_ranks,
@@ -163,6 +189,7 @@ class FoundAttempt:
             assignment=attributes["assignment"],
             versions=attributes["versions"],
             saved=attributes.get("saved"),
+            intervals=intervals,
         )
         if self.attempt.is_superseded:
             self.superseded_errors += self.lost + self.gaps
@@ -186,7 +213,13 @@ class FoundAttempt:
             self.lost.append(error)
         return None
 
-    def _open_rank(self, rank: int, ranks: int, listed: list[str] | None) -> RankRecord:
+    def _open_rank(
+        self,
+        rank: int,
+        ranks: int,
+        listed: list[str] | None,
+        intervals: Mapping[str, Intervals],
+    ) -> RankRecord:
         path = rank_path(self.index, rank)
         before = len(self.lost)
         about = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
@@ -199,7 +232,9 @@ class FoundAttempt:
         spikes = self._part(f"{path}/spikes", RankSpikes.of, listed or (), lost)
         # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
         rows = {
-            name: self._part(f"{path}/{name}", RankRows.of, listed or (), lost)
+            name: self._part(
+                f"{path}/{name}", partial(RankRows.of, on=intervals.get(name)), listed or (), lost
+            )
             for name in self.names
         }
         found: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from distsnn.errors import StoreError
+from distsnn.io.intervals import read_intervals
 from distsnn.io.schema import check_component
 
 # The limits of `distsnn.network`, which readers of stores do without.
@@ -89,6 +90,7 @@ def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     check_whole(attributes["first_step"], "first_step", path=path, high=LAST_STEP)
     check_whole(attributes.get("saved", 0), "saved", path=path, high=2**62)
     check_paths(attributes.get("recordings", []), "recordings", path=path)
+    read_intervals(attributes, path=path)
 
 
 def check_rank(attributes: Mapping[str, Any], ranks: int, *, path: str) -> None:

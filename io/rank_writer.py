@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown
 from distsnn.io.checkpoint_files import sync
+from distsnn.io.intervals import RowStamps
 from distsnn.io.nodes import (
     create_array,
     create_group,
@@ -142,10 +143,7 @@ class RankWriter:
         StoreError
             If rows are missing or misshapen, or earlier ones could not be written.
         """
-        if (folder, name) not in self._rows:
-            known = [f"{one}/{other}" for one, other in self._rows]
-            raise unknown("recording", f"{folder}/{name}", known, where=f"{self.path}")
-        spec, stream = self._rows[folder, name]
+        spec, stream = self._recording(folder, name)
         where = f"{self.path}, {spec.kind} recording {name!r}"
         if first_row != stream.appended:
             raise StoreError(f"row {first_row} follows row {stream.appended - 1}", path=where)
@@ -163,6 +161,17 @@ class RankWriter:
             for variable, about in spec.variables.items()
         }
         self._thread.append(stream, columns, shapes.pop()[0])
+
+    def begin_rows(self, folder: str, name: str, step: int) -> None:
+        """Declare that a recording of states or weights is on again after a step."""
+        _, stream = self._recording(folder, name)
+        stream.stamps.begin(stream.appended, step)
+
+    def _recording(self, folder: str, name: str) -> tuple[RowSpec, StateStream]:
+        if (folder, name) not in self._rows:
+            known = [f"{one}/{other}" for one, other in self._rows]
+            raise unknown("recording", f"{folder}/{name}", known, where=f"{self.path}")
+        return self._rows[folder, name]
 
     def advance(self, step: int) -> None:
         """Declare that everything stamped ≤ `step` has been appended."""
@@ -285,8 +294,7 @@ class RankWriter:
             arrays,
             block_rows=rows,
             first_step=self._first_step,
-            row_zero=spec.first_step,
-            every=spec.every,
+            stamps=RowStamps(spec.first_step, spec.every),
         )
 
 

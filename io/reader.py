@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
 from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord
+from distsnn.io.intervals import Intervals, merge_intervals
 from distsnn.io.metadata_checks import check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.nodes import open_root, read_attributes, stored_layout
@@ -196,6 +197,44 @@ class StoreReader:
     def first_step(self) -> int:
         """The step after which the run is recorded: 0, unless it began from a checkpoint."""
         return min((attempt.first_step for attempt in self.attempts), default=0)
+
+    def intervals(self, recording: str) -> NDArray[np.int64]:
+        """Return the steps in which a recording was on, up to `complete_step`.
+
+        Parameters
+        ----------
+        recording : str
+            ``"spikes/POPULATION"``, ``"state/NAME"`` or ``"weights/NAME"``.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, 2)
+            Intervals (after, until], ascending and apart. In all other steps nothing was recorded,
+            whatever happened.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        """
+        known = self.recordings
+        if recording not in known:
+            raise unknown("recording", recording, known, where=str(self.path))
+        found: list[tuple[int, int]] = []
+        for attempt in self.attempts:
+            on = attempt.intervals.get(recording, Intervals.always(attempt.first_step))
+            found += on.within(attempt.first_step, min(attempt.complete_step, self.complete_step))
+        return merge_intervals(found)
+
+    @property
+    def recordings(self) -> list[str]:
+        """All recordings, as `intervals` names them."""
+        populations = dict.fromkeys(str(v["population"]) for v in self.metadata["recorded_spikes"])
+        return [
+            *(f"spikes/{name}" for name in populations),
+            *(f"state/{name}" for name in self.state_names),
+            *(f"weights/{name}" for name in self.weight_names),
+        ]
 
     def reaches(self, step: int) -> bool:
         """Return whether a run that goes on after a step leaves no gap in what is recorded.

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import sync_files
+from distsnn.io.intervals import RowStamps
 from distsnn.io.nodes import (
     ZarrArray,
     check_present,
@@ -233,7 +234,13 @@ class SpikeStream(RowStream):
 
 
 class StateStream(RowStream):
-    """Rows of a state recording: row r is stamped ``row_zero + r·every``."""
+    """Rows of a state recording, at multiples of a number of steps while it is on.
+
+    Attributes
+    ----------
+    stamps : RowStamps
+        Their steps.
+    """
 
     counter = "committed_rows"
 
@@ -244,14 +251,13 @@ class StateStream(RowStream):
         *,
         block_rows: int,
         first_step: int,
-        row_zero: int,
-        every: int,
+        stamps: RowStamps,
     ) -> None:
         super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
-        self._row_zero, self._every = row_zero, every
+        self.stamps = stamps
 
     def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
-        return self._row_zero + row * self._every
+        return self.stamps[row]
 
     def _grow(self, array: ZarrArray, length: int, rows: int) -> int:
         # Twice as long each time: a run that is continued in small pieces resizes rarely.

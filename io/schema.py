@@ -38,7 +38,7 @@ _NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("na
 _ROWS = (
     Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
     Attribute("committed_step", "int", "all rows stamped up to here are committed"),
-    Attribute("first_step", "int", "step of row 0"),
+    Attribute("first_step", "int", "step of row 0, if the recording was on from the begin"),
     Attribute("every", "int", "steps between rows"),
     Attribute("variables", "list", "names of the arrays"),
 )
@@ -127,6 +127,13 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "neuron, or for all), counted (name of the number of values by block, where blocks "
                 "differ)}",
             ),
+            Attribute(
+                "recordings",
+                "dict",
+                "recordings that a script switched: {recording: {on (bool), steps (in which it "
+                "was on so far)}}",
+                required=False,
+            ),
             Attribute("scripted", "list", "names of all that a script has set"),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
@@ -192,6 +199,15 @@ GROUPS: tuple[GroupSpec, ...] = (
                 required=False,
             ),
             Attribute(
+                "intervals",
+                "dict",
+                "steps in which a recording that a script switched was on: {recording: [[after, "
+                "until], ...]}, each (after, until], until null: still on; recordings are "
+                "spikes/POPULATION, state/NAME and weights/NAME; what is not listed was always "
+                "on; written before anything is recorded after a switch",
+                required=False,
+            ),
+            Attribute(
                 "saved",
                 "int",
                 "number of the last checkpoint generation that the attempt wrote",
@@ -244,14 +260,15 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec("attempt{attempt}/rank{rank}/state", "State recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/state/{name}",
-        "One state recording; row r holds the state at step first_step + r·every.",
+        "One state recording; row r holds the state at step first_step + r·every; if it was "
+        "switched, at the r-th multiple of `every` (from 0) in the attempt's `intervals` of it.",
         _ROWS,
     ),
     GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/weights/{name}",
         "One weight recording; row r holds what spikes up to step first_step + r·every made of the "
-        "weights.",
+        "weights; if it was switched, up to the step that row r of a state recording would have.",
         _ROWS,
     ),
     GroupSpec(

@@ -12,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown
+from distsnn.io.intervals import Intervals
 from distsnn.io.metadata_checks import check_state
 from distsnn.io.node_files import ArrayLayout
 from distsnn.io.nodes import location, open_array, stored_attributes, stored_layout
@@ -35,23 +36,28 @@ class RankRows:
         The group inside it.
     rows, committed_step : int
         Committed rows; all rows stamped up to this step are committed.
-    first_step, every : int
-        Row r is stamped ``first_step + r·every``.
+    every : int
+        Steps are multiples of this.
     variables : tuple of str
         Names of the arrays.
+    on : Intervals
+        Steps in which it was on: each multiple of `every` in them has a row.
     """
 
     root: zarr.Group
     path: str
     rows: int
     committed_step: int
-    first_step: int
     every: int
     variables: tuple[str, ...]
+    on: Intervals
 
     @classmethod
-    def of(cls, root: zarr.Group, path: str) -> Self | None:
-        """Read the commit of a rank's recording, or return None where there is none."""
+    def of(cls, root: zarr.Group, path: str, on: Intervals | None = None) -> Self | None:
+        """Read the commit of a rank's recording, or return None where there is none.
+
+        Without `on` it was always on.
+        """
         attributes = stored_attributes(root, path)
         if attributes is None:
             return None
@@ -61,9 +67,9 @@ class RankRows:
             path,
             attributes["committed_rows"],
             attributes["committed_step"],
-            attributes["first_step"],
             attributes["every"],
             tuple(attributes["variables"]),
+            on or Intervals.always(attributes["first_step"] - attributes["every"]),
         )
 
     def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
@@ -113,7 +119,7 @@ class RankRows:
 
     def rows_until(self, step: int) -> int:
         """Return the number of committed rows stamped ≤ `step`."""
-        return min(self.rows, max(0, (step - self.first_step) // self.every + 1))
+        return min(self.rows, self.on.samples_until(step, self.every))
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ class RowSegment:
         start, stop = self.row_range()
         if start == stop:
             return np.empty(0, np.int64)
-        return self.parts[0].first_step + np.arange(start, stop) * self.parts[0].every
+        return self.parts[0].on.samples(start, stop, self.parts[0].every)
 
 
 class RowArray:
@@ -218,7 +224,7 @@ class RowArray:
 
 def check_rhythm(segment: RowSegment, name: str, *, path: str) -> None:
     """Check that all ranks recorded at the same steps (StoreError if not)."""
-    if len({(part.first_step, part.every) for part in segment.parts}) > 1:
+    if len({(part.on, part.every) for part in segment.parts}) > 1:
         raise StoreError(f"damaged: ranks recorded {name!r} at different steps", path=path)
 
 

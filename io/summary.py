@@ -32,8 +32,10 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
         projection, largest relative rounding error, share of weights with an error above 2^-10 and
         their part of the total of absolute weights), spikes, rates (spikes/s, by
-        population, of its recorded neurons from recorded_from_ms to recorded_ms; None where none
-        are recorded), spike_hash, substeps (parts of a step, by population), precision (a dict of
+        population, of its recorded neurons in the time in which they were recorded; None where none
+        are), recorded_intervals_ms (by recording that was switched off at times, as
+        `reader.StoreReader.intervals` names it: [after, until] of each time in which it was on),
+        spike_hash, substeps (parts of a step, by population), precision (a dict of
         two: states, by population, and plastic_weights, by projection). What the run did not note
         is None; if recordings are missing, figures of spikes are None too, and rates are empty.
 
@@ -75,6 +77,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "weight_errors": metadata["quanta"].get("errors", []),
         "spikes": reader.n_spikes if whole else None,
         "rates": population_rates(reader) if whole else {},
+        "recorded_intervals_ms": _switched(reader),
         "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
         "precision": {
             "states": {row["name"]: row.get("precision") for row in metadata["populations"]},
@@ -97,11 +100,12 @@ def population_rates(reader: StoreReader) -> dict[str, float | None]:
         # an odd number of edges lies at or below whatever is within a range
         counts += np.bincount(np.searchsorted(edges, gid, side="right"), minlength=counts.size)
     spikes = iter(counts[1::2].tolist())
-    seconds = (reader.complete_step - reader.first_step) * reader.dt * 1e-3
     rates: dict[str, float | None] = {}
     for row, its in zip(rows, ranges, strict=True):
         total = sum(next(spikes) for _ in its)
         neurons = sum(stop - start for start, stop in its)
+        steps = np.diff(reader.intervals(f"spikes/{row['name']}")).sum() if its else 0
+        seconds = float(steps) * reader.dt * 1e-3
         rates[row["name"]] = total / neurons / seconds if neurons and seconds else None
     return rates
 
@@ -114,6 +118,15 @@ def _runs(view: dict[str, Any]) -> list[tuple[int, int]]:
     ends = np.flatnonzero(np.diff(listed) > 1)
     starts, stops = listed[np.r_[0, ends + 1]], listed[np.r_[ends, listed.size - 1]] + 1
     return [*zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
+def _switched(reader: StoreReader) -> dict[str, list[list[float]]]:
+    """Return the time in which recordings were on that were switched off at times, ms."""
+    found, whole = {}, [[reader.first_step, reader.complete_step]]
+    for name in dict.fromkeys(name for one in reader.attempts for name in one.intervals):
+        if name in reader.recordings and reader.intervals(name).tolist() != whole:
+            found[name] = (reader.intervals(name) * reader.dt).tolist()
+    return found
 
 
 def _recorded_ranges(reader: StoreReader, row: dict[str, Any]) -> list[tuple[int, int]]:

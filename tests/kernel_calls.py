@@ -234,8 +234,8 @@ class NeuronCall:
         if current:
             call.point(where.current, self.current)
         call.scalars[where.dt] = dt
-        for at in where.draws:
-            call.point(at, np.zeros(self.n, precision))
+        for at, kind in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
+            call.point(at, np.zeros(self.n, np.uint64 if kind == "bits" else precision))
             call.point(where.streams + neuron_draws.COUNTERS, counters(self.n))
             call.table[where.streams + neuron_draws.SEED_LOW] = seed
         self.call = call

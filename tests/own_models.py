@@ -205,7 +205,7 @@ NOISY = NeuronModel(
         hazard = rate*exp((V_m - V_th)/mV) : Hz
     """,
     threshold="uniform() < 1 - exp(-hazard*dt)",
-    reset="V_m = jump*normal(); twin += jump*normal()",
+    reset="V_m = jump*normal(); twin += jump*(normal() + poisson(hazard*ms) - binomial(3, 0.4))",
     refractory="t_ref",
     hold="V_m",
     receptors={"delta": "V_m"},

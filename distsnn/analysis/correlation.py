@@ -82,7 +82,13 @@ def correlations(
     -------
     DataArray of float64, dims (neuron, other)
         Coordinates gid and other_gid. NaN for neurons whose count never changes.
+
+    Raises
+    ------
+    DescriptionError
+        If spikes were not recorded in all of the time.
     """
+    selection.check_whole("correlations")
     steps = selection.bin_steps(bin_ms)
     if isinstance(neurons, int):
         gids = active_gids(selection, neurons)

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from distsnn.analysis.correlation import correlations
 from distsnn.analysis.isi import isi
-from distsnn.analysis.rates import population_rate, spike_count_histogram, spike_counts
+from distsnn.analysis.rates import (
+    population_rate,
+    rates,
+    spike_count_histogram,
+    spike_counts,
+)
 from distsnn.analysis.run import Run
 from distsnn.analysis.selection import Neurons, Selection, Window
 from distsnn.analysis.spectrum import power_spectrum
@@ -42,6 +47,8 @@ class RasterData:
         Time range, ms.
     sampled : bool
         Whether some neurons are left out.
+    gaps : tuple of (int, float, float)
+        Populations by number, with times (after, until] in which they were not recorded, ms.
     """
 
     time: NDArray[np.float64]
@@ -51,6 +58,7 @@ class RasterData:
     start: float
     stop: float
     sampled: bool
+    gaps: tuple[tuple[int, float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class SummaryData:
     counts : ndarray of int64, shape (n_neurons,)
         Spikes.
     rates, cv : ndarray of float64, shape (n_neurons,)
-        Rate, spikes/s; CV of ISI, NaN with fewer than 5 intervals.
+        Rate in the time in which it was recorded, spikes/s, NaN where that is none; CV of ISI, NaN
+        with fewer than 5 intervals.
     rate : DataArray (population, time)
         Population rate, spikes/s.
     histogram : DataArray (population, count)
@@ -76,6 +85,9 @@ class SummaryData:
     correlations : list of ndarray
         Correlations of pairs within each population, spike counts in 2 ms; empty arrays where
         there are none.
+
+    Where recordings of spikes were switched off in between, there are neither CVs, histogram,
+    spectrum nor correlations.
     """
 
     names: tuple[str, ...]
@@ -119,6 +131,11 @@ def raster_data(
         start=selection.first_step * selection.dt,
         stop=selection.last_step * selection.dt,
         sampled=bool(np.any(shown < neurons.sizes)),
+        gaps=tuple(
+            (index, after * selection.dt, until * selection.dt)
+            for index, name in enumerate(neurons.names)
+            for after, until in selection.gaps(name)
+        ),
     )
 
 
@@ -134,23 +151,29 @@ def summary_data(run: Run) -> SummaryData:
     long_enough = run.duration_ms >= 2 * _COUNT_BIN_MS
     bin_ms = float(np.ceil(run.duration_ms / _RATE_BINS))
     bin_ms = max(_LEAST_RATE_BIN_MS if long_enough else 1.0, bin_ms)
+    whole = selection.is_whole
     wanted = (
         spike_counts(selection),
-        isi(selection)[["n", "cv"]],
+        rates(selection),
         population_rate(selection, _on_grid(bin_ms, run.dt)),
+        isi(selection)[["n", "cv"]] if whole else None,
         spike_count_histogram(selection, _on_grid(_COUNT_BIN_MS, run.dt), max_count=30)
-        if long_enough
+        if whole and long_enough
         else None,
-        power_spectrum(selection, _on_grid(1.0, run.dt)) if long_enough else None,
+        power_spectrum(selection, _on_grid(1.0, run.dt)) if whole and long_enough else None,
     )
-    counts, intervals, rate, histogram, spectrum = compute(*wanted)  # type: ignore[no-untyped-call]
-    seconds = selection.seconds or np.nan
+    found = compute(*wanted)  # type: ignore[no-untyped-call]
+    counts, own, rate, intervals, histogram, spectrum = found
+    cv = np.full(neurons.count, np.nan)
+    if intervals is not None:
+        known = intervals["n"].values >= _MIN_ISIS
+        cv[known] = intervals["cv"].values[known]
     return SummaryData(
         names=neurons.names,
         index=neurons.population_index,
         counts=counts.values,
-        rates=counts.values / seconds,
-        cv=np.where(intervals["n"].values >= _MIN_ISIS, intervals["cv"].values, np.nan),
+        rates=own.values,
+        cv=cv,
         rate=rate,
         histogram=histogram,
         spectrum=spectrum,
@@ -174,6 +197,8 @@ def _correlations(
         return [np.empty(0) for _ in chosen]
     start, stop = last_stretch(run, _CORRELATION_MS)
     selection = run.select(None, start, stop)
+    if not selection.is_whole:
+        return [np.empty(0) for _ in chosen]
     bin_ms = _on_grid(2.0, run.dt)
     matrix = correlations(selection, bin_ms, everyone.tolist()).values
     found, first = [], 0

@@ -21,6 +21,7 @@ from distsnn.analysis.figure_data import SummaryData, last_stretch, raster_data,
 from distsnn.analysis.figure_style import Style, any_glyph, new_figure
 from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
+from distsnn.analysis.selection import format_intervals
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.durable_files import atomic_write
 from distsnn.units import counted
@@ -144,7 +145,23 @@ def _statistics(run: Run) -> tuple[str, SummaryData | None]:
         return str(error), None
     if run.duration_ms == 0:
         return "Nothing is recorded yet.", None
-    return "", summary_data(run)
+    return _switched(run), summary_data(run)
+
+
+def _switched(run: Run) -> str:
+    """Return in which time recordings of spikes were on, if some were switched."""
+    selection = run.select()
+    texts = [
+        f"{name} in {format_intervals(selection.intervals(name), run.dt) or 'no interval'}"
+        for name in selection.neurons.names
+        if selection.gaps(name)
+    ]
+    if not texts:
+        return ""
+    return (
+        f"Spikes were recorded of {'; '.join(texts)} only. Rates are those of this time; "
+        "statistics of intervals, spectra and correlations need all of it."
+    )
 
 
 def _asked_ms(run: Run) -> float:
@@ -173,7 +190,7 @@ def _tiles(run: Run, data: SummaryData | None) -> list[tuple[str, str]]:
         ("biological time", f"{run.time_ms:,.6g} ms"),
         ("ranks", str(len(ranks))),
         ("spikes", _count(run.reader.n_spikes)),
-        ("mean rate", f"{_number(float(data.rates.mean()))} /s" if data else "–"),
+        ("mean rate", f"{_number(_mean(data.rates[np.isfinite(data.rates)]))} /s" if data else "–"),
         ("building", _with_unit(wall.get("build_s"), "s")),
         ("simulating", _with_unit(wall.get("run_s"), "s")),
         ("real-time factor (wall / biological)", _with_unit(wall.get("real_time_factor"), "")),

@@ -109,7 +109,13 @@ def isi(selection: Selection) -> xr.Dataset:
     -------
     Dataset, dims (neuron,)
         n (int64), mean and sd (ms), cv (sd / mean); NaN for neurons without intervals.
+
+    Raises
+    ------
+    DescriptionError
+        If spikes were not recorded in all of the time.
     """
+    selection.check_whole("interspike intervals")
     count, dt = selection.neurons.count, selection.dt
     parts = [value for _, value in selection.per_window(_moments, count)]
     moments = tree(parts, _join) if parts else delayed(IsiMoments.empty(count))

@@ -50,6 +50,8 @@ def raster(
 ) -> Figure:
     """Plot spikes as dots, neurons from top to bottom by population.
 
+    Time in which a population's spikes were not recorded is grey.
+
     Parameters
     ----------
     run : Run
@@ -122,6 +124,9 @@ def draw_raster(ax: Axes, data: RasterData, style: Style) -> None:
             # Tens of thousands of dots as one picture; the rest of the figure stays vectors.
             rasterized=True,
         )
+    for index, start, stop in data.gaps:
+        low, high = data.edges[index] - 0.5, data.edges[index + 1] - 0.5
+        ax.fill_between([start, stop], low, high, color=style.ink, alpha=0.12, linewidth=0.0)
     for edge in data.edges[1:-1]:
         ax.axhline(edge - 0.5, color=style.ink, linewidth=0.5, alpha=0.25)
     title = "Spikes of a sample of neurons" if data.sampled else "Spikes"
@@ -151,7 +156,7 @@ def draw_rate(panels: Sequence[Axes], rate: xr.DataArray, style: Style) -> None:
         first, last = index == 0, index == len(panels) - 1
         title = f"Population rates (spikes/s), bins of {rate.attrs['bin_ms']:g} ms"
         dress(ax, style, x="time (ms)" if last else "", title=title if first else "")
-        top = max(float(own.max(initial=0.0)) * 1.05, 1e-3)
+        top = max(float(own[np.isfinite(own)].max(initial=0.0)) * 1.05, 1e-3)
         ax.set_ylim(0.0, top)
         ax.set_xlim(0.0 if not len(time) else time[0], 1.0 if not len(time) else time[-1])
         # Low panels have room for one number; that they begin at 0 goes without saying.
@@ -174,7 +179,7 @@ def draw_spectrum(ax: Axes, spectrum: xr.DataArray | None, style: Style) -> None
     """Draw power spectra of population rates, in the colours of the other plots."""
     dress(ax, style, x="frequency (Hz)", y="(spikes/s)²/Hz", title="Power of population rates")
     if spectrum is None:
-        note(ax, "the run is too short for a spectrum", style)
+        note(ax, "the run is too short, or not recorded all the time", style)
         return
     names = [str(name) for name in spectrum["population"].values][:MAX_LINES]
     lines = []
@@ -200,7 +205,7 @@ def draw_histogram(ax: Axes, histogram: xr.DataArray | None, style: Style) -> No
         title="Distribution of spike counts",
     )
     if histogram is None:
-        note(ax, "the run is too short", style)
+        note(ax, "the run is too short, or not recorded all the time", style)
         return
     names = [str(name) for name in histogram["population"].values][:MAX_LINES]
     pairs = histogram.values.astype(float)
@@ -263,11 +268,21 @@ def draw_timing(ax: Axes, timing: pd.DataFrame, style: Style) -> None:
 
 
 def draw_traces(panels: Sequence[Axes], state: xr.Dataset, style: Style) -> None:
-    """Draw traces of state variables over time, a panel each, a few neurons in colours."""
+    """Draw traces of state variables over time, a panel each, a few neurons in colours.
+
+    Lines end where the recording was off.
+    """
+    time = state["time"].values
+    between = np.diff(time)
+    gaps = 1 + np.flatnonzero(between > 1.5 * between.min(initial=np.inf))
+    time = np.insert(time, gaps, np.nan)
     for ax, (name, values) in zip(panels, state.data_vars.items(), strict=True):
         lines = [
             ax.plot(
-                state["time"].values, values.values[:, index], color=colour(index), linewidth=0.9
+                time,
+                np.insert(values.values[:, index].astype(np.float64), gaps, np.nan),
+                color=colour(index),
+                linewidth=0.9,
             )[0]
             for index in range(state.sizes["neuron"])
         ]

@@ -28,14 +28,16 @@ def spike_counts(selection: Selection) -> xr.DataArray:
 
 
 def rates(selection: Selection) -> xr.DataArray:
-    """Return the mean rate of each neuron, on Dask.
+    """Return the mean rate of each neuron in the time in which it was recorded, on Dask.
 
     Returns
     -------
     DataArray of float64, dims (neuron,), spikes/s
+        NaN where nothing was recorded.
     """
     seconds = selection.seconds
-    result = spike_counts(selection) / (seconds if seconds > 0 else np.nan)
+    seconds[seconds == 0.0] = np.nan
+    result = spike_counts(selection) / seconds[selection.neurons.population_index]
     return result.rename("rate").assign_attrs(units="spikes/s", long_name="mean rate")
 
 
@@ -52,7 +54,17 @@ def binned_counts(selection: Selection, bin_ms: float) -> xr.DataArray:
     Returns
     -------
     DataArray of int64, dims (population, time)
+
+    Raises
+    ------
+    DescriptionError
+        If spikes were not recorded in all of the time.
     """
+    selection.check_whole("spike counts in bins")
+    return _binned_counts(selection, bin_ms)
+
+
+def _binned_counts(selection: Selection, bin_ms: float) -> xr.DataArray:
     steps = selection.bin_steps(bin_ms)
     neurons = selection.neurons
     n, of = len(neurons.names), neurons.population_index
@@ -89,14 +101,27 @@ def population_rate(selection: Selection, bin_ms: float = 1.0) -> xr.DataArray:
     Returns
     -------
     DataArray of float64, dims (population, time), spikes/s
+        NaN in bins in which the population's spikes were not recorded all the time.
     """
-    counts = binned_counts(selection, bin_ms)
+    counts = _binned_counts(selection, bin_ms)
     size = xr.DataArray(selection.neurons.sizes, dims="population")
     bin_s = float(counts.attrs["bin_ms"]) * 1e-3
     result: xr.DataArray = counts / (size * bin_s)
+    if not selection.is_whole:
+        result = result.where(_whole_bins(selection, selection.bin_steps(bin_ms)))
     return result.rename("rate").assign_attrs(
         units="spikes/s", long_name="population rate", bin_ms=counts.attrs["bin_ms"]
     )
+
+
+def _whole_bins(selection: Selection, steps: int) -> xr.DataArray:
+    """Return which bins were recorded all the time, dims (population, time)."""
+    whole = np.ones((len(selection.neurons.names), selection.bins(steps)), np.bool_)
+    for row, name in zip(whole, selection.neurons.names, strict=True):
+        for after, until in selection.gaps(name):
+            first, last = after - selection.first_step, until - selection.first_step
+            row[first // steps : -(-last // steps)] = False
+    return xr.DataArray(whole, dims=("population", "time"))
 
 
 def synchrony(selection: Selection, bin_ms: float = 3.0) -> xr.DataArray:
@@ -107,6 +132,11 @@ def synchrony(selection: Selection, bin_ms: float = 3.0) -> xr.DataArray:
     Returns
     -------
     DataArray of float64, dims (population,)
+
+    Raises
+    ------
+    DescriptionError
+        If spikes were not recorded in all of the time.
     """
     counts = binned_counts(selection, bin_ms)
     bins = counts.sizes["time"]
@@ -136,7 +166,13 @@ def spike_count_histogram(
     -------
     DataArray of int64, dims (population, count)
         Number of pairs (neuron, bin).
+
+    Raises
+    ------
+    DescriptionError
+        If spikes were not recorded in all of the time.
     """
+    selection.check_whole("a histogram of spike counts")
     neurons = selection.neurons
     n, of = len(neurons.names), neurons.population_index
     if bin_ms is None:

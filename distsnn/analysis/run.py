@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError
 from distsnn.extras import LazyModule
@@ -146,10 +147,43 @@ class Run:
 
     @property
     def populations(self) -> pd.DataFrame:
-        """Table of the populations by name: first_gid, size, model, recorded neurons, ..."""
+        """Table of the populations by name: first_gid, size, model, recorded neurons, ...
+
+        ``recorded_ms`` is the time in which spikes of these were recorded.
+        """
         table = pd.DataFrame(self.attributes["populations"]).set_index("name")
         table["recorded"] = [int(self.reader.recorded(name).sum()) for name in table.index]
+        table["recorded_ms"] = [
+            float(np.diff(self.reader.intervals(f"spikes/{name}")).sum() * self.dt) if n else 0.0
+            for name, n in table["recorded"].items()
+        ]
         return table
+
+    @property
+    def recordings(self) -> list[str]:
+        """All recordings: ``spikes/POPULATION``, ``state/NAME``, ``weights/NAME``."""
+        return self.reader.recordings
+
+    def intervals(self, recording: str) -> NDArray[np.float64]:
+        """Return the time in which a recording was on: a script may switch it between run calls.
+
+        Parameters
+        ----------
+        recording : str
+            One of `recordings`, such as ``"spikes/E"``.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2), ms
+            Intervals (after, until], ascending and apart. Of all other time nothing is known: that
+            there are no spikes in it does not say that neurons were silent.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording.
+        """
+        return self.reader.intervals(recording) * np.float64(self.dt)
 
     @property
     def weight_errors(self) -> pd.DataFrame:
@@ -224,6 +258,8 @@ class Run:
         stop: float | None = None,
     ) -> dd.DataFrame:
         """Return spikes as a Dask table in the order of (step, gid), not loaded.
+
+        `intervals` tells in which time they were recorded.
 
         Parameters
         ----------
@@ -368,7 +404,7 @@ class Run:
         start: float | None = None,
         stop: float | None = None,
     ) -> xr.DataArray:
-        """Return the mean rate of each neuron, spikes/s; see `rates.rates`."""
+        """Return each neuron's mean rate while recorded, spikes/s; see `rates.rates`."""
         return rates.rates(self.select(population, start, stop))
 
     def isi(

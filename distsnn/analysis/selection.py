@@ -5,7 +5,7 @@ Windows hold about equally many spikes and are cut on the same grid for all stat
 several of them, computed together, read each window once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import lcm
@@ -24,6 +24,8 @@ from distsnn.io.reader import StoreReader
 _ALIGN_MS = 10.0
 # Bins per window at most, whatever the number of spikes.
 _MAX_BINS = 2**16
+# Intervals in a message.
+_SHOWN = 8
 # Results of windows joined at a time.
 _FAN_IN = 8
 
@@ -141,10 +143,54 @@ class Selection:
         """Time step, ms."""
         return self.reader.dt
 
+    def intervals(self, population: str) -> NDArray[np.int64]:
+        """Return the steps of the time range in which a population's spikes were recorded.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, 2)
+            Intervals (after, until].
+        """
+        found = np.clip(
+            self.reader.intervals(f"spikes/{population}"), self.first_step, self.last_step
+        )
+        return found[found[:, 0] < found[:, 1]]
+
     @property
-    def seconds(self) -> float:
-        """Duration, s."""
-        return (self.last_step - self.first_step) * self.dt * 1e-3
+    def seconds(self) -> NDArray[np.float64]:
+        """Time in which the spikes of each population were recorded, s, shape (n_populations,)."""
+        steps = [np.diff(self.intervals(name)).sum() for name in self.neurons.names]
+        return np.array(steps, np.float64) * self.dt * 1e-3
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether spikes of all populations were recorded in the whole time range."""
+        return not any(map(self.gaps, self.neurons.names))
+
+    def gaps(self, population: str) -> list[tuple[int, int]]:
+        """Return the intervals (after, until] in which a population's spikes were not recorded."""
+        edges = [self.first_step, *self.intervals(population).ravel().tolist(), self.last_step]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(after, until) for after, until in pairs if after < until]
+
+    def check_whole(self, statistic: str) -> None:
+        """Check that spikes of all populations were recorded in the whole time range.
+
+        Raises
+        ------
+        DescriptionError
+            If not: a script switched the recording off in between.
+        """
+        for name in self.neurons.names:
+            if self.gaps(name):
+                recorded = format_intervals(self.intervals(name), self.dt)
+                raise DescriptionError(
+                    f"{statistic} cannot be computed: spikes of {name!r} were not recorded in all "
+                    "of this time",
+                    where=f"run {self.reader.path}",
+                    value=format_intervals([(self.first_step, self.last_step)], self.dt),
+                    allowed=f"time within {recorded or 'no interval: nothing was recorded'}",
+                )
 
     def bin_steps(self, bin_ms: float) -> int:
         """Convert the width of a bin to steps (DescriptionError if it is no multiple of dt)."""
@@ -204,6 +250,13 @@ class Selection:
     def limited(self, n: int | None) -> "Selection":
         """Return the same selection of the first `n` recorded neurons of each population."""
         return self if n is None else replace(self, neurons=self.neurons.first(n))
+
+
+def format_intervals(intervals: Iterable[Sequence[int]], dt: float) -> str:
+    """Return intervals of steps in words, the first few of many."""
+    texts = [f"({after * dt:g}, {until * dt:g}]" for after, until in intervals]
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f"{', '.join(texts[:_SHOWN])}{more} ms" if texts else ""
 
 
 def _load(reader: StoreReader, low: int, high: int) -> Spikes:

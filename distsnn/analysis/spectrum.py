@@ -40,8 +40,9 @@ def power_spectrum(
     Raises
     ------
     DescriptionError
-        If a segment has fewer than 8 bins.
+        If a segment has fewer than 8 bins, or spikes were not recorded in all of the time.
     """
+    selection.check_whole("a power spectrum")
     rate = population_rate(selection, bin_ms)
     n_bins = rate.sizes["time"]
     # Halves of equal length, so that segments overlap evenly.

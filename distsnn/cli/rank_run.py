@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Policy, Simulation
 from distsnn.simulation.checkpoint import same_run
+from distsnn.simulation.job import Job, restored, simulation_of
 from distsnn.simulation.newest_checkpoint import open_shared_reader
 from distsnn.units import steps
 
@@ -30,8 +32,10 @@ _LEASE = 120.0  # s
 def simulate(options: Namespace, communicator: Communicator) -> int:
     """Simulate on this rank, and return the exit code. Collective."""
     policy = Policy(
-        options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate
+        *(options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate),
+        **({} if options.heartbeat is None else {"heartbeat": options.heartbeat}),
     )
+    job = Job()
     with together(communicator, "reading rates"):
         partition = _partition(options)
     common: dict[str, Any] = {
@@ -42,32 +46,32 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         "communicator": communicator,
         "policy": policy,
     }
-    if options.heartbeat is not None:
-        common["heartbeat"] = options.heartbeat
     with ExitStack() as held:
         store = None
         with together(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
                 store = resume_path(options)
-                common["lock"] = RunLock(store, _patience())
-                held.callback(common["lock"].release)
+                lock = RunLock(store, _patience())
+                held.callback(lock.release)
+                job = Job(lock=lock)
                 store = store if options.resume != "auto" or path_exists(store) else None
         store = communicator.bcast(store)
         if store is None:
-            return _start(options, communicator, common)
+            return _start(options, communicator, common, job)
         reader = open_shared_reader(Path(store), communicator)
         with together(communicator, "looking for a run"):
             resumes = communicator.rank == 0 and _resumes(reader, options)
         if communicator.bcast(resumes):
-            return _resume(reader, options, communicator, common)
-        return _start(options, communicator, common, reader)
+            return _resume(reader, options, communicator, common, job)
+        return _start(options, communicator, common, job, reader)
 
 
 def _start(
     options: Namespace,
     communicator: Communicator,
     common: dict[str, Any],
+    job: Job,
     left: StoreReader | None = None,
 ) -> int:
     """Start a run, in the place of one that is left over, of which nothing was saved."""
@@ -89,12 +93,11 @@ def _start(
             made = load_assignment(options.assignment, model.network, communicator.size)
             common["partition"] = made
     common["partition"] = common["partition"] or "round_robin"
-    simulation = Simulation(
-        model.network,
+    simulation = simulation_of(
+        *(replace(job, model=model.about), model.network, Simulation),
         seed=seed,
         out=options.out,
         overwrite=options.overwrite or left is not None,
-        model=model.about,
         **common,
     )
     title = str(model.about.get("name", options.model))
@@ -136,7 +139,11 @@ def _resumes(reader: StoreReader, options: Namespace) -> bool:
 
 
 def _resume(
-    reader: StoreReader, options: Namespace, communicator: Communicator, common: dict[str, Any]
+    reader: StoreReader,
+    options: Namespace,
+    communicator: Communicator,
+    common: dict[str, Any],
+    job: Job,
 ) -> int:
     store = str(reader.path)
     with together(communicator, "opening the run"):
@@ -174,7 +181,8 @@ def _resume(
         if communicator.rank == 0 and not options.quiet:
             print(f"{store} is complete: {reader.complete_step * dt:g} ms")
         return 0
-    simulation = Simulation.restore(reader, network=network, out=store, **common)
+    job = replace(job, start=reader)
+    simulation = restored(Simulation, job, network=network, out=store, **common)
     left = asked * dt - simulation.time_ms
     title = str(about.get("model", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)

@@ -48,6 +48,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
         ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
+        *_messages("recorded", _switched(numbers.get("recorded_intervals_ms", {}))),
         ("step", f"{numbers['dt']:g} ms"),
         ("substeps", _named(numbers["substeps"])),
         ("state precision", _named(numbers["precision"]["states"])),
@@ -88,6 +89,16 @@ def _messages(label: str, messages: Sequence[str]) -> list[tuple[str, str]]:
 def _recorded(numbers: dict[str, Any]) -> str:
     begin, end = numbers["recorded_from_ms"], _ms(numbers["recorded_ms"])
     return f"{_ms(begin)} to {end}" if begin else end
+
+
+def _switched(intervals: dict[str, list[list[float]]]) -> list[str]:
+    """Return when recordings were on that were switched off at times."""
+    found = []
+    for name, its in intervals.items():
+        texts = [f"({after:.10g}, {until:.10g}]" for after, until in its[:_MOST_MESSAGES]]
+        more = f" and {len(its) - len(texts)} more" if len(its) > len(texts) else ""
+        found.append(f"{name} in {', '.join(texts)}{more} ms" if its else f"{name} never")
+    return found
 
 
 def _notice(notice: dict[str, Any], dt: float) -> str:

@@ -1,5 +1,6 @@
 """Derivatives of right-hand sides by their variables."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ _PIECES: dict[str, Callable[..., Any]] = {
 _SLOPES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "exp": lambda x: (_exp(x),),
     "log": lambda x: (1 / x,),
+    "erf": lambda x: (sympy.Rational(2.0 / math.sqrt(math.pi)) * _exp(-(x**2)),),
     "sqrt": lambda x: (sympy.Rational(1, 2) / function("sqrt")(x),),
     "**": lambda x, y: (y * function("**")(x, y - 1), function("log")(x) * function("**")(x, y)),
 }

@@ -35,12 +35,13 @@ _TIME_END = "t_end"
 # Whether the refractory time is on; with the name of a period: that or an earlier one.
 _HELD = "held"
 _FUNCTIONS = (
-    *("checked_log", "checked_log_array", "exp", "exp_array", "expm1_array", "exprel"),
-    *("exprel_array", "flush", "power"),
+    *("checked_log", "checked_log_array", "erf", "erf_array", "exp", "exp_array", "expm1_array"),
+    *("exprel", "exprel_array", "flush", "power"),
 )
+_COUNTS = ("binomial_in", "poisson_in")
 # Names that the module uses for something else.
 _TAKEN = (
-    *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS),
+    *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS),
     *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "propagators", "step", "integrate"),
     *("parameters", "p", "h", "constants", "name", "one", "c_ref", "c_more", SUB_STEPS),
     *(TIME, "dt", _TIME_END),
@@ -192,7 +193,7 @@ class _Module:
         lines = [
             f'"""{about}"""',
             "",
-            *imports(code, _FUNCTIONS),
+            *imports(code, _FUNCTIONS, _COUNTS),
             "",
             f"STATES = {tuple(states)!r}",
             f"RECEPTORS = {tuple(self._dynamics.receptors)!r}",

@@ -22,6 +22,10 @@ CALLS = {
     "exp": "exp({})",
     "exprel": "exprel({})",
     "log": "checked_log({})",
+    "erf": "erf({})",
+    # in the precision of their last arguments
+    "binomial": "binomial_in({2}, {0}, {1}, {2})",
+    "poisson": "poisson_in({1}, {0}, {1})",
     "**": "power({}, {})",
     "clip": "min(max({}, {}), {})",
     "not": "(not {})",
@@ -39,6 +43,7 @@ ARRAY_CALLS = CALLS | {
     "exp": "exp_array({})",
     "exprel": "exprel_array({})",
     "log": "checked_log_array({})",
+    "erf": "erf_array({})",
     "**": "np.where({1} == 0.0, 1.0, exp_array({1} * checked_log_array({0})))",
     "clip": "np.minimum(np.maximum({}, {}), {})",
     "not": "np.logical_not({})",
@@ -47,9 +52,9 @@ ARRAY_CALLS = CALLS | {
 # Functions of constants that are constants; all others are left to the compiler.
 _OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
 # Functions of constants whose code encloses each argument.
-_ENCLOSING = (*_OF_CONSTANTS, "exprel")
+_ENCLOSING = (*_OF_CONSTANTS, "exprel", "erf")
 # Functions of one argument, which their own parentheses enclose.
-_OF_ONE = ("exp", "exprel", "log", "sqrt", "abs")
+_OF_ONE = ("exp", "exprel", "erf", "log", "sqrt", "abs")
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 

@@ -60,8 +60,8 @@ _OF_ARRAYS = ARRAY_CALLS | _SIGNS
 
 
 _FUNCTIONS = (
-    *("bounded", "bounded_power", "checked_log", "checked_log_array", "exp", "exp_array", "exprel"),
-    "exprel_array",
+    *("bounded", "bounded_power", "checked_log", "checked_log_array", "erf", "erf_array", "exp"),
+    *("exp_array", "exprel", "exprel_array"),
 )
 # Of what happens between spikes, and of random numbers.
 _OF_SYNAPSES = (
@@ -72,6 +72,7 @@ _OF_SYNAPSES = (
         "filtered",
         "integral",
         "normal_in",
+        "poisson_in",
         "spent",
         "uniform_in",
     ),

@@ -116,7 +116,7 @@ class TableLayout:
     current : int
         Position of the address of the current (real, one per neuron); unused without.
     draws : tuple of int
-        Positions of the addresses of random numbers (real, one per neuron).
+        Positions of the addresses of random numbers (real, or bits, one per neuron).
     streams : int
         First position of what `kernels.neuron_draws` takes; unused without random numbers.
     quanta, scalars : mapping of str to int
@@ -204,7 +204,7 @@ def source(variant: Variant) -> str:
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
         "from distsnn.kernels.emission import MOST_SPIKES, NO_COUNT, NOT_FINITE, blame, emit",
-        "from distsnn.kernels.neuron_draws import fill_normal, fill_uniform",
+        "from distsnn.kernels.neuron_draws import fill_bits, fill_normal, fill_uniform",
         f"from {variant.kernel} import {', '.join(imported)}",
         f"real = np.{variant.precision}",
         f"whole = np.{variant.precision.replace('float', 'int')}",
@@ -238,8 +238,9 @@ def source(variant: Variant) -> str:
         rest = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
         key = ", ".join(own(at + word) for word in rest)
         for place, (name, kind) in enumerate(zip(drawn, draw_kinds(kernel), strict=True)):
-            address = f"{own(where.draws[place])} + {bytes_of['real']} * first"
-            lines.append(f"    {name} = array({address}, n, real)")
+            dtype, width = ("np.uint64", 8) if kind == "bits" else ("real", bytes_of["real"])
+            address = f"{own(where.draws[place])} + {width} * first"
+            lines.append(f"    {name} = array({address}, n, {dtype})")
             lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
     if takes_time(kernel):
         lines.append(f"    time = np.float64(loop) * scalars[{where.dt}]")

@@ -361,9 +361,10 @@ def _neuron_call(
         call.point(where.current, neurons.current, neurons.first)
     call.scalars[where.dt] = layout.network.dt
     if where.draws:
-        for at in where.draws:
-            size = neurons.last - neurons.first
-            call.point(at, np.zeros(size, neurons.real), neurons.first)
+        size = neurons.last - neurons.first
+        for at, drawn in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
+            dtype = np.dtype(np.uint64 if drawn == "bits" else neurons.real)
+            call.point(at, np.zeros(size, dtype), neurons.first)
         at = where.streams
         call.point(at + neuron_draws.COUNTERS, layout.counters)
         call.table[at + neuron_draws.POPULATION] = neurons.index

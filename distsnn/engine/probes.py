@@ -40,6 +40,8 @@ class Probe:
         Samples; the first `n_rows` rows are new.
     calls : list of Call
         Its entries.
+    on : bool
+        Whether it records.
     """
 
     recording: RecordState
@@ -51,6 +53,7 @@ class Probe:
     calls: list[Call]
     rows: dict[str, npt.NDArray[np.int64]]
     moved: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    on: bool = True
 
     def check_room(self, first: int, last: int) -> None:
         """Check that the samples of loops first to last fit.
@@ -60,7 +63,7 @@ class Probe:
         ValueError
             If they do not: too many loops, or the samples before were not drained.
         """
-        more = last // self.every - first // self.every
+        more = last // self.every - first // self.every if self.on else 0
         for name, samples in self.samples.items():
             if int(self.rows[name][0]) + more > samples.shape[0]:
                 raise ValueError(f"no room for {more} samples of {name} in {len(samples)} rows")

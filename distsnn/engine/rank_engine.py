@@ -220,14 +220,7 @@ class RankEngine:
         self._calls: dict[str, list[Call]] = {
             "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
-            "probes": [
-                *(
-                    one.targets.after_update
-                    for one in self.plastic
-                    if one.targets.after_update is not None
-                ),
-                *(call for one in self.probes for call in one.calls),
-            ],
+            "probes": self._probe_calls(),
             "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
@@ -256,6 +249,13 @@ class RankEngine:
         self.state_followers: list[StateHolder] = [
             *(one for one in rows if one is not None),
             *(one.sources for one in self.plastic),
+        ]
+
+    def _probe_calls(self) -> list[Call]:
+        watches = (one.targets.after_update for one in self.plastic)
+        return [
+            *(call for call in watches if call is not None),
+            *(call for one in self.probes if one.on for call in one.calls),
         ]
 
     def _update(self, neurons: Neurons) -> Call:
@@ -349,6 +349,14 @@ class RankEngine:
         """Return what records states and weights, by the folders of a store."""
         return {"state": self.probes, "weights": self.weight_probes}
 
+    def switch_recording(self, folder: str, name: str, on: bool) -> None:
+        """Switch a recording of states or weights on or off, once connected and drained."""
+        for one in self.samplers()[folder]:
+            if one.recording.name == name:
+                one.on = on
+        self._calls["probes"] = self._probe_calls()
+        self._tables["probes"] = call_table(self._calls["probes"])
+
     def record_weights(self, choices: Iterable[Choice]) -> None:
         """Record weights from now on, once connected."""
         of = {one.projection.name: one for one in self.plastic}
@@ -378,7 +386,8 @@ class RankEngine:
         while True:
             began = self.step
             # weights are known where all ranks' spikes are delivered: at an epoch's end
-            between: list[Scaling | WeightProbe] = [*self.scalings, *self.weight_probes]
+            weight_probes = (one for one in self.weight_probes if one.on)
+            between: list[Scaling | WeightProbe] = [*self.scalings, *weight_probes]
             pauses = ((began // one.every + 1) * one.every for one in between)
             self._state[loop.STOP] = min([end, *pauses])
             self._run_to_stop(spikes)

@@ -56,6 +56,8 @@ class WeightProbe:
         Their delays, steps.
     most_steps : int
         Most steps between two drains, the same on all ranks.
+    on : bool
+        Whether it records.
     """
 
     def __init__(self, delivery: PlasticDelivery, choice: Choice) -> None:
@@ -81,6 +83,7 @@ class WeightProbe:
         kind = delivery.rows.weights.dtype
         self._samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
         self._n_rows = 0
+        self.on = True
 
     def check_room(self, first: int, last: int) -> None:
         """Check that the samples of the steps after first, up to last, fit.
@@ -90,7 +93,7 @@ class WeightProbe:
         ValueError
             If they do not: too many steps, or the samples before were not drained.
         """
-        more = last // self.every - first // self.every
+        more = last // self.every - first // self.every if self.on else 0
         capacity = len(next(iter(self._samples.values())))
         if self._n_rows + more > capacity:
             raise ValueError(f"no room for {more} samples of weights in {capacity} rows")

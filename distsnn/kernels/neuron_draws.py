@@ -65,3 +65,18 @@ def fill_normal(out, counters, loop, place, population, seed_low, seed_high):
         w0, w1, w2, w3 = philox(counter, step, number, purpose, low, high)
         out[2 * b] = normal((uint64(w0) << uint64(32)) | uint64(w1))
         out[2 * b + 1] = normal((uint64(w2) << uint64(32)) | uint64(w3))
+
+
+@inline
+def fill_bits(out, counters, loop, place, population, seed_low, seed_high):
+    """Fill an array with words of random bits (uint64), two of a Philox block; see `fill_uniform`.
+
+    Each word is the key of a stream of its own, of which counts are drawn.
+    """
+    step, number, purpose = uint32(loop), uint32(population), _purpose(place)
+    low, high = uint32(seed_low), uint32(seed_high)
+    for b in range(out.size >> 1):
+        counter = uint32(counters[b >> 2] * uint32(4) + uint32(b & 3))
+        w0, w1, w2, w3 = philox(counter, step, number, purpose, low, high)
+        out[2 * b] = (uint64(w0) << uint64(32)) | uint64(w1)
+        out[2 * b + 1] = (uint64(w2) << uint64(32)) | uint64(w3)

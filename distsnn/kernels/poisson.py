@@ -29,7 +29,7 @@ from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
 from distsnn.jit import Entry, array, entry, inline, kernel, subroutine
 from distsnn.kernels.functions import exp, exp_array, log, log_array
 from distsnn.kernels.rows import row_of
-from distsnn.kernels.sampling import log_factorial
+from distsnn.kernels.sampling import INVERTED_BELOW, inverted_poisson, proposed_poisson
 
 # Table: the row (kernels.rows), then
 COUNTERS, THRESHOLDS, N_THRESHOLDS, WEIGHTS, STIMULUS_ID, SEED_LOW, SEED_HIGH, MEANS = range(3, 11)
@@ -38,7 +38,6 @@ TABLE_SIZE = 15
 
 COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
 COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
-INVERTED_BELOW = 10.0  # mean of an own rate
 LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
 MOST_THRESHOLDS = 1024  # more than a mean below 700 has
 GUIDE_SIZE = 256
@@ -240,30 +239,13 @@ def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool =
 
 
 @inline
-def _invert(mean, p, u):
-    # p is e^-mean; below a mean of 10, terms under 1e-18 are all in the tail: what u is left with
-    # is rounding
-    k = 0
-    while u > p and p > 1e-18:
-        u -= p
-        k += 1
-        p *= mean / k
-    return k
-
-
-@inline
 def _inversion(mean, p, key0, key1, counter, step, stimulus):
     a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
-    return _invert(mean, p, unit((uint64(a) << uint64(32)) | uint64(b)))
+    return inverted_poisson(mean, p, unit((uint64(a) << uint64(32)) | uint64(b)))
 
 
 @inline
 def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
-    root = np.sqrt(mean)
-    b = 0.931 + 2.53 * root
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    v_r = 0.9277 - 3.6224 / (b - 2.0)
     attempt = uint32(0)
     while True:
         w0, w1, w2, w3 = philox(
@@ -272,15 +254,9 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
         attempt = uint32(attempt + uint32(1))
         u = unit((uint64(w0) << uint64(32)) | uint64(w1)) - 0.5
         v = unit((uint64(w2) << uint64(32)) | uint64(w3))
-        us = 0.5 - abs(u)
-        k = np.floor((2.0 * a / us + b) * u + mean + 0.43)
-        if us >= 0.07 and v <= v_r:
-            return np.int64(k)
-        if k < 0.0 or (us < 0.013 and v > us):
-            continue
-        left = log(v) + log(inverse_alpha) - log(a / (us * us) + b)
-        if left <= k * log_mean - mean - log_factorial(k):
-            return np.int64(k)
+        k = proposed_poisson(mean, log_mean, u, v)
+        if k >= 0:
+            return k
 
 
 @cache

@@ -1,6 +1,7 @@
 """What kernels of plasticity rules call: states between spikes, and random numbers of synapses.
 
-Everything is in the precision of the rule's weights and constants, however it is computed.
+Everything is in the precision of the rule's weights and constants, however it is computed. Kernels
+of neurons draw counts by the same functions.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from numba import uint32, uint64
 from distsnn.counter_rng import philox, unit
 from distsnn.jit import inline, kernel
 from distsnn.kernels.functions import exp, expm1, exprel, flush
-from distsnn.kernels.sampling import binomial, normal
+from distsnn.kernels.sampling import MOST_POISSON, binomial, normal, poisson
 
 # A time constant of 0 counts as this, steps: after a step nothing is left.
 _SHORTEST = 1e-9
@@ -98,6 +99,17 @@ def binomial_in(like, bits, trials, probability):
     n = np.int64(np.rint(np.float64(trials)))
     part = np.int64(np.rint(np.float64(probability) * _WHOLE))
     return type(like)(binomial(n, part, np.int64(_WHOLE), bits))
+
+
+@inline
+def poisson_in(like, bits, mean):
+    """Return a Poisson count of a mean, of the type of another.
+
+    It is 0 of a mean below 0. Of a mean above `MOST_POISSON`, or that is no number, it is none.
+    """
+    if mean <= 0.0:
+        return type(like)(0.0)
+    return type(like)(poisson(np.float64(mean), bits) if mean <= MOST_POISSON else np.nan)
 
 
 @kernel

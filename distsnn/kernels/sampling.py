@@ -1,4 +1,4 @@
-"""Our own samplers: normal, lognormal, exponential, uniform, binomial, hypergeometric.
+"""Our own samplers: normal, lognormal, exponential, uniform, binomial, Poisson, hypergeometric.
 
 numpy's and scipy's change their streams between versions. Every sampler takes one 64-bit word
 (and derives more from it when it rejects) or a keyed stream, so a draw depends on its key alone.
@@ -16,6 +16,9 @@ CONSTANT, NORMAL, TRUNCATED_NORMAL, LOGNORMAL, UNIFORM, EXPONENTIAL = range(6)
 # A redraw must share no word with those that the rejected draw, itself a chain of tries one
 # GOLDEN apart, may have used up.
 _REDRAW, _REDRAW_DELAY = np.uint64(0xD1B54A32D192ED03), np.uint64(0xABC98388FB8FAC03)
+
+INVERTED_BELOW = 10.0  # mean of a Poisson count
+MOST_POISSON = 1e9  # mean; of larger ones float64 does not resolve the probabilities
 
 _LAYERS = 256
 _R = 3.6541528853610088  # start of the tail
@@ -222,6 +225,55 @@ def _binomial_large(n, p, key):
         )
         if v <= bound:
             return np.int64(k)
+
+
+@inline
+def poisson(mean, key):
+    """Return a Poisson count of a mean up to `MOST_POISSON` from a stream of its own.
+
+    Sequential inversion (Devroye 1986, X.3.3) of 52 bits below a mean of 10, transformed rejection
+    (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
+    """
+    if mean < INVERTED_BELOW:
+        return np.int64(inverted_poisson(mean, exp(-mean), unit(word(key, 0))))
+    log_mean, counter = log(mean), np.int64(0)
+    while True:
+        u = unit(word(key, counter)) - 0.5
+        v = unit(word(key, counter + 1))
+        counter += 2
+        k = proposed_poisson(mean, log_mean, u, v)
+        if k >= 0:
+            return k
+
+
+@inline
+def inverted_poisson(mean, p, u):
+    """Return the Poisson count of a uniform number u; p is e^-mean of a mean below 10."""
+    # terms under 1e-18 are all in the tail: what u is left with is rounding
+    k = 0
+    while u > p and p > 1e-18:
+        u -= p
+        k += 1
+        p *= mean / k
+    return k
+
+
+@inline
+def proposed_poisson(mean, log_mean, u, v):
+    """Return the Poisson count that uniform numbers propose, for a mean of 10 or more.
+
+    PTRS: u is in (-0.5, 0.5), v in (0, 1). The result is -1 where the count is rejected.
+    """
+    b = 0.931 + 2.53 * np.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    us = 0.5 - abs(u)
+    k = np.floor((2.0 * a / us + b) * u + mean + 0.43)
+    if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2.0):
+        return np.int64(k)
+    if k < 0.0 or (us < 0.013 and v > us):
+        return np.int64(-1)
+    left = log(v) + log(1.1239 + 1.1328 / (b - 3.4)) - log(a / (us * us) + b)
+    return np.int64(k) if left <= k * log_mean - mean - log_factorial(k) else np.int64(-1)
 
 
 @kernel

@@ -169,6 +169,14 @@ class Network(Description):
                 made.append(RecordSpikes(target))
         _unique([one.name for one in made if isinstance(one, RecordState)], "state recording")
         _unique([one.name for one in made if isinstance(one, RecordWeights)], "weight recording")
+        for one in made:
+            if isinstance(one, RecordState) and one.name == "spikes":
+                raise DescriptionError(
+                    "the name belongs to recordings of spikes",
+                    where=f"recording of states of {one.target.population!r}, field name",
+                    value=one.name,
+                    allowed="any other name",
+                )
         spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
         spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
         # ranges in their order need only be compared with the next one

@@ -73,6 +73,7 @@ class Checkpoints:
         run_s: float,
         attempt: int,
         scripted: list[str],
+        recordings: dict[str, Any],
     ) -> tuple[int, float]:
         """Write a new generation into a run's store and remove all but one before it.
 
@@ -88,6 +89,8 @@ class Checkpoints:
             The attempt that is recording into the store, or -1.
         scripted : list of str
             Names of all that a script has set.
+        recordings : dict
+            Recordings that a script switched, JSON-able.
 
         Returns
         -------
@@ -124,6 +127,7 @@ class Checkpoints:
                     "attempt": attempt,
                     "scripted": scripted,
                 }
+                so_far |= {"recordings": recordings} if recordings else {}
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:

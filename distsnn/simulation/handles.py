@@ -20,6 +20,7 @@ from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.last_spikes import LastSpikes, Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
+from distsnn.simulation.recording_access import PartRecordings, Recordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates, synapse_states
@@ -55,6 +56,8 @@ class Access:
         Stimuli and spike sources.
     last : LastSpikes
         The spikes of the last run.
+    recordings : Recordings
+        The network's recordings.
     handles : dict of (str or (str, int, int)) to Handle
         Those of all parts by name, made when the first is asked for, and those of parts of
         populations that were asked for by population, first neuron and end.
@@ -65,6 +68,7 @@ class Access:
     scripted: Scripted
     inputs: Inputs
     last: LastSpikes
+    recordings: Recordings
     handles: dict[str | tuple[str, str], "Handle"] = field(default_factory=dict)
 
 
@@ -113,6 +117,37 @@ class PopulationHandle:
                 access.engine, access.communicator, self._view, access.scripted
             )
         return self._parameters
+
+    @property
+    def record(self) -> PartRecordings:
+        """Whether the population's recordings are on, by name; may be set, also all at once.
+
+        Names are ``"spikes"``, and those of the recordings of its states. What is off costs
+        nothing. The store tells in which steps a recording was on (`Run.intervals`).
+
+        Raises
+        ------
+        DescriptionError
+            If this is the handle of a part of a population; when it is set, if there is no such
+            recording, ranks give different values, or the simulation is closed.
+
+        Examples
+        --------
+        >>> simulation["E"].record["spikes"] = False  # doctest: +SKIP
+        >>> simulation["E"].record = True
+        """
+        network = self._access.engine.layout.network
+        if self._view.size < network.population(self._view.population).size:
+            raise DescriptionError(
+                "recordings are switched for their whole population",
+                where=f"record, {network.label(self._view)}",
+                allowed=f"simulation[{self._view.population!r}].record",
+            )
+        return PartRecordings(self._access.recordings, self._view.population)
+
+    @record.setter
+    def record(self, on: bool) -> None:
+        self.record.switch_all(on)
 
     def spikes(self) -> Spikes:
         """Return the neurons' spikes in the last run, recorded or not. Collective.
@@ -319,6 +354,18 @@ class ProjectionHandle:
         access = self._access
         normalise(access.engine, access.communicator, self._name, total)
         access.scripted.note(self._name)
+
+    @property
+    def record(self) -> PartRecordings:
+        """Whether the recordings of weights are on, by name; may be set, also all at once.
+
+        See `PopulationHandle.record`.
+        """
+        return PartRecordings(self._access.recordings, self._name)
+
+    @record.setter
+    def record(self, on: bool) -> None:
+        self.record.switch_all(on)
 
     @property
     def learning(self) -> bool:

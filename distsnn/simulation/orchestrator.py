@@ -13,12 +13,11 @@ import numpy as np
 
 from distsnn.comm import Communicator, agree, agreed, alike, together, world
 from distsnn.comm.ending import write
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
+from distsnn.comm.heartbeat import Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
 from distsnn.io.reader import StoreReader
-from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, Projection, View
@@ -36,13 +35,14 @@ from distsnn.simulation.handles import (
 )
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
-from distsnn.simulation.kept_partition import kept_partition
+from distsnn.simulation.job import Job, restored
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
 from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
 from distsnn.simulation.recorder import Recorder, versions
+from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.run_summary import Counted, Summary, count, summarize
 from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.spike_counts import RateCeiling
@@ -80,25 +80,15 @@ class Simulation:
         Whether and how progress is shown (by rank 0).
     communicator : Communicator, optional
         The ranks; by default all that the launcher started.
-    heartbeat : float
-        The job is ended if a rank is not heard of for so long, s; inf: never.
-    model : dict, optional
-        Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
-    start : str, PathLike or StoreReader, optional
-        A store with a checkpoint of this network to go on from, written by any number of ranks.
-        If it is `out` as well, its run goes on in a new attempt. A reader from `open_shared_reader`
-        is used as it is: rank 0 must have had the lock when it was opened.
-    lock : RunLock, optional
-        The lock on `out`, if rank 0 has it already; the simulation gives it back when it ends.
 
     Raises
     ------
     DescriptionError
-        If a setting is not valid, the network cannot be built, or `start` is of another one.
+        If a setting is not valid, or the network cannot be built.
     StoreError
-        If `out` exists or cannot be written, or `start` has no whole checkpoint.
+        If `out` exists or cannot be written.
 
     Examples
     --------
@@ -107,6 +97,9 @@ class Simulation:
     ...     simulation["E"].state["V_m"] = -60.0
     ...     simulation.run(500.0)
     """
+
+    # set before `__init__` where there is more to it than a script says
+    _job = Job()
 
     def __init__(
         self,
@@ -121,13 +114,9 @@ class Simulation:
         storage: str = "auto",
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
-        heartbeat: float = DEFAULT_LIMIT_S,
-        model: dict[str, Any] | None = None,
         policy: Policy | None = None,
-        start: str | os.PathLike[str] | StoreReader | None = None,
-        lock: RunLock | None = None,
     ) -> None:
-        begin = time.perf_counter()
+        begin, start = time.perf_counter(), self._job.start
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
@@ -137,15 +126,15 @@ class Simulation:
         with together(self._communicator, "checking the settings"):
             check_ranks(ranks, self.ranks)
             self.settings = Settings(seed, partition, delivery, storage)
-            self._heartbeat = Heartbeat(self._communicator, heartbeat)
             self._policy = policy or Policy()
+            self._heartbeat = Heartbeat(self._communicator, self._policy.heartbeat)
             self._policy.checkpoint_steps(network.dt)
             self._policy.check_saved(recorded=out is not None)
-        self._model = model
         self._output = Output(network, self._communicator)
+        self._recordings = Recordings(network, self._communicator)
         alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
         if out is not None:
-            self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
+            self._output.lock(out, overwrite=overwrite, resume=again, held=self._job.lock)
         self._heartbeat.start()
         with self._ending_on_error():
             resumed = self._build(start, out if again else None)
@@ -180,8 +169,9 @@ class Simulation:
                 settings=self.settings,
                 built=self._built,
                 communicator=self._communicator,
-                model=self._model,
+                model=self._job.model,
                 resumed=resumed,
+                off=self._recordings.off,
             )
             self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
@@ -208,13 +198,13 @@ class Simulation:
         Parameters
         ----------
         store : str, PathLike or StoreReader
-            A run's store, or what `save` wrote; a reader as in `Simulation`, field `start`.
+            A run's store, or what `save` wrote; a reader as in `Job`, field `start`.
         network : Network, optional
             The network, where its models are not distsnn's own; by default the stored one.
         out : str or PathLike, optional
             Where to record: `store` itself, whose run then goes on, or a new one.
         **settings
-            As in `Simulation`, without seed and start. Without `partition`, that of the run's
+            As in `Simulation`, without seed. Without `partition`, that of the run's
             last start: on as many ranks the same assignment, else by the same strategy.
 
         Raises
@@ -224,14 +214,7 @@ class Simulation:
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
-        settings["communicator"] = settings.get("communicator") or world()
-        reader = open_shared_reader(store, settings["communicator"])
-        if settings.get("partition") is None:
-            settings["partition"] = kept_partition(reader, settings["communicator"].size)
-        if network is None:
-            network = Network.from_dict(*reader.network())
-        seed = int(reader.metadata["seed"])
-        return cls(network, seed=seed, out=out, start=store, **settings)
+        return restored(cls, Job(start=store), network=network, out=out, **settings)
 
     @classmethod
     def resume(
@@ -290,7 +273,7 @@ class Simulation:
                 elif self._communicator.rank == 0:
                     store_of_states = state_store(
                         *(path, self.network, self.settings, self._built, self._communicator),
-                        model=self._model,
+                        model=self._job.model,
                         scripted=self._scripted.names,
                     )
                     held.enter_context(store_of_states)
@@ -300,6 +283,7 @@ class Simulation:
                 self._times.run_s,
                 -1 if recorder is None else recorder.attempt,
                 self._scripted.names,
+                self._recordings.saved(),
             )
             with together(self._communicator, "saving"):
                 if recorder is not None:
@@ -337,7 +321,7 @@ class Simulation:
             self._use(build(network, self.settings, self._communicator))
             self._access = Access(
                 *(self._engine, self._communicator, self._scripted),
-                *(self._inputs, self._output.last),
+                *(self._inputs, self._output.last, self._recordings),
             )
             self._checkpoints = Checkpoints(
                 network, seed, self._built, self._communicator, versions(self._communicator)
@@ -354,11 +338,15 @@ class Simulation:
         self._built, self._engine = built, built.engine
         self._times = Times(self._engine, communicator)
         self._inputs = Inputs(self._engine, communicator, self._scripted)
+        self._recordings.use(self._engine, self._output)
 
     def _load(self, generation: Generation) -> None:
         about = generation.about
         self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
         self._checkpoints.load(generation)
+        with together(self._communicator, "restoring recordings"):
+            switched = about.get("recordings", {})
+            self._recordings.restore(switched, path=str(generation.folder))
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
         if self._communicator.rank == 0:
@@ -517,7 +505,9 @@ class Simulation:
             # only now is it known that every rank's recordings are whole
             with together(self._communicator, "closing the store"):
                 self._output.update(complete=True)
-        return summarize(self._built, self._output, self._times, self._communicator)
+        return summarize(
+            self._built, self._output, self._times, self._communicator, self._recordings
+        )
 
     def reset(
         self,
@@ -528,9 +518,10 @@ class Simulation:
     ) -> Summary:
         """Go back to t = 0, as for another trial, and end the recording so far. Collective.
 
-        What a script has set stays: parameters of neurons, values of stimuli, and whether
-        projections learn. States, traces and signals are as at first, and spikes that were added
-        by `emit` are gone. The network then runs as one that was described with these values.
+        What a script has set stays: parameters of neurons, values of stimuli, whether projections
+        learn, and which recordings are on. States, traces and signals are as at first, and spikes
+        that were added by `emit` are gone. The network then runs as one that was described with
+        these values.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, check_limit
 from distsnn.errors import DescriptionError
 from distsnn.io.processes import started
 from distsnn.units import steps
@@ -29,22 +30,26 @@ class Policy:
         Wall time, since the process was started, within which it must have ended, s.
     max_rate : float or None
         Ceiling on the mean rate of every population, spikes/s.
+    heartbeat : float
+        The job is ended if a rank is not heard of for so long, s; inf: never.
     """
 
     checkpoint_every: float | None = None
     checkpoint_wall: float | None = None
     wall_limit: float | None = None
     max_rate: float | None = None
+    heartbeat: float = DEFAULT_LIMIT_S
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is None:
+            if value is None or name == "heartbeat":
                 continue
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value <= 0.0:
                 raise DescriptionError(
                     "must be positive and finite", where=name, value=value, allowed="or None"
                 )
+        check_limit(self.heartbeat)
 
     def check_saved(self, *, recorded: bool) -> None:
         """Raise DescriptionError if a run without a store is to be saved."""

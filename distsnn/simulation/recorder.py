@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -143,11 +143,15 @@ class Recorder:
         A reader of the run that is there, and the attempt that saved the engine's step (-1: none).
         The run goes on in a new attempt; what earlier ones recorded after that step no longer
         counts.
+    off : iterable of str, optional
+        Recordings that are switched off.
 
     Attributes
     ----------
     attempt : int
         The attempt.
+    closed : bool
+        Whether it is closed.
     first_step : int
         The step after which it begins.
     """
@@ -163,6 +167,7 @@ class Recorder:
         communicator: Communicator,
         model: dict[str, Any] | None,
         resumed: tuple[StoreReader, int] | None = None,
+        off: Iterable[str] = (),
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
@@ -173,6 +178,8 @@ class Recorder:
             "settings": dict(built.assignment.settings),
             "groups": list(built.assignment.groups),
         }
+        self._intervals: dict[str, list[list[int | None]]] = {name: [] for name in off}
+        self.closed = False
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
         with together(communicator, "creating the store"):
@@ -208,6 +215,8 @@ class Recorder:
             if self._run is not None:
                 rows = (f"{spec.folder}/{spec.name}" for spec in (*states, *weights))
                 self._run.update_attempt(recordings=["spikes", *rows])
+                if self._intervals:
+                    self._run.update_attempt(intervals=self._intervals)
         self._rows = {(spec.folder, spec.name): 0 for spec in (*states, *weights)}
         self._untold: dict[str, Any] = {}
         self._tell_from = 0.0
@@ -271,6 +280,29 @@ class Recorder:
             self._tell(at_once=True)
             self._writer.flush()
 
+    def switch(self, names: Iterable[str], on: bool) -> None:
+        """Take note that recordings are on or off from the next step on.
+
+        Rank 0 writes it; no rank may go on before.
+        """
+        step = self._engine.step
+        for name in names:
+            bounds = self._intervals.setdefault(name, [[self.first_step, None]])
+            if not on:
+                bounds[-1][1] = step
+            elif bounds and bounds[-1][1] == step:
+                bounds[-1][1] = None  # nothing happened in between
+            else:
+                bounds.append([step, None])
+            if bounds[-1][0] == bounds[-1][1]:
+                bounds.pop()
+            folder, _, own = name.partition("/")
+            if on and (folder, own) in self._rows:
+                self._writer.begin_rows(folder, own, step)
+        if self._run is not None:
+            with self._raising():
+                self._run.update_attempt(intervals=self._intervals)
+
     def saved(self, generation: int) -> None:
         """Note the checkpoint generation that this attempt wrote last (on rank 0)."""
         if self._run is not None:
@@ -293,6 +325,7 @@ class Recorder:
         RecordingError
             If something recorded could not be written and no failure has been kept.
         """
+        self.closed = True
         if self.failure is not None:
             status = f"failed: {self.failure.what}"
         with self._raising():

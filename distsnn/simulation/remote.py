@@ -47,7 +47,6 @@ def simulate(
     delivery: str = "auto",
     storage: str = "auto",
     progress: bool | Progress = True,
-    model: dict[str, Any] | None = None,
     policy: Policy | None = None,
     oversubscribe: bool = False,
 ) -> Summary:
@@ -77,8 +76,6 @@ def simulate(
         How synapses are stored.
     progress : bool or Progress
         Whether and how progress is shown.
-    model : dict, optional
-        Where the network came from, for the run's metadata.
     policy : Policy, optional
         When the run is saved into its store, and when it stops by itself.
     oversubscribe : bool
@@ -124,7 +121,6 @@ def simulate(
             "delivery": delivery,
             "storage": storage,
             "progress": bool(progress),
-            "model": model,
             "policy": policy,
             "classes": pack_classes(network),
             "path": [str(Path(entry).absolute()) for entry in sys.path],
@@ -146,7 +142,6 @@ def simulate(
         delivery=delivery,
         storage=storage,
         progress=progress,
-        model=model,
         policy=policy,
     ) as simulation:
         simulation.run(time)

@@ -9,6 +9,7 @@ from distsnn.simulation.build import Built
 from distsnn.simulation.clock import Times, peak_rss_bytes
 from distsnn.simulation.output import Output
 from distsnn.simulation.rank_counts import exchanges
+from distsnn.simulation.recording_access import Recordings
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,20 @@ def count(built: Built, output: Output, times: Times, communicator: Communicator
     )
 
 
-def summarize(built: Built, output: Output, times: Times, communicator: Communicator) -> Summary:
+def summarize(
+    built: Built,
+    output: Output,
+    times: Times,
+    communicator: Communicator,
+    recordings: Recordings,
+) -> Summary:
     """Return what a run was. Collective."""
     network = built.engine.layout.network
     counts, time_ms = output.counts.of_all(communicator), built.engine.step * network.dt
+    steps = recordings.steps(built.engine.step)
+    recorded_ms = {
+        one.name: steps.get(f"spikes/{one.name}", 0) * network.dt for one in network.populations
+    }
     return Summary(
         path=output.recorder.path if output.recorder is not None else None,
         neurons=network.n_neurons,
@@ -113,6 +124,6 @@ def summarize(built: Built, output: Output, times: Times, communicator: Communic
         time_ms=time_ms,
         **times.wall(time_ms),
         spikes=sum(counts),
-        rates=output.recorded.rates(counts, time_ms),
+        rates=output.recorded.rates(counts, recorded_ms),
         peak_rss_bytes=communicator.allgather(peak_rss_bytes()),
     )

@@ -1,6 +1,6 @@
 """Which neurons' spikes are recorded, how many spikes there were, and whether they are too many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +11,35 @@ from distsnn.network import Network, RecordSpikes
 
 
 class Recorded:
-    """The neurons whose spikes a network records.
+    """The neurons whose spikes a network records, as long as they are not switched off.
 
     Attributes
     ----------
     neurons : dict of str to int
-        How many of each population (on all ranks).
+        How many of each population (on all ranks), switched off or not.
     """
 
     def __init__(self, network: Network) -> None:
+        self._network, self._off = network, set[str]()
         self.neurons = {one.name: 0 for one in network.populations}
-        chosen = np.zeros((network.n_neurons // 64 + 1) * 64, np.bool_)
         for one in network.recordings:
             if isinstance(one, RecordSpikes):
+                self.neurons[one.target.population] += one.target.size
+        self._choose()
+
+    def switch(self, population: str, on: bool) -> None:
+        """Record a population's spikes or not, from now on."""
+        self._off = self._off - {population} if on else self._off | {population}
+        self._choose()
+
+    def _choose(self) -> None:
+        network = self._network
+        chosen = np.zeros((network.n_neurons // 64 + 1) * 64, np.bool_)
+        for one in network.recordings:
+            if isinstance(one, RecordSpikes) and one.target.population not in self._off:
                 first = network.first_gid[one.target.population]
                 chosen[first:][one.target.index] = True
-                self.neurons[one.target.population] += one.target.size
-        n = sum(self.neurons.values())
+        n = int(chosen.sum())
         self._simple = {network.n_neurons: slice(None), 0: slice(0)}.get(n)
         self._bits = np.packbits(chosen, bitorder="little")
 
@@ -37,13 +49,21 @@ class Recorded:
             return self._simple
         return np.asarray((self._bits[gid >> 3] >> (gid & 7).astype(np.uint8)) & 1, np.bool_)
 
-    def rates(self, spikes: Sequence[int], time_ms: float) -> dict[str, float | None]:
-        """Return the mean rate of recorded neurons, spikes/s; None where none is recorded."""
-        seconds = time_ms * 1e-3
-        return {
-            name: count / neurons / seconds if neurons and seconds else None
-            for (name, neurons), count in zip(self.neurons.items(), spikes, strict=True)
-        }
+    def rates(self, spikes: Sequence[int], time_ms: Mapping[str, float]) -> dict[str, float | None]:
+        """Return the mean rate of recorded neurons, spikes/s; None where none was recorded.
+
+        Parameters
+        ----------
+        spikes : sequence of int
+            Spikes by population.
+        time_ms : mapping of str to float
+            Time in which the spikes of a population were recorded.
+        """
+        found: dict[str, float | None] = {}
+        for (name, neurons), count in zip(self.neurons.items(), spikes, strict=True):
+            seconds = time_ms.get(name, 0.0) * 1e-3
+            found[name] = count / neurons / seconds if neurons and seconds else None
+        return found
 
 
 class SpikeCounts:

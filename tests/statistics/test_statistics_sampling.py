@@ -70,6 +70,14 @@ def _first_tries(n, key):
 
 
 @kernel
+def _poissons(mean, n, key):
+    out = np.empty(n, np.int64)
+    for i in range(n):
+        out[i] = sampling.poisson(mean, stream(uint64(key), i))
+    return out
+
+
+@kernel
 def _binomials(trials, part, whole, n, key):
     out = np.empty(n, np.int64)
     for i in range(n):
@@ -238,6 +246,22 @@ def test_binomial_draws(trials: int, part: int, whole: int) -> None:
     draws = _binomials(trials, part, whole, 300_000, 9)
     assert draws.max() <= trials
     assert p_of_discrete(draws, stats.binom(trials, part / whole).pmf) > LEAST_P
+
+
+@pytest.mark.parametrize(
+    "mean",
+    # sequential inversion, then transformed rejection
+    [1e-3, 0.3, 2.0, np.nextafter(10.0, 0.0), 10.0, 15.5, 80.0, 3000.0],
+)
+def test_poisson_draws(mean: float) -> None:
+    draws = _poissons(mean, 300_000, 12)
+    assert p_of_discrete(draws, stats.poisson(mean).pmf) > LEAST_P
+
+
+def test_poisson_draws_of_a_large_mean() -> None:
+    for mean in (1e6, sampling.MOST_POISSON):
+        z = (_poissons(mean, 100_000, 13) - mean) / np.sqrt(mean)
+        assert stats.kstest(z, "norm").pvalue > LEAST_P
 
 
 def test_rare_successes_are_as_rare_as_they_should_be() -> None:

@@ -109,7 +109,8 @@ class Analysis:
     noise : tuple of Symbol
         White noise in the equations.
     draws : dict of Symbol to str
-        Random numbers in the threshold, resets and events, with the function that draws each.
+        Random numbers in the threshold, resets and events, with what fills each in: "uniform",
+        "normal", or "bits" for counts, which functions make of them.
     previous : dict of Symbol to Symbol
         Values of state variables at the start of the step, with the state variables.
     during : tuple of str
@@ -478,7 +479,9 @@ class _Translator:
                     return self.scale(name) * (symbol(name) + self.offset(name))
                 return _one(UNITS[name])
         if node.function in RANDOM:
-            return self._draw(node)
+            given = (self._expression(one, power) for one in node.arguments)
+            drawn = self._draw(node)
+            return function(node.function)(drawn, *given) if node.arguments else drawn
         if node.function == PREVIOUS:
             (name,) = names_in(node)
             return self.scale(name) * (_previous(name) + self.offset(name))
@@ -502,12 +505,15 @@ class _Translator:
         return function(node.function)(*arguments)
 
     def _draw(self, node: Apply) -> sympy.Symbol:
-        """Return the symbol of a random number: one for each place in the texts."""
+        """Return the symbol of a random number, or of the bits that make one with arguments.
+
+        There is one for each place in the texts.
+        """
         if node.at not in self._drawn:
             # no user's name has a blank
             drawn = symbol(f"draw {len(self._drawn)}")
             self._drawn[node.at] = drawn
-            self.draws[drawn] = node.function
+            self.draws[drawn] = "bits" if node.arguments else node.function
         return self._drawn[node.at]
 
     def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:

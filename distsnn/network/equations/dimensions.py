@@ -218,7 +218,7 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if function == DELAYED:
         require(kinds[1], MS, arguments[1].at, "a delay")
         return kinds[0]
-    if function in ("exp", "exprel", "log"):
+    if function in ("exp", "exprel", "log", "erf"):
         require(kinds[0], ONE, arguments[0].at, f"the argument of {function}")
         return ONE
     if function == "sqrt":

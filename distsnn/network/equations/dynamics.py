@@ -22,7 +22,6 @@ from distsnn.network.equations.receptors import Receptor, read_receptors
 from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
-    BINOMIAL,
     DELAYED,
     PREVIOUS,
     RANDOM,
@@ -380,8 +379,6 @@ def _check_chance(
                 allowed="white noise, xi",
             )
     for one in leaves(at_ends, derived):
-        if isinstance(one, Apply) and one.function == BINOMIAL:
-            raise EquationError(f"only synapses draw {BINOMIAL}()", one.at)
         if isinstance(one, Name) and is_noise(one.name) and one.name not in parameters:
             raise EquationError(
                 f"the white noise {one.name} is defined in differential equations only",

@@ -1,5 +1,6 @@
 """Values of expressions in float64, without compiling them."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exprel": lambda x: np.expm1(x) / x if x else 1.0,
     "log": np.log,
     "sqrt": np.sqrt,
+    "erf": math.erf,
     "abs": abs,
     "min": min,
     "max": max,
@@ -34,6 +36,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "uniform": lambda: 0.5,
     "normal": lambda: 0.0,
     "binomial": np.multiply,
+    "poisson": np.positive,
 }
 
 

@@ -216,7 +216,8 @@ class RuleEquations(Description):
         to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
         neuron are those of spikes strictly before. Other names are intermediate values. Random
         numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
-        ``normal()``, and ``binomial(N, P)``, the number of successes among N trials.
+        ``normal()``, a Poisson count ``poisson(MEAN)``, and ``binomial(N, P)``, the number of
+        successes among N trials.
     on_step : str
         Assignments after each step of the target in which a value that they use is not 0, for
         rules that see states of the target: in place of ``on_post``. Such values are lines ``NAME =

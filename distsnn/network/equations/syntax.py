@@ -18,6 +18,7 @@ FUNCTIONS = {
     "exprel": (1, 1),
     "log": (1, 1),
     "sqrt": (1, 1),
+    "erf": (1, 1),
     "abs": (1, 1),
     "min": (2, 9),
     "max": (2, 9),
@@ -26,15 +27,14 @@ FUNCTIONS = {
     "uniform": (0, 0),
     "normal": (0, 0),
     "binomial": (2, 2),
+    "poisson": (1, 1),
     "previous": (1, 1),
     "input": (1, 1),
     "delayed": (2, 2),
 }
-# Number of successes in a number of trials with a probability, which only synapses draw.
-BINOMIAL = "binomial"
 # Of these each occurrence in a text is a random number for each neuron and step, or for each
 # synapse and spike of its source.
-RANDOM = ("uniform", "normal", BINOMIAL)
+RANDOM = ("uniform", "normal", "binomial", "poisson")
 # Value of a state variable at the start of the step.
 PREVIOUS = "previous"
 # State of the target of a synapse some time ago.

@@ -23,6 +23,7 @@ def test_the_table_of_populations(run):
         "size": 20,
         "model": "iaf_psc_exp",
         "recorded": 20,
+        "recorded_ms": 2000.0,
     }
 
 

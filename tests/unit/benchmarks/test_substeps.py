@@ -28,6 +28,8 @@ def substeps() -> ModuleType:
         *(("IafCondExpSfaRr", dt) for dt in (0.1, 0.2)),
         *(("HhPscAlpha", dt) for dt in (0.1, 0.2)),
         *(("GifCondExp", dt) for dt in (0.1, 0.5)),
+        *(("IafBw2001", dt) for dt in (0.1, 0.2)),
+        *(("IafCondAlphaMc", dt) for dt in (0.05, 0.1)),
     ],
 )
 def test_errors_of_rates_are_below_half_a_percent(

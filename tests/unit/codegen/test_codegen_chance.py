@@ -4,8 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from campaigns import sampled
+from chance import LEAST_P, p_of_discrete
 from kernel_calls import NeuronCall
 from own_models import NOISY, given_values
+from scipy import stats
 
 from distsnn.codegen.equations import kernel_of, kernel_text
 from distsnn.errors import DescriptionError
@@ -143,6 +145,40 @@ def test_time_in_equations_is_that_of_the_stage() -> None:
     np.testing.assert_allclose(relaxes.states["x"], exact, rtol=2e-4)
 
 
+COUNTING = """
+    dmean/dt = 0/ms : 1
+    dx/dt = 0/ms : 1
+    dy/dt = 0/ms : 1
+    dz/dt = 0/ms : 1
+    shared = poisson(mean) : 1
+"""
+
+
+@pytest.mark.parametrize("precision", sampled(["float32", "float64"], 2))
+def test_counts_of_means_that_states_give(precision: str) -> None:
+    draws = "x = shared; y = poisson(mean); z = shared + binomial(8*min(mean, 1), 0.3)"
+    own = call(model(COUNTING, events={"draw": ("", draws)}), precision=precision, seed=3)
+    means = np.array([-1.0, 0.0, 0.5, 4.0, 30.0, 1e4, 2e9, np.nan])
+    own.states["mean"][:] = np.repeat(means, N // 8)
+    own.step(0)
+    x, y, z = (own.states[name].reshape(8, -1).astype(np.float64) for name in "xyz")
+    assert not x[:2].any() and np.isnan(x[6:]).all()
+    for mean, a, b, c in zip(means[2:6], x[2:], y[2:], z[2:], strict=False):
+        for counts in (a, b):
+            assert p_of_discrete(counts.astype(int), stats.poisson(mean).pmf) > LEAST_P
+        assert abs(correlation(a, b)) < 4.0 / np.sqrt(a.size)
+        successes = (c - a).astype(int)
+        if mean < 1e4 or precision == "float64":
+            trials = 8 if mean > 1 else 4
+            assert p_of_discrete(successes, stats.binom(trials, 0.3).pmf) > LEAST_P
+            assert abs(correlation(a, successes)) < 4.0 / np.sqrt(a.size)
+    # another number in each step
+    before = x[4].copy()
+    own.step(1)
+    after = own.states["x"].reshape(8, -1)[4].astype(np.float64)
+    assert abs(correlation(before, after)) < 4.0 / np.sqrt(before.size)
+
+
 def test_noise_that_no_equation_uses_changes_nothing() -> None:
     text = "noise = xi*ms**0.5 : 1\ndx/dt = (1 - x**2)/tau : 1"
     unused = model(text, method="rk4", threshold="x > 2")
@@ -200,6 +236,23 @@ def test_numbers_depend_on_the_neuron_and_not_on_how_a_range_is_cut() -> None:
             {"threshold": "uniform(1) < 0.5"},
             "uniform takes this number of arguments: 0",
         ),
+        (
+            "dx/dt = poisson(3)/ms : 1",
+            {},
+            r"line 1, column 9: poisson\(\) may be drawn in thresholds, resets and events only",
+        ),
+        (
+            "dx/dt = -x/tau : 1",
+            {"threshold": "x > 1", "reset": "x = poisson(rate)"},
+            "reset, line 1, column 13: an argument of poisson is in 1/ms; allowed: 1",
+        ),
+        (
+            "dx/dt = -x/tau : 1",
+            {"threshold": "x > 1", "reset": "x = 1\nx += poisson()"},
+            "reset, line 2, column 6: poisson takes this number of arguments: 1",
+        ),
+        ("dx/dt = erf(tau)/ms : 1", {}, "line 1, column 13: the argument of erf is in ms"),
+        ("dx/dt = erv(x)/ms : 1", {}, r"column 9: unknown function 'erv'.*did you mean 'erf'"),
         ("dt/dt = 1 : ms", {}, "'t' is taken"),
         ("xi = 1/tau**0.5 : ms**-0.5\ndx/dt = xi*ms**-0.5 : 1", {}, "'xi' is taken"),
     ],

@@ -16,7 +16,7 @@ EXPRESSIONS = {
     "a quotient": (X + 1) / (Y**2 + X),
     "a whole power": (X + Y) ** 3,
     "a power": function("**")(X + 2, sympy.Rational(3, 2) * Y),
-    **{name: function(name)(X + Y) for name in ("exp", "log", "sqrt", "exprel")},
+    **{name: function(name)(X + Y) for name in ("exp", "log", "sqrt", "exprel", "erf")},
     "exprel near 0": function("exprel")(X / 100),
     "abs": function("abs")(X - Y) + function("abs")(Y - X),
     "min": function("min")(X, 5 * Y, 9) + function("min")(Y, X),

@@ -1,5 +1,6 @@
 """Kernels made from equations against plain numpy, built-in models and themselves."""
 
+import math
 import os
 import subprocess
 import sys
@@ -351,7 +352,8 @@ def test_states_may_have_names_that_kernels_use_themselves() -> None:
 def test_functions_mean_what_they_say() -> None:
     model = NeuronModel(
         """
-        y = exp(-x) + exprel(x) + log(x + 3) - sqrt(abs(x)) + min(x, 1, 2*x) * max(x, -1) : 1
+        e = erf(x)*erf(k + 0.3) : 1
+        y = exp(-x) + exprel(x) + log(x + 3) - sqrt(abs(x)) + e + min(x, 1, 2*x) * max(x, -1) : 1
         z = clip(x, -0.5, 0.5)**3 + (x + 4)**1.7 + (x + 4)**-2 + (x + 4)**0.5 : 1
         q = where(x > 0 and not x >= 1 or x < -1.5, y, z) : 1
         dx/dt = (k - x)/ms : 1
@@ -366,6 +368,7 @@ def test_functions_mean_what_they_say() -> None:
     with np.errstate(invalid="ignore", divide="ignore"):
         exprel = np.where(x == 0.0, 1.0, np.expm1(x) / x)
     y = np.exp(-x) + exprel + np.log(x + 3) - np.sqrt(np.abs(x))
+    y += np.vectorize(math.erf)(x) * math.erf(0.3)
     y += np.minimum(np.minimum(x, 1), 2 * x) * np.maximum(x, -1)
     z = np.clip(x, -0.5, 0.5) ** 3 + (x + 4) ** 1.7 + (x + 4.0) ** -2 + np.sqrt(x + 4)
     q = np.where(((x > 0) & ~(x >= 1)) | (x < -1.5), y, z)

@@ -107,7 +107,10 @@ def test_values_keep_their_units_and_are_converted_inside() -> None:
 def test_all_functions(precision: str) -> None:
     model = PlasticityModel(
         traces="dc/dt = 0 : 1 (synapse)",
-        on_pre="w = a*exp(c) + log(c)*sqrt(c) - abs(-c)/max(c, 2, 3) + exprel(c)*min(c, a, w)",
+        on_pre="""
+            e = exprel(c)*min(c, a, w) + erf(c)/erf(a)
+            w = a*exp(c) + log(c)*sqrt(c) - abs(-c)/max(c, 2, 3) + e
+        """,
         on_post="w = where(not (c >= a or c <= 1), clip(c, 1, 2)**a, -(c**3)) + 1/c**2 + log(a)",
         parameters={"a": (1.7, "1")},
         weight_unit="1",
@@ -115,6 +118,7 @@ def test_all_functions(precision: str) -> None:
     rule, tolerance = Rule(model, precision), 2e-6 if precision == "float32" else 1e-13
     c, a = 1.5, 1.7
     pre = a * math.exp(c) + math.log(c) * math.sqrt(c) - c / 3.0 + math.expm1(c) / c * 0.5
+    pre += math.erf(c) / math.erf(a)
     assert rule("on_pre", 0.5, c)[0] == pytest.approx(pre, rel=tolerance)
     post = c**a + 1.0 / c**2 + math.log(a)
     assert rule("on_post", 0.5, c)[0] == pytest.approx(post, rel=tolerance)
@@ -133,7 +137,7 @@ RELEASING = PlasticityModel(
         du/dt = -u/tau_u : mV (synapse)
     """,
     on_pre="""
-        sites = binomial(7, uniform()/2) + normal()
+        sites = binomial(7, uniform()/2) + normal() + poisson(u/mV)
         w += step
         u += step*R
     """,
@@ -148,10 +152,10 @@ RELEASING = PlasticityModel(
 
 def test_what_is_transmitted_comes_after_weight_and_states() -> None:
     rule = Rule(RELEASING)
-    assert (rule.kernel.DRAWS, rule.kernel.TRANSMITS, rule.kernel.ON_POST) == (3, True, False)
+    assert (rule.kernel.DRAWS, rule.kernel.TRANSMITS, rule.kernel.ON_POST) == (4, True, False)
     assert set(RELEASING.rule.per_synapse) == {*RELEASING.parameters, "w_max", "w_min"}
     on_pre = compiled(rule.kernel.on_pre)
-    bits = [np.uint64(one << 40) for one in (2**23, 2**22 + 17, 31)]
+    bits = [np.uint64(one << 40) for one in (2**23, 2**22 + 17, 31, 99)]
     found = {
         learns: on_pre(1.0, 0.3, 2.0, learns, *bits, *rule.constants.values())
         for learns in (True, False)
@@ -161,7 +165,9 @@ def test_what_is_transmitted_comes_after_weight_and_states() -> None:
     assert found[False][:3] == (1.0, 0.3, 3.0)
     assert found[True][3] / 1.5 == pytest.approx(found[False][3], rel=1e-14)
     # the words are those of the places in the text, in their order of evaluation
-    other = on_pre(1.0, 0.3, 2.0, True, *bits[:2], np.uint64(5 << 50), *rule.constants.values())
+    other = on_pre(
+        1.0, 0.3, 2.0, True, *bits[:2], np.uint64(5 << 50), bits[3], *rule.constants.values()
+    )
     assert other[3] != found[True][3]
 
 

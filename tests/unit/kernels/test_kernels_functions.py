@@ -1,14 +1,18 @@
-"""exp, expm1 and log against extended precision, and the same bits however arrays are cut."""
+"""exp, expm1, log and erf against extended precision, and the same bits however arrays are cut."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from mpmath import mp
 
 from distsnn.jit import kernel
 from distsnn.kernels.functions import (
     checked_log,
+    erf,
+    erf_array,
     exp,
     exp_array,
     expm1_array,
@@ -93,12 +97,56 @@ def test_log_of_complement_is_exact_for_small_probabilities() -> None:
     assert _largest_ulp(out[p < 1e-4], exact[p < 1e-4]) < 2.0
 
 
+def _erf_points() -> Floats:
+    rng = np.random.default_rng(6)
+    ends = np.array([1.0, 6.0])
+    edges = [0.0, 5e-324, *ends, *np.nextafter(ends, 0.0), *np.nextafter(ends, 9.0), 40.0]
+    some = [rng.uniform(0.0, 6.5, 4000), rng.uniform(0.9, 1.2, 2000), 10.0 ** rng.uniform(-300, 0)]
+    x = np.concatenate([*map(np.atleast_1d, some), edges])
+    return np.concatenate([x, -x])
+
+
+def test_erf_is_within_one_and_a_half_ulp() -> None:
+    x = _erf_points()
+    with mp.workdps(40):
+        exact = [mp.erf(float(one)) for one in x]
+        got = [mp.mpf(float(one)) for one in erf_array(x)]
+        off = [float(abs(a - b)) for a, b in zip(got, exact, strict=True)]
+    ulp = np.spacing(np.abs(np.array([float(one) for one in exact])))
+    assert np.max(np.array(off) / ulp) < 1.4
+
+
+def test_erf_agrees_with_the_library() -> None:
+    x = np.linspace(-7.0, 7.0, 200_001)
+    library = np.array([math.erf(one) for one in x])
+    assert np.max(np.abs(erf_array(x) - library) / np.spacing(np.abs(library) + 1e-300)) <= 2.0
+    assert np.all(np.diff(erf_array(x)) >= 0.0)
+    np.testing.assert_array_equal(erf_array(-x), -erf_array(x))
+
+
+@kernel
+def _erf_of_each(x, out):
+    for i in range(x.size):
+        out[i] = erf(x[i])
+
+
+def test_erf_in_float32_and_at_its_ends() -> None:
+    x = _erf_points().astype(np.float32)
+    out = np.empty_like(x)
+    _erf_of_each(x, out)
+    library = np.array([math.erf(float(one)) for one in x], np.float32)
+    assert np.mean(out == library) > 0.999
+    assert np.all(np.abs(out - library) <= np.spacing(np.abs(library)))
+    assert list(erf_array(np.array([-np.inf, -6.0, 0.0, 6.0, np.inf]))) == [-1.0, -1.0, 0, 1.0, 1.0]
+    assert np.isnan(erf_array(np.nan)) and math.isnan(erf(math.nan)) and erf(0.5) == erf_array(0.5)
+
+
 def test_log_of_one_is_zero() -> None:
     assert log_array(1.0) == 0.0
     assert log_array(np.ones((2, 3))).shape == (2, 3)
 
 
-@pytest.mark.parametrize("function", [exp_array, expm1_array, log_array])
+@pytest.mark.parametrize("function", [exp_array, expm1_array, log_array, erf_array])
 def test_bits_do_not_depend_on_how_an_array_is_cut(function: Callable[[Floats], Floats]) -> None:
     x = np.abs(np.random.default_rng(4).normal(0.0, 3.0, 333)) + 1e-3
     whole = function(x)

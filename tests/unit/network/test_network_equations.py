@@ -383,7 +383,7 @@ PIECES = st.sampled_from(
         *("v", "w", "E", "tau", "g", "C", "I_stim", "mV", "ms", "pA", "nope", "x", "t_ref"),
         *("0", "1", "2", "0.5", "1e300", "-1", "16", "1e-300", "99999999999999999999"),
         *("+", "-", "*", "/", "**", "<", ">=", "(", ")", ",", " ", "\n", ";", ":", "=", "#"),
-        *("exp(", "log(", "sqrt(", "min(", "where(", "clip(", "exprel(", "abs("),
+        *("exp(", "log(", "sqrt(", "min(", "where(", "clip(", "exprel(", "erf(", "poisson("),
         *(
             "and",
             "or",
@@ -403,12 +403,13 @@ PIECES = st.sampled_from(
         ),
     ]
 )
+FUNCTIONS_OF_ONE = ["exp", "log", "sqrt", "exprel", "erf", "abs"]
 EXPRESSIONS = st.recursive(
     st.sampled_from(["v", "w", "E", "g/g", "v/mV", "1", "2.5", "0", "tau", "I_stim/pA", "x"]),
     lambda inner: st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from("+-*/"), inner),
         st.builds("({})**{}".format, inner, st.sampled_from(["2", "-1", "0.5", "3", "1.7"])),
-        st.builds("{}({})".format, st.sampled_from(["exp", "log", "sqrt", "exprel", "abs"]), inner),
+        st.builds("{}({})".format, st.sampled_from(FUNCTIONS_OF_ONE), inner),
         st.builds("where({} > {}, {}, {})".format, inner, inner, inner, inner),
         st.builds("min({}, {})".format, inner, inner),
     ),

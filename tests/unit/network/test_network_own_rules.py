@@ -204,6 +204,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
         ("on_pre", "x += normal(); w += A", 1, 6, "x is the same for all .*random", "normal()"),
         ("on_pre", "d = y; x += d; w += A*d", 1, 13, "x is the same for all .* on d", "d"),
         ("on_pre", "w += A*binomial(A, 1)", 1, 17, "an argument of binomial is in pA", "A"),
+        ("on_pre", "w += A*poisson(A)", 1, 16, "an argument of poisson is in pA", "A"),
         ("on_pre", "w += previous(w)", 1, 6, r"rules have no previous\(\)", "previous(w)"),
         (
             *("on_post", "w += A*uniform()", 1, 8),

@@ -1,5 +1,6 @@
 """A simulation's life: settings, runs, ends, and what it tells about itself."""
 
+import inspect
 import io
 import json
 import os
@@ -73,13 +74,12 @@ def test_timing_by_phase_and_memory_are_stored(network: Network, tmp_path: Path)
 
 
 def test_store_holds_what_a_run_needs_to_be_repeated(network: Network, tmp_path: Path) -> None:
-    model = {"kind": "test", "parameters": {"a": 1}}
-    simulate(network, 10.0, out=tmp_path / "run.zarr", seed=2**63, model=model, progress=False)
+    simulate(network, 10.0, out=tmp_path / "run.zarr", seed=2**63, progress=False)
     reader = StoreReader(tmp_path / "run.zarr")
     assert Network.from_dict(*reader.network()) == network
     metadata = reader.metadata
     assert metadata["seed"] == 2**63
-    assert metadata["model"] == model
+    assert "model" not in metadata  # which the command line alone knows
     assert metadata["settings"]["partition"] == "round_robin"
     assert metadata["settings"]["epoch_steps"] == 25
     assert {"distsnn", "numpy", "numba", "zarr", "mpi", "python"} <= set(metadata["versions"])
@@ -406,3 +406,11 @@ def test_all_names_may_be_imported_at_once() -> None:
     assert names["Simulation"] is Simulation
     assert names["Population"] is Population
     assert {"NeuronModel", "simulate", "open_run"} <= set(dir(distsnn))
+
+
+def test_the_constructor_takes_what_a_script_says() -> None:
+    names = [*inspect.signature(Simulation).parameters]
+    assert names == [
+        *("network", "seed", "out", "overwrite", "partition", "delivery", "storage", "progress"),
+        *("communicator", "policy"),
+    ]

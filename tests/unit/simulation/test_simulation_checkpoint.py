@@ -29,6 +29,7 @@ from distsnn.network import (
 )
 from distsnn.simulation import Policy, Progress, Simulation
 from distsnn.simulation.checkpoint import _differences
+from distsnn.simulation.job import Job, simulation_of
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,7 @@ def test_checkpoint_of_another_network_is_refused_by_its_differences(
     with pytest.raises(DescriptionError, match=r"fields/delay is 2\.5 there, 2\.6 here"):
         Simulation.restore(out, network=other)
     with pytest.raises(DescriptionError, match="seed is 4 there, 5 here"):
-        Simulation(network, seed=5, start=out)
+        simulation_of(Job(start=out), network, Simulation, seed=5)
     finer = Network(
         network.populations, network.projections, network.stimuli, network.recordings, dt=0.05
     )
@@ -439,9 +440,9 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first = Simulation(network, seed=4, out=out)
     first.run(5.0)
     first.save()
-    for more in ({"overwrite": True}, {"start": out}):
+    for job, overwrite in ((Job(), True), (Job(start=out), False)):
         with pytest.raises(StoreError, match=r"is being written by process \d+ on"):
-            Simulation(network, seed=4, out=out, **more)
+            simulation_of(job, network, Simulation, seed=4, out=out, overwrite=overwrite)
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]

@@ -28,7 +28,7 @@ from distsnn.network import (
     SpikeSource,
     Uniform,
 )
-from distsnn.simulation import Simulation
+from distsnn.simulation import Policy, Simulation
 
 E = Population("E", 140, IafPscExp(), {"V_m": Uniform(-70.0, -50.0)})
 S = Population("S", 70, SpikeSource(np.arange(1, 400) * 0.5, np.arange(399) * 11 % 70))
@@ -221,7 +221,7 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
-    simulation = Simulation(NETWORK, communicator=ranks, heartbeat=np.inf)
+    simulation = Simulation(NETWORK, communicator=ranks, policy=Policy(heartbeat=np.inf))
     synapses = simulation["E->E"]
     synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
     return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]

@@ -1,0 +1,245 @@
+"""Recordings, which a script switches off and on between two run calls."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distsnn.comm import Communicator, answers, together
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError, StoreError, unknown
+from distsnn.network import Network, RecordSpikes, RecordState, RecordWeights
+from distsnn.simulation.output import Output
+
+# The key of a population's spikes among its recordings.
+SPIKES = "spikes"
+
+
+@dataclass
+class Switch:
+    """Whether a recording is on, since which step, and in how many steps it was on before."""
+
+    on: bool = True
+    since: int = 0
+    steps_before: int = 0
+
+    def steps(self, step: int) -> int:
+        """Return in how many steps it was on."""
+        return self.steps_before + (step - self.since if self.on else 0)
+
+
+class Recordings:
+    """All recordings of a network, by the names that a store has for them.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    communicator : Communicator
+        The ranks.
+
+    Attributes
+    ----------
+    parts : dict of str to dict of str to str
+        Names of recordings by part of the network and key: ``"spikes"`` of a population, or the
+        name of a recording of states or weights.
+    """
+
+    def __init__(self, network: Network, communicator: Communicator) -> None:
+        self._communicator = communicator
+        parts: dict[str, dict[str, str]] = {one.name: {} for one in network.populations}
+        parts |= {str(one.name): {} for one in network.projections}
+        for one in network.recordings:
+            match one:
+                case RecordSpikes():
+                    parts[one.target.population][SPIKES] = f"spikes/{one.target.population}"
+                case RecordState():
+                    parts[one.target.population][str(one.name)] = f"state/{one.name}"
+                case RecordWeights():
+                    parts[one.projection][str(one.name)] = f"weights/{one.name}"
+        self.parts = parts
+        names = (name for of in parts.values() for name in of.values())
+        self._switches = {name: Switch() for name in names}
+        self._engine: RankEngine | None = None
+        self._output: Output | None = None
+
+    def use(self, engine: RankEngine, output: Output) -> None:
+        """Switch the recordings of a network that was built, or taken back to its beginning."""
+        self._engine, self._output = engine, output
+        for name, switch in self._switches.items():
+            self._switches[name] = Switch(switch.on, engine.step)
+            self._act(name, switch.on)
+
+    def is_on(self, name: str) -> bool:
+        """Return whether a recording is on."""
+        return self._switches[name].on
+
+    @property
+    def off(self) -> list[str]:
+        """The recordings that are off."""
+        return [name for name, one in self._switches.items() if not one.on]
+
+    def steps(self, step: int) -> dict[str, int]:
+        """Return in how many steps up to one each recording was on, since the network's start."""
+        return {name: one.steps(step) for name, one in self._switches.items()}
+
+    def switch(self, named: Callable[[], list[str]], on: bool, *, where: str) -> None:
+        """Switch recordings from the next step on. Collective.
+
+        Parameters
+        ----------
+        named : callable
+            Returns their names, or raises DescriptionError.
+        on : bool
+            Whether they are to record.
+        where : str
+            The place named in errors.
+
+        Raises
+        ------
+        DescriptionError
+            If `on` is no truth value, the simulation is closed, or ranks ask for different things.
+        StoreError
+            If the store cannot be written.
+        """
+        engine, output, communicator = self._engine, self._output, self._communicator
+        assert engine is not None
+        assert output is not None
+
+        def asked() -> tuple[object, list[str]]:
+            names = named()
+            if not isinstance(on, bool):
+                raise DescriptionError("must be True or False", where=where, value=on)
+            if output.recorder is not None and output.recorder.closed:
+                raise DescriptionError("the simulation is closed", where=where)
+            return (names, on), names
+
+        found = answers(communicator, asked, where=where)[0]
+        names = [name for name in found if self._switches[name].on != on]
+        if not names:
+            return
+        # before any rank records anything after this step
+        with together(communicator, "switching recordings"):
+            if output.recorder is not None:
+                output.recorder.switch(names, on)
+        for name in names:
+            step = engine.step
+            self._switches[name] = Switch(on, step, self._switches[name].steps(step))
+            self._act(name, on)
+
+    def _act(self, name: str, on: bool) -> None:
+        assert self._engine is not None
+        assert self._output is not None
+        folder, _, own = name.partition("/")
+        if folder == SPIKES:
+            self._output.recorded.switch(own, on)
+        else:
+            self._engine.switch_recording(folder, own, on)
+
+    def saved(self) -> dict[str, dict[str, Any]]:
+        """Return what a checkpoint keeps: recordings that were switched."""
+        assert self._engine is not None
+        step = self._engine.step
+        return {
+            name: {"on": one.on, "steps": one.steps(step)}
+            for name, one in self._switches.items()
+            if not one.on or one.steps(step) < step
+        }
+
+    def restore(self, saved: Mapping[str, Any], *, path: str) -> None:
+        """Set what a checkpoint kept, at its step.
+
+        Raises
+        ------
+        StoreError
+            If it cannot have been kept.
+        """
+        assert self._engine is not None
+        step = self._engine.step
+        for name in self._switches:
+            self._switches[name] = Switch(True, step, step)
+        for name, one in saved.items():
+            match one:
+                case {"on": bool() as on, "steps": int() as steps} if (
+                    name in self._switches and 0 <= steps <= step
+                ):
+                    self._switches[name] = Switch(on, step, steps)
+                case _:
+                    raise StoreError(f"damaged: recording {name!r} is {one!r}"[:200], path=path)
+        for name, switch in self._switches.items():
+            self._act(name, switch.on)
+
+
+class PartRecordings(Mapping[str, bool]):
+    """Whether recordings of a part of the network are on, by name; may be set.
+
+    The keys are ``"spikes"`` of a population, and names of recordings of states or weights. What
+    is switched off costs nothing, and its store says so: statistics do not take it for silence.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        All recordings.
+    part : str
+        The population or projection.
+    """
+
+    def __init__(self, recordings: Recordings, part: str) -> None:
+        self._recordings, self._part = recordings, part
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return self._recordings.parts[self._part]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, key: str) -> bool:
+        return self._recordings.is_on(self._name(key))
+
+    def __setitem__(self, key: str, on: bool) -> None:
+        """Switch a recording on or off, from the next step on. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such recording, or ranks switch differently.
+        StoreError
+            If the store cannot be written.
+        """
+        self._recordings.switch(lambda: [self._name(key)], on, where=self._where)
+
+    def switch_all(self, on: bool) -> None:
+        """Switch all recordings of the part. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            If nothing of the part is recorded, or ranks switch differently.
+        StoreError
+            If the store cannot be written.
+        """
+        self._recordings.switch(self._all, on, where=self._where)
+
+    def _all(self) -> list[str]:
+        if not self._names:
+            raise DescriptionError(
+                "nothing of it is recorded",
+                where=self._where,
+                allowed="parts with recordings in the network's description",
+            )
+        return [*self._names.values()]
+
+    @property
+    def _where(self) -> str:
+        return f"record of {self._part!r}"
+
+    def _name(self, key: str) -> str:
+        if not isinstance(key, str) or key not in self._names:
+            raise unknown("recording", str(key), self._names, where=self._where)
+        return self._names[key]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
