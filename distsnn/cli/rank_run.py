@@ -11,7 +11,7 @@ from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, Interrupted, Stopped
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import lost_generation, saved_beyond
@@ -32,7 +32,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
     policy = Policy(
         options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate
     )
-    with together(communicator, "reading rates"):
+    with collective_phase(communicator, "reading rates"):
         partition = _partition(options)
     common: dict[str, Any] = {
         "partition": partition,
@@ -46,7 +46,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         common["heartbeat"] = options.heartbeat
     with ExitStack() as held:
         store = None
-        with together(communicator, "looking for a run"):
+        with collective_phase(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
                 store = resume_path(options)
@@ -57,7 +57,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         if store is None:
             return _start(options, communicator, common)
         reader = open_shared_reader(Path(store), communicator)
-        with together(communicator, "looking for a run"):
+        with collective_phase(communicator, "looking for a run"):
             resumes = communicator.rank == 0 and _resumes(reader, options)
         if communicator.bcast(resumes):
             return _resume(reader, options, communicator, common)
@@ -71,7 +71,7 @@ def _start(
     left: StoreReader | None = None,
 ) -> int:
     """Start a run, in the place of one that is left over, of which nothing was saved."""
-    with together(communicator, "making the network"):
+    with collective_phase(communicator, "making the network"):
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
@@ -139,7 +139,7 @@ def _resume(
     reader: StoreReader, options: Namespace, communicator: Communicator, common: dict[str, Any]
 ) -> int:
     store = str(reader.path)
-    with together(communicator, "opening the run"):
+    with collective_phase(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
         check_unscripted(reader)

@@ -10,10 +10,10 @@ from distsnn.comm.protocol import Communicator
 from distsnn.errors import DescriptionError, DistsnnError, RankError
 
 # An attribute of errors that all ranks have agreed on: every rank is about to end by itself.
-AGREED = "_distsnn_agreed"
+COLLECTIVE = "_distsnn_agreed"
 
 
-def summary(error: BaseException) -> str:
+def error_summary(error: BaseException) -> str:
     """Return an error in one line: our own messages as they are, others with their class."""
     if isinstance(error, DistsnnError):
         return str(error)
@@ -27,13 +27,15 @@ T = TypeVar("T")
 Error = TypeVar("Error", bound=BaseException)
 
 
-def agreed(error: Error) -> Error:
+def mark_collective(error: Error) -> Error:
     """Return an error after marking it as one that every rank raises now."""
-    vars(error)[AGREED] = True
+    vars(error)[COLLECTIVE] = True
     return error
 
 
-def agree(communicator: Communicator, error: BaseException | None, phase: str = "") -> None:
+def raise_if_any_failed(
+    communicator: Communicator, error: BaseException | None, phase: str = ""
+) -> None:
     """Raise on all ranks if any of them has an error. Collective.
 
     Parameters
@@ -54,15 +56,15 @@ def agree(communicator: Communicator, error: BaseException | None, phase: str = 
     """
     if not communicator.allreduce_max(int(error is not None)):
         return
-    messages = communicator.allgather(None if error is None else summary(error))
+    messages = communicator.allgather(None if error is None else error_summary(error))
     if error is None:
         rank, message = next((r, text) for r, text in enumerate(messages) if text is not None)
         error = RankError(rank, f"{phase}: {message}" if phase else message)
-    raise agreed(error)
+    raise mark_collective(error)
 
 
 @contextmanager
-def together(communicator: Communicator, phase: str = "") -> Iterator[None]:
+def collective_phase(communicator: Communicator, phase: str = "") -> Iterator[None]:
     """Run a phase on all ranks; if it fails on any, leave it with an error on all.
 
     The body must not be collective itself: a rank that failed would be missing in the others'
@@ -89,10 +91,12 @@ def together(communicator: Communicator, phase: str = "") -> Iterator[None]:
         failure = error
         if phase and not isinstance(error, DistsnnError):
             error.add_note(f"while {phase}")
-    agree(communicator, failure, phase)
+    raise_if_any_failed(communicator, failure, phase)
 
 
-def alike(communicator: Communicator, make: Callable[[], int], phase: str, *, where: str) -> int:
+def require_equal_int(
+    communicator: Communicator, make: Callable[[], int], phase: str, *, where: str
+) -> int:
     """Return the whole number that every rank makes, if it is the same. One collective.
 
     Parameters
@@ -121,13 +125,13 @@ def alike(communicator: Communicator, make: Callable[[], int], phase: str, *, wh
     mine = np.array([failure is not None, number, -number])
     failed, most, least = communicator.allreduce_max(mine).tolist()
     if failed:
-        agree(communicator, failure, phase)
+        raise_if_any_failed(communicator, failure, phase)
     if most != -least:
-        raise agreed(_unlike("ranks were given different values", where))
+        raise mark_collective(_unlike("ranks were given different values", where))
     return number
 
 
-def answers(
+def allgather_checked(
     communicator: Communicator, answer: Callable[[], tuple[object, T]], *, where: str
 ) -> list[T]:
     """Return every rank's answer to the same request, in rank order. One collective.
@@ -155,21 +159,21 @@ def answers(
     try:
         mine = answer()
     except (Exception, KeyboardInterrupt) as error:
-        failure, message = error, summary(error)
+        failure, message = error, error_summary(error)
     found = communicator.allgather((mine, message))
     parts = []
     for rank, (given, failed) in enumerate(found):
         if given is None:
-            raise agreed(failure or RankError(rank, str(failed)))
+            raise mark_collective(failure or RankError(rank, str(failed)))
         parts.append(given)
     for rank, (asked, _) in enumerate(parts):
         if asked != parts[0][0]:
             what = f"rank {rank} was given other neurons, variables or values than rank 0"
-            raise agreed(_unlike(what, where))
+            raise mark_collective(_unlike(what, where))
     return [part for _, part in parts]
 
 
-def from_first(communicator: Communicator, make: Callable[[], T]) -> T:
+def broadcast_from_rank0(communicator: Communicator, make: Callable[[], T]) -> T:
     """Return on all ranks what rank 0 makes. One collective.
 
     Parameters
@@ -191,10 +195,10 @@ def from_first(communicator: Communicator, make: Callable[[], T]) -> T:
         try:
             made = make()
         except (Exception, KeyboardInterrupt) as error:
-            failure, message = error, summary(error)
+            failure, message = error, error_summary(error)
     made, message = communicator.bcast((made, message))
     if message is not None:
-        raise agreed(failure or RankError(0, message))
+        raise mark_collective(failure or RankError(0, message))
     return made  # type: ignore[return-value]
 
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from distsnn.comm.agreement import AGREED, summary
+from distsnn.comm.agreement import COLLECTIVE, error_summary
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import (
     DescriptionError,
@@ -26,15 +26,15 @@ _STAGGER = 1.6  # s, between the first and the last rank, and at most a quarter 
 PIPE_DELAY = 0.2  # s, for the launcher to forward a message before it kills its ranks
 
 # What a batch system's script takes as "start me again": the run was saved and can be resumed.
-RESUMABLE = 85
+EXIT_RESUMABLE = 85
 # Codes of ranks that end by themselves and have said why: done, failed, bad usage, saved and
 # resumable, interrupted, terminated.
-SAID = (0, 1, 2, RESUMABLE, 130, 143)
+REPORTED_EXIT_CODES = (0, 1, 2, EXIT_RESUMABLE, 130, 143)
 
 _FOLLOWER = -1  # the code of a rank that stops because of another
 
 
-def guard(communicator: Communicator, main: Callable[[], int | None]) -> int:
+def run_job(communicator: Communicator, main: Callable[[], int | None]) -> int:
     """Run `main` on all ranks and end the job as one: the same exit code, one message.
 
     A rank whose `main` raises waits a few seconds for the others. If all of them end too, the
@@ -56,16 +56,16 @@ def guard(communicator: Communicator, main: Callable[[], int | None]) -> int:
     """
     try:
         code = _run(main)
-        codes = communicator.settle(code, None)
+        codes = communicator.gather_exit_codes(code, None)
     except BaseException as error:
         return _end(communicator, error)
     return code if codes is None else _verdict(codes)[1]
 
 
 def install_hook(communicator: Communicator) -> None:
-    """End the whole job on an exception that nobody catches, as `guard` does.
+    """End the whole job on an exception that nobody catches, as `run_job` does.
 
-    For scripts that call distsnn under a launcher without `guard`; the traceback stays.
+    For scripts that call distsnn under a launcher without `run_job`; the traceback stays.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -74,7 +74,7 @@ def install_hook(communicator: Communicator) -> None:
     sys.excepthook = hook
 
 
-def write(message: str) -> None:
+def print_message(message: str) -> None:
     """Print a message for the user on standard error, in one piece."""
     sys.stderr.write(f"distsnn: {message}\n")
     sys.stderr.flush()
@@ -92,10 +92,10 @@ def _run(main: Callable[[], int | None]) -> int:
 def _end(communicator: Communicator, error: BaseException) -> int:
     code = _code(error)
     own = code if not isinstance(error, RankError) else _FOLLOWER
-    wait = _PATIENCE_AGREED if vars(error).get(AGREED) else _PATIENCE
+    wait = _PATIENCE_AGREED if vars(error).get(COLLECTIVE) else _PATIENCE
     wait += min(_STAGGER / 4, _STAGGER / communicator.size) * communicator.rank
     try:
-        codes = communicator.settle(own, wait)
+        codes = communicator.gather_exit_codes(own, wait)
     except KeyboardInterrupt:
         codes = None  # a second Ctrl-C: wait no longer
     if codes is None:
@@ -125,7 +125,7 @@ def _code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     if isinstance(error, Stopped):
-        return RESUMABLE if error.resumable else 1
+        return EXIT_RESUMABLE if error.resumable else 1
     if isinstance(error, RecordingError):
         return 1  # nothing was wrong with what the user asked for
     return 2 if isinstance(error, DescriptionError | StoreError) else 1
@@ -140,16 +140,16 @@ def _report(communicator: Communicator, error: BaseException, *, alone: bool) ->
     if isinstance(error, SystemExit):
         # Whoever raised it with a number has said why.
         if isinstance(error.code, str):
-            write(error.code)
+            print_message(error.code)
         return
     if isinstance(error, KeyboardInterrupt | RankError):
-        write(summary(error))
+        print_message(error_summary(error))
         return
     place = f"rank {communicator.rank}: " if alone and communicator.size > 1 else ""
     if isinstance(error, DistsnnError):
-        write(place + str(error))
+        print_message(place + str(error))
         return
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     details = "".join(traceback.format_exception(error)).rstrip()
-    write(f"{place}unexpected {summary(error)}{where}\n{details}")
+    print_message(f"{place}unexpected {error_summary(error)}{where}\n{details}")

@@ -70,7 +70,7 @@ class ProcessExit:
     def ended(self, patience: float = 0.0) -> bool:
         """Return whether the process has ended, waiting for so many seconds."""
         if self.descriptor is None:
-            return not alive(self.pid)
+            return not is_alive(self.pid)
         poll = select.poll()  # unlike select.select, for any number of descriptors
         poll.register(self.descriptor, select.POLLIN)
         return bool(poll.poll(patience * 1e3))
@@ -93,7 +93,7 @@ class ProcessExit:
         return int(status) if mask & _HAS_EXIT else None
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Return whether a process runs; one that is ending, or dead and not yet reaped, does not."""
     # An ending process has no command line any more while its memory is being freed.
     try:
@@ -125,7 +125,7 @@ def _seen(pid: int) -> int | None:
     return status if status != 0 or fields[0] in "ZX" else None
 
 
-def memory_kills() -> int:
+def oom_kill_count() -> int:
     """Return how many processes this machine has killed for lack of memory since it started."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
@@ -139,7 +139,7 @@ def signal_of(status: int | None) -> int | None:
     return status & 0x7F or None if status is not None else None
 
 
-def words(status: int | None, *, memory: bool = False) -> str:
+def describe_exit(status: int | None, *, memory: bool = False) -> str:
     """Return how a process ended, to follow its name: ``was ended by signal 9 (SIGKILL), ...``.
 
     Parameters

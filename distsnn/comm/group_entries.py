@@ -24,21 +24,21 @@ from distsnn import jit
 from distsnn.comm.exchange_entries import (
     EPOCH_STEPS,
     EXCHANGES,
-    MOST_WORDS,
-    OUTBOX,
+    MAX_WORDS,
+    SEND_BUFFER,
     TABLE_SIZE,
-    add_arrivals,
-    clear_arrivals,
+    clear_received,
+    receive_spikes,
 )
 
-INSIDE, ACROSS, KNOWN_UNTIL, GROUP_TABLE_SIZE = range(4)
+GROUP, GLOBAL, COMPLETE_UNTIL, GROUP_TABLE_SIZE = range(4)
 
 
 @jit.inline
 def _append(inside: Any, across: Any, offset: int, steps: int) -> None:
     # The epoch's own spikes, so many steps after the outer epoch's first, go on to all ranks.
-    own = jit.array(inside[OUTBOX], MOST_WORDS, np.int32)
-    message = jit.array(across[OUTBOX], MOST_WORDS, np.int32)
+    own = jit.array(inside[SEND_BUFFER], MAX_WORDS, np.int32)
+    message = jit.array(across[SEND_BUFFER], MAX_WORDS, np.int32)
     for i in range(steps):
         message[1 + offset + i] = own[1 + i]
     source, target = 1 + inside[EPOCH_STEPS], 1 + across[EPOCH_STEPS] + message[0]
@@ -55,48 +55,48 @@ def _is_over(inside: Any, across: Any, steps: int, last: int, stop: int) -> bool
 
 @jit.inline
 def _end(table: Any, across: Any, last: int) -> None:
-    jit.array(across[OUTBOX], 1, np.int32)[0] = 0
-    table[KNOWN_UNTIL] = last
+    jit.array(across[SEND_BUFFER], 1, np.int32)[0] = 0
+    table[COMPLETE_UNTIL] = last
 
 
 # `yields` is a constant where this is called: machine code knows one branch only.
 @jit.inline
 def _exchange(table: Any, first: int, last: int, stop: int, yields: bool) -> Any:
-    inside = jit.array(table[INSIDE], TABLE_SIZE, np.int64)
-    across = jit.array(table[ACROSS], TABLE_SIZE, np.int64)
-    begun = table[KNOWN_UNTIL]
-    clear_arrivals(inside)
-    status = add_arrivals(inside, first, last, yields)
+    inside = jit.array(table[GROUP], TABLE_SIZE, np.int64)
+    across = jit.array(table[GLOBAL], TABLE_SIZE, np.int64)
+    begun = table[COMPLETE_UNTIL]
+    clear_received(inside)
+    status = receive_spikes(inside, first, last, yields)
     if status != 0:
         return status
     _append(inside, across, first - begun, last - first)
     if _is_over(inside, across, last - begun, last, stop):
-        status = add_arrivals(across, begun, last, yields)
+        status = receive_spikes(across, begun, last, yields)
         _end(table, across, last)
     return status
 
 
 @jit.entry
-def blocking_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+def blocking_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last) at both levels; waits spinning, as MPI does."""
     return _exchange(table, first, last, step, False)
 
 
 @jit.entry
-def yielding_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+def yielding_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """The same; gives the core to other ranks while it waits."""
     return _exchange(table, first, last, step, True)
 
 
 @jit.entry
-def silent_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+def dry_run_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing at either level: the exchange of a dry run."""
-    inside = jit.array(table[INSIDE], TABLE_SIZE, np.int64)
-    across = jit.array(table[ACROSS], TABLE_SIZE, np.int64)
-    clear_arrivals(inside)
+    inside = jit.array(table[GROUP], TABLE_SIZE, np.int64)
+    across = jit.array(table[GLOBAL], TABLE_SIZE, np.int64)
+    clear_received(inside)
     inside[EXCHANGES] += 1
-    _append(inside, across, first - table[KNOWN_UNTIL], last - first)
-    if _is_over(inside, across, last - table[KNOWN_UNTIL], last, step):
+    _append(inside, across, first - table[COMPLETE_UNTIL], last - first)
+    if _is_over(inside, across, last - table[COMPLETE_UNTIL], last, step):
         across[EXCHANGES] += 1
         _end(table, across, last)
     return 0

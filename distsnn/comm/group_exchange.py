@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn import jit
-from distsnn.comm.exchange import Arrivals, Exchange, ExchangeCounters, Handles
-from distsnn.comm.group_entries import ACROSS, GROUP_TABLE_SIZE, INSIDE, KNOWN_UNTIL
+from distsnn.comm.exchange import Exchange, ExchangeCounters, MpiHandles, ReceiveBuffer
+from distsnn.comm.group_entries import COMPLETE_UNTIL, GLOBAL, GROUP, GROUP_TABLE_SIZE
 
 
-def group_of(groups: Sequence[int], rank: int) -> range:
+def ranks_of_group(groups: Sequence[int], rank: int) -> range:
     """Return the ranks of the group that a rank is in.
 
     Parameters
@@ -37,8 +37,8 @@ class GroupExchange:
     Parameters
     ----------
     entry : jit.Entry
-        `blocking_in_groups`, `yielding_in_groups` or `silent_in_groups`.
-    rank, max_locals, max_total, explain
+        `blocking_group_entry`, `yielding_group_entry` or `dry_run_group_entry`.
+    rank, max_spikes_by_rank, max_spikes_total, error_text
         As for `Exchange`, of all ranks.
     epoch_steps : (int, int)
         Most steps between two exchanges inside groups, and among all ranks: a multiple.
@@ -49,7 +49,7 @@ class GroupExchange:
 
     Attributes
     ----------
-    outbox, arrival_gid, arrival_step, arrivals, explain
+    send_buffer, received_gid, received_step, arrivals, error_text
         As in `Exchange`. Spikes of the own group come first, then those of others, which may be of
         any step since they came last.
     table : ndarray of int64
@@ -58,7 +58,7 @@ class GroupExchange:
         The entry's scalars; it uses none.
     heard : ndarray of int64, shape (size,)
         How many spikes of the neurons that were named to `count` came from each rank.
-    known_until : ndarray of int64, shape (1,)
+    complete_until : ndarray of int64, shape (1,)
         The loop before which all ranks' spikes are known.
 
     Raises
@@ -74,53 +74,53 @@ class GroupExchange:
         entry: jit.Entry,
         *,
         rank: int,
-        max_locals: Sequence[int],
-        max_total: int,
+        max_spikes_by_rank: Sequence[int],
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
-        handles: tuple[Handles, Handles],
-        explain: Callable[[int], str],
+        handles: tuple[MpiHandles, MpiHandles],
+        error_text: Callable[[int], str],
     ) -> None:
         inner, outer = epoch_steps
         if inner < 1 or outer % inner:
             raise ValueError(f"{outer} steps are no multiple of {inner}")
-        if sum(groups) != len(max_locals):
-            raise ValueError(f"groups of {groups} ranks are not of {len(max_locals)}")
-        mine = group_of(groups, rank)
-        mates = max_locals[mine.start : mine.stop]
-        self.heard = np.zeros(len(max_locals), np.int64)
-        list_of_all = Arrivals.of(sum(mates) * inner + (max_total - sum(mates)) * outer)
+        if sum(groups) != len(max_spikes_by_rank):
+            raise ValueError(f"groups of {groups} ranks are not of {len(max_spikes_by_rank)}")
+        mine = ranks_of_group(groups, rank)
+        mates = max_spikes_by_rank[mine.start : mine.stop]
+        self.spikes_from_rank = np.zeros(len(max_spikes_by_rank), np.int64)
+        list_of_all = ReceiveBuffer.of(sum(mates) * inner + (max_spikes_total - sum(mates)) * outer)
         self._across = Exchange(
             entry,
             rank=rank,
-            max_locals=max_locals,
-            max_total=max_total,
+            max_spikes_by_rank=max_spikes_by_rank,
+            max_spikes_total=max_spikes_total,
             epoch_steps=outer,
             handles=handles[1],
-            explain=explain,
+            error_text=error_text,
             skip=mine,
             arrivals=list_of_all,
-            heard=self.heard,
+            heard=self.spikes_from_rank,
         )
         self._inside = Exchange(
             entry,
             rank=rank - mine.start,
-            max_locals=mates,
-            max_total=sum(mates),
+            max_spikes_by_rank=mates,
+            max_spikes_total=sum(mates),
             epoch_steps=inner,
             handles=handles[0],
-            explain=explain,
+            error_text=error_text,
             arrivals=list_of_all,
-            heard=self.heard[mine.start : mine.stop],
+            heard=self.spikes_from_rank[mine.start : mine.stop],
         )
-        self.outbox = self._inside.outbox
-        self.arrival_gid, self.arrival_step = list_of_all.gid, list_of_all.step
-        self.arrivals, self.scalars = list_of_all.number, np.zeros(1, np.float64)
+        self.send_buffer = self._inside.send_buffer
+        self.received_gid, self.received_step = list_of_all.gid, list_of_all.step
+        self.n_received, self.scalars = list_of_all.number, np.zeros(1, np.float64)
         self.table = np.zeros(GROUP_TABLE_SIZE, np.int64)
-        self.table[INSIDE] = self._inside.table.ctypes.data
-        self.table[ACROSS] = self._across.table.ctypes.data
-        self.known_until = self.table[KNOWN_UNTIL : KNOWN_UNTIL + 1]
-        self.explain = explain
+        self.table[GROUP] = self._inside.table.ctypes.data
+        self.table[GLOBAL] = self._across.table.ctypes.data
+        self.complete_until = self.table[COMPLETE_UNTIL : COMPLETE_UNTIL + 1]
+        self.error_text = error_text
         self._entry = entry
 
     @property

@@ -19,16 +19,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from distsnn.comm.agreement import summary
-from distsnn.comm.ending import PIPE_DELAY, write
-from distsnn.comm.heartbeat_links import Link, Listeners, Place, children_of, machine, parent_of
+from distsnn.comm.agreement import error_summary
+from distsnn.comm.ending import PIPE_DELAY, print_message
+from distsnn.comm.heartbeat_links import (
+    Listeners,
+    Peer,
+    RankAddress,
+    children_of,
+    machine,
+    parent_of,
+)
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
-from distsnn.comm.witness import now, write_notice
+from distsnn.comm.witness import utc_timestamp, write_exit_report
 from distsnn.errors import DescriptionError
 
-DEFAULT_LIMIT_S = 60.0
-SHORTEST_LIMIT_S = 1.0
+DEFAULT_TIMEOUT_S = 60.0
+MIN_TIMEOUT_S = 1.0
 _PERIOD = 1.0  # s between two messages, at most
 _BEATS = 8  # within a limit on silence, at least: some may come late
 # After a death the launcher ends the job, or a rank that fails says why; only then do we, s.
@@ -42,7 +49,7 @@ _START_LIMITS, _SHORTEST_START = 5.0, 30.0  # of the limit on silence; s
 _running: dict[Communicator, "Heartbeat"] = {}
 
 
-def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
+def check_timeout(limit_s: float, *, where: str = "heartbeat") -> float:
     """Return a limit on a rank's silence, s, if it is one.
 
     Raises
@@ -50,17 +57,17 @@ def check_limit(limit_s: float, *, where: str = "heartbeat") -> float:
     DescriptionError
         If it is less than 1 s or not a number. Infinity is fine: stalls are not noticed then.
     """
-    if math.isnan(limit_s) or limit_s < SHORTEST_LIMIT_S:
+    if math.isnan(limit_s) or limit_s < MIN_TIMEOUT_S:
         raise DescriptionError(
             "out of range",
             where=where,
             value=limit_s,
-            allowed=f"at least {SHORTEST_LIMIT_S:g} s, or inf",
+            allowed=f"at least {MIN_TIMEOUT_S:g} s, or inf",
         )
     return float(limit_s)
 
 
-def start_limit(limit_s: float) -> float:
+def start_timeout(limit_s: float) -> float:
     """Return how long ranks may take to start, s, where a rank may be silent for so long, s."""
     return max(_SHORTEST_START, _START_LIMITS * limit_s)
 
@@ -96,26 +103,26 @@ class Heartbeat:
     def __init__(
         self,
         communicator: Communicator,
-        limit_s: float = DEFAULT_LIMIT_S,
+        limit_s: float = DEFAULT_TIMEOUT_S,
         notices: Path | None = None,
     ) -> None:
-        self.limit_s = check_limit(limit_s)
+        self.limit_s = check_timeout(limit_s)
         self.step = 0
-        self.unreached: tuple[int, ...] = ()
+        self.unmonitored_ranks: tuple[int, ...] = ()
         self._communicator = communicator
         self._notices = None if notices is None else notices.absolute()
         self._period = min(_PERIOD, self.limit_s / _BEATS)
         # What the thread watches by: this heartbeat, or one that has joined it.
         self._current = self
         self._joined: Heartbeat | None = None
-        self._links: list[Link] = []
-        self._witness: Link | None = None
+        self._links: list[Peer] = []
+        self._witness: Peer | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._failed: str | None = None
         # The thread's own clock: it stands while the whole job is suspended.
         self._clock = 0.0
-        self._own: Place | None = None
+        self._own: RankAddress | None = None
 
     @property
     def notices(self) -> Path | None:
@@ -177,7 +184,7 @@ class Heartbeat:
             self._joined._current, self._joined = self._joined, None
         if self._thread is None or self._stopping.is_set():
             return
-        self._failed = None if failed is None else summary(failed)
+        self._failed = None if failed is None else error_summary(failed)
         self._stopping.set()
         self._wake()
         self._thread.join(timeout=5.0)
@@ -203,21 +210,23 @@ class Heartbeat:
         running._period = min(running._period, self._period)
         running._wake()
         self._communicator.barrier()
-        self._joined, self.unreached = running, running.unreached
+        self._joined, self.unmonitored_ranks = running, running.unmonitored_ranks
         running._current = self
         running._wake()
 
-    def _tell_unreached(self, places: list[Place], reached: list[list[int]]) -> None:
+    def _tell_unreached(self, places: list[RankAddress], reached: list[list[int]]) -> None:
         parents = ((one.rank, parent_of(one.rank)) for one in places)
-        self.unreached = tuple(
+        self.unmonitored_ranks = tuple(
             rank
             for rank, parent in parents
             if parent is not None
             if not (rank in reached[parent] and parent in reached[rank])
         )
-        if self.unreached and self._communicator.rank == 0:
-            ranks = ", ".join(f"{rank} on {places[rank].host}" for rank in self.unreached)
-            write(f"heartbeat: no connection to rank {ranks}: a stall there will not be noticed")
+        if self.unmonitored_ranks and self._communicator.rank == 0:
+            ranks = ", ".join(f"{rank} on {places[rank].host}" for rank in self.unmonitored_ranks)
+            print_message(
+                f"heartbeat: no connection to rank {ranks}: a stall there will not be noticed"
+            )
 
     def _wake(self) -> None:
         if self._joined is not None:
@@ -267,10 +276,10 @@ class Heartbeat:
             link.connection.close()
         self._woken.close()
 
-    def _all(self) -> list[Link]:
+    def _all(self) -> list[Peer]:
         return self._links if self._witness is None else [*self._links, self._witness]
 
-    def _silence(self, link: Link) -> float:
+    def _silence(self, link: Peer) -> float:
         return self._clock - link.heard
 
     def _tell_witness(self, message: dict[str, Any]) -> None:
@@ -282,7 +291,7 @@ class Heartbeat:
         for link in self._all():
             link.send({**failed, "bye": True})
 
-    def _hear(self, link: Link) -> bool:
+    def _hear(self, link: Peer) -> bool:
         # False once there is nothing more to be heard.
         messages = link.receive()
         if link.place is None:
@@ -307,16 +316,16 @@ class Heartbeat:
                 return False
         return True
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: Peer) -> None:
         link.connection.close()
         self._links.remove(link)
 
-    def _pass_on(self, message: dict[str, Any], source: Link | None = None) -> None:
+    def _pass_on(self, message: dict[str, Any], source: Peer | None = None) -> None:
         for link in self._links:
             if link is not source:
                 link.send(message)
 
-    def _end_dead(self, link: Link) -> None:
+    def _end_dead(self, link: Peer) -> None:
         assert link.place is not None and self._own is not None
         patience = _DEATH_PATIENCE + self._stagger([link])
         self._pass_on({"lost": [link.place.rank], "patience": patience})
@@ -324,7 +333,7 @@ class Heartbeat:
         message = f"{_named([link])} {what}{_at([link])}: the job is ended"
         self._end(message, patience, {"what": what}, [link])
 
-    def _end_silent(self, links: list[Link]) -> None:
+    def _end_silent(self, links: list[Peer]) -> None:
         what = f"not heard of for {self._current.limit_s:g} s"
         patience = self._stagger(links)
         self._note({"what": f"was {what}"}, links)  # at once: the launcher kills whoever is left
@@ -334,7 +343,7 @@ class Heartbeat:
         message = f"{_named(links)} {verb} {what}{_at(links)} ({why}): the job is ended"
         self._end(message, patience)
 
-    def _stagger(self, links: Iterable[Link]) -> float:
+    def _stagger(self, links: Iterable[Peer]) -> float:
         # The children of a lost rank do not hear of each other: they speak one after the other,
         # and the first to end takes the launcher, and so the rest, with it.
         assert self._own is not None
@@ -342,14 +351,19 @@ class Heartbeat:
         orphaned = any(one.place is not None and one.place.rank < rank for one in links)
         return min(_STAGGER, _MOST_STAGGER / size) * rank if orphaned else 0.0
 
-    def _note(self, about: dict[str, Any], links: Iterable[Link]) -> None:
+    def _note(self, about: dict[str, Any], links: Iterable[Peer]) -> None:
         folder = self._current.notices
         if folder is None:
             return
         notices = []
         for place, step in ((one.place, one.step) for one in links):
             assert place is not None
-            notice = {"rank": place.rank, "host": place.host, "pid": place.pid, "when": now()}
+            notice = {
+                "rank": place.rank,
+                "host": place.host,
+                "pid": place.pid,
+                "when": utc_timestamp(),
+            }
             notices.append(notice | about | ({} if step is None else {"step": step}))
 
         if self._witness is not None:
@@ -362,7 +376,7 @@ class Heartbeat:
             # Nothing can be done about a full disk now; the message on the screen stays.
             with contextlib.suppress(OSError):
                 for notice in notices:
-                    write_notice(folder, notice)
+                    write_exit_report(folder, notice)
 
         _within(_WRITING, write_all)
 
@@ -371,7 +385,7 @@ class Heartbeat:
         message: str | None,
         patience: float,
         about: dict[str, Any] | None = None,
-        links: Iterable[Link] = (),
+        links: Iterable[Peer] = (),
     ) -> None:
         # Unless the main thread ends in order meanwhile, end this process: nothing else can be
         # done for a main thread that waits inside MPI.
@@ -380,7 +394,7 @@ class Heartbeat:
         if about is not None:
             self._note(about, links)
         if message is not None:
-            _within(_WRITING, lambda: write(message))
+            _within(_WRITING, lambda: print_message(message))
             time.sleep(PIPE_DELAY)
         self._tell_witness({"failing": True, "bye": True})
         os._exit(1)
@@ -393,11 +407,11 @@ def _within(limit_s: float, action: Callable[[], None]) -> None:
     thread.join(timeout=limit_s)
 
 
-def _named(links: list[Link]) -> str:
+def _named(links: list[Peer]) -> str:
     places = sorted((one.place for one in links if one.place), key=lambda place: place.rank)
     return " and ".join(f"rank {p.rank} (process {p.pid} on {p.host})" for p in places)
 
 
-def _at(links: list[Link]) -> str:
+def _at(links: list[Peer]) -> str:
     steps = [one.step for one in links if one.step]
     return f", at step {min(steps)}" if steps else ""

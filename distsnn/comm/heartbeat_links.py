@@ -21,7 +21,7 @@ from typing import Any
 
 from distsnn.comm import witness
 from distsnn.comm.handshake import Handshakes, credentials, introduction
-from distsnn.comm.witness import Lines
+from distsnn.comm.witness import JsonLineDecoder
 
 FAN_OUT = 16
 _SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
@@ -46,7 +46,7 @@ def children_of(rank: int, size: int) -> range:
 
 
 @dataclass(frozen=True)
-class Place:
+class RankAddress:
     """Where a rank is and how it is reached, as all ranks are told.
 
     Attributes
@@ -78,7 +78,7 @@ class Place:
 
 
 @dataclass
-class Link:
+class Peer:
     """A connection to another rank, or to the witness (then without a place).
 
     Attributes
@@ -94,10 +94,10 @@ class Link:
     """
 
     connection: socket.socket
-    place: Place | None
+    place: RankAddress | None
     heard: float = 0.0
     step: int | None = None
-    lines: Lines = field(default_factory=Lines)
+    lines: JsonLineDecoder = field(default_factory=JsonLineDecoder)
     _unsent: bytes = b""
 
     def send(self, message: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class Link:
 
     def send_bytes(self, line: bytes) -> None:
         """Send a line, likewise."""
-        if len(self._unsent) < witness.MOST_LINE:
+        if len(self._unsent) < witness.MAX_LINE_BYTES:
             self._unsent += line
         with contextlib.suppress(OSError):
             self._unsent = self._unsent[self.connection.send(self._unsent) :]
@@ -150,9 +150,9 @@ class Listeners:
             self._witness.bind(self._witness_name)
             self._witness.listen(4096)
 
-    def place(self, rank: int) -> Place:
+    def place(self, rank: int) -> RankAddress:
         """Return what the other ranks must know."""
-        return Place(
+        return RankAddress(
             rank=rank,
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -163,7 +163,7 @@ class Listeners:
             token=secrets.token_hex(16),
         )
 
-    def connect(self, places: list[Place], rank: int) -> list[Link]:
+    def connect(self, places: list[RankAddress], rank: int) -> list[Peer]:
         """Connect to the parent and to the children of a rank, as far as they can be reached."""
         setup = _SETUP_ONE_MACHINE if self._is_one_machine else _SETUP
         token, limit = places[0].token, time.monotonic() + setup
@@ -174,13 +174,13 @@ class Listeners:
             until = limit if self._ranks is None else limit - setup / 3.0
             reached = _connect(places[parent], places[rank], token, until)
             if reached is not None:
-                links.append(Link(reached, places[parent]))
+                links.append(Peer(reached, places[parent]))
         awaited = set(children_of(rank, len(places)))
         if self._ranks is not None:
             links += _accept(self._ranks, awaited, places, token, limit)
         return links
 
-    def witness(self, places: list[Place], rank: int) -> Link | None:
+    def witness(self, places: list[RankAddress], rank: int) -> Peer | None:
         """Connect to the node's witness, which its first rank starts; None if there is none."""
         own = places[rank]
         neighbours = [one for one in places if one.machine == own.machine]
@@ -199,7 +199,7 @@ class Listeners:
             connection.close()
             return None
         connection.setblocking(False)
-        link = Link(connection, None)
+        link = Peer(connection, None)
         link.send_bytes(introduction(places[0].token, rank, own.pid))
         return link
 
@@ -237,7 +237,9 @@ def _listen(*, loopback: bool) -> socket.socket | None:
     return None
 
 
-def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.socket | None:
+def _connect(
+    parent: RankAddress, own: RankAddress, token: str, limit: float
+) -> socket.socket | None:
     if parent.port is None:
         return None
     near = parent.machine == own.machine
@@ -266,8 +268,8 @@ def _connect(parent: Place, own: Place, token: str, limit: float) -> socket.sock
 
 
 def _accept(
-    listener: socket.socket, awaited: set[int], places: list[Place], token: str, limit: float
-) -> list[Link]:
+    listener: socket.socket, awaited: set[int], places: list[RankAddress], token: str, limit: float
+) -> list[Peer]:
     links = []
     with contextlib.closing(Handshakes(listener, token)) as handshakes:
         while awaited and (left := limit - time.monotonic()) > 0.0:
@@ -275,7 +277,7 @@ def _accept(
                 try:
                     if peer.rank in awaited and peer.connection.send(b"\n"):
                         awaited.remove(peer.rank)
-                        links.append(Link(peer.connection, places[peer.rank]))
+                        links.append(Peer(peer.connection, places[peer.rank]))
                         continue
                 except OSError:
                     pass  # it has gone

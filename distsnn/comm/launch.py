@@ -14,11 +14,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from distsnn.comm.ending import write
-from distsnn.comm.launched_job import Job, Verdict
-from distsnn.comm.launcher import PREFIXES, launcher
-from distsnn.comm.lifeline import VARIABLE, Lifelines
-from distsnn.comm.output import Output
+from distsnn.comm.ending import print_message
+from distsnn.comm.launched_job import JobResult, SupervisedJob
+from distsnn.comm.launcher import LAUNCHER_PREFIXES, detect_launcher
+from distsnn.comm.lifeline import VARIABLE, LivenessSockets
+from distsnn.comm.output import OutputForwarder
 from distsnn.errors import DescriptionError
 from distsnn.units import counted
 
@@ -82,7 +82,7 @@ def launch(
     patience: float | None = None,
     start_limit_s: float = math.inf,
     oversubscribe: bool = False,
-    lost: Callable[[Verdict], Verdict] | None = None,
+    lost: Callable[[JobResult], JobResult] | None = None,
 ) -> int:
     """Run ``python -P -m distsnn ARGUMENTS`` on several ranks of this machine and wait for it.
 
@@ -131,10 +131,10 @@ def launch(
     cores = len(os.sched_getaffinity(0))
     _check(ranks, math.inf if oversubscribe else _MOST_A_CORE * cores)
     if ranks >= _MANY_A_CORE * cores:
-        write(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
+        print_message(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
     terminal = "1" if sys.stderr.isatty() else "0"
-    lifelines = Lifelines()
+    lifelines = LivenessSockets()
     with (
         closing(lifelines),
         subprocess.Popen(
@@ -148,9 +148,14 @@ def launch(
         ) as process,
     ):
         assert process.stdout is not None and process.stderr is not None
-        outputs = [Output(process.stdout, sys.stdout, 1), Output(process.stderr, sys.stderr, 2)]
+        outputs = [
+            OutputForwarder(process.stdout, sys.stdout, 1),
+            OutputForwarder(process.stderr, sys.stderr, 2),
+        ]
         patience = max(3.0, 0.25 * ranks) if patience is None else patience
-        job = Job(process, ranks, patience, lifelines, start_limit_s * max(1.0, ranks / cores))
+        job = SupervisedJob(
+            process, ranks, patience, lifelines, start_limit_s * max(1.0, ranks / cores)
+        )
         try:
             with job.forwarding_signals():
                 code = job.wait()
@@ -164,7 +169,7 @@ def launch(
         if verdict.message is not None:
             verdict = replace(verdict, message=verdict.message + _place(crashes))
             verdict = verdict if lost is None else lost(verdict)
-            write(str(verdict.message))
+            print_message(str(verdict.message))
         sys.stderr.write(crashes)
         sys.stderr.flush()
     return verdict.code
@@ -189,7 +194,7 @@ def _check(ranks: int, most: float) -> None:
             where="MPI",
             allowed=f"one rank, or {_INSTALL}",
         )
-    launched = launcher()
+    launched = detect_launcher()
     if launched is not None and launched.size != 1:
         raise DescriptionError(
             f"this process is one of those that {launched.name} started; it starts no others",
@@ -211,7 +216,7 @@ def _ending_with_us(command: list[str]) -> list[str]:
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:
     # What an outer launcher told this process would mislead the ranks.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(LAUNCHER_PREFIXES)}
     for name in _ONE_THREAD:
         environment[name] = "1"
     for name, value in _ON_THIS_NODE.items():

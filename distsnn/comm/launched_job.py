@@ -13,10 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from distsnn.comm.ending import SAID
-from distsnn.comm.exits import ProcessExit, alive, is_stopped, memory_kills, signal_of, words
-from distsnn.comm.launcher import launcher
-from distsnn.comm.lifeline import Lifelines
+from distsnn.comm.ending import REPORTED_EXIT_CODES
+from distsnn.comm.exits import (
+    ProcessExit,
+    describe_exit,
+    is_alive,
+    is_stopped,
+    oom_kill_count,
+    signal_of,
+)
+from distsnn.comm.launcher import detect_launcher
+from distsnn.comm.lifeline import LivenessSockets
 from distsnn.errors import Interrupted, Stopped
 from distsnn.held_signals import held
 
@@ -32,7 +39,7 @@ _LAUNCHER_KILLS = (signal.SIGKILL, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JobResult:
     """How a job ended: its exit code, and what is to be told about it, if anything."""
 
     code: int
@@ -40,7 +47,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Death:
+class RankExit:
     """The end of a rank: which, its process, and its wait status if known."""
 
     rank: int
@@ -48,7 +55,9 @@ class Death:
     status: int | None
 
 
-def judge(code: int, first: Death | None, banner: str, *, memory: bool = False) -> Verdict:
+def job_result(
+    code: int, first: RankExit | None, banner: str, *, memory: bool = False
+) -> JobResult:
     """Return how a job ended that nobody interrupted.
 
     Parameters
@@ -63,18 +72,18 @@ def judge(code: int, first: Death | None, banner: str, *, memory: bool = False) 
         Whether this machine has killed a process for lack of memory meanwhile.
     """
     number = None if first is None else signal_of(first.status)
-    if code in SAID and (number is None or number in _LAUNCHER_KILLS):
-        return Verdict(code)
+    if code in REPORTED_EXIT_CODES and (number is None or number in _LAUNCHER_KILLS):
+        return JobResult(code)
     if first is None:
         # nothing was seen: as before the first look, or where the ranks are on other machines
         code = code if code >= 0 else 128 - code
-        return Verdict(code, f"mpiexec ended with exit code {code}")
-    if first.status is not None and number is None and first.status >> 8 in SAID:
-        return Verdict(first.status >> 8)
-    return Verdict(1, told(first, banner, memory=memory))
+        return JobResult(code, f"mpiexec ended with exit code {code}")
+    if first.status is not None and number is None and first.status >> 8 in REPORTED_EXIT_CODES:
+        return JobResult(first.status >> 8)
+    return JobResult(1, describe_rank_exit(first, banner, memory=memory))
 
 
-def told(death: Death, banner: str, *, memory: bool = False) -> str:
+def describe_rank_exit(death: RankExit, banner: str, *, memory: bool = False) -> str:
     """Return a death in words: which rank, which process, and how."""
     status = death.status
     if status is None:
@@ -82,10 +91,10 @@ def told(death: Death, banner: str, *, memory: bool = False) -> str:
         found = re.search(r"EXIT CODE: (\d+)", banner)
         if found and (number := int(found[1]) & 0x7F) not in (0, *_LAUNCHER_KILLS):
             status = number
-    return f"rank {death.rank} (process {death.pid}) {words(status, memory=memory)}"
+    return f"rank {death.rank} (process {death.pid}) {describe_exit(status, memory=memory)}"
 
 
-class Job:
+class SupervisedJob:
     """A running job.
 
     Parameters
@@ -107,7 +116,7 @@ class Job:
         process: subprocess.Popen[bytes],
         size: int,
         patience: float,
-        lifelines: Lifelines,
+        lifelines: LivenessSockets,
         start_limit: float,
     ) -> None:
         self._process, self._size, self._patience = process, size, patience
@@ -122,11 +131,11 @@ class Job:
         self._forwarded: dict[int, int] = {}  # number of signals, by process
         self._reports: dict[int, bytes] = {}  # the start and the code of a rank, by process
         self._poll = select.epoll()
-        self._deaths: list[Death] = []
+        self._deaths: list[RankExit] = []
         self._first_missing: float | None = None
         self._finished_at: float | None = None
         self._killed: str | None = None  # the reason
-        self._memory_kills = memory_kills()
+        self._memory_kills = oom_kill_count()
 
     @contextmanager
     def forwarding_signals(self) -> Iterator[None]:
@@ -216,7 +225,7 @@ class Job:
             if now - self._finished_at > _FINALIZING:
                 return f"the ranks did not end within {_FINALIZING:g} s of their last step"
             return None
-        if self._first_missing is None and any(not alive(pid) for pid in self._ranks):
+        if self._first_missing is None and any(not is_alive(pid) for pid in self._ranks):
             self._first_missing = now
         if self._first_missing is not None and now - self._first_missing > self._patience:
             return f"the others did not within {self._patience:g} s"
@@ -246,16 +255,16 @@ class Job:
         They may still save the run, as upon any SIGTERM.
         """
         self._take_events(0.0)
-        left = [pid for pid in self._ranks if alive(pid)]
+        left = [pid for pid in self._ranks if is_alive(pid)]
         for pid in left:
             _signal(pid, signal.SIGTERM)
         limit = time.monotonic() + _ORPHANS_SAVE
-        while any(map(alive, left)) and time.monotonic() < limit:
+        while any(map(is_alive, left)) and time.monotonic() < limit:
             self._take_events(_POLL)
-        for pid in filter(alive, left):
+        for pid in filter(is_alive, left):
             _signal(pid, signal.SIGKILL)
 
-    def verdict(self, code: int, banner: str) -> Verdict:
+    def verdict(self, code: int, banner: str) -> JobResult:
         """Return how the job ended.
 
         Parameters
@@ -268,20 +277,24 @@ class Job:
         codes = self._codes()
         if len(codes) == self._size:
             if code == codes[0]:
-                return Verdict(code)
+                return JobResult(code)
             how = self._killed or f"mpiexec ended with exit code {code}"
-            return Verdict(codes[0], f"{how}, after all ranks had finished with {codes[0]}")
-        memory = memory_kills() > self._memory_kills
+            return JobResult(codes[0], f"{how}, after all ranks had finished with {codes[0]}")
+        memory = oom_kill_count() > self._memory_kills
         first = next((one for one in self._deaths if one.status != 0), None)
         if self._killed is not None:
             what = self._killed
             if self._first_missing is not None:
-                death = "a rank ended" if first is None else told(first, banner, memory=memory)
+                death = (
+                    "a rank ended"
+                    if first is None
+                    else describe_rank_exit(first, banner, memory=memory)
+                )
                 what = f"{death}, and {what}"
-            return Verdict(1, f"{what}: all its processes were ended")
-        if code not in SAID and self._signals:
-            return Verdict(128 + self._signals[0])
-        return judge(code, first, banner, memory=memory)
+            return JobResult(1, f"{what}: all its processes were ended")
+        if code not in REPORTED_EXIT_CODES and self._signals:
+            return JobResult(128 + self._signals[0])
+        return job_result(code, first, banner, memory=memory)
 
     def kill(self, grace: float = _KILL_AFTER) -> None:
         """End all processes of the job, mpiexec after so many seconds at most."""
@@ -294,7 +307,7 @@ class Job:
             self._process.kill()
             self._process.wait()
         for pid in family | set(self._ranks):
-            if alive(pid):
+            if is_alive(pid):
                 _signal(pid, signal.SIGKILL)
 
     def _forward(self, clock: float) -> None:
@@ -353,7 +366,7 @@ class Job:
             pid = self._exits.pop(descriptor).pid
         if pid not in self._buried:
             self._buried.add(pid)
-            self._deaths.append(Death(self._ranks[pid], pid, self._watched[pid].status()))
+            self._deaths.append(RankExit(self._ranks[pid], pid, self._watched[pid].status()))
 
 
 def _descendants(pid: int) -> set[int]:
@@ -386,7 +399,7 @@ def _rank_of(pid: int) -> int | None:
     except OSError:
         return None
     environ = dict(entry.partition("=")[::2] for entry in entries)
-    started = launcher({k: v for k, v in environ.items() if not k.startswith("SLURM_")})
+    started = detect_launcher({k: v for k, v in environ.items() if not k.startswith("SLURM_")})
     return None if started is None else started.rank
 
 

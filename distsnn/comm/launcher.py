@@ -43,7 +43,7 @@ _KNOWN: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 _FIRST_SPECIAL_STEP = 0xFFFFFFF0
 
 RANK_VARIABLES = tuple(variable for _, variable, _ in _KNOWN if variable != "SLURM_PROCID")
-PREFIXES = (
+LAUNCHER_PREFIXES = (
     "OMPI_COMM_",
     "OMPI_UNIVERSE",
     "MV2_COMM_",
@@ -55,7 +55,7 @@ PREFIXES = (
 )
 
 
-def launcher(environ: Mapping[str, str] = os.environ) -> Launcher | None:
+def detect_launcher(environ: Mapping[str, str] = os.environ) -> Launcher | None:
     """Return the launcher that started this process, or None if none did."""
     for name, rank_variable, size_variables in _KNOWN:
         rank = _number(environ.get(rank_variable))

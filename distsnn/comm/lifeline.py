@@ -19,7 +19,7 @@ _STARTED = b"s"
 _own: int | None = None  # this rank's end, a descriptor
 
 
-def hold() -> None:
+def connect_liveness_socket() -> None:
     """Connect this rank to the process that launched it, if it asks for that; once."""
     global _own
     name = os.environ.pop(VARIABLE, None)  # what a rank starts is no rank
@@ -61,7 +61,7 @@ def _report(message: bytes) -> None:
             os.write(_own, message)
 
 
-class Lifelines:
+class LivenessSockets:
     """The launching process's ends.
 
     Attributes

@@ -62,8 +62,8 @@ class SingleProcess:
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
@@ -73,8 +73,8 @@ class SingleProcess:
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
@@ -83,7 +83,7 @@ class SingleProcess:
         """Return None: there is nobody to exchange spikes with."""
         return None
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return ``(code,)``."""
         return (code,)
 
@@ -137,8 +137,8 @@ class DryRun(SingleProcess):
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
@@ -146,23 +146,23 @@ class DryRun(SingleProcess):
         """Return an exchange in which the other ranks are silent (None for one rank)."""
         if self.size == 1:
             return None
-        from distsnn.comm.exchange import Exchange, Handles
-        from distsnn.comm.exchange_entries import silent
+        from distsnn.comm.exchange import Exchange, MpiHandles
+        from distsnn.comm.exchange_entries import dry_run_entry
 
         return Exchange(
-            silent,
+            dry_run_entry,
             rank=self.rank,
-            max_locals=self._max_locals(max_local, max_total),
-            max_total=max_total,
+            max_spikes_by_rank=self._max_spikes_by_rank(max_spikes, max_spikes_total),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
-            handles=Handles(),
-            explain=str,
+            handles=MpiHandles(),
+            error_text=str,
         )
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
@@ -171,25 +171,25 @@ class DryRun(SingleProcess):
         """Return an exchange in which the other ranks are silent (None for one rank)."""
         if self.size == 1:
             return None
-        from distsnn.comm.exchange import Handles
-        from distsnn.comm.group_entries import silent_in_groups
+        from distsnn.comm.exchange import MpiHandles
+        from distsnn.comm.group_entries import dry_run_group_entry
         from distsnn.comm.group_exchange import GroupExchange
 
         return GroupExchange(
-            silent_in_groups,
+            dry_run_group_entry,
             rank=self.rank,
-            max_locals=self._max_locals(max_local, max_total),
-            max_total=max_total,
+            max_spikes_by_rank=self._max_spikes_by_rank(max_spikes, max_spikes_total),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             groups=groups,
-            handles=(Handles(), Handles()),
-            explain=str,
+            handles=(MpiHandles(), MpiHandles()),
+            error_text=str,
         )
 
-    def _max_locals(self, max_local: int, max_total: int) -> list[int]:
-        others = [(max_total - max_local) // (self.size - 1)] * (self.size - 1)
-        return [*others[: self.rank], max_local, *others[self.rank :]]
+    def _max_spikes_by_rank(self, max_spikes: int, max_spikes_total: int) -> list[int]:
+        others = [(max_spikes_total - max_spikes) // (self.size - 1)] * (self.size - 1)
+        return [*others[: self.rank], max_spikes, *others[self.rank :]]
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return `code` repeated."""
         return (code,) * self.size

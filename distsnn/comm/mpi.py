@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn import jit
-from distsnn.comm.exchange import Exchange, Handles
-from distsnn.comm.exchange_entries import blocking, yielding
-from distsnn.comm.group_entries import blocking_in_groups, yielding_in_groups
-from distsnn.comm.group_exchange import GroupExchange, group_of
+from distsnn.comm.exchange import Exchange, MpiHandles
+from distsnn.comm.exchange_entries import blocking_entry, yielding_entry
+from distsnn.comm.group_entries import blocking_group_entry, yielding_group_entry
+from distsnn.comm.group_exchange import GroupExchange, ranks_of_group
 
 if "mpi4py.MPI" not in sys.modules:
     # Initialised below, once it is known that the launcher speaks this library's language: some
@@ -154,42 +154,42 @@ class MPICommunicator:
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
-        yielding: bool | None = None,
+        yielding_entry: bool | None = None,
     ) -> Exchange:
         """Return the exchange of spikes."""
         return Exchange(
-            _entry(self._yields(yielding)),
+            _entry(self._yields(yielding_entry)),
             rank=self.rank,
-            max_locals=self.allgather(max_local),
-            max_total=max_total,
+            max_spikes_by_rank=self.allgather(max_spikes),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             handles=_handles(self._all),
-            explain=MPI.Get_error_string,
+            error_text=MPI.Get_error_string,
         )
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
-        yielding: bool | None = None,
+        yielding_entry: bool | None = None,
     ) -> GroupExchange:
         """Return an exchange at two levels."""
         return GroupExchange(
-            _group_entry(self._yields(yielding)),
+            _group_entry(self._yields(yielding_entry)),
             rank=self.rank,
-            max_locals=self.allgather(max_local),
-            max_total=max_total,
+            max_spikes_by_rank=self.allgather(max_spikes),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             groups=groups,
             handles=(_handles(self._group(tuple(groups))), _handles(self._all)),
-            explain=MPI.Get_error_string,
+            error_text=MPI.Get_error_string,
         )
 
     def _yields(self, asked: bool | None) -> bool:
@@ -205,11 +205,11 @@ class MPICommunicator:
         """
         if groups not in self._groups:
             self.barrier()  # Split spins while it waits
-            first = group_of(groups, self.rank).start
+            first = ranks_of_group(groups, self.rank).start
             self._groups[groups] = self._all.Split(color=first, key=self.rank)
         return self._groups[groups]
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return all ranks' codes at the end of the job, or None if not all came in time."""
         codes = np.empty(self.size, np.int32)
         request = self._end.Iallgather(np.array([code], np.int32), codes)
@@ -249,15 +249,15 @@ def _objects(data: Bytes, sizes: npt.NDArray[np.int64]) -> list[Any]:
 
 
 def _entry(yields: bool) -> jit.Entry:
-    return yielding if yields else blocking
+    return yielding_entry if yields else blocking_entry
 
 
 def _group_entry(yields: bool) -> jit.Entry:
-    return yielding_in_groups if yields else blocking_in_groups
+    return yielding_group_entry if yields else blocking_group_entry
 
 
-def _handles(communicator: MPI.Comm) -> Handles:
-    return Handles(communicator=MPI._handleof(communicator), datatype=MPI._handleof(MPI.INT32_T))
+def _handles(communicator: MPI.Comm) -> MpiHandles:
+    return MpiHandles(communicator=MPI._handleof(communicator), datatype=MPI._handleof(MPI.INT32_T))
 
 
 def _wait(request: MPI.Request, patience: float | None = None) -> bool:

@@ -28,7 +28,7 @@ _LEAST_HELD = 4
 _BEGINS = re.compile(b"|".join(re.escape(one) for one in (*_BANNERS, _CRASH)))
 
 
-class Sieve:
+class LauncherMessageFilter:
     """Separates a launcher's banners and reports of crashes from the rest of a stream.
 
     Attributes
@@ -100,7 +100,7 @@ def _overlap(text: bytes, marker: bytes) -> int:
     return 0
 
 
-class Output:
+class OutputForwarder:
     """A thread that passes a job's output on to a stream of this process.
 
     Parameters
@@ -115,7 +115,7 @@ class Output:
 
     def __init__(self, pipe: IO[bytes], stream: TextIO, descriptor: int) -> None:
         self._pipe, self._stream = pipe, stream
-        self._sieve = Sieve()
+        self._sieve = LauncherMessageFilter()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         try:
             is_own = stream.fileno() == descriptor

@@ -90,8 +90,8 @@ class Communicator(Protocol):
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
@@ -100,10 +100,10 @@ class Communicator(Protocol):
 
         Parameters
         ----------
-        max_local : int
+        max_spikes : int
             Most spikes of this rank in one step (its number of neurons).
-        max_total : int
-            Most spikes of all ranks in one step; at least the sum of `max_local`.
+        max_spikes_total : int
+            Most spikes of all ranks in one step; at least the sum of `max_spikes`.
         epoch_steps : int
             Most steps between two exchanges; the same on all ranks.
         yielding : bool, optional
@@ -118,8 +118,8 @@ class Communicator(Protocol):
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
@@ -129,7 +129,7 @@ class Communicator(Protocol):
 
         Parameters
         ----------
-        max_local, max_total, yielding
+        max_spikes, max_spikes_total, yielding
             As for `exchange`.
         epoch_steps : (int, int)
             Most steps between two exchanges inside groups, and among all ranks: a multiple.
@@ -142,7 +142,7 @@ class Communicator(Protocol):
             An epoch can hold more spikes than MPI counts (2^31 - 1).
         """
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
         """Return all ranks' codes at the end of the job, or None if not all came in time.
 
         It does not get in the way of other collectives, so a failing rank may call it while the

@@ -32,19 +32,19 @@ from typing import Any
 if __name__ == "__main__":
     # a script: its own folder is no package of anybody's, and holds only what it needs
     sys.path.append(str(Path(__file__).parent))
-    from exits import ProcessExit, memory_kills, signal_of, words  # type: ignore[import-not-found]
+    from exits import ProcessExit, describe_exit, oom_kill_count, signal_of  # type: ignore[import-not-found]
     from handshake import Handshakes, Peer  # type: ignore[import-not-found]
 else:
-    from distsnn.comm.exits import ProcessExit, memory_kills, signal_of, words
+    from distsnn.comm.exits import ProcessExit, describe_exit, oom_kill_count, signal_of
     from distsnn.comm.handshake import Handshakes, Peer
 
-MOST_LINE = 8192  # bytes; whoever sends longer lines is no rank
+MAX_LINE_BYTES = 8192  # bytes; whoever sends longer lines is no rank
 _FIRST_WAIT = 60.0  # s, for the node's ranks to come
 _LAUNCHER_KILLS = 15.0  # s after a death in which others killed are the launcher's work
 _KILLS = (9, 15)
 
 
-def write_notice(folder: Path, notice: dict[str, Any]) -> bool:
+def write_exit_report(folder: Path, notice: dict[str, Any]) -> bool:
     """Write a notice about a rank, unless there is one, in one atomic step.
 
     It is a Zarr group without members, ``folder/rankNNNN``, whose attributes are the notice.
@@ -97,12 +97,12 @@ def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:
     return True
 
 
-def now() -> str:
+def utc_timestamp() -> str:
     """Return the wall time for a notice, ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-class Lines:
+class JsonLineDecoder:
     """Cuts what arrives on a socket into JSON objects."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Lines:
             If the sender speaks something else.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MOST_LINE or any(len(line) > MOST_LINE for line in lines):
+        if len(self._rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
             raise ValueError("a line is too long")
         try:
             objects = [json.loads(line) for line in lines]
@@ -131,7 +131,7 @@ class Lines:
 class _Rank:
     def __init__(self, peer: Peer) -> None:
         self.connection = peer.connection
-        self.lines = Lines()
+        self.lines = JsonLineDecoder()
         self.rank: int = peer.rank
         self.exit = ProcessExit(peer.pid)
         self.step: int | None = None
@@ -146,7 +146,7 @@ class _Witness:
         self._awaited = int(orders["ranks"])
         self._poll = select.epoll()
         self._ranks: dict[int, _Rank] = {}
-        self._memory_kills = memory_kills()
+        self._memory_kills = oom_kill_count()
         self._quiet_until = 0.0
 
     def run(self) -> None:
@@ -199,7 +199,7 @@ class _Witness:
         rank.bye = rank.bye or "bye" in message
 
     def _note(self, rank: _Rank) -> None:
-        when, begin = now(), time.monotonic()
+        when, begin = utc_timestamp(), time.monotonic()
         status = rank.exit.status()
         if status is None and not rank.exit.ended(1.0):
             return  # it lives, and has closed the socket
@@ -213,7 +213,7 @@ class _Witness:
             "host": socket.gethostname(),
             "pid": rank.exit.pid,
             "when": when,
-            "what": words(status, memory=memory_kills() > self._memory_kills),
+            "what": describe_exit(status, memory=oom_kill_count() > self._memory_kills),
         }
         if rank.step is not None:
             notice["step"] = rank.step
@@ -225,7 +225,7 @@ class _Witness:
         # a full disk, or a store that somebody has removed: there is nobody to tell
         if teller.notices is not None:
             with contextlib.suppress(OSError):
-                write_notice(teller.notices, notice)
+                write_exit_report(teller.notices, notice)
 
 
 def main() -> None:

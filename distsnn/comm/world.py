@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import cache
 
 from distsnn.comm import lifeline
-from distsnn.comm.ending import PIPE_DELAY, guard, install_hook, write
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat, check_limit, start_limit
+from distsnn.comm.ending import PIPE_DELAY, install_hook, print_message, run_job
+from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat, check_timeout, start_timeout
 from distsnn.comm.launch import mpiexec_path
-from distsnn.comm.launcher import Launcher, launcher
+from distsnn.comm.launcher import Launcher, detect_launcher
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import DescriptionError
@@ -41,7 +41,7 @@ def world() -> Communicator:
         The launcher started several processes that are no ranks of one MPI job: mpi4py is
         missing, or belongs to another MPI than the launcher.
     """
-    launched = launcher()
+    launched = detect_launcher()
     if launched is None and "mpi4py.MPI" not in sys.modules:
         return SingleProcess()
     if importlib.util.find_spec("mpi4py") is None:
@@ -70,10 +70,10 @@ def world() -> Communicator:
     return communicator
 
 
-def start(
-    main: Callable[[Communicator], int | None], *, heartbeat_s: float = DEFAULT_LIMIT_S
+def run_program(
+    main: Callable[[Communicator], int | None], *, heartbeat_s: float = DEFAULT_TIMEOUT_S
 ) -> int:
-    """Run a program on all ranks and return its exit code: `world` and `guard` in one.
+    """Run a program on all ranks and return its exit code: `world` and `run_job` in one.
 
     The ranks are watched from the start of MPI to the end of `main`.
 
@@ -90,20 +90,20 @@ def start(
     int
         Exit code, the same on all ranks.
     """
-    lifeline.hold()
+    lifeline.connect_liveness_socket()
     _show_crashes()
-    launched = launcher()
+    launched = detect_launcher()
     started = threading.Event()
     try:
-        check_limit(heartbeat_s)
+        check_timeout(heartbeat_s)
         if launched is not None and not lifeline.is_held():  # else the launching process watches
-            _limit_start(start_limit(heartbeat_s), launched.rank, started)
+            _limit_start(start_timeout(heartbeat_s), launched.rank, started)
         communicator = world()
     except DescriptionError as error:
         started.set()
         # No communicator to settle on a speaker, only the launcher's word.
         if launched is None or launched.rank == 0:
-            write(str(error))
+            print_message(str(error))
         else:
             # Launchers end all processes with the first: not before it has been said.
             time.sleep(_WAIT_FOR_SPEAKER)
@@ -121,7 +121,7 @@ def start(
             raise
 
     try:
-        code = guard(communicator, watched)
+        code = run_job(communicator, watched)
         lifeline.report_code(code)
         return code
     finally:
@@ -138,7 +138,7 @@ def _limit_start(limit_s: float, rank: int, started: threading.Event) -> None:
         while not started.wait(_START_LOOK):
             left -= _START_LOOK
             if left <= 0.0:
-                write(
+                print_message(
                     f"rank {rank} waited {limit_s:g} s for all ranks to start MPI "
                     "(a rank is stopped, or its machine or network down): the job is ended"
                 )

@@ -275,7 +275,7 @@ class PlasticDelivery:
 
     def make_room(self) -> None:
         """Let rows take the spikes of a history that is full, or make it larger."""
-        now = int(self._spikes.known_until[0])
+        now = int(self._spikes.complete_until[0])
         since = now - self._swept
         long = self.watch is not None and self.history.depth >= _LONG_HISTORY
         if since * self.layout.network.dt >= _SWEEP_MS or (long and since > 0):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import (
     homeostasis,
     neuron_parameters,
@@ -110,15 +110,15 @@ class Checkpoints:
         begin = time.perf_counter()
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
-        with together(communicator, "saving the state"):
+        with collective_phase(communicator, "saving the state"):
             taken = snapshot.take(self._built.engine, self._built.reach)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
-        with together(communicator, "saving the state"), _as_recording():
+        with collective_phase(communicator, "saving the state"), _as_recording():
             number = 1 + max(generations(store), default=0) if rank == 0 else 0
         number = communicator.bcast(number)
         writer = GenerationWriter(store, number)
-        with together(communicator, "saving the state"), _as_recording():
+        with collective_phase(communicator, "saving the state"), _as_recording():
             if parts is not None:
                 if "network" not in self._about:
                     self._about["network"] = network_digest(self._network)
@@ -136,11 +136,11 @@ class Checkpoints:
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:
-            with together(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording():
                 items = {name: values for name, (values, _) in taken.items.items()}
                 seal = writer.write_rank(rank, {**taken.states, **items}, taken.spikes)
             seals = communicator.gather(seal)
-            with together(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording():
                 if seals is not None:
                     writer.finish(seals)
         except Exception:
@@ -165,7 +165,7 @@ class Checkpoints:
         """
         communicator, engine = self._communicator, self._built.engine
         layout, reach = engine.layout, int(generation.about["reach"])
-        with together(communicator, "reading the checkpoint"):
+        with collective_phase(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
             _note_changed(generation, engine)
@@ -192,7 +192,7 @@ class Checkpoints:
         step = np.concatenate([one[0] for one in everyones])
         gid = np.concatenate([one[1] for one in everyones])
         order = np.lexsort((gid, step))
-        with together(communicator, "restoring the state"):
+        with collective_phase(communicator, "restoring the state"):
             about, at = generation.about, int(generation.about["step"])
             _check_spikes(generation, layout, step, gid)
             set_modulators(generation, engine)
@@ -205,7 +205,7 @@ class Checkpoints:
                     "damaged: states are not those that were saved", path=str(generation.folder)
                 )
         wiring = self._known_wiring()
-        with together(communicator, "restoring the state"):
+        with collective_phase(communicator, "restoring the state"):
             other = np.flatnonzero(wiring != index["wiring"][layout.owned])
             if other.size:
                 block = int(layout.owned[other[0]])
@@ -220,7 +220,7 @@ class Checkpoints:
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
-            with together(self._communicator, "checking the synapses"):
+            with collective_phase(self._communicator, "checking the synapses"):
                 self._wiring = snapshot.wiring(self._built.engine)
         assert self._wiring is not None
         return self._wiring

@@ -11,9 +11,16 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from distsnn.comm import Communicator, agree, agreed, alike, together, world
-from distsnn.comm.ending import write
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, Heartbeat
+from distsnn.comm import (
+    Communicator,
+    collective_phase,
+    mark_collective,
+    raise_if_any_failed,
+    require_equal_int,
+    world,
+)
+from distsnn.comm.ending import print_message
+from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder
@@ -118,7 +125,7 @@ class Simulation:
         storage: str = "auto",
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
-        heartbeat: float = DEFAULT_LIMIT_S,
+        heartbeat: float = DEFAULT_TIMEOUT_S,
         model: dict[str, Any] | None = None,
         policy: Policy | None = None,
         start: str | os.PathLike[str] | StoreReader | None = None,
@@ -131,7 +138,7 @@ class Simulation:
         self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
-        with together(self._communicator, "checking the settings"):
+        with collective_phase(self._communicator, "checking the settings"):
             self.settings = Settings(seed, partition, delivery, storage)
             self._heartbeat = Heartbeat(self._communicator, heartbeat)
             self._policy = policy or Policy()
@@ -139,7 +146,9 @@ class Simulation:
             self._policy.check_saved(recorded=out is not None)
         self._model = model
         self._output = Output(network, self._communicator)
-        alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
+        require_equal_int(
+            self._communicator, lambda: out is not None, "checking the settings", where="out"
+        )
         if out is not None:
             self._output.lock(out, overwrite=overwrite, resume=again, held=lock)
         self._heartbeat.start()
@@ -271,7 +280,7 @@ class Simulation:
         """
         recorder = self._output.recorder
         target = recorder.path if store is None and recorder is not None else store
-        with together(self._communicator, "saving"):
+        with collective_phase(self._communicator, "saving"):
             if self._closed or target is None:
                 what = "the simulation is closed" if self._closed else "no store to save into"
                 raise DescriptionError(what, where="save")
@@ -280,7 +289,7 @@ class Simulation:
         if recorder is not None and path != Path(recorder.path).resolve():
             recorder = None  # another store
         with ExitStack() as held:
-            with together(self._communicator, "saving"):
+            with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.secure()
                 elif self._communicator.rank == 0:
@@ -297,7 +306,7 @@ class Simulation:
                 -1 if recorder is None else recorder.attempt,
                 self._inputs.saved(),
             )
-            with together(self._communicator, "saving"):
+            with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.saved(number)
         self._pace.saved(spent_s)
@@ -320,7 +329,7 @@ class Simulation:
             # a store that is recorded into is read under the lock
             reader = None if again is None else open_shared_reader(start, self._communicator)
             generation = find_newest_checkpoint(store, self._communicator, tell, reader)
-            with together(self._communicator, "looking at the checkpoint"):
+            with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
                     note_versions(generation, versions(self._communicator), tell)
@@ -354,7 +363,7 @@ class Simulation:
     def _load(self, generation: Generation) -> None:
         self._checkpoints.load(generation)
         about = generation.about
-        with together(self._communicator, "restoring inputs"):
+        with collective_phase(self._communicator, "restoring inputs"):
             self._inputs.restore(generation.inputs())
         self._output.last.lose("those before a checkpoint are not kept in it")
         self._times.run_s = float(about["run_s"])
@@ -368,7 +377,7 @@ class Simulation:
         if self._progress is not None:
             self._progress.note(text)
         elif always and self._communicator.rank == 0:
-            write(text)
+            print_message(text)
 
     @overload
     def __getitem__(self, key: Population | View) -> PopulationHandle: ...
@@ -430,7 +439,7 @@ class Simulation:
             The same after SIGTERM or SIGUSR1, with the state saved; also after one that came since
             the last run, in a ``with`` block.
         """
-        end = alike(
+        end = require_equal_int(
             self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
         )
         self._times.start()
@@ -479,7 +488,7 @@ class Simulation:
         )
         if verdict == FAILED:
             first = earliest(self._communicator, fault)
-            agree(self._communicator, failure or first, "running")
+            raise_if_any_failed(self._communicator, failure or first, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
             self._ceiling.check(self._output.counts.all, window, step=self._engine.step)
@@ -488,7 +497,7 @@ class Simulation:
             self.save()
         if verdict in (SIGNALLED, OUT_OF_TIME):
             number = signal if verdict == SIGNALLED else 0
-            raise agreed(self._interrupts.stopping(number, self.time_ms, store))
+            raise mark_collective(self._interrupts.stopping(number, self.time_ms, store))
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.
@@ -509,10 +518,10 @@ class Simulation:
         timing = self._times.shared()
         if not self._closed:
             self._closed = True
-            with together(self._communicator, "closing the store"):
+            with collective_phase(self._communicator, "closing the store"):
                 self._output.close("complete", self._built, self._times, timing)
             # only now is it known that every rank's recordings are whole
-            with together(self._communicator, "closing the store"):
+            with collective_phase(self._communicator, "closing the store"):
                 self._output.update(complete=True)
         return summarize(self._built, self._output, self._times, self._communicator)
 
@@ -558,7 +567,7 @@ class Simulation:
         ...     simulation.reset(out=f"trial{trial + 1}.zarr")
         """
         begin, communicator = time.perf_counter(), self._communicator
-        asked = alike(
+        asked = require_equal_int(
             *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
             where="reset",
         )
@@ -576,7 +585,7 @@ class Simulation:
             changed = [name for name, one in self._engine.neurons.items() if one.changed]
             plastic = [one for one in self._engine.plastic if keep or not one.learns]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
-            with together(communicator, "setting inputs"):
+            with collective_phase(communicator, "setting inputs"):
                 self._inputs.restore({"values": values, "names": names})
             self._heartbeat.notices, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import plastic_snapshot
 from distsnn.engine.plastic_snapshot import Name
 from distsnn.engine.rank_engine import RankEngine
@@ -71,7 +71,7 @@ def read_items(
         The ranks.
     """
     layout = engine.layout
-    with together(communicator, "counting synapses"):
+    with collective_phase(communicator, "counting synapses"):
         mine = []
         for one in engine.plastic:
             sizes = np.zeros(layout.table.n_blocks, np.int64)
@@ -80,7 +80,7 @@ def read_items(
             mine.append(sizes)
     everyones = communicator.allgather(mine)
     found = {}
-    with together(communicator, "reading the checkpoint"):
+    with collective_phase(communicator, "reading the checkpoint"):
         for number, one in enumerate(engine.plastic):
             sizes = np.sum([part[number] for part in everyones], axis=0)
             for name in plastic_snapshot.names_by_synapse(one):

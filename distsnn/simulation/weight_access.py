@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, answers, from_first, together
+from distsnn.comm import Communicator, allgather_checked, broadcast_from_rank0, collective_phase
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
@@ -57,12 +57,12 @@ class PlasticSynapses:
         self._engine, self._communicator = engine, communicator
         self._name, self._scripted = projection, scripted
         self._where = f"weights of projection {projection!r}"
-        with together(communicator, "looking for synapses"):
+        with collective_phase(communicator, "looking for synapses"):
             rows = self._delivery.rows
             sources = rows.row_set.source_of_synapse
             targets = engine.layout.gids(rows.targets())
         own = sources, targets, rows.delays()
-        parts = answers(communicator, lambda: (self._where, own), where=self._where)
+        parts = allgather_checked(communicator, lambda: (self._where, own), where=self._where)
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.lexsort((targets, sources))
         self.sources, self.targets = sources[order], targets[order]
@@ -86,17 +86,17 @@ class PlasticSynapses:
             weights = self._delivery.read_weights(self._engine.step)
             return self._where, self._delivery.sign * weights.astype(np.float64)
 
-        joined = np.concatenate(answers(self._communicator, own, where=self._where))
+        joined = np.concatenate(allgather_checked(self._communicator, own, where=self._where))
         return np.asarray(joined[self._order])
 
     @values.setter
     def values(self, given: ValueLike) -> None:
-        with together(self._communicator, "setting weights"):
+        with collective_phase(self._communicator, "setting weights"):
             shape = self.sources.shape
             value = _numbers(given, shape, where=self._where, of="one weight per synapse")
             self._check_bound(np.broadcast_to(value, self.sources.shape))
         asked = self._where, value_digest(value)
-        answers(self._communicator, lambda: (asked, None), where=self._where)
+        allgather_checked(self._communicator, lambda: (asked, None), where=self._where)
         own = value[self._own] if isinstance(value, np.ndarray) else value
         self._delivery.set_weights(np.abs(own), self._engine.step)
         self._scripted.note(self._name)
@@ -144,13 +144,13 @@ def normalise(
     where = f"weights of projection {projection!r}, total"
     delivery = plastic_named(engine, projection, where="weights")
     layout, post = engine.layout, delivery.projection.post
-    with together(communicator, "normalising weights"):
+    with collective_phase(communicator, "normalising weights"):
         value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
         allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
         check_range(value, allowed, where=where)
     if communicator.size > 1:
         asked = where, value_digest(value)
-        answers(communicator, lambda: (asked, None), where=where)
+        allgather_checked(communicator, lambda: (asked, None), where=where)
     totals = np.zeros(layout.n_local)
     index = delivery.target_population
     neuron = layout.in_population(index) - post.start
@@ -175,7 +175,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
             raise DescriptionError("must be True or False", where="learning", value=on)
         return (projection, on), None
 
-    answers(communicator, asked, where="learning")
+    allgather_checked(communicator, asked, where="learning")
     plastic_named(engine, projection, where="learning").switch(on, engine.step)
 
 
@@ -190,7 +190,7 @@ def set_signal(
         check_range(number, ANY, where="signal")
         return projection, number
 
-    name, number = from_first(communicator, given)
+    name, number = broadcast_from_rank0(communicator, given)
     plastic_named(engine, name, where="signal").modulate(number, engine.step)
     return name
 

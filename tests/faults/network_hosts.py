@@ -11,7 +11,7 @@ import pytest
 from command_jobs import ROOT
 
 from distsnn.comm import mpiexec_path
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm.launcher import LAUNCHER_PREFIXES
 
 # What mpiexec takes for ssh: ssh [options] ADDRESS WORDS...
 _SSH = """\
@@ -63,7 +63,7 @@ class Hosts:
     def start(self, ranks: int, *words: object) -> subprocess.Popen[str]:
         """Start a command under mpiexec, its ranks spread over the hosts."""
         environment = {
-            k: v for k, v in os.environ.items() if not k.startswith((*PREFIXES, "SLURM_"))
+            k: v for k, v in os.environ.items() if not k.startswith((*LAUNCHER_PREFIXES, "SLURM_"))
         }
         environment["PYTHONPATH"] = str(ROOT)
         hosts = ",".join(self._address(host) for host in range(self.count))

@@ -106,14 +106,14 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     # a limit of 2 s, as of --heartbeat 2
     model.write_text(
         "import sys\n"
-        "from distsnn.comm import start\n"
+        "from distsnn.comm import run_program\n"
         "from distsnn.simulation import Simulation\n"
         f"sys.path.insert(0, {str(small.parent)!r})\n"
         "from small import build\n"
         "def main(ranks):\n"
         f"    with Simulation(build(), out={str(out)!r}, heartbeat=2.0) as one:\n"
         "        one.run(1e6)\n"
-        "sys.exit(start(main))\n"
+        "sys.exit(run_program(main))\n"
     )
     job = Job([mpiexec_path(), "-n", "2", sys.executable, str(model)], None)
     try:

@@ -27,7 +27,7 @@ from small_runs import (
     wait_until,
 )
 
-from distsnn.comm import RESUMABLE
+from distsnn.comm import EXIT_RESUMABLE
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
@@ -74,7 +74,7 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
         one_message(
             ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run"
         )
-        assert ended.code == RESUMABLE
+        assert ended.code == EXIT_RESUMABLE
         status = f"stopped: {number.name}"
     assert set(summarise(out)["status"]) == {status}
     reader = StoreReader(out)
@@ -91,9 +91,9 @@ def test_wall_limit_stops_in_time(small: Path, whole: Path, tmp_path: Path) -> N
     ended = run(*words(small, out, "--wall-limit", "15s", "--time", "1000000"))
     assert time.monotonic() - begin < 15.0
     one_message(ended, "stopped by the wall limit at")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert summarise(out)["status"] == ["stopped: the wall limit"]
-    assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == RESUMABLE
+    assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == EXIT_RESUMABLE
     reader = StoreReader(out)
     assert len(reader.attempts) == 2
     assert reader.attempts[1].first_step > 0
@@ -117,7 +117,7 @@ def test_auto_starts_goes_on_and_leaves_alone(small: Path, whole: Path, tmp_path
     with running(*auto) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGUSR1)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
     ended = run(*auto, "--ranks", "2")
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 2
@@ -146,7 +146,7 @@ def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None
         job.interrupt(signal.SIGUSR1)
         ended = job.end(timeout=60)
     one_message(ended, "stopped by SIGUSR1 at 0 ms")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,7 +239,7 @@ def test_signals_may_come_again_and_again(
             time.sleep(0.1)
         ended = job.end(timeout=60)
     one_message(ended, "stopped by SIGTERM")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
 
 
 @pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
@@ -262,7 +262,7 @@ def test_signals_may_come_until_the_end(
             time.sleep(0.002)
         ended = job.end(timeout=60)
     one_message(ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert summarise(out)["status"] == [f"stopped: {number.name}"] * len(own)
     assert generations(out)
 
@@ -360,7 +360,7 @@ def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None
         one_message(ended, r"run.zarr: is being written by process \d+ on")
         assert ended.code == 2
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
 
 
 def test_ranks_end_when_the_command_that_started_them_is_killed(
@@ -406,7 +406,7 @@ def test_resumed_run_reads_as_one_while_it_goes_on(
         last = min(reader.complete_step, StoreReader(whole).complete_step)
         found = reader.spikes(0, last)
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
     assert len(reader.attempts) == 2
     for mine, expected in zip(found, StoreReader(whole).spikes(0, last), strict=True):
         np.testing.assert_array_equal(mine, expected)

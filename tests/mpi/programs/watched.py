@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.comm.heartbeat import Heartbeat
 
 
@@ -50,4 +50,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from distsnn.comm.exits import ProcessExit, alive, signal_of, words
+from distsnn.comm.exits import ProcessExit, describe_exit, is_alive, signal_of
 
 
 def child(script: str) -> "subprocess.Popen[bytes]":
@@ -40,11 +40,11 @@ def test_a_process_that_runs_has_no_status() -> None:
     with child("sleep 5") as process:
         watched = ProcessExit(process.pid)
         assert watched.status(patience=0.05) is None
-        assert alive(process.pid)
+        assert is_alive(process.pid)
         process.kill()
         assert watched.ended(5.0)
         watched.close()
-    assert not alive(process.pid)
+    assert not is_alive(process.pid)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_process_that_runs_has_no_status() -> None:
     ],
 )
 def test_words(status: int | None, memory: bool, text: str) -> None:
-    assert words(status, memory=memory) == text
+    assert describe_exit(status, memory=memory) == text
 
 
 def test_signal_of_a_status() -> None:

@@ -14,9 +14,9 @@ from thread_ranks import run
 
 from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
 from distsnn.comm.handshake import introduction
-from distsnn.comm.heartbeat import Heartbeat, check_limit, start_limit
+from distsnn.comm.heartbeat import Heartbeat, check_timeout, start_timeout
 from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
-from distsnn.comm.witness import MOST_LINE, Lines, write_notice
+from distsnn.comm.witness import MAX_LINE_BYTES, JsonLineDecoder, write_exit_report
 from distsnn.errors import DescriptionError
 
 NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended without a word"}
@@ -34,12 +34,12 @@ def test_ranks_form_one_tree(size: int) -> None:
 @pytest.mark.parametrize("limit", [0.0, -1.0, 0.99, math.nan])
 def test_limit_out_of_range_is_refused(limit: float) -> None:
     with pytest.raises(DescriptionError, match=r"heartbeat: out of range.*at least 1 s, or inf"):
-        check_limit(limit)
+        check_timeout(limit)
 
 
 def test_limits() -> None:
-    assert check_limit(1) == 1.0
-    assert check_limit(math.inf) == math.inf
+    assert check_timeout(1) == 1.0
+    assert check_timeout(math.inf) == math.inf
 
 
 @pytest.mark.parametrize("ranks", [SingleProcess(), DryRun(1, 3)])
@@ -47,7 +47,7 @@ def test_ranks_of_one_process_are_left_alone(ranks: Communicator) -> None:
     threads = threading.active_count()
     with Heartbeat(ranks) as heartbeat:
         assert threading.active_count() == threads
-    assert heartbeat.unreached == ()
+    assert heartbeat.unmonitored_ranks == ()
 
 
 def test_all_ranks_are_reached_and_leave_in_order() -> None:
@@ -56,7 +56,7 @@ def test_all_ranks_are_reached_and_leave_in_order() -> None:
             heartbeat.step = 7
             ranks.barrier()
         heartbeat.stop()  # again does nothing
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
     results, aborted = run(4, main)
     assert results == [()] * 4
@@ -108,7 +108,7 @@ def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
 
 @pytest.mark.parametrize(("limit", "start"), [(60.0, 300.0), (1.0, 30.0), (math.inf, math.inf)])
 def test_limit_of_the_start_follows_that_of_silence(limit: float, start: float) -> None:
-    assert start_limit(limit) == start
+    assert start_timeout(limit) == start
 
 
 def test_rank_out_of_reach_delays_the_start_and_is_named(
@@ -131,7 +131,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
             victims.append(threading.current_thread())
         with Heartbeat(ranks, 5.0) as heartbeat:
             ranks.barrier()
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
     begin = time.monotonic()
     results, _ = run(3, main)
@@ -158,7 +158,7 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
         for rank in range(2)
     ]
     places = [one.place(rank) for rank, one in enumerate(listeners)]
-    child: list[heartbeat_links.Link] = []
+    child: list[heartbeat_links.Peer] = []
     thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
     thread.start()
     # the parent accepts only now: it was connecting to its own parent
@@ -186,7 +186,7 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     root, parent, leaf = (one.place(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True))
     listeners[0].close()  # no process accepts there
     places = [root, parent, *([root] * 15), leaf]
-    found: list[heartbeat_links.Link] = []
+    found: list[heartbeat_links.Peer] = []
     thread = threading.Thread(target=lambda: found.extend(listeners[2].connect(places, 17)))
     thread.start()
     (accepted,) = listeners[1].connect(places, 1)
@@ -214,7 +214,7 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
         strict=False,
     ):
         stranger.sendall(line)
-    links: dict[int, list[heartbeat_links.Link]] = {}
+    links: dict[int, list[heartbeat_links.Peer]] = {}
 
     def connect(rank: int) -> None:
         links[rank] = listeners[rank].connect(places, rank)
@@ -245,7 +245,7 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     strangers: list[socket.socket] = []
     place = Listeners.place
 
-    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.Place:
+    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.RankAddress:
         made = place(listeners, rank)
         for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
             strangers.append(socket.create_connection(("127.0.0.1", made.port)))
@@ -255,7 +255,7 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     def main(ranks: Communicator) -> tuple[int, ...]:
         with Heartbeat(ranks, 5.0) as heartbeat:
             ranks.barrier()
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
     monkeypatch.setattr(Listeners, "place", besieged)
     results, aborted = run(4, main)
@@ -274,20 +274,20 @@ def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
 
 
 def test_lines_are_objects_of_bounded_length() -> None:
-    lines = Lines()
+    lines = JsonLineDecoder()
     assert lines.feed(b'{"a": 1}\n{"b"') == [{"a": 1}]
     assert lines.feed(b": 2}\n") == [{"b": 2}]
-    for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MOST_LINE + 1)):
+    for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MAX_LINE_BYTES + 1)):
         with pytest.raises(ValueError, match=r"."):
-            Lines().feed(wrong)
+            JsonLineDecoder().feed(wrong)
 
 
 def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
     store = tmp_path / "run.zarr"
     zarr.create_group(store).create_group("attempt000")
     folder = store / "attempt000" / "notices"
-    assert write_notice(folder, NOTICE)
-    assert not write_notice(folder, NOTICE | {"what": "another"})
+    assert write_exit_report(folder, NOTICE)
+    assert not write_exit_report(folder, NOTICE | {"what": "another"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         members = dict(zarr.open_group(store, mode="r").members(max_depth=None))
@@ -301,5 +301,5 @@ def test_a_removed_store_does_not_reappear(tmp_path: Path, left: list[str]) -> N
     for name in left:
         (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError):
-        write_notice(tmp_path / "run.zarr" / "attempt000" / "notices", NOTICE)
+        write_exit_report(tmp_path / "run.zarr" / "attempt000" / "notices", NOTICE)
     assert [one.name for one in tmp_path.rglob("*")] == left

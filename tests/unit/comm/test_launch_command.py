@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distsnn.comm import Verdict, launch, mpiexec_path
+from distsnn.comm import JobResult, launch, mpiexec_path
 from distsnn.errors import DescriptionError
 
 # A stand-in for mpiexec that shows what it was asked, and ends with a code.
@@ -117,6 +117,6 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
 def test_verdict_on_a_lost_job_is_completed_by_the_caller(
     fake_mpiexec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = launch(2, [], lost=lambda verdict: Verdict(0, f"{verdict.message}; all is there"))
+    code = launch(2, [], lost=lambda verdict: JobResult(0, f"{verdict.message}; all is there"))
     assert code == 0
     assert capsys.readouterr().err == "distsnn: mpiexec ended with exit code 5; all is there\n"

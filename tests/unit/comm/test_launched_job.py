@@ -4,13 +4,13 @@ import signal
 
 import pytest
 
-from distsnn.comm.launched_job import Death, Verdict, judge
+from distsnn.comm.launched_job import JobResult, RankExit, job_result
 
 KILLED, CRASHED = "=   EXIT CODE: 9\n", "=   EXIT CODE: 139\n"
 
 
-def death(status: int | None) -> Death:
-    return Death(rank=2, pid=4242, status=status)
+def death(status: int | None) -> RankExit:
+    return RankExit(rank=2, pid=4242, status=status)
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def death(status: int | None) -> Death:
 def test_death_is_told_with_rank_process_and_cause(
     code: int, status: int | None, banner: str, message: str
 ) -> None:
-    told = judge(code, death(status), banner)
-    assert told == Verdict(1, f"rank 2 (process 4242) {message}")
+    told = job_result(code, death(status), banner)
+    assert told == JobResult(1, f"rank 2 (process 4242) {message}")
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_ranks_that_end_by_themselves_have_said_why(
     code: int, status: int | None, verdict: int
 ) -> None:
     first = None if status is None else death(status)
-    assert judge(code, first, KILLED) == Verdict(verdict)
+    assert job_result(code, first, KILLED) == JobResult(verdict)
 
 
 def test_job_of_which_no_rank_was_seen_keeps_its_code() -> None:
-    assert judge(9, None, KILLED) == Verdict(9, "mpiexec ended with exit code 9")
-    assert judge(-9, None, "") == Verdict(128 + 9, "mpiexec ended with exit code 137")
+    assert job_result(9, None, KILLED) == JobResult(9, "mpiexec ended with exit code 9")
+    assert job_result(-9, None, "") == JobResult(128 + 9, "mpiexec ended with exit code 137")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from distsnn.comm.output import Output, Sieve
+from distsnn.comm.output import LauncherMessageFilter, OutputForwarder
 
 LINE = "=" * 83
 BANNER = f"""
@@ -42,8 +42,8 @@ This is *strongly* discouraged.
 CRASH = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "m.py", line 4 in f\n'
 
 
-def sieved(text: str, *cuts: int) -> tuple[str, Sieve]:
-    sieve = Sieve()
+def sieved(text: str, *cuts: int) -> tuple[str, LauncherMessageFilter]:
+    sieve = LauncherMessageFilter()
     data, edges = text.encode(), [0, *cuts, None]
     shown = b"".join(sieve.feed(data[a:b]) for a, b in itertools.pairwise(edges))
     return (shown + sieve.finish()).decode(), sieve
@@ -76,7 +76,7 @@ def test_crash_is_kept_to_the_end(cut: int) -> None:
 
 
 def test_ordinary_output_never_waits() -> None:
-    sieve = Sieve()
+    sieve = LauncherMessageFilter()
     for text in (b"\r|##| 3 of 9 ms", b"no newline: F", b"===\n", b"=" * 82 + b"\n", b"\n", b"Fat"):
         assert sieve.feed(text) == text
 
@@ -103,7 +103,7 @@ def test_output_goes_to_a_replaced_stream_and_the_pipe_is_closed_if_it_fails() -
     read, write = os.pipe()
     stream = Full()
     with os.fdopen(read, "rb") as pipe:
-        output = Output(pipe, stream, 1)
+        output = OutputForwarder(pipe, stream, 1)
         os.write(write, "eins ä\n".encode())
         while "eins" not in stream.getvalue():
             pass

@@ -19,7 +19,7 @@ from synthetic_run import (
 )
 
 from distsnn.cli.tables import info_lines
-from distsnn.comm.witness import write_notice
+from distsnn.comm.witness import write_exit_report
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
@@ -444,7 +444,7 @@ def test_damaged_notice_is_told_beside_what_else_is_known(run):
     folder = run.path / "attempt000" / "notices"
     about = {"host": "h", "pid": 1, "when": "2026-01-01", "what": "was ended by signal 9"}
     for rank in (0, 1):
-        write_notice(folder, {"rank": rank, "step": 10, **about})
+        write_exit_report(folder, {"rank": rank, "step": 10, **about})
     summary = summarise(run.path)
     assert [one["rank"] for one in summary["notices"]] == [0, 1]
     for damage in ("", "{}", (folder / "rank0000/zarr.json").read_text().replace("10", "1" * 99)):
