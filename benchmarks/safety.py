@@ -30,7 +30,7 @@ from unittest.mock import patch
 
 from distsnn.cli.models import load_model
 from distsnn.comm import Communicator, collective_phase, run_program
-from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import distsnn
 from distsnn.comm import mpiexec_path
-from distsnn.comm.launcher import LAUNCHER_PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 # Compiling all kernels anew, beside other work, is the longest that a job may take.
 TIMEOUT = 240

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from distsnn.cli.board_parsers import add_board_commands
-from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
 from distsnn.errors import DescriptionError, unknown
 
 _EPILOG = """\

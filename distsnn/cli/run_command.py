@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
-from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader

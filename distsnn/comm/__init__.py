@@ -9,13 +9,13 @@ from distsnn.comm.agreement import (
     raise_if_any_failed,
     require_equal_int,
 )
-from distsnn.comm.ending import EXIT_RESUMABLE, REPORTED_EXIT_CODES, run_job
-from distsnn.comm.heartbeat import Heartbeat
-from distsnn.comm.launch import launch, mpiexec_path
-from distsnn.comm.launched_job import JobResult
-from distsnn.comm.launcher import Launcher, detect_launcher
 from distsnn.comm.local import DryRun, SingleProcess
 from distsnn.comm.protocol import Communicator
+from distsnn.comm.supervision.heartbeat import Heartbeat
+from distsnn.comm.supervision.job_exit import EXIT_RESUMABLE, REPORTED_EXIT_CODES, run_job
+from distsnn.comm.supervision.launch import launch, mpiexec_path
+from distsnn.comm.supervision.launcher import Launcher, detect_launcher
+from distsnn.comm.supervision.supervised_job import JobResult
 from distsnn.comm.world import run_program, world
 
 __all__ = [

@@ -11,13 +11,18 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from distsnn.comm import lifeline
-from distsnn.comm.ending import PIPE_DELAY, install_hook, print_message, run_job
-from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat, check_timeout, start_timeout
-from distsnn.comm.launch import mpiexec_path
-from distsnn.comm.launcher import Launcher, detect_launcher
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
+from distsnn.comm.supervision import liveness_socket
+from distsnn.comm.supervision.heartbeat import (
+    DEFAULT_TIMEOUT_S,
+    Heartbeat,
+    check_timeout,
+    start_timeout,
+)
+from distsnn.comm.supervision.job_exit import PIPE_DELAY, install_hook, print_message, run_job
+from distsnn.comm.supervision.launch import mpiexec_path
+from distsnn.comm.supervision.launcher import Launcher, detect_launcher
 from distsnn.errors import DescriptionError
 from distsnn.units import counted
 
@@ -90,13 +95,15 @@ def run_program(
     int
         Exit code, the same on all ranks.
     """
-    lifeline.connect_liveness_socket()
+    liveness_socket.connect_liveness_socket()
     _show_crashes()
     launched = detect_launcher()
     started = threading.Event()
     try:
         check_timeout(heartbeat_s)
-        if launched is not None and not lifeline.is_held():  # else the launching process watches
+        if (
+            launched is not None and not liveness_socket.is_held()
+        ):  # else the launching process watches
             _limit_start(start_timeout(heartbeat_s), launched.rank, started)
         communicator = world()
     except DescriptionError as error:
@@ -114,7 +121,7 @@ def run_program(
         try:
             heartbeat.start()
             started.set()
-            lifeline.report_start()
+            liveness_socket.report_start()
             return main(communicator)
         except BaseException as error:
             heartbeat.stop(error)
@@ -122,7 +129,7 @@ def run_program(
 
     try:
         code = run_job(communicator, watched)
-        lifeline.report_code(code)
+        liveness_socket.report_code(code)
         return code
     finally:
         started.set()

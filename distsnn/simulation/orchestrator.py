@@ -19,8 +19,8 @@ from distsnn.comm import (
     require_equal_int,
     world,
 )
-from distsnn.comm.ending import print_message
-from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat
+from distsnn.comm.supervision.job_exit import print_message
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.notices import notices_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import EXIT_RESUMABLE, detect_launcher, launch
-from distsnn.comm.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network

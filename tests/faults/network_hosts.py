@@ -11,7 +11,7 @@ import pytest
 from command_jobs import ROOT
 
 from distsnn.comm import mpiexec_path
-from distsnn.comm.launcher import LAUNCHER_PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 # What mpiexec takes for ssh: ssh [options] ADDRESS WORDS...
 _SSH = """\

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import distsnn.comm
-from distsnn.comm.launcher import LAUNCHER_PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 60

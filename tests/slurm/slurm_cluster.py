@@ -17,7 +17,7 @@ from getpass import getuser
 from pathlib import Path
 
 import distsnn
-from distsnn.comm.launcher import LAUNCHER_PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 ROOT = Path(distsnn.__file__).parents[1]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel")

@@ -11,7 +11,7 @@ import time
 
 from distsnn.comm import Communicator, run_program, world
 from distsnn.comm import world as world_function
-from distsnn.comm.launcher import detect_launcher
+from distsnn.comm.supervision.launcher import detect_launcher
 
 
 def stop() -> None:

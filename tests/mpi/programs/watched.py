@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from distsnn.comm import Communicator, run_program
-from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm.supervision.heartbeat import Heartbeat
 
 
 def befall(fate: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from in_ci import IN_CI
 
-from distsnn.comm import handshake, witness
-from distsnn.comm.handshake import Handshakes, Peer, introduction
+from distsnn.comm.supervision import exit_monitor, handshake
+from distsnn.comm.supervision.handshake import Handshakes, Peer, introduction
 
 TOKEN = "0123456789abcdef" * 2
 OTHER_USER = 65534
@@ -147,7 +147,7 @@ def test_witness_outlives_strangers_and_ends_with_its_ranks(
     # not detached: its end is seen here
     attached = (
         "import os, runpy, sys; os.fork = lambda: 0; "
-        f"runpy.run_path({witness.__file__!r}, run_name='__main__')"
+        f"runpy.run_path({exit_monitor.__file__!r}, run_name='__main__')"
     )
     started = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", attached],

@@ -12,11 +12,12 @@ import pytest
 import zarr
 from thread_ranks import run
 
-from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
-from distsnn.comm.handshake import introduction
-from distsnn.comm.heartbeat import Heartbeat, check_timeout, start_timeout
-from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
-from distsnn.comm.witness import MAX_LINE_BYTES, JsonLineDecoder, write_exit_report
+from distsnn.comm import Communicator, DryRun, SingleProcess
+from distsnn.comm.supervision import heartbeat_peers
+from distsnn.comm.supervision.exit_monitor import MAX_LINE_BYTES, JsonLineDecoder, write_exit_report
+from distsnn.comm.supervision.handshake import introduction
+from distsnn.comm.supervision.heartbeat import Heartbeat, check_timeout, start_timeout
+from distsnn.comm.supervision.heartbeat_peers import FAN_OUT, Listeners, children_of, parent_of
 from distsnn.errors import DescriptionError
 
 NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended without a word"}
@@ -123,7 +124,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
         return connect(address, timeout=timeout)
 
     victims: list[threading.Thread] = []
-    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 0.5)
+    monkeypatch.setattr(heartbeat_peers, "_SETUP_ONE_MACHINE", 0.5)
     monkeypatch.setattr(socket, "create_connection", blocked)
 
     def main(ranks: Communicator) -> tuple[int, ...]:
@@ -152,13 +153,13 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
         return create(*given, **more)
 
     monkeypatch.setattr(socket, "create_connection", refused_first)
-    monkeypatch.setattr(heartbeat_links, "_ONE_ADDRESS", 0.1)
+    monkeypatch.setattr(heartbeat_peers, "_ONE_ADDRESS", 0.1)
     listeners = [
         Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
         for rank in range(2)
     ]
     places = [one.place(rank) for rank, one in enumerate(listeners)]
-    child: list[heartbeat_links.Peer] = []
+    child: list[heartbeat_peers.Peer] = []
     thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
     thread.start()
     # the parent accepts only now: it was connecting to its own parent
@@ -178,7 +179,7 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
 def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 1.5)
+    monkeypatch.setattr(heartbeat_peers, "_SETUP_ONE_MACHINE", 1.5)
     listeners = [
         Listeners(has_children=has_children, is_first_on_node=False, is_one_machine=True)
         for has_children in (True, True, False)
@@ -186,7 +187,7 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     root, parent, leaf = (one.place(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True))
     listeners[0].close()  # no process accepts there
     places = [root, parent, *([root] * 15), leaf]
-    found: list[heartbeat_links.Peer] = []
+    found: list[heartbeat_peers.Peer] = []
     thread = threading.Thread(target=lambda: found.extend(listeners[2].connect(places, 17)))
     thread.start()
     (accepted,) = listeners[1].connect(places, 1)
@@ -214,7 +215,7 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
         strict=False,
     ):
         stranger.sendall(line)
-    links: dict[int, list[heartbeat_links.Peer]] = {}
+    links: dict[int, list[heartbeat_peers.Peer]] = {}
 
     def connect(rank: int) -> None:
         links[rank] = listeners[rank].connect(places, rank)
@@ -245,7 +246,7 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     strangers: list[socket.socket] = []
     place = Listeners.place
 
-    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.RankAddress:
+    def besieged(listeners: Listeners, rank: int) -> heartbeat_peers.RankAddress:
         made = place(listeners, rank)
         for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
             strangers.append(socket.create_connection(("127.0.0.1", made.port)))

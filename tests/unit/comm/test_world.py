@@ -8,7 +8,7 @@ import pytest
 
 import distsnn.comm
 from distsnn.comm import SingleProcess, run_program, world
-from distsnn.comm.launcher import LAUNCHER_PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 from distsnn.errors import DescriptionError
 
 

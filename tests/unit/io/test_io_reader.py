@@ -19,7 +19,7 @@ from synthetic_run import (
 )
 
 from distsnn.cli.tables import info_lines
-from distsnn.comm.witness import write_exit_report
+from distsnn.comm.supervision.exit_monitor import write_exit_report
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader

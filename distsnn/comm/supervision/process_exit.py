@@ -1,6 +1,6 @@
 """How a process ended, told to one that is not its parent, and the words for it.
 
-Standard library only: the witness (`distsnn.comm.witness`) runs it without the rest of distsnn.
+Standard library only: `distsnn.comm.supervision.exit_monitor` runs it without the rest of distsnn.
 """
 
 import fcntl

@@ -20,8 +20,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from distsnn.comm.agreement import error_summary
-from distsnn.comm.ending import PIPE_DELAY, print_message
-from distsnn.comm.heartbeat_links import (
+from distsnn.comm.local import SingleProcess
+from distsnn.comm.protocol import Communicator
+from distsnn.comm.supervision.exit_monitor import utc_timestamp, write_exit_report
+from distsnn.comm.supervision.heartbeat_peers import (
     Listeners,
     Peer,
     RankAddress,
@@ -29,9 +31,7 @@ from distsnn.comm.heartbeat_links import (
     machine,
     parent_of,
 )
-from distsnn.comm.local import SingleProcess
-from distsnn.comm.protocol import Communicator
-from distsnn.comm.witness import utc_timestamp, write_exit_report
+from distsnn.comm.supervision.job_exit import PIPE_DELAY, print_message
 from distsnn.errors import DescriptionError
 
 DEFAULT_TIMEOUT_S = 60.0

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from distsnn.comm.ending import REPORTED_EXIT_CODES
-from distsnn.comm.exits import (
+from distsnn.comm.supervision.job_exit import REPORTED_EXIT_CODES
+from distsnn.comm.supervision.launcher import detect_launcher
+from distsnn.comm.supervision.liveness_socket import LivenessSockets
+from distsnn.comm.supervision.process_exit import (
     ProcessExit,
     describe_exit,
     is_alive,
@@ -22,8 +24,6 @@ from distsnn.comm.exits import (
     oom_kill_count,
     signal_of,
 )
-from distsnn.comm.launcher import detect_launcher
-from distsnn.comm.lifeline import LivenessSockets
 from distsnn.errors import Interrupted, Stopped
 from distsnn.held_signals import held
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from distsnn.comm.output import LauncherMessageFilter, OutputForwarder
+from distsnn.comm.supervision.launcher_output import LauncherMessageFilter, OutputForwarder
 
 LINE = "=" * 83
 BANNER = f"""

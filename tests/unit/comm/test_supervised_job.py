@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from distsnn.comm.launched_job import JobResult, RankExit, job_result
+from distsnn.comm.supervision.supervised_job import JobResult, RankExit, job_result
 
 KILLED, CRASHED = "=   EXIT CODE: 9\n", "=   EXIT CODE: 139\n"
 

@@ -11,7 +11,7 @@ import resource
 import secrets
 import socket
 
-from distsnn.comm.handshake import credentials
+from distsnn.comm.supervision.handshake import credentials
 
 VARIABLE = "DISTSNN_LIFELINE"
 _HIGH = 1024

@@ -14,11 +14,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from distsnn.comm.ending import print_message
-from distsnn.comm.launched_job import JobResult, SupervisedJob
-from distsnn.comm.launcher import LAUNCHER_PREFIXES, detect_launcher
-from distsnn.comm.lifeline import VARIABLE, LivenessSockets
-from distsnn.comm.output import OutputForwarder
+from distsnn.comm.supervision.job_exit import print_message
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES, detect_launcher
+from distsnn.comm.supervision.launcher_output import OutputForwarder
+from distsnn.comm.supervision.liveness_socket import VARIABLE, LivenessSockets
+from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob
 from distsnn.errors import DescriptionError
 from distsnn.units import counted
 

@@ -19,9 +19,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from distsnn.comm import witness
-from distsnn.comm.handshake import Handshakes, credentials, introduction
-from distsnn.comm.witness import JsonLineDecoder
+from distsnn.comm.supervision import exit_monitor
+from distsnn.comm.supervision.exit_monitor import JsonLineDecoder
+from distsnn.comm.supervision.handshake import Handshakes, credentials, introduction
 
 FAN_OUT = 16
 _SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
@@ -109,7 +109,7 @@ class Peer:
 
     def send_bytes(self, line: bytes) -> None:
         """Send a line, likewise."""
-        if len(self._unsent) < witness.MAX_LINE_BYTES:
+        if len(self._unsent) < exit_monitor.MAX_LINE_BYTES:
             self._unsent += line
         with contextlib.suppress(OSError):
             self._unsent = self._unsent[self.connection.send(self._unsent) :]
@@ -215,7 +215,7 @@ def _start_witness(listener: socket.socket, token: str, ranks: int) -> None:
     # Without it deaths are still noticed, only less surely written down.
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(
-            [sys.executable, "-I", "-S", str(Path(witness.__file__))],
+            [sys.executable, "-I", "-S", str(Path(exit_monitor.__file__))],
             input=json.dumps(orders).encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from distsnn.comm.exits import ProcessExit, describe_exit, is_alive, signal_of
+from distsnn.comm.supervision.process_exit import ProcessExit, describe_exit, is_alive, signal_of
 
 
 def child(script: str) -> "subprocess.Popen[bytes]":

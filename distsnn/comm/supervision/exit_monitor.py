@@ -32,11 +32,16 @@ from typing import Any
 if __name__ == "__main__":
     # a script: its own folder is no package of anybody's, and holds only what it needs
     sys.path.append(str(Path(__file__).parent))
-    from exits import ProcessExit, describe_exit, oom_kill_count, signal_of  # type: ignore[import-not-found]
     from handshake import Handshakes, Peer  # type: ignore[import-not-found]
+    from process_exit import ProcessExit, describe_exit, oom_kill_count, signal_of  # type: ignore[import-not-found]
 else:
-    from distsnn.comm.exits import ProcessExit, describe_exit, oom_kill_count, signal_of
-    from distsnn.comm.handshake import Handshakes, Peer
+    from distsnn.comm.supervision.handshake import Handshakes, Peer
+    from distsnn.comm.supervision.process_exit import (
+        ProcessExit,
+        describe_exit,
+        oom_kill_count,
+        signal_of,
+    )
 
 MAX_LINE_BYTES = 8192  # bytes; whoever sends longer lines is no rank
 _FIRST_WAIT = 60.0  # s, for the node's ranks to come
