@@ -1,7 +1,7 @@
 """What befell ranks that could not say it themselves: a killed process, a machine that went down.
 
-`distsnn.comm.supervision.exit_monitor` writes a notice when a rank dies or stalls. A rank that still
-counts as running while its process is gone had no monitor, or was ended with a job that failed.
+`distsnn.comm.supervision.exit_monitor` writes a notice when a rank dies or stalls. A rank that
+still counts as running while its process is gone had no monitor, or ended with a failed job.
 """
 
 import os

@@ -29,9 +29,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         code = launch(
             options.ranks,
             options.words,
-            start_limit_s=start_timeout(limit_s),
+            start_timeout_s=start_timeout(limit_s),
             oversubscribe=options.oversubscribe,
-            lost=_Result(options).judge,
+            complete_result=_Result(options).complete,
         )
         return code if code in REPORTED_EXIT_CODES else 1
     # with numba, which takes a second to import: the process that starts ranks does not need it
@@ -49,21 +49,21 @@ class _Result:
         self._path = None if path is None else Path(path)
         self._before = self._state()
 
-    def judge(self, verdict: JobResult) -> JobResult:
-        """Return the verdict on a lost job with what became of its results; 0 if all are there."""
+    def complete(self, result: JobResult) -> JobResult:
+        """Return a job's result with the state of its run store added; code 0 if it is complete."""
         if self._path is None:
-            return verdict
-        message, path = verdict.message, self._path
+            return result
+        message, path = result.message, self._path
         now = self._state()
         if now is None:
-            return replace(verdict, message=f"{message}; nothing was recorded")
+            return replace(result, message=f"{message}; nothing was recorded")
         try:
             reader = StoreReader(path, resuming=True)
             saved = generations(path)
         except StoreError as error:
-            return replace(verdict, message=f"{message}; the run cannot be read: {error}")
+            return replace(result, message=f"{message}; the run cannot be read: {error}")
         if now == self._before and (reader.complete or self._options.overwrite):
-            return replace(verdict, message=f"{message}; {path} is unchanged")
+            return replace(result, message=f"{message}; {path} is unchanged")
         if reader.complete:
             time_ms = reader.complete_step * reader.dt
             return JobResult(0, f"{message}; {path} is complete: {time_ms:g} ms")
@@ -71,7 +71,7 @@ class _Result:
             then = f"saved, continue with: {resume_command(self._options)}"
         else:
             then = "it was never saved, and must be started again"
-        return replace(verdict, message=f"{message}; {path} is not complete; {then}")
+        return replace(result, message=f"{message}; {path} is not complete; {then}")
 
     def _state(self) -> tuple[int, int] | None:
         # Completion is written last, into this file.

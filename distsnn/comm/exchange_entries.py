@@ -1,7 +1,7 @@
-"""The compiled entries that exchange an epoch's spikes, and the table they work on.
+"""The kernel entries that exchange an epoch's spikes, and their integer table.
 
-The entries follow `distsnn.jit.entry`; `step` is the loop before which the run stops, which matters
-to groups of ranks (`distsnn.comm.group_entries`) alone. Their integer table:
+The entries follow `distsnn.jit.entry`; `step` is the iteration before which the run stops, which
+only rank groups use (`distsnn.comm.group_entries`). The integer table:
 
 ==  ================ ======================================================================
  0  SEND_BUFFER      address: this rank's message, int32
@@ -73,9 +73,9 @@ from distsnn import jit
 ) = range(28)
 
 FIRST_STRIDE = 64  # words: 256 bytes, sent eagerly by every MPI
-# Larger messages are better sent as long as they are, by the overflow round.
+# The overflow round sends longer messages in their exact length.
 STRIDE_CAP = 2048
-WINDOW = 256  # exchanges before a stride that was too long may shrink
+WINDOW = 256  # exchanges before the stride may halve
 MAX_WORDS = 2**31 - 1
 
 # Handles are passed in whole registers, whatever the library's handle is (a 32-bit integer in
@@ -99,72 +99,73 @@ _sched_yield = _external("sched_yield")
 
 
 @jit.inline
-def _plan(table: Any) -> Any:
-    # After the fixed-size round: count, lay out what is missing, return the longest message.
+def _read_counts(table: Any) -> Any:
+    # After the fixed-size round: lay out the overflow round, return the longest message.
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
-    inbox = jit.array(table[MESSAGES], size * stride, np.int32)
+    messages = jit.array(table[MESSAGES], size * stride, np.int32)
     layout = jit.array(table[LAYOUT], 2 * size, np.int32)
-    longest, place = 0, 0
+    longest, n_overflow = 0, 0
     for rank in range(size):
-        words = header + inbox[rank * stride]
+        words = header + messages[rank * stride]
         longest = max(longest, words)
-        rest = max(0, words - stride)
-        layout[rank] = rest
-        layout[size + rank] = place
-        place += rest
+        overflow = max(0, words - stride)
+        layout[rank] = overflow
+        layout[size + rank] = n_overflow
+        n_overflow += overflow
     table[EXCHANGES] += 1
-    table[RECEIVED_BYTES] += 4 * (size * stride + place)
+    table[RECEIVED_BYTES] += 4 * (size * stride + n_overflow)
     table[MAX_SPIKES] = max(table[MAX_SPIKES], longest - header)
-    if place > 0:
+    if n_overflow > 0:
         table[OVERFLOW_ROUNDS] += 1
     return longest
 
 
 @jit.inline
-def _count(table: Any, rank: Any, gid: Any, first: int, last: int) -> None:
+def _count_spikes(table: Any, rank: Any, gid: Any, start: int, stop: int) -> None:
     if table[COUNTED_SOURCES] == 0:
         return
-    known = jit.array(table[COUNTED_SOURCES], MAX_WORDS, np.uint64)
-    heard = jit.array(table[SPIKES_FROM_RANK], table[SIZE], np.int64)
-    for i in range(first, last):
-        heard[rank] += np.int64((known[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1))
+    bitmap = jit.array(table[COUNTED_SOURCES], MAX_WORDS, np.uint64)
+    spikes_from_rank = jit.array(table[SPIKES_FROM_RANK], table[SIZE], np.int64)
+    for i in range(start, stop):
+        bit = (bitmap[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1)
+        spikes_from_rank[rank] += np.int64(bit)
 
 
-# Appends to what has arrived.
+# Appends to the receive buffer.
 @jit.inline
 def _decode(table: Any, first: int, last: int) -> None:
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
-    inbox = jit.array(table[MESSAGES], size * stride, np.int32)
+    messages = jit.array(table[MESSAGES], size * stride, np.int32)
     layout = jit.array(table[LAYOUT], 2 * size, np.int32)
-    # Only as much of the next three is touched as there are spikes.
-    rest = jit.array(table[OVERFLOW], MAX_WORDS, np.uint32)
+    # The next three arrays are touched only as far as they hold spikes.
+    overflow = jit.array(table[OVERFLOW], MAX_WORDS, np.uint32)
     gid = jit.array(table[RECEIVED_GID], MAX_WORDS, np.uint32)
     step = jit.array(table[RECEIVED_STEP], MAX_WORDS, np.int64)
-    arrivals = jit.array(table[N_RECEIVED], 1, np.int64)
-    arrived = before = arrivals[0]
+    n_received = jit.array(table[N_RECEIVED], 1, np.int64)
+    stop = start = n_received[0]
     for rank in range(size):
-        start = rank * stride
-        if table[SKIP_FIRST] <= rank < table[SKIP_LAST] or inbox[start] == 0:
+        message = rank * stride
+        if table[SKIP_FIRST] <= rank < table[SKIP_LAST] or messages[message] == 0:
             continue
-        at = arrived
-        for word in range(start + header, start + min(stride, header + inbox[start])):
-            gid[at] = np.uint32(inbox[word])
-            at += 1
+        index = stop
+        for word in range(message + header, message + min(stride, header + messages[message])):
+            gid[index] = np.uint32(messages[word])
+            index += 1
         for word in range(layout[size + rank], layout[size + rank] + layout[rank]):
-            gid[at] = rest[word]
-            at += 1
-        _count(table, rank, gid, arrived, at)
+            gid[index] = overflow[word]
+            index += 1
+        _count_spikes(table, rank, gid, stop, index)
         for i in range(last - first):
-            for _ in range(inbox[start + 1 + i]):
-                step[arrived] = first + i
-                arrived += 1
-    arrivals[0] = arrived
-    table[RECEIVED_SPIKES] += arrived - before
+            for _ in range(messages[message + 1 + i]):
+                step[stop] = first + i
+                stop += 1
+    n_received[0] = stop
+    table[RECEIVED_SPIKES] += stop - start
 
 
 @jit.inline
-def _adapt(table: Any, longest: int) -> None:
-    # All ranks see the same counts, so all come to the same stride.
+def _adapt_message_size(table: Any, longest: int) -> None:
+    # All ranks have the same counts, so all compute the same stride.
     table[WINDOW_PEAK] = max(table[WINDOW_PEAK], longest)
     table[WINDOW_LEFT] -= 1
     while table[STRIDE] < longest and table[STRIDE] < table[MAX_STRIDE]:
@@ -177,12 +178,12 @@ def _adapt(table: Any, longest: int) -> None:
 
 
 @jit.inline
-def _rest_address(table: Any) -> Any:
+def _overflow_address(table: Any) -> Any:
     return table[SEND_BUFFER] + 4 * table[STRIDE]
 
 
 @jit.inline
-def _rest_words(table: Any) -> Any:
+def _overflow_words(table: Any) -> Any:
     return jit.array(table[LAYOUT], table[SIZE], np.int32)[table[RANK]]
 
 
@@ -200,62 +201,64 @@ def _wait(table: Any) -> Any:
 # `yields` is a constant where these are called: machine code knows one branch only.
 @jit.inline
 def _gather(table: Any, yields: bool) -> Any:
-    kind, stride, communicator = table[DATATYPE], table[STRIDE], table[COMMUNICATOR]
-    send_buffer, inbox = table[SEND_BUFFER], table[MESSAGES]
+    dtype, stride, communicator = table[DATATYPE], table[STRIDE], table[COMMUNICATOR]
+    send_buffer, messages = table[SEND_BUFFER], table[MESSAGES]
     if not yields:
-        return _allgather(send_buffer, stride, kind, inbox, stride, kind, communicator)
-    status = _iallgather(send_buffer, stride, kind, inbox, stride, kind, communicator, table[WAIT])
+        return _allgather(send_buffer, stride, dtype, messages, stride, dtype, communicator)
+    status = _iallgather(
+        send_buffer, stride, dtype, messages, stride, dtype, communicator, table[WAIT]
+    )
     return _wait(table) if status == 0 else status
 
 
 @jit.inline
-def _gather_rests(table: Any, yields: bool) -> Any:
-    kind, communicator = table[DATATYPE], table[COMMUNICATOR]
-    address, words = _rest_address(table), _rest_words(table)
+def _gather_overflow(table: Any, yields: bool) -> Any:
+    dtype, communicator = table[DATATYPE], table[COMMUNICATOR]
+    address, words = _overflow_address(table), _overflow_words(table)
     lengths = table[LAYOUT]
-    places = lengths + 4 * table[SIZE]
+    offsets = lengths + 4 * table[SIZE]
     if not yields:
         return _allgatherv(
-            address, words, kind, table[OVERFLOW], lengths, places, kind, communicator
+            address, words, dtype, table[OVERFLOW], lengths, offsets, dtype, communicator
         )
     status = _iallgatherv(
-        address, words, kind, table[OVERFLOW], lengths, places, kind, communicator, table[WAIT]
+        address, words, dtype, table[OVERFLOW], lengths, offsets, dtype, communicator, table[WAIT]
     )
     return _wait(table) if status == 0 else status
 
 
 @jit.inline
 def clear_received(table: Any) -> None:
-    """Begin with no arrivals."""
+    """Empty the receive buffer."""
     jit.array(table[N_RECEIVED], 1, np.int64)[0] = 0
 
 
 @jit.inline
 def receive_spikes(table: Any, first: int, last: int, yields: bool) -> Any:
-    """Append the other ranks' spikes of [first, last) to what has arrived; return MPI's status."""
+    """Append other ranks' spikes of [first, last) to the receive buffer; return MPI's status."""
     status = _gather(table, yields)
     if status != 0:
         return status
-    longest = _plan(table)
+    longest = _read_counts(table)
     if longest > table[STRIDE]:
-        status = _gather_rests(table, yields)
+        status = _gather_overflow(table, yields)
         if status != 0:
             return status
     _decode(table, first, last)
-    _adapt(table, longest)
+    _adapt_message_size(table, longest)
     return status
 
 
 @jit.entry
 def blocking_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); waits spinning, as MPI does."""
+    """Exchange the spikes of [first, last); the wait spins, as in MPI."""
     clear_received(table)
     return receive_spikes(table, first, last, False)
 
 
 @jit.entry
 def yielding_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); gives the core to other ranks while it waits."""
+    """Exchange the spikes of [first, last); the wait yields the core to other ranks."""
     clear_received(table)
     return receive_spikes(table, first, last, True)
 

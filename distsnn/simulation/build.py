@@ -252,7 +252,7 @@ def _connected(built: Built, communicator: Communicator) -> Built:
     # each rank chooses its storage, and procedural synapses are not counted
     with collective_phase(communicator, "building the network"):
         if exchange is not None and built.connections is not None:
-            exchange.count(remote_sources(engine.layout, engine.wiring))
+            exchange.count_spikes_of(remote_sources(engine.layout, engine.wiring))
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epochs.inside, built.reach)
     chosen = choices(engine, communicator)

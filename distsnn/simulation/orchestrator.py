@@ -86,7 +86,7 @@ class Simulation:
     communicator : Communicator, optional
         The ranks; by default all that the launcher started.
     heartbeat : float
-        The job is ended if a rank is not heard of for so long, s; inf: never.
+        The job is ended if a rank sends no heartbeat for this time, s; inf: never.
     model : dict, optional
         Where the network came from, for the run's metadata.
     policy : Policy, optional
@@ -188,7 +188,7 @@ class Simulation:
                 model=self._model,
                 resumed=resumed,
             )
-            self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
+            self._heartbeat.exit_reports = notices_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
         self._pace = Pace(
             *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
@@ -587,7 +587,7 @@ class Simulation:
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
             with collective_phase(communicator, "setting inputs"):
                 self._inputs.restore({"values": values, "names": names})
-            self._heartbeat.notices, self._heartbeat.step = None, 0
+            self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))
         return summary

@@ -148,7 +148,7 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
         (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
         code = launch(
             *(ranks, ["worker", folder]),
-            start_limit_s=start_timeout(DEFAULT_TIMEOUT_S),
+            start_timeout_s=start_timeout(DEFAULT_TIMEOUT_S),
             oversubscribe=oversubscribe,
         )
         if code == 130:

@@ -66,7 +66,7 @@ def wait_for_line(job: Job, pattern: str) -> None:
     line = ""
     while not re.search(pattern, line):
         line = job.process.stderr.readline()
-        assert line, f"it ended without a word of {pattern!r}"
+        assert line, f"it ended for an unknown reason of {pattern!r}"
 
 
 def wait_for_building(job: Job) -> None:

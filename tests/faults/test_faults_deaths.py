@@ -53,7 +53,7 @@ def test_rank_stopped_while_the_model_is_built_ends_the_job(small: Path, ranks: 
     words = ("--set", "fault=stop", "rank=1", "--time", "100", "--heartbeat", "3s")
     ended = run("run", small, *words, *(() if ranks else ("--ranks", "2")), ranks=ranks)
     assert re.match(
-        r"distsnn: rank 1 \(process \d+ on \S+\) was not heard of for 3 s", the_message(ended)
+        r"distsnn: rank 1 \(process \d+ on \S+\) sent no heartbeat for 3 s", the_message(ended)
     )
     assert ended.code != 0
     assert ended.since_error < SOON
@@ -160,7 +160,9 @@ def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> N
     assert notice["rank"] == 1
     assert notice["step"] == 101
     (line,) = [one for one in run("info", out).out.splitlines() if one.startswith("  lost ")]
-    how = r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended without a word)"
+    how = (
+        r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended for an unknown reason)"
+    )
     assert re.search(rf"rank 1 \(process {notice['pid']} on \S+\) {how}, at 10.1 ms; 2", line)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -55,7 +55,7 @@ def test_ranks_on_both_sides_of_a_dead_link_end(
     assert time.monotonic() - cut > LIMIT / 2
     message = job.stderr.readline()
     far = [rf"rank {rank} \(process \d+ on node1\)" for rank in (1, 3)]
-    assert re.match(f"distsnn: {' and '.join(far)} were not heard of for 2 s", message)
+    assert re.match(f"distsnn: {' and '.join(far)} sent no heartbeat for 2 s", message)
     found = {one.name for one in (tmp_path / "notices").glob("rank*")}
     # each side has missed the other; the far ranks' parent is rank 0
     assert found == {"rank0000", "rank0001", "rank0003"}

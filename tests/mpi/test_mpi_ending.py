@@ -96,7 +96,7 @@ def test_interrupt_ends_all_ranks(starter: Starter) -> None:
             "OMPI_COMM_WORLD_RANK",
             {"OMPI_COMM_WORLD_SIZE": "2"},
             "Open MPI's mpirun",
-            "is what mpi4py has",
+            "is the library of mpi4py",
         ),
         ("SLURM_PROCID", {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}, "srun", "sees 1"),
     ],

@@ -77,7 +77,7 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
     assert notice["pid"] == pid_of(ended, victim)
     assert notice["step"] == 100 + victim
     # before Linux 6.15 the status is not known for certain
-    assert notice["what"] in {what, "ended without a word"}
+    assert notice["what"] in {what, "ended for an unknown reason"}
     assert left_behind(starter) == []
 
 
@@ -96,11 +96,11 @@ def test_rank_that_stalls_ends_the_job(
     ended = starter.mpiexec(ranks, "watched.py", "stop", str(victim), str(LIMIT), str(folder)).end()
     assert ended.code != 0
     (message,) = ended.messages
-    about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
-    assert re.match(rf"distsnn: {about}, at step {100 + victim} \(stopped", message)
+    about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
+    assert re.match(rf"distsnn: {about}, last step {100 + victim} process stopped", message)
     assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
     assert {rank: one["what"] for rank, one in notices(folder).items()} == {
-        victim: "was not heard of for 2 s"
+        victim: "sent no heartbeat for 2 s"
     }
     assert left_behind(starter) == []
 
@@ -115,7 +115,8 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     starter.jobs.append(Job(command, starter.environment))
     ended = starter.jobs[-1].end()
     (message,) = ended.messages
-    assert re.match(r"distsnn: rank 1 \(process \d+ on \S+\) ended without a word, at", message)
+    about = r"rank 1 \(process \d+ on \S+\) ended for an unknown reason"
+    assert re.match(rf"distsnn: {about}, last step 101; aborting the job", message)
     assert ended.since_error < 10.0
     assert list(notices(folder)) == [1]
 
@@ -125,7 +126,7 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     [
         ("kill", r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory"),
         pytest.param(
-            *("stop", r"rank 1 \(process \d+ on \S+\) was not heard of for 2 s"),
+            *("stop", r"rank 1 \(process \d+ on \S+\) sent no heartbeat for 2 s"),
             marks=pytest.mark.faults,
         ),
         pytest.param(
@@ -194,14 +195,14 @@ def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Pa
             r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all",
         ),
         ("mpi", r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all"),
-        ("main", r"rank 1 \(process {pid} on \S+\) was not heard of for 2 s"),
+        ("main", r"rank 1 \(process {pid} on \S+\) sent no heartbeat for 2 s"),
     ],
 )
 def test_launched_rank_that_stalls_at_the_start_ends_the_job(
     starter: Starter, place: str, message: str
 ) -> None:
     words = ["2", str(PROGRAMS / "stalling.py"), place, "1", str(LIMIT), "3"]
-    program = LAUNCH.replace("program=[program]", "program=[program], start_limit_s=3.0")
+    program = LAUNCH.replace("program=[program]", "program=[program], start_timeout_s=3.0")
     ended = starter.python("-c", program, *words).end()
     assert ended.out.splitlines()[-1] == "code 1"
     assert len(ended.messages) == 1
@@ -227,7 +228,7 @@ def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
     (message,) = ended.messages
     if place == "main":
         about = (
-            rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
+            rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
         )
     else:
         about = r"rank \d waited 3 s for all ranks to start MPI \(a rank is stopped"

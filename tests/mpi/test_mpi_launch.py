@@ -14,7 +14,7 @@ LAUNCH = """
 import sys
 from distsnn.comm import launch
 ranks, program, *arguments = sys.argv[1:]
-code = launch(int(ranks), arguments, program=[program], patience=2.0)
+code = launch(int(ranks), arguments, program=[program], grace_period_s=2.0)
 print("code", code)
 """
 

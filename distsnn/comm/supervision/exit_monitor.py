@@ -1,19 +1,22 @@
-"""The witness: a small process on each node that outlives the ranks and notes how one died.
+"""The exit monitor: the process on each compute node that learns how its ranks end.
 
 A launcher kills the surviving ranks within a millisecond of a death, before they could write
-anything. So the first rank of a node starts this program, detached and in a session of its own.
-Every rank of the node holds a socket to it and tells its steps; the kernel closes the socket when
-the rank dies, however it dies. The witness ends with its last rank.
+anything. So every rank holds a liveness socket to another process. The kernel closes the socket as
+soon as the rank begins to end, so the order of closing sockets shows which rank ended first. The
+monitor then reads the exit status and writes an exit report into the run store.
 
-It runs as a plain script, on the standard library alone: it starts in some 30 ms and takes 10 MB.
-Its orders come as JSON on standard input: ``listener`` (an inherited descriptor), ``token``,
-``ranks`` (how many to expect). A rank introduces itself (`handshake`), and then speaks JSON, one
-object a line::
+The supervisor of a job is its exit monitor. Under another launcher the first rank of each compute
+node starts a monitor, detached and in a session of its own, which ends with its last rank. It needs
+the standard library alone: it starts in some 30 ms and takes 10 MB.
 
-    {"step": 12345}                              now and then
-    {"notices": "RUN/attempt000/notices"}        where to write, once there is a store
-    {"notice": {"rank": 0, "what": ..., ...}}    what befell another rank, to be written
-    {"failing": true}                            a rank has failed and says so itself
+A rank introduces itself (`channel`) and then sends messages::
+
+    {"started": true}                            MPI and the heartbeat have started
+    {"step": 12345}                              with every heartbeat
+    {"exit_reports": "RUN/attempt000/notices"}   folder for exit reports, once there is a store
+    {"exit_report": {"rank": 0, "what": ...}}    report about another rank, to be written
+    {"failing": true}                            a rank has failed and reports the reason itself
+    {"exit_code": 0}                             the exit code on which all ranks agreed
     {"bye": true}                                last, from a rank that ends in good order
 """
 
@@ -24,41 +27,263 @@ import os
 import select
 import socket
 import sys
+import threading
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    # a script: its own folder is no package of anybody's, and holds only what it needs
-    sys.path.append(str(Path(__file__).parent))
-    from handshake import Handshakes, Peer  # type: ignore[import-not-found]
-    from process_exit import ProcessExit, describe_exit, oom_kill_count, signal_of  # type: ignore[import-not-found]
-else:
-    from distsnn.comm.supervision.handshake import Handshakes, Peer
-    from distsnn.comm.supervision.process_exit import (
-        ProcessExit,
-        describe_exit,
-        oom_kill_count,
-        signal_of,
-    )
+from distsnn.comm.supervision.channel import Channel, Handshakes, Introduced
+from distsnn.comm.supervision.process_exit import (
+    LAUNCHER_SIGNALS,
+    ProcessExit,
+    describe_exit,
+    oom_kill_count,
+    signal_of,
+)
 
-MAX_LINE_BYTES = 8192  # bytes; whoever sends longer lines is no rank
-_FIRST_WAIT = 60.0  # s, for the node's ranks to come
-_LAUNCHER_KILLS = 15.0  # s after a death in which others killed are the launcher's work
-_KILLS = (9, 15)
+_CONNECT_TIMEOUT_S = 60.0  # for the ranks of a compute node to connect
+_SECONDARY_S = 15.0  # after a death, in which the launcher kills the other ranks
 
 
-def write_exit_report(folder: Path, notice: dict[str, Any]) -> bool:
-    """Write a notice about a rank, unless there is one, in one atomic step.
+@dataclass(frozen=True)
+class RankExit:
+    """The end of a rank: the rank, its process, and its wait status if known."""
 
-    It is a Zarr group without members, ``folder/rankNNNN``, whose attributes are the notice.
+    rank: int
+    pid: int
+    status: int | None
+
+
+class MonitoredRank:
+    """The state of a rank, as its messages report it.
+
+    Attributes
+    ----------
+    channel : Channel or None
+        Its liveness socket, while it is connected.
+    has_left, has_ended : bool
+        Whether the rank ends in good order; whether its process has ended.
+    folder : Path or None
+        The folder for exit reports.
+    """
+
+    def __init__(self, rank: int, pid: int) -> None:
+        self.rank, self.process = rank, ProcessExit(pid)
+        self.channel: Channel | None = None
+        self.has_started = self.has_left = self.has_ended = False
+        self.exit_code: int | None = None
+        self.step: int | None = None
+        self.folder: Path | None = None
+
+
+class ExitMonitor:
+    """Watches ranks of this machine by their liveness sockets and their processes.
+
+    Parameters
+    ----------
+    listener : socket
+        A Unix socket on which ranks connect; the monitor closes it.
+    token : str
+        The job's token.
+    n_ranks : int
+        Number of ranks to expect. After that many connections no other is accepted.
+    write_timeout_s : float, optional
+        Maximum wait for the disk to take an exit report; by default without limit.
+
+    Attributes
+    ----------
+    ranks : dict of int to MonitoredRank
+        The ranks that are known so far.
+    exits : list of RankExit
+        The ends of ranks in the order in which they happened.
+    n_connected : int
+        Number of ranks that have connected so far.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        token: str,
+        n_ranks: int,
+        write_timeout_s: float | None = None,
+    ) -> None:
+        self._listener, self._handshakes = listener, Handshakes(listener, token)
+        self._n_ranks, self._write_timeout_s = n_ranks, write_timeout_s
+        self._is_accepting, self.n_connected = True, 0
+        self._poll = select.epoll()
+        self._poll.register(self._handshakes, select.EPOLLIN)
+        self._by_descriptor: dict[int, MonitoredRank] = {}
+        self._oom_kills = oom_kill_count()
+        self._secondary_until = 0.0
+        self.ranks: dict[int, MonitoredRank] = {}
+        self.exits: list[RankExit] = []
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when there are events to handle."""
+        return self._poll.fileno()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a rank is connected, or may still connect."""
+        return self._is_accepting or any(rank.channel for rank in self.ranks.values())
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether this machine has killed a process for lack of memory since the start."""
+        return oom_kill_count() > self._oom_kills
+
+    def watch(self, rank: int, pid: int) -> MonitoredRank:
+        """Watch the process of a rank, which need not have connected."""
+        if rank not in self.ranks:
+            monitored = self.ranks[rank] = MonitoredRank(rank, pid)
+            self._register(monitored.process.descriptor, monitored)
+        return self.ranks[rank]
+
+    def handle_events(self, timeout_s: float) -> bool:
+        """Handle all events, in the order in which they happened; wait at most `timeout_s`.
+
+        Returns
+        -------
+        bool
+            Whether there was an event.
+        """
+        # epoll lists the earliest event first: the first death before the deaths that it causes.
+        events = self._poll.poll(timeout_s)
+        for descriptor, _ in events:
+            monitored = self._by_descriptor.get(descriptor)
+            if monitored is None:
+                continue  # a handshake, or a rank that another event has ended
+            if descriptor == monitored.process.descriptor:
+                self._end(monitored)
+            else:
+                self._receive(monitored)
+        if self._is_accepting:
+            for introduced in self._handshakes.wait(0.0):
+                self._connect(introduced)
+        return bool(events)
+
+    def stop_accepting(self) -> None:
+        """Accept no further connection."""
+        if self._is_accepting:
+            self._is_accepting = False
+            self._poll.unregister(self._handshakes)
+            self._handshakes.close()
+            self._listener.close()
+
+    def close(self) -> None:
+        """Close all sockets and descriptors."""
+        self.stop_accepting()
+        for monitored in self.ranks.values():
+            self._disconnect(monitored)
+            monitored.process.close()
+        self._poll.close()
+
+    def _connect(self, introduced: Introduced) -> None:
+        monitored = self.watch(introduced.rank, introduced.pid)
+        if monitored.has_ended or monitored.channel is not None:
+            introduced.connection.close()
+            return
+        monitored.channel = Channel(introduced.connection)
+        self._register(monitored.channel.fileno(), monitored)
+        self.n_connected += 1
+        if self.n_connected == self._n_ranks:
+            self.stop_accepting()
+
+    def _register(self, descriptor: int | None, monitored: MonitoredRank) -> None:
+        if descriptor is not None:
+            self._by_descriptor[descriptor] = monitored
+            self._poll.register(descriptor, select.EPOLLIN)
+
+    def _unregister(self, descriptor: int | None) -> None:
+        if descriptor is not None and self._by_descriptor.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _disconnect(self, monitored: MonitoredRank) -> None:
+        if monitored.channel is not None:
+            self._unregister(monitored.channel.fileno())
+            monitored.channel.close()
+            monitored.channel = None
+
+    def _receive(self, monitored: MonitoredRank) -> None:
+        # One read: an end that follows shows in a later event, in its turn.
+        assert monitored.channel is not None
+        messages = monitored.channel.receive()
+        try:
+            for message in messages or ():
+                self._take(monitored, message)
+        except (KeyError, TypeError, ValueError):
+            messages = None
+        if messages is None:
+            self._disconnect(monitored)
+            if not monitored.has_left:
+                self._end(monitored)
+
+    def _take(self, monitored: MonitoredRank, message: dict[str, Any]) -> None:
+        if "started" in message:
+            monitored.has_started = True
+        if "step" in message:
+            monitored.step = int(message["step"])
+        if "exit_reports" in message:
+            monitored.folder = Path(str(message["exit_reports"]))
+        if "exit_report" in message:
+            self._write(monitored, message["exit_report"])
+        if "failing" in message:
+            self._secondary_until = time.monotonic() + _SECONDARY_S
+        if "exit_code" in message:
+            monitored.exit_code = int(message["exit_code"])
+        monitored.has_left = "bye" in message or "exit_code" in message
+
+    def _end(self, monitored: MonitoredRank) -> None:
+        begin, timestamp = time.monotonic(), utc_timestamp()
+        status = monitored.process.status()
+        if status is None and not monitored.process.has_ended(1.0):
+            return  # it has closed its socket and runs on
+        self._disconnect(monitored)
+        self._unregister(monitored.process.descriptor)
+        monitored.has_ended = True
+        self.exits.append(RankExit(monitored.rank, monitored.process.pid, status))
+        if monitored.has_left:
+            return
+        number = signal_of(status)
+        is_secondary = begin < self._secondary_until and (
+            status is None or number in LAUNCHER_SIGNALS
+        )
+        self._secondary_until = begin + _SECONDARY_S
+        if is_secondary:
+            return
+        report = {
+            "rank": monitored.rank,
+            "host": socket.gethostname(),
+            "pid": monitored.process.pid,
+            "when": timestamp,
+            "what": describe_exit(status, out_of_memory=self.out_of_memory),
+        }
+        if monitored.step is not None:
+            report["step"] = monitored.step
+        if number is not None:
+            report["signal"] = number
+        self._write(monitored, report)
+
+    def _write(self, sender: MonitoredRank, report: dict[str, Any]) -> None:
+        folder = sender.folder
+        if folder is not None:
+            run_within(self._write_timeout_s, lambda: write_exit_report(folder, report))
+
+
+def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
+    """Write an exit report about a rank, unless there is one, in one atomic step.
+
+    It is a Zarr group without members, ``folder/rankNNNN``, whose attributes are the report.
 
     Parameters
     ----------
     folder : Path
-        The attempt's notices, ``RUN/attemptNNN/notices``; created in the attempt's folder.
-    notice : dict
+        The attempt's folder for exit reports, ``RUN/attemptNNN/notices``; created if the attempt's
+        folder exists.
+    report : dict
         ``rank`` and more, as `distsnn.io.schema` lists.
 
     Returns
@@ -71,12 +296,12 @@ def write_exit_report(folder: Path, notice: dict[str, Any]) -> bool:
     OSError
         If the attempt's folder is missing, as in a store that was removed, or the disk is full.
     """
-    place = folder / f"rank{notice['rank']:04d}"
+    path = folder / f"rank{report['rank']:04d}"
     # without parents: a store that was removed must not reappear as a skeleton
     folder.mkdir(exist_ok=True)
-    place.mkdir(exist_ok=True)
+    path.mkdir(exist_ok=True)
     _write_group(folder, {})
-    return _write_group(place, notice)
+    return _write_group(path, report)
 
 
 def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:
@@ -88,11 +313,11 @@ def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:
     partial = folder / f"zarr.{uuid.uuid4().hex}.partial"
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        left = text.encode()
-        while left:  # a full disk takes a part, and the rest is an error
-            left = left[os.write(descriptor, left) :]
+        unwritten = text.encode()
+        while unwritten:  # a full disk takes a part; the next write is an error
+            unwritten = unwritten[os.write(descriptor, unwritten) :]
         os.fsync(descriptor)
-        # unlike a rename this fails if another was first
+        # unlike a rename this fails if another process was first
         os.link(partial, final)
     except FileExistsError:
         return False
@@ -103,146 +328,41 @@ def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:
 
 
 def utc_timestamp() -> str:
-    """Return the wall time for a notice, ISO 8601 in UTC."""
+    """Return the time of day for an exit report, ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-class JsonLineDecoder:
-    """Cuts what arrives on a socket into JSON objects."""
+def run_within(timeout_s: float | None, action: Callable[[], object]) -> None:
+    """Run an action that writes, and wait for it at most `timeout_s`; ignore an OSError.
 
-    def __init__(self) -> None:
-        self._rest = b""
+    Files and pipes may be beyond a network that is down, where a write never returns. A full disk
+    or a removed store cannot be reported: the job is already ending.
+    """
 
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Return the objects that are complete now.
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            action()
 
-        Raises
-        ------
-        ValueError
-            If the sender speaks something else.
-        """
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
-            raise ValueError("a line is too long")
-        try:
-            objects = [json.loads(line) for line in lines]
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-        if not all(isinstance(one, dict) for one in objects):
-            raise ValueError("not an object")
-        return objects
+    thread = threading.Thread(target=run, name="distsnn-supervision-writing", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
 
 
-class _Rank:
-    def __init__(self, peer: Peer) -> None:
-        self.connection = peer.connection
-        self.lines = JsonLineDecoder()
-        self.rank: int = peer.rank
-        self.exit = ProcessExit(peer.pid)
-        self.step: int | None = None
-        self.notices: Path | None = None
-        self.bye = False
+def run_detached() -> None:
+    """Read settings from standard input, detach, and monitor until the last rank has gone.
 
-
-class _Witness:
-    def __init__(self, listener: socket.socket, orders: dict[str, Any]) -> None:
-        self._listener = listener
-        self._handshakes = Handshakes(listener, str(orders["token"]))
-        self._awaited = int(orders["ranks"])
-        self._poll = select.epoll()
-        self._ranks: dict[int, _Rank] = {}
-        self._memory_kills = oom_kill_count()
-        self._quiet_until = 0.0
-
-    def run(self) -> None:
-        self._poll.register(self._handshakes, select.EPOLLIN)
-        limit = time.monotonic() + _FIRST_WAIT
-        joining = True
-        while self._ranks or joining:
-            # epoll lists first what happened first: so the first death comes before those that
-            # it brought about, even if both have happened meanwhile.
-            for descriptor, _ in self._poll.poll(1.0):
-                if descriptor in self._ranks:
-                    self._hear(self._ranks[descriptor])
-            if joining:
-                for peer in self._handshakes.wait(0.0):
-                    self._ranks[peer.connection.fileno()] = _Rank(peer)
-                    self._poll.register(peer.connection, select.EPOLLIN)
-                    self._awaited -= 1
-                joining = self._awaited > 0 and time.monotonic() < limit
-                if not joining:  # nobody else is let in
-                    self._poll.unregister(self._handshakes)
-                    self._handshakes.close()
-                    self._listener.close()
-
-    def _hear(self, rank: _Rank) -> None:
-        # One read: an end after it comes again later, in its turn.
-        try:
-            data = rank.connection.recv(65536)
-            for message in rank.lines.feed(data):
-                self._take(rank, message)
-        except BlockingIOError:
-            return
-        except (OSError, ValueError, KeyError, TypeError):
-            data = b""
-        if not data:
-            self._poll.unregister(rank.connection)
-            del self._ranks[rank.connection.fileno()]
-            rank.connection.close()
-            if not rank.bye:
-                self._note(rank)
-
-    def _take(self, rank: _Rank, message: dict[str, Any]) -> None:
-        if "step" in message:
-            rank.step = int(message["step"])
-        if "notices" in message:
-            rank.notices = Path(str(message["notices"]))
-        if "failing" in message:
-            self._quiet_until = time.monotonic() + _LAUNCHER_KILLS
-        if "notice" in message:
-            self._write(rank, message["notice"])
-        rank.bye = rank.bye or "bye" in message
-
-    def _note(self, rank: _Rank) -> None:
-        when, begin = utc_timestamp(), time.monotonic()
-        status = rank.exit.status()
-        if status is None and not rank.exit.ended(1.0):
-            return  # it lives, and has closed the socket
-        number = signal_of(status)
-        follows = begin < self._quiet_until and (status is None or number in _KILLS)
-        self._quiet_until = begin + _LAUNCHER_KILLS
-        if follows or rank.notices is None:
-            return
-        notice = {
-            "rank": rank.rank,
-            "host": socket.gethostname(),
-            "pid": rank.exit.pid,
-            "when": when,
-            "what": describe_exit(status, memory=oom_kill_count() > self._memory_kills),
-        }
-        if rank.step is not None:
-            notice["step"] = rank.step
-        if number is not None:
-            notice["signal"] = number
-        self._write(rank, notice)
-
-    def _write(self, teller: _Rank, notice: dict[str, Any]) -> None:
-        # a full disk, or a store that somebody has removed: there is nobody to tell
-        if teller.notices is not None:
-            with contextlib.suppress(OSError):
-                write_exit_report(teller.notices, notice)
-
-
-def main() -> None:
-    """Read the orders, detach, and watch until the last rank has gone."""
-    orders = json.loads(sys.stdin.read())
-    listener = socket.socket(fileno=int(orders["listener"]))
+    The settings are a JSON object: ``listener`` (an inherited descriptor), ``token``, ``ranks``
+    (number to expect).
+    """
+    settings = json.loads(sys.stdin.read())
+    listener = socket.socket(fileno=int(settings["listener"]))
     if os.fork() != 0:
-        os._exit(0)  # whoever started this waits for no more
+        os._exit(0)  # the rank that started this process waits for no more
     os.setsid()
     os.chdir("/")
-    _Witness(listener, orders).run()
-
-
-if __name__ == "__main__":
-    main()
+    monitor = ExitMonitor(listener, str(settings["token"]), int(settings["ranks"]))
+    deadline = time.monotonic() + _CONNECT_TIMEOUT_S
+    while monitor.is_connected:
+        monitor.handle_events(1.0)
+        if time.monotonic() > deadline:
+            monitor.stop_accepting()

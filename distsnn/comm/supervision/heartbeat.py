@@ -1,9 +1,9 @@
-"""A thread in every rank that notices when another dies or stalls, and then ends the job.
+"""A thread in every rank that detects when another rank dies or stalls, and then ends the job.
 
-MPI does not: the ranks that are left wait for the lost one for good. Threads exchange a small
-message a second over sockets of their own, whatever the main threads are busy with: compiled code
-runs without Python's lock. A closed socket is a death, silence a stall. Who notices either tells
-the others, and each ends itself; one of them says why.
+MPI does not: the other ranks would wait for the lost rank for ever. The threads exchange a small
+message a second over sockets of their own, whatever the main threads do: compiled code runs without
+Python's lock. A closed socket is a death, silence a stall. The rank that detects either informs the
+others; every rank ends itself, and a single rank prints the reason.
 """
 
 import atexit
@@ -14,158 +14,164 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from distsnn.comm.agreement import error_summary
 from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
-from distsnn.comm.supervision.exit_monitor import utc_timestamp, write_exit_report
+from distsnn.comm.supervision import liveness_socket
+from distsnn.comm.supervision.channel import Channel
+from distsnn.comm.supervision.exit_monitor import run_within, utc_timestamp, write_exit_report
 from distsnn.comm.supervision.heartbeat_peers import (
-    Listeners,
     Peer,
+    PeerListener,
     RankAddress,
     children_of,
-    machine,
+    machine_id,
     parent_of,
 )
-from distsnn.comm.supervision.job_exit import PIPE_DELAY, print_message
+from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, print_message
+from distsnn.comm.supervision.process_exit import describe_exit
 from distsnn.errors import DescriptionError
 
 DEFAULT_TIMEOUT_S = 60.0
 MIN_TIMEOUT_S = 1.0
-_PERIOD = 1.0  # s between two messages, at most
-_BEATS = 8  # within a limit on silence, at least: some may come late
-# After a death the launcher ends the job, or a rank that fails says why; only then do we, s.
-_DEATH_PATIENCE = 3.0
-_FOLLOWER_PATIENCE = 1.0  # s that ranks wait for the one that speaks
-_STAGGER, _MOST_STAGGER = 0.4, 1.6  # s, between ranks that may all want to speak
-_WRITING = 2.0  # s, at most, for a notice or the message
-# Starting takes longer than a beat: hundreds of ranks load Python from one file server.
-_START_LIMITS, _SHORTEST_START = 5.0, 30.0  # of the limit on silence; s
+_MAX_PERIOD_S = 1.0  # between two messages
+_MIN_MESSAGES = 8  # within the timeout: some may be late
+# After a death the launcher ends the job, or a failing rank reports the reason. A rank waits this
+# time before it reports the death itself.
+_DEATH_GRACE_S = 3.0
+_FOLLOWER_GRACE_S = 1.0  # for the rank that reports
+_STAGGER_S, _MAX_STAGGER_S = 0.4, 1.6  # between ranks that may all report
+_WRITE_TIMEOUT_S = 2.0  # for an exit report or the message
+# A start takes longer than a heartbeat: hundreds of ranks load Python from one file server.
+_START_TIMEOUTS, _MIN_START_TIMEOUT_S = 5.0, 30.0
 
 _running: dict[Communicator, "Heartbeat"] = {}
 
 
-def check_timeout(limit_s: float, *, where: str = "heartbeat") -> float:
-    """Return a limit on a rank's silence, s, if it is one.
+def check_timeout(timeout_s: float, *, where: str = "heartbeat") -> float:
+    """Return a timeout of the heartbeat, s.
 
     Raises
     ------
     DescriptionError
-        If it is less than 1 s or not a number. Infinity is fine: stalls are not noticed then.
+        If it is less than 1 s or not a number. With infinity, stalls are not detected.
     """
-    if math.isnan(limit_s) or limit_s < MIN_TIMEOUT_S:
+    if math.isnan(timeout_s) or timeout_s < MIN_TIMEOUT_S:
         raise DescriptionError(
             "out of range",
             where=where,
-            value=limit_s,
+            value=timeout_s,
             allowed=f"at least {MIN_TIMEOUT_S:g} s, or inf",
         )
-    return float(limit_s)
+    return float(timeout_s)
 
 
-def start_timeout(limit_s: float) -> float:
-    """Return how long ranks may take to start, s, where a rank may be silent for so long, s."""
-    return max(_SHORTEST_START, _START_LIMITS * limit_s)
+def start_timeout(timeout_s: float) -> float:
+    """Return the time in which ranks must start, s, for a timeout of the heartbeat, s."""
+    return max(_MIN_START_TIMEOUT_S, _START_TIMEOUTS * timeout_s)
 
 
 class Heartbeat:
-    """Watches over the ranks of a job from `start` to `stop`. A context manager does both.
+    """Watches the ranks of a job from `start` to `stop`. A context manager does both.
 
-    Nothing is done for a single rank. A job has one heartbeat: a second one of the same ranks joins
-    it, and its limit, notices and step are those of the job until it stops.
+    A single rank needs none. A job has one heartbeat: a second heartbeat of the same ranks joins
+    it, and its timeout, folder and step are those of the job until it stops.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks; starting is collective.
-    limit_s : float
-        The job is ended if a rank is not heard of for so long, s.
-    notices : Path, optional
-        The current attempt's ``notices`` in the run's store, where what befell a rank is noted.
+    timeout_s : float
+        The job is aborted if a rank sends no message for this time, s.
+    exit_reports : Path, optional
+        The folder for exit reports of the current attempt in the run store.
 
     Attributes
     ----------
     step : int
-        The step that this rank has reached; its owner may update it, and notices tell it.
-    unreached : tuple of int
-        Ranks that could not be connected, after `start`: they are not watched.
+        The step that this rank has reached; its owner may update it. Exit reports contain it.
+    unmonitored_ranks : tuple of int
+        Ranks that could not be connected, after `start`.
 
     Raises
     ------
     DescriptionError
-        If the limit is out of range.
+        If the timeout is out of range.
     """
 
     def __init__(
         self,
         communicator: Communicator,
-        limit_s: float = DEFAULT_TIMEOUT_S,
-        notices: Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        exit_reports: Path | None = None,
     ) -> None:
-        self.limit_s = check_timeout(limit_s)
+        self.timeout_s = check_timeout(timeout_s)
         self.step = 0
         self.unmonitored_ranks: tuple[int, ...] = ()
         self._communicator = communicator
-        self._notices = None if notices is None else notices.absolute()
-        self._period = min(_PERIOD, self.limit_s / _BEATS)
-        # What the thread watches by: this heartbeat, or one that has joined it.
+        self._exit_reports = None if exit_reports is None else exit_reports.absolute()
+        self._period_s = min(_MAX_PERIOD_S, self.timeout_s / _MIN_MESSAGES)
+        # The settings that the thread follows: this heartbeat's, or those of one that joined it.
         self._current = self
         self._joined: Heartbeat | None = None
-        self._links: list[Peer] = []
-        self._witness: Peer | None = None
+        self._peers: list[Peer] = []
+        self._monitor: Channel | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._failed: str | None = None
+        self._failed = False
         # The thread's own clock: it stands while the whole job is suspended.
         self._clock = 0.0
-        self._own: RankAddress | None = None
 
     @property
-    def notices(self) -> Path | None:
-        """Where notices are written; may be set once there is a store."""
-        return self._notices
+    def exit_reports(self) -> Path | None:
+        """The folder for exit reports; may be set once there is a store."""
+        return self._exit_reports
 
-    @notices.setter
-    def notices(self, folder: Path | None) -> None:
-        self._notices = None if folder is None else folder.absolute()
+    @exit_reports.setter
+    def exit_reports(self, folder: Path | None) -> None:
+        self._exit_reports = None if folder is None else folder.absolute()
         self._wake()
 
     def start(self) -> None:
-        """Connect the ranks and begin to watch. Collective; takes at most 20 s on one machine,
+        """Connect the ranks and start the thread. Collective; takes at most 20 s on one machine,
         otherwise 6 s."""
         rank, size = self._communicator.rank, self._communicator.size
-        # nor for ranks that are only imitated
+        # a dry run has no other ranks either
         if size == 1 or isinstance(self._communicator, SingleProcess) or self._thread is not None:
             return
         running = _running.get(self._communicator)
         if running is not None:
             self._join(running)
             return
-        listeners = Listeners(
+        listener = PeerListener(
             has_children=bool(children_of(rank, size)),
-            is_first_on_node=self._communicator.node_rank == 0,
-            is_one_machine=len(set(self._communicator.allgather(machine()))) == 1,
+            is_one_machine=len(set(self._communicator.allgather(machine_id()))) == 1,
         )
+        monitor: socket.socket | None = None
+        if self._communicator.node_rank == 0 and liveness_socket.supervisor() is None:
+            monitor = liveness_socket.open_listener()
         try:
-            places = self._communicator.allgather(listeners.place(rank))
-            self._own = places[rank]
-            links = listeners.connect(places, rank)
-            # A connection counts where both sides have it.
-            reached = self._communicator.allgather([one.place.rank for one in links if one.place])
-            for link in links:
-                assert link.place is not None
-                if rank in reached[link.place.rank]:
-                    self._links.append(link)
+            name = None if monitor is None else liveness_socket.address_of(monitor)
+            addresses = self._communicator.allgather(listener.address(rank, name))
+            peers = listener.connect(addresses, rank)
+            # A connection counts if both sides have it.
+            connected = self._communicator.allgather([peer.address.rank for peer in peers])
+            for peer in peers:
+                if rank in connected[peer.address.rank]:
+                    self._peers.append(peer)
                 else:
-                    link.connection.close()
-            self._witness = listeners.witness(places, rank)
+                    peer.channel.close()
+            self._monitor = self._connect_monitor(monitor, addresses)
         finally:
-            listeners.close()
-        self._tell_unreached(places, reached)
+            listener.close()
+            if monitor is not None:
+                monitor.close()
+        self._report_unmonitored(addresses, connected)
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._thread = threading.Thread(target=self._watch, name="distsnn-heartbeat", daemon=True)
@@ -174,17 +180,17 @@ class Heartbeat:
         # an owner that forgets to stop leaves in good order too
         atexit.register(self.stop)
 
-    def stop(self, failed: BaseException | None = None) -> None:
-        """End watching: this rank leaves in good order, or says itself why it fails.
+    def stop(self, error: BaseException | None = None) -> None:
+        """Stop the thread: this rank leaves in good order, or reports itself why it fails.
 
-        Not collective; stopping again does nothing.
+        Not collective; a second call does nothing.
         """
         if self._joined is not None:
             # the job's heartbeat continues, and reports the failure if it is the job's
             self._joined._current, self._joined = self._joined, None
         if self._thread is None or self._stopping.is_set():
             return
-        self._failed = None if failed is None else error_summary(failed)
+        self._failed = error is not None
         self._stopping.set()
         self._wake()
         self._thread.join(timeout=5.0)
@@ -205,213 +211,192 @@ class Heartbeat:
         self.stop(error)
 
     def _join(self, running: "Heartbeat") -> None:
-        # All ranks send as often as the new limit asks for before any of them watches by it; and
-        # go on to, for the others may watch by it for longer.
-        running._period = min(running._period, self._period)
+        # All ranks send as often as the new timeout requires before any rank applies it. They
+        # continue to: other ranks may apply it for longer.
+        running._period_s = min(running._period_s, self._period_s)
         running._wake()
         self._communicator.barrier()
         self._joined, self.unmonitored_ranks = running, running.unmonitored_ranks
         running._current = self
         running._wake()
 
-    def _tell_unreached(self, places: list[RankAddress], reached: list[list[int]]) -> None:
-        parents = ((one.rank, parent_of(one.rank)) for one in places)
+    def _connect_monitor(
+        self, listener: socket.socket | None, addresses: list[RankAddress]
+    ) -> Channel | None:
+        """Return the channel to the supervisor, else to the compute node's exit monitor."""
+        if liveness_socket.supervisor() is not None:
+            return liveness_socket.supervisor()
+        own, token = addresses[self._communicator.rank], addresses[0].token
+        neighbours = [address for address in addresses if address.machine == own.machine]
+        name = next((address.monitor for address in neighbours if address.monitor), None)
+        if listener is not None and name == own.monitor:
+            liveness_socket.start_exit_monitor(listener, token, len(neighbours))
+        return None if name is None else liveness_socket.connect(name, token, own.rank)
+
+    def _report_unmonitored(self, addresses: list[RankAddress], connected: list[list[int]]) -> None:
+        parents = ((address.rank, parent_of(address.rank)) for address in addresses)
         self.unmonitored_ranks = tuple(
             rank
             for rank, parent in parents
             if parent is not None
-            if not (rank in reached[parent] and parent in reached[rank])
+            if not (rank in connected[parent] and parent in connected[rank])
         )
         if self.unmonitored_ranks and self._communicator.rank == 0:
-            ranks = ", ".join(f"{rank} on {places[rank].host}" for rank in self.unmonitored_ranks)
+            ranks = ", ".join(
+                f"{rank} on {addresses[rank].host}" for rank in self.unmonitored_ranks
+            )
             print_message(
-                f"heartbeat: no connection to rank {ranks}: a stall there will not be noticed"
+                f"heartbeat: no connection to rank {ranks}: a stall there will not be detected"
             )
 
     def _wake(self) -> None:
         if self._joined is not None:
             self._joined._wake()
         elif self._thread is not None:
-            # full: it will wake anyway; closed: it has ended
+            # if full, the thread will wake anyway; if closed, it has ended
             with contextlib.suppress(OSError):
                 self._waker.send(b".")
 
-    # From here on: the thread.
+    # The methods below run in the thread.
 
     def _watch(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
-            for link in self._all():
-                selector.register(link.connection, selectors.EVENT_READ, link)
-            told: Path | None = None
-            last = next_beat = time.monotonic()
+            for peer in self._peers:
+                selector.register(peer.channel, selectors.EVENT_READ, peer)
+            if self._monitor is not None:
+                selector.register(self._monitor, selectors.EVENT_READ, self._monitor)
+            folder: Path | None = None
+            last = next_message = time.monotonic()
             while not self._stopping.is_set():
-                notices = self._current.notices
-                if notices != told and notices is not None:
-                    told = notices
-                    self._tell_witness({"notices": str(told)})
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + self._period
-                    for link in self._all():
-                        link.send({"step": self._current.step})
-                events = selector.select(max(0.0, next_beat - time.monotonic()))
-                # A thread that was held up itself, as when the whole job was suspended, must not
-                # take that time for the others' silence. What is read now was sent until now.
-                self._clock += min(time.monotonic() - last, 2 * self._period)
+                if self._current.exit_reports not in (folder, None):
+                    folder = self._current.exit_reports
+                    self._inform_monitor({"exit_reports": str(folder)})
+                if time.monotonic() >= next_message:
+                    next_message = time.monotonic() + self._period_s
+                    self._send_all({"step": self._current.step})
+                events = selector.select(max(0.0, next_message - time.monotonic()))
+                # A thread that was suspended itself, with the whole job, must not count that time
+                # as silence of the others. Messages that it reads now are as old as this time.
+                self._clock += min(time.monotonic() - last, 2 * self._period_s)
                 last = time.monotonic()
                 for key, _ in events:
                     if key.data is None:
                         self._woken.recv(4096)
-                        next_beat = min(next_beat, last + self._period)  # it may be shorter now
-                    elif not self._hear(key.data):
+                        next_message = min(next_message, last + self._period_s)
+                    elif not self._receive(key.data):
                         selector.unregister(key.fileobj)
-                limit_s = self._current.limit_s
-                silent = [one for one in self._links if self._silence(one) > limit_s]
-                if silent:
-                    # those that will be next: a host's ranks fall silent together
-                    slack = limit_s - 1.5 * self._period
-                    self._end_silent([o for o in self._links if self._silence(o) > slack])
-            self._say_bye()
-        for link in self._all():
-            link.connection.close()
+                timeout_s = self._current.timeout_s
+                if self._silent_peers(timeout_s):
+                    # with those that are about to be: the ranks of a machine fall silent together
+                    self._abort_silent(self._silent_peers(timeout_s - 1.5 * self._period_s))
+            self._send_goodbye()
+        for peer in self._peers:
+            peer.channel.close()
+        if self._monitor is not None and self._monitor is not liveness_socket.supervisor():
+            self._monitor.close()
         self._woken.close()
 
-    def _all(self) -> list[Peer]:
-        return self._links if self._witness is None else [*self._links, self._witness]
+    def _silent_peers(self, silence_s: float) -> list[Peer]:
+        return [peer for peer in self._peers if self._clock - peer.last_message_s > silence_s]
 
-    def _silence(self, link: Peer) -> float:
-        return self._clock - link.heard
+    def _inform_monitor(self, message: dict[str, Any]) -> None:
+        if self._monitor is not None:
+            self._monitor.send(message)
 
-    def _tell_witness(self, message: dict[str, Any]) -> None:
-        if self._witness is not None:
-            self._witness.send(message)
+    def _send_all(self, message: dict[str, Any], source: Peer | None = None) -> None:
+        """Send a message to all peers but its source, and to the monitor."""
+        for peer in self._peers:
+            if peer is not source:
+                peer.channel.send(message)
+        self._inform_monitor(message)
 
-    def _say_bye(self) -> None:
-        failed = {} if self._failed is None else {"failing": True}
-        for link in self._all():
-            link.send({**failed, "bye": True})
+    def _send_goodbye(self) -> None:
+        self._send_all({"failing": True, "bye": True} if self._failed else {"bye": True})
 
-    def _hear(self, link: Peer) -> bool:
-        # False once there is nothing more to be heard.
-        messages = link.receive()
-        if link.place is None:
-            if messages is None:
-                self._witness = None
-            return messages is not None
+    def _receive(self, source: Peer | Channel) -> bool:
+        """Return whether the source remains connected, after its messages have been handled."""
+        if isinstance(source, Channel):  # the monitor, which sends none
+            if source.receive() is None:
+                self._monitor = None
+            return self._monitor is not None
+        messages = source.channel.receive()
         if messages is None:
-            self._drop(link)
-            self._end_dead(link)
+            self._drop(source)
+            self._abort_dead(source)
             return False
-        link.heard = self._clock
+        source.last_message_s = self._clock
         for message in messages:
-            link.step = message.get("step", link.step)
+            source.step = message.get("step", source.step)
             if "failing" in message:
-                self._pass_on({"failing": True}, link)
-                self._tell_witness({"failing": True})
+                self._send_all({"failing": True}, source)
             if "lost" in message:
-                self._pass_on(message, link)
-                self._end(None, _FOLLOWER_PATIENCE + float(message["patience"]))
+                self._send_all(message, source)
+                self._abort(None, _FOLLOWER_GRACE_S + float(message["grace_s"]))
             if "bye" in message:
-                self._drop(link)
+                self._drop(source)
                 return False
         return True
 
-    def _drop(self, link: Peer) -> None:
-        link.connection.close()
-        self._links.remove(link)
+    def _drop(self, peer: Peer) -> None:
+        peer.channel.close()
+        self._peers.remove(peer)
 
-    def _pass_on(self, message: dict[str, Any], source: Peer | None = None) -> None:
-        for link in self._links:
-            if link is not source:
-                link.send(message)
+    def _abort_dead(self, peer: Peer) -> None:
+        grace_s = _DEATH_GRACE_S + self._stagger_s([peer])
+        self._send_all({"lost": [peer.address.rank], "grace_s": grace_s})
+        cause = describe_exit(None)
+        message = f"{_names([peer])} {cause}{_last_step([peer])}; aborting the job"
+        if not self._stopping.wait(grace_s):
+            self._write_reports(cause, [peer])
+            self._abort(message, 0.0)
 
-    def _end_dead(self, link: Peer) -> None:
-        assert link.place is not None and self._own is not None
-        patience = _DEATH_PATIENCE + self._stagger([link])
-        self._pass_on({"lost": [link.place.rank], "patience": patience})
-        what = "ended without a word"
-        message = f"{_named([link])} {what}{_at([link])}: the job is ended"
-        self._end(message, patience, {"what": what}, [link])
+    def _abort_silent(self, peers: list[Peer]) -> None:
+        grace_s = self._stagger_s(peers)
+        cause = f"sent no heartbeat for {self._current.timeout_s:g} s"
+        self._write_reports(cause, peers)  # at once: the launcher kills the ranks that remain
+        self._send_all({"lost": [peer.address.rank for peer in peers], "grace_s": grace_s})
+        reason = "process stopped, or node or network down"
+        message = f"{_names(peers)} {cause}{_last_step(peers)}: {reason}; aborting the job"
+        self._abort(message, grace_s)
 
-    def _end_silent(self, links: list[Peer]) -> None:
-        what = f"not heard of for {self._current.limit_s:g} s"
-        patience = self._stagger(links)
-        self._note({"what": f"was {what}"}, links)  # at once: the launcher kills whoever is left
-        self._pass_on({"lost": [o.place.rank for o in links if o.place], "patience": patience})
-        why = "stopped, or its machine or network down"
-        verb = "was" if len(links) == 1 else "were"
-        message = f"{_named(links)} {verb} {what}{_at(links)} ({why}): the job is ended"
-        self._end(message, patience)
-
-    def _stagger(self, links: Iterable[Peer]) -> float:
-        # The children of a lost rank do not hear of each other: they speak one after the other,
-        # and the first to end takes the launcher, and so the rest, with it.
-        assert self._own is not None
+    def _stagger_s(self, lost: Sequence[Peer]) -> float:
+        # The children of a lost rank cannot inform each other: they report in turn, and the first
+        # to end makes the launcher end the others.
         rank, size = self._communicator.rank, self._communicator.size
-        orphaned = any(one.place is not None and one.place.rank < rank for one in links)
-        return min(_STAGGER, _MOST_STAGGER / size) * rank if orphaned else 0.0
+        is_orphan = any(peer.address.rank < rank for peer in lost)
+        return min(_STAGGER_S, _MAX_STAGGER_S / size) * rank if is_orphan else 0.0
 
-    def _note(self, about: dict[str, Any], links: Iterable[Peer]) -> None:
-        folder = self._current.notices
+    def _write_reports(self, cause: str, peers: Sequence[Peer]) -> None:
+        folder = self._current.exit_reports
         if folder is None:
             return
-        notices = []
-        for place, step in ((one.place, one.step) for one in links):
-            assert place is not None
-            notice = {
-                "rank": place.rank,
-                "host": place.host,
-                "pid": place.pid,
-                "when": utc_timestamp(),
-            }
-            notices.append(notice | about | ({} if step is None else {"step": step}))
+        for address, step in ((peer.address, peer.step) for peer in peers):
+            report = {"rank": address.rank, "host": address.host, "pid": address.pid}
+            report |= {"when": utc_timestamp(), "what": cause}
+            report |= {} if step is None else {"step": step}
+            if self._monitor is None:
+                run_within(_WRITE_TIMEOUT_S, partial(write_exit_report, folder, report))
+            # The monitor outlives this process, however long the disk takes.
+            self._inform_monitor({"exit_reports": str(folder), "exit_report": report})
 
-        if self._witness is not None:
-            # It outlives this process, however long the disk takes.
-            for notice in notices:
-                self._witness.send({"notices": str(folder), "notice": notice})
+    def _abort(self, message: str | None, grace_s: float) -> None:
+        # Unless the main thread ends in order meanwhile, end this process: a main thread that
+        # waits inside MPI cannot be interrupted.
+        if self._stopping.wait(grace_s):
             return
-
-        def write_all() -> None:
-            # Nothing can be done about a full disk now; the message on the screen stays.
-            with contextlib.suppress(OSError):
-                for notice in notices:
-                    write_exit_report(folder, notice)
-
-        _within(_WRITING, write_all)
-
-    def _end(
-        self,
-        message: str | None,
-        patience: float,
-        about: dict[str, Any] | None = None,
-        links: Iterable[Peer] = (),
-    ) -> None:
-        # Unless the main thread ends in order meanwhile, end this process: nothing else can be
-        # done for a main thread that waits inside MPI.
-        if self._stopping.wait(patience):
-            return
-        if about is not None:
-            self._note(about, links)
         if message is not None:
-            _within(_WRITING, lambda: print_message(message))
-            time.sleep(PIPE_DELAY)
-        self._tell_witness({"failing": True, "bye": True})
+            run_within(_WRITE_TIMEOUT_S, lambda: print_message(message))
+            time.sleep(PIPE_DELAY_S)
+        self._inform_monitor({"failing": True, "bye": True})
         os._exit(1)
 
 
-def _within(limit_s: float, action: Callable[[], None]) -> None:
-    # Files and pipes may be beyond the network that is down, and a write to them never return.
-    thread = threading.Thread(target=action, name="distsnn-heartbeat-writing", daemon=True)
-    thread.start()
-    thread.join(timeout=limit_s)
+def _names(peers: Sequence[Peer]) -> str:
+    addresses = sorted((peer.address for peer in peers), key=lambda address: address.rank)
+    return " and ".join(f"rank {a.rank} (process {a.pid} on {a.host})" for a in addresses)
 
 
-def _named(links: list[Peer]) -> str:
-    places = sorted((one.place for one in links if one.place), key=lambda place: place.rank)
-    return " and ".join(f"rank {p.rank} (process {p.pid} on {p.host})" for p in places)
-
-
-def _at(links: list[Peer]) -> str:
-    steps = [one.step for one in links if one.step]
-    return f", at step {min(steps)}" if steps else ""
+def _last_step(peers: Sequence[Peer]) -> str:
+    steps = [peer.step for peer in peers if peer.step]
+    return f", last step {min(steps)}" if steps else ""

@@ -1,70 +1,64 @@
-"""The sockets of a heartbeat: who is connected to whom, and how the connections are made.
+"""The sockets of a heartbeat: which rank connects to which, and how.
 
 Ranks form a tree, each with at most `FAN_OUT` children, so that no process holds many sockets
-however large the job. No MPI call is made over them, so a thread may use them at any time.
+however large the job. No MPI call uses these sockets, so a thread may use them at any time.
 """
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import socket
 import struct
-import subprocess
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
-from distsnn.comm.supervision import exit_monitor
-from distsnn.comm.supervision.exit_monitor import JsonLineDecoder
-from distsnn.comm.supervision.handshake import Handshakes, credentials, introduction
+from distsnn.comm.supervision.channel import Channel, Handshakes, introduction
 
 FAN_OUT = 16
-_SETUP = 6.0  # s, at most, to connect; unreachable hosts must not keep a job from starting
-# Time limit on one machine, s, where a late rank is only busy; shorter than any start limit (at
-# least 30 s).
-_SETUP_ONE_MACHINE = 20.0
-_ONE_ADDRESS = 2.0  # s, at most, to open a connection to one of a host's addresses
-_RETRY = 0.05  # s between two attempts
+# Maximum time to connect, s: unreachable machines must not prevent a job from starting.
+_CONNECT_TIMEOUT_S = 6.0
+# The same on one machine, where a late rank is only busy; shorter than any start timeout.
+_CONNECT_TIMEOUT_ONE_MACHINE_S = 20.0
+_ADDRESS_TIMEOUT_S = 2.0  # to open a connection to a single address of a machine
+_RETRY_S = 0.05
 _BACKLOG = 128  # connections that wait to be accepted, of ranks and of strangers
 _SIOCGIFADDR = 0x8915
 
 
 def parent_of(rank: int) -> int | None:
-    """Return the rank that this one connects to, None for the first."""
+    """Return the rank that this rank connects to, None for rank 0."""
     return (rank - 1) // FAN_OUT if rank > 0 else None
 
 
 def children_of(rank: int, size: int) -> range:
-    """Return the ranks that connect to this one."""
-    first = rank * FAN_OUT + 1
-    return range(min(first, size), min(first + FAN_OUT, size))
+    """Return the ranks that connect to this rank."""
+    start = rank * FAN_OUT + 1
+    return range(min(start, size), min(start + FAN_OUT, size))
 
 
 @dataclass(frozen=True)
 class RankAddress:
-    """Where a rank is and how it is reached, as all ranks are told.
+    """The address of a rank, which all ranks receive.
 
     Attributes
     ----------
     rank, pid : int
         The rank and its process.
     host : str
-        Its machine, for people.
+        Name of its machine, for messages.
     machine : str
-        The same for comparison: equal where a process of that id can be looked at.
+        Identifier of its machine: equal for ranks that share loopback and process ids.
     addresses : tuple of str
         Of the machine, other than loopback; none where all ranks are on one machine.
     port : int or None
         Where it listens, if it has children.
-    witness : str or None
-        The name of its witness's socket, on the first rank of a node.
+    monitor : str or None
+        Address of its exit monitor, on the first rank of a compute node.
     token : str
-        The first rank's is the job's: who connects must know it.
+        That of rank 0 is the job's token.
     """
 
     rank: int
@@ -73,221 +67,146 @@ class RankAddress:
     machine: str
     addresses: tuple[str, ...]
     port: int | None
-    witness: str | None
+    monitor: str | None
     token: str
 
 
 @dataclass
 class Peer:
-    """A connection to another rank, or to the witness (then without a place).
+    """A connected rank.
 
     Attributes
     ----------
-    connection : socket
-        Not blocking.
-    place : Place or None
-        The rank at the other end.
-    heard : float
-        When it was heard of last, on the owner's clock, s.
+    channel : Channel
+        The connection.
+    address : RankAddress
+        The rank.
+    last_message_s : float
+        Time of its last message on the owner's clock, s.
     step : int or None
-        Its last step, as it said.
+        Its last step, as it reported.
     """
 
-    connection: socket.socket
-    place: RankAddress | None
-    heard: float = 0.0
+    channel: Channel
+    address: RankAddress
+    last_message_s: float = 0.0
     step: int | None = None
-    lines: JsonLineDecoder = field(default_factory=JsonLineDecoder)
-    _unsent: bytes = b""
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message, as far as the other side takes it; the rest goes with the next.
-
-        A side that is gone is told by reading from it.
-        """
-        self.send_bytes(json.dumps(message).encode() + b"\n")
-
-    def send_bytes(self, line: bytes) -> None:
-        """Send a line, likewise."""
-        if len(self._unsent) < exit_monitor.MAX_LINE_BYTES:
-            self._unsent += line
-        with contextlib.suppress(OSError):
-            self._unsent = self._unsent[self.connection.send(self._unsent) :]
-
-    def receive(self) -> list[dict[str, Any]] | None:
-        """Return the messages that have arrived, None if the other side has closed."""
-        try:
-            data = self.connection.recv(65536)
-            return self.lines.feed(data) if data else None
-        except BlockingIOError:
-            return []
-        except (OSError, ValueError):
-            return None
 
 
-class Listeners:
-    """The sockets on which a rank is reached while the heartbeat is set up.
+class PeerListener:
+    """The socket on which a rank's children connect while the heartbeat starts.
 
     Parameters
     ----------
     has_children : bool
-        Whether ranks will connect to this one.
-    is_first_on_node : bool
-        Whether this rank starts the node's witness.
+        Whether ranks will connect to this rank.
     is_one_machine : bool
-        Whether all ranks are on this machine: they are then reached by loopback only.
+        Whether all ranks are on this machine: it then listens on loopback only.
     """
 
-    def __init__(self, *, has_children: bool, is_first_on_node: bool, is_one_machine: bool) -> None:
+    def __init__(self, *, has_children: bool, is_one_machine: bool) -> None:
         self._is_one_machine = is_one_machine
-        self._ranks = _listen(loopback=is_one_machine) if has_children else None
-        self._witness: socket.socket | None = None
-        self._witness_name: str | None = None
-        if is_first_on_node:
-            # an abstract name: no file is left behind, whatever happens
-            self._witness_name = f"\0distsnn-{secrets.token_hex(16)}"
-            self._witness = socket.socket(socket.AF_UNIX)
-            self._witness.bind(self._witness_name)
-            self._witness.listen(4096)
+        self._socket = _listen(loopback=is_one_machine) if has_children else None
 
-    def place(self, rank: int) -> RankAddress:
-        """Return what the other ranks must know."""
+    def address(self, rank: int, monitor: str | None = None) -> RankAddress:
+        """Return the address of this rank."""
         return RankAddress(
             rank=rank,
             pid=os.getpid(),
             host=socket.gethostname(),
-            machine=machine(),
+            machine=machine_id(),
             addresses=() if self._is_one_machine else _addresses(),
-            port=None if self._ranks is None else int(self._ranks.getsockname()[1]),
-            witness=self._witness_name,
+            port=None if self._socket is None else int(self._socket.getsockname()[1]),
+            monitor=monitor,
             token=secrets.token_hex(16),
         )
 
-    def connect(self, places: list[RankAddress], rank: int) -> list[Peer]:
+    def connect(self, addresses: list[RankAddress], rank: int) -> list[Peer]:
         """Connect to the parent and to the children of a rank, as far as they can be reached."""
-        setup = _SETUP_ONE_MACHINE if self._is_one_machine else _SETUP
-        token, limit = places[0].token, time.monotonic() + setup
-        links = []
+        timeout_s = _CONNECT_TIMEOUT_ONE_MACHINE_S if self._is_one_machine else _CONNECT_TIMEOUT_S
+        token, deadline = addresses[0].token, time.monotonic() + timeout_s
+        peers = []
         parent = parent_of(rank)
         if parent is not None:
             # a parent that cannot be reached leaves time for the children
-            until = limit if self._ranks is None else limit - setup / 3.0
-            reached = _connect(places[parent], places[rank], token, until)
-            if reached is not None:
-                links.append(Peer(reached, places[parent]))
-        awaited = set(children_of(rank, len(places)))
-        if self._ranks is not None:
-            links += _accept(self._ranks, awaited, places, token, limit)
-        return links
-
-    def witness(self, places: list[RankAddress], rank: int) -> Peer | None:
-        """Connect to the node's witness, which its first rank starts; None if there is none."""
-        own = places[rank]
-        neighbours = [one for one in places if one.machine == own.machine]
-        name = next((one.witness for one in neighbours if one.witness is not None), None)
-        if self._witness is not None and name == self._witness_name:
-            _start_witness(self._witness, places[0].token, len(neighbours))
-        if name is None:
-            return None
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(name)
-            stranger = credentials(connection)[1] != os.geteuid()
-        except OSError:
-            stranger = True
-        if stranger:  # or nobody: the name is free where no witness could be started
-            connection.close()
-            return None
-        connection.setblocking(False)
-        link = Peer(connection, None)
-        link.send_bytes(introduction(places[0].token, rank, own.pid))
-        return link
+            parent_deadline = deadline if self._socket is None else deadline - timeout_s / 3.0
+            channel = _connect(addresses[parent], addresses[rank], token, parent_deadline)
+            if channel is not None:
+                peers.append(Peer(channel, addresses[parent]))
+        missing = {child: addresses[child] for child in children_of(rank, len(addresses))}
+        if self._socket is not None:
+            peers += _accept(self._socket, missing, token, deadline)
+        return peers
 
     def close(self) -> None:
-        """Accept no more."""
-        for listener in (self._ranks, self._witness):
-            if listener is not None:
-                listener.close()
-
-
-def _start_witness(listener: socket.socket, token: str, ranks: int) -> None:
-    orders = {"listener": listener.fileno(), "token": token, "ranks": ranks}
-    # Without it deaths are still noticed, only less surely written down.
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(
-            [sys.executable, "-I", "-S", str(Path(exit_monitor.__file__))],
-            input=json.dumps(orders).encode(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(listener.fileno(),),
-            timeout=10.0,
-        )
+        """Accept no further connection."""
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _listen(*, loopback: bool) -> socket.socket | None:
-    kinds = ((socket.AF_INET6, ""), (socket.AF_INET, ""))
-    for family, host in ((socket.AF_INET, "127.0.0.1"),) if loopback else kinds:
-        both = family == socket.AF_INET6
-        if both and not socket.has_dualstack_ipv6():
+    families = ((socket.AF_INET6, ""), (socket.AF_INET, ""))
+    for family, host in ((socket.AF_INET, "127.0.0.1"),) if loopback else families:
+        is_dual = family == socket.AF_INET6
+        if is_dual and not socket.has_dualstack_ipv6():
             continue
         with contextlib.suppress(OSError):
             return socket.create_server(
-                (host, 0), family=family, dualstack_ipv6=both, backlog=_BACKLOG
+                (host, 0), family=family, dualstack_ipv6=is_dual, backlog=_BACKLOG
             )
     return None
 
 
 def _connect(
-    parent: RankAddress, own: RankAddress, token: str, limit: float
-) -> socket.socket | None:
+    parent: RankAddress, child: RankAddress, token: str, deadline: float
+) -> Channel | None:
     if parent.port is None:
         return None
-    near = parent.machine == own.machine
-    addresses = (*(("127.0.0.1",) if near else ()), *parent.addresses)
+    loopback = ("127.0.0.1",) if parent.machine == child.machine else ()
+    addresses = (*loopback, *parent.addresses)
     for address in cycle(addresses):
-        left = limit - time.monotonic()
-        if left <= 0.0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0.0:
             break
         connection = None
         try:
-            patience = min(_ONE_ADDRESS, left)
-            connection = socket.create_connection((address, parent.port), timeout=patience)
-            # the other side answers if it has taken us for who we are, once it is connected itself
-            # (where it has several addresses, another service may listen at the first)
-            connection.settimeout(left if len(addresses) == 1 else left / 2.0)
-            connection.sendall(introduction(token, own.rank, own.pid))
+            timeout_s = min(_ADDRESS_TIMEOUT_S, remaining)
+            connection = socket.create_connection((address, parent.port), timeout=timeout_s)
+            # The parent answers to a rank of the job, once it is connected itself. Where it has
+            # several addresses, another service may listen at the first.
+            connection.settimeout(remaining if len(addresses) == 1 else remaining / 2.0)
+            connection.sendall(introduction(token, child.rank))
             if connection.recv(1) == b"\n":
-                connection.setblocking(False)
-                return connection
+                return Channel(connection)
         except OSError:
             pass  # the next address
         if connection is not None:
             connection.close()
-        time.sleep(min(_RETRY, left))
+        time.sleep(min(_RETRY_S, remaining))
     return None
 
 
 def _accept(
-    listener: socket.socket, awaited: set[int], places: list[RankAddress], token: str, limit: float
+    listener: socket.socket, missing: dict[int, RankAddress], token: str, deadline: float
 ) -> list[Peer]:
-    links = []
+    peers = []
     with contextlib.closing(Handshakes(listener, token)) as handshakes:
-        while awaited and (left := limit - time.monotonic()) > 0.0:
-            for peer in handshakes.wait(left):
+        while missing and (remaining := deadline - time.monotonic()) > 0.0:
+            for introduced in handshakes.wait(remaining):
                 try:
-                    if peer.rank in awaited and peer.connection.send(b"\n"):
-                        awaited.remove(peer.rank)
-                        links.append(Peer(peer.connection, places[peer.rank]))
+                    if introduced.rank in missing and introduced.connection.send(b"\n"):
+                        address = missing.pop(introduced.rank)
+                        peers.append(Peer(Channel(introduced.connection), address))
                         continue
                 except OSError:
-                    pass  # it has gone
-                peer.connection.close()
-    return links
+                    pass  # the child has closed
+                introduced.connection.close()
+    return peers
 
 
-def machine() -> str:
-    """Return this machine's name, equal for ranks that share loopback and process ids."""
-    # Containers and network namespaces of one machine do not see each other's loopback or ids.
+def machine_id() -> str:
+    """Return an identifier of this machine: equal for ranks that share loopback and process ids."""
+    # Containers and network namespaces of one machine share neither.
     parts = []
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
@@ -298,19 +217,20 @@ def machine() -> str:
 
 
 def _addresses() -> tuple[str, ...]:
-    found = []
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_:
+    addresses = []
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
             request = struct.pack("256s", name.encode()[:15])
             with contextlib.suppress(OSError):
-                answer = fcntl.ioctl(any_.fileno(), _SIOCGIFADDR, request)
-                found.append(socket.inet_ntoa(answer[20:24]))
-    found = [one for one in found if not one.startswith("127.")]
-    if found:
-        return tuple(found)
-    # Where there is only IPv6, machines know each other by name. Not asked for without need: a
-    # name service that does not answer takes long to say so.
+                reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+                addresses.append(socket.inet_ntoa(reply[20:24]))
+    addresses = [address for address in addresses if not address.startswith("127.")]
+    if addresses:
+        return tuple(addresses)
+    # With IPv6 only, machines know each other by name. A name service that does not respond is
+    # slow to fail, so it is the last resort.
     with contextlib.suppress(OSError):
         for *_, address in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM):
-            found.append(str(address[0]))
-    return tuple(dict.fromkeys(one for one in found if not one.startswith(("127.", "::1"))))
+            addresses.append(str(address[0]))
+    remote = (address for address in addresses if not address.startswith(("127.", "::1")))
+    return tuple(dict.fromkeys(remote))

@@ -1,9 +1,10 @@
-"""Start ranks from a plain Python process: find mpiexec, run it, never leave ranks behind."""
+"""Start ranks from a plain Python process: find mpiexec, run it, leave no rank behind."""
 
 import importlib.util
 import math
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -14,27 +15,30 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from distsnn.comm.supervision import liveness_socket
+from distsnn.comm.supervision.exit_monitor import ExitMonitor
 from distsnn.comm.supervision.job_exit import print_message
 from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES, detect_launcher
 from distsnn.comm.supervision.launcher_output import OutputForwarder
-from distsnn.comm.supervision.liveness_socket import VARIABLE, LivenessSockets
 from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob
 from distsnn.errors import DescriptionError
 from distsnn.units import counted
 
-_ASK_AND_START = """
+_EXEC_WITH_PARENT_DEATH_SIGNAL = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
 os.execv(sys.argv[1], sys.argv[1:])
 """
-# Ranks a core: from the first on they are slow, beyond the second the machine no longer responds.
-_MANY_A_CORE, _MOST_A_CORE = 2, 16
+# Ranks per core: from the first number on they are slow, beyond the second the machine no longer
+# responds.
+_SLOW_RANKS_PER_CORE, _MAX_RANKS_PER_CORE = 2, 16
+_WRITE_TIMEOUT_S = 2.0  # for the disk to take an exit report
 # Ranks write to a pipe; this variable states whether the pipe leads to a terminal.
 TERMINAL_VARIABLE = "DISTSNN_TERMINAL"
 _INSTALL = "pip install 'distsnn[mpi]'"
 
-# One rank has one core: libraries that start a thread per core would get in each other's way.
+# A rank has one core: libraries that start a thread per core would compete for cores.
 # (numba's variable is left alone: no kernel is parallel, and it names the kernels' disk cache.)
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -59,19 +63,19 @@ def mpiexec_path() -> str:
     Raises
     ------
     DescriptionError
-        There is none.
+        There is no mpiexec.
     """
     # Not resolved: in a virtual environment the interpreter is a link out of it.
     folders = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
-    found = shutil.which("mpiexec", path=os.pathsep.join(map(str, folders)))
-    found = found or shutil.which("mpiexec")
-    if found is None:
+    path = shutil.which("mpiexec", path=os.pathsep.join(map(str, folders)))
+    path = path or shutil.which("mpiexec")
+    if path is None:
         raise DescriptionError(
             "several ranks need MPI, and there is no mpiexec",
             where="MPI",
             allowed=f"one rank, or {_INSTALL}",
         )
-    return found
+    return path
 
 
 def launch(
@@ -79,20 +83,20 @@ def launch(
     arguments: Sequence[str],
     *,
     program: Sequence[str] = ("-P", "-m", "distsnn"),
-    patience: float | None = None,
-    start_limit_s: float = math.inf,
+    grace_period_s: float | None = None,
+    start_timeout_s: float = math.inf,
     oversubscribe: bool = False,
-    lost: Callable[[JobResult], JobResult] | None = None,
+    complete_result: Callable[[JobResult], JobResult] | None = None,
 ) -> int:
     """Run ``python -P -m distsnn ARGUMENTS`` on several ranks of this machine and wait for it.
 
     With ``-P`` no rank imports a module from the working folder by accident.
 
-    Output goes to this process's standard output and error (to ``sys.stdout`` and ``sys.stderr``
-    where these are something else, as in a notebook), but for the launcher's own words about a
-    rank that died: a message of ours names the rank and the cause instead. SIGINT, SIGTERM,
-    SIGHUP and SIGUSR1 are passed on to every rank once it handles them; a third Ctrl-C kills the
-    job.
+    Output goes to this process's standard output and error, or to ``sys.stdout`` and
+    ``sys.stderr`` where these were replaced, as in a notebook. The launcher's own message about a
+    rank that died is left out: a message of distsnn names the rank and the cause instead. SIGINT,
+    SIGTERM, SIGHUP and SIGUSR1 are forwarded to every rank once it handles them; a third Ctrl-C
+    kills the job.
 
     Parameters
     ----------
@@ -102,48 +106,52 @@ def launch(
     arguments : sequence of str
         Command line arguments.
     program : sequence of str, optional
-        What Python runs instead of distsnn. It must begin and end through `start`: an exception
-        outside would leave the other ranks waiting, and a rank that does not begin is waited for.
-    patience : float, optional
+        Arguments of Python that run another program than distsnn. The program must begin and end
+        in `run_program`: after an exception outside of it the other ranks would wait.
+    grace_period_s : float, optional
         Seconds that the job may outlive one of its ranks before it is killed; by default 3, and
         more for more than 12 ranks.
-    start_limit_s : float
-        Seconds until all ranks must have started, longer in proportion where they share cores; a
-        job whose ranks have not is ended.
+    start_timeout_s : float
+        Seconds in which all ranks must start, longer in proportion where they share cores;
+        otherwise the job is killed.
     oversubscribe : bool
-        Allow more than 16 ranks a core.
-    lost : callable, optional
-        Gets the verdict on a job that did not end by itself, and returns it, or a better one: what
-        became of the results.
+        Allow more than 16 ranks per core.
+    complete_result : callable, optional
+        Receives the result of a job that failed, and returns it, or a result whose message
+        includes the state of the run's results.
 
     Returns
     -------
     int
-        The job's exit code; 1 if a rank died or the job had to be killed, which has then been told;
-        128 + the number if ended by a signal; that of the ranks if all had finished before.
+        The job's exit code; 1 if a rank died or the job had to be killed, after a message about it;
+        128 + the signal's number if a signal ended the job; the code of the ranks if all had
+        finished before.
 
     Raises
     ------
     DescriptionError
-        mpi4py or mpiexec is missing, `ranks` is not positive or more than 16 a core, or this
+        mpi4py or mpiexec is missing, `ranks` is not positive or more than 16 per core, or this
         process is itself one of several ranks.
     """
     cores = len(os.sched_getaffinity(0))
-    _check(ranks, math.inf if oversubscribe else _MOST_A_CORE * cores)
-    if ranks >= _MANY_A_CORE * cores:
+    _check(ranks, math.inf if oversubscribe else _MAX_RANKS_PER_CORE * cores)
+    if ranks >= _SLOW_RANKS_PER_CORE * cores:
         print_message(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    terminal = "1" if sys.stderr.isatty() else "0"
-    lifelines = LivenessSockets()
+    listener, token = liveness_socket.open_listener(), secrets.token_hex(16)
+    variables = {
+        TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0",
+        liveness_socket.VARIABLE: f"{liveness_socket.address_of(listener)} {token}",
+    }
     with (
-        closing(lifelines),
+        closing(ExitMonitor(listener, token, ranks, _WRITE_TIMEOUT_S)) as monitor,
         subprocess.Popen(
-            _ending_with_us(command),
-            env=_environment({TERMINAL_VARIABLE: terminal, VARIABLE: lifelines.name}),
+            _with_parent_death_signal(command),
+            env=_environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Ctrl-C in a terminal then reaches the ranks once, through us.
+            # Ctrl-C in a terminal then reaches the ranks once, through this process.
             start_new_session=True,
         ) as process,
     ):
@@ -152,9 +160,12 @@ def launch(
             OutputForwarder(process.stdout, sys.stdout, 1),
             OutputForwarder(process.stderr, sys.stderr, 2),
         ]
-        patience = max(3.0, 0.25 * ranks) if patience is None else patience
         job = SupervisedJob(
-            process, ranks, patience, lifelines, start_limit_s * max(1.0, ranks / cores)
+            process,
+            ranks,
+            monitor,
+            grace_period_s=max(3.0, 0.25 * ranks) if grace_period_s is None else grace_period_s,
+            start_timeout_s=start_timeout_s * max(1.0, ranks / cores),
         )
         try:
             with job.forwarding_signals():
@@ -164,29 +175,29 @@ def launch(
                 job.kill()
             for output in outputs:
                 output.finish()
-        verdict = job.verdict(code, " ".join(output.banner for output in outputs))
-        crashes = _shortened("".join(output.crashes for output in outputs))
-        if verdict.message is not None:
-            verdict = replace(verdict, message=verdict.message + _place(crashes))
-            verdict = verdict if lost is None else lost(verdict)
-            print_message(str(verdict.message))
+        result = job.result(code, " ".join(output.banner for output in outputs))
+        crashes = _without_modules("".join(output.crashes for output in outputs))
+        if result.message is not None:
+            result = replace(result, message=result.message + _crash_location(crashes))
+            result = result if complete_result is None else complete_result(result)
+            print_message(str(result.message))
         sys.stderr.write(crashes)
         sys.stderr.flush()
-    return verdict.code
+    return result.code
 
 
-def _check(ranks: int, most: float) -> None:
+def _check(ranks: int, max_ranks: float) -> None:
     if ranks < 1:
         raise DescriptionError(
             "number of ranks must be positive", where="ranks", value=ranks, allowed="1 or more"
         )
-    if ranks > most:
+    if ranks > max_ranks:
         raise DescriptionError(
-            f"more than {_MOST_A_CORE} ranks a core",
+            f"more than {_MAX_RANKS_PER_CORE} ranks per core",
             where="ranks",
             value=ranks,
-            allowed=f"1 to {most:g} with the cores of this process, or more with --oversubscribe "
-            "(in Python oversubscribe=True)",
+            allowed=f"1 to {max_ranks:g} with the cores of this process, or more with "
+            "--oversubscribe (in Python oversubscribe=True)",
         )
     if importlib.util.find_spec("mpi4py") is None:
         raise DescriptionError(
@@ -194,47 +205,48 @@ def _check(ranks: int, most: float) -> None:
             where="MPI",
             allowed=f"one rank, or {_INSTALL}",
         )
-    launched = detect_launcher()
-    if launched is not None and launched.size != 1:
+    started_by = detect_launcher()
+    if started_by is not None and started_by.size != 1:
         raise DescriptionError(
-            f"this process is one of those that {launched.name} started; it starts no others",
+            f"this process already runs under {started_by.name} and cannot start more ranks",
             where="ranks",
             value=ranks,
             allowed="no number of ranks under an MPI launcher",
         )
 
 
-def _ending_with_us(command: list[str]) -> list[str]:
-    # The command gets a SIGTERM when we are killed: ranks that nobody waits for would run on. The
-    # system takes the thread that started it for the parent.
+def _with_parent_death_signal(command: list[str]) -> list[str]:
+    # mpiexec gets a SIGTERM when this process is killed: its ranks would run on unattended. The
+    # kernel takes the thread that started mpiexec for its parent.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return command
-    # not by preexec_fn, which is unsafe where there are other threads
-    # (the interpreter itself: nothing of an environment is needed)
-    return [str(Path("/proc/self/exe").readlink()), "-I", "-S", "-c", _ASK_AND_START, *command]
+    # Not by preexec_fn, which is unsafe if there are other threads. The interpreter itself is
+    # enough: the code needs no package of an environment.
+    python = str(Path("/proc/self/exe").readlink())
+    return [python, "-I", "-S", "-c", _EXEC_WITH_PARENT_DEATH_SIGNAL, *command]
 
 
-def _environment(added: Mapping[str, str]) -> dict[str, str]:
-    # What an outer launcher told this process would mislead the ranks.
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    # The variables of an outer launcher would mislead the ranks.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(LAUNCHER_PREFIXES)}
     for name in _ONE_THREAD:
         environment[name] = "1"
     for name, value in _ON_THIS_NODE.items():
         environment.setdefault(name, value)
-    # A rank that crashes then says where; what it says is shown after our message.
+    # A rank that crashes then prints its location, which is shown after the message.
     environment.setdefault("PYTHONFAULTHANDLER", "1")
-    environment.update(added)
+    environment.update(variables)
     return environment
 
 
-def _shortened(crashes: str) -> str:
+def _without_modules(crashes: str) -> str:
     # without the list of all compiled modules that are loaded
     return re.sub(r"\n+Extension modules: .*", "", crashes)
 
 
-def _place(crashes: str) -> str:
-    # Where a rank crashed: the innermost line that is not the standard library's, of the thread
-    # that crashed. Python lists the others, such as a heartbeat's, before it.
+def _crash_location(crashes: str) -> str:
+    # The innermost line outside the standard library, of the thread that crashed. Python lists the
+    # other threads, such as a heartbeat's, before it.
     crashes = crashes.partition("Current thread ")[2] or crashes
     standard = sysconfig.get_path("stdlib")
     for file, line, name in re.findall(r'^  File "(.+)", line (\d+) in (\S+)', crashes, re.M):

@@ -1,115 +1,122 @@
-"""A socket from each rank to the process that launched it, closed by nothing but the rank's end.
+"""A rank's socket to its exit monitor, which the kernel closes when the rank ends.
 
-The kernel closes it the moment that a rank begins to end, before the launcher itself can know and
-end the others. So the order in which lifelines break tells who was first.
+The monitor is the supervisor of a job that `launch` started, else a process that the first rank of
+the compute node starts (`exit_monitor`).
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import resource
 import secrets
 import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
-from distsnn.comm.supervision.handshake import credentials
+from distsnn.comm.supervision.channel import Channel, credentials, introduction
 
-VARIABLE = "DISTSNN_LIFELINE"
-_HIGH = 1024
-_STARTED = b"s"
-_own: int | None = None  # this rank's end, a descriptor
-
-
-def connect_liveness_socket() -> None:
-    """Connect this rank to the process that launched it, if it asks for that; once."""
-    global _own
-    name = os.environ.pop(VARIABLE, None)  # what a rank starts is no rank
-    if name is None:
-        return
-    line = socket.socket(socket.AF_UNIX)
-    try:
-        line.connect(f"\0{name}")
-    except OSError:
-        # on another machine, or nobody listens any more: the rank is watched less closely
-        line.close()
-        return
-    # The kernel closes files from the highest number down, among them those that tell mpiexec: so
-    # this one gets a high number. It stays open to the very end.
-    soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    highest = (soft_limit if 0 < soft_limit < _HIGH else _HIGH) - 8
-    _own = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, highest)
-    line.close()
+# Address and token of the supervisor's socket, in the environment of the ranks that it starts.
+VARIABLE = "DISTSNN_LIVENESS_SOCKET"
+# Runs the exit monitor without the package's `__init__` files, which import numpy.
+RUN_MONITOR = """
+import sys, types
+path = sys.argv[1]
+for name in ("distsnn", "distsnn.comm", "distsnn.comm.supervision"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from distsnn.comm.supervision.exit_monitor import run_detached
+run_detached()
+"""
+_MAX_DESCRIPTOR = 1024
+_MONITOR_START_TIMEOUT_S = 10.0
+_supervisor: Channel | None = None
 
 
-def is_held() -> bool:
-    """Return whether this rank is connected to the process that launched it."""
-    return _own is not None
+def open_listener() -> socket.socket:
+    """Return a new Unix socket of an abstract name, to which no other user can connect a rank.
 
-
-def report_start() -> None:
-    """Report to the launching process that MPI and the heartbeat of this rank have started."""
-    _report(_STARTED)
-
-
-def report_code(code: int) -> None:
-    """Report to the launching process the exit code on which all ranks agreed, 0 to 255."""
-    _report(bytes([code]))
-
-
-def _report(message: bytes) -> None:
-    if _own is not None:
-        with contextlib.suppress(OSError):  # the launcher has ended: its death ends the ranks
-            os.write(_own, message)
-
-
-class LivenessSockets:
-    """The launching process's ends.
-
-    Attributes
-    ----------
-    name : str
-        What ranks find in the environment variable DISTSNN_LIFELINE.
+    An abstract name leaves no file behind. It is no secret: `channel.Handshakes` checks the user
+    and the token.
     """
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"\0distsnn-{secrets.token_hex(16)}")
+    listener.listen(4096)
+    return listener
 
-    def __init__(self) -> None:
-        self.name = f"distsnn-{secrets.token_hex(16)}"
-        self._listener = socket.socket(socket.AF_UNIX)
-        # an abstract name: no file is left behind
-        self._listener.bind(f"\0{self.name}")
-        self._listener.listen(4096)
-        self._listener.setblocking(False)
-        self._held: dict[int, socket.socket] = {}
 
-    def fileno(self) -> int:
-        """Return the descriptor that is readable when a rank connects."""
-        return self._listener.fileno()
+def address_of(listener: socket.socket) -> str:
+    """Return the abstract name of a listener, without the leading zero byte."""
+    return bytes(listener.getsockname()[1:]).decode("ascii")
 
-    def accept(self) -> tuple[int, int] | None:
-        """Return a new line's descriptor, readable when it breaks, and the process behind it."""
-        try:
-            line = self._listener.accept()[0]
-        except OSError:
-            return None
-        pid, user = credentials(line)
-        if user != os.geteuid():
-            line.close()
-            return None
-        line.setblocking(False)
-        self._held[line.fileno()] = line
-        return line.fileno(), pid
 
-    def receive(self, descriptor: int) -> bytes:
-        """Return what a readable line brings: a byte for a rank's start, its code; b"": broken."""
-        try:
-            return self._held[descriptor].recv(16)
-        except OSError:
-            return b""
+def connect(address: str, token: str, rank: int) -> Channel | None:
+    """Return this rank's channel to the exit monitor at an address; None if no monitor is there.
 
-    def drop(self, descriptor: int) -> None:
-        """Close a line."""
-        self._held.pop(descriptor).close()
+    It checks that the monitor is a process of the same user, before it sends the token.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(f"\0{address}")
+        is_trusted = credentials(connection)[1] == os.geteuid()
+    except OSError:  # the monitor is on another machine, or has ended
+        is_trusted = False
+    if not is_trusted:
+        connection.close()
+        return None
+    # The kernel closes files from the highest number down, among them those of the launcher: with
+    # a high number this socket closes first.
+    soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    lowest = (soft_limit if 0 < soft_limit < _MAX_DESCRIPTOR else _MAX_DESCRIPTOR) - 64
+    with connection:
+        descriptor = fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+    connection = socket.socket(fileno=descriptor)
+    with contextlib.suppress(OSError):
+        connection.sendall(introduction(token, rank))
+    return Channel(connection)
 
-    def close(self) -> None:
-        """Close all."""
-        self._listener.close()
-        for line in self._held.values():
-            line.close()
+
+def connect_to_supervisor(rank: int) -> bool:
+    """Connect this rank to its supervisor, for the life of the process.
+
+    Returns
+    -------
+    bool
+        Whether this rank has a supervisor.
+    """
+    global _supervisor
+    setting = os.environ.pop(VARIABLE, None)  # a process that a rank starts is not a rank
+    if setting is not None:
+        address, token = setting.split()
+        _supervisor = connect(address, token, rank)
+    return _supervisor is not None
+
+
+def supervisor() -> Channel | None:
+    """Return the channel to the supervisor, if this rank has one."""
+    return _supervisor
+
+
+def report(message: dict[str, Any]) -> None:
+    """Send a message to the supervisor, if this rank has one."""
+    if _supervisor is not None:
+        _supervisor.send(message)
+
+
+def start_exit_monitor(listener: socket.socket, token: str, n_ranks: int) -> None:
+    """Start a detached exit monitor for the ranks of this compute node.
+
+    If it does not start, ranks still notice a death, but its cause may go unrecorded.
+    """
+    settings = {"listener": listener.fileno(), "token": token, "ranks": n_ranks}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", RUN_MONITOR, str(Path(__file__).parent)],
+            input=json.dumps(settings).encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(listener.fileno(),),
+            timeout=_MONITOR_START_TIMEOUT_S,
+        )

@@ -27,7 +27,7 @@ class Checker:
         self.known = np.zeros((2**31 + 2**15) >> 6, np.uint64)
         for drawn in (self.known[:2000], self.known[(2**31 - 128) >> 6 :]):
             drawn[:] = 0x5555_5555_5555_5555
-        exchange.count(self.known)
+        exchange.count_spikes_of(self.known)
         self.spikes_from_rank = np.zeros(ranks.size, np.int64)
         self.kept: Spikes = [[] for _ in range(ranks.size)]
         self.levels = [0, 0]

@@ -177,12 +177,12 @@ def test_lost_job_tells_what_became_of_its_results(
     out = tmp_path / "run.zarr"
     verdicts = []
 
-    def ranks(*_: Any, lost: Callable[[JobResult], JobResult], **__: Any) -> int:
+    def ranks(*_: Any, complete_result: Callable[[JobResult], JobResult], **__: Any) -> int:
         if during[:1] == ("stop",):
             simulate_in_part(*during[1:])
         elif during:
             assert distsnn("run", model, "--out", out, *during).code == 0
-        verdicts.append(lost(JobResult(1, "a rank died")))
+        verdicts.append(complete_result(JobResult(1, "a rank died")))
         return verdicts[0].code
 
     def simulate_in_part(*more: str) -> None:

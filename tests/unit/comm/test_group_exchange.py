@@ -50,7 +50,7 @@ def test_ranks_of_a_group_follow_each_other() -> None:
 
 def test_own_spikes_are_kept_until_no_further_epoch_fits() -> None:
     exchange = made()
-    message = exchange._across.send_buffer
+    message = exchange._global_exchange.send_buffer
     emit(exchange, [5, 7], [6])
     swap(exchange, 0, 2, 100)
     emit(exchange, [], [])
@@ -79,7 +79,7 @@ def test_where_a_run_stops_all_is_exchanged() -> None:
     swap(exchange, 2, 3, 3)
     assert counts(exchange) == (1, 2)
     assert exchange.complete_until[0] == 3
-    assert exchange._across.send_buffer[1 : 1 + 3].tolist() == [1, 1, 1]
+    assert exchange._global_exchange.send_buffer[1 : 1 + 3].tolist() == [1, 1, 1]
     emit(exchange, [4])
     swap(exchange, 3, 4, 4)
     assert counts(exchange) == (2, 3)
@@ -98,18 +98,18 @@ def test_where_a_run_stops_all_is_exchanged() -> None:
 def test_arrivals_hold_the_group_s_epoch_and_the_others_outer_one(rank: int, mates: int) -> None:
     exchange = made(rank, (1, 3))
     assert exchange.received_gid.size == 10 * (mates * INNER + (4 - mates) * OUTER)
-    for level in (exchange._inside, exchange._across):
+    for level in (exchange._group_exchange, exchange._global_exchange):
         assert level.received_gid is exchange.received_gid
         assert level.n_received is exchange.n_received
-    assert exchange._inside.spikes_from_rank.base is exchange.spikes_from_rank
-    assert exchange.send_buffer is exchange._inside.send_buffer
+    assert exchange._group_exchange.spikes_from_rank.base is exchange.spikes_from_rank
+    assert exchange.send_buffer is exchange._group_exchange.send_buffer
 
 
 def test_levels_must_fit_each_other_and_what_mpi_counts() -> None:
     ranks = DryRun(0, 4)
-    with pytest.raises(ValueError, match="7 steps are no multiple of 2"):
+    with pytest.raises(ValueError, match="7 steps are not a multiple of 2"):
         ranks.exchange_in_groups(10, 40, (2, 7), (2, 2))
-    with pytest.raises(ValueError, match="are not of 4"):
+    with pytest.raises(ValueError, match="do not add up to 4"):
         ranks.exchange_in_groups(10, 40, (2, 6), (2, 3))
     # the longer epoch is what counts
     assert ranks.exchange_in_groups(10, 10**8, (2, 20), (2, 2)) is not None
@@ -118,7 +118,7 @@ def test_levels_must_fit_each_other_and_what_mpi_counts() -> None:
 
 
 def test_what_arrives_is_appended_without_a_group_s_own() -> None:
-    arrivals = ReceiveBuffer.of(100)
+    received = ReceiveBuffer.with_capacity(100)
     exchange = Exchange(
         layout.dry_run_entry,
         rank=1,
@@ -128,10 +128,10 @@ def test_what_arrives_is_appended_without_a_group_s_own() -> None:
         handles=MpiHandles(),
         error_text=str,
         skip=range(1, 3),
-        arrivals=arrivals,
+        receive_buffer=received,
     )
     known = np.full(2, 0b1010_1010, np.uint64)
-    exchange.count(known)
+    exchange.count_spikes_of(known)
     stride = int(exchange.table[layout.STRIDE])
     inbox = exchange._inbox[: 4 * stride].reshape(4, stride)
     for rank, (by_step, gids) in enumerate(
@@ -140,10 +140,10 @@ def test_what_arrives_is_appended_without_a_group_s_own() -> None:
         inbox[rank, 0] = len(gids)
         inbox[rank, 1:4] = by_step
         inbox[rank, 4 : 4 + len(gids)] = gids
-    arrivals.gid[0], arrivals.step[0], arrivals.number[0] = 50, 11, 1
+    received.gid[0], received.step[0], received.n_spikes[0] = 50, 11, 1
     layout._decode(exchange.table, 10, 13)
-    assert arrivals.number[0] == 5
-    assert arrivals.gid[:5].tolist() == [50, 3, 4, 1, 7]
-    assert arrivals.step[:5].tolist() == [11, 10, 12, 12, 11]
+    assert received.n_spikes[0] == 5
+    assert received.gid[:5].tolist() == [50, 3, 4, 1, 7]
+    assert received.step[:5].tolist() == [11, 10, 12, 12, 11]
     assert exchange.spikes_from_rank.tolist() == [2, 0, 0, 1]
     assert exchange.counters.received_spikes == 4

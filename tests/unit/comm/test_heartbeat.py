@@ -14,13 +14,13 @@ from thread_ranks import run
 
 from distsnn.comm import Communicator, DryRun, SingleProcess
 from distsnn.comm.supervision import heartbeat_peers
-from distsnn.comm.supervision.exit_monitor import MAX_LINE_BYTES, JsonLineDecoder, write_exit_report
-from distsnn.comm.supervision.handshake import introduction
+from distsnn.comm.supervision.channel import MAX_LINE_BYTES, Channel, introduction
+from distsnn.comm.supervision.exit_monitor import write_exit_report
 from distsnn.comm.supervision.heartbeat import Heartbeat, check_timeout, start_timeout
-from distsnn.comm.supervision.heartbeat_peers import FAN_OUT, Listeners, children_of, parent_of
+from distsnn.comm.supervision.heartbeat_peers import FAN_OUT, PeerListener, children_of, parent_of
 from distsnn.errors import DescriptionError
 
-NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended without a word"}
+NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended for an unknown reason"}
 
 
 @pytest.mark.parametrize("size", [1, 2, FAN_OUT + 1, FAN_OUT + 2, 1000])
@@ -73,11 +73,11 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
                 run.step = 7
                 ranks.barrier()
                 counted.append(len(watching()))
-                assert (job._current, job._period) == (run, 0.25)
+                assert (job._current, job._period_s) == (run, 0.25)
                 ranks.barrier()
             run.stop()
             # the job's limit again; ranks still send as often as others may expect
-            assert (job._current, job._period) == (job, 0.25)
+            assert (job._current, job._period_s) == (job, 0.25)
             ranks.barrier()
             counted.append(len(watching()))
             ranks.barrier()
@@ -95,11 +95,11 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
 def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
     def main(ranks: Communicator) -> bool:
         with Heartbeat(ranks, 1.0) as heartbeat:
-            (link,) = heartbeat._links
+            (peer,) = heartbeat._peers
             end, heard_now = time.monotonic() + 5.0, 0
             while heard_now < 20 and time.monotonic() < end:
                 # a message that woke the thread is as old as the clock
-                heard_now += 0.0 < link.heard == heartbeat._clock
+                heard_now += 0.0 < peer.last_message_s == heartbeat._clock
                 time.sleep(0.01)
             ranks.barrier()
         return heard_now == 20
@@ -124,7 +124,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
         return connect(address, timeout=timeout)
 
     victims: list[threading.Thread] = []
-    monkeypatch.setattr(heartbeat_peers, "_SETUP_ONE_MACHINE", 0.5)
+    monkeypatch.setattr(heartbeat_peers, "_CONNECT_TIMEOUT_ONE_MACHINE_S", 0.5)
     monkeypatch.setattr(socket, "create_connection", blocked)
 
     def main(ranks: Communicator) -> tuple[int, ...]:
@@ -153,12 +153,11 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
         return create(*given, **more)
 
     monkeypatch.setattr(socket, "create_connection", refused_first)
-    monkeypatch.setattr(heartbeat_peers, "_ONE_ADDRESS", 0.1)
+    monkeypatch.setattr(heartbeat_peers, "_ADDRESS_TIMEOUT_S", 0.1)
     listeners = [
-        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
-        for rank in range(2)
+        PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.place(rank) for rank, one in enumerate(listeners)]
+    places = [one.address(rank) for rank, one in enumerate(listeners)]
     child: list[heartbeat_peers.Peer] = []
     thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
     thread.start()
@@ -167,24 +166,26 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
     (accepted,) = listeners[0].connect(places, 0)
     thread.join()
     (made,) = child
-    made.send({"step": 3})
+    made.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
-    while not (messages := accepted.receive()):
+    while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    for one in (made.connection, accepted.connection, *listeners):
+    for one in (made.channel, accepted.channel, *listeners):
         one.close()
 
 
 def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heartbeat_peers, "_SETUP_ONE_MACHINE", 1.5)
+    monkeypatch.setattr(heartbeat_peers, "_CONNECT_TIMEOUT_ONE_MACHINE_S", 1.5)
     listeners = [
-        Listeners(has_children=has_children, is_first_on_node=False, is_one_machine=True)
+        PeerListener(has_children=has_children, is_one_machine=True)
         for has_children in (True, True, False)
     ]
-    root, parent, leaf = (one.place(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True))
+    root, parent, leaf = (
+        one.address(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True)
+    )
     listeners[0].close()  # no process accepts there
     places = [root, parent, *([root] * 15), leaf]
     found: list[heartbeat_peers.Peer] = []
@@ -193,8 +194,8 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     (accepted,) = listeners[1].connect(places, 1)
     thread.join()
     (made,) = found
-    assert (made.place, accepted.place) == (parent, leaf)
-    for one in (made.connection, accepted.connection, *listeners[1:]):
+    assert (made.address, accepted.address) == (parent, leaf)
+    for one in (made.channel, accepted.channel, *listeners[1:]):
         one.close()
 
 
@@ -202,16 +203,15 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
 def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool) -> None:
     begin = time.monotonic()
     listeners = [
-        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
-        for rank in range(2)
+        PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.place(rank) for rank, one in enumerate(listeners)]
+    places = [one.address(rank) for rank, one in enumerate(listeners)]
     port = places[0].port
     assert port is not None
     strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
     for stranger, line in zip(
         strangers,
-        (b"[" * 2000, introduction("guess", 1, 1), b"\n", b"\xff" * 100),  # and silent ones
+        (b"[" * 2000, introduction("guess", 1), b"\n", b"\xff" * 100),  # and silent ones
         strict=False,
     ):
         stranger.sendall(line)
@@ -227,27 +227,29 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
         thread.join()
     assert time.monotonic() - begin < 3.0
     (accepted,), (made,) = links[0], links[1]
-    assert accepted.place == places[1] and made.place == places[0]
-    made.send({"step": 3})
+    assert accepted.address == places[1] and made.address == places[0]
+    made.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
-    while not (messages := accepted.receive()):
+    while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    made.connection.close()
-    while accepted.receive() == []:
+    made.channel.close()
+    while accepted.channel.receive() == []:
         assert time.monotonic() < limit
-    assert accepted.receive() is None
-    accepted.connection.close()
+    assert accepted.channel.receive() is None
+    accepted.channel.close()
     for one in (*strangers, *listeners):
         one.close()
 
 
 def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatch) -> None:
     strangers: list[socket.socket] = []
-    place = Listeners.place
+    place = PeerListener.address
 
-    def besieged(listeners: Listeners, rank: int) -> heartbeat_peers.RankAddress:
-        made = place(listeners, rank)
+    def besieged(
+        listener: PeerListener, rank: int, monitor: str | None
+    ) -> heartbeat_peers.RankAddress:
+        made = place(listener, rank, monitor)
         for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
             strangers.append(socket.create_connection(("127.0.0.1", made.port)))
             strangers[-1].sendall(line)
@@ -258,7 +260,7 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
             ranks.barrier()
         return heartbeat.unmonitored_ranks
 
-    monkeypatch.setattr(Listeners, "place", besieged)
+    monkeypatch.setattr(PeerListener, "address", besieged)
     results, aborted = run(4, main)
     assert (results, aborted, len(strangers)) == ([()] * 4, None, 21)
     for one in strangers:
@@ -267,20 +269,28 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
 
 def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
     for one_machine, hosts in ((True, {"127.0.0.1"}), (False, {"::", "0.0.0.0"})):
-        one = Listeners(has_children=True, is_first_on_node=False, is_one_machine=one_machine)
-        assert one._ranks is not None
-        assert one._ranks.getsockname()[0] in hosts
-        assert not (one_machine and one.place(0).addresses)
+        one = PeerListener(has_children=True, is_one_machine=one_machine)
+        assert one._socket is not None
+        assert one._socket.getsockname()[0] in hosts
+        assert not (one_machine and one.address(0).addresses)
         one.close()
 
 
-def test_lines_are_objects_of_bounded_length() -> None:
-    lines = JsonLineDecoder()
-    assert lines.feed(b'{"a": 1}\n{"b"') == [{"a": 1}]
-    assert lines.feed(b": 2}\n") == [{"b": 2}]
+def test_messages_are_objects_of_bounded_length() -> None:
+    def received(*chunks: bytes) -> list[dict[str, Any]] | None:
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        with theirs:
+            for chunk in chunks:
+                theirs.sendall(chunk)
+                messages = channel.receive()
+        channel.close()
+        return messages
+
+    assert received(b'{"a": 1}\n{"b"') == [{"a": 1}]
+    assert received(b'{"a": 1}\n{"b"', b": 2}\n") == [{"b": 2}]
     for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MAX_LINE_BYTES + 1)):
-        with pytest.raises(ValueError, match=r"."):
-            JsonLineDecoder().feed(wrong)
+        assert received(wrong) is None
 
 
 def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_job_has_one_code_and_one_message(capsys: pytest.CaptureFixture[str]) ->
 def test_rank_that_fails_alone_aborts_the_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distsnn.comm.supervision.job_exit._PATIENCE", 0.2)
+    monkeypatch.setattr("distsnn.comm.supervision.job_exit._TIMEOUT_S", 0.2)
 
     def main(ranks: Communicator) -> int:
         def body() -> None:

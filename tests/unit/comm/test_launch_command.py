@@ -89,7 +89,7 @@ def test_missing_mpi4py_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_rank_launches_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMI_RANK", "1")
     monkeypatch.setenv("PMI_SIZE", "2")
-    with pytest.raises(DescriptionError, match="one of those that mpiexec started"):
+    with pytest.raises(DescriptionError, match="already runs under mpiexec"):
         launch(2, [])
 
 
@@ -109,7 +109,7 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
     assert "share" not in capsys.readouterr().err
     launch(4, [])
     assert "distsnn: warning: 4 ranks share 2 cores" in capsys.readouterr().err
-    with pytest.raises(DescriptionError, match=r"more than 16 ranks a core.*given 33.*1 to 32"):
+    with pytest.raises(DescriptionError, match=r"more than 16 ranks per core.*given 33.*1 to 32"):
         launch(33, [])
     assert launch(33, [], oversubscribe=True) == 5
 
@@ -117,6 +117,6 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
 def test_verdict_on_a_lost_job_is_completed_by_the_caller(
     fake_mpiexec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = launch(2, [], lost=lambda verdict: JobResult(0, f"{verdict.message}; all is there"))
+    code = launch(2, [], complete_result=lambda it: JobResult(0, f"{it.message}; all is there"))
     assert code == 0
     assert capsys.readouterr().err == "distsnn: mpiexec ended with exit code 5; all is there\n"

@@ -19,8 +19,8 @@ def child(script: str) -> "subprocess.Popen[bytes]":
 def test_status_of_a_process_that_nobody_has_reaped(script: str, status: int) -> None:
     with child(script) as process:
         watched = ProcessExit(process.pid)
-        assert not watched.ended()
-        assert watched.ended(5.0)
+        assert not watched.has_ended()
+        assert watched.has_ended(5.0)
         assert watched.status() == status
         watched.close()
 
@@ -31,7 +31,7 @@ def test_status_of_a_process_that_was_reaped_is_told_or_unknown_at_once() -> Non
         process.wait()
     begin = time.monotonic()
     # known from Linux 6.15 on
-    assert watched.status(patience=5.0) in {signal.SIGSEGV, None}
+    assert watched.status(timeout_s=5.0) in {signal.SIGSEGV, None}
     assert time.monotonic() - begin < 1.0
     watched.close()
 
@@ -39,10 +39,10 @@ def test_status_of_a_process_that_was_reaped_is_told_or_unknown_at_once() -> Non
 def test_a_process_that_runs_has_no_status() -> None:
     with child("sleep 5") as process:
         watched = ProcessExit(process.pid)
-        assert watched.status(patience=0.05) is None
+        assert watched.status(timeout_s=0.05) is None
         assert is_alive(process.pid)
         process.kill()
-        assert watched.ended(5.0)
+        assert watched.has_ended(5.0)
         watched.close()
     assert not is_alive(process.pid)
 
@@ -54,12 +54,12 @@ def test_a_process_that_runs_has_no_status() -> None:
         (9, True, "was ended by signal 9 (SIGKILL): the machine ran out of memory"),
         (11 | 0x80, True, "was ended by signal 11 (SIGSEGV)"),  # with a core dump
         (7 << 8, False, "ended by itself with exit code 7"),
-        (None, False, "ended without a word"),
+        (None, False, "ended for an unknown reason"),
         (63, False, "was ended by signal 63"),
     ],
 )
 def test_words(status: int | None, memory: bool, text: str) -> None:
-    assert describe_exit(status, memory=memory) == text
+    assert describe_exit(status, out_of_memory=memory) == text
 
 
 def test_signal_of_a_status() -> None:

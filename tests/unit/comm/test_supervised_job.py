@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from distsnn.comm.supervision.supervised_job import JobResult, RankExit, job_result
+from distsnn.comm.supervision.exit_monitor import RankExit
+from distsnn.comm.supervision.supervised_job import JobResult, job_result
 
 KILLED, CRASHED = "=   EXIT CODE: 9\n", "=   EXIT CODE: 139\n"
 
@@ -23,8 +24,8 @@ def death(status: int | None) -> RankExit:
         (1, signal.SIGHUP, "", "was ended by signal 1 (SIGHUP)"),
         # a kernel that does not tell: only what cannot be another rank's is taken from mpiexec
         (139, None, CRASHED, "was ended by signal 11 (SIGSEGV)"),
-        (9, None, KILLED, "ended without a word"),
-        (9, None, "", "ended without a word"),
+        (9, None, KILLED, "ended for an unknown reason"),
+        (9, None, "", "ended for an unknown reason"),
     ],
 )
 def test_death_is_told_with_rank_process_and_cause(

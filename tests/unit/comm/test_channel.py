@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from in_ci import IN_CI
 
-from distsnn.comm.supervision import exit_monitor, handshake
-from distsnn.comm.supervision.handshake import Handshakes, Peer, introduction
+from distsnn.comm.supervision import channel, liveness_socket
+from distsnn.comm.supervision.channel import Handshakes, Introduced, introduction
 
 TOKEN = "0123456789abcdef" * 2
 OTHER_USER = 65534
@@ -33,10 +33,10 @@ def connect(listener: socket.socket) -> socket.socket:
     return connection
 
 
-def peers(handshakes: Handshakes, seconds: float = 0.3) -> list[Peer]:
+def peers(handshakes: Handshakes, seconds: float = 0.3) -> list[Introduced]:
     """Return the peers of some time, or of less once one is there."""
     limit = time.monotonic() + seconds
-    found: list[Peer] = []
+    found: list[Introduced] = []
     while not found and (left := limit - time.monotonic()) > 0:
         found += handshakes.wait(left)
     return found
@@ -53,13 +53,13 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def test_introduction_may_come_in_pieces_and_what_follows_stays(listener: socket.socket) -> None:
-    handshakes, line = Handshakes(listener, TOKEN), introduction(TOKEN, 12, 4242)
+    handshakes, line = Handshakes(listener, TOKEN), introduction(TOKEN, 12)
     connection = connect(listener)
     connection.sendall(line[:40])
     assert peers(handshakes) == []
     connection.sendall(line[40:] + b"more")
     (peer,) = peers(handshakes)
-    assert (peer.rank, peer.pid) == (12, 4242)
+    assert (peer.rank, peer.pid) == (12, os.getpid())
     assert peer.connection.recv(100) == b"more"
     handshakes.close()
     assert not is_closed(connection)
@@ -72,9 +72,9 @@ def test_introduction_may_come_in_pieces_and_what_follows_stays(listener: socket
     [
         b"[" * 2000,
         b"[" * 2000 + b"\n",
-        introduction("f" * 32, 1, 1),
-        introduction(TOKEN, 1, 1).replace(b"1", b"x"),
-        introduction(TOKEN, 1, 1)[:33] + b" " * 22,
+        introduction("f" * 32, 1),
+        introduction(TOKEN, 1).replace(b"1", b"x"),
+        introduction(TOKEN, 1)[:33] + b" " * 11,
         b"\xff" * 100,
         b"\n" * 100,
     ],
@@ -91,15 +91,15 @@ def test_wrong_first_line_is_refused_at_once(listener: socket.socket, line: byte
 def test_silent_connections_are_dropped_by_time_and_number(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handshake, "_MOST_PENDING", 8)
+    monkeypatch.setattr(channel, "_MAX_PENDING", 8)
     handshakes = Handshakes(listener, TOKEN)
     silent = [connect(listener) for _ in range(20)]
     rank = connect(listener)
-    rank.sendall(introduction(TOKEN, 3, 1))
+    rank.sendall(introduction(TOKEN, 3))
     (peer,) = peers(handshakes)
     assert peer.rank == 3
     assert [is_closed(one) for one in silent] == [True] * 13 + [False] * 7
-    monkeypatch.setattr(handshake, "_PATIENCE", 0.0)
+    monkeypatch.setattr(channel, "_HANDSHAKE_TIMEOUT_S", 0.0)
     assert handshakes.wait(0.01) == []
     assert all(map(is_closed, silent))
     assert not is_closed(rank)
@@ -131,49 +131,61 @@ needs_root = pytest.mark.skipif(
 @needs_root
 def test_another_user_is_refused_though_the_token_is_right(listener: socket.socket) -> None:
     handshakes = Handshakes(listener, TOKEN)
-    with as_other_user(listener, introduction(TOKEN, 1, 1)) as stranger:
-        found: list[Peer] = []
+    with as_other_user(listener, introduction(TOKEN, 1)) as stranger:
+        found: list[Introduced] = []
         while stranger.poll() is None:
             found += handshakes.wait(0.05)
     assert (found, stranger.returncode) == ([], 0)
     handshakes.close()
 
 
-def test_witness_outlives_strangers_and_ends_with_its_ranks(
+RANK = """
+import sys
+from distsnn.comm.supervision import liveness_socket
+address, token, rank, folder, *messages = sys.argv[1:]
+channel = liveness_socket.connect(address, token, int(rank))
+channel.send({"exit_reports": folder})
+channel.send({"step": 12})
+input()
+for message in messages:
+    channel.send({message: True})
+"""
+
+
+def test_monitor_outlives_strangers_and_ends_with_its_ranks(
     listener: socket.socket, tmp_path: Path
 ) -> None:
     listener.set_inheritable(True)
-    orders = {"listener": listener.fileno(), "token": TOKEN, "ranks": 2}
+    settings = {"listener": listener.fileno(), "token": TOKEN, "ranks": 2}
     # not detached: its end is seen here
-    attached = (
-        "import os, runpy, sys; os.fork = lambda: 0; "
-        f"runpy.run_path({exit_monitor.__file__!r}, run_name='__main__')"
-    )
-    started = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", attached],
+    attached = "import os; os.fork = lambda: 0\n" + liveness_socket.RUN_MONITOR
+    folder = str(Path(liveness_socket.__file__).parent)
+    monitor = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", attached, folder],
         stdin=subprocess.PIPE,
         pass_fds=(listener.fileno(),),
     )
-    assert started.stdin is not None
-    started.stdin.write(json.dumps(orders).encode())
-    started.stdin.close()
+    assert monitor.stdin is not None
+    monitor.stdin.write(json.dumps(settings).encode())
+    monitor.stdin.close()
     strangers = [connect(listener) for _ in range(100)]
-    for one in strangers[:50]:
-        one.sendall(b"[" * 2000 + b"\n")
-    # a rank whose process has ended without a good-bye is noted, whatever strangers do
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    ranks = [connect(listener) for _ in range(2)]
-    for rank, (connection, pid) in enumerate(zip(ranks, (os.getpid(), gone.pid), strict=True)):
-        connection.sendall(introduction(TOKEN, rank, pid))
-        connection.sendall(json.dumps({"notices": str(tmp_path / "notices")}).encode() + b"\n")
-    time.sleep(0.2)
-    ranks[0].sendall(b'{"bye": true}\n')
-    assert started.poll() is None
-    for connection in ranks:
-        connection.close()
-    assert started.wait(timeout=5.0) == 0
-    assert [one.name for one in (tmp_path / "notices").glob("rank*")] == ["rank0001"]
+    for stranger in strangers[:50]:
+        stranger.sendall(b"[" * 2000 + b"\n")
+    # a rank whose process ends without a goodbye is reported, whatever strangers do
+    address, reports = liveness_socket.address_of(listener), str(tmp_path / "notices")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, address, TOKEN, str(rank), reports, *messages],
+            stdin=subprocess.PIPE,
+        )
+        for rank, messages in enumerate((["bye"], []))
+    ]
+    for rank in ranks:
+        assert monitor.poll() is None
+        rank.communicate(b"\n")
+    assert monitor.wait(timeout=5.0) == 0
+    (report,) = [json.loads(file.read_text()) for file in tmp_path.glob("notices/rank*/zarr.json")]
+    assert report["attributes"].items() >= {"rank": 1, "pid": ranks[1].pid, "step": 12}.items()
     assert all(map(is_closed, strangers))
-    for one in strangers:
-        one.close()
+    for stranger in strangers:
+        stranger.close()
