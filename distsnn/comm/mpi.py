@@ -158,11 +158,11 @@ class MPICommunicator:
         max_spikes_total: int,
         epoch_steps: int,
         *,
-        yielding_entry: bool | None = None,
+        yielding: bool | None = None,
     ) -> Exchange:
         """Return the exchange of spikes."""
         return Exchange(
-            _entry(self._yields(yielding_entry)),
+            _entry(self._yields(yielding)),
             rank=self.rank,
             max_spikes_by_rank=self.allgather(max_spikes),
             max_spikes_total=max_spikes_total,
@@ -178,11 +178,11 @@ class MPICommunicator:
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
-        yielding_entry: bool | None = None,
+        yielding: bool | None = None,
     ) -> GroupExchange:
         """Return an exchange at two levels."""
         return GroupExchange(
-            _group_entry(self._yields(yielding_entry)),
+            _group_entry(self._yields(yielding)),
             rank=self.rank,
             max_spikes_by_rank=self.allgather(max_spikes),
             max_spikes_total=max_spikes_total,

@@ -97,7 +97,7 @@ def test_rank_that_stalls_ends_the_job(
     assert ended.code != 0
     (message,) = ended.messages
     about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
-    assert re.match(rf"distsnn: {about}, last step {100 + victim} process stopped", message)
+    assert re.match(rf"distsnn: {about}, last step {100 + victim}: process stopped", message)
     assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
     assert {rank: one["what"] for rank, one in notices(folder).items()} == {
         victim: "sent no heartbeat for 2 s"
@@ -231,7 +231,7 @@ def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
             rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
         )
     else:
-        about = r"rank \d waited 3 s for all ranks to start MPI \(a rank is stopped"
+        about = r"rank \d waited 3 s for all ranks to start MPI \(process stopped"
     assert re.match(f"distsnn: {about}", message)
     assert ended.since_error < 10.0
     assert left_behind(starter) == []

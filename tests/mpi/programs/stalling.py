@@ -31,7 +31,7 @@ launched = detect_launcher()
 assert launched is not None
 own = launched.rank
 module = sys.modules[world_function.__module__]
-module.start_limit = lambda heartbeat_s: float(sys.argv[4])  # type: ignore[attr-defined]
+module.start_timeout = lambda heartbeat_s: float(sys.argv[4])  # type: ignore[attr-defined]
 if own == victim:
     if place == "python":
         stop()

@@ -133,13 +133,13 @@ def test_what_arrives_is_appended_without_a_group_s_own() -> None:
     known = np.full(2, 0b1010_1010, np.uint64)
     exchange.count_spikes_of(known)
     stride = int(exchange.table[layout.STRIDE])
-    inbox = exchange._inbox[: 4 * stride].reshape(4, stride)
+    messages = exchange._messages[: 4 * stride].reshape(4, stride)
     for rank, (by_step, gids) in enumerate(
         [([1, 0, 2], [3, 4, 1]), ([1, 0, 0], [9]), ([0, 0, 1], [8]), ([0, 1, 0], [7])]
     ):
-        inbox[rank, 0] = len(gids)
-        inbox[rank, 1:4] = by_step
-        inbox[rank, 4 : 4 + len(gids)] = gids
+        messages[rank, 0] = len(gids)
+        messages[rank, 1:4] = by_step
+        messages[rank, 4 : 4 + len(gids)] = gids
     received.gid[0], received.step[0], received.n_spikes[0] = 50, 11, 1
     layout._decode(exchange.table, 10, 13)
     assert received.n_spikes[0] == 5
