@@ -1,4 +1,4 @@
-"""Communicators of one process: the real single rank, and the imitation of one rank of many."""
+"""Communicators of a single process: the only rank of a job, and the dry run of one of N ranks."""
 
 import os
 import sys
@@ -51,7 +51,7 @@ class SingleProcess:
         return value.copy() if isinstance(value, np.ndarray) else value
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return a list of this rank's own part."""
+        """Return a list of this rank's part."""
         return [parts[0]]
 
     def barrier(self) -> None:
@@ -68,7 +68,7 @@ class SingleProcess:
         *,
         yielding: bool | None = None,
     ) -> "Exchange | None":
-        """Return None: there is nobody to exchange spikes with."""
+        """Return None: a single rank exchanges no spikes."""
         return None
 
     def exchange_in_groups(
@@ -80,10 +80,10 @@ class SingleProcess:
         *,
         yielding: bool | None = None,
     ) -> "GroupExchange | None":
-        """Return None: there is nobody to exchange spikes with."""
+        """Return None: a single rank exchanges no spikes."""
         return None
 
-    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         """Return ``(code,)``."""
         return (code,)
 
@@ -95,10 +95,10 @@ class SingleProcess:
 
 
 class DryRun(SingleProcess):
-    """Imitates one rank of many in one process, to estimate its memory and build time.
+    """Imitates one of N ranks in a single process, to estimate its memory and build time.
 
-    The other ranks are taken to be like this one: gathering repeats this rank's value, and epochs
-    are as long as its own delays allow. They never spike. All are on this node.
+    The other ranks are assumed equal to this rank: gathering repeats this rank's value, and epochs
+    are as long as its own delays allow. They never spike. All are on this compute node.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class DryRun(SingleProcess):
         return [value] * self.size
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return this rank's own part repeated."""
+        """Return this rank's part repeated."""
         return [parts[self.rank]] * self.size
 
     def exchange(
@@ -143,7 +143,7 @@ class DryRun(SingleProcess):
         *,
         yielding: bool | None = None,
     ) -> "Exchange | None":
-        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        """Return an exchange in which other ranks never spike; None for a single rank."""
         if self.size == 1:
             return None
         from distsnn.comm.exchange import Exchange, MpiHandles
@@ -168,7 +168,7 @@ class DryRun(SingleProcess):
         *,
         yielding: bool | None = None,
     ) -> "GroupExchange | None":
-        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        """Return an exchange in which other ranks never spike; None for a single rank."""
         if self.size == 1:
             return None
         from distsnn.comm.exchange import MpiHandles
@@ -187,9 +187,9 @@ class DryRun(SingleProcess):
         )
 
     def _max_spikes_by_rank(self, max_spikes: int, max_spikes_total: int) -> list[int]:
-        others = [(max_spikes_total - max_spikes) // (self.size - 1)] * (self.size - 1)
-        return [*others[: self.rank], max_spikes, *others[self.rank :]]
+        remote = [(max_spikes_total - max_spikes) // (self.size - 1)] * (self.size - 1)
+        return [*remote[: self.rank], max_spikes, *remote[self.rank :]]
 
-    def gather_exit_codes(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         """Return `code` repeated."""
         return (code,) * self.size

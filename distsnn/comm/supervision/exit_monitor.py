@@ -24,7 +24,7 @@ import contextlib
 import datetime
 import json
 import os
-import select
+import selectors
 import socket
 import sys
 import threading
@@ -32,17 +32,13 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distsnn.comm.supervision import process_exit
 from distsnn.comm.supervision.channel import Channel, Handshakes, Introduced
-from distsnn.comm.supervision.process_exit import (
-    LAUNCHER_SIGNALS,
-    ProcessExit,
-    describe_exit,
-    oom_kill_count,
-    signal_of,
-)
+from distsnn.comm.supervision.process_exit import ProcessExit
 
 _CONNECT_TIMEOUT_S = 60.0  # for the ranks of a compute node to connect
 _SECONDARY_S = 15.0  # after a death, in which the launcher kills the other ranks
@@ -113,17 +109,16 @@ class ExitMonitor:
         self._listener, self._handshakes = listener, Handshakes(listener, token)
         self._n_ranks, self._write_timeout_s = n_ranks, write_timeout_s
         self._is_accepting, self.n_connected = True, 0
-        self._poll = select.epoll()
-        self._poll.register(self._handshakes, select.EPOLLIN)
-        self._by_descriptor: dict[int, MonitoredRank] = {}
-        self._oom_kills = oom_kill_count()
+        self._selector = selectors.EpollSelector()
+        self._selector.register(self._handshakes, selectors.EVENT_READ, self._accept)
+        self._oom_kills = process_exit.oom_kill_count()
         self._secondary_until = 0.0
         self.ranks: dict[int, MonitoredRank] = {}
         self.exits: list[RankExit] = []
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when there are events to handle."""
-        return self._poll.fileno()
+        return self._selector.fileno()
 
     @property
     def is_connected(self) -> bool:
@@ -133,13 +128,13 @@ class ExitMonitor:
     @property
     def out_of_memory(self) -> bool:
         """Whether this machine has killed a process for lack of memory since the start."""
-        return oom_kill_count() > self._oom_kills
+        return process_exit.oom_kill_count() > self._oom_kills
 
     def watch(self, rank: int, pid: int) -> MonitoredRank:
         """Watch the process of a rank, which need not have connected."""
         if rank not in self.ranks:
             monitored = self.ranks[rank] = MonitoredRank(rank, pid)
-            self._register(monitored.process.descriptor, monitored)
+            self._register(monitored.process.descriptor, partial(self._end, monitored))
         return self.ranks[rank]
 
     def handle_events(self, timeout_s: float) -> bool:
@@ -151,25 +146,19 @@ class ExitMonitor:
             Whether there was an event.
         """
         # epoll lists the earliest event first: the first death before the deaths that it causes.
-        events = self._poll.poll(timeout_s)
-        for descriptor, _ in events:
-            monitored = self._by_descriptor.get(descriptor)
-            if monitored is None:
-                continue  # a handshake, or a rank that another event has ended
-            if descriptor == monitored.process.descriptor:
-                self._end(monitored)
-            else:
-                self._receive(monitored)
+        events = self._selector.select(timeout_s)
+        for key, _ in events:
+            if key.fd in self._selector.get_map():  # an earlier event may have closed it
+                key.data()
         if self._is_accepting:
-            for introduced in self._handshakes.wait(0.0):
-                self._connect(introduced)
+            self._accept()  # drops silent connections
         return bool(events)
 
     def stop_accepting(self) -> None:
         """Accept no further connection."""
         if self._is_accepting:
             self._is_accepting = False
-            self._poll.unregister(self._handshakes)
+            self._selector.unregister(self._handshakes)
             self._handshakes.close()
             self._listener.close()
 
@@ -179,7 +168,11 @@ class ExitMonitor:
         for monitored in self.ranks.values():
             self._disconnect(monitored)
             monitored.process.close()
-        self._poll.close()
+        self._selector.close()
+
+    def _accept(self) -> None:
+        for introduced in self._handshakes.wait(0.0):
+            self._connect(introduced)
 
     def _connect(self, introduced: Introduced) -> None:
         monitored = self.watch(introduced.rank, introduced.pid)
@@ -187,19 +180,18 @@ class ExitMonitor:
             introduced.connection.close()
             return
         monitored.channel = Channel(introduced.connection)
-        self._register(monitored.channel.fileno(), monitored)
+        self._register(monitored.channel.fileno(), partial(self._receive, monitored))
         self.n_connected += 1
         if self.n_connected == self._n_ranks:
             self.stop_accepting()
 
-    def _register(self, descriptor: int | None, monitored: MonitoredRank) -> None:
+    def _register(self, descriptor: int | None, handler: Callable[[], None]) -> None:
         if descriptor is not None:
-            self._by_descriptor[descriptor] = monitored
-            self._poll.register(descriptor, select.EPOLLIN)
+            self._selector.register(descriptor, selectors.EVENT_READ, handler)
 
     def _unregister(self, descriptor: int | None) -> None:
-        if descriptor is not None and self._by_descriptor.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+        if descriptor is not None:
+            self._selector.unregister(descriptor)
 
     def _disconnect(self, monitored: MonitoredRank) -> None:
         if monitored.channel is not None:
@@ -247,30 +239,33 @@ class ExitMonitor:
         self.exits.append(RankExit(monitored.rank, monitored.process.pid, status))
         if monitored.has_left:
             return
-        number = signal_of(status)
-        is_secondary = begin < self._secondary_until and (
-            status is None or number in LAUNCHER_SIGNALS
-        )
+        number = process_exit.signal_of(status)
+        is_launcher_kill = status is None or number in process_exit.LAUNCHER_SIGNALS
+        if begin > self._secondary_until or not is_launcher_kill:
+            cause = process_exit.describe_exit(status, out_of_memory=self.out_of_memory)
+            place = (monitored.rank, socket.gethostname(), monitored.process.pid)
+            self._write(monitored, exit_report(*place, timestamp, cause, monitored.step, number))
         self._secondary_until = begin + _SECONDARY_S
-        if is_secondary:
-            return
-        report = {
-            "rank": monitored.rank,
-            "host": socket.gethostname(),
-            "pid": monitored.process.pid,
-            "when": timestamp,
-            "what": describe_exit(status, out_of_memory=self.out_of_memory),
-        }
-        if monitored.step is not None:
-            report["step"] = monitored.step
-        if number is not None:
-            report["signal"] = number
-        self._write(monitored, report)
 
     def _write(self, sender: MonitoredRank, report: dict[str, Any]) -> None:
         folder = sender.folder
         if folder is not None:
             run_within(self._write_timeout_s, lambda: write_exit_report(folder, report))
+
+
+def exit_report(
+    rank: int,
+    host: str,
+    pid: int,
+    timestamp: str,
+    cause: str,
+    step: int | None = None,
+    signal: int | None = None,
+) -> dict[str, Any]:
+    """Return an exit report, whose entries `distsnn.io.schema` lists."""
+    report = {"rank": rank, "host": host, "pid": pid, "when": timestamp, "what": cause}
+    optional = {"step": step, "signal": signal}
+    return report | {key: value for key, value in optional.items() if value is not None}
 
 
 def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
@@ -284,7 +279,7 @@ def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
         The attempt's folder for exit reports, ``RUN/attemptNNN/notices``; created if the attempt's
         folder exists.
     report : dict
-        ``rank`` and more, as `distsnn.io.schema` lists.
+        As `exit_report` returns.
 
     Returns
     -------

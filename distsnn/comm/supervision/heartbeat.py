@@ -24,7 +24,12 @@ from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.comm.supervision import liveness_socket
 from distsnn.comm.supervision.channel import Channel
-from distsnn.comm.supervision.exit_monitor import run_within, utc_timestamp, write_exit_report
+from distsnn.comm.supervision.exit_monitor import (
+    exit_report,
+    run_within,
+    utc_timestamp,
+    write_exit_report,
+)
 from distsnn.comm.supervision.heartbeat_peers import (
     Peer,
     PeerListener,
@@ -372,9 +377,8 @@ class Heartbeat:
         if folder is None:
             return
         for address, step in ((peer.address, peer.step) for peer in peers):
-            report = {"rank": address.rank, "host": address.host, "pid": address.pid}
-            report |= {"when": utc_timestamp(), "what": cause}
-            report |= {} if step is None else {"step": step}
+            place = (address.rank, address.host, address.pid)
+            report = exit_report(*place, utc_timestamp(), cause, step)
             if self._monitor is None:
                 run_within(_WRITE_TIMEOUT_S, partial(write_exit_report, folder, report))
             # The monitor outlives this process, however long the disk takes.

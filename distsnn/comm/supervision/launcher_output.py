@@ -1,4 +1,4 @@
-"""What launched ranks print, passed on at once, without what the launcher says about deaths."""
+"""Forwards the output of launched ranks at once, without the launcher's messages about deaths."""
 
 import codecs
 import os
@@ -7,7 +7,7 @@ import threading
 from typing import IO, TextIO
 
 _RULE = b"-" * 74 + b"\n"
-# How launchers' words about a death begin, and how they end.
+# Start and end of the launchers' messages about a death.
 _BANNERS = {
     # MPICH's mpiexec, on standard output
     b"=" * 83 + b"\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES": (
@@ -21,11 +21,11 @@ _BANNERS = {
 }
 # Python's faulthandler, on a rank's standard error.
 _CRASH = b"Fatal Python error: "
-_MOST_KEPT = 2**20  # bytes of either
-# The end of a piece that may go on as one of them is held back if it has at least this length, so
-# that nearly nothing ever waits for what follows it.
-_LEAST_HELD = 4
-_BEGINS = re.compile(b"|".join(re.escape(one) for one in (*_BANNERS, _CRASH)))
+_MAX_STORED = 2**20  # bytes of either
+# The end of a chunk is held back if at least this many bytes of it may start such a message, so
+# that ordinary output is hardly ever delayed.
+_MIN_OVERLAP = 4
+_STARTS = re.compile(b"|".join(re.escape(start) for start in (*_BANNERS, _CRASH)))
 
 
 class LauncherMessageFilter:
@@ -34,7 +34,7 @@ class LauncherMessageFilter:
     Attributes
     ----------
     banner, crashes : bytes
-        What was held back, for good.
+        The separated messages.
     """
 
     def __init__(self) -> None:
@@ -45,84 +45,84 @@ class LauncherMessageFilter:
         self._line_is_empty = True
 
     def feed(self, data: bytes) -> bytes:
-        """Return what to show now that `data` has arrived."""
+        """Return the output to print after `data` has arrived."""
         self._held += data
-        shown = b""
+        output = b""
         while self._held:
             if self._within == _CRASH:  # until the end: the job ends with it
-                self.crashes = (self.crashes + self._held)[:_MOST_KEPT]
+                self.crashes = (self.crashes + self._held)[:_MAX_STORED]
                 self._held = b""
             elif self._within is not None:
-                text, found, rest = self._held.partition(_BANNERS[self._within])
-                if not found and len(text) < _MOST_KEPT:
+                text, end, remaining = self._held.partition(_BANNERS[self._within])
+                if not end and len(text) < _MAX_STORED:
                     break
-                self.banner = (self.banner + text)[:_MOST_KEPT]
-                self._held, self._within = rest, None
+                self.banner = (self.banner + text)[:_MAX_STORED]
+                self._held, self._within = remaining, None
             else:
-                first = _BEGINS.search(self._held)
-                if first is None:
-                    banner = max(_overlap(self._held, one) for one in _BANNERS)
-                    keep = len(self._held) - max(banner, _overlap(self._held, _CRASH))
-                    if banner and self._after_blank_line(shown + self._held[:keep]):
-                        keep -= 1
-                    shown += self._take(max(keep, 0))
+                match = _STARTS.search(self._held)
+                if match is None:
+                    banner = max(_overlap(self._held, start) for start in _BANNERS)
+                    n_output = len(self._held) - max(banner, _overlap(self._held, _CRASH))
+                    if banner and self._follows_blank_line(output + self._held[:n_output]):
+                        n_output -= 1
+                    output += self._take(max(n_output, 0))
                     break
-                shown += self._take(first.start())
-                self._within = first.group()
-                if self._within != _CRASH and self._after_blank_line(shown):
-                    shown = shown[:-1]
-        if shown:
-            self._line_is_empty = shown.endswith(b"\n")
-        return shown
+                output += self._take(match.start())
+                self._within = match.group()
+                if self._within != _CRASH and self._follows_blank_line(output):
+                    output = output[:-1]
+        if output:
+            self._line_is_empty = output.endswith(b"\n")
+        return output
 
     def finish(self) -> bytes:
-        """Return what is left to show at the end of the stream."""
-        rest = self._take(len(self._held))
+        """Return the remaining output at the end of the stream."""
+        remaining = self._take(len(self._held))
         if self._within is None:
-            return rest
-        self.banner = (self.banner + rest)[:_MOST_KEPT]
+            return remaining
+        self.banner = (self.banner + remaining)[:_MAX_STORED]
         return b""
 
-    def _after_blank_line(self, shown: bytes) -> bool:
-        # MPICH's, before its banner
-        return shown.endswith(b"\n\n") or (shown == b"\n" and self._line_is_empty)
+    def _follows_blank_line(self, output: bytes) -> bool:
+        # MPICH prints a blank line before its banner.
+        return output.endswith(b"\n\n") or (output == b"\n" and self._line_is_empty)
 
     def _take(self, n: int) -> bytes:
-        taken, self._held = self._held[:n], self._held[n:]
-        return taken
+        start, self._held = self._held[:n], self._held[n:]
+        return start
 
 
 def _overlap(text: bytes, marker: bytes) -> int:
-    # The length of the longest end of the text with which the marker begins.
-    for length in range(min(len(text), len(marker) - 1), _LEAST_HELD - 1, -1):
+    """Return the length of the longest end of the text with which the marker starts."""
+    for length in range(min(len(text), len(marker) - 1), _MIN_OVERLAP - 1, -1):
         if text.endswith(marker[:length]):
             return length
     return 0
 
 
 class OutputForwarder:
-    """A thread that passes a job's output on to a stream of this process.
+    """A thread that forwards a job's output to a stream of this process.
 
     Parameters
     ----------
     pipe : file of bytes
         The job's output.
     stream : text stream
-        ``sys.stdout`` or ``sys.stderr``, whatever it is now.
+        ``sys.stdout`` or ``sys.stderr``, which may be replaced.
     descriptor : int
-        What the stream writes to if nobody has replaced it; then no bytes are changed.
+        The descriptor of the stream if it was not replaced; bytes are then forwarded unchanged.
     """
 
     def __init__(self, pipe: IO[bytes], stream: TextIO, descriptor: int) -> None:
         self._pipe, self._stream = pipe, stream
-        self._sieve = LauncherMessageFilter()
+        self._filter = LauncherMessageFilter()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         try:
-            is_own = stream.fileno() == descriptor
+            is_original = stream.fileno() == descriptor
         except (AttributeError, OSError, ValueError):
-            is_own = False
-        self._descriptor = descriptor if is_own else None
-        if is_own:
+            is_original = False
+        self._descriptor = descriptor if is_original else None
+        if is_original:
             stream.flush()
         self._thread = threading.Thread(
             target=self._copy, name="distsnn-launch-output", daemon=True
@@ -131,29 +131,29 @@ class OutputForwarder:
 
     @property
     def banner(self) -> str:
-        """What the launcher said about a death."""
-        return self._sieve.banner.decode(errors="replace")
+        """The launcher's messages about deaths."""
+        return self._filter.banner.decode(errors="replace")
 
     @property
     def crashes(self) -> str:
-        """Where ranks crashed, in Python's words."""
-        return self._sieve.crashes.decode(errors="replace")
+        """Python's reports of crashes."""
+        return self._filter.crashes.decode(errors="replace")
 
     def finish(self) -> None:
-        """Pass on the rest, once the job has ended."""
+        """Forward the remaining output after the end of the job."""
         self._thread.join(timeout=2.0)
 
     def _copy(self) -> None:
         try:
             while chunk := os.read(self._pipe.fileno(), 65536):
-                self._show(self._sieve.feed(chunk))
-            self._show(self._sieve.finish())
+                self._print(self._filter.feed(chunk))
+            self._print(self._filter.finish())
         except (OSError, ValueError):
-            # Whoever read our output has left, the disk that it went to is full, or the stream was
-            # closed: the job is told in the same way, and never waits for a pipe nobody reads.
+            # The reader of this output has ended, its disk is full, or the stream was closed. The
+            # job then has the same error, and never waits for a pipe without a reader.
             self._pipe.close()
 
-    def _show(self, data: bytes) -> None:
+    def _print(self, data: bytes) -> None:
         if self._descriptor is None:
             self._stream.write(self._decoder.decode(data))
             self._stream.flush()

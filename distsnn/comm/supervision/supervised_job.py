@@ -13,17 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from distsnn.comm.supervision import process_exit
 from distsnn.comm.supervision.exit_monitor import ExitMonitor, MonitoredRank, RankExit
 from distsnn.comm.supervision.job_exit import REPORTED_EXIT_CODES
 from distsnn.comm.supervision.launcher import detect_launcher
-from distsnn.comm.supervision.process_exit import (
-    LAUNCHER_SIGNALS,
-    ProcessExit,
-    describe_exit,
-    is_alive,
-    is_stopped,
-    signal_of,
-)
+from distsnn.comm.supervision.process_exit import ProcessExit, is_alive
 from distsnn.errors import Interrupted, Stopped
 from distsnn.held_signals import held
 
@@ -59,8 +53,8 @@ def job_result(
     out_of_memory : bool
         Whether this machine has killed a process for lack of memory meanwhile.
     """
-    number = None if first is None else signal_of(first.status)
-    if code in REPORTED_EXIT_CODES and (number is None or number in LAUNCHER_SIGNALS):
+    number = None if first is None else process_exit.signal_of(first.status)
+    if code in REPORTED_EXIT_CODES and (number is None or number in process_exit.LAUNCHER_SIGNALS):
         return JobResult(code)
     if first is None:
         # no rank was found: the job ended before the first search, or runs on other machines
@@ -77,9 +71,9 @@ def describe_rank_exit(rank_exit: RankExit, banner: str, *, out_of_memory: bool 
     if status is None:
         # mpiexec prints the code of the first rank, or the signal by which it ended the others
         match = re.search(r"EXIT CODE: (\d+)", banner)
-        if match and (number := int(match[1]) & 0x7F) not in (0, *LAUNCHER_SIGNALS):
+        if match and (number := int(match[1]) & 0x7F) not in (0, *process_exit.LAUNCHER_SIGNALS):
             status = number
-    cause = describe_exit(status, out_of_memory=out_of_memory)
+    cause = process_exit.describe_exit(status, out_of_memory=out_of_memory)
     return f"rank {rank_exit.rank} (process {rank_exit.pid}) {cause}"
 
 
@@ -178,14 +172,20 @@ class SupervisedJob:
                 last = time.monotonic()
                 if len(self._monitor.ranks) < self._size or time.monotonic() >= next_scan:
                     next_scan = time.monotonic() + _SCAN_S
-                    for pid, rank in _find_ranks(self._process.pid).items():
-                        self._monitor.watch(rank, pid)
+                    self._find_ranks()
                     self._kill_reason = self._check_timeouts(clock)
                     if self._kill_reason is not None:
                         self.kill()
                         return 1
         finally:
             mpiexec.close()
+
+    def _find_ranks(self) -> None:
+        """Watch the ranks below mpiexec, also those that have not connected."""
+        for pid in _descendants(self._process.pid):
+            rank = _rank_of(pid)
+            if rank is not None:
+                self._monitor.watch(rank, pid)  # not its descendants, which follow it
 
     def _check_timeouts(self, clock: float) -> str | None:
         """Return the timeout that has passed, if any, `clock` s after the job's start."""
@@ -207,7 +207,7 @@ class SupervisedJob:
         return None
 
     def _describe_missing(self, missing: list[MonitoredRank]) -> str:
-        stopped = [rank for rank in missing if is_stopped(rank.process.pid)]
+        stopped = [rank for rank in missing if process_exit.is_stopped(rank.process.pid)]
         unconnected = [rank for rank in missing if rank.channel is None]
         named = sorted(stopped or unconnected or missing, key=lambda rank: rank.rank)
         texts = [f"rank {rank.rank} (process {rank.process.pid})" for rank in named]
@@ -285,7 +285,7 @@ class SupervisedJob:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for pid in descendants | self._pids():
+        for pid in {*descendants, *self._pids()}:
             if is_alive(pid):
                 _send_signal(pid, signal.SIGKILL)
         self._handle_remaining_events()
@@ -316,28 +316,14 @@ class SupervisedJob:
             self._n_forwarded[rank.rank] = n_signals
 
 
-def _descendants(pid: int) -> set[int]:
-    result: set[int] = set()
-    for child in _children(pid):
-        result |= {child, *_descendants(child)}
-    return result
-
-
-def _find_ranks(pid: int) -> dict[int, int]:
-    """Return the ranks below a process, by process; the search ends at a rank."""
-    ranks: dict[int, int] = {}
-    for child in _children(pid):
-        rank = _rank_of(child)
-        ranks |= _find_ranks(child) if rank is None else {child: rank}
-    return ranks
-
-
-def _children(pid: int) -> list[int]:
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below a process, each before its own descendants."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     except OSError:  # the process has gone, or the kernel does not list children
         return []
+    return [descendant for child in children for descendant in (child, *_descendants(child))]
 
 
 def _rank_of(pid: int) -> int | None:
