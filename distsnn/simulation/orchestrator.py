@@ -23,7 +23,7 @@ from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, Heartbeat
 from distsnn.comm.supervision.job_exit import print_message
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.notices import notices_folder
+from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_target, same_path
@@ -188,7 +188,7 @@ class Simulation:
                 model=self._model,
                 resumed=resumed,
             )
-            self._heartbeat.exit_reports = notices_folder(out, self._output.recorder.attempt)
+            self._heartbeat.exit_reports = exit_reports_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
         self._pace = Pace(
             *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),

@@ -26,7 +26,7 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
 
 @pytest.fixture
 def job(hosts: Hosts, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
-    words = ("none", "0", str(LIMIT), str(tmp_path / "notices"), "idle", "30")
+    words = ("none", "0", str(LIMIT), str(tmp_path / "exit_reports"), "idle", "30")
     process = hosts.start(4, sys.executable, WATCHED, *words)
     yield process
     # with a link down mpiexec waits for good and takes no other signal
@@ -56,7 +56,7 @@ def test_ranks_on_both_sides_of_a_dead_link_end(
     message = job.stderr.readline()
     far = [rf"rank {rank} \(process \d+ on node1\)" for rank in (1, 3)]
     assert re.match(f"distsnn: {' and '.join(far)} sent no heartbeat for 2 s", message)
-    found = {one.name for one in (tmp_path / "notices").glob("rank*")}
+    found = {one.name for one in (tmp_path / "exit_reports").glob("rank*")}
     # each side has missed the other; the far ranks' parent is rank 0
     assert found == {"rank0000", "rank0001", "rank0003"}
 

@@ -25,8 +25,8 @@ print("code", launch(int(ranks), arguments, program=[program]))
 HIDING = '"$@"; code=$?; [ $code -le 128 ] || sleep 30; exit $code'
 
 
-def notices(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return the notices by rank, once the witness has had time to write."""
+def exit_reports(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the exit reports by rank, once the exit monitor has had time to write."""
     limit = time.monotonic() + 5.0
     while not list(folder.glob("rank*/zarr.json")) and time.monotonic() < limit:
         time.sleep(0.05)
@@ -50,7 +50,7 @@ def left_behind(starter: Starter) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("ranks", "victim", "fate", "what"),
+    ("ranks", "victim", "fate", "cause"),
     [
         (2, 1, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
         pytest.param(
@@ -66,18 +66,18 @@ def left_behind(starter: Starter) -> list[list[str]]:
 def test_death_is_noted_though_the_launcher_kills_all_at_once(
     starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, what: str
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     # The others hold Python's lock: none of them would come to write anything.
     words = (fate, str(victim), "30", str(folder), "busy", "30")
     ended = starter.mpiexec(ranks, "watched.py", *words).end()
     assert ended.code != 0
     assert ended.since_error < 5.0
-    (notice,) = notices(folder).values()
-    assert notice["rank"] == victim
-    assert notice["pid"] == pid_of(ended, victim)
-    assert notice["step"] == 100 + victim
+    (report,) = exit_reports(folder).values()
+    assert report["rank"] == victim
+    assert report["pid"] == pid_of(ended, victim)
+    assert report["step"] == 100 + victim
     # before Linux 6.15 the status is not known for certain
-    assert notice["what"] in {what, "ended for an unknown reason"}
+    assert report["cause"] in {what, "ended for an unknown reason"}
     assert left_behind(starter) == []
 
 
@@ -92,14 +92,14 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
 def test_rank_that_stalls_ends_the_job(
     starter: Starter, tmp_path: Path, ranks: int, victim: int
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     ended = starter.mpiexec(ranks, "watched.py", "stop", str(victim), str(LIMIT), str(folder)).end()
     assert ended.code != 0
     (message,) = ended.messages
     about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
     assert re.match(rf"distsnn: {about}, last step {100 + victim}: process stopped", message)
     assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
-    assert {rank: one["what"] for rank, one in notices(folder).items()} == {
+    assert {rank: one["cause"] for rank, one in exit_reports(folder).items()} == {
         victim: "sent no heartbeat for 2 s"
     }
     assert left_behind(starter) == []
@@ -109,7 +109,7 @@ def test_rank_that_stalls_ends_the_job(
 def test_death_that_the_launcher_does_not_see_ends_the_job(
     starter: Starter, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     command = [distsnn.comm.mpiexec_path(), "-n", "3", "sh", "-c", HIDING, "sh"]
     command += [sys.executable, str(PROGRAMS / "watched.py"), "kill", "1", "30", str(folder)]
     starter.jobs.append(Job(command, starter.environment))
@@ -118,7 +118,7 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     about = r"rank 1 \(process \d+ on \S+\) ended for an unknown reason"
     assert re.match(rf"distsnn: {about}, last step 101; aborting the job", message)
     assert ended.since_error < 10.0
-    assert list(notices(folder)) == [1]
+    assert list(exit_reports(folder)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_launched_job_tells_once_what_befell_a_rank(
 
 @pytest.mark.faults
 def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: Path) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     ended = starter.mpiexec(3, "watched.py", "raise", "1", str(LIMIT), str(folder)).end()
     assert ended.code == 1
     assert len(ended.messages) == 1
@@ -163,7 +163,7 @@ def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: 
 
 @pytest.mark.faults
 def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     # more ranks than cores, all with Python's lock held for longer than the limit
     ended = starter.mpiexec(4, "watched.py", "none", "0", "3", str(folder), "busy", "5").end()
     assert (ended.code, ended.messages) == (0, [])

@@ -13,8 +13,8 @@ A rank introduces itself (`channel`) and then sends messages::
 
     {"started": true}                            MPI and the heartbeat have started
     {"step": 12345}                              with every heartbeat
-    {"exit_reports": "RUN/attempt000/notices"}   folder for exit reports, once there is a store
-    {"exit_report": {"rank": 0, "what": ...}}    report about another rank, to be written
+    {"exit_reports": "RUN/attempt000/exit_reports"}   folder for exit reports, once there is a store
+    {"exit_report": {"rank": 0, "cause": ...}}    report about another rank, to be written
     {"failing": true}                            a rank has failed and reports the reason itself
     {"exit_code": 0}                             the exit code on which all ranks agreed
     {"bye": true}                                last, from a rank that ends in good order
@@ -263,7 +263,7 @@ def exit_report(
     signal: int | None = None,
 ) -> dict[str, Any]:
     """Return an exit report, whose entries `distsnn.io.schema` lists."""
-    report = {"rank": rank, "host": host, "pid": pid, "when": timestamp, "what": cause}
+    report = {"rank": rank, "host": host, "pid": pid, "time": timestamp, "cause": cause}
     optional = {"step": step, "signal": signal}
     return report | {key: value for key, value in optional.items() if value is not None}
 
@@ -276,8 +276,8 @@ def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
     Parameters
     ----------
     folder : Path
-        The attempt's folder for exit reports, ``RUN/attemptNNN/notices``; created if the attempt's
-        folder exists.
+        The attempt's folder for exit reports, ``RUN/attemptNNN/exit_reports``; created if the
+        attempt's folder exists.
     report : dict
         As `exit_report` returns.
 

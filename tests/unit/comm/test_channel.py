@@ -172,7 +172,7 @@ def test_monitor_outlives_strangers_and_ends_with_its_ranks(
     for stranger in strangers[:50]:
         stranger.sendall(b"[" * 2000 + b"\n")
     # a rank whose process ends without a goodbye is reported, whatever strangers do
-    address, reports = liveness_socket.address_of(listener), str(tmp_path / "notices")
+    address, reports = liveness_socket.address_of(listener), str(tmp_path / "exit_reports")
     ranks = [
         subprocess.Popen(
             [sys.executable, "-c", RANK, address, TOKEN, str(rank), reports, *messages],
@@ -184,7 +184,9 @@ def test_monitor_outlives_strangers_and_ends_with_its_ranks(
         assert monitor.poll() is None
         rank.communicate(b"\n")
     assert monitor.wait(timeout=5.0) == 0
-    (report,) = [json.loads(file.read_text()) for file in tmp_path.glob("notices/rank*/zarr.json")]
+    (report,) = [
+        json.loads(file.read_text()) for file in tmp_path.glob("exit_reports/rank*/zarr.json")
+    ]
     assert report["attributes"].items() >= {"rank": 1, "pid": ranks[1].pid, "step": 12}.items()
     assert all(map(is_closed, strangers))
     for stranger in strangers:

@@ -1,4 +1,4 @@
-"""Heartbeats among ranks that are threads: the tree, the setup, and what a notice is."""
+"""Heartbeats among ranks that are threads: the tree, the setup, and exit reports."""
 
 import math
 import socket
@@ -20,7 +20,7 @@ from distsnn.comm.supervision.heartbeat import Heartbeat, check_timeout, start_t
 from distsnn.comm.supervision.heartbeat_peers import FAN_OUT, PeerListener, children_of, parent_of
 from distsnn.errors import DescriptionError
 
-NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended for an unknown reason"}
+REPORT = {"rank": 3, "host": "h", "pid": 1, "time": "2026", "cause": "ended for an unknown reason"}
 
 
 @pytest.mark.parametrize("size", [1, 2, FAN_OUT + 1, FAN_OUT + 2, 1000])
@@ -296,14 +296,18 @@ def test_messages_are_objects_of_bounded_length() -> None:
 def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
     store = tmp_path / "run.zarr"
     zarr.create_group(store).create_group("attempt000")
-    folder = store / "attempt000" / "notices"
-    assert write_exit_report(folder, NOTICE)
-    assert not write_exit_report(folder, NOTICE | {"what": "another"})
+    folder = store / "attempt000" / "exit_reports"
+    assert write_exit_report(folder, REPORT)
+    assert not write_exit_report(folder, REPORT | {"cause": "another"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         members = dict(zarr.open_group(store, mode="r").members(max_depth=None))
-    assert set(members) == {"attempt000", "attempt000/notices", "attempt000/notices/rank0003"}
-    assert members["attempt000/notices/rank0003"].attrs.asdict() == NOTICE
+    assert set(members) == {
+        "attempt000",
+        "attempt000/exit_reports",
+        "attempt000/exit_reports/rank0003",
+    }
+    assert members["attempt000/exit_reports/rank0003"].attrs.asdict() == REPORT
     assert [one.name for one in folder.rglob("*.partial")] == []
 
 
@@ -312,5 +316,5 @@ def test_a_removed_store_does_not_reappear(tmp_path: Path, left: list[str]) -> N
     for name in left:
         (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError):
-        write_exit_report(tmp_path / "run.zarr" / "attempt000" / "notices", NOTICE)
+        write_exit_report(tmp_path / "run.zarr" / "attempt000" / "exit_reports", REPORT)
     assert [one.name for one in tmp_path.rglob("*")] == left
