@@ -49,7 +49,7 @@ def library() -> str:
 
 
 def is_wheel() -> bool:
-    """Return whether the library is that of PyPI's package mpich."""
+    """Return whether the library comes from PyPI's package mpich."""
     return "pypi.org/p/mpich" in MPI.Get_library_version()
 
 
@@ -69,8 +69,8 @@ class MPICommunicator:
                 # starts: a crash or a hang in MPI_Init (MPICH 5.0.2, SLURM 24.11).
                 os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
             _initialise()
-        # Separate communicators: a user's messages on COMM_WORLD do not mix with those of distsnn,
-        # nor the end of a job with collective calls in which other ranks may still be.
+        # Separate communicators: a user's messages on COMM_WORLD do not mix with distsnn's, nor the
+        # end of a job with collective calls in which other ranks may still be.
         self._all = MPI.COMM_WORLD.Dup()
         self._end = MPI.COMM_WORLD.Dup()
         self.rank: int = self._all.rank

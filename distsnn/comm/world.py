@@ -106,7 +106,7 @@ def run_program(
         communicator = world()
     except DescriptionError as error:
         started.set()
-        # There is no communicator yet: only the first process of the launcher reports.
+        # Without a communicator, only the first process of the launcher reports.
         if launcher is None or launcher.rank == 0:
             print_message(str(error))
         else:

@@ -125,7 +125,9 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
         job.kill()
     assert ended.code != 0
     assert ended.at - stopped < SOON
-    assert re.match(rf"distsnn: rank 1 \(process {pids[1]} on \S+\) was not", ended.messages[0])
+    assert re.match(
+        rf"distsnn: rank 1 \(process {pids[1]} on \S+\) sent no heartbeat", ended.messages[0]
+    )
     assert len(ended.messages) == 1
     wait_for_exit_report(out)
     assert [one["rank"] for one in summarise(out)["exit_reports"]] == [1]

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm.supervision import process_exit
-from distsnn.comm.supervision.channel import Channel, Handshakes, Introduced
+from distsnn.comm.supervision.channel import Channel, Handshakes
 from distsnn.comm.supervision.process_exit import ProcessExit
 
 _CONNECT_TIMEOUT_S = 60.0  # for the ranks of a compute node to connect
@@ -54,25 +54,16 @@ class RankExit:
 
 
 class MonitoredRank:
-    """The state of a rank, as its messages report it.
-
-    Attributes
-    ----------
-    channel : Channel or None
-        Its liveness socket, while it is connected.
-    has_left, has_ended : bool
-        Whether the rank ends in good order; whether its process has ended.
-    folder : Path or None
-        The folder for exit reports.
-    """
+    """The state of a rank, as its messages report it."""
 
     def __init__(self, rank: int, pid: int) -> None:
         self.rank, self.process = rank, ProcessExit(pid)
-        self.channel: Channel | None = None
-        self.has_started = self.has_left = self.has_ended = False
+        self.channel: Channel | None = None  # while it is connected
+        self.has_started = self.has_ended = False
+        self.has_left = False  # in good order
         self.exit_code: int | None = None
         self.step: int | None = None
-        self.folder: Path | None = None
+        self.folder: Path | None = None  # for exit reports
 
 
 class ExitMonitor:
@@ -86,7 +77,7 @@ class ExitMonitor:
         The job's token.
     n_ranks : int
         Number of ranks to expect. After that many connections no other is accepted.
-    write_timeout_s : float, optional
+    disk_timeout_s : float, optional
         Maximum wait for the disk to take an exit report; by default without limit.
 
     Attributes
@@ -104,10 +95,10 @@ class ExitMonitor:
         listener: socket.socket,
         token: str,
         n_ranks: int,
-        write_timeout_s: float | None = None,
+        disk_timeout_s: float | None = None,
     ) -> None:
         self._listener, self._handshakes = listener, Handshakes(listener, token)
-        self._n_ranks, self._write_timeout_s = n_ranks, write_timeout_s
+        self._n_ranks, self._disk_timeout_s = n_ranks, disk_timeout_s
         self._is_accepting, self.n_connected = True, 0
         self._selector = selectors.EpollSelector()
         self._selector.register(self._handshakes, selectors.EVENT_READ, self._accept)
@@ -172,16 +163,13 @@ class ExitMonitor:
 
     def _accept(self) -> None:
         for introduced in self._handshakes.wait(0.0):
-            self._connect(introduced)
-
-    def _connect(self, introduced: Introduced) -> None:
-        monitored = self.watch(introduced.rank, introduced.pid)
-        if monitored.has_ended or monitored.channel is not None:
-            introduced.connection.close()
-            return
-        monitored.channel = Channel(introduced.connection)
-        self._register(monitored.channel.fileno(), partial(self._receive, monitored))
-        self.n_connected += 1
+            monitored = self.watch(introduced.rank, introduced.pid)
+            if monitored.has_ended or monitored.channel is not None:
+                introduced.connection.close()
+                continue
+            monitored.channel = Channel(introduced.connection)
+            self._register(monitored.channel.fileno(), partial(self._receive, monitored))
+            self.n_connected += 1
         if self.n_connected == self._n_ranks:
             self.stop_accepting()
 
@@ -243,29 +231,15 @@ class ExitMonitor:
         is_launcher_kill = status is None or number in process_exit.LAUNCHER_SIGNALS
         if begin > self._secondary_until or not is_launcher_kill:
             cause = process_exit.describe_exit(status, out_of_memory=self.out_of_memory)
-            place = (monitored.rank, socket.gethostname(), monitored.process.pid)
-            self._write(monitored, exit_report(*place, timestamp, cause, monitored.step, number))
+            report = {"rank": monitored.rank, "host": socket.gethostname()}
+            report |= {"pid": monitored.process.pid, "time": timestamp, "cause": cause}
+            self._write(monitored, report | {"step": monitored.step, "signal": number})
         self._secondary_until = begin + _SECONDARY_S
 
     def _write(self, sender: MonitoredRank, report: dict[str, Any]) -> None:
         folder = sender.folder
         if folder is not None:
-            run_within(self._write_timeout_s, lambda: write_exit_report(folder, report))
-
-
-def exit_report(
-    rank: int,
-    host: str,
-    pid: int,
-    timestamp: str,
-    cause: str,
-    step: int | None = None,
-    signal: int | None = None,
-) -> dict[str, Any]:
-    """Return an exit report, whose entries `distsnn.io.schema` lists."""
-    report = {"rank": rank, "host": host, "pid": pid, "time": timestamp, "cause": cause}
-    optional = {"step": step, "signal": signal}
-    return report | {key: value for key, value in optional.items() if value is not None}
+            run_within(self._disk_timeout_s, lambda: write_exit_report(folder, report))
 
 
 def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
@@ -279,7 +253,7 @@ def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
         The attempt's folder for exit reports, ``RUN/attemptNNN/exit_reports``; created if the
         attempt's folder exists.
     report : dict
-        As `exit_report` returns.
+        ``rank`` and more, as `distsnn.io.schema` lists; values of None are left out.
 
     Returns
     -------
@@ -296,7 +270,7 @@ def write_exit_report(folder: Path, report: dict[str, Any]) -> bool:
     folder.mkdir(exist_ok=True)
     path.mkdir(exist_ok=True)
     _write_group(folder, {})
-    return _write_group(path, report)
+    return _write_group(path, {k: value for k, value in report.items() if value is not None})
 
 
 def _write_group(folder: Path, attributes: dict[str, Any]) -> bool:

@@ -24,19 +24,13 @@ from distsnn.comm.local import SingleProcess
 from distsnn.comm.protocol import Communicator
 from distsnn.comm.supervision import liveness_socket
 from distsnn.comm.supervision.channel import Channel
-from distsnn.comm.supervision.exit_monitor import (
-    exit_report,
-    run_within,
-    utc_timestamp,
-    write_exit_report,
-)
+from distsnn.comm.supervision.exit_monitor import run_within, utc_timestamp, write_exit_report
 from distsnn.comm.supervision.heartbeat_peers import (
     Peer,
     PeerListener,
     RankAddress,
     children_of,
     machine_id,
-    parent_of,
 )
 from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, print_message
 from distsnn.comm.supervision.process_exit import describe_exit
@@ -85,7 +79,7 @@ class Heartbeat:
     """Watches the ranks of a job from `start` to `stop`. A context manager does both.
 
     A single rank needs none. A job has one heartbeat: a second heartbeat of the same ranks joins
-    it, and its timeout, folder and step are those of the job until it stops.
+    it, and its timeout, folder and step are the job's until it stops.
 
     Parameters
     ----------
@@ -121,7 +115,7 @@ class Heartbeat:
         self._communicator = communicator
         self._exit_reports = None if exit_reports is None else exit_reports.absolute()
         self._period_s = min(_MAX_PERIOD_S, self.timeout_s / _MIN_MESSAGES)
-        # The settings that the thread follows: this heartbeat's, or those of one that joined it.
+        # The heartbeat whose settings the thread follows: this heartbeat, or one that joined it.
         self._current = self
         self._joined: Heartbeat | None = None
         self._peers: list[Peer] = []
@@ -157,11 +151,10 @@ class Heartbeat:
             has_children=bool(children_of(rank, size)),
             is_one_machine=len(set(self._communicator.allgather(machine_id()))) == 1,
         )
-        monitor: socket.socket | None = None
+        name, monitor = None, None
         if self._communicator.node_rank == 0 and liveness_socket.supervisor() is None:
-            monitor = liveness_socket.open_listener()
+            name, monitor = liveness_socket.open_listener()
         try:
-            name = None if monitor is None else liveness_socket.address_of(monitor)
             addresses = self._communicator.allgather(listener.address(rank, name))
             peers = listener.connect(addresses, rank)
             # A connection counts if both sides have it.
@@ -231,20 +224,20 @@ class Heartbeat:
         """Return the channel to the supervisor, else to the compute node's exit monitor."""
         if liveness_socket.supervisor() is not None:
             return liveness_socket.supervisor()
-        own, token = addresses[self._communicator.rank], addresses[0].token
-        neighbours = [address for address in addresses if address.machine == own.machine]
-        name = next((address.monitor for address in neighbours if address.monitor), None)
-        if listener is not None and name == own.monitor:
+        address, token = addresses[self._communicator.rank], addresses[0].token
+        neighbours = [other for other in addresses if other.machine == address.machine]
+        name = next((other.monitor for other in neighbours if other.monitor), None)
+        if listener is not None and name == address.monitor:
             liveness_socket.start_exit_monitor(listener, token, len(neighbours))
-        return None if name is None else liveness_socket.connect(name, token, own.rank)
+        return None if name is None else liveness_socket.connect(name, token, address.rank)
 
     def _report_unmonitored(self, addresses: list[RankAddress], connected: list[list[int]]) -> None:
-        parents = ((address.rank, parent_of(address.rank)) for address in addresses)
+        size = len(addresses)
         self.unmonitored_ranks = tuple(
-            rank
-            for rank, parent in parents
-            if parent is not None
-            if not (rank in connected[parent] and parent in connected[rank])
+            child
+            for parent in range(size)
+            for child in children_of(parent, size)
+            if child not in connected[parent] or parent not in connected[child]
         )
         if self.unmonitored_ranks and self._communicator.rank == 0:
             ranks = ", ".join(
@@ -376,9 +369,9 @@ class Heartbeat:
         folder = self._current.exit_reports
         if folder is None:
             return
-        for address, step in ((peer.address, peer.step) for peer in peers):
-            place = (address.rank, address.host, address.pid)
-            report = exit_report(*place, utc_timestamp(), cause, step)
+        for peer in peers:
+            report = {"rank": peer.address.rank, "host": peer.address.host, "step": peer.step}
+            report |= {"pid": peer.address.pid, "time": utc_timestamp(), "cause": cause}
             if self._monitor is None:
                 run_within(_WRITE_TIMEOUT_S, partial(write_exit_report, folder, report))
             # The monitor outlives this process, however long the disk takes.

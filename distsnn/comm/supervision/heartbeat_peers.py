@@ -58,7 +58,7 @@ class RankAddress:
     monitor : str or None
         Address of its exit monitor, on the first rank of a compute node.
     token : str
-        That of rank 0 is the job's token.
+        A random text; rank 0's is the job's token.
     """
 
     rank: int

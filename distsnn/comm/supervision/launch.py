@@ -63,7 +63,7 @@ def mpiexec_path() -> str:
     Raises
     ------
     DescriptionError
-        There is no mpiexec.
+        mpiexec was not found.
     """
     # Not resolved: in a virtual environment the interpreter is a link out of it.
     folders = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
@@ -71,7 +71,7 @@ def mpiexec_path() -> str:
     path = path or shutil.which("mpiexec")
     if path is None:
         raise DescriptionError(
-            "several ranks need MPI, and there is no mpiexec",
+            "several ranks need MPI, and mpiexec was not found",
             where="MPI",
             allowed=f"one rank, or {_INSTALL}",
         )
@@ -138,10 +138,10 @@ def launch(
     if ranks >= _SLOW_RANKS_PER_CORE * cores:
         print_message(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    listener, token = liveness_socket.open_listener(), secrets.token_hex(16)
+    (address, listener), token = liveness_socket.open_listener(), secrets.token_hex(16)
     variables = {
         TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0",
-        liveness_socket.VARIABLE: f"{liveness_socket.address_of(listener)} {token}",
+        liveness_socket.VARIABLE: f"{address} {token}",
     }
     with (
         closing(ExitMonitor(listener, token, ranks, _WRITE_TIMEOUT_S)) as monitor,
@@ -160,13 +160,10 @@ def launch(
             OutputForwarder(process.stdout, sys.stdout, 1),
             OutputForwarder(process.stderr, sys.stderr, 2),
         ]
-        job = SupervisedJob(
-            process,
-            ranks,
-            monitor,
-            grace_period_s=max(3.0, 0.25 * ranks) if grace_period_s is None else grace_period_s,
-            start_timeout_s=start_timeout_s * max(1.0, ranks / cores),
-        )
+        if grace_period_s is None:
+            grace_period_s = max(3.0, 0.25 * ranks)
+        start_timeout_s *= max(1.0, ranks / cores)
+        job = SupervisedJob(process, ranks, monitor, grace_period_s, start_timeout_s)
         try:
             with job.forwarding_signals():
                 code = job.wait()

@@ -35,21 +35,16 @@ _MONITOR_START_TIMEOUT_S = 10.0
 _supervisor: Channel | None = None
 
 
-def open_listener() -> socket.socket:
-    """Return a new Unix socket of an abstract name, to which no other user can connect a rank.
+def open_listener() -> tuple[str, socket.socket]:
+    """Return a new Unix socket and its abstract address, without the leading zero byte.
 
-    An abstract name leaves no file behind. It is no secret: `channel.Handshakes` checks the user
-    and the token.
+    An abstract address leaves no file behind. Any user can read it: `channel.Handshakes` checks
+    the user and the token.
     """
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"\0distsnn-{secrets.token_hex(16)}")
+    address, listener = f"distsnn-{secrets.token_hex(16)}", socket.socket(socket.AF_UNIX)
+    listener.bind(f"\0{address}")
     listener.listen(4096)
-    return listener
-
-
-def address_of(listener: socket.socket) -> str:
-    """Return the abstract name of a listener, without the leading zero byte."""
-    return bytes(listener.getsockname()[1:]).decode("ascii")
+    return address, listener
 
 
 def connect(address: str, token: str, rank: int) -> Channel | None:
@@ -66,8 +61,8 @@ def connect(address: str, token: str, rank: int) -> Channel | None:
     if not is_trusted:
         connection.close()
         return None
-    # The kernel closes files from the highest number down, among them those of the launcher: with
-    # a high number this socket closes first.
+    # The kernel closes files from the highest number down: with a high number this socket closes
+    # before the launcher's.
     soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     lowest = (soft_limit if 0 < soft_limit < _MAX_DESCRIPTOR else _MAX_DESCRIPTOR) - 64
     with connection:

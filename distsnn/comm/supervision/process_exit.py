@@ -3,6 +3,7 @@
 Standard library only: the exit monitor runs this module without the rest of distsnn.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -37,10 +38,8 @@ class ProcessExit:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.descriptor: int | None = None
-        try:
+        with contextlib.suppress(OSError):  # the process has gone, or the kernel is too old
             self.descriptor = os.pidfd_open(pid)
-        except OSError:  # the process has gone, or the kernel is too old
-            self.descriptor = None
 
     def status(self, timeout_s: float = 0.3) -> int | None:
         """Return the wait status of the process, which is about to end.

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -45,7 +45,7 @@ def job_result(
     Parameters
     ----------
     code : int
-        mpiexec's exit code, which may be that of any rank.
+        mpiexec's exit code, which may be any rank's.
     first : RankExit or None
         The first rank that failed, if known.
     banner : str
@@ -99,7 +99,6 @@ class SupervisedJob:
         process: subprocess.Popen[bytes],
         size: int,
         monitor: ExitMonitor,
-        *,
         grace_period_s: float,
         start_timeout_s: float,
     ) -> None:
@@ -332,13 +331,11 @@ def _rank_of(pid: int) -> int | None:
     except OSError:
         return None
     environ = dict(entry.partition("=")[::2] for entry in entries)
-    # srun's variables may be those of the job that the supervisor itself belongs to
+    # srun's variables may describe the job to which the supervisor itself belongs
     launcher = detect_launcher({k: v for k, v in environ.items() if not k.startswith("SLURM_")})
     return None if launcher is None else launcher.rank
 
 
 def _send_signal(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return

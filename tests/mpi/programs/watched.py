@@ -1,7 +1,7 @@
 """Run on N ranks under a heartbeat: something befalls one rank, as the arguments say.
 
-watched.py FATE RANK LIMIT_S EXIT_REPORTS [busy | idle SECONDS]: all others then wait inside MPI, so that
-only their heartbeats can act; or first for some seconds, busy with Python's lock held or idle.
+watched.py FATE RANK LIMIT_S EXIT_REPORTS [busy | idle SECONDS]: all others then wait inside MPI, so
+that only their heartbeats can act; or first for some seconds, busy with Python's lock held or idle.
 """
 
 import ctypes

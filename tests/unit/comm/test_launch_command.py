@@ -44,7 +44,7 @@ def test_mpiexec_on_path_comes_second(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert mpiexec_path() == str(fake_mpiexec)
     monkeypatch.setenv("PATH", str(elsewhere))
-    with pytest.raises(DescriptionError, match=r"no mpiexec.*pip install 'distsnn\[mpi\]'"):
+    with pytest.raises(DescriptionError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"):
         mpiexec_path()
 
 
