@@ -1,4 +1,4 @@
-"""A rank that dies is noted, one that stalls ends the job, and nothing else is taken for either."""
+"""Exit reports of ranks that die; ranks that stall end the job; nothing else counts as either."""
 
 import json
 import os
@@ -31,22 +31,23 @@ def exit_reports(folder: Path) -> dict[int, dict[str, Any]]:
     while not list(folder.glob("rank*/zarr.json")) and time.monotonic() < limit:
         time.sleep(0.05)
     time.sleep(0.2)
-    found = [json.loads(one.read_text())["attributes"] for one in folder.glob("rank*/zarr.json")]
-    return {one["rank"]: one for one in found}
+    files = folder.glob("rank*/zarr.json")
+    reports = [json.loads(file.read_text())["attributes"] for file in files]
+    return {report["rank"]: report for report in reports}
 
 
 def pid_of(ended: Ended, rank: int) -> int:
-    found = re.search(rf"rank {rank} is (\d+)", ended.out)
-    assert found
-    return int(found[1])
+    match = re.search(rf"rank {rank} is (\d+)", ended.out)
+    assert match
+    return int(match[1])
 
 
 def left_behind(starter: Starter) -> list[list[str]]:
     """Return the command lines of the tests' processes, once all had time to end."""
     limit = time.monotonic() + 5.0
-    while (found := starter.processes()) and time.monotonic() < limit:
+    while (processes := starter.processes()) and time.monotonic() < limit:
         time.sleep(0.1)
-    return found
+    return processes
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def left_behind(starter: Starter) -> list[list[str]]:
     ],
 )
 def test_death_is_noted_though_the_launcher_kills_all_at_once(
-    starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, what: str
+    starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, cause: str
 ) -> None:
     folder = tmp_path / "exit_reports"
     # The others hold Python's lock: none of them would come to write anything.
@@ -77,7 +78,7 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
     assert report["pid"] == pid_of(ended, victim)
     assert report["step"] == 100 + victim
     # before Linux 6.15 the status is not known for certain
-    assert report["cause"] in {what, "ended for an unknown reason"}
+    assert report["cause"] in {cause, "ended for an unknown reason"}
     assert left_behind(starter) == []
 
 
@@ -96,10 +97,10 @@ def test_rank_that_stalls_ends_the_job(
     ended = starter.mpiexec(ranks, "watched.py", "stop", str(victim), str(LIMIT), str(folder)).end()
     assert ended.code != 0
     (message,) = ended.messages
-    about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
-    assert re.match(rf"distsnn: {about}, last step {100 + victim}: process stopped", message)
+    text = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
+    assert re.match(rf"distsnn: {text}, last step {100 + victim}: process stopped", message)
     assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
-    assert {rank: one["cause"] for rank, one in exit_reports(folder).items()} == {
+    assert {rank: report["cause"] for rank, report in exit_reports(folder).items()} == {
         victim: "sent no heartbeat for 2 s"
     }
     assert left_behind(starter) == []
@@ -115,8 +116,8 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     starter.jobs.append(Job(command, starter.environment))
     ended = starter.jobs[-1].end()
     (message,) = ended.messages
-    about = r"rank 1 \(process \d+ on \S+\) ended for an unknown reason"
-    assert re.match(rf"distsnn: {about}, last step 101; aborting the job", message)
+    text = r"rank 1 \(process \d+ on \S+\) ended for an unknown reason"
+    assert re.match(rf"distsnn: {text}, last step 101; aborting the job", message)
     assert ended.since_error < 10.0
     assert list(exit_reports(folder)) == [1]
 
@@ -175,7 +176,7 @@ def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> Non
 def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Path) -> None:
     job = starter.mpiexec(2, "watched.py", "none", "0", "1", str(tmp_path / "n"), "idle", "2")
     job.wait_for(" is ", times=2)
-    pids = [int(one) for one in re.findall(r"rank \d is (\d+)", job.read)]
+    pids = [int(pid) for pid in re.findall(r"rank \d is (\d+)", job.read)]
     time.sleep(0.5)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -227,12 +228,12 @@ def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
     assert ended.code != 0
     (message,) = ended.messages
     if place == "main":
-        about = (
+        text = (
             rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
         )
     else:
-        about = r"rank \d waited 3 s for all ranks to start MPI \(process stopped"
-    assert re.match(f"distsnn: {about}", message)
+        text = r"rank \d waited 3 s for all ranks to start MPI \(process stopped"
+    assert re.match(f"distsnn: {text}", message)
     assert ended.since_error < 10.0
     assert left_behind(starter) == []
 

@@ -115,7 +115,7 @@ def test_numbers_that_are_alike_are_returned() -> None:
     results, _ = run(
         3, lambda ranks: require_equal_int(ranks, lambda: ranks.rank % 2, "counting", where="x")
     )
-    assert [str(one) for one in results] == [
+    assert [str(error) for error in results] == [
         "x: ranks were given different values; allowed: the same on all ranks"
     ] * 3
 
@@ -131,7 +131,7 @@ def test_number_that_a_rank_cannot_make_is_an_error_on_all() -> None:
         )
 
     results, _ = run(3, main)
-    assert [str(one) for one in results] == [
+    assert [str(error) for error in results] == [
         "rank 1: counting: x: no such thing",
         "x: no such thing",
         "rank 1: counting: x: no such thing",
@@ -146,9 +146,9 @@ def test_answers_to_one_request_come_from_all() -> None:
     results, _ = run(
         3, lambda ranks: allgather_checked(ranks, lambda: (ranks.rank // 2, 1), where="x")
     )
-    for one in results:
-        assert isinstance(one, DescriptionError)
-        assert "x: rank 2 was given other neurons" in str(one)
+    for error in results:
+        assert isinstance(error, DescriptionError)
+        assert "x: rank 2 was given other neurons" in str(error)
 
 
 def test_answer_that_a_rank_cannot_give_is_an_error_on_all() -> None:
@@ -156,7 +156,7 @@ def test_answer_that_a_rank_cannot_give_is_an_error_on_all() -> None:
         return allgather_checked(ranks, refuse if ranks.rank == 1 else lambda: ("E", 7), where="x")
 
     results, _ = run(3, main)
-    assert [type(one) for one in results] == [RankError, DescriptionError, RankError]
+    assert [type(error) for error in results] == [RankError, DescriptionError, RankError]
     assert str(results[2]) == "rank 1: x: no such thing"
 
 
@@ -166,5 +166,5 @@ def test_first_rank_alone_makes_what_all_get() -> None:
 
 def test_what_the_first_rank_cannot_make_is_an_error_on_all() -> None:
     results, _ = run(3, lambda ranks: broadcast_from_rank0(ranks, refuse))
-    assert [type(one) for one in results] == [DescriptionError, RankError, RankError]
+    assert [type(error) for error in results] == [DescriptionError, RankError, RankError]
     assert str(results[1]) == "rank 0: x: no such thing"

@@ -1,4 +1,4 @@
-"""Who is let in: introductions in pieces, strangers, other users, and the witness besides them."""
+"""Handshakes: introductions in pieces, strangers, other users, and the exit monitor."""
 
 import json
 import os
@@ -21,10 +21,10 @@ OTHER_USER = 65534
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(f"\0distsnn-test-{os.getpid()}-{time.monotonic_ns()}")
-        made.listen(4096)
-        yield made
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0distsnn-test-{os.getpid()}-{time.monotonic_ns()}")
+        listening.listen(4096)
+        yield listening
 
 
 def connect(listener: socket.socket) -> socket.socket:
@@ -34,12 +34,12 @@ def connect(listener: socket.socket) -> socket.socket:
 
 
 def peers(handshakes: Handshakes, seconds: float = 0.3) -> list[Introduced]:
-    """Return the peers of some time, or of less once one is there."""
+    """Return the first peers within a time."""
     limit = time.monotonic() + seconds
-    found: list[Introduced] = []
-    while not found and (left := limit - time.monotonic()) > 0:
-        found += handshakes.wait(left)
-    return found
+    introduced: list[Introduced] = []
+    while not introduced and (remaining := limit - time.monotonic()) > 0:
+        introduced += handshakes.wait(remaining)
+    return introduced
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -63,8 +63,8 @@ def test_introduction_may_come_in_pieces_and_what_follows_stays(listener: socket
     assert peer.connection.recv(100) == b"more"
     handshakes.close()
     assert not is_closed(connection)
-    for one in (peer.connection, connection):
-        one.close()
+    peer.connection.close()
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_silent_connections_are_dropped_by_time_and_number(
     rank.sendall(introduction(TOKEN, 3))
     (peer,) = peers(handshakes)
     assert peer.rank == 3
-    assert [is_closed(one) for one in silent] == [True] * 13 + [False] * 7
+    assert [is_closed(connection) for connection in silent] == [True] * 13 + [False] * 7
     monkeypatch.setattr(channel, "_HANDSHAKE_TIMEOUT_S", 0.0)
     assert handshakes.wait(0.01) == []
     assert all(map(is_closed, silent))
     assert not is_closed(rank)
     handshakes.close()
-    for one in (*silent, rank, peer.connection):
-        one.close()
+    for connection in (*silent, rank, peer.connection):
+        connection.close()
 
 
 def as_other_user(listener: socket.socket, line: bytes) -> subprocess.Popen[bytes]:
@@ -132,10 +132,10 @@ needs_root = pytest.mark.skipif(
 def test_another_user_is_refused_though_the_token_is_right(listener: socket.socket) -> None:
     handshakes = Handshakes(listener, TOKEN)
     with as_other_user(listener, introduction(TOKEN, 1)) as stranger:
-        found: list[Introduced] = []
+        introduced: list[Introduced] = []
         while stranger.poll() is None:
-            found += handshakes.wait(0.05)
-    assert (found, stranger.returncode) == ([], 0)
+            introduced += handshakes.wait(0.05)
+    assert (introduced, stranger.returncode) == ([], 0)
     handshakes.close()
 
 

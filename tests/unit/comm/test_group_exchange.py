@@ -130,8 +130,8 @@ def test_what_arrives_is_appended_without_a_group_s_own() -> None:
         skip=range(1, 3),
         receive_buffer=received,
     )
-    known = np.full(2, 0b1010_1010, np.uint64)
-    exchange.count_spikes_of(known)
+    bitmap = np.full(2, 0b1010_1010, np.uint64)
+    exchange.count_spikes_of(bitmap)
     stride = int(exchange.table[layout.STRIDE])
     messages = exchange._messages[: 4 * stride].reshape(4, stride)
     for rank, (by_step, gids) in enumerate(

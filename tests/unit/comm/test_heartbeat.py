@@ -25,9 +25,9 @@ REPORT = {"rank": 3, "host": "h", "pid": 1, "time": "2026", "cause": "ended for 
 
 @pytest.mark.parametrize("size", [1, 2, FAN_OUT + 1, FAN_OUT + 2, 1000])
 def test_ranks_form_one_tree(size: int) -> None:
-    found = [(child, rank) for rank in range(size) for child in children_of(rank, size)]
-    assert sorted(child for child, _ in found) == list(range(1, size))
-    assert all(parent_of(child) == rank < child for child, rank in found)
+    edges = [(child, rank) for rank in range(size) for child in children_of(rank, size)]
+    assert sorted(child for child, _ in edges) == list(range(1, size))
+    assert all(parent_of(child) == rank < child for child, rank in edges)
     assert parent_of(0) is None
     assert max(len(children_of(rank, size)) for rank in range(size)) <= FAN_OUT
 
@@ -62,7 +62,7 @@ def test_all_ranks_are_reached_and_leave_in_order() -> None:
     results, aborted = run(4, main)
     assert results == [()] * 4
     assert aborted is None
-    assert not [one for one in threading.enumerate() if "heartbeat" in one.name]
+    assert not [thread for thread in threading.enumerate() if "heartbeat" in thread.name]
 
 
 def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
@@ -84,7 +84,7 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
         return counted
 
     def watching() -> list[threading.Thread]:
-        return [one for one in threading.enumerate() if one.name == "distsnn-heartbeat"]
+        return [thread for thread in threading.enumerate() if thread.name == "distsnn-heartbeat"]
 
     results, aborted = run(3, main)
     assert results == [[3, 3]] * 3
@@ -146,18 +146,18 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
 def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_machine: bool) -> None:
     create, attempts = socket.create_connection, []
 
-    def refused_first(*given: Any, **more: Any) -> socket.socket:
-        attempts.append(given)
+    def refused_first(*arguments: Any, **options: Any) -> socket.socket:
+        attempts.append(arguments)
         if len(attempts) <= 6:  # more than a host's addresses
             raise ConnectionResetError
-        return create(*given, **more)
+        return create(*arguments, **options)
 
     monkeypatch.setattr(socket, "create_connection", refused_first)
     monkeypatch.setattr(heartbeat_peers, "_ADDRESS_TIMEOUT_S", 0.1)
     listeners = [
         PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.address(rank) for rank, one in enumerate(listeners)]
+    places = [listener.address(rank) for rank, listener in enumerate(listeners)]
     child: list[heartbeat_peers.Peer] = []
     thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
     thread.start()
@@ -165,14 +165,14 @@ def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_mach
     time.sleep(0.6)
     (accepted,) = listeners[0].connect(places, 0)
     thread.join()
-    (made,) = child
-    made.channel.send({"step": 3})
+    (connected,) = child
+    connected.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
     while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    for one in (made.channel, accepted.channel, *listeners):
-        one.close()
+    for resource in (connected.channel, accepted.channel, *listeners):
+        resource.close()
 
 
 def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
@@ -184,19 +184,19 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
         for has_children in (True, True, False)
     ]
     root, parent, leaf = (
-        one.address(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True)
+        listener.address(rank) for listener, rank in zip(listeners, (0, 1, 17), strict=True)
     )
     listeners[0].close()  # no process accepts there
     places = [root, parent, *([root] * 15), leaf]
-    found: list[heartbeat_peers.Peer] = []
-    thread = threading.Thread(target=lambda: found.extend(listeners[2].connect(places, 17)))
+    leaf_peers: list[heartbeat_peers.Peer] = []
+    thread = threading.Thread(target=lambda: leaf_peers.extend(listeners[2].connect(places, 17)))
     thread.start()
     (accepted,) = listeners[1].connect(places, 1)
     thread.join()
-    (made,) = found
-    assert (made.address, accepted.address) == (parent, leaf)
-    for one in (made.channel, accepted.channel, *listeners[1:]):
-        one.close()
+    (connected,) = leaf_peers
+    assert (connected.address, accepted.address) == (parent, leaf)
+    for resource in (connected.channel, accepted.channel, *listeners[1:]):
+        resource.close()
 
 
 @pytest.mark.parametrize("one_machine", [True, False])
@@ -205,7 +205,7 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
     listeners = [
         PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.address(rank) for rank, one in enumerate(listeners)]
+    places = [listener.address(rank) for rank, listener in enumerate(listeners)]
     port = places[0].port
     assert port is not None
     strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
@@ -226,20 +226,20 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
     for thread in threads:
         thread.join()
     assert time.monotonic() - begin < 3.0
-    (accepted,), (made,) = links[0], links[1]
-    assert accepted.address == places[1] and made.address == places[0]
-    made.channel.send({"step": 3})
+    (accepted,), (connected,) = links[0], links[1]
+    assert accepted.address == places[1] and connected.address == places[0]
+    connected.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
     while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    made.channel.close()
+    connected.channel.close()
     while accepted.channel.receive() == []:
         assert time.monotonic() < limit
     assert accepted.channel.receive() is None
     accepted.channel.close()
-    for one in (*strangers, *listeners):
-        one.close()
+    for resource in (*strangers, *listeners):
+        resource.close()
 
 
 def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,11 +249,11 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     def besieged(
         listener: PeerListener, rank: int, monitor: str | None
     ) -> heartbeat_peers.RankAddress:
-        made = place(listener, rank, monitor)
-        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
-            strangers.append(socket.create_connection(("127.0.0.1", made.port)))
+        address = place(listener, rank, monitor)
+        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if address.port else ():
+            strangers.append(socket.create_connection(("127.0.0.1", address.port)))
             strangers[-1].sendall(line)
-        return made
+        return address
 
     def main(ranks: Communicator) -> tuple[int, ...]:
         with Heartbeat(ranks, 5.0) as heartbeat:
@@ -263,26 +263,26 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(PeerListener, "address", besieged)
     results, aborted = run(4, main)
     assert (results, aborted, len(strangers)) == ([()] * 4, None, 21)
-    for one in strangers:
-        one.close()
+    for stranger in strangers:
+        stranger.close()
 
 
 def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
     for one_machine, hosts in ((True, {"127.0.0.1"}), (False, {"::", "0.0.0.0"})):
-        one = PeerListener(has_children=True, is_one_machine=one_machine)
-        assert one._socket is not None
-        assert one._socket.getsockname()[0] in hosts
-        assert not (one_machine and one.address(0).addresses)
-        one.close()
+        listener = PeerListener(has_children=True, is_one_machine=one_machine)
+        assert listener._socket is not None
+        assert listener._socket.getsockname()[0] in hosts
+        assert not (one_machine and listener.address(0).addresses)
+        listener.close()
 
 
 def test_messages_are_objects_of_bounded_length() -> None:
     def received(*chunks: bytes) -> list[dict[str, Any]] | None:
-        ours, theirs = socket.socketpair()
-        channel = Channel(ours)
-        with theirs:
+        receiver, sender = socket.socketpair()
+        channel = Channel(receiver)
+        with sender:
             for chunk in chunks:
-                theirs.sendall(chunk)
+                sender.sendall(chunk)
                 messages = channel.receive()
         channel.close()
         return messages
@@ -308,7 +308,7 @@ def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
         "attempt000/exit_reports/rank0003",
     }
     assert members["attempt000/exit_reports/rank0003"].attrs.asdict() == REPORT
-    assert [one.name for one in folder.rglob("*.partial")] == []
+    assert [file.name for file in folder.rglob("*.partial")] == []
 
 
 @pytest.mark.parametrize("left", [[], ["run.zarr"]])
@@ -317,4 +317,4 @@ def test_a_removed_store_does_not_reappear(tmp_path: Path, left: list[str]) -> N
         (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError):
         write_exit_report(tmp_path / "run.zarr" / "attempt000" / "exit_reports", REPORT)
-    assert [one.name for one in tmp_path.rglob("*")] == left
+    assert [file.name for file in tmp_path.rglob("*")] == left

@@ -39,11 +39,11 @@ def test_unexpected_error_is_a_message_first_and_a_traceback_after(
             print(1 // 0)
 
     assert run_job(SingleProcess(), main) == 1
-    first, second, *rest = capsys.readouterr().err.splitlines()
+    first, second, *remaining = capsys.readouterr().err.splitlines()
     assert first.startswith("distsnn: unexpected ZeroDivisionError: ")
-    assert __file__ in "\n".join(rest)
+    assert __file__ in "\n".join(remaining)
     assert second.startswith("Traceback")
-    assert rest[-1] == "while dividing"
+    assert remaining[-1] == "while dividing"
 
 
 @pytest.mark.parametrize(

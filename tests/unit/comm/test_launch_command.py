@@ -10,8 +10,8 @@ from distsnn.errors import DescriptionError
 # A stand-in for mpiexec that shows what it was asked, and ends with a code.
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@"
-printf 'OMP %s, BLAS %s, TOLD %s, PMI "%s"\\n' \
-    "$OMP_NUM_THREADS" "$OPENBLAS_NUM_THREADS" "$TOLD" "$PMI_RANK"
+printf 'OMP %s, BLAS %s, SETTING %s, PMI "%s"\\n' \
+    "$OMP_NUM_THREADS" "$OPENBLAS_NUM_THREADS" "$SETTING" "$PMI_RANK"
 exit 5
 """
 
@@ -44,7 +44,9 @@ def test_mpiexec_on_path_comes_second(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert mpiexec_path() == str(fake_mpiexec)
     monkeypatch.setenv("PATH", str(elsewhere))
-    with pytest.raises(DescriptionError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"):
+    with pytest.raises(
+        DescriptionError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"
+    ):
         mpiexec_path()
 
 
@@ -55,11 +57,11 @@ def test_command_environment_and_code(
     monkeypatch.setenv("PMI_RANK", "0")  # of a launcher that started this one process
     monkeypatch.setenv("PMI_SIZE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
-    monkeypatch.setenv("TOLD", "yes")
+    monkeypatch.setenv("SETTING", "yes")
     assert launch(3, ["run", "brunel"]) == 5
     *command, environment = capsys.readouterr().out.splitlines()
     assert command == ["-n", "3", sys.executable, "-P", "-m", "distsnn", "run", "brunel"]
-    assert environment == 'OMP 1, BLAS 1, TOLD yes, PMI ""'
+    assert environment == 'OMP 1, BLAS 1, SETTING yes, PMI ""'
 
 
 def test_ranks_start_on_this_node_inside_an_allocation_too(

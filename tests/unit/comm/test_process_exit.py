@@ -1,4 +1,4 @@
-"""How processes ended, asked from outside, and in which words."""
+"""How processes ended, read by another process, and the texts about it."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ def child(script: str) -> "subprocess.Popen[bytes]":
 @pytest.mark.parametrize(
     ("script", "status"), [("kill -SEGV $$", signal.SIGSEGV), ("exit 7", 7 << 8), ("exit 0", 0)]
 )
-def test_status_of_a_process_that_nobody_has_reaped(script: str, status: int) -> None:
+def test_status_of_a_process_before_it_is_reaped(script: str, status: int) -> None:
     with child(script) as process:
         watched = ProcessExit(process.pid)
         assert not watched.has_ended()
@@ -25,7 +25,7 @@ def test_status_of_a_process_that_nobody_has_reaped(script: str, status: int) ->
         watched.close()
 
 
-def test_status_of_a_process_that_was_reaped_is_told_or_unknown_at_once() -> None:
+def test_status_of_a_reaped_process_is_known_or_unknown_at_once() -> None:
     with child("kill -SEGV $$") as process:
         watched = ProcessExit(process.pid)
         process.wait()
@@ -58,9 +58,9 @@ def test_a_process_that_runs_has_no_status() -> None:
         (63, False, "was ended by signal 63"),
     ],
 )
-def test_words(status: int | None, memory: bool, text: str) -> None:
+def test_describe_exit(status: int | None, memory: bool, text: str) -> None:
     assert describe_exit(status, out_of_memory=memory) == text
 
 
 def test_signal_of_a_status() -> None:
-    assert [signal_of(one) for one in (None, 0, 7 << 8, 9, 11 | 0x80)] == [None] * 3 + [9, 11]
+    assert [signal_of(status) for status in (None, 0, 7 << 8, 9, 11 | 0x80)] == [None] * 3 + [9, 11]
