@@ -11,13 +11,13 @@ the standard library alone: it starts in some 30 ms and takes 10 MB.
 
 A rank introduces itself (`channel`) and then sends messages::
 
-    {"started": true}                            MPI and the heartbeat have started
-    {"step": 12345}                              with every heartbeat
-    {"exit_reports": "RUN/attempt000/exit_reports"}   folder for exit reports, once there is a store
+    {"started": true}                             MPI and the heartbeat have started
+    {"step": 12345}                               with every heartbeat
+    {"exit_reports": "RUN/attempt000/..."}        folder for exit reports, once there is a store
     {"exit_report": {"rank": 0, "cause": ...}}    report about another rank, to be written
-    {"failing": true}                            a rank has failed and reports the reason itself
-    {"exit_code": 0}                             the exit code on which all ranks agreed
-    {"bye": true}                                last, from a rank that ends in good order
+    {"failing": true}                             a rank has failed and reports the reason itself
+    {"exit_code": 0}                              the exit code on which all ranks agreed
+    {"bye": true}                                 last, from a rank that ends in good order
 """
 
 import contextlib
@@ -139,7 +139,7 @@ class ExitMonitor:
         # epoll lists the earliest event first: the first death before the deaths that it causes.
         events = self._selector.select(timeout_s)
         for key, _ in events:
-            if key.fd in self._selector.get_map():  # an earlier event may have closed it
+            if self._selector.get_map().get(key.fd) is key:  # an earlier event may have closed it
                 key.data()
         if self._is_accepting:
             self._accept()  # drops silent connections
@@ -189,17 +189,20 @@ class ExitMonitor:
 
     def _receive(self, monitored: MonitoredRank) -> None:
         # One read: an end that follows shows in a later event, in its turn.
-        assert monitored.channel is not None
-        messages = monitored.channel.receive()
+        if not self._read(monitored):
+            self._disconnect(monitored)
+            if not monitored.has_left:
+                self._end(monitored)
+
+    def _read(self, monitored: MonitoredRank) -> bool:
+        """Handle the messages that have arrived; return whether the channel remains open."""
+        messages = None if monitored.channel is None else monitored.channel.receive()
         try:
             for message in messages or ():
                 self._take(monitored, message)
         except (KeyError, TypeError, ValueError):
-            messages = None
-        if messages is None:
-            self._disconnect(monitored)
-            if not monitored.has_left:
-                self._end(monitored)
+            return False
+        return messages is not None
 
     def _take(self, monitored: MonitoredRank, message: dict[str, Any]) -> None:
         if "started" in message:
@@ -221,6 +224,7 @@ class ExitMonitor:
         status = monitored.process.status()
         if status is None and not monitored.process.has_ended(1.0):
             return  # it has closed its socket and runs on
+        self._read(monitored)  # its last messages
         self._disconnect(monitored)
         self._unregister(monitored.process.descriptor)
         monitored.has_ended = True
