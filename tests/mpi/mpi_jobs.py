@@ -103,11 +103,11 @@ class Starter:
     def processes(self) -> list[list[str]]:
         """Return the command lines of all processes of this environment: of these tests alone."""
         mark = f"{_MARK}={self.environment[_MARK]}".encode()
-        found = []
+        commands = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append((folder / "cmdline").read_text().split("\0"))
+                    commands.append((folder / "cmdline").read_text().split("\0"))
             except OSError:
                 continue
-        return found
+        return commands
