@@ -41,56 +41,26 @@ def children_of(rank: int, size: int) -> range:
 
 @dataclass(frozen=True)
 class RankAddress:
-    """The address of a rank, which all ranks receive.
-
-    Attributes
-    ----------
-    rank, pid : int
-        The rank and its process.
-    host : str
-        Name of its machine, for messages.
-    machine : str
-        Identifier of its machine: equal for ranks that share loopback and process ids.
-    addresses : tuple of str
-        Of the machine, other than loopback; none where all ranks are on one machine.
-    port : int or None
-        Where it listens, if it has children.
-    monitor : str or None
-        Address of its exit monitor, on the first rank of a compute node.
-    token : str
-        A random text; rank 0's is the job's token.
-    """
+    """The address of a rank, which all ranks receive."""
 
     rank: int
     pid: int
-    host: str
-    machine: str
-    addresses: tuple[str, ...]
-    port: int | None
-    monitor: str | None
-    token: str
+    host: str  # name of its machine, for messages
+    machine: str  # equal for ranks that share loopback and process ids
+    addresses: tuple[str, ...]  # of its machine; none if all ranks are on one machine
+    port: int | None  # where it listens, if it has children
+    monitor: str | None  # address of the exit monitor, on the first rank of a compute node
+    token: str  # rank 0's is the job's token
 
 
 @dataclass
 class Peer:
-    """A connected rank.
-
-    Attributes
-    ----------
-    channel : Channel
-        The connection.
-    address : RankAddress
-        The rank.
-    last_message_s : float
-        Time of its last message on the owner's clock, s.
-    step : int or None
-        Its last step, as it reported.
-    """
+    """A connected rank."""
 
     channel: Channel
     address: RankAddress
-    last_message_s: float = 0.0
-    step: int | None = None
+    last_message_s: float = 0.0  # on the owner's clock
+    step: int | None = None  # its last reported step
 
 
 class PeerListener:

@@ -42,7 +42,6 @@ _LAUNCHERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 # processes that they start are not a parallel job.
 _MIN_SPECIAL_STEP = 0xFFFFFFF0
 
-RANK_VARIABLES = tuple(variable for _, variable, _ in _LAUNCHERS if variable != "SLURM_PROCID")
 LAUNCHER_PREFIXES = (
     "OMPI_COMM_",
     "OMPI_UNIVERSE",
