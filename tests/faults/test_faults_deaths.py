@@ -75,9 +75,14 @@ def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
     return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
 
 
-def test_info_tells_of_a_rank_killed_in_mid_run_under_mpiexec(small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "ranks"), [((), 3), (("--ranks", "3"), None)], ids=["mpiexec", "supervisor"]
+)
+def test_info_reports_a_rank_killed_in_mid_run(
+    small: Path, tmp_path: Path, options: tuple[str, ...], ranks: int | None
+) -> None:
     out = tmp_path / "run.zarr"
-    with running("run", small, "--time", "1e6", "--out", out, ranks=3) as job:
+    with running("run", small, "--time", "1e6", "--out", out, *options, ranks=ranks) as job:
         pids = wait_for_ranks(job, out, 3)
         assert summarise(out)["vanished_ranks"] == []
         os.kill(pids[2], signal.SIGKILL)
@@ -86,9 +91,9 @@ def test_info_tells_of_a_rank_killed_in_mid_run_under_mpiexec(small: Path, tmp_p
     assert ended.code != 0
     assert ended.at - killed < SOON
     wait_for_exit_report(out)
-    told = json.loads(run("info", out, "--json").out)
-    assert told["vanished_ranks"] == [0, 1, 2]
-    (report,) = told["exit_reports"]
+    info = json.loads(run("info", out, "--json").out)
+    assert info["vanished_ranks"] == [0, 1, 2]
+    (report,) = info["exit_reports"]
     assert (report["rank"], report["pid"]) == (2, pids[2])
     assert "ranks: running, but its process is gone\n" in run("info", out).out
 
@@ -130,7 +135,7 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     )
     assert len(ended.messages) == 1
     wait_for_exit_report(out)
-    assert [one["rank"] for one in summarise(out)["exit_reports"]] == [1]
+    assert [report["rank"] for report in summarise(out)["exit_reports"]] == [1]
 
 
 def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> None:
@@ -161,7 +166,8 @@ def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> N
     (report,) = json.loads(run("info", out, "--json").out)["exit_reports"]
     assert report["rank"] == 1
     assert report["step"] == 101
-    (line,) = [one for one in run("info", out).out.splitlines() if one.startswith("  lost ")]
+    lines = run("info", out).out.splitlines()
+    (line,) = [line for line in lines if line.startswith("  lost ")]
     how = (
         r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended for an unknown reason)"
     )
