@@ -23,7 +23,7 @@ from peers.measure import rss_bytes
 
 from distsnn import Simulation
 from distsnn.cli.models import load_model
-from distsnn.comm import Communicator, start, together
+from distsnn.comm import Communicator, collective_phase, run_program
 
 MS = 1e-3
 
@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     before = sum(ranks.allgather(rss_bytes()))
     ranks.barrier()
     begin = time.perf_counter()
-    with together(ranks, "making the network"):
+    with collective_phase(ranks, "making the network"):
         network = load_model(options.network, options.set).network
         if store is None:
             network = dataclasses.replace(network, recordings=())
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     build_s = max(ranks.allgather(time.perf_counter() - begin))
     with simulation:
         simulation.run(options.warmup)
-        start = simulation.counted()
+        start_counts = simulation.counted()
         with measured_on(ranks) as cost:
             simulation.run(options.time)
         after = simulation.counted()
@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         close_s = max(ranks.allgather(time.perf_counter() - begin))
     spent = {
         # the ticks' length becomes better known with time: no time must not come out negative
-        phase: np.maximum(np.subtract(after.phases[phase], start.phases[phase]), 0.0)
+        phase: np.maximum(np.subtract(after.phases[phase], start_counts.phases[phase]), 0.0)
         for phase in after.phases
         if phase not in ("build", "total")
     }
@@ -132,7 +132,7 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "rtf": round(cost.wall_s / seconds, 5),
         "rates": {
             one.name: round(
-                (after.spikes[one.name] - start.spikes[one.name]) / one.size / seconds, 4
+                (after.spikes[one.name] - start_counts.spikes[one.name]) / one.size / seconds, 4
             )
             for one in network.populations
             if store is not None
@@ -141,8 +141,8 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
         "others_cpu": round(cost.others_cpu, 4),
         "phases": {phase: round(float(np.mean(values)), 4) for phase, values in spent.items()},
         "slowest": {phase: round(float(np.max(values)), 4) for phase, values in spent.items()},
-        "exchanges": after.exchanges - start.exchanges,
-        "events_per_s": round((after.events - start.events) / cost.wall_s),
+        "exchanges": after.exchanges - start_counts.exchanges,
+        "events_per_s": round((after.events - start_counts.events) / cost.wall_s),
         "bytes_per_synapse": round(taken / max(1, summary.synapses), 2),
         **plastic,
         "close_s": round(close_s, 4),
@@ -153,7 +153,7 @@ def main(ranks: Communicator) -> int:
     """Measure, and print the line on rank 0."""
     options = parser().parse_args()
     folder = None
-    with together(ranks, "making a folder for the store"):
+    with collective_phase(ranks, "making a folder for the store"):
         if options.record == "all" and options.out is None and ranks.rank == 0:
             folder = tempfile.mkdtemp(prefix="distsnn-benchmark-")
     folder = ranks.bcast(folder)
@@ -169,4 +169,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

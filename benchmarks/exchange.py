@@ -20,9 +20,9 @@ from compare import table
 from running import say
 
 from distsnn import jit
-from distsnn.comm import Communicator, first_on_node, start
+from distsnn.comm import Communicator, first_on_node, run_program
 from distsnn.comm.exchange import Exchange
-from distsnn.comm.exchange_entries import STRIDE, STRIDE_LEAST, STRIDE_LIMIT
+from distsnn.comm.exchange_entries import MAX_STRIDE, MIN_STRIDE, STRIDE
 from distsnn.errors import DescriptionError
 
 COLUMNS = {
@@ -119,19 +119,19 @@ def compiled(
     with first_on_node(ranks):
         address = exchange.address
     if overflow:
-        exchange.table[STRIDE_LIMIT] = exchange.table[STRIDE] = exchange.table[STRIDE_LEAST]
-    exchange.outbox[0] = spikes
-    exchange.outbox[1 : 1 + steps] = per_step
-    exchange.outbox[1 + steps : 1 + steps + spikes] = np.arange(spikes) + spikes * ranks.rank
+        exchange.table[MAX_STRIDE] = exchange.table[STRIDE] = exchange.table[MIN_STRIDE]
+    exchange.send_buffer[0] = spikes
+    exchange.send_buffer[1 : 1 + steps] = per_step
+    exchange.send_buffer[1 + steps : 1 + steps + spikes] = np.arange(spikes) + spikes * ranks.rank
 
     def repeat(n: int) -> None:
         status = _repeat(
             address, exchange.table.ctypes.data, exchange.scalars.ctypes.data, n, steps
         )
         if status != 0:
-            raise RuntimeError(exchange.explain(status))
-        if exchange.arrivals[0] != spikes * (ranks.size - 1):
-            raise RuntimeError(f"{exchange.arrivals[0]} spikes arrived")
+            raise RuntimeError(exchange.error_text(status))
+        if exchange.n_received[0] != spikes * (ranks.size - 1):
+            raise RuntimeError(f"{exchange.n_received[0]} spikes arrived")
 
     return timer.microseconds(repeat), exchange
 
@@ -211,4 +211,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from networks.modules import build, rates
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.network import FixedIndegree, Network
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment, assign
@@ -215,7 +215,7 @@ def _in_turn(network: Network, ways: Mapping[str, str | Assignment], ranks: Comm
 
 if __name__ == "__main__":
     if sys.argv[1:] in (["epochs"], ["groups"]):
-        sys.exit(start(epochs if sys.argv[1] == "epochs" else shared))
+        sys.exit(run_program(epochs if sys.argv[1] == "epochs" else shared))
     print(json.dumps({"groups": groups()}), flush=True)
     print(json.dumps({"size": size()}), flush=True)
     print(json.dumps({"quality": quality()}))

@@ -20,7 +20,7 @@ from all_ranks import measured_on
 from compare import table
 from running import say
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.network import (
     AllToAll,
     ConstantCurrent,
@@ -138,4 +138,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -29,8 +29,8 @@ from typing import Any
 from unittest.mock import patch
 
 from distsnn.cli.models import load_model
-from distsnn.comm import Communicator, start, together
-from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm import Communicator, collective_phase, run_program
+from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.network import Network
 from distsnn.simulation import Policy, Simulation
@@ -97,7 +97,7 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace, ranks: Communicator, out: Path) -> None:
         self.options, self.ranks, self.out = options, ranks, out
-        with together(ranks, "making the network"):
+        with collective_phase(ranks, "making the network"):
             self.network: Network = load_model(options.network, options.set).network
 
     def simulation(self, **settings: Any) -> Simulation:
@@ -253,4 +253,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

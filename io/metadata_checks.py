@@ -115,8 +115,8 @@ def _check_counted(counted: Mapping[str, Any], ranks: int, path: str) -> None:
             check_whole(value, f"counted.{name}", path=path, high=2**62)
 
 
-def check_notice(attributes: Mapping[str, Any], *, path: str) -> None:
-    """Check a notice about a rank (StoreError if it cannot be)."""
+def check_exit_report(attributes: Mapping[str, Any], *, path: str) -> None:
+    """Check an exit report (StoreError if it is corrupt)."""
     check_whole(attributes["rank"], "rank", path=path, high=MAX_RANKS)
     check_whole(attributes.get("step", 0), "step", path=path, high=LAST_STEP)
 

@@ -272,19 +272,19 @@ GROUPS: tuple[GroupSpec, ...] = (
         _ROWS,
     ),
     GroupSpec(
-        "attempt{attempt}/notices",
-        "What befell ranks that could not say it themselves; not there if nothing did.",
+        "attempt{attempt}/exit_reports",
+        "Exit reports of ranks, written by other processes; absent if there are none.",
     ),
     GroupSpec(
-        "attempt{attempt}/notices/rank{rank}",
-        "The end of a rank, as noted by others.",
+        "attempt{attempt}/exit_reports/rank{rank}",
+        "Exit report of a rank.",
         (
             Attribute("rank", "int", "the rank"),
             Attribute("host", "str", "name of its machine"),
             Attribute("pid", "int", "its process"),
-            Attribute("when", "str", "wall time at which it was noticed, ISO 8601"),
-            Attribute("what", "str", "what befell it, in words that follow its name"),
-            Attribute("step", "int", "the last step that it told", required=False),
+            Attribute("time", "str", "time of day at which its end was detected, ISO 8601"),
+            Attribute("cause", "str", "how it ended, a text that follows its name"),
+            Attribute("step", "int", "its last reported step", required=False),
             Attribute("signal", "int", "signal that ended it, where known", required=False),
         ),
     ),
@@ -443,9 +443,9 @@ def rank_path(attempt: int, rank: int) -> str:
     return f"{attempt_path(attempt)}/rank{rank:04d}"
 
 
-def notices_path(attempt: int) -> str:
-    """Return the path of an attempt's notices, such as ``attempt000/notices``."""
-    return f"{attempt_path(attempt)}/notices"
+def exit_reports_path(attempt: int) -> str:
+    """Return the path of an attempt's exit reports, such as ``attempt000/exit_reports``."""
+    return f"{attempt_path(attempt)}/exit_reports"
 
 
 def check_component(name: str, *, where: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from distsnn.io.checkpoint_reader import missing_checkpoints
-from distsnn.io.notices import gone_ranks, read_notices
+from distsnn.io.exit_reports import read_exit_reports, vanished_ranks
 from distsnn.io.reader import StoreReader
 
 
@@ -25,9 +25,9 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         began from a checkpoint), recorded_ms (all ranks have committed up to there), complete,
         missing and missing_checkpoints (lists of what cannot be read, each with its path: of the
         description and recordings; of checkpoints), superseded_damage (list of damage in
-        superseded steps), status (of each rank of the last attempt), gone (ranks of it that count
-        as running while their process is not there, on this machine), notices (what was noted of
-        ranks that died or stalled in it, as from `notices.read_notices`), build_s,
+        superseded steps), status (of each rank of the last attempt), vanished_ranks (ranks that
+        count as running while their process has gone, on this machine), exit_reports (of ranks
+        that died or stalled in it, as from `read_exit_reports`), build_s,
         run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
         connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
         projection, largest relative rounding error, share of weights with an error above 2^-10 and
@@ -67,8 +67,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "missing_checkpoints": missing_checkpoints(reader),
         "superseded_damage": [str(error) for error in reader.superseded_damage],
         "status": [rank.status for rank in ranks],
-        "gone": gone_ranks(path, last, running),
-        "notices": read_notices(path, last, range(len(ranks))),
+        "vanished_ranks": vanished_ranks(path, last, running),
+        "exit_reports": read_exit_reports(path, last, range(len(ranks))),
         "build_s": wall.get("build_s"),
         "run_s": wall.get("run_s"),
         "real_time_factor": wall.get("real_time_factor"),

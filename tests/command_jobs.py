@@ -13,7 +13,7 @@ from pathlib import Path
 
 import distsnn
 from distsnn.comm import mpiexec_path
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 # Compiling all kernels anew, beside other work, is the longest that a job may take.
 TIMEOUT = 240
@@ -48,7 +48,7 @@ class Job:
     """A command that runs, in a session of its own."""
 
     def __init__(self, command: list[str], folder: Path | None, **variables: str) -> None:
-        drop = (*PREFIXES, "SLURM_")
+        drop = (*LAUNCHER_PREFIXES, "SLURM_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
         path = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = f"{ROOT}:{path}" if path else str(ROOT)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.network import (
     STDP,
     FixedIndegree,
@@ -167,4 +167,4 @@ if __name__ == "__main__":
         chosen(Path(out), communicator=communicator)
         return 0
 
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -77,14 +77,19 @@ class ThreadRank:
         self.shared.pass_gate()
 
     def exchange(
-        self, max_local: int, max_total: int, epoch_steps: int, *, yielding: bool | None = None
+        self,
+        max_spikes: int,
+        max_spikes_total: int,
+        epoch_steps: int,
+        *,
+        yielding: bool | None = None,
     ) -> Exchange | None:
         return None
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
@@ -92,13 +97,13 @@ class ThreadRank:
     ) -> GroupExchange | None:
         return None
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         self.shared.codes[self.rank] = code
         begin = time.monotonic()
         while len(self.shared.codes) < self.size:
             if self.shared.aborted is not None:
                 raise Aborted
-            if patience is not None and time.monotonic() - begin > patience:
+            if timeout_s is not None and time.monotonic() - begin > timeout_s:
                 return None
             time.sleep(0.01)
         return tuple(self.shared.codes[rank] for rank in range(self.size))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from distsnn.cli.parser import heartbeat_limit, parse
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 
 # What a shell reports of a program that SIGPIPE ended: the reader of our output has left.
 _BROKEN_PIPE = 141
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return start(
+    return run_program(
         lambda communicator: _execute(words, communicator), heartbeat_s=heartbeat_limit(words)
     )
 

@@ -11,7 +11,7 @@ from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
 from distsnn.cli.map_slices import check_neurons_per_core, fitted, sends_each
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.extras import extra
 from distsnn.network import Network
@@ -35,7 +35,7 @@ from distsnn.units import counted
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
-    with together(communicator, "making the network"):
+    with collective_phase(communicator, "making the network"):
         board = _board(options.board, options.boards)
         # what it would record is not asked for, and need not be on the board's grid
         network = replace(load_model(options.model, options.set).network, recordings=())
@@ -60,11 +60,14 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         if options.run is not None:
             made = constrained(network, board, partial(read_edges, dt=network.dt))
     if made is None:
-        with together(communicator, "mapping"):
+        with collective_phase(communicator, "mapping"):
             if communicator.rank == 0:
                 _map(network, board, options, rates)
         return 0
-    with both_runs(network, made, options, communicator) as runs, together(communicator, "mapping"):
+    with (
+        both_runs(network, made, options, communicator) as runs,
+        collective_phase(communicator, "mapping"),
+    ):
         if communicator.rank == 0:
             if options.rates is None:
                 rates = runs.rates()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.cli.tables import columns
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
@@ -46,7 +46,7 @@ def both_runs(
     seed = 1 if options.seed is None else options.seed
     with ExitStack() as kept:
         folder: Any = None
-        with together(communicator, "preparing the runs"):
+        with collective_phase(communicator, "preparing the runs"):
             if time_ms == 0.0:
                 raise DescriptionError("nothing would run", where="--run", value=0.0)
             for one in both:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from distsnn.cli.board_parsers import add_board_commands
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
 from distsnn.errors import DescriptionError, unknown
 
 _EPILOG = """\
@@ -87,11 +87,11 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
 def heartbeat_limit(words: Sequence[str]) -> float:
     """Return ``--heartbeat``, s, or its default: ranks are watched before commands are parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--heartbeat", type=_wall, default=DEFAULT_LIMIT_S)
+    parser.add_argument("--heartbeat", type=_wall, default=DEFAULT_TIMEOUT_S)
     try:
         return float(parser.parse_known_args(words)[0].heartbeat)
     except argparse.ArgumentError:  # `parse` raises it again
-        return DEFAULT_LIMIT_S
+        return DEFAULT_TIMEOUT_S
 
 
 def _build() -> tuple[_Parser, dict[str, _Parser]]:

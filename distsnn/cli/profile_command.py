@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.models import load_model
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.simulation import Simulation
@@ -15,7 +15,7 @@ from distsnn.simulation.run_summary import Counted
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command. Collective."""
-    with together(communicator, "making the network"):
+    with collective_phase(communicator, "making the network"):
         if communicator.rank == 0 and options.out is not None and Path(options.out).exists():
             raise DescriptionError("exists already", where="--out", value=options.out)
         model = load_model(options.model, options.set)
@@ -33,7 +33,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     of_models = _of_models(model.network, seed, options, communicator)
     if of_models and "neuron" in costs:
         costs["models"] = _scaled(of_models, model.network, costs["neuron"])
-    with together(communicator, "writing rates"):
+    with collective_phase(communicator, "writing rates"):
         if communicator.rank == 0:
             text = json.dumps({"rates": rates, "cost": costs}, indent=2)
             if options.out is None:
@@ -59,7 +59,7 @@ def _of_models(
     names = list(dict.fromkeys(one.model.name for one in network.populations))
     found: dict[str, float] = {}
     for name in names if len(names) > 1 else ():
-        with together(communicator, "making the network"):
+        with collective_phase(communicator, "making the network"):
             own = [one for one in network.populations if one.model.name == name]
             kept = {one.name for one in own}
             stimuli = [one for one in network.stimuli if one.target.population in kept]

@@ -12,7 +12,7 @@ from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, Interrupted, Stopped
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import lost_generation, saved_beyond
@@ -36,7 +36,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         **({} if options.heartbeat is None else {"heartbeat": options.heartbeat}),
     )
     job = Job()
-    with together(communicator, "reading rates"):
+    with collective_phase(communicator, "reading rates"):
         partition = _partition(options)
     common: dict[str, Any] = {
         "partition": partition,
@@ -48,7 +48,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
     }
     with ExitStack() as held:
         store = None
-        with together(communicator, "looking for a run"):
+        with collective_phase(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
                 # before anything is decided by what is there: another job may be about to change it
                 store = resume_path(options)
@@ -60,7 +60,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         if store is None:
             return _start(options, communicator, common, job)
         reader = open_shared_reader(Path(store), communicator)
-        with together(communicator, "looking for a run"):
+        with collective_phase(communicator, "looking for a run"):
             resumes = communicator.rank == 0 and _resumes(reader, options)
         if communicator.bcast(resumes):
             return _resume(reader, options, communicator, common, job)
@@ -75,7 +75,7 @@ def _start(
     left: StoreReader | None = None,
 ) -> int:
     """Start a run, in the place of one that is left over, of which nothing was saved."""
-    with together(communicator, "making the network"):
+    with collective_phase(communicator, "making the network"):
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
@@ -146,7 +146,7 @@ def _resume(
     job: Job,
 ) -> int:
     store = str(reader.path)
-    with together(communicator, "opening the run"):
+    with collective_phase(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
         check_unscripted(reader)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from distsnn.cli.run_paths import check_run_path, resume_command
-from distsnn.comm import SAID, Communicator, Verdict, launch, launcher
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
+from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
@@ -16,7 +16,7 @@ from distsnn.units import counted
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command on this rank. Collective."""
     if options.ranks is not None and options.ranks != communicator.size:
-        if launcher() is not None:
+        if detect_launcher() is not None:
             raise DescriptionError(
                 f"this job has {counted(communicator.size, 'rank')}",
                 where="--ranks",
@@ -24,16 +24,16 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 allowed=f"{communicator.size}, or leave it out",
             )
         check_run_path(options)
-        limit_s = DEFAULT_LIMIT_S if options.heartbeat is None else options.heartbeat
+        limit_s = DEFAULT_TIMEOUT_S if options.heartbeat is None else options.heartbeat
         # Each rank builds the network for itself, from the same command line.
         code = launch(
             options.ranks,
             options.words,
-            start_limit_s=start_limit(limit_s),
+            start_timeout_s=start_timeout(limit_s),
             oversubscribe=options.oversubscribe,
-            lost=_Result(options).judge,
+            complete_result=_Result(options).complete,
         )
-        return code if code in SAID else 1
+        return code if code in REPORTED_EXIT_CODES else 1
     # with numba, which takes a second to import: the process that starts ranks does not need it
     from distsnn.cli.rank_run import simulate
 
@@ -49,29 +49,29 @@ class _Result:
         self._path = None if path is None else Path(path)
         self._before = self._state()
 
-    def judge(self, verdict: Verdict) -> Verdict:
-        """Return the verdict on a lost job with what became of its results; 0 if all are there."""
+    def complete(self, result: JobResult) -> JobResult:
+        """Return a job's result with the state of its run store added; code 0 if it is complete."""
         if self._path is None:
-            return verdict
-        message, path = verdict.message, self._path
+            return result
+        message, path = result.message, self._path
         now = self._state()
         if now is None:
-            return replace(verdict, message=f"{message}; nothing was recorded")
+            return replace(result, message=f"{message}; nothing was recorded")
         try:
             reader = StoreReader(path, resuming=True)
             saved = generations(path)
         except StoreError as error:
-            return replace(verdict, message=f"{message}; the run cannot be read: {error}")
+            return replace(result, message=f"{message}; the run cannot be read: {error}")
         if now == self._before and (reader.complete or self._options.overwrite):
-            return replace(verdict, message=f"{message}; {path} is unchanged")
+            return replace(result, message=f"{message}; {path} is unchanged")
         if reader.complete:
             time_ms = reader.complete_step * reader.dt
-            return Verdict(0, f"{message}; {path} is complete: {time_ms:g} ms")
+            return JobResult(0, f"{message}; {path} is complete: {time_ms:g} ms")
         if saved:
             then = f"saved, continue with: {resume_command(self._options)}"
         else:
             then = "it was never saved, and must be started again"
-        return replace(verdict, message=f"{message}; {path} is not complete; {then}")
+        return replace(result, message=f"{message}; {path} is not complete; {then}")
 
     def _state(self) -> tuple[int, int] | None:
         # Completion is written last, into this file.

@@ -33,7 +33,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     if missing:
         state = f"damaged, {counted(len(missing), 'missing part')}"
     memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
-    gone = set(numbers.get("gone", ()))
+    gone = set(numbers.get("vanished_ranks", ()))
     status = {
         f"{one}, but its process is gone" if rank in gone else one
         for rank, one in enumerate(numbers["status"])
@@ -43,7 +43,10 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
         *_messages("missing", missing),
         *_messages("missing", numbers["missing_checkpoints"]),
         *_messages("superseded", numbers["superseded_damage"]),
-        *(("lost", _notice(one, numbers["dt"])) for one in numbers.get("notices", ())),
+        *(
+            ("lost", _exit_report(report, numbers["dt"]))
+            for report in numbers.get("exit_reports", ())
+        ),
         ("neurons", _count(numbers["neurons"])),
         ("synapses", _count(numbers["synapses"])),
         ("ranks", _count(numbers["ranks"])),
@@ -101,13 +104,13 @@ def _switched(intervals: dict[str, list[list[float]]]) -> list[str]:
     return found
 
 
-def _notice(notice: dict[str, Any], dt: float) -> str:
-    if "damage" in notice:
-        return f"a rank, whose notice cannot be read: {notice['damage']}"
-    step = notice.get("step")
-    at = "" if step is None else f", at {_ms(step * dt)}"
-    rank = f"rank {notice['rank']} (process {notice['pid']} on {notice['host']})"
-    return f"{rank} {notice['what']}{at}; {notice['when']}"
+def _exit_report(report: dict[str, Any], dt: float) -> str:
+    if "damage" in report:
+        return f"a rank, whose exit report cannot be read: {report['damage']}"
+    step = report.get("step")
+    time = "" if step is None else f", at {_ms(step * dt)}"
+    rank = f"rank {report['rank']} (process {report['pid']} on {report['host']})"
+    return f"{rank} {report['cause']}{time}; {report['time']}"
 
 
 def _weights(errors: Sequence[dict[str, Any]] | None) -> str:

@@ -1,4 +1,4 @@
-"""Ranks fail together: collective checks after each phase, and who goes first on a node."""
+"""Collective checks after each phase: if a rank fails, all ranks fail with its message."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ import numpy as np
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import DescriptionError, DistsnnError, RankError
 
-# An attribute of errors that all ranks have agreed on: every rank is about to end by itself.
-AGREED = "_distsnn_agreed"
+# Marks an error that every rank raises now, so that every rank is about to end by itself.
+COLLECTIVE = "_distsnn_collective"
 
 
-def summary(error: BaseException) -> str:
-    """Return an error in one line: our own messages as they are, others with their class."""
+def error_summary(error: BaseException) -> str:
+    """Return an error as a single line: distsnn's message unchanged, others with their class."""
     if isinstance(error, DistsnnError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
@@ -27,13 +27,15 @@ T = TypeVar("T")
 Error = TypeVar("Error", bound=BaseException)
 
 
-def agreed(error: Error) -> Error:
+def mark_collective(error: Error) -> Error:
     """Return an error after marking it as one that every rank raises now."""
-    vars(error)[AGREED] = True
+    vars(error)[COLLECTIVE] = True
     return error
 
 
-def agree(communicator: Communicator, error: BaseException | None, phase: str = "") -> None:
+def raise_if_any_failed(
+    communicator: Communicator, error: BaseException | None, phase: str = ""
+) -> None:
     """Raise on all ranks if any of them has an error. Collective.
 
     Parameters
@@ -41,46 +43,46 @@ def agree(communicator: Communicator, error: BaseException | None, phase: str = 
     communicator : Communicator
         The ranks.
     error : exception or None
-        What went wrong on this rank.
+        The error of this rank.
     phase : str, optional
-        What the ranks were doing, e.g. ``"building the network"``.
+        The current activity of the ranks, e.g. ``"building the network"``.
 
     Raises
     ------
     BaseException
-        `error` itself, on a rank that has one.
+        `error` itself, on a rank that has an error.
     RankError
-        On the others, with the message of the lowest rank that failed.
+        On the other ranks, with the message of the lowest rank that failed.
     """
     if not communicator.allreduce_max(int(error is not None)):
         return
-    messages = communicator.allgather(None if error is None else summary(error))
+    messages = communicator.allgather(None if error is None else error_summary(error))
     if error is None:
         rank, message = next((r, text) for r, text in enumerate(messages) if text is not None)
         error = RankError(rank, f"{phase}: {message}" if phase else message)
-    raise agreed(error)
+    raise mark_collective(error)
 
 
 @contextmanager
-def together(communicator: Communicator, phase: str = "") -> Iterator[None]:
-    """Run a phase on all ranks; if it fails on any, leave it with an error on all.
+def collective_phase(communicator: Communicator, phase: str = "") -> Iterator[None]:
+    """Run a phase on all ranks; if it fails on any rank, leave it with an error on all.
 
-    The body must not be collective itself: a rank that failed would be missing in the others'
-    calls. End one phase before a collective, begin the next after it.
+    The body must not make a collective call: a rank that failed would be missing in it. End a
+    phase before a collective call, begin the next phase after it.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks.
     phase : str, optional
-        What they are doing, for the message.
+        The activity of the ranks, for the message.
 
     Raises
     ------
     BaseException
         The body's own exception, on a rank where it failed.
     RankError
-        On the others.
+        On the other ranks.
     """
     failure: BaseException | None = None
     try:
@@ -89,125 +91,126 @@ def together(communicator: Communicator, phase: str = "") -> Iterator[None]:
         failure = error
         if phase and not isinstance(error, DistsnnError):
             error.add_note(f"while {phase}")
-    agree(communicator, failure, phase)
+    raise_if_any_failed(communicator, failure, phase)
 
 
-def alike(communicator: Communicator, make: Callable[[], int], phase: str, *, where: str) -> int:
-    """Return the whole number that every rank makes, if it is the same. One collective.
+def require_equal_int(
+    communicator: Communicator, make: Callable[[], int], phase: str, *, where: str
+) -> int:
+    """Return the integer that every rank makes, if it is equal on all ranks. Collective.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks.
     make : callable
-        Returns this rank's number, without a collective of its own.
+        Returns this rank's integer, without a collective call.
     phase, where : str
-        What they are doing, and what the number is of, for the messages.
+        The activity of the ranks, and the quantity, for the messages.
 
     Raises
     ------
     BaseException
-        What `make` raised, on a rank where it did.
+        The exception of `make`, on a rank where it failed.
     RankError
-        On the others.
+        On the other ranks.
     DescriptionError
-        On all ranks, if their numbers differ.
+        On all ranks, if their integers differ.
     """
     number, failure = 0, None
     try:
         number = make()
     except (Exception, KeyboardInterrupt) as error:
         failure = error
-    mine = np.array([failure is not None, number, -number])
-    failed, most, least = communicator.allreduce_max(mine).tolist()
-    if failed:
-        agree(communicator, failure, phase)
-    if most != -least:
-        raise agreed(_unlike("ranks were given different values", where))
+    summary = np.array([failure is not None, number, -number])
+    any_failed, maximum, negative_minimum = communicator.allreduce_max(summary).tolist()
+    if any_failed:
+        raise_if_any_failed(communicator, failure, phase)
+    if maximum != -negative_minimum:
+        raise mark_collective(_difference_error("ranks were given different values", where))
     return number
 
 
-def answers(
+def allgather_checked(
     communicator: Communicator, answer: Callable[[], tuple[object, T]], *, where: str
 ) -> list[T]:
-    """Return every rank's answer to the same request, in rank order. One collective.
+    """Return every rank's answer to a request, in rank order. Collective.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks.
     answer : callable
-        Returns what was asked for, which must be equal on all ranks, and this rank's answer,
-        without a collective of its own.
+        Returns the request, which must be equal on all ranks, and this rank's answer, without a
+        collective call.
     where : str
-        The place named in the error.
+        The context for the error.
 
     Raises
     ------
     BaseException
-        What `answer` raised, on a rank where it did.
+        The exception of `answer`, on a rank where it failed.
     RankError
-        On the others.
+        On the other ranks.
     DescriptionError
         On all ranks, if their requests differ.
     """
-    mine, failure, message = None, None, None
+    pair, failure, message = None, None, None
     try:
-        mine = answer()
+        pair = answer()
     except (Exception, KeyboardInterrupt) as error:
-        failure, message = error, summary(error)
-    found = communicator.allgather((mine, message))
-    parts = []
-    for rank, (given, failed) in enumerate(found):
-        if given is None:
-            raise agreed(failure or RankError(rank, str(failed)))
-        parts.append(given)
-    for rank, (asked, _) in enumerate(parts):
-        if asked != parts[0][0]:
-            what = f"rank {rank} was given other neurons, variables or values than rank 0"
-            raise agreed(_unlike(what, where))
-    return [part for _, part in parts]
+        failure, message = error, error_summary(error)
+    pairs = []
+    for rank, (rank_pair, rank_message) in enumerate(communicator.allgather((pair, message))):
+        if rank_pair is None:
+            raise mark_collective(failure or RankError(rank, str(rank_message)))
+        pairs.append(rank_pair)
+    for rank, (request, _) in enumerate(pairs):
+        if request != pairs[0][0]:
+            problem = f"rank {rank} was given other neurons, variables or values than rank 0"
+            raise mark_collective(_difference_error(problem, where))
+    return [rank_answer for _, rank_answer in pairs]
 
 
-def from_first(communicator: Communicator, make: Callable[[], T]) -> T:
-    """Return on all ranks what rank 0 makes. One collective.
+def broadcast_from_rank0(communicator: Communicator, make: Callable[[], T]) -> T:
+    """Return on all ranks the object that rank 0 makes. Collective.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks.
     make : callable
-        Called on rank 0 alone, without a collective of its own.
+        Called on rank 0 alone, without a collective call.
 
     Raises
     ------
     BaseException
-        What `make` raised, on rank 0.
+        The exception of `make`, on rank 0.
     RankError
-        On the others.
+        On the other ranks.
     """
-    made, failure, message = None, None, None
+    result, failure, message = None, None, None
     if communicator.rank == 0:
         try:
-            made = make()
+            result = make()
         except (Exception, KeyboardInterrupt) as error:
-            failure, message = error, summary(error)
-    made, message = communicator.bcast((made, message))
+            failure, message = error, error_summary(error)
+    result, message = communicator.bcast((result, message))
     if message is not None:
-        raise agreed(failure or RankError(0, message))
-    return made  # type: ignore[return-value]
+        raise mark_collective(failure or RankError(0, message))
+    return result  # type: ignore[return-value]
 
 
-def _unlike(what: str, where: str) -> DescriptionError:
-    return DescriptionError(what, where=where, allowed="the same on all ranks")
+def _difference_error(problem: str, where: str) -> DescriptionError:
+    return DescriptionError(problem, where=where, allowed="the same on all ranks")
 
 
 @contextmanager
 def first_on_node(communicator: Communicator) -> Iterator[None]:
-    """Let the first rank of each node run the body before the others of that node do.
+    """Run the body on the first rank of each compute node before the other ranks. Collective.
 
-    For what leaves something behind on the node, such as compiled kernels in the disk cache. The
-    others run it too, after the first has finished or failed. Collective.
+    For a body that leaves files on the node, such as compiled kernels in the disk cache. The other
+    ranks run it too, after the first has finished or failed.
     """
     if communicator.node_rank > 0:
         communicator.node_barrier()

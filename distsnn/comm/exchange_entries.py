@@ -1,37 +1,37 @@
-"""The compiled entries that exchange an epoch's spikes, and the table they work on.
+"""The kernel entries that exchange an epoch's spikes, and their integer table.
 
-The entries follow `distsnn.jit.entry`; `step` is the loop before which the run stops, which matters
-to groups of ranks (`distsnn.comm.group_entries`) alone. Their integer table:
+The entries follow `distsnn.jit.entry`; `step` is the iteration before which the run stops, which
+only rank groups use (`distsnn.comm.group_entries`). The integer table:
 
-==  ==============  ======================================================================
- 0  OUTBOX          address: this rank's message, int32
- 1  INBOX           address: the fixed-size parts of all messages, int32 [size × stride limit]
- 2  REST            address: the rests of the messages that are longer, rank by rank, int32
- 3  ARRIVAL_GID     address: the other ranks' spikes, ordered by (rank, step), uint32
- 4  ARRIVAL_STEP    address: their loop index, the epoch's first step + step in it, int64
- 5  ARRIVALS        address: their number, int64 [1]
- 6  LAYOUT          address: length, then place of each rank's part of REST, int32 [2 × size]
- 7  WAIT            address: MPI request, its flag, its status, int64 [16]
- 8  COMMUNICATOR    MPI handle
- 9  DATATYPE        MPI handle of a 32-bit integer
-10  RANK            this rank
-11  SIZE            number of ranks
-12  EPOCH_STEPS     most steps of an epoch: the number of counts in a message
-13  STRIDE          words of the fixed-size part, a power of two
-14  STRIDE_LEAST    its least value, which holds the counts
-15  STRIDE_LIMIT    its largest value
-16  WINDOW_PEAK     words of the longest message of the current window
-17  WINDOW_LEFT     exchanges left in the window
-18  EXCHANGES       counter: exchanges
-19  OVERFLOWS       counter: overflow rounds
-20  BYTES           counter: bytes received
-21  LARGEST         most spikes of one rank in one epoch so far
-22  ARRIVED         counter: the other ranks' spikes
-23  KNOWN           address: neurons whose spikes are counted by rank, a bitmap, uint64; 0: none
-24  HEARD           address: how many spikes of these arrived from each rank, int64 [size]
-25  SKIP_FIRST      first rank whose spikes are not taken: this one, or the first of its group
-26  SKIP_LAST       the rank after the last of these
-==  ==============  ======================================================================
+==  ================ ======================================================================
+ 0  SEND_BUFFER      address: this rank's message, int32
+ 1  MESSAGES         address: the fixed-size parts of all messages, int32 [size × MAX_STRIDE]
+ 2  OVERFLOW         address: the words beyond the fixed size, rank by rank, int32
+ 3  RECEIVED_GID     address: spikes of other ranks, ordered by (rank, step), uint32
+ 4  RECEIVED_STEP    address: the iteration of each spike, int64
+ 5  N_RECEIVED       address: number of these spikes, int64 [1]
+ 6  LAYOUT           address: length, then offset of each rank's part of OVERFLOW, int32 [2 × size]
+ 7  WAIT             address: MPI request, its flag, its status, int64 [16]
+ 8  COMMUNICATOR     MPI handle
+ 9  DATATYPE         MPI handle of a 32-bit integer
+10  RANK             this rank
+11  SIZE             number of ranks
+12  EPOCH_STEPS      maximum steps of an epoch: the number of counts in a message
+13  STRIDE           words of the fixed-size part, a power of two
+14  MIN_STRIDE       minimum of STRIDE; it holds the counts
+15  MAX_STRIDE       maximum of STRIDE
+16  WINDOW_PEAK      words of the longest message of the current window
+17  WINDOW_LEFT      exchanges left in the window
+18  EXCHANGES        counter: exchanges
+19  OVERFLOW_ROUNDS  counter: overflow rounds
+20  RECEIVED_BYTES   counter: bytes received
+21  MAX_SPIKES       maximum spikes of one rank in one epoch so far
+22  RECEIVED_SPIKES  counter: spikes of other ranks
+23  COUNTED_SOURCES  address: bitmap of the neurons whose spikes are counted by rank, uint64; or 0
+24  SPIKES_FROM_RANK address: number of counted spikes from each rank, int64 [size]
+25  SKIP_FIRST       first rank whose spikes are skipped: this rank, or the first of its group
+26  SKIP_LAST        the rank after the last skipped rank
+==  ================ ======================================================================
 """
 
 from typing import Any
@@ -42,12 +42,12 @@ from numba import types
 from distsnn import jit
 
 (
-    OUTBOX,
-    INBOX,
-    REST,
-    ARRIVAL_GID,
-    ARRIVAL_STEP,
-    ARRIVALS,
+    SEND_BUFFER,
+    MESSAGES,
+    OVERFLOW,
+    RECEIVED_GID,
+    RECEIVED_STEP,
+    N_RECEIVED,
     LAYOUT,
     WAIT,
     COMMUNICATOR,
@@ -56,27 +56,27 @@ from distsnn import jit
     SIZE,
     EPOCH_STEPS,
     STRIDE,
-    STRIDE_LEAST,
-    STRIDE_LIMIT,
+    MIN_STRIDE,
+    MAX_STRIDE,
     WINDOW_PEAK,
     WINDOW_LEFT,
     EXCHANGES,
-    OVERFLOWS,
-    BYTES,
-    LARGEST,
-    ARRIVED,
-    KNOWN,
-    HEARD,
+    OVERFLOW_ROUNDS,
+    RECEIVED_BYTES,
+    MAX_SPIKES,
+    RECEIVED_SPIKES,
+    COUNTED_SOURCES,
+    SPIKES_FROM_RANK,
     SKIP_FIRST,
     SKIP_LAST,
     TABLE_SIZE,
 ) = range(28)
 
 FIRST_STRIDE = 64  # words: 256 bytes, sent eagerly by every MPI
-# Larger messages are better sent as long as they are, by the overflow round.
-LARGEST_STRIDE = 2048
-WINDOW = 256  # exchanges before a stride that was too long may shrink
-MOST_WORDS = 2**31 - 1
+# The overflow round sends longer messages in their exact length.
+STRIDE_CAP = 2048
+WINDOW = 256  # exchanges before the stride may halve
+MAX_WORDS = 2**31 - 1
 
 # Handles are passed in whole registers, whatever the library's handle is (a 32-bit integer in
 # MPICH, a pointer in Open MPI), and read from the table: machine code in the disk cache then
@@ -99,90 +99,91 @@ _sched_yield = _external("sched_yield")
 
 
 @jit.inline
-def _plan(table: Any) -> Any:
-    # After the fixed-size round: count, lay out what is missing, return the longest message.
+def _read_counts(table: Any) -> Any:
+    # After the fixed-size round: lay out the overflow round, return the longest message.
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
-    inbox = jit.array(table[INBOX], size * stride, np.int32)
+    messages = jit.array(table[MESSAGES], size * stride, np.int32)
     layout = jit.array(table[LAYOUT], 2 * size, np.int32)
-    longest, place = 0, 0
+    longest, n_overflow = 0, 0
     for rank in range(size):
-        words = header + inbox[rank * stride]
+        words = header + messages[rank * stride]
         longest = max(longest, words)
-        rest = max(0, words - stride)
-        layout[rank] = rest
-        layout[size + rank] = place
-        place += rest
+        overflow = max(0, words - stride)
+        layout[rank] = overflow
+        layout[size + rank] = n_overflow
+        n_overflow += overflow
     table[EXCHANGES] += 1
-    table[BYTES] += 4 * (size * stride + place)
-    table[LARGEST] = max(table[LARGEST], longest - header)
-    if place > 0:
-        table[OVERFLOWS] += 1
+    table[RECEIVED_BYTES] += 4 * (size * stride + n_overflow)
+    table[MAX_SPIKES] = max(table[MAX_SPIKES], longest - header)
+    if n_overflow > 0:
+        table[OVERFLOW_ROUNDS] += 1
     return longest
 
 
 @jit.inline
-def _count(table: Any, rank: Any, gid: Any, first: int, last: int) -> None:
-    if table[KNOWN] == 0:
+def _count_spikes(table: Any, rank: Any, gid: Any, start: int, stop: int) -> None:
+    if table[COUNTED_SOURCES] == 0:
         return
-    known = jit.array(table[KNOWN], MOST_WORDS, np.uint64)
-    heard = jit.array(table[HEARD], table[SIZE], np.int64)
-    for i in range(first, last):
-        heard[rank] += np.int64((known[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1))
+    bitmap = jit.array(table[COUNTED_SOURCES], MAX_WORDS, np.uint64)
+    spikes_from_rank = jit.array(table[SPIKES_FROM_RANK], table[SIZE], np.int64)
+    for i in range(start, stop):
+        bit = (bitmap[gid[i] >> 6] >> np.uint64(gid[i] & 63)) & np.uint64(1)
+        spikes_from_rank[rank] += np.int64(bit)
 
 
-# Appends to what has arrived.
+# Appends to the receive buffer.
 @jit.inline
 def _decode(table: Any, first: int, last: int) -> None:
     size, stride, header = table[SIZE], table[STRIDE], 1 + table[EPOCH_STEPS]
-    inbox = jit.array(table[INBOX], size * stride, np.int32)
+    messages = jit.array(table[MESSAGES], size * stride, np.int32)
     layout = jit.array(table[LAYOUT], 2 * size, np.int32)
-    # Only as much of the next three is touched as there are spikes.
-    rest = jit.array(table[REST], MOST_WORDS, np.uint32)
-    gid = jit.array(table[ARRIVAL_GID], MOST_WORDS, np.uint32)
-    step = jit.array(table[ARRIVAL_STEP], MOST_WORDS, np.int64)
-    arrivals = jit.array(table[ARRIVALS], 1, np.int64)
-    arrived = before = arrivals[0]
+    # The next three arrays are touched only as far as they hold spikes.
+    overflow = jit.array(table[OVERFLOW], MAX_WORDS, np.uint32)
+    gid = jit.array(table[RECEIVED_GID], MAX_WORDS, np.uint32)
+    step = jit.array(table[RECEIVED_STEP], MAX_WORDS, np.int64)
+    n_received = jit.array(table[N_RECEIVED], 1, np.int64)
+    stop = start = n_received[0]
     for rank in range(size):
-        start = rank * stride
-        if table[SKIP_FIRST] <= rank < table[SKIP_LAST] or inbox[start] == 0:
+        message = rank * stride
+        if table[SKIP_FIRST] <= rank < table[SKIP_LAST] or messages[message] == 0:
             continue
-        at = arrived
-        for word in range(start + header, start + min(stride, header + inbox[start])):
-            gid[at] = np.uint32(inbox[word])
-            at += 1
+        index = stop
+        for word in range(message + header, message + min(stride, header + messages[message])):
+            gid[index] = np.uint32(messages[word])
+            index += 1
         for word in range(layout[size + rank], layout[size + rank] + layout[rank]):
-            gid[at] = rest[word]
-            at += 1
-        _count(table, rank, gid, arrived, at)
+            gid[index] = overflow[word]
+            index += 1
+        _count_spikes(table, rank, gid, stop, index)
         for i in range(last - first):
-            for _ in range(inbox[start + 1 + i]):
-                step[arrived] = first + i
-                arrived += 1
-    arrivals[0] = arrived
-    table[ARRIVED] += arrived - before
+            for _ in range(messages[message + 1 + i]):
+                step[stop] = first + i
+                stop += 1
+    n_received[0] = stop
+    table[RECEIVED_SPIKES] += stop - start
 
 
 @jit.inline
-def _adapt(table: Any, longest: int) -> None:
-    # All ranks see the same counts, so all come to the same stride.
+def _adapt_message_size(table: Any, longest: int) -> None:
+    # All ranks have the same counts, so all compute the same stride.
     table[WINDOW_PEAK] = max(table[WINDOW_PEAK], longest)
     table[WINDOW_LEFT] -= 1
-    while table[STRIDE] < longest and table[STRIDE] < table[STRIDE_LIMIT]:
+    while table[STRIDE] < longest and table[STRIDE] < table[MAX_STRIDE]:
         table[STRIDE] *= 2
     if table[WINDOW_LEFT] == 0:
-        if 2 * table[WINDOW_PEAK] <= table[STRIDE] and table[STRIDE] > table[STRIDE_LEAST]:
+        if 2 * table[WINDOW_PEAK] <= table[STRIDE] and table[STRIDE] > table[MIN_STRIDE]:
             table[STRIDE] //= 2
         table[WINDOW_PEAK] = 0
         table[WINDOW_LEFT] = WINDOW
 
 
 @jit.inline
-def _rest_address(table: Any) -> Any:
-    return table[OUTBOX] + 4 * table[STRIDE]
+def _overflow_address(table: Any) -> Any:
+    return table[SEND_BUFFER] + 4 * table[STRIDE]
 
 
 @jit.inline
-def _rest_words(table: Any) -> Any:
+def _overflow_words(table: Any) -> Any:
     return jit.array(table[LAYOUT], table[SIZE], np.int32)[table[RANK]]
 
 
@@ -200,67 +201,71 @@ def _wait(table: Any) -> Any:
 # `yields` is a constant where these are called: machine code knows one branch only.
 @jit.inline
 def _gather(table: Any, yields: bool) -> Any:
-    kind, stride, communicator = table[DATATYPE], table[STRIDE], table[COMMUNICATOR]
-    outbox, inbox = table[OUTBOX], table[INBOX]
+    dtype, stride, communicator = table[DATATYPE], table[STRIDE], table[COMMUNICATOR]
+    send_buffer, messages = table[SEND_BUFFER], table[MESSAGES]
     if not yields:
-        return _allgather(outbox, stride, kind, inbox, stride, kind, communicator)
-    status = _iallgather(outbox, stride, kind, inbox, stride, kind, communicator, table[WAIT])
-    return _wait(table) if status == 0 else status
-
-
-@jit.inline
-def _gather_rests(table: Any, yields: bool) -> Any:
-    kind, communicator = table[DATATYPE], table[COMMUNICATOR]
-    address, words = _rest_address(table), _rest_words(table)
-    lengths = table[LAYOUT]
-    places = lengths + 4 * table[SIZE]
-    if not yields:
-        return _allgatherv(address, words, kind, table[REST], lengths, places, kind, communicator)
-    status = _iallgatherv(
-        address, words, kind, table[REST], lengths, places, kind, communicator, table[WAIT]
+        return _allgather(send_buffer, stride, dtype, messages, stride, dtype, communicator)
+    status = _iallgather(
+        send_buffer, stride, dtype, messages, stride, dtype, communicator, table[WAIT]
     )
     return _wait(table) if status == 0 else status
 
 
 @jit.inline
-def clear_arrivals(table: Any) -> None:
-    """Begin with no arrivals."""
-    jit.array(table[ARRIVALS], 1, np.int64)[0] = 0
+def _gather_overflow(table: Any, yields: bool) -> Any:
+    dtype, communicator = table[DATATYPE], table[COMMUNICATOR]
+    address, words = _overflow_address(table), _overflow_words(table)
+    lengths = table[LAYOUT]
+    offsets = lengths + 4 * table[SIZE]
+    if not yields:
+        return _allgatherv(
+            address, words, dtype, table[OVERFLOW], lengths, offsets, dtype, communicator
+        )
+    status = _iallgatherv(
+        address, words, dtype, table[OVERFLOW], lengths, offsets, dtype, communicator, table[WAIT]
+    )
+    return _wait(table) if status == 0 else status
 
 
 @jit.inline
-def add_arrivals(table: Any, first: int, last: int, yields: bool) -> Any:
-    """Append the other ranks' spikes of [first, last) to what has arrived; return MPI's status."""
+def clear_received(table: Any) -> None:
+    """Empty the receive buffer."""
+    jit.array(table[N_RECEIVED], 1, np.int64)[0] = 0
+
+
+@jit.inline
+def receive_spikes(table: Any, first: int, last: int, yields: bool) -> Any:
+    """Append other ranks' spikes of [first, last) to the receive buffer; return MPI's status."""
     status = _gather(table, yields)
     if status != 0:
         return status
-    longest = _plan(table)
+    longest = _read_counts(table)
     if longest > table[STRIDE]:
-        status = _gather_rests(table, yields)
+        status = _gather_overflow(table, yields)
         if status != 0:
             return status
     _decode(table, first, last)
-    _adapt(table, longest)
+    _adapt_message_size(table, longest)
     return status
 
 
 @jit.entry
-def blocking(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); waits spinning, as MPI does."""
-    clear_arrivals(table)
-    return add_arrivals(table, first, last, False)
+def blocking_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last); the wait spins, as in MPI."""
+    clear_received(table)
+    return receive_spikes(table, first, last, False)
 
 
 @jit.entry
-def yielding(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); gives the core to other ranks while it waits."""
-    clear_arrivals(table)
-    return add_arrivals(table, first, last, True)
+def yielding_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last); the wait yields the core to other ranks."""
+    clear_received(table)
+    return receive_spikes(table, first, last, True)
 
 
 @jit.entry
-def silent(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+def dry_run_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing: the exchange of a dry run."""
-    clear_arrivals(table)
+    clear_received(table)
     table[EXCHANGES] += 1
     return 0

@@ -1,19 +1,18 @@
-"""The compiled entries that exchange spikes at two levels: inside groups of ranks, and among all.
+"""The kernel entries that exchange spikes at two levels: inside rank groups, and among all ranks.
 
-After every epoch a rank gets the spikes of its own group; its own ones it also appends to a message
-to all ranks. That is exchanged when no further whole epoch fits into the outer epoch, or when the
-run stops; it brings the other groups' spikes since the last time. So at every stop all spikes are
-known to all ranks that need them, and nothing is on its way.
+After every group epoch a rank receives the spikes of its rank group, and appends its own to a
+message to all ranks. The global exchange sends that message when no further group epoch fits into
+the global epoch, or when the run stops. So at every stop every rank has received all spikes.
 
 The entries' integer table:
 
 ==  ==============  ======================================================================
- 0  INSIDE          address: the table of the group's exchange (`exchange_entries`)
- 1  ACROSS          address: the table of the exchange of all ranks, which skips the group
- 2  KNOWN_UNTIL     the loop before which all ranks' spikes are known: an outer epoch's first
+ 0  GROUP           address: the table of the group exchange (`exchange_entries`)
+ 1  GLOBAL          address: the table of the global exchange, which skips the group
+ 2  COMPLETE_UNTIL  the iteration before which the spikes of all ranks are known
 ==  ==============  ======================================================================
 
-Both exchanges have the same lists of arrivals; the group's epoch length divides that of all ranks.
+Both exchanges share a receive buffer; the group epoch divides the global epoch.
 """
 
 from typing import Any
@@ -24,79 +23,81 @@ from distsnn import jit
 from distsnn.comm.exchange_entries import (
     EPOCH_STEPS,
     EXCHANGES,
-    MOST_WORDS,
-    OUTBOX,
+    MAX_WORDS,
+    SEND_BUFFER,
     TABLE_SIZE,
-    add_arrivals,
-    clear_arrivals,
+    clear_received,
+    receive_spikes,
 )
 
-INSIDE, ACROSS, KNOWN_UNTIL, GROUP_TABLE_SIZE = range(4)
+GROUP, GLOBAL, COMPLETE_UNTIL, GROUP_TABLE_SIZE = range(4)
 
 
 @jit.inline
-def _append(inside: Any, across: Any, offset: int, steps: int) -> None:
-    # The epoch's own spikes, so many steps after the outer epoch's first, go on to all ranks.
-    own = jit.array(inside[OUTBOX], MOST_WORDS, np.int32)
-    message = jit.array(across[OUTBOX], MOST_WORDS, np.int32)
+def _append(group_table: Any, global_table: Any, offset: int, steps: int) -> None:
+    # Copies the group epoch's spikes to the global message, `offset` steps after its start.
+    spikes = jit.array(group_table[SEND_BUFFER], MAX_WORDS, np.int32)
+    message = jit.array(global_table[SEND_BUFFER], MAX_WORDS, np.int32)
     for i in range(steps):
-        message[1 + offset + i] = own[1 + i]
-    source, target = 1 + inside[EPOCH_STEPS], 1 + across[EPOCH_STEPS] + message[0]
-    for i in range(own[0]):
-        message[target + i] = own[source + i]
-    message[0] += own[0]
+        message[1 + offset + i] = spikes[1 + i]
+    source, target = 1 + group_table[EPOCH_STEPS], 1 + global_table[EPOCH_STEPS] + message[0]
+    for i in range(spikes[0]):
+        message[target + i] = spikes[source + i]
+    message[0] += spikes[0]
 
 
 @jit.inline
-def _is_over(inside: Any, across: Any, steps: int, last: int, stop: int) -> bool:
-    """Return whether an outer epoch of so many steps ends here."""
-    return last == stop or steps + inside[EPOCH_STEPS] > across[EPOCH_STEPS]
+def _ends_global_epoch(
+    group_table: Any, global_table: Any, steps: int, last: int, stop: int
+) -> bool:
+    """Return whether a global epoch of `steps` steps ends here."""
+    return last == stop or steps + group_table[EPOCH_STEPS] > global_table[EPOCH_STEPS]
 
 
 @jit.inline
-def _end(table: Any, across: Any, last: int) -> None:
-    jit.array(across[OUTBOX], 1, np.int32)[0] = 0
-    table[KNOWN_UNTIL] = last
+def _end_global_epoch(table: Any, global_table: Any, last: int) -> None:
+    jit.array(global_table[SEND_BUFFER], 1, np.int32)[0] = 0
+    table[COMPLETE_UNTIL] = last
 
 
 # `yields` is a constant where this is called: machine code knows one branch only.
 @jit.inline
 def _exchange(table: Any, first: int, last: int, stop: int, yields: bool) -> Any:
-    inside = jit.array(table[INSIDE], TABLE_SIZE, np.int64)
-    across = jit.array(table[ACROSS], TABLE_SIZE, np.int64)
-    begun = table[KNOWN_UNTIL]
-    clear_arrivals(inside)
-    status = add_arrivals(inside, first, last, yields)
+    group_table = jit.array(table[GROUP], TABLE_SIZE, np.int64)
+    global_table = jit.array(table[GLOBAL], TABLE_SIZE, np.int64)
+    start = table[COMPLETE_UNTIL]
+    clear_received(group_table)
+    status = receive_spikes(group_table, first, last, yields)
     if status != 0:
         return status
-    _append(inside, across, first - begun, last - first)
-    if _is_over(inside, across, last - begun, last, stop):
-        status = add_arrivals(across, begun, last, yields)
-        _end(table, across, last)
+    _append(group_table, global_table, first - start, last - first)
+    if _ends_global_epoch(group_table, global_table, last - start, last, stop):
+        status = receive_spikes(global_table, start, last, yields)
+        _end_global_epoch(table, global_table, last)
     return status
 
 
 @jit.entry
-def blocking_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last) at both levels; waits spinning, as MPI does."""
+def blocking_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last) at both levels; the wait spins, as in MPI."""
     return _exchange(table, first, last, step, False)
 
 
 @jit.entry
-def yielding_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """The same; gives the core to other ranks while it waits."""
+def yielding_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+    """Exchange the spikes of [first, last) at both levels; the wait yields the core."""
     return _exchange(table, first, last, step, True)
 
 
 @jit.entry
-def silent_in_groups(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
+def dry_run_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing at either level: the exchange of a dry run."""
-    inside = jit.array(table[INSIDE], TABLE_SIZE, np.int64)
-    across = jit.array(table[ACROSS], TABLE_SIZE, np.int64)
-    clear_arrivals(inside)
-    inside[EXCHANGES] += 1
-    _append(inside, across, first - table[KNOWN_UNTIL], last - first)
-    if _is_over(inside, across, last - table[KNOWN_UNTIL], last, step):
-        across[EXCHANGES] += 1
-        _end(table, across, last)
+    group_table = jit.array(table[GROUP], TABLE_SIZE, np.int64)
+    global_table = jit.array(table[GLOBAL], TABLE_SIZE, np.int64)
+    clear_received(group_table)
+    group_table[EXCHANGES] += 1
+    _append(group_table, global_table, first - table[COMPLETE_UNTIL], last - first)
+    if _ends_global_epoch(group_table, global_table, last - table[COMPLETE_UNTIL], last, step):
+        global_table[EXCHANGES] += 1
+        _end_global_epoch(table, global_table, last)
     return 0

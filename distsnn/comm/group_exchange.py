@@ -1,5 +1,5 @@
-"""The exchange of spikes at two levels: every short epoch inside groups of ranks, every long one
-among all (see `distsnn.comm.group_entries`).
+"""The spike exchange at two levels: after group epochs inside rank groups, after global epochs
+among all ranks (`distsnn.comm.group_entries`).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn import jit
-from distsnn.comm.exchange import Arrivals, Exchange, ExchangeCounters, Handles
-from distsnn.comm.group_entries import ACROSS, GROUP_TABLE_SIZE, INSIDE, KNOWN_UNTIL
+from distsnn.comm.exchange import Exchange, ExchangeCounters, MpiHandles, ReceiveBuffer
+from distsnn.comm.group_entries import COMPLETE_UNTIL, GLOBAL, GROUP, GROUP_TABLE_SIZE
 
 
-def group_of(groups: Sequence[int], rank: int) -> range:
-    """Return the ranks of the group that a rank is in.
+def ranks_of_group(groups: Sequence[int], rank: int) -> range:
+    """Return the ranks of the rank group that contains a rank.
 
     Parameters
     ----------
     groups : sequence of int
-        How many ranks each group has.
+        Number of ranks of each group.
     rank : int
         The rank.
     """
@@ -30,43 +30,44 @@ def group_of(groups: Sequence[int], rank: int) -> range:
 
 
 class GroupExchange:
-    """Two exchanges as one: the compiled loop sees that of its group.
+    """Two exchanges behind the interface of a single exchange.
 
-    Made by `Communicator.exchange_in_groups`. What it offers is what `Exchange` does.
+    Made by `Communicator.exchange_in_groups`; it has the interface of `Exchange`.
 
     Parameters
     ----------
     entry : jit.Entry
-        `blocking_in_groups`, `yielding_in_groups` or `silent_in_groups`.
-    rank, max_locals, max_total, explain
+        `blocking_group_entry`, `yielding_group_entry` or `dry_run_group_entry`.
+    rank, max_spikes_by_rank, max_spikes_total, error_text
         As for `Exchange`, of all ranks.
     epoch_steps : (int, int)
-        Most steps between two exchanges inside groups, and among all ranks: a multiple.
+        Maximum steps of a group epoch, and of a global epoch: a multiple.
     groups : sequence of int
-        How many ranks each group has, in their order.
-    handles : (Handles, Handles)
+        Number of ranks of each group, in their order.
+    handles : (MpiHandles, MpiHandles)
         MPI handles of the group and of all ranks.
 
     Attributes
     ----------
-    outbox, arrival_gid, arrival_step, arrivals, explain
-        As in `Exchange`. Spikes of the own group come first, then those of others, which may be of
-        any step since they came last.
+    send_buffer, received_gid, received_step, n_received, error_text
+        As in `Exchange`. Spikes of the rank group come first, then spikes of other ranks, which
+        may be of any step since the last global exchange.
     table : ndarray of int64
         The entry's table.
     scalars : ndarray of float64
         The entry's scalars; it uses none.
-    heard : ndarray of int64, shape (size,)
-        How many spikes of the neurons that were named to `count` came from each rank.
-    known_until : ndarray of int64, shape (1,)
-        The loop before which all ranks' spikes are known.
+    spikes_from_rank : ndarray of int64, shape (size,)
+        Number of received spikes from each rank, of the neurons passed to `count_spikes_of`.
+    complete_until : ndarray of int64, shape (1,)
+        The iteration before which the spikes of all ranks are known.
 
     Raises
     ------
     DescriptionError
         An epoch can hold more spikes than MPI counts (2^31 - 1).
     ValueError
-        The longer epoch is no multiple of the shorter, or groups are not of all ranks.
+        The global epoch is not a multiple of the group epoch, or groups do not add up to all
+        ranks.
     """
 
     def __init__(
@@ -74,77 +75,81 @@ class GroupExchange:
         entry: jit.Entry,
         *,
         rank: int,
-        max_locals: Sequence[int],
-        max_total: int,
+        max_spikes_by_rank: Sequence[int],
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
-        handles: tuple[Handles, Handles],
-        explain: Callable[[int], str],
+        handles: tuple[MpiHandles, MpiHandles],
+        error_text: Callable[[int], str],
     ) -> None:
-        inner, outer = epoch_steps
-        if inner < 1 or outer % inner:
-            raise ValueError(f"{outer} steps are no multiple of {inner}")
-        if sum(groups) != len(max_locals):
-            raise ValueError(f"groups of {groups} ranks are not of {len(max_locals)}")
-        mine = group_of(groups, rank)
-        mates = max_locals[mine.start : mine.stop]
-        self.heard = np.zeros(len(max_locals), np.int64)
-        list_of_all = Arrivals.of(sum(mates) * inner + (max_total - sum(mates)) * outer)
-        self._across = Exchange(
+        group_steps, global_steps = epoch_steps
+        if group_steps < 1 or global_steps % group_steps:
+            raise ValueError(f"{global_steps} steps are not a multiple of {group_steps}")
+        if sum(groups) != len(max_spikes_by_rank):
+            n_ranks = len(max_spikes_by_rank)
+            raise ValueError(f"rank groups {groups} do not add up to {n_ranks} ranks")
+        group = ranks_of_group(groups, rank)
+        group_max = max_spikes_by_rank[group.start : group.stop]
+        self.spikes_from_rank = np.zeros(len(max_spikes_by_rank), np.int64)
+        max_remote = max_spikes_total - sum(group_max)
+        receive_buffer = ReceiveBuffer.with_capacity(
+            sum(group_max) * group_steps + max_remote * global_steps
+        )
+        self._global_exchange = Exchange(
             entry,
             rank=rank,
-            max_locals=max_locals,
-            max_total=max_total,
-            epoch_steps=outer,
+            max_spikes_by_rank=max_spikes_by_rank,
+            max_spikes_total=max_spikes_total,
+            epoch_steps=global_steps,
             handles=handles[1],
-            explain=explain,
-            skip=mine,
-            arrivals=list_of_all,
-            heard=self.heard,
+            error_text=error_text,
+            skip=group,
+            receive_buffer=receive_buffer,
+            spikes_from_rank=self.spikes_from_rank,
         )
-        self._inside = Exchange(
+        self._group_exchange = Exchange(
             entry,
-            rank=rank - mine.start,
-            max_locals=mates,
-            max_total=sum(mates),
-            epoch_steps=inner,
+            rank=rank - group.start,
+            max_spikes_by_rank=group_max,
+            max_spikes_total=sum(group_max),
+            epoch_steps=group_steps,
             handles=handles[0],
-            explain=explain,
-            arrivals=list_of_all,
-            heard=self.heard[mine.start : mine.stop],
+            error_text=error_text,
+            receive_buffer=receive_buffer,
+            spikes_from_rank=self.spikes_from_rank[group.start : group.stop],
         )
-        self.outbox = self._inside.outbox
-        self.arrival_gid, self.arrival_step = list_of_all.gid, list_of_all.step
-        self.arrivals, self.scalars = list_of_all.number, np.zeros(1, np.float64)
+        self.send_buffer = self._group_exchange.send_buffer
+        self.received_gid, self.received_step = receive_buffer.gid, receive_buffer.step
+        self.n_received, self.scalars = receive_buffer.n_spikes, np.zeros(1, np.float64)
         self.table = np.zeros(GROUP_TABLE_SIZE, np.int64)
-        self.table[INSIDE] = self._inside.table.ctypes.data
-        self.table[ACROSS] = self._across.table.ctypes.data
-        self.known_until = self.table[KNOWN_UNTIL : KNOWN_UNTIL + 1]
-        self.explain = explain
+        self.table[GROUP] = self._group_exchange.table.ctypes.data
+        self.table[GLOBAL] = self._global_exchange.table.ctypes.data
+        self.complete_until = self.table[COMPLETE_UNTIL : COMPLETE_UNTIL + 1]
+        self.error_text = error_text
         self._entry = entry
 
     @property
     def address(self) -> int:
-        """Address of the entry (compiles it when first asked for)."""
+        """Address of the entry; the first access compiles it."""
         return self._entry.address
 
     @property
     def counters(self) -> ExchangeCounters:
-        """What has been exchanged among all ranks so far: spikes are those of other groups."""
-        return self._across.counters
+        """The counters of global exchanges; their spikes come from other rank groups."""
+        return self._global_exchange.counters
 
     @property
     def group_counters(self) -> ExchangeCounters:
-        """What has been exchanged inside the group."""
-        return self._inside.counters
+        """The counters of exchanges inside the rank group."""
+        return self._group_exchange.counters
 
-    def count(self, neurons: npt.NDArray[np.uint64]) -> None:
-        """Count from now on, in `heard`, the spikes that arrive of some neurons.
+    def count_spikes_of(self, neurons: npt.NDArray[np.uint64]) -> None:
+        """Count the received spikes of some neurons in `spikes_from_rank` from now on.
 
         Parameters
         ----------
         neurons : ndarray of uint64
             A bitmap over all gids: bit g % 64 of word g // 64.
         """
-        for level in (self._inside, self._across):
-            level.count(neurons)
+        for level in (self._group_exchange, self._global_exchange):
+            level.count_spikes_of(neurons)

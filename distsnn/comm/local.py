@@ -1,4 +1,4 @@
-"""Communicators of one process: the real single rank, and the imitation of one rank of many."""
+"""Communicators of a single process: the only rank of a job, and the dry run of one of N ranks."""
 
 import os
 import sys
@@ -51,7 +51,7 @@ class SingleProcess:
         return value.copy() if isinstance(value, np.ndarray) else value
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return a list of this rank's own part."""
+        """Return a list of this rank's part."""
         return [parts[0]]
 
     def barrier(self) -> None:
@@ -62,28 +62,28 @@ class SingleProcess:
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
     ) -> "Exchange | None":
-        """Return None: there is nobody to exchange spikes with."""
+        """Return None: a single rank exchanges no spikes."""
         return None
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
     ) -> "GroupExchange | None":
-        """Return None: there is nobody to exchange spikes with."""
+        """Return None: a single rank exchanges no spikes."""
         return None
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         """Return ``(code,)``."""
         return (code,)
 
@@ -95,10 +95,10 @@ class SingleProcess:
 
 
 class DryRun(SingleProcess):
-    """Imitates one rank of many in one process, to estimate its memory and build time.
+    """Imitates one of N ranks in a single process, to estimate its memory and build time.
 
-    The other ranks are taken to be like this one: gathering repeats this rank's value, and epochs
-    are as long as its own delays allow. They never spike. All are on this node.
+    The other ranks are assumed equal to this rank: gathering repeats this rank's value, and epochs
+    are as long as its own delays allow. They never spike. All are on this compute node.
 
     Parameters
     ----------
@@ -132,64 +132,64 @@ class DryRun(SingleProcess):
         return [value] * self.size
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return this rank's own part repeated."""
+        """Return this rank's part repeated."""
         return [parts[self.rank]] * self.size
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
     ) -> "Exchange | None":
-        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        """Return an exchange in which other ranks never spike; None for a single rank."""
         if self.size == 1:
             return None
-        from distsnn.comm.exchange import Exchange, Handles
-        from distsnn.comm.exchange_entries import silent
+        from distsnn.comm.exchange import Exchange, MpiHandles
+        from distsnn.comm.exchange_entries import dry_run_entry
 
         return Exchange(
-            silent,
+            dry_run_entry,
             rank=self.rank,
-            max_locals=self._max_locals(max_local, max_total),
-            max_total=max_total,
+            max_spikes_by_rank=self._max_spikes_by_rank(max_spikes, max_spikes_total),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
-            handles=Handles(),
-            explain=str,
+            handles=MpiHandles(),
+            error_text=str,
         )
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
     ) -> "GroupExchange | None":
-        """Return an exchange in which the other ranks are silent (None for one rank)."""
+        """Return an exchange in which other ranks never spike; None for a single rank."""
         if self.size == 1:
             return None
-        from distsnn.comm.exchange import Handles
-        from distsnn.comm.group_entries import silent_in_groups
+        from distsnn.comm.exchange import MpiHandles
+        from distsnn.comm.group_entries import dry_run_group_entry
         from distsnn.comm.group_exchange import GroupExchange
 
         return GroupExchange(
-            silent_in_groups,
+            dry_run_group_entry,
             rank=self.rank,
-            max_locals=self._max_locals(max_local, max_total),
-            max_total=max_total,
+            max_spikes_by_rank=self._max_spikes_by_rank(max_spikes, max_spikes_total),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             groups=groups,
-            handles=(Handles(), Handles()),
-            explain=str,
+            handles=(MpiHandles(), MpiHandles()),
+            error_text=str,
         )
 
-    def _max_locals(self, max_local: int, max_total: int) -> list[int]:
-        others = [(max_total - max_local) // (self.size - 1)] * (self.size - 1)
-        return [*others[: self.rank], max_local, *others[self.rank :]]
+    def _max_spikes_by_rank(self, max_spikes: int, max_spikes_total: int) -> list[int]:
+        remote = [(max_spikes_total - max_spikes) // (self.size - 1)] * (self.size - 1)
+        return [*remote[: self.rank], max_spikes, *remote[self.rank :]]
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         """Return `code` repeated."""
         return (code,) * self.size

@@ -1,4 +1,4 @@
-"""The communicator of MPI ranks. The only module that imports mpi4py, and itself imported late."""
+"""The communicator of MPI ranks: the only module that imports mpi4py, imported on demand."""
 
 import ctypes
 import os
@@ -16,19 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn import jit
-from distsnn.comm.exchange import Exchange, Handles
-from distsnn.comm.exchange_entries import blocking, yielding
-from distsnn.comm.group_entries import blocking_in_groups, yielding_in_groups
-from distsnn.comm.group_exchange import GroupExchange, group_of
+from distsnn.comm.exchange import Exchange, MpiHandles
+from distsnn.comm.exchange_entries import blocking_entry, yielding_entry
+from distsnn.comm.group_entries import blocking_group_entry, yielding_group_entry
+from distsnn.comm.group_exchange import GroupExchange, ranks_of_group
 
 if "mpi4py.MPI" not in sys.modules:
-    # Initialised below, once it is known that the launcher speaks this library's language: some
-    # libraries kill the process otherwise.
+    # Initialised below, once the launcher is known to fit the library: some libraries kill the
+    # process otherwise.
     mpi4py.rc.initialize = False
     mpi4py.rc.finalize = True
 
 with warnings.catch_warnings():
-    # mpi4py's warning of a foreign launcher, which `world` refuses in clearer words.
+    # mpi4py's warning about the launcher of another MPI, for which `world` raises an error.
     warnings.simplefilter("ignore", RuntimeWarning)
     from mpi4py import MPI
 
@@ -36,9 +36,9 @@ T = TypeVar("T")
 Bytes = npt.NDArray[np.uint8]
 
 _BUSY_POLLS = 200  # polls at full speed before a waiting rank starts to sleep
-_SHARE = 0.05  # a sleep's part of the time waited so far: waiting ends at most 5 % late
-_SHORTEST, _LONGEST = 50e-6, 10e-3  # s
-# Requests that nobody waits for any more. They keep their arrays, into which MPI may yet write.
+_SLEEP_FRACTION = 0.05  # of the time waited so far: a wait ends at most 5 % late
+_MIN_SLEEP_S, _MAX_SLEEP_S = 50e-6, 10e-3
+# Requests after a timeout. They keep their arrays, into which MPI may still write.
 _abandoned: list[MPI.Request] = []
 
 
@@ -49,7 +49,7 @@ def library() -> str:
 
 
 def is_wheel() -> bool:
-    """Return whether the library is that of PyPI's package mpich."""
+    """Return whether the library comes from PyPI's package mpich."""
     return "pypi.org/p/mpich" in MPI.Get_library_version()
 
 
@@ -65,12 +65,12 @@ class MPICommunicator:
     def __init__(self) -> None:
         if not MPI.Is_initialized():
             if is_wheel() and "SLURM_STEP_ID" in os.environ:
-                # Over several nodes of SLURM its UCX swaps addresses that are cut off, one start in
-                # three: a crash or a hang in MPI_Init (MPICH 5.0.2, SLURM 24.11).
+                # Over several SLURM nodes its UCX exchanges truncated addresses in a third of all
+                # starts: a crash or a hang in MPI_Init (MPICH 5.0.2, SLURM 24.11).
                 os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
             _initialise()
-        # Own communicators: a user's messages on COMM_WORLD cannot be taken for ours, and the
-        # end of a job does not mix with the collectives that others may still be in.
+        # Separate communicators: a user's messages on COMM_WORLD do not mix with distsnn's, nor the
+        # end of a job with collective calls in which other ranks may still be.
         self._all = MPI.COMM_WORLD.Dup()
         self._end = MPI.COMM_WORLD.Dup()
         self.rank: int = self._all.rank
@@ -78,13 +78,13 @@ class MPICommunicator:
         self._node = self._all.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
         self.node_rank: int = self._node.rank
         self.node_size: int = self._node.size
-        # Ranks may be bound to cores each, or all to the same: what counts is the union.
+        # Ranks may be bound to different cores or to the same: the union counts.
         self.cores: int = len(set().union(*self._node.allgather(os.sched_getaffinity(0))))
         self.library = library()
         self._groups: dict[tuple[int, ...], MPI.Comm] = {}
 
-    # Blocking calls spin inside the library while they wait, and where ranks share a core that is
-    # the time of the one waited for. So objects go as bytes, in calls that `_wait` waits for.
+    # Blocking calls spin inside the library, and take the time of the awaited rank if ranks share a
+    # core. So objects are sent as bytes, in non-blocking calls that `_wait` completes.
 
     def bcast(self, value: T) -> T:
         """Return rank 0's `value` on all ranks."""
@@ -100,17 +100,17 @@ class MPICommunicator:
         """Return all ranks' values on rank 0, None elsewhere."""
         data = _bytes_of(value)
         sizes = self._sizes(data)
-        found = np.empty(sizes.sum() if self.rank == 0 else 0, np.uint8)
-        _wait(self._all.Igatherv(data, (found, sizes) if self.rank == 0 else None))
-        return _objects(found, sizes) if self.rank == 0 else None
+        received = np.empty(sizes.sum() if self.rank == 0 else 0, np.uint8)
+        _wait(self._all.Igatherv(data, (received, sizes) if self.rank == 0 else None))
+        return _objects(received, sizes) if self.rank == 0 else None
 
     def allgather(self, value: T) -> list[T]:
         """Return all ranks' values."""
         data = _bytes_of(value)
         sizes = self._sizes(data)
-        found = np.empty(sizes.sum(), np.uint8)
-        _wait(self._all.Iallgatherv(data, (found, sizes)))
-        return _objects(found, sizes)
+        received = np.empty(sizes.sum(), np.uint8)
+        _wait(self._all.Iallgatherv(data, (received, sizes)))
+        return _objects(received, sizes)
 
     def _sizes(self, data: Bytes) -> npt.NDArray[np.int64]:
         sizes = np.empty(self.size, np.int64)
@@ -123,26 +123,28 @@ class MPICommunicator:
     def allreduce_max(self, value: np.ndarray) -> np.ndarray: ...
     def allreduce_max(self, value: int | np.ndarray) -> int | np.ndarray:
         """Return the maximum over ranks, element by element."""
-        mine = np.array(value, order="C")
-        result = np.empty_like(mine)
-        _wait(self._all.Iallreduce(mine, result, MPI.MAX))
+        array = np.array(value, order="C")
+        result = np.empty_like(array)
+        _wait(self._all.Iallreduce(array, result, MPI.MAX))
         return result if isinstance(value, np.ndarray) else int(result)
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Send an array to every rank and return what every rank sent here."""
+        """Send an array to every rank and return the arrays received from every rank."""
         sizes = np.array([part.size for part in parts], np.int64)
-        coming = np.empty_like(sizes)
-        _wait(self._all.Ialltoall(sizes, coming))
-        found = [np.empty(n, parts[0].dtype) for n in coming.tolist()]
-        found[self.rank] = parts[self.rank]
-        # As bytes: MPI knows no structured dtypes.
+        receive_sizes = np.empty_like(sizes)
+        _wait(self._all.Ialltoall(sizes, receive_sizes))
+        received = [np.empty(n, parts[0].dtype) for n in receive_sizes.tolist()]
+        received[self.rank] = parts[self.rank]
+        # As bytes: MPI has no structured dtypes.
         sent = [np.ascontiguousarray(part).view(np.uint8) for part in parts]
-        others = [other for other in range(self.size) if other != self.rank]
-        requests = [self._all.Irecv(found[o].view(np.uint8), o) for o in others if coming[o]]
-        requests += [self._all.Isend(sent[o], o) for o in others if sizes[o]]
+        remote = [rank for rank in range(self.size) if rank != self.rank]
+        requests = [
+            self._all.Irecv(received[r].view(np.uint8), r) for r in remote if receive_sizes[r]
+        ]
+        requests += [self._all.Isend(sent[r], r) for r in remote if sizes[r]]
         for request in requests:
             _wait(request)
-        return found
+        return received
 
     def barrier(self) -> None:
         """Wait for all ranks."""
@@ -154,27 +156,27 @@ class MPICommunicator:
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
     ) -> Exchange:
-        """Return the exchange of spikes."""
+        """Return the spike exchange."""
         return Exchange(
             _entry(self._yields(yielding)),
             rank=self.rank,
-            max_locals=self.allgather(max_local),
-            max_total=max_total,
+            max_spikes_by_rank=self.allgather(max_spikes),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             handles=_handles(self._all),
-            explain=MPI.Get_error_string,
+            error_text=MPI.Get_error_string,
         )
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
@@ -184,51 +186,51 @@ class MPICommunicator:
         return GroupExchange(
             _group_entry(self._yields(yielding)),
             rank=self.rank,
-            max_locals=self.allgather(max_local),
-            max_total=max_total,
+            max_spikes_by_rank=self.allgather(max_spikes),
+            max_spikes_total=max_spikes_total,
             epoch_steps=epoch_steps,
             groups=groups,
             handles=(_handles(self._group(tuple(groups))), _handles(self._all)),
-            explain=MPI.Get_error_string,
+            error_text=MPI.Get_error_string,
         )
 
-    def _yields(self, asked: bool | None) -> bool:
-        """Return whether compiled code gives its core away while it waits. Collective."""
+    def _yields(self, yielding: bool | None) -> bool:
+        """Return whether compiled code yields its core while it waits. Collective."""
         _load_symbols()
-        crowded = any(self.allgather(self.node_size > self.cores))
-        return crowded if asked is None else asked
+        is_crowded = any(self.allgather(self.node_size > self.cores))
+        return is_crowded if yielding is None else yielding
 
     def _group(self, groups: tuple[int, ...]) -> MPI.Comm:
         """Return the communicator of this rank's group. Collective.
 
-        There are not many communicators to be had, so each is made once.
+        MPI limits the number of communicators, so each is made once.
         """
         if groups not in self._groups:
             self.barrier()  # Split spins while it waits
-            first = group_of(groups, self.rank).start
-            self._groups[groups] = self._all.Split(color=first, key=self.rank)
+            start = ranks_of_group(groups, self.rank).start
+            self._groups[groups] = self._all.Split(color=start, key=self.rank)
         return self._groups[groups]
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
-        """Return all ranks' codes at the end of the job, or None if not all came in time."""
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
+        """Return the exit codes of all ranks, or None after the timeout."""
         codes = np.empty(self.size, np.int32)
         request = self._end.Iallgather(np.array([code], np.int32), codes)
-        return tuple(codes.tolist()) if _wait(request, patience) else None
+        return tuple(codes.tolist()) if _wait(request, timeout_s) else None
 
     def abort(self, code: int) -> NoReturn:
         """End all ranks at once."""
         sys.stdout.flush()
         sys.stderr.flush()
-        # It has been said why. What MPI would add, such as "Abort(85) on node 0", is its own way of
-        # saying that it was asked to; MPICH has no setting against it.
+        # The reason has been reported. MPI would only add that it was called, such as
+        # "Abort(85) on node 0"; MPICH has no setting against it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         MPI.COMM_WORLD.Abort(code)
         os._exit(code)  # a library that returns from Abort must not keep this rank alive
 
 
 def _initialise() -> None:
-    # Called without Python's lock, which mpi4py keeps: a thread may end a rank that waits here for
-    # another in vain. Only the main thread calls MPI; a higher level costs a lock in every call.
+    # Called without Python's lock, which mpi4py keeps: a thread must be able to end a rank that
+    # waits here for ever. Only the main thread calls MPI; a higher level costs a lock per call.
     provided = ctypes.c_int()
     call = _library().MPI_Init_thread
     call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
@@ -244,24 +246,24 @@ def _bytes_of(value: object) -> Bytes:
 
 
 def _objects(data: Bytes, sizes: npt.NDArray[np.int64]) -> list[Any]:
-    """Return the objects of all ranks, whose bytes lie one after the other."""
-    return [MPI.pickle.loads(one) for one in np.split(data, np.cumsum(sizes)[:-1])]
+    """Return the objects of all ranks, whose bytes are concatenated."""
+    return [MPI.pickle.loads(part) for part in np.split(data, np.cumsum(sizes)[:-1])]
 
 
 def _entry(yields: bool) -> jit.Entry:
-    return yielding if yields else blocking
+    return yielding_entry if yields else blocking_entry
 
 
 def _group_entry(yields: bool) -> jit.Entry:
-    return yielding_in_groups if yields else blocking_in_groups
+    return yielding_group_entry if yields else blocking_group_entry
 
 
-def _handles(communicator: MPI.Comm) -> Handles:
-    return Handles(communicator=MPI._handleof(communicator), datatype=MPI._handleof(MPI.INT32_T))
+def _handles(communicator: MPI.Comm) -> MpiHandles:
+    return MpiHandles(communicator=MPI._handleof(communicator), datatype=MPI._handleof(MPI.INT32_T))
 
 
-def _wait(request: MPI.Request, patience: float | None = None) -> bool:
-    # Poll, then yield, then sleep for longer and longer: whether the request completed.
+def _wait(request: MPI.Request, timeout_s: float | None = None) -> bool:
+    """Return whether a request completes in time: poll, then yield, then sleep ever longer."""
     begin = time.monotonic()
     polls = 0
     try:
@@ -271,18 +273,18 @@ def _wait(request: MPI.Request, patience: float | None = None) -> bool:
                 os.sched_yield()
                 continue
             waited = time.monotonic() - begin
-            if patience is not None and waited > patience:
+            if timeout_s is not None and waited > timeout_s:
                 _abandoned.append(request)
                 return False
-            time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
-    except BaseException:  # a signal's: others may still send
+            time.sleep(min(max(_SLEEP_FRACTION * waited, _MIN_SLEEP_S), _MAX_SLEEP_S))
+    except BaseException:  # as from a signal: other ranks may still send
         _abandoned.append(request)
         raise
     return True
 
 
 def _load_symbols() -> None:
-    # Compiled code finds MPI's functions by name in libraries that LLVM was told about.
+    # Compiled code finds MPI's functions by name in the libraries that LLVM has loaded.
     if llvmlite.binding.address_of_symbol("MPI_Allgather") is None:
         llvmlite.binding.load_library_permanently(_library()._name)
 
@@ -291,17 +293,17 @@ def _load_symbols() -> None:
 def _library() -> ctypes.CDLL:
     """Return the MPI library that mpi4py has loaded."""
     for path in _mapped_libraries():
-        found = ctypes.CDLL(path)
-        if hasattr(found, "MPI_Allgather"):
-            return found
+        mpi_library = ctypes.CDLL(path)
+        if hasattr(mpi_library, "MPI_Allgather"):
+            return mpi_library
     raise RuntimeError(f"no mapped library of {MPI.Get_library_version()!r} has MPI_Allgather")
 
 
 def _mapped_libraries() -> Iterator[str]:
-    seen = set()
+    visited = set()
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5] not in seen and "mpi" in Path(fields[5]).name.lower():
-            seen.add(fields[5])
+        if len(fields) == 6 and fields[5] not in visited and "mpi" in Path(fields[5]).name.lower():
+            visited.add(fields[5])
             if ".so" in fields[5] and "cpython" not in fields[5]:
                 yield fields[5]

@@ -1,11 +1,11 @@
-"""What a communicator is: the one view of the other ranks that the rest of distsnn has."""
+"""The interface of communicators, by which the rest of distsnn calls other ranks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, overload
 
 import numpy as np
 
-# numba takes a third of a second to import: a process that only starts ranks skips it
+# numba takes a third of a second to import: a process that only starts ranks does without
 if TYPE_CHECKING:
     from distsnn.comm.exchange import Exchange
     from distsnn.comm.group_exchange import GroupExchange
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Communicator(Protocol):
     """All ranks of a job, seen from one of them.
 
-    Every method except `abort` is collective: all ranks call it, in the same order. Waiting is
-    polite: a rank that waits for a long serial phase of another leaves it the core.
+    Every method except `abort` is collective: all ranks call it, in the same order. A rank that
+    waits yields its core to the other ranks.
     """
 
     @property
@@ -30,19 +30,19 @@ class Communicator(Protocol):
 
     @property
     def node_rank(self) -> int:
-        """This rank among those on the same node, from 0."""
+        """Index of this rank on its compute node, from 0."""
 
     @property
     def node_size(self) -> int:
-        """Number of ranks on this node."""
+        """Number of ranks on this compute node."""
 
     @property
     def cores(self) -> int:
-        """Number of cores that the ranks of this node may use together."""
+        """Number of cores that all ranks of this compute node may use."""
 
     @property
     def library(self) -> str:
-        """Name and version of what carries the messages, for a run's metadata."""
+        """Name and version of the message library, for a run's metadata."""
 
     def bcast(self, value: T) -> T:
         """Return rank 0's `value` on all ranks (any object that can be pickled)."""
@@ -68,47 +68,47 @@ class Communicator(Protocol):
         Returns
         -------
         int or ndarray
-            A new array; the argument is left as it was.
+            A new array; the argument is unchanged.
         """
 
     def alltoall(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Send an array to every rank and return what every rank sent here, in rank order.
+        """Send an array to every rank and return the arrays of every rank, in rank order.
 
-        Callers keep a part below 2^31 bytes: what is larger goes in rounds.
+        Callers keep a part below 2^31 bytes and send larger arrays in rounds.
 
         Parameters
         ----------
         parts : sequence of ndarray, shape (n,), one for each rank
-            Any length, this rank's own included; the same dtype (without objects) on all ranks.
+            Of any length; the same dtype (without objects) on all ranks.
         """
 
     def barrier(self) -> None:
-        """Wait for all ranks, leaving the core to others meanwhile."""
+        """Wait for all ranks."""
 
     def node_barrier(self) -> None:
-        """Wait for the ranks of this node, leaving the core to others meanwhile."""
+        """Wait for the ranks of this compute node."""
 
     def exchange(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: int,
         *,
         yielding: bool | None = None,
     ) -> "Exchange | None":
-        """Return the exchange of spikes, or None where there is no other rank.
+        """Return the spike exchange, or None for a single rank.
 
         Parameters
         ----------
-        max_local : int
-            Most spikes of this rank in one step (its number of neurons).
-        max_total : int
-            Most spikes of all ranks in one step; at least the sum of `max_local`.
+        max_spikes : int
+            Maximum spikes of this rank in a step (its number of neurons).
+        max_spikes_total : int
+            Maximum spikes of all ranks in a step; at least the sum of `max_spikes`.
         epoch_steps : int
-            Most steps between two exchanges; the same on all ranks.
+            Maximum steps between two exchanges; the same on all ranks.
         yielding : bool, optional
-            Whether waiting in the compiled loop gives the core away. By default it does where
-            a node has more ranks than cores.
+            Whether a wait in the epoch loop yields the core. By default it does if a compute node
+            has more ranks than cores.
 
         Raises
         ------
@@ -118,23 +118,23 @@ class Communicator(Protocol):
 
     def exchange_in_groups(
         self,
-        max_local: int,
-        max_total: int,
+        max_spikes: int,
+        max_spikes_total: int,
         epoch_steps: tuple[int, int],
         groups: Sequence[int],
         *,
         yielding: bool | None = None,
     ) -> "GroupExchange | None":
-        """Return an exchange at two levels, or None where there is no other rank.
+        """Return a spike exchange at two levels, or None for a single rank.
 
         Parameters
         ----------
-        max_local, max_total, yielding
+        max_spikes, max_spikes_total, yielding
             As for `exchange`.
         epoch_steps : (int, int)
-            Most steps between two exchanges inside groups, and among all ranks: a multiple.
+            Maximum steps of a group epoch, and of a global epoch: a multiple.
         groups : sequence of int
-            How many ranks each group has: the first ones, those that follow, and so on.
+            Number of ranks of each rank group, in rank order.
 
         Raises
         ------
@@ -142,18 +142,18 @@ class Communicator(Protocol):
             An epoch can hold more spikes than MPI counts (2^31 - 1).
         """
 
-    def settle(self, code: int, patience: float | None) -> tuple[int, ...] | None:
-        """Return all ranks' codes at the end of the job, or None if not all came in time.
+    def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
+        """Return the exit codes of all ranks, or None after the timeout.
 
-        It does not get in the way of other collectives, so a failing rank may call it while the
-        others still are in one.
+        It is independent of other collective calls: a failing rank may call it while other ranks
+        are still in another call.
 
         Parameters
         ----------
         code : int
             This rank's code.
-        patience : float or None
-            Seconds to wait; None waits for good.
+        timeout_s : float or None
+            Seconds to wait; None for no limit.
         """
 
     def abort(self, code: int) -> NoReturn:

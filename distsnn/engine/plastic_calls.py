@@ -26,7 +26,7 @@ class SpikeLists:
         Spikes and the loops that emitted them.
     state : ndarray of int64
         See `kernels.loop`.
-    known_until : ndarray of int64, shape (1,)
+    complete_until : ndarray of int64, shape (1,)
         The loop before which all ranks' spikes are delivered, or are those that the list holds:
         histories make room only where the list is empty.
     """
@@ -34,7 +34,7 @@ class SpikeLists:
     gid: npt.NDArray[np.uint32]
     step: npt.NDArray[np.int64]
     state: npt.NDArray[np.int64]
-    known_until: npt.NDArray[np.int64]
+    complete_until: npt.NDArray[np.int64]
 
 
 class RuleCalls:

@@ -313,7 +313,7 @@ class PlasticDelivery(StateHolder):
 
     def make_room(self) -> None:
         """Let rows take the spikes of a history that is full, or make it larger."""
-        now = int(self._spikes.known_until[0])
+        now = int(self._spikes.complete_until[0])
         since = now - self._swept
         if since * self.layout.network.dt >= _SWEEP_MS or (self.targets.is_long and since > 0):
             self.sweep(now)

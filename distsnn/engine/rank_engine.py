@@ -168,17 +168,17 @@ class RankEngine:
         self._exchange = exchange or Alone(self.most_spikes, epoch_steps)
         swap = self._exchange
         state = self._state
-        known = swap.known_until
+        known = swap.complete_until
         self._known_until = state[loop.EPOCH_START :][:1] if known is None else known
         state[loop.EPOCH_STEPS] = epoch_steps
         state[loop.LARGEST_STEP] = self.most_spikes
         self._emitted: dict[int, npt.NDArray[Any]] = {
-            emission.EMITTED: swap.outbox[1 + epoch_steps :],
+            emission.EMITTED: swap.send_buffer[1 + epoch_steps :],
             emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
             emission.GROUP_GID: layout.group_gid,
             emission.GROUP_SIZE: layout.group_size,
         }
-        spikes = (swap.arrival_gid, swap.arrival_step)
+        spikes = (swap.received_gid, swap.received_step)
         static: list[Delivery | ProceduralDelivery] = [
             *(
                 Delivery(one, self.ring, *spikes, of_rows(layout, one, self.seed))
@@ -483,15 +483,15 @@ class RankEngine:
                 tables["probes"],
                 tables["delivers"],
                 exchange,
-                swap.outbox,
-                swap.arrivals,
-                swap.arrival_gid,
-                swap.arrival_step,
+                swap.send_buffer,
+                swap.n_received,
+                swap.received_gid,
+                swap.received_step,
                 self._spike_step,
                 self._spike_gid,
             )
             if status == loop.FAILED:
-                raise EngineError(swap.explain(int(state[loop.ERROR])))
+                raise EngineError(swap.error_text(int(state[loop.ERROR])))
             if status != loop.GROW:
                 return int(status)
             self.deliveries[int(state[loop.PENDING_AT])].grow()
@@ -527,8 +527,8 @@ class RankEngine:
             rows[:, k & (rows.shape[1] - 1)] = 0
             begin, end = int(bounds[k - first]), int(bounds[k - first + 1])
             if begin < end and delivers:
-                swap.arrival_gid[: end - begin] = gids[begin:end]
-                swap.arrival_step[: end - begin] = k
+                swap.received_gid[: end - begin] = gids[begin:end]
+                swap.received_step[: end - begin] = k
                 state[loop.PENDING] = end - begin
                 self._loop(silent, nothing)
         self._at(step, stop=step)

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from distsnn.comm import Communicator, first_on_node, together
+from distsnn.comm import Communicator, collective_phase, first_on_node
 from distsnn.comm.exchange import Exchange
 from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
@@ -181,19 +181,19 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     check_same(network, settings, communicator)
     if communicator.rank == 0:
         _warn(network)
-    with together(communicator, "compiling"), first_on_node(communicator):
+    with collective_phase(communicator, "compiling"), first_on_node(communicator):
         warm_up()
-    with together(communicator, "describing the network"):
+    with collective_phase(communicator, "describing the network"):
         table = blocks(network)
     assignment = _assigned(network, table, settings.partition, communicator)
-    with together(communicator, "describing the network"):
+    with collective_phase(communicator, "describing the network"):
         layout = Layout(network, table, assignment, communicator.rank)
     given, files = route_files(layout, communicator)
-    with together(communicator, "describing the network"):
+    with collective_phase(communicator, "describing the network"):
         scales = quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
     scales = Quanta.from_dict(communicator.bcast(scales.to_dict()))
-    with together(communicator, "building the network"):
+    with collective_phase(communicator, "building the network"):
         wired = wiring.build(
             layout,
             scales,
@@ -240,7 +240,7 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
     engine, layout = built.engine, built.engine.layout
     learns = [one.learns for one in engine.plastic]
     given = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
-    with together(communicator, "going back"):
+    with collective_phase(communicator, "going back"):
         if keep_weights:
             for plastic in engine.plastic:
                 plastic.rows.weights[:] = plastic.read_weights(engine.step)
@@ -276,13 +276,13 @@ def _connected(built: Built, communicator: Communicator) -> Built:
     most_spikes = communicator.allgather(engine.most_spikes)
     exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
     # each rank chooses its storage, and procedural synapses are not counted
-    with together(communicator, "building the network"):
+    with collective_phase(communicator, "building the network"):
         if exchange is not None and built.connections is not None:
-            exchange.count(remote_sources(engine.layout, engine.wiring))
-    with together(communicator, "compiling"), first_on_node(communicator):
+            exchange.count_spikes_of(remote_sources(engine.layout, engine.wiring))
+    with collective_phase(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epochs.inside, built.reach)
     chosen = choices(engine, communicator)
-    with together(communicator, "choosing synapses"):
+    with collective_phase(communicator, "choosing synapses"):
         engine.record_weights(chosen)
     return replace(built, exchange=exchange)
 
@@ -307,14 +307,14 @@ def _assigned(
     if isinstance(partition, Graph):
         # Libraries may decide otherwise on another machine: rank 0's word counts.
         made = None
-        with together(communicator, "partitioning"):
+        with collective_phase(communicator, "partitioning"):
             if communicator.rank == 0:
                 reader = partial(read_edges, dt=network.dt)
                 made = partition.assign(network, table, communicator.size, reader)
         made = communicator.bcast(made)
         assert made is not None
         return made
-    with together(communicator, "describing the network"):
+    with collective_phase(communicator, "describing the network"):
         return assign(table, communicator.size, partition)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import snapshot
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import spikes_per_step
@@ -105,15 +105,15 @@ class Checkpoints:
         begin = time.perf_counter()
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
-        with together(communicator, "saving the state"):
+        with collective_phase(communicator, "saving the state"):
             taken = snapshot.take(self._built.engine)
         parts = communicator.gather((taken.blocks, taken.digests, wiring))
         number = 0
-        with together(communicator, "saving the state"), _as_recording():
+        with collective_phase(communicator, "saving the state"), _as_recording():
             number = 1 + max(generations(store), default=0) if rank == 0 else 0
         number = communicator.bcast(number)
         writer = GenerationWriter(store, number)
-        with together(communicator, "saving the state"), _as_recording():
+        with collective_phase(communicator, "saving the state"), _as_recording():
             if parts is not None:
                 if "network" not in self._about:
                     self._about["network"] = network_digest(self._network)
@@ -131,10 +131,10 @@ class Checkpoints:
                 writer.begin(self._about | now | so_far, blocks)
         seal = ""
         try:
-            with together(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording():
                 seal = writer.write_rank(rank, taken.states, taken.spikes)
             seals = communicator.gather(seal)
-            with together(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording():
                 if seals is not None:
                     writer.finish(seals)
         except Exception:
@@ -159,11 +159,11 @@ class Checkpoints:
         """
         communicator, engine = self._communicator, self._built.engine
         layout, about = engine.layout, generation.about
-        with together(communicator, "reading the checkpoint"):
+        with collective_phase(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
         wiring = self._known_wiring()
-        with together(communicator, "comparing the synapses"):
+        with collective_phase(communicator, "comparing the synapses"):
             other = np.flatnonzero(wiring != index["wiring"][layout.owned])
             if other.size:
                 block = int(layout.owned[other[0]])
@@ -173,7 +173,7 @@ class Checkpoints:
                     "of distsnn, or a machine on which it computes otherwise",
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
-        with together(communicator, "reading the checkpoint"):
+        with collective_phase(communicator, "reading the checkpoint"):
             if about["reach"] != engine.reach:
                 raise StoreError("damaged: the longest delay", path=str(generation.folder))
             check_declared(generation, engine)
@@ -185,7 +185,7 @@ class Checkpoints:
         step = np.concatenate([one[0] for one in everyones])
         gid = np.concatenate([one[1] for one in everyones])
         order = np.lexsort((gid, step))
-        with together(communicator, "restoring the state"):
+        with collective_phase(communicator, "restoring the state"):
             _check_spikes(generation, layout, step, gid)
             try:
                 snapshot.put(engine, states, int(about["step"]), (step[order], gid[order]))
@@ -201,7 +201,7 @@ class Checkpoints:
     def _known_wiring(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
-            with together(self._communicator, "checking the synapses"):
+            with collective_phase(self._communicator, "checking the synapses"):
                 self._wiring = snapshot.wiring(self._built.engine)
         assert self._wiring is not None
         return self._wiring

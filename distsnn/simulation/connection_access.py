@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from distsnn.comm import Communicator, answers, together
+from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.connection_table import Table, plastic_connections, static_connections
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
@@ -45,7 +45,7 @@ def read_connections(
     """
     layout = engine.layout
     network = layout.network
-    with together(communicator, "looking for connections"):
+    with collective_phase(communicator, "looking for connections"):
         one = network.projection(projection, where="connections")
         index = [other.name for other in network.projections].index(projection)
         where = f"connections of {projection!r}"
@@ -55,7 +55,7 @@ def read_connections(
         ]
     asked = projection, limits
     # every rank is asked the same, before they read a file together
-    answers(communicator, lambda: (asked, None), where=where)
+    allgather_checked(communicator, lambda: (asked, None), where=where)
     # the projection counts its sources from its own first one
     low, high = (gid - network.first_gid[one.pre.population] - one.pre.start for gid in limits[0])
 
@@ -80,7 +80,7 @@ def read_connections(
         first, last = limits[1]
         return table[(table["target"] >= first) & (table["target"] < last)]
 
-    with together(communicator, "drawing connections"):
+    with collective_phase(communicator, "drawing connections"):
         table = own()
     found = sum(communicator.allgather(table.nbytes))
     if found > _MOST_BYTES:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import edges
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import Layout
@@ -91,7 +91,7 @@ def route_file(
     sent.
     """
     assert isinstance(one.rule, ExplicitFile)
-    with together(communicator, "reading edge files"):
+    with collective_phase(communicator, "reading edge files"):
         if communicator.rank == 0:
             one.rule.verify()
         sizes = one.rule.n_edges, edges.grain(one)
@@ -99,6 +99,6 @@ def route_file(
     pieces = edges.file_records(one, layout.network.dt, slices)
     for _ in slices:
         # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
-        with together(communicator, "reading edge files"):
+        with collective_phase(communicator, "reading edge files"):
             parts = edges.split(layout, one, wanted(next(pieces)))
         yield np.concatenate(communicator.alltoall(parts))

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, from_first
+from distsnn.comm import Communicator, broadcast_from_rank0
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.spike_trains import most_counts, receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
@@ -116,7 +116,7 @@ class Inputs(StateHolder):
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
         """Do what `StimulusHandle.set` does. Collective."""
-        self._put(*from_first(self._communicator, lambda: self._checked(name, fields)))
+        self._put(*broadcast_from_rank0(self._communicator, lambda: self._checked(name, fields)))
 
     def values(self, name: str) -> dict[str, PerNeuron | Piecewise]:
         """Return a stimulus's values by name, as they were set last or are described."""
@@ -135,7 +135,7 @@ class Inputs(StateHolder):
     ) -> None:
         """Do what `emit` of handles does. Collective."""
         self._add(
-            *from_first(
+            *broadcast_from_rank0(
                 self._communicator, lambda: self._checked_spikes(source, neurons, times, weights)
             )
         )

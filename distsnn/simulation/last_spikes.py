@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, answers
+from distsnn.comm import Communicator, allgather_checked
 from distsnn.errors import DescriptionError
 from distsnn.network import Network, View
 
@@ -50,7 +50,7 @@ class LastSpikes:
 
     def of(self, view: View) -> Spikes:
         """Return what `PopulationHandle.spikes` does. Collective."""
-        parts = answers(self._communicator, lambda: self._own(view), where="spikes")
+        parts = allgather_checked(self._communicator, lambda: self._own(view), where="spikes")
         keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         return (keys >> 32).astype(np.int32), keys.astype(np.uint32)
 

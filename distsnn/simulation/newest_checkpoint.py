@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation, lost_generation
@@ -37,7 +37,7 @@ def find_newest_checkpoint(
     DescriptionError
         If it was written in another version's format.
     """
-    with together(communicator, "looking for a checkpoint"):
+    with collective_phase(communicator, "looking for a checkpoint"):
         numbers = generations(store) if communicator.rank == 0 else []
         if reader is not None and communicator.rank == 0:
             lost = lost_generation(reader)
@@ -48,7 +48,7 @@ def find_newest_checkpoint(
         found: Generation | None = None
         damage: str | None = None
         left_out: str | None = None
-        with together(communicator, "verifying the checkpoint"):
+        with collective_phase(communicator, "verifying the checkpoint"):
             try:
                 found = Generation.open(store, number)
                 if communicator.rank == 0:
@@ -67,7 +67,7 @@ def find_newest_checkpoint(
                 note(left_out)
             return found
         note(f"checkpoint {number} is not used: {damages[0]}")
-    with together(communicator, "looking for a checkpoint"):
+    with collective_phase(communicator, "looking for a checkpoint"):
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
 
 
@@ -86,7 +86,7 @@ def open_shared_reader(
     """
     if isinstance(store, StoreReader):
         return store
-    with together(communicator, "reading the store"):
+    with collective_phase(communicator, "reading the store"):
         share = communicator.rank, communicator.size
         reader = StoreReader(store, resuming=True, share=share)
     while True:
@@ -102,7 +102,7 @@ def open_shared_reader(
                 "changed while it was read: another job is writing it, or the file server is late",
                 path=str(store),
             )
-        with together(communicator, "reading the store"):
+        with collective_phase(communicator, "reading the store"):
             if len(reader.attempts) > fewest:
                 reader.leave_out(fewest, StoreError(reason[0], path=reason[1]))
     reader.complete_step = -communicator.allreduce_max(-reader.complete_step)

@@ -11,12 +11,19 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from distsnn.comm import Communicator, agree, agreed, alike, together, world
-from distsnn.comm.ending import write
-from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm import (
+    Communicator,
+    collective_phase,
+    mark_collective,
+    raise_if_any_failed,
+    require_equal_int,
+    world,
+)
+from distsnn.comm.supervision.heartbeat import Heartbeat
+from distsnn.comm.supervision.job_exit import print_message
 from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
 from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.notices import notices_folder
+from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import check_target, same_path
 from distsnn.kernel_cache import any_compiled
@@ -123,7 +130,7 @@ class Simulation:
         self._progress = shown(progress) if rank == 0 else None
         again = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
-        with together(self._communicator, "checking the settings"):
+        with collective_phase(self._communicator, "checking the settings"):
             check_ranks(ranks, self.ranks)
             self.settings = Settings(seed, partition, delivery, storage)
             self._policy = policy or Policy()
@@ -132,7 +139,9 @@ class Simulation:
             self._policy.check_saved(recorded=out is not None)
         self._output = Output(network, self._communicator)
         self._recordings = Recordings(network, self._communicator)
-        alike(self._communicator, lambda: out is not None, "checking the settings", where="out")
+        require_equal_int(
+            self._communicator, lambda: out is not None, "checking the settings", where="out"
+        )
         if out is not None:
             self._output.lock(out, overwrite=overwrite, resume=again, held=self._job.lock)
         self._heartbeat.start()
@@ -173,7 +182,7 @@ class Simulation:
                 resumed=resumed,
                 off=self._recordings.off,
             )
-            self._heartbeat.notices = notices_folder(out, self._output.recorder.attempt)
+            self._heartbeat.exit_reports = exit_reports_folder(out, self._output.recorder.attempt)
             self._scripted.report_to(self._output.recorder.scripted)
         self._pace = Pace(
             *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
@@ -258,7 +267,7 @@ class Simulation:
         """
         recorder = self._output.recorder
         target = recorder.path if store is None and recorder is not None else store
-        with together(self._communicator, "saving"):
+        with collective_phase(self._communicator, "saving"):
             if self._closed or target is None:
                 what = "the simulation is closed" if self._closed else "no store to save into"
                 raise DescriptionError(what, where="save")
@@ -267,7 +276,7 @@ class Simulation:
         if recorder is not None and path != Path(recorder.path).resolve():
             recorder = None  # another store
         with ExitStack() as held:
-            with together(self._communicator, "saving"):
+            with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.secure()
                 elif self._communicator.rank == 0:
@@ -285,7 +294,7 @@ class Simulation:
                 self._scripted.names,
                 self._recordings.saved(),
             )
-            with together(self._communicator, "saving"):
+            with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.saved(number)
         self._pace.saved(spent_s)
@@ -308,7 +317,7 @@ class Simulation:
             # a store that is recorded into is read under the lock
             reader = None if again is None else open_shared_reader(start, self._communicator)
             generation = find_newest_checkpoint(store, self._communicator, tell, reader)
-            with together(self._communicator, "looking at the checkpoint"):
+            with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
                     note_versions(generation, versions(self._communicator), tell)
@@ -344,7 +353,7 @@ class Simulation:
         about = generation.about
         self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
         self._checkpoints.load(generation)
-        with together(self._communicator, "restoring recordings"):
+        with collective_phase(self._communicator, "restoring recordings"):
             switched = about.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
         self._output.last.lose("those before a checkpoint are not kept in it")
@@ -359,7 +368,7 @@ class Simulation:
         if self._progress is not None:
             self._progress.note(text)
         elif always and self._communicator.rank == 0:
-            write(text)
+            print_message(text)
 
     @overload
     def __getitem__(self, key: Population | View) -> PopulationHandle: ...
@@ -421,7 +430,7 @@ class Simulation:
             The same after SIGTERM or SIGUSR1, with the state saved; also after one that came since
             the last run, in a ``with`` block.
         """
-        end = alike(
+        end = require_equal_int(
             self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
         )
         self._times.start()
@@ -470,7 +479,7 @@ class Simulation:
         )
         if verdict == FAILED:
             first = earliest(self._communicator, fault)
-            agree(self._communicator, failure or first, "running")
+            raise_if_any_failed(self._communicator, failure or first, "running")
         window = self._pace.rate_window
         if window is not None and self._engine.step % window == 0:
             self._ceiling.check(self._output.counts.all, window, step=self._engine.step)
@@ -479,7 +488,7 @@ class Simulation:
             self.save()
         if verdict in (SIGNALLED, OUT_OF_TIME):
             number = signal if verdict == SIGNALLED else 0
-            raise agreed(self._interrupts.stopping(number, self.time_ms, store))
+            raise mark_collective(self._interrupts.stopping(number, self.time_ms, store))
 
     def close(self) -> Summary:
         """Commit and close the recordings and return what the run was. Collective.
@@ -500,10 +509,10 @@ class Simulation:
         timing = self._times.shared()
         if not self._closed:
             self._closed = True
-            with together(self._communicator, "closing the store"):
+            with collective_phase(self._communicator, "closing the store"):
                 self._output.close("complete", self._built, self._times, timing)
             # only now is it known that every rank's recordings are whole
-            with together(self._communicator, "closing the store"):
+            with collective_phase(self._communicator, "closing the store"):
                 self._output.update(complete=True)
         return summarize(
             self._built, self._output, self._times, self._communicator, self._recordings
@@ -552,7 +561,7 @@ class Simulation:
         ...     simulation.reset(out=f"trial{trial + 1}.zarr")
         """
         begin, communicator = time.perf_counter(), self._communicator
-        asked = alike(
+        asked = require_equal_int(
             *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
             where="reset",
         )
@@ -572,10 +581,10 @@ class Simulation:
                 one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
             ]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
-            with together(communicator, "setting inputs"):
+            with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)
                 self._inputs.set_again(values)
-            self._heartbeat.notices, self._heartbeat.step = None, 0
+            self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))
         return summary

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError
 from distsnn.io.run_lock import RunLock
@@ -78,11 +78,11 @@ class Output:
             If it exists, cannot be written, or is locked.
         """
         first = self._communicator.rank == 0
-        with together(self._communicator, "checking the settings"):
+        with collective_phase(self._communicator, "checking the settings"):
             if first:
                 # A mistake in the path is better told before the synapses are built.
                 check_target(out, overwrite=overwrite, resume=resume)
-        with together(self._communicator, "locking the store"):
+        with collective_phase(self._communicator, "locking the store"):
             if first:
                 self._locks.callback((held or RunLock(out)).release)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import first_on_node, together
+from distsnn.comm import collective_phase, first_on_node
 from distsnn.engine import neuron_parameters
 from distsnn.engine.neuron_parameters import Parameters
 from distsnn.errors import DescriptionError
@@ -47,17 +47,17 @@ class NeuronParameters(NeuronValues):
     def _set(self, name: str, given: ValueLike) -> None:
         neurons, engine, communicator = self._neurons, self._engine, self._communicator
         population = neurons.population
-        with together(communicator, _DOING):
+        with collective_phase(communicator, _DOING):
             value = self._checked(name, given)
         own = self._agreed(name, value)
-        with together(communicator, _DOING):
+        with collective_phase(communicator, _DOING):
             step, seed = engine.step, engine.seed
             whole = self._size == population.size
             new = neuron_parameters.with_value(
                 neurons, name, self._slots, own, whole=whole, step=step, seed=seed
             )
         before, after = self._models(name, new)
-        with together(communicator, _DOING), first_on_node(communicator):
+        with collective_phase(communicator, _DOING), first_on_node(communicator):
             changed = {name} | self._check(before, after, new)
             update = engine.update_with(population.name, new)
         engine.set_parameters(population.name, new, changed, update)

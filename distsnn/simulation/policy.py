@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, check_limit
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, check_timeout
 from distsnn.errors import DescriptionError
 from distsnn.io.processes import started
 from distsnn.units import steps
@@ -38,7 +38,7 @@ class Policy:
     checkpoint_wall: float | None = None
     wall_limit: float | None = None
     max_rate: float | None = None
-    heartbeat: float = DEFAULT_LIMIT_S
+    heartbeat: float = DEFAULT_TIMEOUT_S
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -49,7 +49,7 @@ class Policy:
                 raise DescriptionError(
                     "must be positive and finite", where=name, value=value, allowed="or None"
                 )
-        check_limit(self.heartbeat)
+        check_timeout(self.heartbeat)
 
     def check_saved(self, *, recorded: bool) -> None:
         """Raise DescriptionError if a run without a store is to be saved."""

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from distsnn.comm.launch import TERMINAL_VARIABLE
+from distsnn.comm.supervision.launch import TERMINAL_VARIABLE
 from distsnn.errors import printable
 
 _BAR = 24

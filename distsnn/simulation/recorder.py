@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
@@ -182,7 +182,7 @@ class Recorder:
         self.closed = False
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
-        with together(communicator, "creating the store"):
+        with collective_phase(communicator, "creating the store"):
             if communicator.rank == 0 and resumed is not None:
                 reader, saved_by = resumed
                 self._run = RunWriter.resume(
@@ -205,12 +205,12 @@ class Recorder:
                     assignment=assignment,
                 )
         self.attempt: int = communicator.bcast(0 if self._run is None else self._run.attempt)
-        with together(communicator, "opening the store"):
+        with collective_phase(communicator, "opening the store"):
             states, weights = state_specs(built.engine), weight_specs(built.engine)
             self._writer = RankWriter(
                 path, self.attempt, communicator.rank, state=states, weights=weights
             )
-        with together(communicator, "opening the store"):
+        with collective_phase(communicator, "opening the store"):
             # after all ranks have created theirs: whatever is listed is there
             if self._run is not None:
                 rows = (f"{spec.folder}/{spec.name}" for spec in (*states, *weights))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distsnn.comm import Communicator, answers, together
+from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, StoreError, unknown
 from distsnn.network import Network, RecordSpikes, RecordState, RecordWeights
@@ -113,12 +113,12 @@ class Recordings:
                 raise DescriptionError("the simulation is closed", where=where)
             return (names, on), names
 
-        found = answers(communicator, asked, where=where)[0]
+        found = allgather_checked(communicator, asked, where=where)[0]
         names = [name for name in found if self._switches[name].on != on]
         if not names:
             return
         # before any rank records anything after this step
-        with together(communicator, "switching recordings"):
+        with collective_phase(communicator, "switching recordings"):
             if output.recorder is not None:
                 output.recorder.switch(names, on)
         for name in names:

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from distsnn.comm import RESUMABLE, launch, launcher
-from distsnn.comm.heartbeat import DEFAULT_LIMIT_S, start_limit
+from distsnn.comm import EXIT_RESUMABLE, detect_launcher, launch
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.extras import extra
 from distsnn.io.network_files import load_network, save_network
@@ -96,7 +96,7 @@ def simulate(
     RankError
         If launched ranks failed; what they said is on standard error.
     """
-    job = launcher(os.environ)
+    job = detect_launcher(os.environ)
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
         raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
     if job is None and ranks is not None and ranks > 1:
@@ -153,12 +153,12 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
         write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
-            start_limit_s=start_limit(DEFAULT_LIMIT_S),
+            start_timeout_s=start_timeout(DEFAULT_TIMEOUT_S),
             oversubscribe=oversubscribe,
         )
         if code == 130:
             raise KeyboardInterrupt
-        if code == RESUMABLE:
+        if code == EXIT_RESUMABLE:
             raise Stopped("a signal or the wall limit", at_ms=0.0, store=request["out"])
         result = Path(folder) / _RESULT
         if code != 0 or not result.exists():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.comm import first_on_node, together
+from distsnn.comm import collective_phase, first_on_node
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.synapse_parameters import BOUNDS, Floats, drawn
 from distsnn.errors import DescriptionError, unknown
@@ -68,7 +68,7 @@ class RuleParameters(Mapping[str, float | Floats]):
         DescriptionError
             If there is no such parameter, or ranks use different names.
         """
-        with together(self._synapses.communicator, "reading a parameter"):
+        with collective_phase(self._synapses.communicator, "reading a parameter"):
             self._check_name(name)
         value = self._values(self._synapses.delivery)[name]
         if value.ndim:
@@ -94,10 +94,10 @@ class RuleParameters(Mapping[str, float | Floats]):
         """
         synapses = self._synapses
         communicator, engine = synapses.communicator, synapses.engine
-        with together(communicator, _DOING):
+        with collective_phase(communicator, _DOING):
             value = self._checked(name, given)
         own = synapses.agree(name, value)
-        with together(communicator, _DOING):
+        with collective_phase(communicator, _DOING):
             delivery = synapses.delivery
             if isinstance(own, Distribution):
                 at = engine.layout, delivery.rows, name
@@ -105,7 +105,7 @@ class RuleParameters(Mapping[str, float | Floats]):
             own = np.abs(own) if name in BOUNDS else np.asarray(own)
             parameters = delivery.constants.parameters | {name: own}
             self._check_model(delivery, parameters, name, value)
-        with together(communicator, _DOING), first_on_node(communicator):
+        with collective_phase(communicator, _DOING), first_on_node(communicator):
             constants = delivery.constants_of(parameters)
             _ = constants.entries.advance.address  # which compiles it
         engine.set_rule_parameters(delivery, constants, [name])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, agreed
+from distsnn.comm import Communicator, mark_collective
 from distsnn.errors import RunawayError
 from distsnn.network import Network, RecordSpikes
 
@@ -146,4 +146,4 @@ class RateCeiling:
         for one, count in zip(self._network.populations, new.tolist(), strict=True):
             rate = count / one.size / (span * dt * 1e-3)
             if self._ceiling is not None and rate > self._ceiling:
-                raise agreed(RunawayError(one.name, rate, self._ceiling, at_ms=step * dt))
+                raise mark_collective(RunawayError(one.name, rate, self._ceiling, at_ms=step * dt))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, answers, together
+from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine import neuron_states
 from distsnn.engine.populations import Neurons, Slots
 from distsnn.engine.rank_engine import RankEngine
@@ -50,7 +50,7 @@ class NeuronValues(ABC):
         self, engine: RankEngine, communicator: Communicator, target: Target, scripted: Scripted
     ) -> None:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
-        with together(communicator, "looking for neurons"):
+        with collective_phase(communicator, "looking for neurons"):
             network = engine.layout.network
             view = network.resolve(target, where=self._kind)
             self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
@@ -60,7 +60,9 @@ class NeuronValues(ABC):
             own = positions[slots]
             self._slots, self._own = _compact(slots), _compact(own)
         self._places = _compact(
-            np.concatenate(answers(communicator, lambda: (self._where, own), where=self._where))
+            np.concatenate(
+                allgather_checked(communicator, lambda: (self._where, own), where=self._where)
+            )
         )
 
     @property
@@ -101,7 +103,7 @@ class NeuronValues(ABC):
             self._check_name(name)
             return (self._where, name), self._read(name)
 
-        joined = np.concatenate(answers(self._communicator, own, where=self._where))
+        joined = np.concatenate(allgather_checked(self._communicator, own, where=self._where))
         values = np.empty_like(joined)
         values[self._places] = joined
         return values
@@ -133,7 +135,7 @@ class NeuronValues(ABC):
         """Return this rank's part of a value, which must be the same on all ranks. Collective."""
         if self._communicator.size > 1:
             given = (self._where, name, value_digest(value))
-            answers(self._communicator, lambda: (given, None), where=self._where)
+            allgather_checked(self._communicator, lambda: (given, None), where=self._where)
         return value[self._own] if isinstance(value, np.ndarray) else value
 
 
@@ -158,7 +160,7 @@ class NeuronStates(NeuronValues):
         return neuron_states.read(self._neurons, name, self._slots)
 
     def _set(self, name: str, given: ValueLike) -> None:
-        with together(self._communicator, "setting a state"):
+        with collective_phase(self._communicator, "setting a state"):
             self._check_name(name)
             state = self._neurons.population.model.states[name]
             where = f"{self._where}, {name}"
@@ -192,7 +194,9 @@ def synapse_states(
     DescriptionError
         If there is no such projection, it has no synapse model, or ranks name different ones.
     """
-    parts = answers(communicator, lambda: (projection, engine.latest(projection)), where="synapses")
+    parts = allgather_checked(
+        communicator, lambda: (projection, engine.latest(projection)), where="synapses"
+    )
     sources, states = zip(*parts, strict=True)
     order = np.argsort(np.concatenate(sources))
     return {name: np.concatenate([values[name] for values in states])[order] for name in states[0]}

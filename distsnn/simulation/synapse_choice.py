@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, together
+from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.weight_probes import Choice
@@ -36,7 +36,7 @@ def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
 
 
 def _choice(engine: RankEngine, communicator: Communicator, one: RecordWeights) -> Choice:
-    with together(communicator, "choosing synapses"):
+    with collective_phase(communicator, "choosing synapses"):
         candidates = _Candidates(plastic_named(engine, one.projection, where="recordings"), one)
         counts = candidates.counts()
     if one.synapses.everything:

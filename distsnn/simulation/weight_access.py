@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, answers, from_first, together
+from distsnn.comm import Communicator, allgather_checked, broadcast_from_rank0, collective_phase
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
@@ -69,12 +69,12 @@ class PlasticSynapses:
         return self._known
 
     def _gathered(self) -> "_Order":
-        with together(self.communicator, "looking for synapses"):
+        with collective_phase(self.communicator, "looking for synapses"):
             rows = self.delivery.rows
             sources = rows.row_set.source_of_synapse
             targets = self.engine.layout.gids(rows.targets())
         own = sources, targets, rows.delays()
-        parts = answers(self.communicator, lambda: (self._where, own), where=self._where)
+        parts = allgather_checked(self.communicator, lambda: (self._where, own), where=self._where)
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.lexsort((targets, sources))
         sizes = [part[0].size for part in parts]
@@ -112,7 +112,7 @@ class PlasticSynapses:
         """
         _ = self._order
         given = self._name, asked
-        parts = answers(self.communicator, lambda: (given, own()), where=self._where)
+        parts = allgather_checked(self.communicator, lambda: (given, own()), where=self._where)
         return np.asarray(np.concatenate(parts)[self._order.order])
 
     def agree(self, asked: str, value: Value) -> Value:
@@ -126,7 +126,7 @@ class PlasticSynapses:
             If ranks give different values, or an array has another shape.
         """
         given = self._name, asked, value_digest(value)
-        answers(self.communicator, lambda: (given, None), where=self._where)
+        allgather_checked(self.communicator, lambda: (given, None), where=self._where)
         if not isinstance(value, np.ndarray):
             return value
         shape = self.sources.shape
@@ -150,7 +150,7 @@ class PlasticSynapses:
     @values.setter
     def values(self, given: ValueLike) -> None:
         shape = self.sources.shape
-        with together(self.communicator, "setting weights"):
+        with collective_phase(self.communicator, "setting weights"):
             value = _numbers(given, shape, where=self._where, of="one weight per synapse")
             self._check_bound(np.broadcast_to(value, shape))
         own = self.agree("weights", value)
@@ -224,13 +224,13 @@ def normalise(
     where = f"weights of projection {projection!r}, total"
     delivery = plastic_named(engine, projection, where="weights")
     layout, post = engine.layout, delivery.projection.post
-    with together(communicator, "normalising weights"):
+    with collective_phase(communicator, "normalising weights"):
         value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
         allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
         check_range(value, allowed, where=where)
     if communicator.size > 1:
         asked = where, value_digest(value)
-        answers(communicator, lambda: (asked, None), where=where)
+        allgather_checked(communicator, lambda: (asked, None), where=where)
     totals = np.zeros(layout.n_local)
     index = delivery.target_population
     neuron = layout.in_population(index) - post.start
@@ -255,7 +255,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
             raise DescriptionError("must be True or False", where="learning", value=on)
         return (projection, on), None
 
-    answers(communicator, asked, where="learning")
+    allgather_checked(communicator, asked, where="learning")
     plastic_named(engine, projection, where="learning").switch(on, engine.step)
 
 
@@ -270,7 +270,7 @@ def set_signal(
         check_range(number, ANY, where="signal")
         return projection, number
 
-    name, number = from_first(communicator, given)
+    name, number = broadcast_from_rank0(communicator, given)
     plastic_named(engine, name, where="signal").modulate(number, engine.step)
     return name
 

@@ -25,7 +25,7 @@ def small() -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(
+def uninterrupted(
     small: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
     """Return the run that the module's `words` ask for and that nobody disturbed."""

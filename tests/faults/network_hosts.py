@@ -11,7 +11,7 @@ import pytest
 from command_jobs import ROOT
 
 from distsnn.comm import mpiexec_path
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 # What mpiexec takes for ssh: ssh [options] ADDRESS WORDS...
 _SSH = """\
@@ -39,14 +39,14 @@ class Hosts:
         self._ip("-n", switch, "link", "add", "br0", "type", "bridge")
         self._ip("-n", switch, "link", "set", "br0", "up")
         for host in range(self.count):
-            own = f"{self.name}-{host}"
-            self._add(own)
-            # both ends are made where they belong: the machine's own network is not touched
+            namespace = f"{self.name}-{host}"
+            self._add(namespace)
+            # both ends are made where they belong: the machine's network is not touched
             link = f"link add veth0 type veth peer name p{host} netns {switch}"
-            self._ip("-n", own, *link.split())
+            self._ip("-n", namespace, *link.split())
             self._ip("-n", switch, "link", "set", f"p{host}", "master", "br0", "up")
-            self._ip("-n", own, "addr", "add", f"{self._address(host)}/24", "dev", "veth0")
-            self._ip("-n", own, "link", "set", "veth0", "up")
+            self._ip("-n", namespace, "addr", "add", f"{self._address(host)}/24", "dev", "veth0")
+            self._ip("-n", namespace, "link", "set", "veth0", "up")
         wrapper = self._folder / "ssh"
         wrapper.write_text(_SSH.format(name=self.name))
         wrapper.chmod(0o755)
@@ -63,7 +63,7 @@ class Hosts:
     def start(self, ranks: int, *words: object) -> subprocess.Popen[str]:
         """Start a command under mpiexec, its ranks spread over the hosts."""
         environment = {
-            k: v for k, v in os.environ.items() if not k.startswith((*PREFIXES, "SLURM_"))
+            k: v for k, v in os.environ.items() if not k.startswith((*LAUNCHER_PREFIXES, "SLURM_"))
         }
         environment["PYTHONPATH"] = str(ROOT)
         hosts = ",".join(self._address(host) for host in range(self.count))

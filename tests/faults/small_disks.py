@@ -25,9 +25,9 @@ def read_only(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _mount(what: str, place: Path, *words: str) -> Iterator[None]:
+def _mount(source: str, place: Path, *words: str) -> Iterator[None]:
     if os.getuid() != 0 or subprocess.run(["mount", *words], capture_output=True).returncode != 0:
-        pytest.skip(f"this user may not mount {what}")
+        pytest.skip(f"this user may not mount {source}")
     try:
         yield
     finally:

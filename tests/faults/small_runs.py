@@ -24,7 +24,7 @@ Words = Callable[..., tuple[str, ...]]
 
 def recorded_run(*options: str) -> Words:
     """Return what makes the command line of such a run, of a model, a store and more options."""
-    return lambda model, out, *more: ("run", str(model), "--out", str(out), *options, *more)
+    return lambda model, out, *extra: ("run", str(model), "--out", str(out), *options, *extra)
 
 
 def one_message(ended: Ended, pattern: str) -> None:
@@ -34,12 +34,12 @@ def one_message(ended: Ended, pattern: str) -> None:
     assert "Traceback" not in ended.err
 
 
-def wait_until(job: Job, true: Callable[[], bool], what: str) -> None:
-    """Wait until something is true, of a job that goes on meanwhile."""
+def wait_until(job: Job, condition: Callable[[], bool], event: str) -> None:
+    """Wait until a condition holds while a job runs."""
     limit = time.monotonic() + PATIENCE
-    while not true():
+    while not condition():
         assert job.process.poll() is None, job.end().err
-        assert time.monotonic() < limit, f"not within {PATIENCE:g} s: {what}"
+        assert time.monotonic() < limit, f"not within {PATIENCE:g} s: {event}"
         time.sleep(0.02)
 
 
@@ -66,7 +66,7 @@ def wait_for_line(job: Job, pattern: str) -> None:
     line = ""
     while not re.search(pattern, line):
         line = job.process.stderr.readline()
-        assert line, f"it ended without a word of {pattern!r}"
+        assert line, f"it ended for an unknown reason of {pattern!r}"
 
 
 def wait_for_building(job: Job) -> None:
@@ -78,6 +78,6 @@ def wait_for_building(job: Job) -> None:
 def committed_pid(path: Path) -> int:
     """Return the process of the store's second rank."""
     text = (path / "attempt000" / "rank0001" / "zarr.json").read_text()
-    found = re.search(r'"pid": (\d+)', text)
-    assert found
-    return int(found[1])
+    match = re.search(r'"pid": (\d+)', text)
+    assert match
+    return int(match[1])

@@ -30,11 +30,11 @@ def saved(small: Path, tmp_path: Path) -> Path:
     return out
 
 
-def goes_on(out: Path, whole: Path, *more: str) -> str:
+def goes_on(out: Path, uninterrupted: Path, *options: str) -> str:
     """Resume to the end and compare; return what was said."""
-    ended = run("run", "--resume", out, "--time", TIME, *more)
+    ended = run("run", "--resume", out, "--time", TIME, *options)
     assert ended.code == 0, ended.err
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
     return ended.err
 
 
@@ -54,7 +54,7 @@ def fill(place: Path, leave: int) -> Path:
 
 
 def test_disk_that_fills_while_saving_leaves_the_generation_before(
-    small: Path, whole: Path, disk: Path
+    small: Path, uninterrupted: Path, disk: Path
 ) -> None:
     out = disk / "run.zarr"
     assert run(*words(small, out, "--time", "100", "--checkpoint-every", "100ms")).code == 0
@@ -65,10 +65,12 @@ def test_disk_that_fills_while_saving_leaves_the_generation_before(
     assert ended.code == 1
     assert before[0] in generations(out)
     filling.unlink()
-    assert "going on at 100 ms" in goes_on(out, whole, "--ranks", "2")
+    assert "going on at 100 ms" in goes_on(out, uninterrupted, "--ranks", "2")
 
 
-def test_folder_that_cannot_be_written_is_told_on_resuming(saved: Path, whole: Path) -> None:
+def test_folder_that_cannot_be_written_is_told_on_resuming(
+    saved: Path, uninterrupted: Path
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in saved.rglob("*")}
     with read_only(saved):
         ended = run("run", "--resume", saved, "--time", TIME, "--ranks", "2")
@@ -76,7 +78,7 @@ def test_folder_that_cannot_be_written_is_told_on_resuming(saved: Path, whole: P
     assert "building" not in ended.err
     assert ended.code == 2
     assert {path: path.stat().st_mtime_ns for path in saved.rglob("*")} == before
-    goes_on(saved, whole)
+    goes_on(saved, uninterrupted)
 
 
 def kill_when(job: Job, happens: Path | str, out: Path) -> bool:
@@ -90,7 +92,7 @@ def kill_when(job: Job, happens: Path | str, out: Path) -> bool:
     return False
 
 
-def test_killed_while_saving(small: Path, whole: Path, tmp_path: Path) -> None:
+def test_killed_while_saving(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     halves = 0
     for attempt in range(4):
@@ -104,10 +106,10 @@ def test_killed_while_saving(small: Path, whole: Path, tmp_path: Path) -> None:
     assert halves > 0
     ended = run(*words(small, out, "--resume", "auto", "--ranks", "2"))
     assert ended.code == 0, ended.err
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
 
 
-def test_killed_while_restoring(saved: Path, whole: Path) -> None:
+def test_killed_while_restoring(saved: Path, uninterrupted: Path) -> None:
     before = generations(saved)
     for wait in (0.0, 0.02, 0.1):
         with running("run", "--resume", str(saved), "--time", TIME) as job:
@@ -116,18 +118,18 @@ def test_killed_while_restoring(saved: Path, whole: Path) -> None:
             time.sleep(wait)
             job.kill()
     assert generations(saved) == before
-    goes_on(saved, whole, "--ranks", "3")
+    goes_on(saved, uninterrupted, "--ranks", "3")
 
 
 def test_run_that_is_going_on_is_not_resumed_by_another(
-    small: Path, whole: Path, tmp_path: Path
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
     long = words(small, out, "--time", "1000000", "--checkpoint-wall", "0.1s", "--ranks", "2")
     with running(*long) as job:
         wait_for_checkpoint(job, out)
-        for more in (("--ranks", "2"), ("--ranks", "1")):
-            ended = run("run", "--resume", out, "--time", TIME, *more)
+        for options in (("--ranks", "2"), ("--ranks", "1")):
+            ended = run("run", "--resume", out, "--time", TIME, *options)
             one_message(ended, r"run\.zarr: is being written by process \d+ on ")
             assert ended.code == 2
         assert len(StoreReader(out).attempts) == 1

@@ -15,7 +15,7 @@ from command_jobs import ROOT, Ended, Job, run, running
 from small_runs import PATIENCE, SOON, wait_for_spikes
 
 from distsnn.comm import mpiexec_path
-from distsnn.io.notices import notices_folder
+from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.summary import summarise
 
 WATCHED = ROOT / "tests" / "mpi" / "programs" / "watched.py"
@@ -53,7 +53,7 @@ def test_rank_stopped_while_the_model_is_built_ends_the_job(small: Path, ranks: 
     words = ("--set", "fault=stop", "rank=1", "--time", "100", "--heartbeat", "3s")
     ended = run("run", small, *words, *(() if ranks else ("--ranks", "2")), ranks=ranks)
     assert re.match(
-        r"distsnn: rank 1 \(process \d+ on \S+\) was not heard of for 3 s", the_message(ended)
+        r"distsnn: rank 1 \(process \d+ on \S+\) sent no heartbeat for 3 s", the_message(ended)
     )
     assert ended.code != 0
     assert ended.since_error < SOON
@@ -69,34 +69,39 @@ def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
 
 def wait_for_ranks(job: Job, out: Path, ranks: int) -> list[int]:
     """Return the processes of a run's ranks, once all of them have committed spikes."""
-    wait_for_spikes(job, out)  # from its first commit on, an attempt has notices
+    wait_for_spikes(job, out)  # from its first commit on, an attempt has exit reports
     groups = [out / "attempt000" / f"rank{rank:04d}" for rank in range(ranks)]
     texts = [(group / "zarr.json").read_text() for group in groups]
     return [int(json.loads(text)["attributes"]["pid"]) for text in texts]
 
 
-def test_info_tells_of_a_rank_killed_in_mid_run_under_mpiexec(small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "ranks"), [((), 3), (("--ranks", "3"), None)], ids=["mpiexec", "supervisor"]
+)
+def test_info_reports_a_rank_killed_in_mid_run(
+    small: Path, tmp_path: Path, options: tuple[str, ...], ranks: int | None
+) -> None:
     out = tmp_path / "run.zarr"
-    with running("run", small, "--time", "1e6", "--out", out, ranks=3) as job:
+    with running("run", small, "--time", "1e6", "--out", out, *options, ranks=ranks) as job:
         pids = wait_for_ranks(job, out, 3)
-        assert summarise(out)["gone"] == []
+        assert summarise(out)["vanished_ranks"] == []
         os.kill(pids[2], signal.SIGKILL)
         killed = time.time()
         ended = job.end(timeout=60)
     assert ended.code != 0
     assert ended.at - killed < SOON
-    wait_for_notice(out)
-    told = json.loads(run("info", out, "--json").out)
-    assert told["gone"] == [0, 1, 2]
-    (notice,) = told["notices"]
-    assert (notice["rank"], notice["pid"]) == (2, pids[2])
+    wait_for_exit_report(out)
+    info = json.loads(run("info", out, "--json").out)
+    assert info["vanished_ranks"] == [0, 1, 2]
+    (report,) = info["exit_reports"]
+    assert (report["rank"], report["pid"]) == (2, pids[2])
     assert "ranks: running, but its process is gone\n" in run("info", out).out
 
 
-def wait_for_notice(out: Path) -> None:
-    """Wait until a run's store has a notice, which its job may not have waited for."""
+def wait_for_exit_report(out: Path) -> None:
+    """Wait until a run's store has an exit report, which its job may not have waited for."""
     limit = time.monotonic() + PATIENCE
-    while not summarise(out)["notices"]:
+    while not summarise(out)["exit_reports"]:
         assert time.monotonic() < limit
         time.sleep(0.1)
 
@@ -106,14 +111,14 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     # a limit of 2 s, as of --heartbeat 2
     model.write_text(
         "import sys\n"
-        "from distsnn.comm import start\n"
+        "from distsnn.comm import run_program\n"
         "from distsnn.simulation import Policy, Simulation\n"
         f"sys.path.insert(0, {str(small.parent)!r})\n"
         "from small import build\n"
         "def main(ranks):\n"
         f"    with Simulation(build(), out={str(out)!r}, policy=Policy(heartbeat=2.0)) as one:\n"
         "        one.run(1e6)\n"
-        "sys.exit(start(main))\n"
+        "sys.exit(run_program(main))\n"
     )
     job = Job([mpiexec_path(), "-n", "2", sys.executable, str(model)], None)
     try:
@@ -125,17 +130,19 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
         job.kill()
     assert ended.code != 0
     assert ended.at - stopped < SOON
-    assert re.match(rf"distsnn: rank 1 \(process {pids[1]} on \S+\) was not", ended.messages[0])
+    assert re.match(
+        rf"distsnn: rank 1 \(process {pids[1]} on \S+\) sent no heartbeat", ended.messages[0]
+    )
     assert len(ended.messages) == 1
-    wait_for_notice(out)
-    assert [one["rank"] for one in summarise(out)["notices"]] == [1]
+    wait_for_exit_report(out)
+    assert [report["rank"] for report in summarise(out)["exit_reports"]] == [1]
 
 
 def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     assert run("run", small, "--time", "5", "--out", out).code == 0
     numbers = summarise(out)
-    assert (numbers["gone"], numbers["notices"]) == ([], [])
+    assert (numbers["vanished_ranks"], numbers["exit_reports"]) == ([], [])
     assert "lost" not in run("info", out).out
     # The process's number may have gone to another: to this one, which began long before, or to
     # one that began after the rank had written.
@@ -143,25 +150,28 @@ def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> 
     attributes = json.loads(group.read_text())
     attributes["attributes"] |= {"status": "running", "pid": os.getpid()}
     group.write_text(json.dumps(attributes))
-    assert summarise(out)["gone"] == []
+    assert summarise(out)["vanished_ranks"] == []
     os.utime(group, (1e9, 1e9))
-    assert summarise(out)["gone"] == [0]
+    assert summarise(out)["vanished_ranks"] == [0]
 
 
 def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     assert run("run", small, "--time", "5", "--out", out, "--ranks", "2").code == 0
-    words = [sys.executable, WATCHED, "kill", "1", "30", notices_folder(out, 0)]
+    words = [sys.executable, WATCHED, "kill", "1", "30", exit_reports_folder(out, 0)]
     job = Job([mpiexec_path(), "-n", "2", *map(str, words)], None)
     ended = job.end(timeout=60)
     assert ended.code != 0
-    wait_for_notice(out)
-    (notice,) = json.loads(run("info", out, "--json").out)["notices"]
-    assert notice["rank"] == 1
-    assert notice["step"] == 101
-    (line,) = [one for one in run("info", out).out.splitlines() if one.startswith("  lost ")]
-    how = r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended without a word)"
-    assert re.search(rf"rank 1 \(process {notice['pid']} on \S+\) {how}, at 10.1 ms; 2", line)
+    wait_for_exit_report(out)
+    (report,) = json.loads(run("info", out, "--json").out)["exit_reports"]
+    assert report["rank"] == 1
+    assert report["step"] == 101
+    lines = run("info", out).out.splitlines()
+    (line,) = [line for line in lines if line.startswith("  lost ")]
+    how = (
+        r"(was ended by signal 9 \(SIGKILL\), as when memory runs out|ended for an unknown reason)"
+    )
+    assert re.search(rf"rank 1 \(process {report['pid']} on \S+\) {how}, at 10.1 ms; 2", line)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "attempt000/notices/rank0001" in dict(zarr.open_group(out).members(None))
+        assert "attempt000/exit_reports/rank0001" in dict(zarr.open_group(out).members(None))

@@ -19,14 +19,14 @@ LIMIT = 2.0  # s of silence
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    made = make_hosts(2, tmp_path)
-    yield made
-    made.down()
+    hosts = make_hosts(2, tmp_path)
+    yield hosts
+    hosts.down()
 
 
 @pytest.fixture
 def job(hosts: Hosts, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
-    words = ("none", "0", str(LIMIT), str(tmp_path / "notices"), "idle", "30")
+    words = ("none", "0", str(LIMIT), str(tmp_path / "exit_reports"), "idle", "30")
     process = hosts.start(4, sys.executable, WATCHED, *words)
     yield process
     # with a link down mpiexec waits for good and takes no other signal
@@ -55,10 +55,10 @@ def test_ranks_on_both_sides_of_a_dead_link_end(
     assert time.monotonic() - cut > LIMIT / 2
     message = job.stderr.readline()
     far = [rf"rank {rank} \(process \d+ on node1\)" for rank in (1, 3)]
-    assert re.match(f"distsnn: {' and '.join(far)} were not heard of for 2 s", message)
-    found = {one.name for one in (tmp_path / "notices").glob("rank*")}
+    assert re.match(f"distsnn: {' and '.join(far)} sent no heartbeat for 2 s", message)
+    reports = {file.name for file in (tmp_path / "exit_reports").glob("rank*")}
     # each side has missed the other; the far ranks' parent is rank 0
-    assert found == {"rank0000", "rank0001", "rank0003"}
+    assert reports == {"rank0000", "rank0001", "rank0003"}
 
 
 def is_there(pid: int) -> bool:

@@ -27,7 +27,7 @@ from small_runs import (
     wait_until,
 )
 
-from distsnn.comm import RESUMABLE
+from distsnn.comm import EXIT_RESUMABLE
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
@@ -37,12 +37,12 @@ TIME = "6000"  # ms: about a second, in which several checkpoints are written
 words = recorded_run("--time", TIME, "--set", "state=true")
 
 
-def resumed(out: Path, whole: Path, *more: str, ranks: int | None = None) -> Ended:
+def resumed(out: Path, uninterrupted: Path, *options: str, ranks: int | None = None) -> Ended:
     """Resume a run to its end and compare it with the undisturbed one."""
-    ended = run("run", "--resume", out, *more, ranks=ranks)
+    ended = run("run", "--resume", out, *options, ranks=ranks)
     assert ended.code == 0, ended.err
     assert StoreReader(out).complete
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
     return ended
 
 
@@ -56,12 +56,12 @@ def resumed(out: Path, whole: Path, *more: str, ranks: int | None = None) -> End
     ],
 )
 def test_signal_saves_the_run_which_then_goes_on_elsewhere(
-    small: Path, whole: Path, tmp_path: Path, how: str, number: signal.Signals
+    small: Path, uninterrupted: Path, tmp_path: Path, how: str, number: signal.Signals
 ) -> None:
     out = tmp_path / "run.zarr"
-    more = ("--ranks", "2") if how == "ranks of the command" else ()
+    options = ("--ranks", "2") if how == "ranks of the command" else ()
     ranks = 2 if how == "mpiexec" else None
-    with running(*words(small, out, *more, "--checkpoint-wall", "0.2s"), ranks=ranks) as job:
+    with running(*words(small, out, *options, "--checkpoint-wall", "0.2s"), ranks=ranks) as job:
         wait_for_checkpoint(job, out)
         sent = job.interrupt(number)
         ended = job.end(timeout=60)
@@ -74,61 +74,65 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
         one_message(
             ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run"
         )
-        assert ended.code == RESUMABLE
+        assert ended.code == EXIT_RESUMABLE
         status = f"stopped: {number.name}"
     assert set(summarise(out)["status"]) == {status}
     reader = StoreReader(out)
     assert not reader.complete
     assert {rank.committed_step for rank in reader.attempts[0].ranks} == {reader.complete_step}
-    resumed(out, whole, "--ranks", "3")
+    resumed(out, uninterrupted, "--ranks", "3")
     # nothing was recorded twice: the second attempt began where the first one stopped
     assert StoreReader(out).n_committed == StoreReader(out).n_spikes
 
 
-def test_wall_limit_stops_in_time(small: Path, whole: Path, tmp_path: Path) -> None:
+def test_wall_limit_stops_in_time(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     begin = time.monotonic()
     ended = run(*words(small, out, "--wall-limit", "15s", "--time", "1000000"))
     assert time.monotonic() - begin < 15.0
     one_message(ended, "stopped by the wall limit at")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert summarise(out)["status"] == ["stopped: the wall limit"]
-    assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == RESUMABLE
+    assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == EXIT_RESUMABLE
     reader = StoreReader(out)
     assert len(reader.attempts) == 2
     assert reader.attempts[1].first_step > 0
 
 
 def test_killed_run_goes_on_from_its_last_checkpoint(
-    small: Path, whole: Path, tmp_path: Path
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
     with running(*words(small, out, "--ranks", "2", "--checkpoint-every", "100ms")) as job:
         wait_for_checkpoint(job, out)
         os.kill(committed_pid(out), signal.SIGKILL)
         assert job.end(timeout=60).code == 1
-    ended = resumed(out, whole, ranks=3)
+    ended = resumed(out, uninterrupted, ranks=3)
     assert re.search(r"going on at \d+ ms, saved by 2 ranks", ended.err)
 
 
-def test_auto_starts_goes_on_and_leaves_alone(small: Path, whole: Path, tmp_path: Path) -> None:
+def test_auto_starts_goes_on_and_leaves_alone(
+    small: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run.zarr"
     auto = words(small, out, "--resume", "auto", "--checkpoint-wall", "0.2s")
     with running(*auto) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGUSR1)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
     ended = run(*auto, "--ranks", "2")
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 2
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
     before = (out / "zarr.json").stat().st_mtime_ns
     ended = run(*auto)
     assert (ended.code, ended.out) == (0, f"{out} is complete: {TIME} ms\n")
     assert (out / "zarr.json").stat().st_mtime_ns == before
 
 
-def test_auto_starts_anew_where_nothing_was_saved(small: Path, whole: Path, tmp_path: Path) -> None:
+def test_auto_starts_anew_where_nothing_was_saved(
+    small: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run.zarr"
     with running(*words(small, out, "--resume", "auto", "--time", "1000000")) as job:
         wait_for_spikes(job, out)
@@ -136,7 +140,7 @@ def test_auto_starts_anew_where_nothing_was_saved(small: Path, whole: Path, tmp_
     ended = run(*words(small, out, "--resume", "auto"))
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 1
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
 
 
 def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None:
@@ -146,12 +150,12 @@ def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None
         job.interrupt(signal.SIGUSR1)
         ended = job.end(timeout=60)
     one_message(ended, "stopped by SIGUSR1 at 0 ms")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_checkpoint_is_told_and_the_one_before_used(
-    small: Path, whole: Path, tmp_path: Path
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
     ended = run(*words(small, out, "--time", "300", "--checkpoint-every", "100ms"))
@@ -165,11 +169,11 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     assert ended.code == 0
     assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: damaged", ended.err)
     assert "going on at 200 ms" in ended.err
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("options", "message"),
     [
         (("--seed", "9"), "--seed: a resumed run keeps its seed"),
         (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
@@ -180,11 +184,11 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
         (("--max-rate", "0"), "must be positive"),
     ],
 )
-def test_bad_requests_are_refused(tmp_path: Path, more: tuple[str, ...], message: str) -> None:
+def test_bad_requests_are_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     out = tmp_path / "run.zarr"
     model = ("brunel", "--set", "order=10")
     assert run("run", *model, "--time", "20", "--out", out, "--checkpoint-every", "10ms").code == 0
-    ended = run("run", "--resume", out, "--time", "40", *more)
+    ended = run("run", "--resume", out, "--time", "40", *options)
     one_message(ended, re.escape(message))
     assert ended.code == 2
 
@@ -217,9 +221,9 @@ def test_runaway_network_is_stopped(small: Path, tmp_path: Path) -> None:
     assert StoreReader(out).complete_step == 1000
 
 
-@pytest.mark.parametrize("more", [(), ("--ranks", "2")])
-def test_signal_to_a_run_that_is_not_recorded(small: Path, more: tuple[str, ...]) -> None:
-    with running("run", small, "--time", "1000000", *more) as job:
+@pytest.mark.parametrize("options", [(), ("--ranks", "2")])
+def test_signal_to_a_run_that_is_not_recorded(small: Path, options: tuple[str, ...]) -> None:
+    with running("run", small, "--time", "1000000", *options) as job:
         wait_for_line(job, "of 1000000 ms")  # it runs: the log's first look at it
         job.interrupt(signal.SIGUSR1)
         ended = job.end(timeout=60)
@@ -227,19 +231,19 @@ def test_signal_to_a_run_that_is_not_recorded(small: Path, more: tuple[str, ...]
     assert ended.code == 1
 
 
-@pytest.mark.parametrize("more", [(), ("--ranks", "2")])
+@pytest.mark.parametrize("options", [(), ("--ranks", "2")])
 def test_signals_may_come_again_and_again(
-    small: Path, tmp_path: Path, more: tuple[str, ...]
+    small: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     out = tmp_path / "run.zarr"
-    with running(*words(small, out, *more, "--time", "1000000")) as job:
+    with running(*words(small, out, *options, "--time", "1000000")) as job:
         wait_for_spikes(job, out)
         for _ in range(2):
             job.interrupt(signal.SIGTERM)
             time.sleep(0.1)
         ended = job.end(timeout=60)
     one_message(ended, "stopped by SIGTERM")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
 
 
 @pytest.mark.parametrize("how", ["one process", "ranks of the command", "mpiexec"])
@@ -248,9 +252,9 @@ def test_signals_may_come_until_the_end(
     small: Path, tmp_path: Path, how: str, number: signal.Signals
 ) -> None:
     out = tmp_path / "run.zarr"
-    more = ("--ranks", "2") if how == "ranks of the command" else ()
+    options = ("--ranks", "2") if how == "ranks of the command" else ()
     ranks = 2 if how == "mpiexec" else None
-    with running(*words(small, out, *more, "--time", "1000000"), ranks=ranks) as job:
+    with running(*words(small, out, *options, "--time", "1000000"), ranks=ranks) as job:
         wait_for_spikes(job, out)
         own = pids_of_ranks(out)
         # the command gets them too; mpiexec passes its own on to the ranks
@@ -262,17 +266,17 @@ def test_signals_may_come_until_the_end(
             time.sleep(0.002)
         ended = job.end(timeout=60)
     one_message(ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run")
-    assert ended.code == RESUMABLE
+    assert ended.code == EXIT_RESUMABLE
     assert summarise(out)["status"] == [f"stopped: {number.name}"] * len(own)
     assert generations(out)
 
 
 def test_command_that_a_stopped_run_prints_continues_it(
-    small: Path, whole: Path, tmp_path: Path
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a run.zarr"
-    more = ("--overwrite", "--ranks", "2", "--checkpoint-wall", "0.2s")
-    with running(*words(small, out, *more)) as job:
+    options = ("--overwrite", "--ranks", "2", "--checkpoint-wall", "0.2s")
+    with running(*words(small, out, *options)) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGINT)
         ended = job.end(timeout=60)
@@ -282,7 +286,7 @@ def test_command_that_a_stopped_run_prints_continues_it(
     ended = run(*printed)
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 2
-    assert_same(recorded(whole), recorded(out))
+    assert_same(recorded(uninterrupted), recorded(out))
 
 
 def test_finished_run_whose_launcher_was_killed_is_complete(small: Path, tmp_path: Path) -> None:
@@ -343,9 +347,9 @@ def test_auto_does_not_take_the_complete_run_of_another_network_for_done(
     out = tmp_path / "run.zarr"
     assert run("run", small, "--time", "10", "--out", out).code == 0
     before = StoreReader(out).spike_hash()
-    for more in (("--out", out, "--resume", "auto"), ("--resume", out)):
-        assert run("run", small, "--time", "10", *more).code == 0
-        ended = run("run", "tutorial", "--time", "10", *more)
+    for options in (("--out", out, "--resume", "auto"), ("--resume", out)):
+        assert run("run", small, "--time", "10", *options).code == 0
+        ended = run("run", "tutorial", "--time", "10", *options)
         one_message(ended, "is complete, and of another network")
         assert ended.code == 2
     assert StoreReader(out).spike_hash() == before
@@ -360,7 +364,7 @@ def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None
         one_message(ended, r"run.zarr: is being written by process \d+ on")
         assert ended.code == 2
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
 
 
 def test_ranks_end_when_the_command_that_started_them_is_killed(
@@ -393,7 +397,7 @@ def test_random_kills_lose_nothing() -> None:
 
 
 def test_resumed_run_reads_as_one_while_it_goes_on(
-    small: Path, whole: Path, tmp_path: Path
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
     with running(*words(small, out, "--checkpoint-wall", "0.2s", "--time", "1000000")) as job:
@@ -403,10 +407,10 @@ def test_resumed_run_reads_as_one_while_it_goes_on(
     with running("run", "--resume", out, "--ranks", "2") as job:
         wait_until(job, lambda: StoreReader(out).complete_step > first, "more is recorded")
         reader = StoreReader(out)
-        last = min(reader.complete_step, StoreReader(whole).complete_step)
+        last = min(reader.complete_step, StoreReader(uninterrupted).complete_step)
         found = reader.spikes(0, last)
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == RESUMABLE
+        assert job.end(timeout=60).code == EXIT_RESUMABLE
     assert len(reader.attempts) == 2
-    for mine, expected in zip(found, StoreReader(whole).spikes(0, last), strict=True):
+    for mine, expected in zip(found, StoreReader(uninterrupted).spikes(0, last), strict=True):
         np.testing.assert_array_equal(mine, expected)

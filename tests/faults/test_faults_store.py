@@ -33,8 +33,8 @@ def test_path_that_exists_is_refused_and_left_alone(
 ) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
-    for more in ((), ("--overwrite",)):
-        words = ("run", small, "--time", "10", "--out", tmp_path / "notes", *more)
+    for options in ((), ("--overwrite",)):
+        words = ("run", small, "--time", "10", "--out", tmp_path / "notes", *options)
         ended = run(*words, ranks=ranks)
         one_message(ended, "notes: (exists already|is not a run of distsnn)")
         assert ended.code == 2
@@ -112,8 +112,8 @@ def test_interrupted_run_stops_at_one_step_and_is_readable(
 ) -> None:
     out = tmp_path / "run.zarr"
     words = ("run", small, "--time", "1000000", "--out", out, "--set", "state=true")
-    more = ("--ranks", "2") if how == "ranks of the command" else ()
-    with running(*words, *more, ranks=2 if how == "mpiexec" else None) as job:
+    options = ("--ranks", "2") if how == "ranks of the command" else ()
+    with running(*words, *options, ranks=2 if how == "mpiexec" else None) as job:
         wait_for_spikes(job, out)
         sent = job.interrupt()
         ended = job.end(timeout=60)

@@ -28,17 +28,17 @@ class Terminal:
     """A command whose standard streams are a terminal, as of a person who types."""
 
     def __init__(self, words: list[str]) -> None:
-        self.descriptor, theirs = pty.openpty()
+        self.descriptor, terminal_side = pty.openpty()
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
             [sys.executable, "-c", ATTACH, *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=terminal_side,
+            stdout=terminal_side,
+            stderr=terminal_side,
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": path},
         )
-        os.close(theirs)
+        os.close(terminal_side)
         self.shown = ""
 
     def read(self, until: str | None = None) -> None:
@@ -76,20 +76,20 @@ class Terminal:
 def terminals() -> Iterator[list[Terminal]]:
     opened: list[Terminal] = []
     yield opened
-    for one in opened:
-        one.kill()
+    for terminal in opened:
+        terminal.kill()
 
 
 @pytest.mark.parametrize(
-    ("more", "ranks"),
+    ("options", "ranks"),
     [(("--ranks", "1"), None), (("--ranks", "2"), None), ((), 2)],
     ids=["one rank", "own ranks", "mpiexec"],
 )
 def test_bar_on_a_terminal(
-    small: Path, terminals: list[Terminal], more: tuple[str, ...], ranks: int | None
+    small: Path, terminals: list[Terminal], options: tuple[str, ...], ranks: int | None
 ) -> None:
     # 20 s of biological time, about a second of wall time
-    terminal = Terminal(command("run", small, "--time", "20000", *more, ranks=ranks))
+    terminal = Terminal(command("run", small, "--time", "20000", *options, ranks=ranks))
     terminals.append(terminal)
     terminal.read()
     assert terminal.code() == 0
@@ -103,17 +103,17 @@ def test_bar_on_a_terminal(
 
 
 @pytest.mark.parametrize(
-    ("more", "ranks"), [(("--ranks", "2"), None), ((), 2)], ids=["own ranks", "mpiexec"]
+    ("options", "ranks"), [(("--ranks", "2"), None), ((), 2)], ids=["own ranks", "mpiexec"]
 )
 def test_ctrl_c_stops_all_ranks_in_good_order(
     small: Path,
     tmp_path: Path,
     terminals: list[Terminal],
-    more: tuple[str, ...],
+    options: tuple[str, ...],
     ranks: int | None,
 ) -> None:
     out = tmp_path / "run.zarr"
-    words = command("run", small, "--time", "1e7", "--out", str(out), *more, ranks=ranks)
+    words = command("run", small, "--time", "1e7", "--out", str(out), *options, ranks=ranks)
     terminal = Terminal(words)
     terminals.append(terminal)
     # the bar's second look, or what a log would not show for ten seconds

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import distsnn.comm
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 60
@@ -80,7 +80,7 @@ class Starter:
     """Starts programs with a clean environment, in which a variable tells whose they are."""
 
     def __init__(self, mark: Path) -> None:
-        drop = (*PREFIXES, "SLURM_")
+        drop = (*LAUNCHER_PREFIXES, "SLURM_")
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
         root = str(Path(distsnn.comm.__file__).parents[2])
         path = os.environ.get("PYTHONPATH")
@@ -103,11 +103,11 @@ class Starter:
     def processes(self) -> list[list[str]]:
         """Return the command lines of all processes of this environment: of these tests alone."""
         mark = f"{_MARK}={self.environment[_MARK]}".encode()
-        found = []
+        commands = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append((folder / "cmdline").read_text().split("\0"))
+                    commands.append((folder / "cmdline").read_text().split("\0"))
             except OSError:
                 continue
-        return found
+        return commands

@@ -96,7 +96,7 @@ def test_interrupt_ends_all_ranks(starter: Starter) -> None:
             "OMPI_COMM_WORLD_RANK",
             {"OMPI_COMM_WORLD_SIZE": "2"},
             "Open MPI's mpirun",
-            "is what mpi4py has",
+            "is the library of mpi4py",
         ),
         ("SLURM_PROCID", {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}, "srun", "sees 1"),
     ],
@@ -104,7 +104,7 @@ def test_interrupt_ends_all_ranks(starter: Starter) -> None:
 def test_launcher_of_another_mpi_is_refused(
     starter: Starter, rank: str, variables: dict[str, str], name: str, but: str
 ) -> None:
-    code = "import sys, distsnn.comm as c; sys.exit(c.start(lambda ranks: 0))"
+    code = "import sys, distsnn.comm as c; sys.exit(c.run_program(lambda ranks: 0))"
     first = starter.python("-c", code, **variables, **{rank: "0"})
     second = starter.python("-c", code, **variables, **{rank: "1"})
     ended = first.end()

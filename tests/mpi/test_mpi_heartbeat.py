@@ -1,4 +1,4 @@
-"""A rank that dies is noted, one that stalls ends the job, and nothing else is taken for either."""
+"""Exit reports of ranks that die; ranks that stall end the job; nothing else counts as either."""
 
 import json
 import os
@@ -25,32 +25,33 @@ print("code", launch(int(ranks), arguments, program=[program]))
 HIDING = '"$@"; code=$?; [ $code -le 128 ] || sleep 30; exit $code'
 
 
-def notices(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return the notices by rank, once the witness has had time to write."""
+def exit_reports(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the exit reports by rank, once the exit monitor has had time to write."""
     limit = time.monotonic() + 5.0
     while not list(folder.glob("rank*/zarr.json")) and time.monotonic() < limit:
         time.sleep(0.05)
     time.sleep(0.2)
-    found = [json.loads(one.read_text())["attributes"] for one in folder.glob("rank*/zarr.json")]
-    return {one["rank"]: one for one in found}
+    files = folder.glob("rank*/zarr.json")
+    reports = [json.loads(file.read_text())["attributes"] for file in files]
+    return {report["rank"]: report for report in reports}
 
 
 def pid_of(ended: Ended, rank: int) -> int:
-    found = re.search(rf"rank {rank} is (\d+)", ended.out)
-    assert found
-    return int(found[1])
+    match = re.search(rf"rank {rank} is (\d+)", ended.out)
+    assert match
+    return int(match[1])
 
 
 def left_behind(starter: Starter) -> list[list[str]]:
     """Return the command lines of the tests' processes, once all had time to end."""
     limit = time.monotonic() + 5.0
-    while (found := starter.processes()) and time.monotonic() < limit:
+    while (processes := starter.processes()) and time.monotonic() < limit:
         time.sleep(0.1)
-    return found
+    return processes
 
 
 @pytest.mark.parametrize(
-    ("ranks", "victim", "fate", "what"),
+    ("ranks", "victim", "fate", "cause"),
     [
         (2, 1, "kill", "was ended by signal 9 (SIGKILL), as when memory runs out"),
         pytest.param(
@@ -64,20 +65,20 @@ def left_behind(starter: Starter) -> list[list[str]]:
     ],
 )
 def test_death_is_noted_though_the_launcher_kills_all_at_once(
-    starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, what: str
+    starter: Starter, tmp_path: Path, ranks: int, victim: int, fate: str, cause: str
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     # The others hold Python's lock: none of them would come to write anything.
     words = (fate, str(victim), "30", str(folder), "busy", "30")
     ended = starter.mpiexec(ranks, "watched.py", *words).end()
     assert ended.code != 0
     assert ended.since_error < 5.0
-    (notice,) = notices(folder).values()
-    assert notice["rank"] == victim
-    assert notice["pid"] == pid_of(ended, victim)
-    assert notice["step"] == 100 + victim
+    (report,) = exit_reports(folder).values()
+    assert report["rank"] == victim
+    assert report["pid"] == pid_of(ended, victim)
+    assert report["step"] == 100 + victim
     # before Linux 6.15 the status is not known for certain
-    assert notice["what"] in {what, "ended without a word"}
+    assert report["cause"] in {cause, "ended for an unknown reason"}
     assert left_behind(starter) == []
 
 
@@ -92,15 +93,15 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
 def test_rank_that_stalls_ends_the_job(
     starter: Starter, tmp_path: Path, ranks: int, victim: int
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     ended = starter.mpiexec(ranks, "watched.py", "stop", str(victim), str(LIMIT), str(folder)).end()
     assert ended.code != 0
     (message,) = ended.messages
-    about = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
-    assert re.match(rf"distsnn: {about}, at step {100 + victim} \(stopped", message)
+    text = rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
+    assert re.match(rf"distsnn: {text}, last step {100 + victim}: process stopped", message)
     assert LIMIT / 2 < ended.since_error < LIMIT + 5.0
-    assert {rank: one["what"] for rank, one in notices(folder).items()} == {
-        victim: "was not heard of for 2 s"
+    assert {rank: report["cause"] for rank, report in exit_reports(folder).items()} == {
+        victim: "sent no heartbeat for 2 s"
     }
     assert left_behind(starter) == []
 
@@ -109,15 +110,16 @@ def test_rank_that_stalls_ends_the_job(
 def test_death_that_the_launcher_does_not_see_ends_the_job(
     starter: Starter, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     command = [distsnn.comm.mpiexec_path(), "-n", "3", "sh", "-c", HIDING, "sh"]
     command += [sys.executable, str(PROGRAMS / "watched.py"), "kill", "1", "30", str(folder)]
     starter.jobs.append(Job(command, starter.environment))
     ended = starter.jobs[-1].end()
     (message,) = ended.messages
-    assert re.match(r"distsnn: rank 1 \(process \d+ on \S+\) ended without a word, at", message)
+    text = r"rank 1 \(process \d+ on \S+\) ended for an unknown reason"
+    assert re.match(rf"distsnn: {text}, last step 101; aborting the job", message)
     assert ended.since_error < 10.0
-    assert list(notices(folder)) == [1]
+    assert list(exit_reports(folder)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
     [
         ("kill", r"rank 1 \(process \d+\) was ended by signal 9 \(SIGKILL\), as when memory"),
         pytest.param(
-            *("stop", r"rank 1 \(process \d+ on \S+\) was not heard of for 2 s"),
+            *("stop", r"rank 1 \(process \d+ on \S+\) sent no heartbeat for 2 s"),
             marks=pytest.mark.faults,
         ),
         pytest.param(
@@ -152,7 +154,7 @@ def test_launched_job_tells_once_what_befell_a_rank(
 
 @pytest.mark.faults
 def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: Path) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     ended = starter.mpiexec(3, "watched.py", "raise", "1", str(LIMIT), str(folder)).end()
     assert ended.code == 1
     assert len(ended.messages) == 1
@@ -162,7 +164,7 @@ def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: 
 
 @pytest.mark.faults
 def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> None:
-    folder = tmp_path / "notices"
+    folder = tmp_path / "exit_reports"
     # more ranks than cores, all with Python's lock held for longer than the limit
     ended = starter.mpiexec(4, "watched.py", "none", "0", "3", str(folder), "busy", "5").end()
     assert (ended.code, ended.messages) == (0, [])
@@ -174,7 +176,7 @@ def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> Non
 def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Path) -> None:
     job = starter.mpiexec(2, "watched.py", "none", "0", "1", str(tmp_path / "n"), "idle", "2")
     job.wait_for(" is ", times=2)
-    pids = [int(one) for one in re.findall(r"rank \d is (\d+)", job.read)]
+    pids = [int(pid) for pid in re.findall(r"rank \d is (\d+)", job.read)]
     time.sleep(0.5)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -194,14 +196,14 @@ def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Pa
             r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all",
         ),
         ("mpi", r"rank 1 \(process {pid}\) did not start within 3 s \(stopped by a signal\): all"),
-        ("main", r"rank 1 \(process {pid} on \S+\) was not heard of for 2 s"),
+        ("main", r"rank 1 \(process {pid} on \S+\) sent no heartbeat for 2 s"),
     ],
 )
 def test_launched_rank_that_stalls_at_the_start_ends_the_job(
     starter: Starter, place: str, message: str
 ) -> None:
     words = ["2", str(PROGRAMS / "stalling.py"), place, "1", str(LIMIT), "3"]
-    program = LAUNCH.replace("program=[program]", "program=[program], start_limit_s=3.0")
+    program = LAUNCH.replace("program=[program]", "program=[program], start_timeout_s=3.0")
     ended = starter.python("-c", program, *words).end()
     assert ended.out.splitlines()[-1] == "code 1"
     assert len(ended.messages) == 1
@@ -226,12 +228,12 @@ def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
     assert ended.code != 0
     (message,) = ended.messages
     if place == "main":
-        about = (
-            rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) was not heard of for 2 s"
+        text = (
+            rf"rank {victim} \(process {pid_of(ended, victim)} on \S+\) sent no heartbeat for 2 s"
         )
     else:
-        about = r"rank \d waited 3 s for all ranks to start MPI \(a rank is stopped"
-    assert re.match(f"distsnn: {about}", message)
+        text = r"rank \d waited 3 s for all ranks to start MPI \(process stopped"
+    assert re.match(f"distsnn: {text}", message)
     assert ended.since_error < 10.0
     assert left_behind(starter) == []
 

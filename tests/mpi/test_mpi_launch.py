@@ -14,7 +14,7 @@ LAUNCH = """
 import sys
 from distsnn.comm import launch
 ranks, program, *arguments = sys.argv[1:]
-code = launch(int(ranks), arguments, program=[program], patience=2.0)
+code = launch(int(ranks), arguments, program=[program], grace_period_s=2.0)
 print("code", code)
 """
 
@@ -46,7 +46,7 @@ def test_exit_code_and_output_to_a_replaced_stream(
     # pytest's capsys replaces sys.stdout by an object without a descriptor, as notebooks do.
     monkeypatch.setenv("PYTHONPATH", starter.environment["PYTHONPATH"])
     arguments = ["go", "2"]
-    code = distsnn.comm.launch(1, arguments, program=[str(PROGRAMS / "launched.py")])
+    code = distsnn.comm.supervision.launch(1, arguments, program=[str(PROGRAMS / "launched.py")])
     captured = capsys.readouterr()
     assert code == 2
     assert captured.out == "rank 0 of 1, threads 1, ['go', '2']\n"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distsnn.cli import main
-from distsnn.comm import RESUMABLE
+from distsnn.comm import EXIT_RESUMABLE
 
-DOCUMENTED = {0, 1, 2, RESUMABLE, 130}
+DOCUMENTED = {0, 1, 2, EXIT_RESUMABLE, 130}
 LIMIT_S = 20
 _MODEL = """
 from distsnn.network import IafPscExp, Network, PoissonInput, Population

@@ -17,7 +17,7 @@ from getpass import getuser
 from pathlib import Path
 
 import distsnn
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 ROOT = Path(distsnn.__file__).parents[1]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel")
@@ -86,7 +86,7 @@ class Cluster:
 
     def __init__(self, folder: Path, nodes: int = 4, cpus: int = 2) -> None:
         self.folder, self.nodes, self.cpus = folder, nodes, cpus
-        drop = (*PREFIXES, "SLURM_", "SBATCH_", "SRUN_")
+        drop = (*LAUNCHER_PREFIXES, "SLURM_", "SBATCH_", "SRUN_")
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
         path = os.environ.get("PYTHONPATH")
         self.environment |= {

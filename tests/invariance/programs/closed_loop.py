@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.errors import DescriptionError, RankError
 from distsnn.network import (
     ConstantCurrent,
@@ -165,4 +165,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.engine import plastic_delivery
 from distsnn.network import (
     STDP,
@@ -142,4 +142,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.errors import DescriptionError, RankError
 from distsnn.network import (
     FixedIndegree,
@@ -107,4 +107,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

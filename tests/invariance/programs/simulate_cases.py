@@ -21,7 +21,7 @@ import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
 from invariance_examples import EXAMPLES
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.simulation import Simulation
 
 # Do not wait for the disk: tests do not cut the power.
@@ -66,4 +66,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

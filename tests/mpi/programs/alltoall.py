@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 
 RECORD = np.dtype([("source", "u4"), ("weight", "f8")])
 
@@ -40,4 +40,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from distsnn.comm import Communicator, first_on_node, start
+from distsnn.comm import Communicator, first_on_node, run_program
 from distsnn.comm import exchange_entries as layout
 from distsnn.comm.exchange import Exchange
 from distsnn.comm.exchange_entries import WINDOW
@@ -35,8 +35,8 @@ class Checker:
         self.known = np.zeros((2**31 + 2**15) >> 6, np.uint64)
         for drawn in (self.known[:2000], self.known[(2**31 - 128) >> 6 :]):
             drawn[:] = 0x5555_5555_5555_5555
-        exchange.count(self.known)
-        self.heard, self.received = np.zeros(ranks.size, np.int64), 0
+        exchange.count_spikes_of(self.known)
+        self.spikes_from_rank, self.received = np.zeros(ranks.size, np.int64), 0
         with first_on_node(ranks):
             self.entry = ENTRY(exchange.address)
 
@@ -44,25 +44,27 @@ class Checker:
         first, last = self.now, self.now + len(spikes[0])
         exchange = self.exchange
         mine = np.concatenate(spikes[self.rank])
-        exchange.outbox[0] = mine.size
-        exchange.outbox[1 : 1 + self.steps] = -7  # past a short epoch's end: never read
-        exchange.outbox[1 : 1 + last - first] = [gids.size for gids in spikes[self.rank]]
-        exchange.outbox[1 + self.steps :][: mine.size] = mine.view(np.int32)
+        exchange.send_buffer[0] = mine.size
+        exchange.send_buffer[1 : 1 + self.steps] = -7  # past a short epoch's end: never read
+        exchange.send_buffer[1 : 1 + last - first] = [gids.size for gids in spikes[self.rank]]
+        exchange.send_buffer[1 + self.steps :][: mine.size] = mine.view(np.int32)
         status = self.entry(
             exchange.table.ctypes.data, exchange.scalars.ctypes.data, first, last, first
         )
-        assert status == 0, exchange.explain(status)
+        assert status == 0, exchange.error_text(status)
         others = [r for r in range(self.size) if r != self.rank]
         gids = np.concatenate([g for r in others for g in spikes[r]])
         steps = np.concatenate(
             [np.full(g.size, first + i) for r in others for i, g in enumerate(spikes[r])]
         )
-        arrived = int(exchange.arrivals[0])
+        arrived = int(exchange.n_received[0])
         assert arrived == gids.size, (arrived, gids.size)
-        np.testing.assert_array_equal(exchange.arrival_gid[:arrived], gids)
-        np.testing.assert_array_equal(exchange.arrival_step[:arrived], steps)
-        self.heard[others] += [sum(int((g % 2 == 0).sum()) for g in spikes[r]) for r in others]
-        np.testing.assert_array_equal(exchange.heard, self.heard)
+        np.testing.assert_array_equal(exchange.received_gid[:arrived], gids)
+        np.testing.assert_array_equal(exchange.received_step[:arrived], steps)
+        self.spikes_from_rank[others] += [
+            sum(int((g % 2 == 0).sum()) for g in spikes[r]) for r in others
+        ]
+        np.testing.assert_array_equal(exchange.spikes_from_rank, self.spikes_from_rank)
         self.received += arrived
         assert exchange.counters.received_spikes == self.received
         self.now = last
@@ -73,7 +75,7 @@ class Checker:
 
     @property
     def limit(self) -> int:
-        return int(self.exchange.table[layout.STRIDE_LIMIT])
+        return int(self.exchange.table[layout.MAX_STRIDE])
 
 
 def draw(rng: np.random.Generator, sizes: list[int], steps: int, share: float) -> Spikes:
@@ -104,7 +106,7 @@ def random_epochs(ranks: Communicator, yielding: bool) -> None:
                     checker.epoch(draw(rng, sizes, length, share))
             counters = checker.exchange.counters
             assert counters.exchanges == 20
-            assert counters.largest == max(sizes) * steps
+            assert counters.max_spikes_per_message == max(sizes) * steps
             assert counters.received_bytes > 0
 
 
@@ -121,7 +123,7 @@ def strides(ranks: Communicator, yielding: bool) -> None:
     for expected in (2, 3, 4):  # beyond the limit the rest always comes separately
         checker.epoch(first_of([4000] + [10] * (n - 1)))
         assert (checker.stride, checker.exchange.counters.overflow_rounds) == (2048, expected)
-    largest = checker.exchange.counters.largest
+    largest = checker.exchange.counters.max_spikes_per_message
     assert largest == 4000
 
     before = checker.exchange.counters.received_bytes
@@ -159,7 +161,7 @@ def main(ranks: Communicator) -> int:
     two_at_once(ranks)
     default = ranks.exchange(1, ranks.size, 1)
     assert default is not None
-    assert default._entry is (layout.yielding if crowded else layout.blocking)
+    assert default._entry is (layout.yielding_entry if crowded else layout.blocking_entry)
     hits = int(default._entry._compiled.cache_hits)
     all_hits = ranks.gather(hits)
     if all_hits is not None:
@@ -168,4 +170,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

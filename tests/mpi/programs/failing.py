@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from distsnn.comm import Communicator, start, together, world
+from distsnn.comm import Communicator, collective_phase, run_program, world
 from distsnn.errors import DescriptionError, RankError
 
 
@@ -43,7 +43,7 @@ def everywhere(ranks: Communicator) -> None:
 
 def phase(ranks: Communicator) -> None:
     try:
-        with together(ranks, "building the network"):
+        with collective_phase(ranks, "building the network"):
             if ranks.rank == 1:
                 refuse()
     except RankError as error:
@@ -115,4 +115,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "script":
         script()
     else:
-        sys.exit(start(main))
+        sys.exit(run_program(main))

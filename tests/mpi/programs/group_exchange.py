@@ -5,8 +5,8 @@ import sys
 import numpy as np
 from exchange import ENTRY, Spikes, draw, first_of
 
-from distsnn.comm import Communicator, first_on_node, start
-from distsnn.comm.group_exchange import GroupExchange, group_of
+from distsnn.comm import Communicator, first_on_node, run_program
+from distsnn.comm.group_exchange import GroupExchange, ranks_of_group
 
 INNER, OUTER = 2, 6
 GROUPS = {2: [(1, 1)], 3: [(2, 1), (1, 2)], 4: [(2, 2), (1, 3), (1, 1, 2)]}
@@ -23,12 +23,12 @@ class Checker:
             *(sizes[ranks.rank], sum(sizes), (INNER, OUTER), groups), yielding=yielding
         )
         assert isinstance(exchange, GroupExchange)
-        self.exchange, self.group = exchange, group_of(groups, ranks.rank)
+        self.exchange, self.group = exchange, ranks_of_group(groups, ranks.rank)
         self.known = np.zeros((2**31 + 2**15) >> 6, np.uint64)
         for drawn in (self.known[:2000], self.known[(2**31 - 128) >> 6 :]):
             drawn[:] = 0x5555_5555_5555_5555
-        exchange.count(self.known)
-        self.heard = np.zeros(ranks.size, np.int64)
+        exchange.count_spikes_of(self.known)
+        self.spikes_from_rank = np.zeros(ranks.size, np.int64)
         self.kept: Spikes = [[] for _ in range(ranks.size)]
         self.levels = [0, 0]
         with first_on_node(ranks):
@@ -38,15 +38,15 @@ class Checker:
         first, last = self.now, self.now + len(spikes[0])
         exchange = self.exchange
         mine = np.concatenate(spikes[self.rank])
-        exchange.outbox[0] = mine.size
-        exchange.outbox[1 : 1 + INNER] = -7
-        exchange.outbox[1 : 1 + last - first] = [gids.size for gids in spikes[self.rank]]
-        exchange.outbox[1 + INNER :][: mine.size] = mine.view(np.int32)
+        exchange.send_buffer[0] = mine.size
+        exchange.send_buffer[1 : 1 + INNER] = -7
+        exchange.send_buffer[1 : 1 + last - first] = [gids.size for gids in spikes[self.rank]]
+        exchange.send_buffer[1 + INNER :][: mine.size] = mine.view(np.int32)
         status = self.entry(
             *(exchange.table.ctypes.data, exchange.scalars.ctypes.data, first, last),
             last if stop else 10**6,
         )
-        assert status == 0, exchange.explain(status)
+        assert status == 0, exchange.error_text(status)
         for rank, new in enumerate(spikes):
             self.kept[rank] += new
         came = [(r, first, spikes[r]) for r in self.group if r != self.rank]
@@ -63,16 +63,16 @@ class Checker:
                 *(np.full(g.size, at + i) for _, at, all_of in came for i, g in enumerate(all_of)),
             ]
         )
-        arrived = int(exchange.arrivals[0])
+        arrived = int(exchange.n_received[0])
         assert arrived == gids.size, (arrived, gids.size)
-        np.testing.assert_array_equal(exchange.arrival_gid[:arrived], gids)
-        np.testing.assert_array_equal(exchange.arrival_step[:arrived], steps)
+        np.testing.assert_array_equal(exchange.received_gid[:arrived], gids)
+        np.testing.assert_array_equal(exchange.received_step[:arrived], steps)
         for rank, _, all_of in came:
-            self.heard[rank] += sum(int((g % 2 == 0).sum()) for g in all_of)
-        np.testing.assert_array_equal(exchange.heard, self.heard)
+            self.spikes_from_rank[rank] += sum(int((g % 2 == 0).sum()) for g in all_of)
+        np.testing.assert_array_equal(exchange.spikes_from_rank, self.spikes_from_rank)
         counters = exchange.counters, exchange.group_counters
         assert [one.exchanges for one in counters] == self.levels
-        assert exchange.known_until[0] == self.since
+        assert exchange.complete_until[0] == self.since
         self.now = last
 
 
@@ -96,7 +96,10 @@ def overflows(ranks: Communicator, groups: tuple[int, ...], yielding: bool) -> N
     exchange = checker.exchange
     assert exchange.group_counters.overflow_rounds == 0
     assert exchange.counters.overflow_rounds == 1
-    assert (exchange.counters.largest, exchange.group_counters.largest) == (72, 24)
+    assert (
+        exchange.counters.max_spikes_per_message,
+        exchange.group_counters.max_spikes_per_message,
+    ) == (72, 24)
     many = [one * 2 for one in first_of([3000] + [1] * (n - 1))]
     for _ in range(6):
         checker.epoch(many)
@@ -115,4 +118,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

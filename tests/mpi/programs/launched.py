@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 
 
 def main(ranks: Communicator) -> int:
@@ -20,4 +20,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import distsnn.simulation.build
-from distsnn.comm import Communicator, start
+from distsnn.comm import Communicator, run_program
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     FixedTotalNumber,
@@ -46,4 +46,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 
-from distsnn.comm import Communicator, start, world
+from distsnn.comm import Communicator, run_program, world
 from distsnn.comm import world as world_function
-from distsnn.comm.launcher import launcher
+from distsnn.comm.supervision.launcher import detect_launcher
 
 
 def stop() -> None:
@@ -27,11 +27,11 @@ def main(ranks: Communicator) -> int:
 
 
 place, victim = sys.argv[1], int(sys.argv[2])
-launched = launcher()
+launched = detect_launcher()
 assert launched is not None
 own = launched.rank
 module = sys.modules[world_function.__module__]
-module.start_limit = lambda heartbeat_s: float(sys.argv[4])  # type: ignore[attr-defined]
+module.start_timeout = lambda heartbeat_s: float(sys.argv[4])  # type: ignore[attr-defined]
 if own == victim:
     if place == "python":
         stop()
@@ -42,4 +42,4 @@ if own == victim:
             return world()
 
         module.world = stopping  # type: ignore[attr-defined]
-sys.exit(start(main, heartbeat_s=float(sys.argv[3])))
+sys.exit(run_program(main, heartbeat_s=float(sys.argv[3])))

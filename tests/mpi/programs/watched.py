@@ -1,7 +1,7 @@
 """Run on N ranks under a heartbeat: something befalls one rank, as the arguments say.
 
-watched.py FATE RANK LIMIT_S NOTICES [busy | idle SECONDS]: all others then wait inside MPI, so that
-only their heartbeats can act; or first for some seconds, busy with Python's lock held or idle.
+watched.py FATE RANK LIMIT_S EXIT_REPORTS [busy | idle SECONDS]: all others then wait inside MPI, so
+that only their heartbeats can act; or first for some seconds, busy with Python's lock held or idle.
 """
 
 import ctypes
@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from distsnn.comm import Communicator, start
-from distsnn.comm.heartbeat import Heartbeat
+from distsnn.comm import Communicator, run_program
+from distsnn.comm.supervision.heartbeat import Heartbeat
 
 
 def befall(fate: str) -> None:
@@ -31,10 +31,10 @@ def befall(fate: str) -> None:
 
 
 def main(ranks: Communicator) -> int:
-    fate, victim, limit, notices, *how = sys.argv[1:]
+    fate, victim, limit, folder, *how = sys.argv[1:]
     # such as a handler of Simulation: a launcher's TERM alone ends no rank
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with Heartbeat(ranks, float(limit), Path(notices) if notices else None) as heartbeat:
+    with Heartbeat(ranks, float(limit), Path(folder) if folder else None) as heartbeat:
         heartbeat.step = 100 + ranks.rank
         print(f"rank {ranks.rank} is {os.getpid()}", flush=True)
         # a beat or two, so that the step is known
@@ -50,4 +50,4 @@ def main(ranks: Communicator) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main))
+    sys.exit(run_program(main))

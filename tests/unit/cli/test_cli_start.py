@@ -13,7 +13,7 @@ from campaigns import sampled
 
 import distsnn
 from distsnn.cli import run_command
-from distsnn.comm import RESUMABLE, Verdict
+from distsnn.comm import EXIT_RESUMABLE, JobResult
 from distsnn.simulation import Simulation
 
 Command = Callable[..., Any]
@@ -47,7 +47,7 @@ def test_signal_while_libraries_load_is_noted(
         text=True,
         timeout=120,
     )
-    assert done.returncode == RESUMABLE, done.stderr
+    assert done.returncode == EXIT_RESUMABLE, done.stderr
     assert done.stderr.splitlines()[-1] == "distsnn: stopped by SIGTERM at 0 ms"
     assert not (tmp_path / "run.zarr").exists()
 
@@ -74,7 +74,7 @@ runpy.run_module("distsnn", run_name="__main__")
         [
             (("--time", "10"), 0),
             (("--time", "10", "--set", "none=1"), 2),
-            (("--time", "1e8", "--wall-limit", "1s"), RESUMABLE),
+            (("--time", "1e8", "--wall-limit", "1s"), EXIT_RESUMABLE),
         ],
         3,
     ),
@@ -123,7 +123,7 @@ def test_signal_to_a_script_that_has_stopped_changes_nothing(tmp_path: Path) -> 
         text=True,
         timeout=120,
     )
-    assert done.returncode == RESUMABLE, done.stderr
+    assert done.returncode == EXIT_RESUMABLE, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -177,12 +177,12 @@ def test_lost_job_tells_what_became_of_its_results(
     out = tmp_path / "run.zarr"
     verdicts = []
 
-    def ranks(*_: Any, lost: Callable[[Verdict], Verdict], **__: Any) -> int:
+    def ranks(*_: Any, complete_result: Callable[[JobResult], JobResult], **__: Any) -> int:
         if during[:1] == ("stop",):
             simulate_in_part(*during[1:])
         elif during:
             assert distsnn("run", model, "--out", out, *during).code == 0
-        verdicts.append(lost(Verdict(1, "a rank died")))
+        verdicts.append(complete_result(JobResult(1, "a rank died")))
         return verdicts[0].code
 
     def simulate_in_part(*more: str) -> None:

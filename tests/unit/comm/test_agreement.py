@@ -8,24 +8,26 @@ from thread_ranks import run
 from distsnn.comm import (
     Communicator,
     SingleProcess,
-    agree,
-    alike,
-    answers,
+    allgather_checked,
+    broadcast_from_rank0,
+    collective_phase,
     first_on_node,
-    from_first,
-    together,
+    raise_if_any_failed,
+    require_equal_int,
 )
 from distsnn.errors import DescriptionError, RankError
 
 
 def test_without_an_error_nobody_raises() -> None:
-    results, _ = run(3, lambda ranks: agree(ranks, None))
+    results, _ = run(3, lambda ranks: raise_if_any_failed(ranks, None))
     assert results == [None] * 3
 
 
 def test_one_rank_keeps_its_own_error_the_others_learn_of_it() -> None:
     mine = DescriptionError("bad weight", where="projection 0", value=7)
-    results, _ = run(3, lambda ranks: agree(ranks, mine if ranks.rank == 1 else None, "wiring"))
+    results, _ = run(
+        3, lambda ranks: raise_if_any_failed(ranks, mine if ranks.rank == 1 else None, "wiring")
+    )
     assert results[1] is mine
     for rank in (0, 2):
         assert isinstance(results[rank], RankError)
@@ -35,7 +37,7 @@ def test_one_rank_keeps_its_own_error_the_others_learn_of_it() -> None:
 
 def test_message_is_that_of_the_lowest_failing_rank() -> None:
     def main(ranks: Communicator) -> None:
-        agree(ranks, None if ranks.rank == 0 else ValueError(f"from {ranks.rank}"))
+        raise_if_any_failed(ranks, None if ranks.rank == 0 else ValueError(f"from {ranks.rank}"))
 
     results, _ = run(3, main)
     assert (results[0].rank, results[0].message) == (1, "ValueError: from 1")
@@ -46,7 +48,7 @@ def test_together_runs_the_body_and_agrees() -> None:
     done = []
 
     def main(ranks: Communicator) -> None:
-        with together(ranks, "loading"):
+        with collective_phase(ranks, "loading"):
             if ranks.rank == 2:
                 raise OSError("no such file")
             done.append(ranks.rank)
@@ -61,7 +63,7 @@ def test_together_runs_the_body_and_agrees() -> None:
 
 def test_nested_phases_report_the_first_failure() -> None:
     def main(ranks: Communicator) -> None:
-        with together(ranks, "outer"), together(ranks, "inner"):
+        with collective_phase(ranks, "outer"), collective_phase(ranks, "inner"):
             if ranks.rank == 0:
                 raise KeyboardInterrupt
 
@@ -71,7 +73,7 @@ def test_nested_phases_report_the_first_failure() -> None:
 
 
 def test_single_process_raises_the_error_itself() -> None:
-    with pytest.raises(ZeroDivisionError), together(SingleProcess(), "dividing"):
+    with pytest.raises(ZeroDivisionError), collective_phase(SingleProcess(), "dividing"):
         print(1 // 0)
 
 
@@ -106,9 +108,14 @@ def test_failure_of_the_first_rank_releases_the_others() -> None:
 
 
 def test_numbers_that_are_alike_are_returned() -> None:
-    assert run(3, lambda ranks: alike(ranks, lambda: 7, "counting", where="x"))[0] == [7] * 3
-    results, _ = run(3, lambda ranks: alike(ranks, lambda: ranks.rank % 2, "counting", where="x"))
-    assert [str(one) for one in results] == [
+    assert (
+        run(3, lambda ranks: require_equal_int(ranks, lambda: 7, "counting", where="x"))[0]
+        == [7] * 3
+    )
+    results, _ = run(
+        3, lambda ranks: require_equal_int(ranks, lambda: ranks.rank % 2, "counting", where="x")
+    )
+    assert [str(error) for error in results] == [
         "x: ranks were given different values; allowed: the same on all ranks"
     ] * 3
 
@@ -119,10 +126,12 @@ def refuse() -> Any:
 
 def test_number_that_a_rank_cannot_make_is_an_error_on_all() -> None:
     def main(ranks: Communicator) -> int:
-        return alike(ranks, refuse if ranks.rank == 1 else lambda: 7, "counting", where="x")
+        return require_equal_int(
+            ranks, refuse if ranks.rank == 1 else lambda: 7, "counting", where="x"
+        )
 
     results, _ = run(3, main)
-    assert [str(one) for one in results] == [
+    assert [str(error) for error in results] == [
         "rank 1: counting: x: no such thing",
         "x: no such thing",
         "rank 1: counting: x: no such thing",
@@ -130,28 +139,32 @@ def test_number_that_a_rank_cannot_make_is_an_error_on_all() -> None:
 
 
 def test_answers_to_one_request_come_from_all() -> None:
-    results, _ = run(3, lambda ranks: answers(ranks, lambda: ("E", ranks.rank), where="x"))
+    results, _ = run(
+        3, lambda ranks: allgather_checked(ranks, lambda: ("E", ranks.rank), where="x")
+    )
     assert results == [[0, 1, 2]] * 3
-    results, _ = run(3, lambda ranks: answers(ranks, lambda: (ranks.rank // 2, 1), where="x"))
-    for one in results:
-        assert isinstance(one, DescriptionError)
-        assert "x: rank 2 was given other neurons" in str(one)
+    results, _ = run(
+        3, lambda ranks: allgather_checked(ranks, lambda: (ranks.rank // 2, 1), where="x")
+    )
+    for error in results:
+        assert isinstance(error, DescriptionError)
+        assert "x: rank 2 was given other neurons" in str(error)
 
 
 def test_answer_that_a_rank_cannot_give_is_an_error_on_all() -> None:
     def main(ranks: Communicator) -> list[int]:
-        return answers(ranks, refuse if ranks.rank == 1 else lambda: ("E", 7), where="x")
+        return allgather_checked(ranks, refuse if ranks.rank == 1 else lambda: ("E", 7), where="x")
 
     results, _ = run(3, main)
-    assert [type(one) for one in results] == [RankError, DescriptionError, RankError]
+    assert [type(error) for error in results] == [RankError, DescriptionError, RankError]
     assert str(results[2]) == "rank 1: x: no such thing"
 
 
 def test_first_rank_alone_makes_what_all_get() -> None:
-    assert run(3, lambda ranks: from_first(ranks, lambda: ranks.rank))[0] == [0] * 3
+    assert run(3, lambda ranks: broadcast_from_rank0(ranks, lambda: ranks.rank))[0] == [0] * 3
 
 
 def test_what_the_first_rank_cannot_make_is_an_error_on_all() -> None:
-    results, _ = run(3, lambda ranks: from_first(ranks, refuse))
-    assert [type(one) for one in results] == [DescriptionError, RankError, RankError]
+    results, _ = run(3, lambda ranks: broadcast_from_rank0(ranks, refuse))
+    assert [type(error) for error in results] == [DescriptionError, RankError, RankError]
     assert str(results[1]) == "rank 0: x: no such thing"

@@ -1,4 +1,4 @@
-"""Heartbeats among ranks that are threads: the tree, the setup, and what a notice is."""
+"""Heartbeats among ranks that are threads: the tree, the setup, and exit reports."""
 
 import math
 import socket
@@ -12,21 +12,22 @@ import pytest
 import zarr
 from thread_ranks import run
 
-from distsnn.comm import Communicator, DryRun, SingleProcess, heartbeat_links
-from distsnn.comm.handshake import introduction
-from distsnn.comm.heartbeat import Heartbeat, check_limit, start_limit
-from distsnn.comm.heartbeat_links import FAN_OUT, Listeners, children_of, parent_of
-from distsnn.comm.witness import MOST_LINE, Lines, write_notice
+from distsnn.comm import Communicator, DryRun, SingleProcess
+from distsnn.comm.supervision import heartbeat_peers
+from distsnn.comm.supervision.channel import MAX_LINE_BYTES, Channel, introduction
+from distsnn.comm.supervision.exit_monitor import write_exit_report
+from distsnn.comm.supervision.heartbeat import Heartbeat, check_timeout, start_timeout
+from distsnn.comm.supervision.heartbeat_peers import FAN_OUT, PeerListener, children_of, parent_of
 from distsnn.errors import DescriptionError
 
-NOTICE = {"rank": 3, "host": "h", "pid": 1, "when": "2026", "what": "ended without a word"}
+REPORT = {"rank": 3, "host": "h", "pid": 1, "time": "2026", "cause": "ended for an unknown reason"}
 
 
 @pytest.mark.parametrize("size", [1, 2, FAN_OUT + 1, FAN_OUT + 2, 1000])
 def test_ranks_form_one_tree(size: int) -> None:
-    found = [(child, rank) for rank in range(size) for child in children_of(rank, size)]
-    assert sorted(child for child, _ in found) == list(range(1, size))
-    assert all(parent_of(child) == rank < child for child, rank in found)
+    edges = [(child, rank) for rank in range(size) for child in children_of(rank, size)]
+    assert sorted(child for child, _ in edges) == list(range(1, size))
+    assert all(parent_of(child) == rank < child for child, rank in edges)
     assert parent_of(0) is None
     assert max(len(children_of(rank, size)) for rank in range(size)) <= FAN_OUT
 
@@ -34,12 +35,12 @@ def test_ranks_form_one_tree(size: int) -> None:
 @pytest.mark.parametrize("limit", [0.0, -1.0, 0.99, math.nan])
 def test_limit_out_of_range_is_refused(limit: float) -> None:
     with pytest.raises(DescriptionError, match=r"heartbeat: out of range.*at least 1 s, or inf"):
-        check_limit(limit)
+        check_timeout(limit)
 
 
 def test_limits() -> None:
-    assert check_limit(1) == 1.0
-    assert check_limit(math.inf) == math.inf
+    assert check_timeout(1) == 1.0
+    assert check_timeout(math.inf) == math.inf
 
 
 @pytest.mark.parametrize("ranks", [SingleProcess(), DryRun(1, 3)])
@@ -47,7 +48,7 @@ def test_ranks_of_one_process_are_left_alone(ranks: Communicator) -> None:
     threads = threading.active_count()
     with Heartbeat(ranks) as heartbeat:
         assert threading.active_count() == threads
-    assert heartbeat.unreached == ()
+    assert heartbeat.unmonitored_ranks == ()
 
 
 def test_all_ranks_are_reached_and_leave_in_order() -> None:
@@ -56,12 +57,12 @@ def test_all_ranks_are_reached_and_leave_in_order() -> None:
             heartbeat.step = 7
             ranks.barrier()
         heartbeat.stop()  # again does nothing
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
     results, aborted = run(4, main)
     assert results == [()] * 4
     assert aborted is None
-    assert not [one for one in threading.enumerate() if "heartbeat" in one.name]
+    assert not [thread for thread in threading.enumerate() if "heartbeat" in thread.name]
 
 
 def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
@@ -72,18 +73,18 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
                 run.step = 7
                 ranks.barrier()
                 counted.append(len(watching()))
-                assert (job._current, job._period) == (run, 0.25)
+                assert (job._current, job._period_s) == (run, 0.25)
                 ranks.barrier()
             run.stop()
             # the job's limit again; ranks still send as often as others may expect
-            assert (job._current, job._period) == (job, 0.25)
+            assert (job._current, job._period_s) == (job, 0.25)
             ranks.barrier()
             counted.append(len(watching()))
             ranks.barrier()
         return counted
 
     def watching() -> list[threading.Thread]:
-        return [one for one in threading.enumerate() if one.name == "distsnn-heartbeat"]
+        return [thread for thread in threading.enumerate() if thread.name == "distsnn-heartbeat"]
 
     results, aborted = run(3, main)
     assert results == [[3, 3]] * 3
@@ -94,11 +95,11 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
 def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
     def main(ranks: Communicator) -> bool:
         with Heartbeat(ranks, 1.0) as heartbeat:
-            (link,) = heartbeat._links
+            (peer,) = heartbeat._peers
             end, heard_now = time.monotonic() + 5.0, 0
             while heard_now < 20 and time.monotonic() < end:
                 # a message that woke the thread is as old as the clock
-                heard_now += 0.0 < link.heard == heartbeat._clock
+                heard_now += 0.0 < peer.last_message_s == heartbeat._clock
                 time.sleep(0.01)
             ranks.barrier()
         return heard_now == 20
@@ -108,7 +109,7 @@ def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
 
 @pytest.mark.parametrize(("limit", "start"), [(60.0, 300.0), (1.0, 30.0), (math.inf, math.inf)])
 def test_limit_of_the_start_follows_that_of_silence(limit: float, start: float) -> None:
-    assert start_limit(limit) == start
+    assert start_timeout(limit) == start
 
 
 def test_rank_out_of_reach_delays_the_start_and_is_named(
@@ -123,7 +124,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
         return connect(address, timeout=timeout)
 
     victims: list[threading.Thread] = []
-    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 0.5)
+    monkeypatch.setattr(heartbeat_peers, "_CONNECT_TIMEOUT_ONE_MACHINE_S", 0.5)
     monkeypatch.setattr(socket, "create_connection", blocked)
 
     def main(ranks: Communicator) -> tuple[int, ...]:
@@ -131,7 +132,7 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
             victims.append(threading.current_thread())
         with Heartbeat(ranks, 5.0) as heartbeat:
             ranks.barrier()
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
     begin = time.monotonic()
     results, _ = run(3, main)
@@ -145,76 +146,76 @@ def test_rank_out_of_reach_delays_the_start_and_is_named(
 def test_a_busy_parent_is_reached_late(monkeypatch: pytest.MonkeyPatch, one_machine: bool) -> None:
     create, attempts = socket.create_connection, []
 
-    def refused_first(*given: Any, **more: Any) -> socket.socket:
-        attempts.append(given)
+    def refused_first(*arguments: Any, **options: Any) -> socket.socket:
+        attempts.append(arguments)
         if len(attempts) <= 6:  # more than a host's addresses
             raise ConnectionResetError
-        return create(*given, **more)
+        return create(*arguments, **options)
 
     monkeypatch.setattr(socket, "create_connection", refused_first)
-    monkeypatch.setattr(heartbeat_links, "_ONE_ADDRESS", 0.1)
+    monkeypatch.setattr(heartbeat_peers, "_ADDRESS_TIMEOUT_S", 0.1)
     listeners = [
-        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
-        for rank in range(2)
+        PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.place(rank) for rank, one in enumerate(listeners)]
-    child: list[heartbeat_links.Link] = []
+    places = [listener.address(rank) for rank, listener in enumerate(listeners)]
+    child: list[heartbeat_peers.Peer] = []
     thread = threading.Thread(target=lambda: child.extend(listeners[1].connect(places, 1)))
     thread.start()
     # the parent accepts only now: it was connecting to its own parent
     time.sleep(0.6)
     (accepted,) = listeners[0].connect(places, 0)
     thread.join()
-    (made,) = child
-    made.send({"step": 3})
+    (connected,) = child
+    connected.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
-    while not (messages := accepted.receive()):
+    while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    for one in (made.connection, accepted.connection, *listeners):
-        one.close()
+    for resource in (connected.channel, accepted.channel, *listeners):
+        resource.close()
 
 
 def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heartbeat_links, "_SETUP_ONE_MACHINE", 1.5)
+    monkeypatch.setattr(heartbeat_peers, "_CONNECT_TIMEOUT_ONE_MACHINE_S", 1.5)
     listeners = [
-        Listeners(has_children=has_children, is_first_on_node=False, is_one_machine=True)
+        PeerListener(has_children=has_children, is_one_machine=True)
         for has_children in (True, True, False)
     ]
-    root, parent, leaf = (one.place(rank) for one, rank in zip(listeners, (0, 1, 17), strict=True))
+    root, parent, leaf = (
+        listener.address(rank) for listener, rank in zip(listeners, (0, 1, 17), strict=True)
+    )
     listeners[0].close()  # no process accepts there
     places = [root, parent, *([root] * 15), leaf]
-    found: list[heartbeat_links.Link] = []
-    thread = threading.Thread(target=lambda: found.extend(listeners[2].connect(places, 17)))
+    leaf_peers: list[heartbeat_peers.Peer] = []
+    thread = threading.Thread(target=lambda: leaf_peers.extend(listeners[2].connect(places, 17)))
     thread.start()
     (accepted,) = listeners[1].connect(places, 1)
     thread.join()
-    (made,) = found
-    assert (made.place, accepted.place) == (parent, leaf)
-    for one in (made.connection, accepted.connection, *listeners[1:]):
-        one.close()
+    (connected,) = leaf_peers
+    assert (connected.address, accepted.address) == (parent, leaf)
+    for resource in (connected.channel, accepted.channel, *listeners[1:]):
+        resource.close()
 
 
 @pytest.mark.parametrize("one_machine", [True, False])
 def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool) -> None:
     begin = time.monotonic()
     listeners = [
-        Listeners(has_children=rank == 0, is_first_on_node=False, is_one_machine=one_machine)
-        for rank in range(2)
+        PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)
     ]
-    places = [one.place(rank) for rank, one in enumerate(listeners)]
+    places = [listener.address(rank) for rank, listener in enumerate(listeners)]
     port = places[0].port
     assert port is not None
     strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
     for stranger, line in zip(
         strangers,
-        (b"[" * 2000, introduction("guess", 1, 1), b"\n", b"\xff" * 100),  # and silent ones
+        (b"[" * 2000, introduction("guess", 1), b"\n", b"\xff" * 100),  # and silent ones
         strict=False,
     ):
         stranger.sendall(line)
-    links: dict[int, list[heartbeat_links.Link]] = {}
+    links: dict[int, list[heartbeat_peers.Peer]] = {}
 
     def connect(rank: int) -> None:
         links[rank] = listeners[rank].connect(places, rank)
@@ -225,75 +226,89 @@ def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool
     for thread in threads:
         thread.join()
     assert time.monotonic() - begin < 3.0
-    (accepted,), (made,) = links[0], links[1]
-    assert accepted.place == places[1] and made.place == places[0]
-    made.send({"step": 3})
+    (accepted,), (connected,) = links[0], links[1]
+    assert accepted.address == places[1] and connected.address == places[0]
+    connected.channel.send({"step": 3})
     limit = time.monotonic() + 5.0
-    while not (messages := accepted.receive()):
+    while not (messages := accepted.channel.receive()):
         assert time.monotonic() < limit
     assert messages == [{"step": 3}]
-    made.connection.close()
-    while accepted.receive() == []:
+    connected.channel.close()
+    while accepted.channel.receive() == []:
         assert time.monotonic() < limit
-    assert accepted.receive() is None
-    accepted.connection.close()
-    for one in (*strangers, *listeners):
-        one.close()
+    assert accepted.channel.receive() is None
+    accepted.channel.close()
+    for resource in (*strangers, *listeners):
+        resource.close()
 
 
 def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatch) -> None:
     strangers: list[socket.socket] = []
-    place = Listeners.place
+    place = PeerListener.address
 
-    def besieged(listeners: Listeners, rank: int) -> heartbeat_links.Place:
-        made = place(listeners, rank)
-        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if made.port else ():
-            strangers.append(socket.create_connection(("127.0.0.1", made.port)))
+    def besieged(
+        listener: PeerListener, rank: int, monitor: str | None
+    ) -> heartbeat_peers.RankAddress:
+        address = place(listener, rank, monitor)
+        for line in (*[b""] * 20, b"[" * 2000 + b"\n") if address.port else ():
+            strangers.append(socket.create_connection(("127.0.0.1", address.port)))
             strangers[-1].sendall(line)
-        return made
+        return address
 
     def main(ranks: Communicator) -> tuple[int, ...]:
         with Heartbeat(ranks, 5.0) as heartbeat:
             ranks.barrier()
-        return heartbeat.unreached
+        return heartbeat.unmonitored_ranks
 
-    monkeypatch.setattr(Listeners, "place", besieged)
+    monkeypatch.setattr(PeerListener, "address", besieged)
     results, aborted = run(4, main)
     assert (results, aborted, len(strangers)) == ([()] * 4, None, 21)
-    for one in strangers:
-        one.close()
+    for stranger in strangers:
+        stranger.close()
 
 
 def test_ranks_of_one_machine_are_reached_by_loopback_only() -> None:
     for one_machine, hosts in ((True, {"127.0.0.1"}), (False, {"::", "0.0.0.0"})):
-        one = Listeners(has_children=True, is_first_on_node=False, is_one_machine=one_machine)
-        assert one._ranks is not None
-        assert one._ranks.getsockname()[0] in hosts
-        assert not (one_machine and one.place(0).addresses)
-        one.close()
+        listener = PeerListener(has_children=True, is_one_machine=one_machine)
+        assert listener._socket is not None
+        assert listener._socket.getsockname()[0] in hosts
+        assert not (one_machine and listener.address(0).addresses)
+        listener.close()
 
 
-def test_lines_are_objects_of_bounded_length() -> None:
-    lines = Lines()
-    assert lines.feed(b'{"a": 1}\n{"b"') == [{"a": 1}]
-    assert lines.feed(b": 2}\n") == [{"b": 2}]
-    for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MOST_LINE + 1)):
-        with pytest.raises(ValueError, match=r"."):
-            Lines().feed(wrong)
+def test_messages_are_objects_of_bounded_length() -> None:
+    def received(*chunks: bytes) -> list[dict[str, Any]] | None:
+        receiver, sender = socket.socketpair()
+        channel = Channel(receiver)
+        with sender:
+            for chunk in chunks:
+                sender.sendall(chunk)
+                messages = channel.receive()
+        channel.close()
+        return messages
+
+    assert received(b'{"a": 1}\n{"b"') == [{"a": 1}]
+    assert received(b'{"a": 1}\n{"b"', b": 2}\n") == [{"b": 2}]
+    for wrong in (b"1\n", b"nonsense\n", b"[" * 5000 + b"\n", b"x" * (MAX_LINE_BYTES + 1)):
+        assert received(wrong) is None
 
 
 def test_first_notice_of_a_rank_stays_and_zarr_reads_it(tmp_path: Path) -> None:
     store = tmp_path / "run.zarr"
     zarr.create_group(store).create_group("attempt000")
-    folder = store / "attempt000" / "notices"
-    assert write_notice(folder, NOTICE)
-    assert not write_notice(folder, NOTICE | {"what": "another"})
+    folder = store / "attempt000" / "exit_reports"
+    assert write_exit_report(folder, REPORT)
+    assert not write_exit_report(folder, REPORT | {"cause": "another"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         members = dict(zarr.open_group(store, mode="r").members(max_depth=None))
-    assert set(members) == {"attempt000", "attempt000/notices", "attempt000/notices/rank0003"}
-    assert members["attempt000/notices/rank0003"].attrs.asdict() == NOTICE
-    assert [one.name for one in folder.rglob("*.partial")] == []
+    assert set(members) == {
+        "attempt000",
+        "attempt000/exit_reports",
+        "attempt000/exit_reports/rank0003",
+    }
+    assert members["attempt000/exit_reports/rank0003"].attrs.asdict() == REPORT
+    assert [file.name for file in folder.rglob("*.partial")] == []
 
 
 @pytest.mark.parametrize("left", [[], ["run.zarr"]])
@@ -301,5 +316,5 @@ def test_a_removed_store_does_not_reappear(tmp_path: Path, left: list[str]) -> N
     for name in left:
         (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError):
-        write_notice(tmp_path / "run.zarr" / "attempt000" / "notices", NOTICE)
-    assert [one.name for one in tmp_path.rglob("*")] == left
+        write_exit_report(tmp_path / "run.zarr" / "attempt000" / "exit_reports", REPORT)
+    assert [file.name for file in tmp_path.rglob("*")] == left

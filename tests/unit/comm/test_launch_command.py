@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from distsnn.comm import Verdict, launch, mpiexec_path
+from distsnn.comm import JobResult, launch, mpiexec_path
 from distsnn.errors import DescriptionError
 
 # A stand-in for mpiexec that shows what it was asked, and ends with a code.
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@"
-printf 'OMP %s, BLAS %s, TOLD %s, PMI "%s"\\n' \
-    "$OMP_NUM_THREADS" "$OPENBLAS_NUM_THREADS" "$TOLD" "$PMI_RANK"
+printf 'OMP %s, BLAS %s, SETTING %s, PMI "%s"\\n' \
+    "$OMP_NUM_THREADS" "$OPENBLAS_NUM_THREADS" "$SETTING" "$PMI_RANK"
 exit 5
 """
 
@@ -44,7 +44,9 @@ def test_mpiexec_on_path_comes_second(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert mpiexec_path() == str(fake_mpiexec)
     monkeypatch.setenv("PATH", str(elsewhere))
-    with pytest.raises(DescriptionError, match=r"no mpiexec.*pip install 'distsnn\[mpi\]'"):
+    with pytest.raises(
+        DescriptionError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"
+    ):
         mpiexec_path()
 
 
@@ -55,11 +57,11 @@ def test_command_environment_and_code(
     monkeypatch.setenv("PMI_RANK", "0")  # of a launcher that started this one process
     monkeypatch.setenv("PMI_SIZE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
-    monkeypatch.setenv("TOLD", "yes")
+    monkeypatch.setenv("SETTING", "yes")
     assert launch(3, ["run", "brunel"]) == 5
     *command, environment = capsys.readouterr().out.splitlines()
     assert command == ["-n", "3", sys.executable, "-P", "-m", "distsnn", "run", "brunel"]
-    assert environment == 'OMP 1, BLAS 1, TOLD yes, PMI ""'
+    assert environment == 'OMP 1, BLAS 1, SETTING yes, PMI ""'
 
 
 def test_ranks_start_on_this_node_inside_an_allocation_too(
@@ -89,7 +91,7 @@ def test_missing_mpi4py_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_rank_launches_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMI_RANK", "1")
     monkeypatch.setenv("PMI_SIZE", "2")
-    with pytest.raises(DescriptionError, match="one of those that mpiexec started"):
+    with pytest.raises(DescriptionError, match="already runs under mpiexec"):
         launch(2, [])
 
 
@@ -109,7 +111,7 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
     assert "share" not in capsys.readouterr().err
     launch(4, [])
     assert "distsnn: warning: 4 ranks share 2 cores" in capsys.readouterr().err
-    with pytest.raises(DescriptionError, match=r"more than 16 ranks a core.*given 33.*1 to 32"):
+    with pytest.raises(DescriptionError, match=r"more than 16 ranks per core.*given 33.*1 to 32"):
         launch(33, [])
     assert launch(33, [], oversubscribe=True) == 5
 
@@ -117,6 +119,6 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
 def test_verdict_on_a_lost_job_is_completed_by_the_caller(
     fake_mpiexec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = launch(2, [], lost=lambda verdict: Verdict(0, f"{verdict.message}; all is there"))
+    code = launch(2, [], complete_result=lambda it: JobResult(0, f"{it.message}; all is there"))
     assert code == 0
     assert capsys.readouterr().err == "distsnn: mpiexec ended with exit code 5; all is there\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from distsnn.comm import Launcher, launcher
+from distsnn.comm import Launcher, detect_launcher
 
 PLAIN = {"PATH": "/usr/bin", "HOME": "/root"}
 STEP = {"SLURM_PROCID": "1", "SLURM_NTASKS": "8", "SLURM_STEP_ID": "0"}
@@ -34,4 +34,4 @@ STEP = {"SLURM_PROCID": "1", "SLURM_NTASKS": "8", "SLURM_STEP_ID": "0"}
 def test_launcher_is_read_from_the_environment(
     environ: dict[str, str], expected: Launcher | None
 ) -> None:
-    assert launcher(PLAIN | environ) == expected
+    assert detect_launcher(PLAIN | environ) == expected

@@ -26,7 +26,7 @@ def test_collectives_return_at_once(ranks: Communicator) -> None:
         np.testing.assert_array_equal(part, parts[ranks.rank])
     ranks.barrier()
     ranks.node_barrier()
-    assert ranks.settle(4, 0.0) == (4,) * ranks.size
+    assert ranks.gather_exit_codes(4, 0.0) == (4,) * ranks.size
     assert ranks.cores == len(os.sched_getaffinity(0))
 
 
@@ -49,13 +49,13 @@ def test_dry_run_receives_nothing() -> None:
     assert DryRun(0, 5).gather(1) == [1] * 5
     exchange = ranks.exchange(10, 42, 3)
     assert exchange is not None
-    exchange.arrivals[0] = 99
+    exchange.n_received[0] = 99
     entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3)
     status = entry(exchange.address)(
         exchange.table.ctypes.data, exchange.scalars.ctypes.data, 0, 3, 0
     )
     assert status == 0
-    assert exchange.arrivals[0] == 0
+    assert exchange.n_received[0] == 0
     assert exchange.counters.exchanges == 1
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import distsnn.comm
-from distsnn.comm import SingleProcess, start, world
-from distsnn.comm.launcher import PREFIXES
+from distsnn.comm import SingleProcess, run_program, world
+from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 from distsnn.errors import DescriptionError
 
 
@@ -17,7 +17,7 @@ def fresh_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import os
 
     for name in os.environ:
-        if name.startswith((*PREFIXES, "SLURM_")):
+        if name.startswith((*LAUNCHER_PREFIXES, "SLURM_")):
             monkeypatch.delenv(name)
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
     world.cache_clear()
@@ -77,9 +77,9 @@ def test_refusal_is_told_by_the_first_process_only(
 ) -> None:
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", rank)
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
-    assert start(lambda ranks: 0) == 2
+    assert run_program(lambda ranks: 0) == 2
     assert len(capsys.readouterr().err.splitlines()) == lines
 
 
 def test_start_hands_over_the_communicator() -> None:
-    assert start(lambda ranks: 10 + ranks.size) == 11
+    assert run_program(lambda ranks: 10 + ranks.size) == 11

@@ -19,7 +19,7 @@ from synthetic_run import (
 )
 
 from distsnn.cli.tables import info_lines
-from distsnn.comm.witness import write_notice
+from distsnn.comm.supervision.exit_monitor import write_exit_report
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
@@ -441,20 +441,20 @@ def test_figures_that_are_none_are_damage(run, group, values):
 
 
 def test_damaged_notice_is_told_beside_what_else_is_known(run):
-    folder = run.path / "attempt000" / "notices"
-    about = {"host": "h", "pid": 1, "when": "2026-01-01", "what": "was ended by signal 9"}
+    folder = run.path / "attempt000" / "exit_reports"
+    about = {"host": "h", "pid": 1, "time": "2026-01-01", "cause": "was ended by signal 9"}
     for rank in (0, 1):
-        write_notice(folder, {"rank": rank, "step": 10, **about})
+        write_exit_report(folder, {"rank": rank, "step": 10, **about})
     summary = summarise(run.path)
-    assert [one["rank"] for one in summary["notices"]] == [0, 1]
+    assert [one["rank"] for one in summary["exit_reports"]] == [0, 1]
     for damage in ("", "{}", (folder / "rank0000/zarr.json").read_text().replace("10", "1" * 99)):
         (folder / "rank0000" / "zarr.json").write_text(damage)
-        other, damaged = summarise(run.path)["notices"]
+        other, damaged = summarise(run.path)["exit_reports"]
         assert other["rank"] == 1
         assert f"{folder}/rank0000" in damaged["damage"]
         lines = info_lines(summarise(run.path))
         assert sum(line.startswith("  lost") for line in lines) == 2
-        assert any("a rank, whose notice cannot be read: " in line for line in lines)
+        assert any("a rank, whose exit report cannot be read: " in line for line in lines)
 
 
 def test_summary_takes_no_memory_for_neurons_that_are_only_claimed(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distsnn.comm.launch import TERMINAL_VARIABLE
+from distsnn.comm.supervision.launch import TERMINAL_VARIABLE
 from distsnn.simulation import progress
 from distsnn.simulation.progress import Progress, clock, launcher_has_terminal
 

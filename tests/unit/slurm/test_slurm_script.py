@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distsnn.comm import RESUMABLE
+from distsnn.comm import EXIT_RESUMABLE
 from distsnn.errors import DescriptionError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name
 from distsnn.slurm import BatchJob, analysis_script, job_script
@@ -48,7 +48,7 @@ def directives(script: str) -> dict[str, str]:
 
 def test_exit_code_that_asks_for_another_start_is_that_of_a_stopped_run() -> None:
     # bash text, which knows no constants
-    assert f"((code == {RESUMABLE}))" in job_script(a_job())
+    assert f"((code == {EXIT_RESUMABLE}))" in job_script(a_job())
 
 
 def test_checkpoints_that_a_script_looks_for_are_those_of_the_store() -> None:
@@ -75,7 +75,7 @@ def test_starts_without_progress_are_counted_and_the_job_given_up(tmp_path: Path
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     codes = []
     for start, saves in enumerate(["no", "no", "yes", "no", "no", "no"]):
-        plan.write_text(f"{RESUMABLE} {saves}\n")
+        plan.write_text(f"{EXIT_RESUMABLE} {saves}\n")
         done = subprocess.run(
             ["bash"],
             input=job_script(a_job(out="run.zarr")),
@@ -98,7 +98,7 @@ def test_starts_without_progress_are_counted_and_the_job_given_up(tmp_path: Path
         "not queued again"
     )
     assert said[-1].startswith("start 5: building the network takes longer than a start may")
-    assert codes == [RESUMABLE] * 5 + [1]
+    assert codes == [EXIT_RESUMABLE] * 5 + [1]
 
 
 def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_signal_before_the_step_is_passed_on_to_it(tmp_path: Path) -> None:
         text=True,
         timeout=30,
     )
-    assert done.returncode == RESUMABLE
+    assert done.returncode == EXIT_RESUMABLE
 
 
 def test_a_rank_leaves_the_check_of_the_kernel_cache_to_the_package(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""How a process ended, told to one that is not its parent, and the words for it.
+"""How a process of this machine ended, read by a process that is not its parent.
 
-Standard library only: the witness (`distsnn.comm.witness`) runs it without the rest of distsnn.
+Standard library only: the exit monitor runs this module without the rest of distsnn.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -15,11 +16,13 @@ from pathlib import Path
 _GET_INFO = 3 << 30 | 64 << 16 | 0xFF << 8 | 11
 _INFO = struct.Struct("<QQ11Ii")
 _HAS_EXIT = 1 << 3
-_LOOK_EVERY = 0.0005  # s
+_POLL_S = 0.0005
+# Signals by which a launcher ends the ranks that remain after a failure.
+LAUNCHER_SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 
 class ProcessExit:
-    """A process to be asked, once it ends, how it did. Any process of this user on this machine.
+    """A process of this user on this machine, whose exit status is read when it ends.
 
     Parameters
     ----------
@@ -29,72 +32,70 @@ class ProcessExit:
     Attributes
     ----------
     descriptor : int or None
-        Readable once the process has ended; None where there is no such thing.
+        Readable once the process has ended; None if the kernel has no such descriptor.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.descriptor: int | None = None
-        try:
+        with contextlib.suppress(OSError):  # the process has gone, or the kernel is too old
             self.descriptor = os.pidfd_open(pid)
-        except OSError:  # gone already, or a kernel without
-            self.descriptor = None
 
-    def status(self, patience: float = 0.3) -> int | None:
+    def status(self, timeout_s: float = 0.3) -> int | None:
         """Return the wait status of the process, which is about to end.
 
-        Known for certain from Linux 6.15 on. Before, only if the process is seen between its end
-        and its parent's look at it, which is likely if this is called at once.
+        From Linux 6.15 on the status is always available. On older kernels it is available between
+        the end of the process and its parent's `wait`: call this method at once.
 
         Parameters
         ----------
-        patience : float
+        timeout_s : float
             Seconds to wait for the end.
 
         Returns
         -------
         int or None
-            As from `os.waitpid`; None if it cannot be known.
+            As from `os.waitpid`; None if it is unknown.
         """
-        limit = time.monotonic() + patience
+        deadline = time.monotonic() + timeout_s
         while True:
-            found = self._told()
-            if found is None:
-                found = _seen(self.pid)
-            if found is not None or time.monotonic() > limit:
-                return found
+            status = self._kernel_status()
+            if status is None:
+                status = _proc_status(self.pid)
+            if status is not None or time.monotonic() > deadline:
+                return status
             if not Path(f"/proc/{self.pid}").exists():
-                return self._told()  # its parent has looked: there is nothing more to come
-            time.sleep(_LOOK_EVERY)
+                return self._kernel_status()  # its parent has waited for it
+            time.sleep(_POLL_S)
 
-    def ended(self, patience: float = 0.0) -> bool:
-        """Return whether the process has ended, waiting for so many seconds."""
+    def has_ended(self, timeout_s: float = 0.0) -> bool:
+        """Return whether the process has ended; wait at most `timeout_s` for its end."""
         if self.descriptor is None:
-            return not alive(self.pid)
+            return not is_alive(self.pid)
         poll = select.poll()  # unlike select.select, for any number of descriptors
         poll.register(self.descriptor, select.POLLIN)
-        return bool(poll.poll(patience * 1e3))
+        return bool(poll.poll(timeout_s * 1e3))
 
     def close(self) -> None:
-        """Forget the process."""
+        """Close the descriptor."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
-    def _told(self) -> int | None:
+    def _kernel_status(self) -> int | None:
         if self.descriptor is None:
             return None
-        answer = bytearray(_INFO.pack(_HAS_EXIT, 0, *[0] * 12))
+        info = bytearray(_INFO.pack(_HAS_EXIT, 0, *[0] * 12))
         try:
-            fcntl.ioctl(self.descriptor, _GET_INFO, answer)
+            fcntl.ioctl(self.descriptor, _GET_INFO, info)
         except OSError:
             return None
-        mask, *_, status = _INFO.unpack(answer)
+        mask, *_, status = _INFO.unpack(info)
         return int(status) if mask & _HAS_EXIT else None
 
 
-def alive(pid: int) -> bool:
-    """Return whether a process runs; one that is ending, or dead and not yet reaped, does not."""
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs: False while it is ending, or dead and not yet reaped."""
     # An ending process has no command line any more while its memory is being freed.
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
@@ -104,11 +105,11 @@ def alive(pid: int) -> bool:
 
 def is_stopped(pid: int) -> bool:
     """Return whether a process is stopped, by SIGSTOP or a debugger."""
-    return _state(pid)[:1] in (["T"], ["t"])
+    return _stat_fields(pid)[:1] in (["T"], ["t"])
 
 
-def _state(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on; none where the process is gone."""
+def _stat_fields(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; none if the process has gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -116,17 +117,17 @@ def _state(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
-def _seen(pid: int) -> int | None:
-    # The last field of /proc/PID/stat: not zero from the moment that a signal or exit() ends it.
-    fields = _state(pid)
+def _proc_status(pid: int) -> int | None:
+    # The last field of /proc/PID/stat is not zero from the moment that a signal or exit() ends it.
+    fields = _stat_fields(pid)
     if not fields:
         return None
     status = int(fields[-1])
     return status if status != 0 or fields[0] in "ZX" else None
 
 
-def memory_kills() -> int:
-    """Return how many processes this machine has killed for lack of memory since it started."""
+def oom_kill_count() -> int:
+    """Return the number of processes that this machine has killed for lack of memory."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -139,19 +140,21 @@ def signal_of(status: int | None) -> int | None:
     return status & 0x7F or None if status is not None else None
 
 
-def words(status: int | None, *, memory: bool = False) -> str:
+def describe_exit(status: int | None, *, out_of_memory: bool = False) -> str:
     """Return how a process ended, to follow its name: ``was ended by signal 9 (SIGKILL), ...``.
 
     Parameters
     ----------
     status : int or None
-        Wait status; None if not known.
-    memory : bool
+        Wait status; None if unknown.
+    out_of_memory : bool
         Whether the machine has just killed a process for lack of memory.
     """
     number = signal_of(status)
+    if status is None and out_of_memory:
+        return "ended: the machine ran out of memory"
     if status is None:
-        return "ended without a word" + (": the machine ran out of memory" if memory else "")
+        return "ended for an unknown reason"
     if number is None:
         return f"ended by itself with exit code {status >> 8}"
     try:
@@ -159,5 +162,5 @@ def words(status: int | None, *, memory: bool = False) -> str:
     except ValueError:
         name = f"signal {number}"
     if number == signal.SIGKILL:
-        name += ": the machine ran out of memory" if memory else ", as when memory runs out"
+        name += ": the machine ran out of memory" if out_of_memory else ", as when memory runs out"
     return f"was ended by {name}"

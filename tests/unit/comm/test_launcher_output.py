@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from distsnn.comm.output import Output, Sieve
+from distsnn.comm.supervision.launcher_output import LauncherMessageFilter, OutputForwarder
 
 LINE = "=" * 83
 BANNER = f"""
@@ -42,11 +42,11 @@ This is *strongly* discouraged.
 CRASH = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "m.py", line 4 in f\n'
 
 
-def sieved(text: str, *cuts: int) -> tuple[str, Sieve]:
-    sieve = Sieve()
+def sieved(text: str, *cuts: int) -> tuple[str, LauncherMessageFilter]:
+    sieve = LauncherMessageFilter()
     data, edges = text.encode(), [0, *cuts, None]
-    shown = b"".join(sieve.feed(data[a:b]) for a, b in itertools.pairwise(edges))
-    return (shown + sieve.finish()).decode(), sieve
+    output = b"".join(sieve.feed(data[a:b]) for a, b in itertools.pairwise(edges))
+    return (output + sieve.finish()).decode(), sieve
 
 
 BEFORE = "a\n\nb\n"
@@ -55,41 +55,41 @@ BEFORE = "a\n\nb\n"
 @pytest.mark.parametrize("first", [0, 3, len(BEFORE)])
 @pytest.mark.parametrize("second", [len(BEFORE) + 1, 20, 100, 200, len(BEFORE + BANNER) - 3])
 def test_banner_is_held_back_however_it_arrives(first: int, second: int) -> None:
-    shown, sieve = sieved(BEFORE + BANNER + "c\n", first, second)
-    # mpiexec's blank line goes too, unless it had to be shown before more was known
-    assert shown == BEFORE + "\n" * (second == len(BEFORE) + 1) + "c\n"
+    output, sieve = sieved(BEFORE + BANNER + "c\n", first, second)
+    # mpiexec's blank line goes too, unless it had to be output before more was known
+    assert output == BEFORE + "\n" * (second == len(BEFORE) + 1) + "c\n"
     assert b"EXIT CODE: 9" in sieve.banner
 
 
 @pytest.mark.parametrize("cut", [len(BEFORE), len(BEFORE) + 40, 90, 150])
-def test_words_of_another_launcher_are_held_back_but_what_hinders_it_is_shown(cut: int) -> None:
-    shown, sieve = sieved(BEFORE + OPEN_MPI + "c\n" + ABORTED + REFUSED + "d\n", cut)
-    assert shown == BEFORE + "c\n" + REFUSED + "d\n"
+def test_words_of_another_launcher_are_held_back_but_what_hinders_it_is_output(cut: int) -> None:
+    output, sieve = sieved(BEFORE + OPEN_MPI + "c\n" + ABORTED + REFUSED + "d\n", cut)
+    assert output == BEFORE + "c\n" + REFUSED + "d\n"
     assert b"signal 9" in sieve.banner
 
 
 @pytest.mark.parametrize("cut", [7, 12, 40])
 def test_crash_is_kept_to_the_end(cut: int) -> None:
-    shown, sieve = sieved("left\x1b[K" + CRASH, cut)
-    assert shown == "left\x1b[K"
+    output, sieve = sieved("left\x1b[K" + CRASH, cut)
+    assert output == "left\x1b[K"
     assert sieve.crashes.decode() == CRASH
 
 
 def test_ordinary_output_never_waits() -> None:
-    sieve = Sieve()
+    sieve = LauncherMessageFilter()
     for text in (b"\r|##| 3 of 9 ms", b"no newline: F", b"===\n", b"=" * 82 + b"\n", b"\n", b"Fat"):
         assert sieve.feed(text) == text
 
 
-def test_beginning_of_a_banner_that_is_none_is_shown() -> None:
-    shown, sieve = sieved(f"{LINE}\n=   ALL IS WELL\n{LINE}", 10, 90)
-    assert shown == f"{LINE}\n=   ALL IS WELL\n{LINE}"
+def test_beginning_of_a_banner_that_is_none_is_output() -> None:
+    output, sieve = sieved(f"{LINE}\n=   ALL IS WELL\n{LINE}", 10, 90)
+    assert output == f"{LINE}\n=   ALL IS WELL\n{LINE}"
     assert sieve.banner == b""
 
 
 def test_banner_without_its_end_is_kept_at_the_end_of_the_stream() -> None:
-    shown, sieve = sieved(BANNER[:300], 64, 200)
-    assert "BAD" not in shown
+    output, sieve = sieved(BANNER[:300], 64, 200)
+    assert "BAD" not in output
     assert b"EXIT CODE: 9" in sieve.banner
 
 
@@ -103,7 +103,7 @@ def test_output_goes_to_a_replaced_stream_and_the_pipe_is_closed_if_it_fails() -
     read, write = os.pipe()
     stream = Full()
     with os.fdopen(read, "rb") as pipe:
-        output = Output(pipe, stream, 1)
+        output = OutputForwarder(pipe, stream, 1)
         os.write(write, "eins ä\n".encode())
         while "eins" not in stream.getvalue():
             pass

@@ -1,0 +1,59 @@
+"""The result of a launched job: its exit code and its message."""
+
+import signal
+
+import pytest
+
+from distsnn.comm.supervision.exit_monitor import RankExit
+from distsnn.comm.supervision.supervised_job import JobResult, job_result
+
+KILLED, CRASHED = "=   EXIT CODE: 9\n", "=   EXIT CODE: 139\n"
+
+
+def death(status: int | None) -> RankExit:
+    return RankExit(rank=2, pid=4242, status=status)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "banner", "message"),
+    [
+        (9, signal.SIGKILL, KILLED, "was ended by signal 9 (SIGKILL), as when memory runs out"),
+        (15, signal.SIGABRT, KILLED, "was ended by signal 6 (SIGABRT)"),
+        (9, 7 << 8, KILLED, "ended by itself with exit code 7"),
+        # exit codes that equal codes which ranks report
+        (1, signal.SIGHUP, "", "was ended by signal 1 (SIGHUP)"),
+        # unknown status: mpiexec's code counts unless it may belong to another rank
+        (139, None, CRASHED, "was ended by signal 11 (SIGSEGV)"),
+        (9, None, KILLED, "ended for an unknown reason"),
+        (9, None, "", "ended for an unknown reason"),
+    ],
+)
+def test_message_names_rank_process_and_cause(
+    code: int, status: int | None, banner: str, message: str
+) -> None:
+    result = job_result(code, death(status), banner)
+    assert result == JobResult(1, f"rank 2 (process 4242) {message}")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "job_code"),
+    [
+        (0, None, 0),
+        (2, 2 << 8, 2),
+        (85, 85 << 8, 85),
+        # a rank has reported and aborted; other ranks were killed before it ended
+        (2, signal.SIGKILL, 2),
+        # a rank aborted the job because of another rank, which mpiexec then killed
+        (9, 1 << 8, 1),
+    ],
+)
+def test_ranks_that_end_by_themselves_have_reported_the_reason(
+    code: int, status: int | None, job_code: int
+) -> None:
+    first = None if status is None else death(status)
+    assert job_result(code, first, KILLED) == JobResult(job_code)
+
+
+def test_job_without_a_known_rank_keeps_its_code() -> None:
+    assert job_result(9, None, KILLED) == JobResult(9, "mpiexec ended with exit code 9")
+    assert job_result(-9, None, "") == JobResult(128 + 9, "mpiexec ended with exit code 137")
