@@ -13,9 +13,9 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 4
+CHECKPOINT_VERSION = 5
 
 # The placeholders of path patterns. Names come from users, so they must not be able to leave their
 # group ("..") or to collide with zarr's own files.
