@@ -109,7 +109,7 @@ def received(sent: np.ndarray, header: int) -> int:
     """Return the bytes that a rank receives, as the fixed part of messages grows and shrinks."""
     ranks = sent.shape[1]
     least = 1 << (max(entries.FIRST_STRIDE, 2 * header) - 1).bit_length()
-    limit, stride = max(least, entries.LARGEST_STRIDE), least
+    limit, stride = max(least, entries.STRIDE_CAP), least
     total, peak, left = 0, 0, entries.WINDOW
     for spikes in sent:
         words = header + spikes

@@ -46,7 +46,7 @@ def test_exit_code_and_output_to_a_replaced_stream(
     # pytest's capsys replaces sys.stdout by an object without a descriptor, as notebooks do.
     monkeypatch.setenv("PYTHONPATH", starter.environment["PYTHONPATH"])
     arguments = ["go", "2"]
-    code = distsnn.comm.supervision.launch(1, arguments, program=[str(PROGRAMS / "launched.py")])
+    code = distsnn.comm.launch(1, arguments, program=[str(PROGRAMS / "launched.py")])
     captured = capsys.readouterr()
     assert code == 2
     assert captured.out == "rank 0 of 1, threads 1, ['go', '2']\n"
