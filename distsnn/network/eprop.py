@@ -1,5 +1,7 @@
 """Neurons for e-prop with other surrogate gradients than the built-in one."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any

@@ -63,7 +63,7 @@ def test_programs_of_closed_loops_run_and_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    loop, trials, saving = programs("docs/closed-loops.md")
+    loop, recordings, trials, saving = programs("docs/closed-loops.md")
     known: dict[str, object] = {}
     exec(loop, known)
     assert known["position"] != 0.0
@@ -73,6 +73,8 @@ def test_programs_of_closed_loops_run_and_save(
         assert (len(trial["counts"]), simulation.time_ms) == (10, 0.0)
     with Simulation(known["network"], out="run.zarr") as simulation:
         simulation.run(3.0)
+        exec(recordings, {"simulation": simulation})
+        assert dict(simulation["motors"].record) == {"spikes": True}
         exec(saving, known | {"simulation": simulation, "piece": 1000, "rank": 0})
     with Simulation.restore("run.zarr", out="run.zarr") as simulation:
         saved = np.load(f"loop_{simulation.time_ms:g}.npz")

@@ -411,6 +411,6 @@ def test_all_names_may_be_imported_at_once() -> None:
 def test_the_constructor_takes_what_a_script_says() -> None:
     names = [*inspect.signature(Simulation).parameters]
     assert names == [
-        *("network", "seed", "out", "overwrite", "partition", "delivery", "storage", "progress"),
-        *("communicator", "policy"),
+        *("network", "seed", "ranks", "out", "overwrite", "partition", "delivery", "storage"),
+        *("progress", "communicator", "policy"),
     ]

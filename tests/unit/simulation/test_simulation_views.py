@@ -31,7 +31,7 @@ from distsnn.network import (
     SpikeInput,
     View,
 )
-from distsnn.simulation import Simulation
+from distsnn.simulation import Policy, Simulation
 
 N = 150
 E = Population("E", N, IafPscExp())
@@ -103,7 +103,9 @@ def _checksum(mask: np.ndarray) -> str:
 
 
 def _work(ranks: Communicator) -> list[Any]:
-    with Simulation(network(True), communicator=ranks, heartbeat=np.inf) as simulation:
+    with Simulation(
+        network(True), communicator=ranks, policy=Policy(heartbeat=np.inf)
+    ) as simulation:
         part, whole = simulation[E[MASK]], simulation["E"]
         assert simulation[E[MASK]] is part and simulation[E[::2]] is not part
         part.state["V_m"] = np.linspace(-69.0, -56.0, MASK.sum())
