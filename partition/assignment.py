@@ -46,43 +46,45 @@ class Assignment:
     def __post_init__(self) -> None:
         if self.ranks < 1:
             raise DescriptionError("at least one rank", where="assignment", value=self.ranks)
-        bad = (self.owner < 0) | (self.owner >= self.ranks)
-        if bad.any():
-            block = int(np.argmax(bad))
+        is_invalid = (self.owner < 0) | (self.owner >= self.ranks)
+        if is_invalid.any():
+            block = int(np.argmax(is_invalid))
             raise DescriptionError(
                 "owner is no rank",
                 where=f"assignment, block {block}",
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
-        object.__setattr__(self, "groups", self._sizes())
+        object.__setattr__(self, "groups", self._checked_groups())
 
-    def _sizes(self) -> tuple[int, ...]:
-        given: Any = self.groups
-        if isinstance(given, np.ndarray):
-            given = given.tolist()
-        if isinstance(given, list | tuple) and not given:
+    def _checked_groups(self) -> tuple[int, ...]:
+        sizes: Any = self.groups
+        if isinstance(sizes, np.ndarray):
+            sizes = sizes.tolist()
+        if isinstance(sizes, list | tuple) and not sizes:
             return ()
-        if isinstance(given, list | tuple) and 2 <= len(given) <= self.ranks:
-            whole = all(isinstance(one, int) and not isinstance(one, bool) for one in given)
-            if whole and min(given) >= 1 and sum(given) == self.ranks:
-                return tuple(given)
-        elif isinstance(given, list | tuple):
-            given = counted(len(given), "size")  # a store's list may be of any length
+        if isinstance(sizes, list | tuple) and 2 <= len(sizes) <= self.ranks:
+            are_integers = all(
+                isinstance(size, int) and not isinstance(size, bool) for size in sizes
+            )
+            if are_integers and min(sizes) >= 1 and sum(sizes) == self.ranks:
+                return tuple(sizes)
+        elif isinstance(sizes, list | tuple):
+            sizes = counted(len(sizes), "size")  # a store's list may be of any length
         raise DescriptionError(
             "no groups of these ranks",
             where="assignment, field groups",
-            value=given,
+            value=sizes,
             allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
         )
 
     @property
-    def group(self) -> npt.NDArray[np.int32]:
+    def group_of_rank(self) -> npt.NDArray[np.int32]:
         """Group of each rank, from 0; without groups each rank is one."""
         sizes = self.groups or (1,) * self.ranks
         return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
-    def owned(self, rank: int) -> npt.NDArray[np.int64]:
+    def blocks_of_rank(self, rank: int) -> npt.NDArray[np.int64]:
         """Return the indices of a rank's blocks, ascending."""
         return np.flatnonzero(self.owner == rank).astype(np.int64)
 
@@ -103,25 +105,25 @@ def contiguous(table: BlockTable, ranks: int) -> Assignment:
     return Assignment(ranks, owner.astype(np.int32), "contiguous")
 
 
-def population(table: BlockTable, ranks: int) -> Assignment:
+def whole_populations(table: BlockTable, ranks: int) -> Assignment:
     """Give whole populations to ranks, the largest first to the rank with the fewest neurons."""
     sizes = np.bincount(table.population, table.size)
-    of_population = np.empty(sizes.size, np.int32)
+    rank_of_population = np.empty(sizes.size, np.int32)
     neurons = np.zeros(ranks)
-    for one in np.argsort(-sizes, kind="stable"):
-        of_population[one] = rank = int(np.argmin(neurons))
-        neurons[rank] += sizes[one]
-    return Assignment(ranks, of_population[table.population], "population")
+    for population in np.argsort(-sizes, kind="stable"):
+        rank_of_population[population] = rank = int(np.argmin(neurons))
+        neurons[rank] += sizes[population]
+    return Assignment(ranks, rank_of_population[table.population], "population")
 
 
 STRATEGIES: dict[str, Strategy] = {
     "round_robin": round_robin,
     "contiguous": contiguous,
-    "population": population,
+    "population": whole_populations,
 }
 
 
-def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
+def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
     """Return a strategy's assignment, or a given one after checking that it fits.
 
     Raises

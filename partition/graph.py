@@ -19,16 +19,16 @@ from distsnn.network.checks import (
     check_shape,
 )
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.delays import longest_epoch
-from distsnn.partition.groups import owners_and_groups
-from distsnn.partition.traffic import Rates, Reader, TrafficGraph, traffic
+from distsnn.partition.delays import max_epoch_steps
+from distsnn.partition.rank_groups import partition_into_groups
+from distsnn.partition.traffic import EdgeReader, Rates, TrafficGraph, build_traffic_graph
 
 _QUALITIES = ("fast", "best")
-_SHARE = Range(0.0, 1.0)
+_FRACTION = Range(0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostModel:
     """What simulating takes, in ns: a + b·events of a slice, for a second of biological time.
 
     Parameters
@@ -58,12 +58,12 @@ class Cost:
                 f"must be a mapping of names of models to ns, not {self.models!r}",
                 where="cost, field models",
             )
-        of_models = [(f"models[{name!r}]", value) for name, value in self.models.items()]
-        for name, value in [("neuron", self.neuron), ("event", self.event), *of_models]:
+        model_costs = [(f"models[{name!r}]", value) for name, value in self.models.items()]
+        for name, value in [("neuron", self.neuron), ("event", self.event), *model_costs]:
             where = f"cost, field {name}"
             check_range(as_number(value, where=where), POSITIVE, where=where)
 
-    def of(
+    def total(
         self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64], dt: float
     ) -> npt.NDArray[np.float64]:
         """Return the cost of numbers of neurons, and of events per s, in steps of `dt` ms."""
@@ -77,14 +77,14 @@ class Cost:
         DescriptionError
             If there is a cost of a model that the network has not.
         """
-        there = [one.model.name for one in network.populations]
+        models = [population.model.name for population in network.populations]
         for name in self.models:
-            if name not in there:
-                names = dict.fromkeys(there)  # each once
+            if name not in models:
+                names = dict.fromkeys(models)  # each once
                 raise unknown("neuron model", name, names, where="cost, field models")
-        each = np.array([self.models.get(name, self.neuron) for name in there])
-        neurons = graph.neurons * each[graph.population] * (1e3 / network.dt)
-        return np.asarray(neurons + self.event * graph.events)
+        neuron_cost = np.array([self.models.get(name, self.neuron) for name in models])
+        neurons = graph.neurons * neuron_cost[graph.population] * (1e3 / network.dt)
+        return np.asarray(neurons + self.event * graph.event_rate)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the costs as JSON-able data."""
@@ -100,13 +100,13 @@ class Graph:
     rates : mapping of str to array_like, or float
         Rates, spikes/s: of each population one number, or one for each neuron; a number is that
         of all neurons.
-    shares : sequence of float, optional
+    rank_speeds : sequence of float, optional
         Speed of each rank, of which only ratios count; None: all are alike.
     imbalance : float
         How much more than its share a rank may get.
     quality : {"fast", "best"}
         "best" also tries mtkahypar, which must be installed.
-    cost : Cost
+    cost : CostModel
         What neurons, by their models, and events take; `distsnn profile` measures it.
 
     Raises
@@ -116,22 +116,28 @@ class Graph:
     """
 
     rates: Rates = 1.0
-    shares: Sequence[float] | None = None
+    rank_speeds: Sequence[float] | None = None
     imbalance: float = 0.03
     quality: str = "fast"
-    cost: Cost = field(default_factory=Cost)
+    cost: CostModel = field(default_factory=CostModel)
 
     def __post_init__(self) -> None:
         check_range(
-            as_number(self.imbalance, where=_at("imbalance")), _SHARE, where=_at("imbalance")
+            as_number(self.imbalance, where=_field_context("imbalance")),
+            _FRACTION,
+            where=_field_context("imbalance"),
         )
-        if self.shares is not None:
-            check_range(as_floats(self.shares, where=_at("shares")), POSITIVE, where=_at("shares"))
+        if self.rank_speeds is not None:
+            check_range(
+                as_floats(self.rank_speeds, where=_field_context("rank_speeds")),
+                POSITIVE,
+                where=_field_context("rank_speeds"),
+            )
         if self.quality not in _QUALITIES:
-            raise unknown("quality", self.quality, _QUALITIES, where=_at("quality"))
+            raise unknown("quality", self.quality, _QUALITIES, where=_field_context("quality"))
 
     def assign(
-        self, network: Network, table: BlockTable, ranks: int, edges: Reader | None = None
+        self, network: Network, table: BlockTable, ranks: int, edges: EdgeReader | None = None
     ) -> Assignment:
         """Return who owns which block.
 
@@ -151,7 +157,9 @@ class Graph:
         DescriptionError
             If rates or shares do not fit, or a library is missing.
         """
-        return self.assign_graph(traffic(network, table, self.rates, edges), network, ranks)
+        return self.assign_graph(
+            build_traffic_graph(network, table, self.rates, edges), network, ranks
+        )
 
     def assign_graph(self, graph: TrafficGraph, network: Network, ranks: int) -> Assignment:
         """Return who owns which block of a network whose traffic, by these rates, is known.
@@ -170,17 +178,17 @@ class Graph:
         DescriptionError
             If shares or costs do not fit, or a library is missing.
         """
-        owner, groups = owners_and_groups(
+        owner, groups = partition_into_groups(
             graph,
             self.cost.of_slices(graph, network),
-            self.speeds(ranks),
-            longest=longest_epoch(network),
+            self.relative_speeds(ranks),
+            max_epoch=max_epoch_steps(network),
             imbalance=self.imbalance,
             quality=self.quality,
         )
         return Assignment(ranks, owner, "graph", self.to_dict(), groups)
 
-    def speeds(self, ranks: int) -> npt.NDArray[np.float64]:
+    def relative_speeds(self, ranks: int) -> npt.NDArray[np.float64]:
         """Return the speed of each rank, of which only ratios count, shape (ranks,).
 
         Raises
@@ -188,21 +196,21 @@ class Graph:
         DescriptionError
             If shares were given for another number of ranks.
         """
-        if self.shares is None:
+        if self.rank_speeds is None:
             return np.ones(ranks)
-        shares = np.asarray(self.shares, np.float64)
-        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
-        return shares
+        speeds = np.asarray(self.rank_speeds, np.float64)
+        check_shape(speeds, (ranks,), where=_field_context("rank_speeds"), of="one for each rank")
+        return speeds
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data: of each population the mean rate."""
         rates: Any = self.rates
         if isinstance(rates, Mapping):
             rates = {name: float(np.mean(one)) for name, one in rates.items()}
-        shares = None if self.shares is None else [float(one) for one in self.shares]
+        speeds = None if self.rank_speeds is None else [float(one) for one in self.rank_speeds]
         return {
             "rates": rates,
-            "shares": shares,
+            "rank_speeds": speeds,
             "imbalance": self.imbalance,
             "quality": self.quality,
             "cost": self.cost.to_dict(),
@@ -219,8 +227,8 @@ class Graph:
         TypeError
             If there are other fields.
         """
-        return cls(**{**data, "cost": Cost(**data.get("cost", {}))})
+        return cls(**{**data, "cost": CostModel(**data.get("cost", {}))})
 
 
-def _at(field: str) -> str:
+def _field_context(field: str) -> str:
     return f"partition graph, field {field}"

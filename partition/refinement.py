@@ -17,16 +17,16 @@ from distsnn.kernels.partitioning import expected_on_ranks, move, swap
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_PARTNERS = 64  # tried for a swap
+_SWAP_CANDIDATES = 64  # tried for a swap
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class RefinementGraph:
     """A graph as refinement needs it: edges by target, with synapses of one source neuron.
 
     Parameters
     ----------
-    spikes : ndarray of float64, shape (n,)
+    spike_rate : ndarray of float64, shape (n,)
         Spikes/s of each vertex.
     weight : ndarray of float64, shape (n,)
         What simulating each vertex costs.
@@ -34,31 +34,33 @@ class Flow:
         Edges into vertex v are ``start[v]`` to ``start[v + 1]``.
     source : ndarray of int64, shape (n_edges,)
         Their sources.
-    mean : ndarray of float64, shape (n_edges,)
+    mean_synapses : ndarray of float64, shape (n_edges,)
         Expected synapses of one neuron of the source onto the target.
     """
 
-    spikes: Floats
+    spike_rate: Floats
     weight: Floats
     start: Ints
     source: Ints
-    mean: Floats
+    mean_synapses: Floats
 
 
-def cost(flow: Flow, owner: Ints, ranks: int) -> float:
+def remote_spike_rate(graph: RefinementGraph, owner: Ints, ranks: int) -> float:
     """Return the expected (spike, remote rank) pairs a second of an assignment."""
-    means = expected_on_ranks(flow.start, flow.source, flow.mean, owner, ranks)
-    reached = -expm1_array(-means)
-    own = reached[np.arange(owner.size), owner]
-    return float(flow.spikes @ (reached.sum(axis=1) - own))
+    means = expected_on_ranks(graph.start, graph.source, graph.mean_synapses, owner, ranks)
+    probability = -expm1_array(-means)
+    local = probability[np.arange(owner.size), owner]
+    return float(graph.spike_rate @ (probability.sum(axis=1) - local))
 
 
-def refine(flow: Flow, owner: Ints, capacity: Floats, *, passes: int = 30, seed: int = 1) -> Ints:
+def refine(
+    graph: RefinementGraph, owner: Ints, capacity: Floats, *, passes: int = 30, seed: int = 1
+) -> Ints:
     """Return an assignment that costs no more, made by moving single vertices, and swapping.
 
     Parameters
     ----------
-    flow : Flow
+    graph : RefinementGraph
         The graph.
     owner : ndarray of int64, shape (n,)
         Rank of each vertex at the start.
@@ -70,15 +72,22 @@ def refine(flow: Flow, owner: Ints, capacity: Floats, *, passes: int = 30, seed:
         Of the order of vertices.
     """
     owner = owner.astype(np.int64)
-    means = expected_on_ranks(flow.start, flow.source, flow.mean, owner, capacity.size)
-    load = np.bincount(owner, flow.weight, minlength=capacity.size)
+    means = expected_on_ranks(graph.start, graph.source, graph.mean_synapses, owner, capacity.size)
+    load = np.bincount(owner, graph.weight, minlength=capacity.size)
     random = np.random.default_rng(seed)
     for _ in range(passes):
         order = random.permutation(owner.size)
-        moving = (
-            *(order, flow.spikes, flow.weight, flow.start, flow.source, flow.mean),
+        arguments = (
+            *(
+                order,
+                graph.spike_rate,
+                graph.weight,
+                graph.start,
+                graph.source,
+                graph.mean_synapses,
+            ),
             *(owner, means, load, capacity),
         )
-        if not move(*moving) and not swap(*moving, _PARTNERS):
+        if not move(*arguments) and not swap(*arguments, _SWAP_CANDIDATES):
             break
     return owner

@@ -16,7 +16,7 @@ from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.demand import Extent, Slices, fitting_slices
 from distsnn.partition.boards.reached import contact_bytes, with_counted, with_expected
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
-from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.partition.traffic import Rates, TrafficGraph, build_traffic_graph
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.simulation.wired_ends import wired_ends
@@ -62,12 +62,12 @@ def fitted(network: Network, board: Board, options: Namespace, rates: Rates, see
 
     def expected(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
+        graph = build_traffic_graph(network, table, rates, reader)
         return with_expected(graph, network, table, reader) if limited or single else graph
 
     def counted(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
+        graph = build_traffic_graph(network, table, rates, reader)
         _check_memory(contact_bytes(graph))
         return with_counted(graph, network, table, rates, ends())
 

@@ -18,7 +18,7 @@ from distsnn.partition.boards.keys import Keys
 from distsnn.partition.boards.reach import Floats, Ints, Reach
 from distsnn.partition.boards.sections import ONE_AXON
 from distsnn.partition.boards.tables import Tables
-from distsnn.partition.contacts import Counted, Expected
+from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
 _MOST = 10_000  # violations of routes that are told
 _NAMES = {
@@ -62,7 +62,7 @@ def check_cores(
     board: Board,
     machine: Machine,
     places: Ints,
-    contacts: Expected | Counted | None = None,
+    contacts: ExpectedConnectivity | BuiltConnectivity | None = None,
 ) -> list[Violation]:
     """Check what cores and nodes hold, and how many axons neurons have.
 
@@ -117,12 +117,14 @@ def _overfull(
     return found
 
 
-def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dict[str, Floats]:
+def _axons(
+    to: Reach, needs: Demand, contacts: ExpectedConnectivity | BuiltConnectivity | None
+) -> dict[str, Floats]:
     """Return in-axons and out-axons of each core: a source of several of its slices counts once."""
-    if isinstance(contacts, Counted):
+    if isinstance(contacts, BuiltConnectivity):
         home = np.repeat(to.core, needs.neurons)
         received, sent = np.zeros((2, to.cores))
-        for neuron, target in contacts.onto(to.core, to.cores):
+        for neuron, target in contacts.neuron_core_pairs(to.core, to.cores):
             received += np.bincount(target, minlength=to.cores)
             sent += np.bincount(home[neuron], minlength=to.cores)
         return {"in_axons": received, "out_axons": sent}
@@ -135,10 +137,12 @@ def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dic
     }
 
 
-def _several_axons(to: Reach, contacts: Expected | Counted | None) -> list[Violation]:
-    if isinstance(contacts, Counted):
+def _several_axons(
+    to: Reach, contacts: ExpectedConnectivity | BuiltConnectivity | None
+) -> list[Violation]:
+    if isinstance(contacts, BuiltConnectivity):
         times = np.zeros(contacts.start.size - 1, np.int64)
-        for neuron, _ in contacts.onto(to.core, to.cores):
+        for neuron, _ in contacts.neuron_core_pairs(to.core, to.cores):
             times += np.bincount(neuron, minlength=times.size)
         many = [(f"neuron {one}", times[one]) for one in np.flatnonzero(times > 1)]
     else:

@@ -33,7 +33,7 @@ from distsnn.network.values import TAIL, Value, bounds, scale_of
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.demand import check_runnable
 from distsnn.partition.boards.sections import PER_PROJECTION
-from distsnn.partition.traffic import Reader, given_edges
+from distsnn.partition.traffic import EdgeReader, explicit_edges
 from distsnn.units import counted
 
 # Weights that share a scale: those onto a receptor of a population, or those of one projection.
@@ -70,7 +70,7 @@ class _File:
     step: int
 
 
-def constrained(network: Network, board: Board, edges: Reader | None = None) -> Constrained:
+def constrained(network: Network, board: Board, edges: EdgeReader | None = None) -> Constrained:
     """Return a network under the limits of a board.
 
     - The step is the board's, if that is longer.
@@ -192,12 +192,12 @@ def check_network(network: Network, board: Board) -> None:
             )
 
 
-def _read(one: Projection, dt: float, edges: Reader | None) -> _File:
+def _read(one: Projection, dt: float, edges: EdgeReader | None) -> _File:
     """Read a projection's file, slice by slice."""
     degree, low, high = np.zeros(one.post.size, np.int64), np.inf, -np.inf
     longest = step = 0
     magnitudes = []
-    for piece in given_edges(one, dt, edges) or []:
+    for piece in explicit_edges(one, dt, edges) or []:
         degree += np.bincount(piece["target"], minlength=degree.size)
         if not piece.size:
             continue

@@ -9,7 +9,7 @@ from distsnn.partition.boards.check import check_tables
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.place import hops_between
 from distsnn.partition.boards.reach import Ints
-from distsnn.partition.contacts import Expected
+from distsnn.partition.connectivity import ExpectedConnectivity
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def follow(mapping: Mapping, spikes: Ints) -> Counts:
     DescriptionError
         If that is only expected, and a packet is sent to each core.
     """
-    to, machine, contacts = mapping.to, mapping.machine, mapping.graph.contacts
+    to, machine, contacts = mapping.to, mapping.machine, mapping.graph.connectivity
     neurons, total = mapping.graph.neurons, int(spikes.sum())
     of_slices = spikes
     if spikes.size != neurons.size:
@@ -59,7 +59,7 @@ def follow(mapping: Mapping, spikes: Ints) -> Counts:
         parts = to, mapping.board, machine, mapping.places, mapping.keys, mapping.tables
         crossed, packets = check_tables(*parts)[1], np.minimum(np.diff(to.start), 1)
         return Counts(total, int(of_slices @ packets), int(of_slices @ crossed))
-    if isinstance(contacts, Expected):
+    if isinstance(contacts, ExpectedConnectivity):
         raise DescriptionError(
             "which neurons have a synapse where is only expected: their packets cannot be followed",
             where=f"mapping onto {mapping.board.name!r}",
@@ -70,7 +70,7 @@ def follow(mapping: Mapping, spikes: Ints) -> Counts:
     if contacts is None:
         pieces, home, of_source = iter([(to.source, to.target)]), to.core, of_slices
     else:
-        pieces, home = contacts.onto(to.core, to.cores), np.repeat(to.core, neurons)
+        pieces, home = contacts.neuron_core_pairs(to.core, to.cores), np.repeat(to.core, neurons)
         of_source = spikes
     number = crossings = 0
     for source, target in pieces:

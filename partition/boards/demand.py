@@ -14,7 +14,7 @@ from distsnn.partition.boards.figures import Figure
 from distsnn.partition.boards.geometry import machine
 from distsnn.partition.boards.reach import Floats, Ints, reach, sums
 from distsnn.partition.boards.sections import ANY_MODEL, MULTICAST, ONE_AXON, UNICAST
-from distsnn.partition.contacts import Counted
+from distsnn.partition.connectivity import BuiltConnectivity
 from distsnn.partition.traffic import TrafficGraph
 from distsnn.units import counted
 
@@ -48,7 +48,7 @@ class Demand:
 
 def demand(graph: TrafficGraph, board: Board) -> Demand:
     """Return what the slices of a network take of a board's cores."""
-    size, synapses = graph.neurons, graph.incoming
+    size, synapses = graph.neurons, graph.incoming_synapses
     row, one = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
     memory = np.zeros(graph.n)
     if row is not None and one is not None:
@@ -59,11 +59,11 @@ def demand(graph: TrafficGraph, board: Board) -> Demand:
             rows = reach(graph, np.arange(graph.n)).in_axons()
         memory = row * rows + one * synapses
     fan_in, fan_out = synapses / size, sums(graph.source, graph.synapses, graph.n) / size
-    if isinstance(graph.contacts, Counted):
+    if isinstance(graph.connectivity, BuiltConnectivity):
         first = np.cumsum(size) - size
         fan_in, fan_out = (
             np.maximum.reduceat(one, first).astype(np.float64)
-            for one in (graph.contacts.fan_in, graph.contacts.fan_out)
+            for one in (graph.connectivity.fan_in, graph.connectivity.fan_out)
         )
     return Demand(size, fan_in, fan_out, memory)
 

@@ -49,7 +49,7 @@ def as_data(
         population = int(graph.population[one])
         data: dict[str, Any] = {
             "population": names[population] if names else population,
-            "first": int(graph.first[one]),
+            "first": int(graph.first_neuron[one]),
             "neurons": int(graph.neurons[one]),
             **_place(mapping, int(places[one])),
         }
@@ -233,7 +233,7 @@ def sanafe_mappings(mapping: Mapping, names: Sequence[str]) -> list[dict[str, An
     check_sanafe(mapping.board)
     found = []
     for one, place in enumerate(mapping.places[mapping.to.core]):
-        at, first = _place(mapping, int(place)), int(mapping.graph.first[one])
+        at, first = _place(mapping, int(place)), int(mapping.graph.first_neuron[one])
         last = first + int(mapping.graph.neurons[one]) - 1
         tile = at["x"] * mapping.machine.height + at["y"]
         name = f"{names[mapping.graph.population[one]]}.{first}..{last}"

@@ -76,7 +76,7 @@ class Mapping:
     def check(self) -> list[Violation]:
         """Return all that is wrong, found by following packets; nothing if all is well."""
         held = self.to, self.needs, self.board, self.machine, self.places
-        found = check_cores(*held, self.graph.contacts)
+        found = check_cores(*held, self.graph.connectivity)
         if self.keys is not None and self.tables is not None:
             found += check_keys(self.needs.neurons, self.keys)
             parts = self.to, self.board, self.machine, self.places, self.keys, self.tables

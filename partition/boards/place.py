@@ -10,7 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placing_kernels import anneal, distances
 from distsnn.partition.boards.reach import Floats, Ints, Reach, sums
-from distsnn.partition.contacts import distinct
+from distsnn.partition.connectivity import sorted_unique
 from distsnn.units import counted
 
 # Trials of a swap for each core, and the most operations that all of them may take (some seconds).
@@ -63,7 +63,7 @@ def rate_hops(
     source, there = to.source, node[to.target]
     if copies:
         return float((to.packets * hops[node[to.core[source]], there]).sum())
-    pairs = distinct(source * np.int64(nodes) + there)
+    pairs = sorted_unique(source * np.int64(nodes) + there)
     source, there = pairs // nodes, pairs % nodes
     return float((to.spikes[source] * hops[node[to.core[source]], there]).sum())
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.partition.contacts import Counted, distinct, tally
+from distsnn.partition.connectivity import BuiltConnectivity, sorted_unique, unique_counts
 from distsnn.partition.traffic import TrafficGraph
 
 Floats = npt.NDArray[np.float64]
@@ -106,14 +106,14 @@ def reach(graph: TrafficGraph, core: Ints) -> Reach:
 
 
 def _reach(graph: TrafficGraph, core: Ints) -> Reach:
-    n, cores, contacts = core.size, int(core.max(initial=-1)) + 1, graph.contacts
-    if isinstance(contacts, Counted):
+    n, cores, contacts = core.size, int(core.max(initial=-1)) + 1, graph.connectivity
+    if isinstance(contacts, BuiltConnectivity):
         pairs, reached, sent = _counted(graph, contacts, core, cores)
         made = {"reached": reached, "sent": sent}
     else:
         some = graph.synapses > 0.0
         every = graph.source[some] * np.int64(cores) + core[graph.target[some]]
-        pairs, made = distinct(every), {}
+        pairs, made = sorted_unique(every), {}
         if contacts is not None:
             at, source = np.searchsorted(pairs, every), pairs // cores
             reached = sums(at, contacts.neurons[some], pairs.size)
@@ -122,16 +122,16 @@ def _reach(graph: TrafficGraph, core: Ints) -> Reach:
             made = {"reached": reached, "variance": variance, "sent": reached * graph.rate[source]}
     start = np.searchsorted(pairs, np.arange(n + 1) * np.int64(cores)).astype(np.int64)
     target = pairs % max(cores, 1)
-    return Reach(core, cores, start, target, graph.spikes, graph.neurons, **made)
+    return Reach(core, cores, start, target, graph.spike_rate, graph.neurons, **made)
 
 
 def _counted(
-    graph: TrafficGraph, contacts: Counted, core: Ints, cores: int
+    graph: TrafficGraph, contacts: BuiltConnectivity, core: Ints, cores: int
 ) -> tuple[Ints, Floats, Floats]:
     """Return each pair slice * cores + core, how many neurons send there, and their spikes/s."""
     slice_of = np.repeat(np.arange(core.size), graph.neurons)
     found: list[tuple[Ints, Floats, Floats]] = [(np.empty(0, np.int64), *np.empty((2, 0)))]
-    for neuron, to in contacts.onto(core, cores):
+    for neuron, to in contacts.neuron_core_pairs(core, cores):
         if not neuron.size:
             continue
         at, rate = slice_of[neuron] * np.int64(cores) + to, contacts.rate[neuron]
@@ -151,6 +151,6 @@ def _counted(
 def _summed(at: Ints, *values: Floats) -> tuple[Any, ...]:
     """Return each place once, ascending, and the sums of the values there."""
     order = np.argsort(at, kind="stable")
-    found, times = tally(at[order])
+    found, times = unique_counts(at[order])
     number = np.repeat(np.arange(found.size), times)
     return found, *(sums(number, each[order], found.size) for each in values)

@@ -8,13 +8,18 @@ import numpy.typing as npt
 
 from distsnn.network import Network, Projection
 from distsnn.network.blocks import BlockTable
-from distsnn.partition.contacts import Counted, Expected, distinct, tally
+from distsnn.partition.connectivity import (
+    BuiltConnectivity,
+    ExpectedConnectivity,
+    sorted_unique,
+    unique_counts,
+)
 from distsnn.partition.traffic import (
+    EdgeReader,
     Rates,
-    Reader,
     TrafficGraph,
-    covered,
-    given_edges,
+    count_in_view,
+    explicit_edges,
     neuron_rates,
     slice_of,
 )
@@ -30,7 +35,7 @@ _CONTACT_BYTES = 12
 
 
 def with_expected(
-    graph: TrafficGraph, network: Network, table: BlockTable, edges: Reader | None = None
+    graph: TrafficGraph, network: Network, table: BlockTable, edges: EdgeReader | None = None
 ) -> TrafficGraph:
     """Return a network's slices with the expected number of neurons that reach each other's.
 
@@ -69,7 +74,7 @@ def with_expected(
             left = size - given[cell]
             mean[here] = size - left * missed[cell]
             variance[here] = left * missed[cell] * (1.0 - missed[cell])
-    return replace(graph, contacts=Expected(mean, variance))
+    return replace(graph, connectivity=ExpectedConnectivity(mean, variance))
 
 
 def _block(
@@ -78,7 +83,7 @@ def _block(
     table: BlockTable,
     pre: slice,
     post: slice,
-    edges: Reader | None,
+    edges: EdgeReader | None,
 ) -> tuple[Floats, Ints]:
     """Return, of each pair of two populations' slices, what chance a source has to miss the other.
 
@@ -93,7 +98,7 @@ def _block(
     missed = np.ones(shape)
     given: _Contacts | None = None
     for one in projections:
-        pieces = given_edges(one, dt, edges)
+        pieces = explicit_edges(one, dt, edges)
         if pieces is not None:
             # one neuron may have edges onto a slice in several pieces, and projections
             given = given or _Contacts(int(table.size[pre].sum()), shape[1])
@@ -101,8 +106,8 @@ def _block(
                 source = piece["source"].astype(np.int64) + one.pre.start
                 given.add(source, slice_of(table, piece["target"], one.post))
             continue
-        part = covered(table, pre, one.pre) / table.size[pre]
-        targets = np.broadcast_to(covered(table, post, one.post), shape).astype(np.float64)
+        part = count_in_view(table, pre, one.pre) / table.size[pre]
+        targets = np.broadcast_to(count_in_view(table, post, one.post), shape).astype(np.float64)
         if one.same and one.rule.skips_autapses:
             targets = targets - (np.eye(*shape) * (targets > 0.0))
         # few numbers occur, and a rule may need long arrays for each
@@ -154,19 +159,19 @@ def with_counted(
         indegree += np.bincount(target, minlength=indegree.size)
         outdegree += np.bincount(source, minlength=outdegree.size)
         onto = table.of_gid(target)
-        cell, number = tally(table.of_gid(source) * n + onto)
+        cell, number = unique_counts(table.of_gid(source) * n + onto)
         synapses[np.searchsorted(known, cell)] += number
         contacts.add(source, onto)
     del known
-    counted = Counted(*contacts.rows(), neuron_rates(network, rates), indegree, outdegree)
+    counted = BuiltConnectivity(*contacts.rows(), neuron_rates(network, rates), indegree, outdegree)
     some = synapses > 0.0
     return replace(
         graph,
         start=np.searchsorted(graph.source[some], np.arange(graph.n + 1)).astype(np.int64),
         target=graph.target[some],
         synapses=synapses[some],
-        delay=graph.delay[some],
-        contacts=counted,
+        min_delay=graph.min_delay[some],
+        connectivity=counted,
     )
 
 
@@ -193,7 +198,7 @@ class _Contacts:
         """Add the pairs of some synapses."""
         group, within = np.divmod(onto, self._width)
         base = np.int64(self._neurons * self._width)
-        pairs = distinct(group * base + neuron.astype(np.int64) * self._width + within)
+        pairs = sorted_unique(group * base + neuron.astype(np.int64) * self._width + within)
         there = np.arange(len(self._kept) + 1)
         ends = np.searchsorted(pairs, there * base)
         for one in there[:-1][np.diff(ends) > 0]:
@@ -206,7 +211,7 @@ class _Contacts:
     def _join(self, one: int) -> None:
         new = np.concatenate([self._kept[one], *self._new[one]])
         self._new[one] = []
-        self._kept[one] = distinct(new)
+        self._kept[one] = sorted_unique(new)
 
     def rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
         """Return where each neuron's slices begin, and these; what was kept is given up."""

@@ -12,7 +12,7 @@ from distsnn.partition.boards.energy import along_x, chip_of_node
 from distsnn.partition.boards.figures import Figure
 from distsnn.partition.boards.mapping import Mapping
 from distsnn.partition.boards.place import hops_between, rate_hops
-from distsnn.partition.contacts import Counted, Expected
+from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
 
 def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def _packets(mapping: Mapping) -> float:
 
 def _contacts(mapping: Mapping) -> str:
     """Return how it is known which neurons have a synapse where."""
-    kinds = {Expected: "expected", Counted: "counted"}
-    return kinds.get(type(mapping.graph.contacts), "all that may be")
+    kinds = {ExpectedConnectivity: "expected", BuiltConnectivity: "counted"}
+    return kinds.get(type(mapping.graph.connectivity), "all that may be")
 
 
 def _axons(mapping: Mapping) -> dict[str, dict[str, float]]:
@@ -167,8 +167,8 @@ def _powers(
         return float(made["neurons"] * 1000.0 / (each or step.need("how often neurons update")))
 
     def events() -> float:
-        if isinstance(graph.contacts, Counted):
-            return float(graph.contacts.rate @ graph.contacts.fan_out)
+        if isinstance(graph.connectivity, BuiltConnectivity):
+            return float(graph.connectivity.rate @ graph.connectivity.fan_out)
         return float(graph.rate[graph.source] @ graph.synapses)
 
     terms: dict[str, tuple[Figure[float], Callable[[], Any]]] = {

@@ -23,7 +23,7 @@ from distsnn.partition.boards.export import sanafe_mappings
 from distsnn.partition.boards.mapping import map_graph
 from distsnn.partition.boards.reached import with_counted
 from distsnn.partition.boards.report import report
-from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation import Simulation
 from distsnn.simulation.wired_ends import wired_ends
 
@@ -92,7 +92,7 @@ def test_spikes_packets_events_and_energy_are_sanafes(
 
     def graph_of(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates)
+        graph = build_traffic_graph(network, table, rates)
         return with_counted(graph, network, table, rates, wired_ends(network, 1))
 
     graph, neurons, _ = fitting_slices(graph_of, board)

@@ -42,7 +42,7 @@ from distsnn.partition.boards.constraints import check_network, constrained
 from distsnn.partition.boards.counts import follow
 from distsnn.partition.boards.export import as_data
 from distsnn.partition.boards.mapping import Mapping, map_graph
-from distsnn.partition.traffic import traffic
+from distsnn.partition.traffic import build_traffic_graph
 from distsnn.simulation import Simulation
 from distsnn.simulation.edge_routing import read_edges
 
@@ -448,7 +448,7 @@ def test_projections_without_synapses_make_no_network_recurrent() -> None:
     board = limited(recurrent=False)
     for p, runs in ((0.0, True), (0.1, False)):
         network = Network([E, INH], [there, Projection(INH, E, PairwiseBernoulli(p), 10.0, 1.0)])
-        graph = traffic(network, blocks(network))
+        graph = build_traffic_graph(network, blocks(network))
         if runs:
             check_network(network, board)
             assert map_graph(graph, board).check() == []

@@ -27,7 +27,7 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.blocks import slices
-from distsnn.partition import contacts as contacts_module
+from distsnn.partition import connectivity as contacts_module
 from distsnn.partition.boards import reached as reached_module
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.counts import follow
@@ -37,7 +37,7 @@ from distsnn.partition.boards.mapping import Mapping, map_graph
 from distsnn.partition.boards.reach import reach
 from distsnn.partition.boards.reached import with_counted, with_expected
 from distsnn.partition.boards.report import report
-from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.simulation.wired_ends import wired_ends
 
@@ -61,7 +61,7 @@ def expected(network: Network, n: int, rates: Any = 1.0) -> TrafficGraph:
     def read(one: Projection) -> Any:
         return read_edges(one, network.dt)
 
-    return with_expected(traffic(network, table, rates, read), network, table, read)
+    return with_expected(build_traffic_graph(network, table, rates, read), network, table, read)
 
 
 def counted(network: Network, n: int, rates: Any = 1.0, seed: int = 1) -> TrafficGraph:
@@ -94,7 +94,7 @@ def mixed() -> Network:
 def test_what_is_counted_is_what_is_built() -> None:
     network = mixed()
     graph, all_of_them = counted(network, 37), decoded.synapses(network)
-    contacts = graph.contacts
+    contacts = graph.connectivity
     neuron = np.repeat(np.arange(470), np.diff(contacts.start))
     found = list(zip(neuron.tolist(), contacts.target.tolist(), strict=True))
     assert len(found) == len(set(found))
@@ -105,9 +105,9 @@ def test_what_is_counted_is_what_is_built() -> None:
     # pieces of one block each are the same network
     pieces = wired_ends(network, 1, at_a_time=1)
     other = with_counted(expected(network, 37), network, slices(network, 37), 1.0, pieces)
-    assert (other.contacts.target == contacts.target).all()
+    assert (other.connectivity.target == contacts.target).all()
     assert (other.synapses == graph.synapses).all()
-    assert (other.delay == 10).all()
+    assert (other.min_delay == 10).all()
 
 
 def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,16 +116,16 @@ def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) 
     whole = reach(graph, core)
     assert reach(graph, core) is whole
     # pieces that end within a slice, and groups of slices that are put in order again and again
-    monkeypatch.setattr(contacts_module, "_AT_A_TIME", 30)
+    monkeypatch.setattr(contacts_module, "_PAIRS_PER_CHUNK", 30)
     monkeypatch.setattr(reached_module, "_FEW", 10)
-    order = rng.permutation(graph.contacts.target.size * 2) // 2  # each twice
-    ends = np.repeat(np.arange(470), np.diff(graph.contacts.start))[order]
-    onto = slices(network, 25).gid[graph.contacts.target[order]]
+    order = rng.permutation(graph.connectivity.target.size * 2) // 2  # each twice
+    ends = np.repeat(np.arange(470), np.diff(graph.connectivity.start))[order]
+    onto = slices(network, 25).gid[graph.connectivity.target[order]]
     pieces = [(ends[at : at + 200], onto[at : at + 200]) for at in range(0, order.size, 200)]
     table = slices(network, 25)
     other = with_counted(expected(network, 25), network, table, 1.0, pieces)
-    assert other.contacts.start.tolist() == graph.contacts.start.tolist()
-    assert other.contacts.target.tolist() == graph.contacts.target.tolist()
+    assert other.connectivity.start.tolist() == graph.connectivity.start.tolist()
+    assert other.connectivity.target.tolist() == graph.connectivity.target.tolist()
     pieced = reach(other, core)
     for name in ("start", "target", "reached", "sent"):
         assert getattr(pieced, name).tolist() == getattr(whole, name).tolist()
@@ -145,7 +145,7 @@ def test_contacts_are_counted_in_little_memory(monkeypatch: pytest.MonkeyPatch) 
     every, rng = Population("E", 4000, IafPscExp()), np.random.default_rng(3)
     network = Network([every], [drawn(FixedIndegree(500), every, every)])
     table = slices(network, 16)
-    graph, found = traffic(network, table, 1.0), []
+    graph, found = build_traffic_graph(network, table, 1.0), []
 
     def pieces() -> Iterator[Any]:
         for first in range(0, 4000, 40):
@@ -154,7 +154,7 @@ def test_contacts_are_counted_in_little_memory(monkeypatch: pytest.MonkeyPatch) 
     peak = peak_bytes(
         lambda: found.append(with_counted(graph, network, table, 1.0, pieces())),
     )
-    number = found[0].contacts.target.size
+    number = found[0].connectivity.target.size
     assert number > 800_000
     assert peak < 16 * number
 
@@ -166,7 +166,7 @@ def test_contacts_are_expected_pair_by_pair() -> None:
         [drawn(FixedIndegree(3), a, b, f"{a.name}{b.name}") for a in several for b in several],
     )
     table = slices(network, 2)
-    graph = traffic(network, table, 1.0)
+    graph = build_traffic_graph(network, table, 1.0)
     peak = peak_bytes(lambda: with_expected(graph, network, table))
     # mean and variance are 16 bytes of an edge
     assert peak < 24 * graph.target.size
@@ -181,8 +181,8 @@ def test_expected_contacts_are_the_means_of_counted_ones() -> None:
         neuron, onto = np.array(sorted(truth(network, 50, seed))).T
         for pair in zip(slices(network, 50).of_gid(neuron), onto, strict=True):
             total[index[pair]] += 1
-    off = total / seeds - graph.contacts.neurons
-    deviations = off / np.sqrt(graph.contacts.variance / seeds)
+    off = total / seeds - graph.connectivity.neurons
+    deviations = off / np.sqrt(graph.connectivity.variance / seeds)
     assert np.abs(deviations).max() < 4.5
     assert abs(deviations.mean()) < 3.0 / np.sqrt(deviations.size)
 
@@ -207,16 +207,16 @@ def test_of_given_edges_nothing_is_left_to_chance(
     ):
         network = Network([E, INH], made)
         graph = expected(network, 50)
-        assert (graph.contacts.variance == 0.0).all()
+        assert (graph.connectivity.variance == 0.0).all()
         found = np.zeros((10, 10))
         for neuron, onto in truth(network, 50):
             found[slices(network, 50).of_gid(neuron), onto] += 1
-        np.testing.assert_allclose(graph.contacts.neurons, found[graph.source, graph.target])
+        np.testing.assert_allclose(graph.connectivity.neurons, found[graph.source, graph.target])
     same = Network([E, INH], [drawn(OneToOne(), E, E)])
-    assert expected(same, 50).contacts.neurons.tolist() == [50.0] * 6
+    assert expected(same, 50).connectivity.neurons.tolist() == [50.0] * 6
     # all but the neuron itself, which others of its slice reach
     every = expected(Network([E], [drawn(AllToAll(autapses=False), E, E)]), 50)
-    assert every.contacts.neurons.tolist() == [50.0] * 36
+    assert every.connectivity.neurons.tolist() == [50.0] * 36
 
 
 # limits
@@ -331,7 +331,7 @@ def test_the_checker_notices_too_many_axons() -> None:
         (one, *_) = replace(mapping, board=tight).check()
         assert (one.kind, name in one.what) == ("overfull core", True)
     # it counts by itself: one more neuron that reaches a full core
-    contacts = mapping.graph.contacts
+    contacts = mapping.graph.connectivity
     full = int(np.argmax(mapping.to.in_axons()))
     tight = limited(in_axons=int(mapping.to.in_axons()[full]))
     assert replace(mapping, board=tight).check() == []
@@ -346,7 +346,7 @@ def test_the_checker_notices_too_many_axons() -> None:
         start=contacts.start + (np.arange(601) > neuron),
         target=np.insert(contacts.target, contacts.start[neuron], there),
     )
-    spoilt = replace(mapping, board=tight, graph=replace(mapping.graph, contacts=more))
+    spoilt = replace(mapping, board=tight, graph=replace(mapping.graph, connectivity=more))
     assert [one.kind for one in spoilt.check()] == ["overfull core"]
 
 

@@ -25,11 +25,13 @@ from distsnn.partition.boards.constraints import constrained
 from distsnn.partition.boards.demand import fitting_slices
 from distsnn.partition.boards.mapping import Mapping, map_graph
 from distsnn.partition.boards.report import report
-from distsnn.partition.traffic import traffic
+from distsnn.partition.traffic import build_traffic_graph
 
 
 def mapped(network: Network, board: Board, **more) -> Mapping:
-    graph = fitting_slices(lambda n: traffic(network, slices(network, n), 5.0), board).graph
+    graph = fitting_slices(
+        lambda n: build_traffic_graph(network, slices(network, n), 5.0), board
+    ).graph
     models = [one.model.name for one in network.populations]
     return map_graph(graph, board, models=models, **({"trials": 50_000} | more))
 
@@ -94,7 +96,7 @@ def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> 
     made = constrained(network, load_board("loihi"))
     assert made.changes == ("weights of 8 bits: 3 of 3 projections",)
     akida = load_board("akida")
-    graph = traffic(network, slices(network, 1024))
+    graph = build_traffic_graph(network, slices(network, 1024))
     with pytest.raises(DescriptionError, match="thresholds without memory"):
         map_graph(graph, akida, models=["iaf_psc_delta"])
     # nothing else is in the way: it runs forward
@@ -114,7 +116,7 @@ def test_a_core_of_loihi_holds_no_more_synapses_than_its_memory() -> None:
     assert mapping.needs.memory[mapping.graph.population == 1].tolist() == [
         784 * (2 + n) for n in (165, 165, 70)
     ]
-    graph = traffic(classifier(), slices(classifier(), 400))
+    graph = build_traffic_graph(classifier(), slices(classifier(), 400))
     with pytest.raises(DescriptionError, match=r"takes: memory.*315168.*at most 131072"):
         map_graph(graph, load_board("loihi"))
 

@@ -29,7 +29,7 @@ from distsnn.network import (
     RecordSpikes,
 )
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
 from distsnn.simulation.build import Settings, check_same
 from distsnn.simulation.clock import TickClock, split_wait
@@ -168,12 +168,12 @@ def test_wrong_setting_is_refused(network: Network, options: dict, message: str)
 
 def test_given_assignment_is_used_and_checked(network: Network) -> None:
     table = blocks(network)
-    with Simulation(network, partition=assign(table, 1, "contiguous")) as simulation:
+    with Simulation(network, partition=make_assignment(table, 1, "contiguous")) as simulation:
         simulation.run(1.0)
     with pytest.raises(DescriptionError, match="assignment: made for another job"):
-        Simulation(network, partition=assign(table, 2, "contiguous"))
+        Simulation(network, partition=make_assignment(table, 2, "contiguous"))
     with pytest.raises(DescriptionError, match="partition: cannot be handed to launched ranks"):
-        simulate(network, 1.0, ranks=2, partition=assign(table, 2, "contiguous"))
+        simulate(network, 1.0, ranks=2, partition=make_assignment(table, 2, "contiguous"))
 
 
 def test_path_is_checked_before_anything_is_built(

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_Whole = TypeVar("_Whole", bound=np.integer[Any])
+_Integer = TypeVar("_Integer", bound=np.integer[Any])
 
-_AT_A_TIME = 1 << 22  # contacts that are looked at at a time
+_PAIRS_PER_CHUNK = 1 << 22  # contacts that are looked at at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
+class ExpectedConnectivity:
     """How many neurons of a slice have a synapse onto another, over all seeds.
 
     Parameters
@@ -29,7 +29,7 @@ class Expected:
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class BuiltConnectivity:
     """Which neurons have a synapse onto which slices, in a network that was wired.
 
     Parameters
@@ -50,7 +50,7 @@ class Counted:
     fan_in: npt.NDArray[np.int64]
     fan_out: npt.NDArray[np.int64]
 
-    def onto(self, core: Ints, cores: int) -> Iterator[tuple[Ints, Ints]]:
+    def neuron_core_pairs(self, core: Ints, cores: int) -> Iterator[tuple[Ints, Ints]]:
         """Yield each neuron (gid) and core that it reaches, once, where slices lie on cores.
 
         Neurons ascend, and cores within a neuron. They come in pieces of whole neurons, as all of
@@ -63,36 +63,38 @@ class Counted:
         cores : int
             Number of cores.
         """
-        n, base, first = self.start.size - 1, np.int64(max(cores, 1)), 0
-        while first < n:
-            end = np.searchsorted(self.start, self.start[first] + _AT_A_TIME, side="right") - 1
-            last = min(max(int(end), first + 1), n)
-            here = self.start[first : last + 1]
-            neuron = np.repeat(np.arange(first, last), np.diff(here))
-            pairs = distinct(neuron * base + core[self.target[here[0] : here[-1]]])
+        n, base, start = self.start.size - 1, np.int64(max(cores, 1)), 0
+        while start < n:
+            end = (
+                np.searchsorted(self.start, self.start[start] + _PAIRS_PER_CHUNK, side="right") - 1
+            )
+            stop = min(max(int(end), start + 1), n)
+            bounds = self.start[start : stop + 1]
+            neuron = np.repeat(np.arange(start, stop), np.diff(bounds))
+            pairs = sorted_unique(neuron * base + core[self.target[bounds[0] : bounds[-1]]])
             yield np.divmod(pairs, base)
-            first = last
+            start = stop
 
 
-def distinct(values: npt.NDArray[_Whole]) -> npt.NDArray[_Whole]:
+def sorted_unique(values: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
     """Return each value once, ascending: `np.unique` hashes integers, a hundred times slower."""
-    made = _ascending(values)
-    return made[_firsts(made)]
+    ascending = _sorted(values)
+    return ascending[_is_first(ascending)]
 
 
-def tally(values: Ints) -> tuple[Ints, Ints]:
+def unique_counts(values: Ints) -> tuple[Ints, Ints]:
     """Return each value once, ascending, and how many times it was there."""
-    made = _ascending(values)
-    at = np.flatnonzero(_firsts(made))
-    return made[at], np.diff(at, append=made.size)
+    ascending = _sorted(values)
+    starts = np.flatnonzero(_is_first(ascending))
+    return ascending[starts], np.diff(starts, append=ascending.size)
 
 
-def _ascending(values: npt.NDArray[_Whole]) -> npt.NDArray[_Whole]:
+def _sorted(values: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
     # pairs often are so already
     return np.sort(values) if (values[1:] < values[:-1]).any() else values
 
 
-def _firsts(values: npt.NDArray[_Whole]) -> npt.NDArray[np.bool_]:
-    first = np.ones(values.size, bool)
-    np.not_equal(values[1:], values[:-1], out=first[1:])
-    return first
+def _is_first(values: npt.NDArray[_Integer]) -> npt.NDArray[np.bool_]:
+    is_first = np.ones(values.size, bool)
+    np.not_equal(values[1:], values[:-1], out=is_first[1:])
+    return is_first

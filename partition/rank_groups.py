@@ -1,0 +1,142 @@
+"""Groups of ranks, where slices that are near in time have to be shared by ranks.
+
+If clusters of near slices are larger than a rank's share, all ranks must exchange spikes once in
+the small delay inside a cluster. A group of ranks holds whole clusters: then only its own ranks
+need to exchange spikes so often, and all ranks once in the smallest delay between groups.
+"""
+
+from math import log2
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.partition.delays import EpochLengths, cluster_by_delay, min_delay_across
+from distsnn.partition.graph_partitioner import partition_graph, rank_capacities
+from distsnn.partition.rank_packing import pack_clusters
+from distsnn.partition.traffic import TrafficGraph
+
+# Groups are made if they take no more than this part of the rounds of messages.
+_MAX_ROUNDS_RATIO = 0.8
+# ... and if no rank is fuller than this, in units of what it may get, or gets without groups.
+_MAX_LOAD_RATIO = 1.1
+_N_CAPACITIES = 9  # for room in a group, up to that of one more slice
+
+
+def message_rounds(epochs: EpochLengths, ranks: int, group_size: int) -> float:
+    """Return the rounds of messages in a step: an exchange among n ranks takes log2(n).
+
+    Parameters
+    ----------
+    epochs : EpochLengths
+        How often spikes are exchanged.
+    ranks, group_size : int
+        Number of ranks, of all and in a group.
+    """
+    group_rounds = log2(group_size) / epochs.group_steps if epochs.in_groups else 0.0
+    return group_rounds + log2(ranks) / epochs.global_steps
+
+
+def partition_into_groups(
+    graph: TrafficGraph,
+    weight: npt.NDArray[np.float64],
+    rank_speeds: npt.NDArray[np.float64],
+    *,
+    max_epoch: int,
+    imbalance: float = 0.03,
+    quality: str = "fast",
+) -> tuple[npt.NDArray[np.int32], tuple[int, ...]]:
+    """Return the rank of each slice, and the sizes of groups of ranks, if such are worth it.
+
+    Groups are equally many ranks each. Of all sizes that divide the number of ranks, that is taken
+    which promises the fewest rounds of messages, if these are clearly fewer than without groups and
+    no rank gets clearly more to do. Slices are dealt out to groups as they are to ranks, then those
+    of a group to its ranks.
+
+    Parameters
+    ----------
+    graph, weight, rank_speeds, max_epoch, imbalance, quality
+        As for `distsnn.partition.graph_partitioner.partition_graph`.
+
+    Returns
+    -------
+    (ndarray of int32, shape (n,); tuple of int)
+        Owners, and ranks of each group: none where all ranks exchange spikes at once.
+
+    Raises
+    ------
+    DescriptionError
+        If a library that `quality` needs is not installed.
+    """
+    ranks = rank_speeds.size
+    options: Any = {"max_epoch": max_epoch, "quality": quality}
+    ungrouped = partition_graph(graph, weight, rank_speeds, imbalance=imbalance, **options)
+    sizes = [size for size in range(2, ranks // 2 + 1) if ranks % size == 0 and graph.n > 0]
+    if not sizes:
+        return ungrouped, ()
+    capacity = rank_capacities(weight, rank_speeds, imbalance)
+    epoch = min_delay_across(graph, ungrouped)
+    max_rounds = _MAX_ROUNDS_RATIO * message_rounds(
+        EpochLengths.from_delays(epoch, epoch, max_epoch), ranks, 1
+    )
+    candidates = []
+    for size in sizes:
+        group_capacity = rank_capacities(
+            weight, rank_speeds.reshape(-1, size).sum(axis=1), imbalance
+        )
+        group_delay = cluster_by_delay(graph, weight, group_capacity, max_epoch).min_delay
+        # inside of groups it is as it would be without them, as far as one can tell
+        epochs = EpochLengths.from_delays(min(epoch, group_delay), group_delay, max_epoch)
+        candidates.append((message_rounds(epochs, ranks, size), size))
+    max_load = _MAX_LOAD_RATIO * max(1.0, _max_relative_load(ungrouped, weight, capacity))
+    for expected_rounds, size in sorted(candidates):
+        if expected_rounds > max_rounds:
+            break
+        speeds = rank_speeds.reshape(-1, size)
+        group_speeds = speeds.sum(axis=1)
+        group = partition_graph(graph, weight, group_speeds, imbalance=imbalance, **options)
+        owner = size * group
+        for index, member_capacity in enumerate(capacity.reshape(-1, size)):
+            in_group = group == index
+            owner[in_group] += partition_graph(
+                graph.subgraph(in_group),
+                weight[in_group],
+                speeds[index],
+                capacity=_feasible_capacity(weight[in_group], member_capacity),
+                **options,
+            )
+        rank_delay, group_delay_reached = (
+            min_delay_across(graph, owner),
+            min_delay_across(graph, owner // size),
+        )
+        is_worth_it = (
+            message_rounds(
+                EpochLengths.from_delays(rank_delay, group_delay_reached, max_epoch), ranks, size
+            )
+            <= max_rounds
+        )
+        # a group without slices would have the fewest rounds of all
+        all_used = np.unique(group).size == ranks // size
+        if is_worth_it and all_used and _max_relative_load(owner, weight, capacity) <= max_load:
+            return owner, (size,) * (ranks // size)
+    return ungrouped, ()
+
+
+def _max_relative_load(
+    owner: npt.NDArray[np.int32],
+    weight: npt.NDArray[np.float64],
+    capacity: npt.NDArray[np.float64],
+) -> float:
+    """Return the most that a rank has to do, in units of what it may get."""
+    return float((np.bincount(owner, weight, minlength=capacity.size) / capacity).max())
+
+
+def _feasible_capacity(
+    weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return capacities that all slices fit in, with as little more room as that takes."""
+    extra = weight.max(initial=0.0) * np.linspace(0.0, 1.0, _N_CAPACITIES)
+    feasible = (
+        capacity + added for added in extra if pack_clusters(weight, capacity + added) is not None
+    )
+    return next(feasible, capacity + extra[-1])
