@@ -1,4 +1,4 @@
-"""Which neurons of a slice have a synapse onto which other slices: expected, or counted."""
+"""Connectivity of neurons and slices: expected from the description, or of a built network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _Integer = TypeVar("_Integer", bound=np.integer[Any])
 
-_PAIRS_PER_CHUNK = 1 << 22  # contacts that are looked at at a time
+_PAIRS_PER_CHUNK = 1 << 22  # neuron-slice pairs that are processed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class ExpectedConnectivity:
-    """How many neurons of a slice have a synapse onto another, over all seeds.
+    """Distribution over seeds of the number of neurons with a synapse onto another slice.
 
     Parameters
     ----------
     neurons, variance : ndarray of float64, shape (n_edges,)
-        Mean and variance of the number, for each edge of the traffic graph.
+        Mean and variance of the number of source neurons, for each edge of the traffic graph.
     """
 
     neurons: Floats
@@ -30,18 +30,18 @@ class ExpectedConnectivity:
 
 @dataclass(frozen=True, eq=False)
 class BuiltConnectivity:
-    """Which neurons have a synapse onto which slices, in a network that was wired.
+    """Pairs of a neuron and a slice onto which it has a synapse, in a built network.
 
     Parameters
     ----------
     start : ndarray of int64, shape (n_neurons + 1,)
-        The slices that neuron g reaches are ``target[start[g]:start[g + 1]]``.
-    target : ndarray of int32, shape (n_contacts,)
-        Slices, ascending within a neuron.
+        The target slices of neuron g are ``target[start[g]:start[g + 1]]``.
+    target : ndarray of int32, shape (n_pairs,)
+        Target slices, ascending for each neuron.
     rate : ndarray of float64, shape (n_neurons,)
-        Rates, spikes/s.
+        Rate of each neuron, spikes/s.
     fan_in, fan_out : ndarray of int64, shape (n_neurons,)
-        Synapses onto each neuron, and of each.
+        Number of synapses onto each neuron, and from each neuron.
     """
 
     start: npt.NDArray[np.int64]
@@ -51,10 +51,10 @@ class BuiltConnectivity:
     fan_out: npt.NDArray[np.int64]
 
     def neuron_core_pairs(self, core: Ints, cores: int) -> Iterator[tuple[Ints, Ints]]:
-        """Yield each neuron (gid) and core that it reaches, once, where slices lie on cores.
+        """Yield chunks of the distinct pairs of a neuron (gid) and a target core.
 
-        Neurons ascend, and cores within a neuron. They come in pieces of whole neurons, as all of
-        them at once would take several times what is held.
+        Neurons ascend, and so do the cores of a neuron. A chunk has all pairs of its neurons.
+        Chunks keep memory small: all pairs together would take several times the stored arrays.
 
         Parameters
         ----------
@@ -77,20 +77,23 @@ class BuiltConnectivity:
 
 
 def sorted_unique(values: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
-    """Return each value once, ascending: `np.unique` hashes integers, a hundred times slower."""
+    """Return the distinct values, ascending.
+
+    `np.unique` hashes integers, which takes a hundred times as long.
+    """
     ascending = _sorted(values)
     return ascending[_is_first(ascending)]
 
 
 def unique_counts(values: Ints) -> tuple[Ints, Ints]:
-    """Return each value once, ascending, and how many times it was there."""
+    """Return the distinct values, ascending, and the number of times that each occurs."""
     ascending = _sorted(values)
     starts = np.flatnonzero(_is_first(ascending))
     return ascending[starts], np.diff(starts, append=ascending.size)
 
 
 def _sorted(values: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
-    # pairs often are so already
+    # pairs are often sorted already
     return np.sort(values) if (values[1:] < values[:-1]).any() else values
 
 

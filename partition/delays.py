@@ -1,9 +1,9 @@
-"""The largest smallest delay across ranks: what the ranks' distance in time allows.
+"""Delay clusters and epoch lengths: how rarely ranks can exchange spikes.
 
-Ranks must exchange spikes once in the smallest delay of a synapse between two of them. Slices
-that are closer than D are put together; if what results can be dealt out in balance, an epoch may
-last D. Where ranks form groups, there are two such delays: ranks of a group exchange spikes once in
-the smaller, and all ranks once in the smallest between groups.
+Ranks must exchange spikes once per minimum delay of the synapses between them. Slices that are
+connected by delays shorter than D form a delay cluster. If the clusters can be assigned to the
+ranks in balance, an epoch can last D. Rank groups have two such delays: ranks of a group exchange
+spikes once per minimum delay between ranks, all ranks once per minimum delay between groups.
 """
 
 from dataclasses import dataclass
@@ -18,23 +18,23 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.rank_packing import new_search_budget, pack_clusters
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
 
-# Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
+# Maximum length of an epoch: long epochs need large spike buffers.
 MAX_EPOCH_STEPS = 256  # steps
 
 
 @dataclass(frozen=True, eq=False)
 class DelayClusters:
-    """Slices that stay together, so that ranks are as far from each other in time as can be.
+    """Clusters of slices that share a rank so that epochs can be long.
 
     Attributes
     ----------
     min_delay : int
-        No synapse between clusters has a smaller delay, steps.
+        Minimum delay of the synapses between clusters, steps.
     cluster : ndarray of int64, shape (n,)
         Cluster of each slice, numbered from 0 in the order of their first slices.
     owner : ndarray of int64, shape (n_clusters,), or None
-        Rank of each cluster by which none has more than its capacity; None where even the clusters
-        of the smallest delay were too large.
+        A rank for each cluster such that no rank exceeds its capacity; None if even the clusters
+        of the smallest delay do not fit.
     """
 
     min_delay: int
@@ -48,25 +48,24 @@ def cluster_by_delay(
     capacity: npt.NDArray[np.float64],
     max_epoch: int,
 ) -> DelayClusters:
-    """Return the clusters of the largest delay for which `pack_clusters` can deal them out to ranks.
+    """Return the clusters of the largest delay for which `pack_clusters` finds an assignment.
 
-    Delays are tried from the largest down: more slices together are harder to deal out. What is
-    not sooner than the longest epoch is far, however far: to put it together would only leave
-    fewer assignments to choose from.
+    Delays are tried in descending order, as larger clusters are harder to assign. Delays of at
+    least the maximum epoch count as equal: larger clusters would gain nothing.
 
     Parameters
     ----------
     graph : TrafficGraph
         The slices.
     weight : ndarray of float64, shape (n,)
-        What simulating each slice costs.
+        Computational cost of each slice.
     capacity : ndarray of float64, shape (ranks,)
-        Most weight of each rank.
+        Maximum weight of each rank.
     max_epoch : int
-        Most steps of an epoch, however far ranks are from each other.
+        Maximum length of an epoch, whatever the delays between ranks, steps.
     """
     delay_of_edge = np.minimum(graph.min_delay, max_epoch)
-    # what edges below a delay join, those of these few do
+    # the edges of the spanning forest connect the same slices as all edges, for any delay
     order = np.argsort(delay_of_edge, kind="stable")
     forest = spanning(graph.n, graph.source, graph.target, order)
     source, target, delays = graph.source[forest], graph.target[forest], delay_of_edge[forest]
@@ -83,9 +82,9 @@ def cluster_by_delay(
 
 
 def modulation_delays(network: Network) -> list[int]:
-    """Return the delays, in steps, after which modulators' spikes are felt.
+    """Return the delays after which spikes of modulators act on plastic synapses, steps.
 
-    They reach synapses on all ranks, without a synapse of their own.
+    Modulators act on synapses of all ranks, so their delays limit every epoch.
     """
     return [
         projection.synapse.modulation_steps(network.dt)
@@ -96,15 +95,15 @@ def modulation_delays(network: Network) -> list[int]:
 
 @dataclass(frozen=True)
 class EpochLengths:
-    """How long ranks do without each other's spikes.
+    """Maximum lengths of group epochs and global epochs.
 
     Attributes
     ----------
     group_steps : int
-        Most steps between two exchanges inside groups of ranks, where there are such.
+        Maximum number of steps between two exchanges inside a rank group.
     global_steps : int
-        Most steps between two exchanges of all ranks: a multiple, or the same, where all exchanges
-        are of all ranks.
+        Maximum number of steps between two exchanges of all ranks: a multiple of `group_steps`;
+        equal if there are no exchanges inside groups.
     """
 
     group_steps: int
@@ -112,43 +111,43 @@ class EpochLengths:
 
     @classmethod
     def from_delays(cls, rank_delay: int, group_delay: int, max_epoch: int) -> Self:
-        """Return what delays allow.
+        """Return the longest epochs that delays allow.
 
         Parameters
         ----------
         rank_delay : int
-            Smallest delay between any ranks, steps.
+            Minimum delay between any two ranks, steps.
         group_delay : int
-            Smallest delay between ranks of different groups, steps; not less.
+            Minimum delay between ranks of different groups, at least `rank_delay`, steps.
         max_epoch : int
-            Most steps of an epoch for other reasons.
+            Maximum length of an epoch for other reasons, steps.
         """
         group_steps = max(1, min(rank_delay, max_epoch))
         return cls(group_steps, max(1, min(group_delay, max_epoch) // group_steps) * group_steps)
 
     @property
     def in_groups(self) -> bool:
-        """Whether there are exchanges inside groups besides those of all ranks."""
+        """Whether rank groups exchange spikes more often than all ranks do."""
         return self.group_steps < self.global_steps
 
 
 def max_epoch_steps(network: Network) -> int:
-    """Return after how many steps ranks have to exchange spikes, however far from each other."""
+    """Return the maximum length of an epoch, whatever the delays between ranks, steps."""
     return min([MAX_EPOCH_STEPS, *modulation_delays(network)])
 
 
 def expected_epochs(network: Network, graph: TrafficGraph, assignment: Assignment) -> EpochLengths:
-    """Return after how many steps ranks have to exchange spikes, if not before a run ends."""
+    """Return the lengths of the epochs that an assignment allows, steps."""
     return EpochLengths.from_delays(*min_delays(graph, assignment), max_epoch_steps(network))
 
 
 def min_delays(graph: TrafficGraph, assignment: Assignment) -> tuple[int, int]:
-    """Return bounds of the delays between ranks, and between groups of them: none is smaller."""
+    """Return lower bounds of the delays between ranks and between rank groups, steps."""
     owner = assignment.owner
     return min_delay_across(graph, owner), min_delay_across(graph, assignment.group_of_rank[owner])
 
 
 def min_delay_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
-    """Return a bound of the delays between owners, steps: none is smaller."""
+    """Return a lower bound of the delays of synapses between different owners, steps."""
     is_cut = owner[graph.source] != owner[graph.target]
     return int(graph.min_delay[is_cut].min(initial=NO_DELAY))

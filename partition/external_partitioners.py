@@ -1,4 +1,4 @@
-"""Starts of other hands: how METIS and mtkahypar deal vertices out, if they are installed."""
+"""Assignments by the graph partitioners METIS and mtkahypar, if they are installed."""
 
 from functools import cache
 from typing import Any
@@ -10,36 +10,36 @@ from distsnn.errors import DescriptionError
 from distsnn.kernels.functions import expm1_array
 from distsnn.partition.refinement import RefinementGraph
 
-# Libraries take integers of 32 bits, METIS also sums of them, mtkahypar those times the ranks.
+# Weights and their sums must fit 32-bit integers; mtkahypar multiplies sums by the ranks.
 _MAX_WEIGHT, _MAX_WEIGHT_SUM = 1e6, 2.0**29
-# Ways of METIS to cut: into two again and again, which is better for few ranks.
+# METIS bisects recursively for up to this many ranks, which gives better cuts.
 _MAX_RANKS_BISECTED = 8
 
 
 def metis_assignments(
     graph: RefinementGraph, balanced_weight: npt.NDArray[np.float64], n_assignments: int
 ) -> list[npt.NDArray[np.int64]]:
-    """Return several assignments by METIS: none where it is not installed, or has nothing to cut.
+    """Return assignments by METIS; empty if METIS is not installed or the graph has no edges.
 
     Parameters
     ----------
     graph : RefinementGraph
         The graph.
     balanced_weight : ndarray of float64, shape (ranks,)
-        Weight of each rank in balance.
+        Balanced weight of each rank.
     n_assignments : int
-        How many.
+        Number of assignments.
     """
     try:
         import pymetis
     except ImportError:
         return []
     n, ranks = graph.spike_rate.size, balanced_weight.size
-    # Parts that are left without a vertex are cut again, which METIS says on the standard output.
+    # METIS prints a warning to the standard output if a rank would get no vertex.
     if n <= ranks or graph.weight.max() > 2.0 * balanced_weight.min():
         return []
     target = np.repeat(np.arange(n), np.diff(graph.start))
-    # An edge weighs what it costs to cut it alone, from either side.
+    # The weight of an edge is the remote spike rate if it alone is cut, summed over directions.
     cut_cost = graph.spike_rate[graph.source] * -expm1_array(-graph.mean_synapses)
     is_cut = target != graph.source
     low, high = np.minimum(target, graph.source)[is_cut], np.maximum(target, graph.source)[is_cut]
@@ -73,23 +73,23 @@ def metis_assignments(
 def mtkahypar_assignments(
     graph: RefinementGraph, capacity: npt.NDArray[np.float64]
 ) -> list[npt.NDArray[np.int64]]:
-    """Return an assignment by mtkahypar: none where it has nothing to cut.
+    """Return a list with an assignment by mtkahypar; empty if the graph has nothing to cut.
 
     Parameters
     ----------
     graph : RefinementGraph
         The graph.
     capacity : ndarray of float64, shape (ranks,)
-        Most weight of each rank; where all of them are too little, as much more as it takes.
+        Maximum weight of each rank, scaled up if their sum is below the total weight.
 
     Raises
     ------
     DescriptionError
-        If it is not installed.
+        If mtkahypar is not installed.
     """
     library, factory = _mtkahypar()
     n, ranks = graph.spike_rate.size, capacity.size
-    # A net for each source: its slices are those that it reaches more likely than not.
+    # One net per source: its slices are the targets that have a synapse with probability > 1/2.
     target = np.repeat(np.arange(n), np.diff(graph.start))
     is_likely = (graph.mean_synapses > np.log(2.0)) & (graph.source != target)
     order = np.argsort(graph.source[is_likely], kind="stable")
@@ -106,9 +106,9 @@ def mtkahypar_assignments(
     block_weight = capacity * max(1.0, total / float(capacity.sum()))
     scale = _MAX_WEIGHT_SUM / float(block_weight.sum())
     vertex_weight = np.maximum(1, np.rint(graph.weight * scale)).astype(np.int64)
-    # others come to another result each time, even on one thread
+    # other presets give a different result each time, even on one thread
     context = factory.context_from_preset(library.PresetType.DETERMINISTIC_QUALITY)
-    # the imbalance is that of the ranks' capacities, which are set next
+    # the next call sets the ranks' capacities, which include the imbalance
     context.set_partitioning_parameters(ranks, 0.0, library.Objective.KM1)
     # all vertices may have been rounded up
     context.set_individual_target_block_weights(
@@ -126,17 +126,18 @@ def mtkahypar_assignments(
 
 @cache
 def _mtkahypar() -> tuple[Any, Any]:
-    """Return the library, and what it makes hypergraphs with; a process starts it only once."""
+    """Return the library and its factory of hypergraphs, initialised once per process."""
     try:
         import mtkahypar
     except ImportError as error:
         raise DescriptionError(
-            "needs the library mtkahypar, which is not installed",
+            "quality='best' needs the library mtkahypar, which is not installed "
+            "(pip install mtkahypar, or the extra quality)",
             where="partition, field quality",
             value="best",
-            allowed="quality='fast', or pip install mtkahypar (extra quality)",
+            allowed="fast",
         ) from error
-    # without a warning where another part of the program has started it
+    # False: no warning if another part of the program has initialised it
     return mtkahypar, mtkahypar.initialize(1, False)
 
 

@@ -1,4 +1,4 @@
-"""Slices are dealt out to ranks: first as far apart in time as can be, then with least traffic."""
+"""Partitioning of a traffic graph: first for long epochs, then for few remote spikes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +9,17 @@ from distsnn.partition.rank_packing import pack_clusters
 from distsnn.partition.refinement import RefinementGraph, refine, remote_spike_rate
 from distsnn.partition.traffic import TrafficGraph
 
-# Starts, of METIS and at random, each refined, of which the best counts: more where they are cheap.
+# Number of starting assignments by METIS and at random: more for small graphs, which are fast.
 _MIN_STARTS, _MAX_STARTS, _EDGE_BUDGET = 4, 256, 300_000
 
 
 def rank_capacities(
     weight: npt.NDArray[np.float64], rank_speeds: npt.NDArray[np.float64], imbalance: float
 ) -> npt.NDArray[np.float64]:
-    """Return the most weight of each rank: its share and some more, which all slices fit in."""
+    """Return the capacity of each rank: its part of the total weight and the allowed imbalance.
+
+    If the slices do not fit, each rank can hold the heaviest slice in addition.
+    """
     capacity = np.asarray((1.0 + imbalance) * weight.sum() * rank_speeds / rank_speeds.sum())
     return capacity if pack_clusters(weight, capacity) is not None else capacity + weight.max()
 
@@ -31,29 +34,30 @@ def partition_graph(
     quality: str = "fast",
     capacity: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Return the rank of each slice.
+    """Compute the rank of each slice.
 
-    First the largest D that an epoch may last is found for which the slices can be dealt out in
-    balance so that no synapse across ranks is shorter; slices that are closer stay together. Of the
-    assignments that remain the one counts with the least traffic: the best of several starts, by
-    METIS and at random, each refined by moving and swapping clusters.
+    The first aim is a long epoch: the largest delay D for which clusters of slices that are
+    connected by shorter delays can be assigned to the ranks in balance. The second aim is a low
+    remote spike rate. Several starting assignments (METIS, random) are refined by moving and
+    swapping clusters, and the best result is returned.
 
     Parameters
     ----------
     graph : TrafficGraph
         The slices.
     weight : ndarray of float64, shape (n,)
-        What simulating each slice costs.
+        Computational cost of each slice.
     rank_speeds : ndarray of float64, shape (ranks,)
-        Speed of each rank; only ratios count.
+        Relative speed of each rank.
     max_epoch : int
-        Most steps of an epoch, however far ranks are from each other.
+        Maximum length of an epoch, whatever the delays between ranks, steps.
     imbalance : float
-        How much more than its share a rank may get; the largest slice is allowed for besides.
+        Fraction by which a rank may exceed its part of the weight. If the slices do not fit, the
+        heaviest slice is allowed in addition.
     quality : {"fast", "best"}
-        "best" starts from mtkahypar's assignment too.
+        "best" adds a start by mtkahypar.
     capacity : ndarray of float64, shape (ranks,), optional
-        Most weight of each rank, where this does not follow from its share.
+        Maximum weight of each rank; by default it follows from speed and imbalance.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def partition_graph(
         capacity = rank_capacities(weight, rank_speeds, imbalance)
     clusters = cluster_by_delay(graph, weight, capacity, max_epoch)
     refinement_graph = _refinement_graph(graph, weight, clusters.cluster)
-    # balanced ones may be rare: one is known
+    # balanced assignments may be rare: clustering has found one
     starts = [] if clusters.owner is None else [clusters.owner]
     starts += _starting_assignments(refinement_graph, ideal)
     if quality == "best":
@@ -80,7 +84,7 @@ def partition_graph(
 
     def rank_by(owner: npt.NDArray[np.int64]) -> tuple[float, float]:
         over = np.bincount(owner, refinement_graph.weight, minlength=ranks) / capacity
-        # sums are rounded
+        # rounding hides the rounding errors of sums
         return max(1.0, round(float(over.max()), 9)), remote_spike_rate(
             refinement_graph, owner, ranks
         )
@@ -93,7 +97,7 @@ def _refinement_graph(
 ) -> RefinementGraph:
     n = int(cluster.max()) + 1
     spike_rate = np.bincount(cluster, graph.spike_rate, minlength=n).astype(np.float64)
-    # Of a cluster's spikes each slice has its part, silent ones a little: they may wake.
+    # A slice's fraction of the cluster's spikes; silent slices count a little, as they may fire.
     fraction = graph.spike_rate + 1e-9 * graph.neurons
     fraction = fraction / np.bincount(cluster, fraction, minlength=n)[cluster]
     mean_synapses = graph.synapses / graph.neurons[graph.source] * fraction[graph.source]
@@ -114,7 +118,7 @@ def _refinement_graph(
 def _starting_assignments(
     graph: RefinementGraph, ideal: npt.NDArray[np.float64]
 ) -> list[npt.NDArray[np.int64]]:
-    # Clusters one after another, by weight: what there is without a library.
+    # The first start cuts the sequence of clusters by weight; it needs no library.
     middle = np.cumsum(graph.weight) - 0.5 * graph.weight
     starts = [np.minimum(np.searchsorted(np.cumsum(ideal), middle), ideal.size - 1)]
     n, ranks = graph.spike_rate.size, ideal.size
@@ -129,7 +133,7 @@ def _rebalance(
     weight: npt.NDArray[np.float64],
     capacity: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
-    # A library's balance is another: what a rank has too much goes to where there is room.
+    # Libraries balance differently: move vertices from overloaded ranks to the emptiest rank.
     load = np.bincount(owner, weight, minlength=capacity.size)
     if np.all(load <= capacity):
         return owner

@@ -1,8 +1,8 @@
-"""Groups of ranks, where slices that are near in time have to be shared by ranks.
+"""Rank groups, for delay clusters that are too large for one rank.
 
-If clusters of near slices are larger than a rank's share, all ranks must exchange spikes once in
-the small delay inside a cluster. A group of ranks holds whole clusters: then only its own ranks
-need to exchange spikes so often, and all ranks once in the smallest delay between groups.
+If several ranks share a delay cluster, they must exchange spikes once per minimum delay inside it.
+A rank group owns whole clusters. Then only the ranks of a group exchange spikes that often; all
+ranks exchange spikes once per minimum delay between groups.
 """
 
 from math import log2
@@ -16,22 +16,22 @@ from distsnn.partition.graph_partitioner import partition_graph, rank_capacities
 from distsnn.partition.rank_packing import pack_clusters
 from distsnn.partition.traffic import TrafficGraph
 
-# Groups are made if they take no more than this part of the rounds of messages.
+# Groups must take at most this fraction of the message rounds without groups.
 _MAX_ROUNDS_RATIO = 0.8
-# ... and if no rank is fuller than this, in units of what it may get, or gets without groups.
+# Maximum load of a rank in groups, relative to its capacity or to its load without groups.
 _MAX_LOAD_RATIO = 1.1
-_N_CAPACITIES = 9  # for room in a group, up to that of one more slice
+_N_CAPACITIES = 9  # capacities tried inside a group, up to the heaviest slice above the balanced
 
 
 def message_rounds(epochs: EpochLengths, ranks: int, group_size: int) -> float:
-    """Return the rounds of messages in a step: an exchange among n ranks takes log2(n).
+    """Return the message rounds per step: an exchange among n ranks takes log2(n) rounds.
 
     Parameters
     ----------
     epochs : EpochLengths
-        How often spikes are exchanged.
+        Lengths of the epochs.
     ranks, group_size : int
-        Number of ranks, of all and in a group.
+        Number of all ranks, and of the ranks of a group.
     """
     group_rounds = log2(group_size) / epochs.group_steps if epochs.in_groups else 0.0
     return group_rounds + log2(ranks) / epochs.global_steps
@@ -46,12 +46,11 @@ def partition_into_groups(
     imbalance: float = 0.03,
     quality: str = "fast",
 ) -> tuple[npt.NDArray[np.int32], tuple[int, ...]]:
-    """Return the rank of each slice, and the sizes of groups of ranks, if such are worth it.
+    """Compute the rank of each slice, and the sizes of rank groups if groups save messages.
 
-    Groups are equally many ranks each. Of all sizes that divide the number of ranks, that is taken
-    which promises the fewest rounds of messages, if these are clearly fewer than without groups and
-    no rank gets clearly more to do. Slices are dealt out to groups as they are to ranks, then those
-    of a group to its ranks.
+    All groups have the same number of ranks. The group size with the fewest expected message
+    rounds is used, if groups take clearly fewer rounds and no rank gets a clearly higher load.
+    Slices are assigned to groups as they are to ranks, then the slices of each group to its ranks.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def partition_into_groups(
     Returns
     -------
     (ndarray of int32, shape (n,); tuple of int)
-        Owners, and ranks of each group: none where all ranks exchange spikes at once.
+        Owners, and the number of ranks of each group; empty if groups do not pay.
 
     Raises
     ------
@@ -85,7 +84,7 @@ def partition_into_groups(
             weight, rank_speeds.reshape(-1, size).sum(axis=1), imbalance
         )
         group_delay = cluster_by_delay(graph, weight, group_capacity, max_epoch).min_delay
-        # inside of groups it is as it would be without them, as far as one can tell
+        # the minimum delay inside groups is estimated by the minimum delay without groups
         epochs = EpochLengths.from_delays(min(epoch, group_delay), group_delay, max_epoch)
         candidates.append((message_rounds(epochs, ranks, size), size))
     max_load = _MAX_LOAD_RATIO * max(1.0, _max_relative_load(ungrouped, weight, capacity))
@@ -127,14 +126,14 @@ def _max_relative_load(
     weight: npt.NDArray[np.float64],
     capacity: npt.NDArray[np.float64],
 ) -> float:
-    """Return the most that a rank has to do, in units of what it may get."""
+    """Return the maximum over ranks of load divided by capacity."""
     return float((np.bincount(owner, weight, minlength=capacity.size) / capacity).max())
 
 
 def _feasible_capacity(
     weight: npt.NDArray[np.float64], capacity: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return capacities that all slices fit in, with as little more room as that takes."""
+    """Return the smallest tried increase of the capacities for which all slices fit."""
     extra = weight.max(initial=0.0) * np.linspace(0.0, 1.0, _N_CAPACITIES)
     feasible = (
         capacity + added for added in extra if pack_clusters(weight, capacity + added) is not None

@@ -1,18 +1,18 @@
-"""Whether, and how, what must stay together can be dealt out within the ranks' capacities."""
+"""Packing of delay clusters onto ranks within the ranks' capacities."""
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.kernels.packing import RULES, pack_by, search_packing
 
-# Bins that searches look at before they give up: some ms.
+# Number of bins that searches may visit before they give up: some ms.
 _SEARCH_BUDGET = 1 << 21
-# Sums of weights are rounded.
+# Tolerance for the rounding errors of sums of weights.
 _ROUNDING = 1.0 + 1e-12
 
 
 def new_search_budget() -> npt.NDArray[np.int64]:
-    """Return how many bins searches may look at, shape (1,): for calls of `pack_clusters` that share it."""
+    """Return a search budget that several calls of `pack_clusters` can share, shape (1,)."""
     return np.array([_SEARCH_BUDGET])
 
 
@@ -21,22 +21,22 @@ def pack_clusters(
     capacity: npt.NDArray[np.float64],
     budget: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64] | None:
-    """Return a rank for each weight, by which none has too much; None if none is found.
+    """Assign each weight to a rank within the capacities; return None if no assignment is found.
 
-    The heaviest come first, each to the rank with the most room, to the first one with room, or to
-    the one that it fills best; where none of these rules succeeds, all ways are searched. This may
-    give up, and so miss a way, where some 20 weights or more hardly fit. It depends on nothing but
-    the arguments.
+    Three greedy rules are tried, in descending order of weights: the rank with the most free
+    capacity, the first rank with enough, and the rank that is filled best. If all of them fail, a
+    search tries all assignments. It may give up if 20 weights or more barely fit. The result
+    depends on the arguments only.
 
     Parameters
     ----------
     weight : ndarray of float64, shape (n,)
         Weights, not negative.
     capacity : ndarray of float64, shape (ranks,)
-        Most weight of each rank.
+        Maximum weight of each rank.
     budget : ndarray of int64, shape (1,), optional
-        How many bins a search may still look at, from which those that it did are taken; once
-        there are none, only the rules are tried. By default `new_search_budget`.
+        Number of bins that the search may visit; the call subtracts those that it visited. At 0
+        only the rules are tried. By default `new_search_budget`.
     """
     order = np.argsort(-weight, kind="stable")
     sorted_weight, max_load = weight[order], _ROUNDING * capacity

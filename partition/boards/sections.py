@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from distsnn.partition.boards.figures import Figure, amount, count, flag, names, one_of
+from distsnn.partition.boards.board_parameters import (
+    BoardParameter,
+    bool_field,
+    choice_field,
+    count_field,
+    name_list_field,
+    number_field,
+)
 
 MULTICAST, UNICAST, ONE_AXON = "multicast", "unicast", "one_axon"
 SCHEMES = (MULTICAST, UNICAST, ONE_AXON)
@@ -26,9 +33,9 @@ class Chip:
         Memory for synapses that its cores share, bytes.
     """
 
-    cores: Figure[int] = count(low=1)
-    reserved: Figure[int] = count()
-    shared_memory: Figure[int] = count()
+    cores: BoardParameter[int] = count_field(low=1)
+    reserved: BoardParameter[int] = count_field()
+    shared_memory: BoardParameter[int] = count_field()
 
 
 @dataclass(frozen=True)
@@ -67,23 +74,23 @@ class Core:
         Whether synapses can learn.
     """
 
-    max_neurons: Figure[int] = count(low=1)
-    populations: Figure[int] = count(low=1)
-    in_axons: Figure[int] = count()
-    out_axons: Figure[int] = count()
-    fan_in: Figure[int] = count()
-    fan_out: Figure[int] = count()
-    neuron_memory: Figure[int] = count()
-    synapse_memory: Figure[int] = count()
-    bytes_per_neuron: Figure[float] = amount()
-    bytes_per_row: Figure[float] = amount()
-    bytes_per_synapse: Figure[float] = amount()
-    weight_bits: Figure[int] = count(low=1)
-    weight_scale: Figure[str] = one_of(PER_RECEPTOR, PER_PROJECTION)
-    delay_steps: Figure[int] = count(low=1)
-    models: Figure[tuple[str, ...]] = names()
-    recurrent: Figure[bool] = flag()
-    plastic: Figure[bool] = flag()
+    max_neurons: BoardParameter[int] = count_field(low=1)
+    populations: BoardParameter[int] = count_field(low=1)
+    in_axons: BoardParameter[int] = count_field()
+    out_axons: BoardParameter[int] = count_field()
+    fan_in: BoardParameter[int] = count_field()
+    fan_out: BoardParameter[int] = count_field()
+    neuron_memory: BoardParameter[int] = count_field()
+    synapse_memory: BoardParameter[int] = count_field()
+    bytes_per_neuron: BoardParameter[float] = number_field()
+    bytes_per_row: BoardParameter[float] = number_field()
+    bytes_per_synapse: BoardParameter[float] = number_field()
+    weight_bits: BoardParameter[int] = count_field(low=1)
+    weight_scale: BoardParameter[str] = choice_field(PER_RECEPTOR, PER_PROJECTION)
+    delay_steps: BoardParameter[int] = count_field(low=1)
+    models: BoardParameter[tuple[str, ...]] = name_list_field()
+    recurrent: BoardParameter[bool] = bool_field()
+    plastic: BoardParameter[bool] = bool_field()
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,10 @@ class Router:
         Whether a packet that no entry matches goes straight on.
     """
 
-    scheme: Figure[str] = one_of(*SCHEMES)
-    entries: Figure[int] = count(low=1)
-    key_bits: Figure[int] = count(low=1)
-    default_route: Figure[bool] = flag()
+    scheme: BoardParameter[str] = choice_field(*SCHEMES)
+    entries: BoardParameter[int] = count_field(low=1)
+    key_bits: BoardParameter[int] = count_field(low=1)
+    default_route: BoardParameter[bool] = bool_field()
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,8 @@ class Links:
         Time of one hop, s.
     """
 
-    bandwidth: Figure[float] = amount()
-    latency: Figure[float] = amount()
+    bandwidth: BoardParameter[float] = number_field()
+    latency: BoardParameter[float] = number_field()
 
 
 @dataclass(frozen=True)
@@ -147,11 +154,11 @@ class Energy:
         A core that works, beyond the idle chip, W.
     """
 
-    synaptic_event: Figure[float] = amount()
-    neuron_update: Figure[float] = amount()
-    neuron_spike: Figure[float] = amount()
-    packet_out: Figure[float] = amount()
-    hop_x: Figure[float] = amount()
-    hop_y: Figure[float] = amount()
-    idle_chip: Figure[float] = amount()
-    active_core: Figure[float] = amount()
+    synaptic_event: BoardParameter[float] = number_field()
+    neuron_update: BoardParameter[float] = number_field()
+    neuron_spike: BoardParameter[float] = number_field()
+    packet_out: BoardParameter[float] = number_field()
+    hop_x: BoardParameter[float] = number_field()
+    hop_y: BoardParameter[float] = number_field()
+    idle_chip: BoardParameter[float] = number_field()
+    active_core: BoardParameter[float] = number_field()

@@ -133,7 +133,10 @@ def test_a_run_is_told_beside_what_was_expected_of_it(
     assert [counted["kind"], same["kind"]] == ["measured", "expected"]
     assert (counted["strategy"], other["strategy"]) == ("graph", "round_robin")
     assert counted["neurons"] == same["neurons"]
-    assert (counted["epoch_ms"], counted["connected_rank_pairs"]) == (same["epoch_ms"], same["connected_rank_pairs"])
+    assert (counted["epoch_ms"], counted["connected_rank_pairs"]) == (
+        same["epoch_ms"],
+        same["connected_rank_pairs"],
+    )
     assert np.all(np.array(counted["min_delay_ms"]) >= same["min_delay_ms"])
     # 80 ms in epochs of 3 ms, the last one cut short
     assert counted["exchanges_per_s"] == pytest.approx(27 / 0.08)

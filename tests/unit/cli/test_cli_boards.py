@@ -11,7 +11,7 @@ from campaigns import sampled
 
 from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
-from distsnn.partition.boards.mapping import OPTIMISE
+from distsnn.partition.boards.mapping import OBJECTIVES
 
 Command = Callable[..., Any]
 SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
@@ -97,10 +97,10 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     assert "with more neurons a core would exceed its limit of in_axons" in done.out
     assert "of 120 a core (neurons with a synapse there: counted)" in done.out
     data = json.loads(out.read_text())
-    assert 100 < data["report"]["axons"]["in_axons"]["largest"] <= 120
-    made, said = data["run"]["counted"], data["run"]["predicted"]
+    assert 100 < data["report"]["axons"]["in_axons"]["max"] <= 120
+    made, said = data["run"]["measured"], data["run"]["predicted"]
     assert made["packets"] == pytest.approx(said["packets"])
-    assert made["crossings"] == pytest.approx(said["crossings"])
+    assert made["hops"] == pytest.approx(said["hops"])
     words = "map", model, "--board", mine, "--contacts", "expected"
     assert "(neurons with a synapse there: expected)" in distsnn(*words).out
     refused = distsnn(*words, "--run", 200)
@@ -236,7 +236,7 @@ def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
     assert (done.code, message in done.message) == (2, True)
 
 
-@pytest.mark.parametrize("what", OPTIMISE)
+@pytest.mark.parametrize("what", OBJECTIVES)
 def test_every_objective_can_be_named(distsnn: Command, pair: Path, what: str) -> None:
     done = distsnn("map", pair, "--board", "spin3", "--optimise", what)
     assert (done.code, done.err) == (0, "")
@@ -290,7 +290,7 @@ BOARDS = {
 }
 
 
-@pytest.mark.parametrize("name", sampled(sorted({*board.shipped()} - {"akida"}), 3))
+@pytest.mark.parametrize("name", sampled(sorted({*board.builtin_boards()} - {"akida"}), 3))
 def test_a_small_network_is_mapped_onto_every_board(
     distsnn: Command, tmp_path: Path, name: str
 ) -> None:
@@ -319,7 +319,7 @@ def test_bits_of_which_nobody_knows_the_scale_limit_nothing(
     assert "core.weight_scale" in run["not_applied"]
     assert "core.weight_scale" in done.out
     assert not [one for one in run["changes"] if "bit" in one]
-    assert run["counted"]["packets"] == pytest.approx(run["predicted"]["packets"]) != 0.0
+    assert run["measured"]["packets"] == pytest.approx(run["predicted"]["packets"]) != 0.0
 
 
 def test_a_run_without_limits_that_matter_has_the_same_spikes(
@@ -337,14 +337,14 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
     for own in run["populations"].values():
         assert own["rate"][0] == own["rate"][1] > 0
         assert own["cv"][0] == own["cv"][1] > 0
-    made = run["counted"]
+    made = run["measured"]
     assert made["spikes"] == pytest.approx(
         0.2 * sum(run["populations"][one]["rate"][0] * n for one, n in (("E", 400), ("I", 100)))
     )
     # rates are those of the run: what is predicted of them is what is counted
     assert made["packets"] == pytest.approx(run["predicted"]["packets"])
-    assert made["crossings"] == pytest.approx(run["predicted"]["crossings"])
-    assert made["crossings"] > 0
+    assert made["hops"] == pytest.approx(run["predicted"]["hops"])
+    assert made["hops"] > 0
 
 
 def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:

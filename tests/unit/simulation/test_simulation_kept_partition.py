@@ -65,7 +65,12 @@ def test_other_strategies_are_kept(network: Network, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *({"owner": "x"}, {"owner": [5]}, {"owner": ["x"]}, {"settings": {"rank_speeds": [1.0, 1.0]}}),
+        *(
+            {"owner": "x"},
+            {"owner": [5]},
+            {"owner": ["x"]},
+            {"settings": {"rank_speeds": [1.0, 1.0]}},
+        ),
         *({"groups": [2]}, {"groups": "x"}, {"groups": [1.0]}, {"groups": [True]}),
     ],
 )

@@ -10,9 +10,9 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.figures import Figure
-from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.reach import Floats, Ints, reach, sums
+from distsnn.partition.boards.board_parameters import BoardParameter
+from distsnn.partition.boards.core_targets import Floats, Ints, find_core_targets, sum_by_index
+from distsnn.partition.boards.geometry import build_machine
 from distsnn.partition.boards.sections import ANY_MODEL, MULTICAST, ONE_AXON, UNICAST
 from distsnn.partition.connectivity import BuiltConnectivity
 from distsnn.partition.traffic import TrafficGraph
@@ -21,11 +21,11 @@ from distsnn.units import counted
 # Limits of one neuron, which smaller slices do not help to keep.
 PER_NEURON = ("fan_in", "fan_out")
 # At least so much is held for two slices with a synapse while a graph is made and put on cores.
-_EDGE_BYTES = 64
+_BYTES_PER_EDGE = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Demand:
+class SliceResources:
     """What each slice takes of the core that hosts it.
 
     Parameters
@@ -46,69 +46,69 @@ class Demand:
     memory: Floats
 
 
-def demand(graph: TrafficGraph, board: Board) -> Demand:
+def slice_resources(graph: TrafficGraph, board: Board) -> SliceResources:
     """Return what the slices of a network take of a board's cores."""
     size, synapses = graph.neurons, graph.incoming_synapses
-    row, one = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
+    row_bytes, synapse_bytes = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
     memory = np.zeros(graph.n)
-    if row is not None and one is not None:
+    if row_bytes is not None and synapse_bytes is not None:
         if board.router.scheme.value == MULTICAST:
             # keys are of whole slices: each neuron of one that sends here has a row, be it empty
-            rows = sums(graph.target, size[graph.source], graph.n)
+            rows = sum_by_index(graph.target, size[graph.source], graph.n)
         else:
-            rows = reach(graph, np.arange(graph.n)).in_axons()
-        memory = row * rows + one * synapses
-    fan_in, fan_out = synapses / size, sums(graph.source, graph.synapses, graph.n) / size
+            rows = find_core_targets(graph, np.arange(graph.n)).in_axons()
+        memory = row_bytes * rows + synapse_bytes * synapses
+    fan_in, fan_out = synapses / size, sum_by_index(graph.source, graph.synapses, graph.n) / size
     if isinstance(graph.connectivity, BuiltConnectivity):
-        first = np.cumsum(size) - size
+        first_neuron = np.cumsum(size) - size
         fan_in, fan_out = (
-            np.maximum.reduceat(one, first).astype(np.float64)
-            for one in (graph.connectivity.fan_in, graph.connectivity.fan_out)
+            np.maximum.reduceat(synapse_bytes, first_neuron).astype(np.float64)
+            for synapse_bytes in (graph.connectivity.fan_in, graph.connectivity.fan_out)
         )
-    return Demand(size, fan_in, fan_out, memory)
+    return SliceResources(size, fan_in, fan_out, memory)
 
 
-def limits(board: Board) -> tuple[dict[str, float], list[str]]:
+def core_limits(board: Board) -> tuple[dict[str, float], list[str]]:
     """Return the limits of one core that are known, and the names of those that are not.
 
     Returns
     -------
-    known : dict of str to float
+    limits : dict of str to float
         By field of `Demand`, and ``in_axons`` and ``out_axons``.
-    unchecked : list of str
+    unknown_limits : list of str
         Figures without which a limit cannot be checked.
     """
     core = board.core
-    known: dict[str, float] = {}
-    unchecked: list[str] = []
+    limits: dict[str, float] = {}
+    unknown_limits: list[str] = []
 
-    def add(name: str, figure: Figure[int], label: str) -> None:
-        if figure.value is None:
-            unchecked.append(label)
+    def add(name: str, parameter: BoardParameter[int], label: str) -> None:
+        if parameter.value is None:
+            unknown_limits.append(label)
         else:
-            known[name] = float(figure.value)
+            limits[name] = float(parameter.value)
 
     add("neurons", core.max_neurons, "core.max_neurons")
-    each, memory = core.bytes_per_neuron.value, core.neuron_memory.value
-    if each and memory is not None:
-        known["neurons"] = min(known.get("neurons", np.inf), float(memory // each))
+    neuron_bytes, memory = core.bytes_per_neuron.value, core.neuron_memory.value
+    if neuron_bytes and memory is not None:
+        limits["neurons"] = min(limits.get("neurons", np.inf), float(memory // neuron_bytes))
     elif memory is not None:
-        unchecked.append("core.bytes_per_neuron")
+        unknown_limits.append("core.bytes_per_neuron")
     add("in_axons", core.in_axons, "core.in_axons")
     add("out_axons", core.out_axons, "core.out_axons")
     add("fan_in", core.fan_in, "core.fan_in")
     add("fan_out", core.fan_out, "core.fan_out")
     if core.bytes_per_row.value is None or core.bytes_per_synapse.value is None:
-        unchecked.append("core.bytes_per_synapse")
+        unknown_limits.append("core.bytes_per_synapse")
     elif core.synapse_memory.value is not None:
-        known["memory"] = float(core.synapse_memory.value)
+        limits["memory"] = float(core.synapse_memory.value)
     elif board.chip.shared_memory.value is not None:
-        known["memory"] = float(board.chip.shared_memory.value)
+        limits["memory"] = float(board.chip.shared_memory.value)
     else:
-        unchecked.append("core.synapse_memory")
+        unknown_limits.append("core.synapse_memory")
     if core.models.value is None:
-        unchecked.append("core.models")
-    return known, unchecked
+        unknown_limits.append("core.models")
+    return limits, unknown_limits
 
 
 def check_runnable(board: Board, models: Sequence[str], links: Iterable[tuple[int, int]]) -> None:
@@ -130,23 +130,28 @@ def check_runnable(board: Board, models: Sequence[str], links: Iterable[tuple[in
         If a model is not among the board's, or the network is recurrent and must not be.
     """
     allowed, recurrent = board.core.models, board.core.recurrent
-    figures, reasons, more = list[str](), list[str](), dict[str, Any]()
-    able = (ANY_MODEL,) if allowed.value is None else allowed.value
-    other = [] if ANY_MODEL in able else [one for one in models if one not in able]
-    if other:
-        figures.append("core.models")
+    parameters, reasons, details = list[str](), list[str](), dict[str, Any]()
+    supported = (ANY_MODEL,) if allowed.value is None else allowed.value
+    unsupported = (
+        [] if ANY_MODEL in supported else [model for model in models if model not in supported]
+    )
+    if unsupported:
+        parameters.append("core.models")
         reasons.append(_with_note("neurons of this model", allowed))
-        more = {"value": other[0], "allowed": ", ".join(able) or "none of distsnn's models"}
+        details = {
+            "value": unsupported[0],
+            "allowed": ", ".join(supported) or "none of distsnn's models",
+        }
     if recurrent.value is False and _has_cycle(links):
-        figures.append("core.recurrent")
+        parameters.append("core.recurrent")
         reasons.append(_with_note("a recurrent network", recurrent))
     if reasons:
-        where = f"board {board.name!r}, {' and '.join(figures)}"
-        raise DescriptionError(f"cannot run {'; nor '.join(reasons)}", where=where, **more)
+        where = f"board {board.name!r}, {' and '.join(parameters)}"
+        raise DescriptionError(f"cannot run {'; nor '.join(reasons)}", where=where, **details)
 
 
-def _with_note(what: str, figure: Figure[Any]) -> str:
-    return f"{what}: {figure.note}" if figure.note else what
+def _with_note(problem: str, parameter: BoardParameter[Any]) -> str:
+    return f"{problem}: {parameter.note}" if parameter.note else problem
 
 
 def _has_cycle(links: Iterable[tuple[int, int]]) -> bool:
@@ -160,26 +165,26 @@ def _has_cycle(links: Iterable[tuple[int, int]]) -> bool:
     return False
 
 
-class Slices(NamedTuple):
+class SlicedNetwork(NamedTuple):
     """A network's slices, and how many neurons a core takes of them.
 
     Parameters
     ----------
     graph : TrafficGraph
         The slices.
-    neurons : int
+    neurons_per_core : int
         The most neurons of a core, and of a slice.
     limit : str or None
         The limit for which these are fewer than a core could hold, such as ``in_axons``.
     """
 
     graph: TrafficGraph
-    neurons: int
+    neurons_per_core: int
     limit: str | None
 
 
 @dataclass(frozen=True, eq=False)
-class Extent:
+class NetworkSize:
     """How large a network is, for what can be told before a graph of its slices is made.
 
     Parameters
@@ -196,25 +201,25 @@ class Extent:
     pairs: Set[tuple[int, int]] = frozenset()
     memory: float = math.inf
 
-    def slices(self, neurons: int) -> Ints:
+    def slices_of_population(self, neurons: int) -> Ints:
         """Return the number of slices of each population, for a number of neurons per slice."""
         return -(-self.sizes // neurons)
 
     def graph_bytes(self, neurons: int) -> int:
         """Return at least how much a graph takes, for a number of neurons per slice."""
-        number = self.slices(neurons).tolist()
-        edges: int = sum(number[a] * number[b] for a, b in self.pairs)
-        return _EDGE_BYTES * edges
+        n_slices = self.slices_of_population(neurons).tolist()
+        edges: int = sum(n_slices[a] * n_slices[b] for a, b in self.pairs)
+        return _BYTES_PER_EDGE * edges
 
 
-def fitting_slices(
+def slice_to_fit(
     graph_of: Callable[[int], TrafficGraph],
     board: Board,
     neurons: int | None = None,
     *,
     estimate: bool = False,
-    extent: Extent | None = None,
-) -> Slices:
+    network_size: NetworkSize | None = None,
+) -> SlicedNetwork:
     """Return a network's slices, small enough for each to fit a core.
 
     Parameters
@@ -228,7 +233,7 @@ def fitting_slices(
     estimate : bool
         Whether slices of one neuron are returned also where a limit is exceeded, for others to
         find out who know more.
-    extent : Extent, optional
+    network_size : Extent, optional
         The network's extent, so that a graph that is too large is not even begun; by default that
         of the first graph.
 
@@ -239,70 +244,72 @@ def fitting_slices(
         would have to be so small that there are too few cores for them, or too little memory.
     """
     if neurons is None:
-        neurons = board.core.max_neurons.need("how many neurons a core takes")
-    there, reason = _usable_cores(board), None
+        neurons = board.core.max_neurons.require("how many neurons a core takes")
+    n_cores, limit_name = _usable_cores(board), None
     while True:
-        if extent is not None:
-            _check_extent(extent, board, neurons, reason, there)
+        if network_size is not None:
+            _check_size(network_size, board, neurons, limit_name, n_cores)
         graph = graph_of(neurons)
-        if extent is None:
+        if network_size is None:
             sizes = np.zeros(int(graph.population.max(initial=-1)) + 1, np.int64)
             np.add.at(sizes, graph.population, graph.neurons)
-            extent = Extent(sizes)
-        over = overfull(graph, board, pack(graph, board, neurons))
-        if over is None or (estimate and (neurons == 1 or over[0] in PER_NEURON)):
-            return Slices(graph, neurons, reason)
-        reason, worst, limit = over
-        if reason in PER_NEURON or neurons == 1:
+            network_size = NetworkSize(sizes)
+        exceeded = first_exceeded_limit(graph, board, pack_slices(graph, board, neurons))
+        if exceeded is None or (estimate and (neurons == 1 or exceeded[0] in PER_NEURON)):
+            return SlicedNetwork(graph, neurons, limit_name)
+        limit_name, max_value, limit = exceeded
+        if limit_name in PER_NEURON or neurons == 1:
             raise DescriptionError(
-                f"a core cannot take it: its limit of {reason} is exceeded by one neuron",
+                f"a core cannot take it: its limit of {limit_name} is exceeded by one neuron",
                 where=f"board {board.name!r}",
-                value=round(worst, 1),
+                value=round(max_value, 1),
                 allowed=f"at most {limit:g}",
             )
         # axons and rows do not shrink with the slice, so a step may be too short
-        neurons = max(1, min(neurons - 1, int(neurons * limit / worst)))
+        neurons = max(1, min(neurons - 1, int(neurons * limit / max_value)))
 
 
 def _usable_cores(board: Board) -> float:
     if board.chip.cores.value is None or board.chip.reserved.value is None:
         return math.inf
-    return machine(board).core.size
+    return build_machine(board).core.size
 
 
-def _check_extent(
-    extent: Extent, board: Board, neurons: int, reason: str | None, there: float
+def _check_size(
+    network_size: NetworkSize, board: Board, neurons: int, limit_name: str | None, n_cores: float
 ) -> None:
     """Refuse slices of so few neurons that they cannot all be held, or reckoned with."""
-    wanted = int(extent.slices(neurons).sum())
+    cores_needed = int(network_size.slices_of_population(neurons).sum())
     if _shares_cores(board):
-        wanted = -(-int(extent.sizes.sum()) // max(1, neurons))
-    why = f"with slices of {counted(neurons, 'neuron')}"
-    if reason is not None:
-        why += f", so that a core keeps its limit of {reason},"
-    if wanted > there:
+        cores_needed = -(-int(network_size.sizes.sum()) // max(1, neurons))
+    condition = f"with slices of {counted(neurons, 'neuron')}"
+    if limit_name is not None:
+        condition += f", so that a core keeps its limit of {limit_name},"
+    if cores_needed > n_cores:
         raise DescriptionError(
-            f"the network does not fit: {why} it needs at least {wanted:,} cores",
+            f"the network does not fit: {condition} it needs at least {cores_needed:,} cores",
             where=f"board {board.name!r}",
-            allowed=f"at most {there:,}",
+            allowed=f"at most {n_cores:,}",
         )
-    needed = extent.graph_bytes(neurons)
-    if needed > extent.memory:
+    bytes_needed = network_size.graph_bytes(neurons)
+    if bytes_needed > network_size.memory:
         raise DescriptionError(
-            f"{why} there are {int(extent.slices(neurons).sum()):,} slices for {there:,} cores, "
-            f"and to reckon with who sends to whom takes {needed / 2**30:,.1f} GiB or more",
+            f"{condition} there are {int(network_size.slices_of_population(neurons).sum()):,} slices for {n_cores:,} cores, "
+            f"and to reckon with who sends to whom takes {bytes_needed / 2**30:,.1f} GiB or more",
             where=f"board {board.name!r}",
-            allowed=f"{extent.memory / 2**30:,.1f} GiB of free memory",
+            allowed=f"{network_size.memory / 2**30:,.1f} GiB of free memory",
         )
 
 
 def _shares_cores(board: Board) -> bool:
     """Return whether a core may hold several slices."""
-    unshared = (board.core.populations.value or 1) == 1
-    return not unshared and board.router.scheme.value in (UNICAST, ONE_AXON)
+    is_unshared = (board.core.populations.value or 1) == 1
+    return not is_unshared and board.router.scheme.value in (UNICAST, ONE_AXON)
 
 
-def overfull(graph: TrafficGraph, board: Board, core: Ints) -> tuple[str, float, float] | None:
+def first_exceeded_limit(
+    graph: TrafficGraph, board: Board, core: Ints
+) -> tuple[str, float, float] | None:
     """Return the first limit that a core exceeds: its name, the largest value, the limit.
 
     Parameters
@@ -314,19 +321,21 @@ def overfull(graph: TrafficGraph, board: Board, core: Ints) -> tuple[str, float,
     core : ndarray of int64, shape (n,)
         Core of each slice.
     """
-    needs, known = demand(graph, board), limits(board)[0]
-    to = reach(graph, core) if known.keys() & {"in_axons", "out_axons"} else None
-    for name, limit in known.items():
-        if to is not None and name in ("in_axons", "out_axons"):
-            worst = (to.in_axons() if name == "in_axons" else to.out_axons()).max(initial=0.0)
+    resources, limits = slice_resources(graph, board), core_limits(board)[0]
+    targets = find_core_targets(graph, core) if limits.keys() & {"in_axons", "out_axons"} else None
+    for name, limit in limits.items():
+        if targets is not None and name in ("in_axons", "out_axons"):
+            max_value = (targets.in_axons() if name == "in_axons" else targets.out_axons()).max(
+                initial=0.0
+            )
         else:
-            worst = getattr(needs, name).max(initial=0)
-        if worst > limit:
-            return name, float(worst), limit
+            max_value = getattr(resources, name).max(initial=0)
+        if max_value > limit:
+            return name, float(max_value), limit
     return None
 
 
-def pack(graph: TrafficGraph, board: Board, most: int | None = None) -> Ints:
+def pack_slices(graph: TrafficGraph, board: Board, max_neurons: int | None = None) -> Ints:
     """Return which core holds each slice: consecutive slices share one while they fit.
 
     Parameters
@@ -335,7 +344,7 @@ def pack(graph: TrafficGraph, board: Board, most: int | None = None) -> Ints:
         The slices.
     board : Board
         The board.
-    most : int, optional
+    max_neurons : int, optional
         Neurons of a core, at most; by default as many as it holds.
 
     Returns
@@ -343,35 +352,46 @@ def pack(graph: TrafficGraph, board: Board, most: int | None = None) -> Ints:
     ndarray of int64, shape (n,)
         Index of the core, counted from 0 in the order of slices.
     """
-    needs, (known, _) = demand(graph, board), limits(board)
-    room = min(known.get("neurons", np.inf), np.inf if most is None else most)
+    resources, (limits, _) = slice_resources(graph, board), core_limits(board)
+    neurons_per_core = min(
+        limits.get("neurons", np.inf), np.inf if max_neurons is None else max_neurons
+    )
     core = np.arange(graph.n, dtype=np.int64)
     if not _shares_cores(board):
         return core
     # from each slice onto each: of what sends to several of a core's slices, all may be different
-    alone = reach(graph, core)
-    sent = graph.neurons[alone.source] if alone.reached is None else alone.reached
-    spread = np.zeros(sent.size) if alone.variance is None else alone.variance
-    order = np.argsort(alone.target, kind="stable")
-    ends = np.searchsorted(alone.target[order], np.arange(graph.n + 1))
-    number, held, memory = -1, 0, 0.0
+    slice_targets = find_core_targets(graph, core)
+    n_senders = (
+        graph.neurons[slice_targets.source]
+        if slice_targets.n_sending_neurons is None
+        else slice_targets.n_sending_neurons
+    )
+    pair_variance = (
+        np.zeros(n_senders.size) if slice_targets.variance is None else slice_targets.variance
+    )
+    order = np.argsort(slice_targets.target, kind="stable")
+    ends = np.searchsorted(slice_targets.target[order], np.arange(graph.n + 1))
+    core_index, n_neurons, memory = -1, 0, 0.0
     inputs, variance = np.zeros(graph.n), 0.0
-    for one in range(graph.n):
-        pairs = order[ends[one] : ends[one + 1]]
-        own = np.zeros(graph.n)
-        own[alone.source[pairs]] = sent[pairs]
-        joined = np.minimum(inputs + own, graph.neurons)
-        more = variance + float(spread[pairs].sum())
+    for slice_index in range(graph.n):
+        pairs = order[ends[slice_index] : ends[slice_index + 1]]
+        slice_inputs = np.zeros(graph.n)
+        slice_inputs[slice_targets.source[pairs]] = n_senders[pairs]
+        all_inputs = np.minimum(inputs + slice_inputs, graph.neurons)
+        all_variance = variance + float(pair_variance[pairs].sum())
         fits = (
-            number >= 0
-            and held + needs.neurons[one] <= room
-            and joined.sum() + 3.0 * np.sqrt(more) <= known.get("in_axons", np.inf)
-            and memory + needs.memory[one] <= known.get("memory", np.inf)
+            core_index >= 0
+            and n_neurons + resources.neurons[slice_index] <= neurons_per_core
+            and all_inputs.sum() + 3.0 * np.sqrt(all_variance) <= limits.get("in_axons", np.inf)
+            and memory + resources.memory[slice_index] <= limits.get("memory", np.inf)
         )
         if not fits:
-            number, held, joined, memory = number + 1, 0, own, 0.0
-            more = float(spread[pairs].sum())
-        held, memory = held + int(needs.neurons[one]), memory + needs.memory[one]
-        inputs, variance = joined, more
-        core[one] = number
+            core_index, n_neurons, all_inputs, memory = core_index + 1, 0, slice_inputs, 0.0
+            all_variance = float(pair_variance[pairs].sum())
+        n_neurons, memory = (
+            n_neurons + int(resources.neurons[slice_index]),
+            memory + resources.memory[slice_index],
+        )
+        inputs, variance = all_inputs, all_variance
+        core[slice_index] = core_index
     return core

@@ -20,11 +20,11 @@ S = TypeVar("S")
 # low: second hand, or worked out from other figures.
 CONFIDENCES = ("high", "medium", "low")
 # A whole number that float64 represents exactly.
-_LARGEST_COUNT = 2**53
+_MAX_COUNT = 2**53
 
 
 @dataclass(frozen=True)
-class Figure(Generic[T]):
+class BoardParameter(Generic[T]):
     """One figure of a board.
 
     Parameters
@@ -47,7 +47,7 @@ class Figure(Generic[T]):
     note: str = ""
     where: str = field(default="", compare=False)
 
-    def need(self, purpose: str) -> T:
+    def require(self, purpose: str) -> T:
         """Return the value.
 
         Parameters
@@ -69,27 +69,27 @@ class Figure(Generic[T]):
         return self.value
 
 
-def count(*, low: int = 0) -> Any:
+def count_field(*, low: int = 0) -> Any:
     """Declare a figure that is a whole number."""
     return field(metadata={"kind": "count", "low": low})
 
 
-def amount() -> Any:
+def number_field() -> Any:
     """Declare a figure that is a number, not negative."""
     return field(metadata={"kind": "amount"})
 
 
-def flag() -> Any:
+def bool_field() -> Any:
     """Declare a figure that is true or false."""
     return field(metadata={"kind": "flag"})
 
 
-def names() -> Any:
+def name_list_field() -> Any:
     """Declare a figure that is a list of names."""
     return field(metadata={"kind": "names"})
 
 
-def one_of(*allowed: str) -> Any:
+def choice_field(*allowed: str) -> Any:
     """Declare a figure that is one of some words."""
     return field(metadata={"kind": "word", "allowed": allowed})
 
@@ -113,14 +113,14 @@ def read_section(cls: type[S], data: object, sources: Mapping[str, str], *, wher
     DescriptionError
         If a field is missing, unknown, or not what it must be; it names file and field.
     """
-    declared = dataclasses.fields(cls)  # type: ignore[arg-type]
-    given = read_mapping(data, [one.name for one in declared], where=where)
+    specs = dataclasses.fields(cls)  # type: ignore[arg-type]
+    values = read_mapping(data, [spec.name for spec in specs], where=where)
     return cls(
         **{
-            one.name: read_figure(
-                given[one.name], one.metadata, sources, where=f"{where}.{one.name}"
+            spec.name: read_parameter(
+                values[spec.name], spec.metadata, sources, where=f"{where}.{spec.name}"
             )
-            for one in declared
+            for spec in specs
         }
     )
 
@@ -148,32 +148,32 @@ def read_mapping(
     return dict(data)
 
 
-def read_figure(
-    data: object, declared: Mapping[str, Any], sources: Mapping[str, str], *, where: str
-) -> Figure[Any]:
+def read_parameter(
+    data: object, spec: Mapping[str, Any], sources: Mapping[str, str], *, where: str
+) -> BoardParameter[Any]:
     """Return one figure of a description."""
     if data is None:
-        return Figure(where=where)
-    given = read_mapping(data, ["value", "source", "confidence"], where=where, optional=("note",))
-    note = given.get("note", "")
+        return BoardParameter(where=where)
+    parts = read_mapping(data, ["value", "source", "confidence"], where=where, optional=("note",))
+    note = parts.get("note", "")
     if not isinstance(note, str):
         raise DescriptionError("must be a text", where=f"{where}.note", value=note)
-    if given["source"] not in [*sources]:  # it may be what cannot be a key
-        raise unknown("source", given["source"], sources, where=where)
-    if given["confidence"] not in CONFIDENCES:
-        raise unknown("confidence", given["confidence"], CONFIDENCES, where=where)
-    value = None if given["value"] is None else _value(given["value"], declared, where=where)
-    return Figure(value, given["source"], given["confidence"], note, where)
+    if parts["source"] not in [*sources]:  # it may be what cannot be a key
+        raise unknown("source", parts["source"], sources, where=where)
+    if parts["confidence"] not in CONFIDENCES:
+        raise unknown("confidence", parts["confidence"], CONFIDENCES, where=where)
+    value = None if parts["value"] is None else _checked_value(parts["value"], spec, where=where)
+    return BoardParameter(value, parts["source"], parts["confidence"], note, where)
 
 
-def _value(value: Any, declared: Mapping[str, Any], *, where: str) -> Any:
-    kind = declared["kind"]
+def _checked_value(value: Any, spec: Mapping[str, Any], *, where: str) -> Any:
+    kind = spec["kind"]
     if kind == "word":
-        if value not in declared["allowed"]:
-            raise unknown("word", value, declared["allowed"], where=where)
+        if value not in spec["allowed"]:
+            raise unknown("word", value, spec["allowed"], where=where)
         return value
     if kind == "names":
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise DescriptionError("must be a list of names", where=where, value=value)
         return tuple(value)
     if kind == "flag":
@@ -181,7 +181,7 @@ def _value(value: Any, declared: Mapping[str, Any], *, where: str) -> Any:
             raise DescriptionError("must be true or false", where=where, value=value)
         return value
     if kind == "count":
-        return read_count(value, where=where, low=declared["low"])
+        return read_count(value, where=where, low=spec["low"])
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = " (YAML reads 1e-9 as a text: write 1.0e-9)" if isinstance(value, str) else ""
         raise DescriptionError(f"must be a number{hint}", where=where, value=value)
@@ -198,7 +198,7 @@ def read_count(value: object, *, where: str, low: int = 0) -> int:
     """Return a whole number, at least `low`, that float64 can represent."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise DescriptionError("must be a whole number", where=where, value=value)
-    if not low <= value <= _LARGEST_COUNT:
-        allowed = f">= {low} and <= {_LARGEST_COUNT:,}"
+    if not low <= value <= _MAX_COUNT:
+        allowed = f">= {low} and <= {_MAX_COUNT:,}"
         raise DescriptionError("out of range", where=where, value=value, allowed=allowed)
     return value
