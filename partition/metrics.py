@@ -1,4 +1,4 @@
-"""What an assignment of blocks to ranks comes to: expected before a build, or counted in a run."""
+"""Metrics of an assignment: balance, remote spikes, epochs, bytes; expected or measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,48 +26,50 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class AssignmentMetrics:
-    """What an assignment comes to. Matrices are from rank (first index) to rank.
+    """Metrics of an assignment. Matrices are from source rank (first index) to target rank.
+
+    Rates are per second of biological time.
 
     Parameters
     ----------
     strategy : str
-        Its name.
+        Name of the partition strategy.
     kind : {"expected", "measured"}
-        Whether figures are expectations from the description and rates, or were counted in a run.
+        Whether the values are expected from the description and rates, or measured in a run.
     neurons : ndarray of int64, shape (ranks,)
         Neurons of each rank.
     cost : ndarray of float64, shape (ranks,)
-        What simulating them for 1 s costs, ns, as `distsnn.partition.graph.CostModel` has it.
+        Computational cost of each rank by `distsnn.partition.graph.CostModel`, ns per s.
     sources : ndarray of float64, shape (ranks, ranks)
-        Neurons that have a synapse on another rank; 0 in the diagonal.
+        Neurons that have a synapse on another rank; 0 on the diagonal.
     spike_rate_between : ndarray of float64, shape (ranks, ranks)
-        Their spikes, per s.
+        Spikes of these neurons, 1/s.
     synapses : ndarray of float64, shape (ranks, ranks)
-        Synapses.
+        Synapses from rank to rank.
     min_delay : ndarray of int32, shape (ranks, ranks)
-        Their smallest delay in steps, 0 where there is no synapse.
+        Minimum delay of these synapses, steps; 0 without synapses.
     epoch_steps : int
-        Most steps between two exchanges of all ranks; 0 on one rank.
+        Maximum number of steps between two exchanges of all ranks; 0 on a single rank.
     exchanges : float
-        Exchanges of all ranks per s of biological time.
+        Exchanges of all ranks, 1/s.
     bytes : float
-        Bytes per s that a rank has to get of the others, the mean of ranks: 4 of every spike (twice
-        of those of its group), and in every exchange a number of spikes for each step and of all.
-        MPI pads them.
+        Bytes that a rank receives, mean of ranks, 1/s: 4 for each spike (twice for spikes of its
+        group), and for each exchange and other rank 4 for each step and 4 for the total. Padding
+        of messages is not included.
     spikes : float
-        Spikes of all neurons, per s.
+        Spikes of all neurons, 1/s.
     dt : float
-        Step, ms.
+        Time step, ms.
     memory : ndarray of float64, shape (ranks,), optional
-        Largest resident memory of each rank, bytes.
+        Peak resident memory of each rank, bytes.
     rank_speeds : ndarray of float64, shape (ranks,), optional
-        Speed of each rank, of which only ratios count; None: all are alike.
+        Relative speed of each rank; None: all ranks are equally fast.
     groups : tuple of int
-        Ranks of each group, where there are exchanges inside groups.
+        Number of ranks of each rank group; empty without exchanges inside groups.
     group_epoch_steps : int
-        Most steps between two exchanges inside a group; 0 where there are none.
+        Maximum number of steps between two exchanges inside a group; 0 without such exchanges.
     group_exchanges : float
-        Exchanges inside each group per s.
+        Exchanges inside each group, 1/s.
     """
 
     strategy: str
@@ -96,40 +98,40 @@ class AssignmentMetrics:
 
     @property
     def source_rank_pairs(self) -> float:
-        """Pairs of a source and another rank that it has a synapse on."""
+        """Number of pairs of a neuron and a remote rank on which it has a synapse."""
         return float(self.sources.sum())
 
     @property
     def remote_spike_rate(self) -> float:
-        """The same, each source counted with its spikes: pairs of a spike and a rank, per s."""
+        """Number of pairs of a spike and a remote rank on which its source has a synapse, 1/s."""
         return float(self.spike_rate_between.sum())
 
     @property
     def cut_synapses(self) -> float:
-        """Synapses whose source is on another rank."""
+        """Number of synapses whose source is on another rank."""
         return float(self.synapses.sum() - self.synapses.trace())
 
     @property
     def imbalance(self) -> float:
-        """How much more than its share of all cost the most loaded rank has, relative to it."""
+        """Maximum over ranks of cost divided by balanced cost, minus 1."""
         balanced = self.balanced_cost
         return float((self.cost / balanced).max()) - 1.0 if balanced.any() else 0.0
 
     @property
     def balanced_cost(self) -> Floats:
-        """What each rank would cost in balance, ns, shape (ranks,)."""
+        """Cost of each rank in perfect balance, ns per s, shape (ranks,)."""
         speeds = np.ones(self.ranks) if self.rank_speeds is None else self.rank_speeds
         return np.asarray(float(self.cost.sum()) * speeds / speeds.sum())
 
     @property
     def connected_rank_pairs(self) -> int:
-        """Ordered pairs of ranks with a synapse from one to the other."""
+        """Number of ordered pairs of different ranks with a synapse from one to the other."""
         return int(np.count_nonzero(self.min_delay)) - int(
             np.count_nonzero(self.min_delay.diagonal())
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
+        """Return the metrics as JSON-able data."""
         return {
             "strategy": self.strategy,
             "kind": self.kind,
@@ -164,7 +166,7 @@ def expected_metrics(
     edges: EdgeReader | None = None,
     cost: CostModel | None = None,
 ) -> AssignmentMetrics:
-    """Return what is expected of an assignment.
+    """Compute the expected metrics of an assignment.
 
     Parameters
     ----------
@@ -173,13 +175,13 @@ def expected_metrics(
     graph : TrafficGraph
         The traffic between its blocks, by the same rates.
     assignment : Assignment
-        Who owns them.
+        Owners of the blocks.
     rates : mapping of str to array_like, or float
         As for `distsnn.partition.traffic.build_traffic_graph`.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one.
+        Reads the edges of a projection from its file; required if the network has edge files.
     cost : CostModel, optional
-        What neurons and events take.
+        Cost of neurons and events.
 
     Raises
     ------
@@ -236,18 +238,18 @@ def measured_metrics(
     dt: float,
     cost: CostModel | None = None,
 ) -> AssignmentMetrics | None:
-    """Return what was counted in a run, or None where its ranks did not note it.
+    """Return the metrics measured in a run, or None if its ranks did not record the counters.
 
     Parameters
     ----------
     counters : sequence of mapping
-        What each rank counted, as a run's store has it (`distsnn.io.schema`: `counted`).
+        Counters of each rank from the run store (`distsnn.io.schema`).
     assignment : Assignment
-        Who owned which block.
+        Owners of the blocks in the run.
     dt : float
-        Step, ms.
+        Time step, ms.
     cost : CostModel, optional
-        What neurons and events take.
+        Cost of neurons and events.
     """
     if not counters or not all(
         rank_counters.get("steps") and "heard" in rank_counters for rank_counters in counters
@@ -257,14 +259,14 @@ def measured_metrics(
     seconds = 1e-3 * dt * counters[0]["steps"]
     neurons = np.array([rank_counters["neurons"] for rank_counters in counters])
     events = np.array([rank_counters["events"] for rank_counters in counters]) / seconds
-    # each rank has counted what comes to it: a column
+    # a rank counts incoming spikes and synapses: its counters are a column of each matrix
     sources, spikes_between, synapses, min_delay = (
         np.array([rank_counters[name] for rank_counters in counters]).reshape(ranks, ranks).T
         for name in ("sources", "heard", "synapses", "smallest_delay")
     )
     epoch_steps, exchanges = counters[0]["epoch_steps"], counters[0]["exchanges"] / seconds
     received = sum(rank_counters["received_spikes"] for rank_counters in counters) / ranks / seconds
-    # earlier versions knew no groups
+    # the counters of groups are absent if the run had no rank groups
     group_epochs, group_exchanges, group_received = (
         np.array([rank_counters.get(name, 0) for rank_counters in counters])
         for name in ("group_epoch_steps", "group_exchanges", "group_received_spikes")
@@ -285,7 +287,7 @@ def measured_metrics(
         min_delay=min_delay.astype(np.int32),
         epoch_steps=epoch_steps if ranks > 1 else 0,
         exchanges=exchanges,
-        # spikes of the own group come with those of all ranks once more
+        # the exchange of all ranks sends the spikes of a rank's own group again
         bytes=_received_bytes(received, ranks - 1, exchanges, epoch_steps)
         + _received_bytes(
             float(group_received.mean()) / seconds,
@@ -302,14 +304,14 @@ def measured_metrics(
 
 
 def _n_group_peers(groups: Sequence[int], ranks: int) -> npt.NDArray[np.int64]:
-    """Return how many others are in each rank's group, shape (ranks,)."""
+    """Return the number of other ranks in each rank's group, shape (ranks,)."""
     return np.repeat(groups, groups) - 1 if groups else np.zeros(ranks, np.int64)
 
 
 def _received_bytes(
     spike_rate: float, n_senders: float, exchanges: float, epoch_steps: int
 ) -> float:
-    """Return the bytes per s of so many spikes, and exchanges with others, 4 a number."""
+    """Return the bytes that a rank receives per second; each number takes 4 bytes."""
     return 4.0 * (spike_rate + n_senders * (1 + epoch_steps) * exchanges)
 
 
@@ -320,10 +322,10 @@ def _remote_sources(
     neuron_rate: Floats,
     edges: EdgeReader | None,
 ) -> tuple[Floats, Floats]:
-    """Return how many neurons of each rank have a synapse on each other, and their spikes/s."""
+    """Return the number of neurons with a synapse from rank to rank, and their spikes, 1/s."""
     ranks = assignment.ranks
     owner = np.repeat(assignment.owner, graph.neurons)
-    # a bit for each rank and neuron that has a given synapse there: pieces of files are let go
+    # a bit for each pair of rank and neuron with an explicit edge, so that file chunks can be freed
     explicit_bits = np.zeros((ranks, -(-network.n_neurons // 8)), np.uint8)
     drawn_projections = []
     for projection in network.projections:
@@ -347,7 +349,7 @@ def _remote_sources(
         for projection in drawn_projections:
             first_source, post = _gid_ranges(network, projection)
             sources_of_view = slice(first_source, first_source + projection.pre.size)
-            # Without autapses a source is none of its own candidates.
+            # Without autapses a source is not among its own candidate targets.
             targets = np.full(projection.pre.size, float(np.count_nonzero(is_local[post])))
             if projection.same and projection.rule.skips_autapses:
                 targets -= is_local[sources_of_view]

@@ -1,8 +1,8 @@
-"""One picture of a network for all that places it: who sends how many spikes to whom.
+"""The traffic graph of a network: slices with expected synapses, rates and delays between them.
 
-It is worked out in closed form from the description: vertices are slices of populations, an edge
-holds the expected number of synapses from one slice to another and the smallest delay among them.
-No synapse is drawn. Explicit edges are counted.
+Vertices are slices of populations. An edge has the expected number of synapses from one slice to
+another, and their minimum delay. Both follow in closed form from the network description: no
+synapse is drawn. Explicit edges are counted.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ from distsnn.network.projections import delay_steps, delay_support
 from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
 Rates: TypeAlias = Mapping[str, npt.ArrayLike] | float
-# The edges of a file, piece by piece, as records with `source`, `target` and, if given, `delay`.
+# Yields the edges of a file in chunks of records with fields `source`, `target`, optional `delay`.
 EdgeReader: TypeAlias = Callable[[Projection], Iterable[npt.NDArray[Any]]]
 NO_DELAY = np.int32(2**31 - 1)
 
@@ -36,21 +36,21 @@ class TrafficGraph:
     population : ndarray of int32, shape (n,)
         Index of each slice's population.
     first_neuron : ndarray of int64, shape (n,)
-        Its first neuron within the population.
+        Index within its population of the first neuron of each slice.
     neurons : ndarray of int64, shape (n,)
-        Number of neurons.
+        Number of neurons of each slice.
     rate : ndarray of float64, shape (n,)
-        Mean rate of its neurons, spikes/s.
+        Mean rate of the neurons of each slice, spikes/s.
     start : ndarray of int64, shape (n + 1,)
-        The edges of source v are ``start[v]`` to ``start[v + 1]``.
+        The edges of source slice v are ``start[v]`` to ``start[v + 1]``, exclusive.
     target : ndarray of int32, shape (n_edges,)
-        Target slices, ascending within a source.
+        Target slices, ascending for each source slice.
     synapses : ndarray of float64, shape (n_edges,)
         Expected number of synapses.
     min_delay : ndarray of int32, shape (n_edges,)
-        No delay of these synapses is smaller, steps.
+        Lower bound of the delays of these synapses, steps.
     connectivity : ExpectedConnectivity or BuiltConnectivity, optional
-        Which neurons of a slice have a synapse onto another; None: any may (`partition.contacts`).
+        Neurons of a slice with a synapse onto another; None: all neurons may have one.
     """
 
     population: npt.NDArray[np.int32]
@@ -75,12 +75,12 @@ class TrafficGraph:
 
     @cached_property
     def spike_rate(self) -> npt.NDArray[np.float64]:
-        """Spikes of each slice, per s, shape (n,)."""
+        """Spikes of each slice, 1/s, shape (n,)."""
         return self.rate * self.neurons
 
     @cached_property
     def event_rate(self) -> npt.NDArray[np.float64]:
-        """Synaptic events that arrive at each slice, per s, shape (n,)."""
+        """Synaptic events that arrive at each slice, 1/s, shape (n,)."""
         weights = self.synapses * self.rate[self.source]
         return np.bincount(self.target, weights, minlength=self.n).astype(np.float64)
 
@@ -91,7 +91,7 @@ class TrafficGraph:
         return counts.astype(np.float64)
 
     def subgraph(self, selected: npt.NDArray[np.bool_]) -> Self:
-        """Return the graph of some slices, without edges from and to others."""
+        """Return the graph of the selected slices and of the edges between them."""
         edges = selected[self.source] & selected[self.target]
         new_index = np.cumsum(selected) - 1
         source = new_index[self.source[edges]]
@@ -110,7 +110,7 @@ class TrafficGraph:
 def build_traffic_graph(
     network: Network, table: BlockTable, rates: Rates = 1.0, edges: EdgeReader | None = None
 ) -> TrafficGraph:
-    """Return the traffic between the slices of a network.
+    """Build the traffic graph of a network.
 
     Parameters
     ----------
@@ -119,30 +119,29 @@ def build_traffic_graph(
     table : BlockTable
         Its slices.
     rates : mapping of str to array_like, or float
-        Rates, spikes/s: of each population one number, or one for each neuron; a number is that
-        of all neurons.
+        Rates, spikes/s: for each population one number or an array with one per neuron. A single
+        number applies to all neurons.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one.
+        Reads the edges of a projection from its file; required if the network has edge files.
 
     Raises
     ------
     DescriptionError
-        If rates are missing, negative or of the wrong shape, or a file's edges would have to be
-        read and there is no reader.
+        If rates are missing, negative or of the wrong shape, or `edges` is missing.
     """
     bounds = np.searchsorted(table.population, np.arange(len(network.populations) + 1))
-    index = {projection.name: at for at, projection in enumerate(network.populations)}
+    index = {population.name: i for i, population in enumerate(network.populations)}
     pairs: dict[tuple[int, int], _PopulationPair] = {}
     for projection in network.projections:
         pair = index[projection.pre.population], index[projection.post.population]
-        pre, post = (slice(bounds[at], bounds[at + 1]) for at in pair)
+        pre, post = (slice(bounds[i], bounds[i + 1]) for i in pair)
         if pair not in pairs:
             pairs[pair] = _PopulationPair(pre.stop - pre.start, post.stop - post.start)
-        given = explicit_edges(projection, network.dt, edges)
-        if given is None:
+        chunks = explicit_edges(projection, network.dt, edges)
+        if chunks is None:
             pairs[pair].add_expected(*_expected_synapses(projection, table, pre, post, network.dt))
         else:
-            for records in given:
+            for records in chunks:
                 pairs[pair].count_edges(projection, table, records, network.dt)
     start, target, synapses, delay = _edges_by_source(pairs, bounds)
     return TrafficGraph(
@@ -175,7 +174,9 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
     for population in network.populations:
         where = f"rates of population {population.name!r}"
         if population.name not in rates:
-            raise DescriptionError("is missing", where=where, allowed="spikes/s, at least 0")
+            raise DescriptionError(
+                "the rate is missing", where=where, allowed="spikes/s, at least 0"
+            )
         rate = np.asarray(rates[population.name], np.float64)
         if rate.ndim:
             check_shape(rate, (population.size,), where=where, of="one for each neuron")
@@ -185,7 +186,7 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
 
 
 class _PopulationPair:
-    """The edges between two populations, as a matrix of slices."""
+    """Synapses and minimum delays between two populations, as matrices of slices."""
 
     def __init__(self, n_pre: int, n_post: int) -> None:
         self.synapses = np.zeros((n_pre, n_post))
@@ -218,8 +219,8 @@ class _PopulationPair:
 
 
 def slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.NDArray[np.int64]:
-    """Return which slice of its population holds each neuron of a view."""
-    # slices of a population all have one size, but for the last
+    """Return the index, within the population, of the slice of each neuron of a view."""
+    # all slices of a population have the same size, except for the last
     slices: npt.NDArray[np.int64] = (neurons.astype(np.int64) + view.start) // table.block_size
     return slices
 
@@ -227,24 +228,24 @@ def slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.ND
 def explicit_edges(
     projection: Projection, dt: float, edges: EdgeReader | None
 ) -> Iterable[npt.NDArray[Any]] | None:
-    """Return the edges that a projection gives, as records; None where it draws them."""
+    """Return the edges that a projection lists, as chunks of records; None if it draws them."""
     if isinstance(projection.rule, ExplicitFile):
         if edges is None:
             raise DescriptionError(
-                "its edges are in a file, which has to be read",
+                "the edges are in a file, and no reader of edge files is given",
                 where=f"projection {projection.name!r}",
             )
         return edges(projection)
     if isinstance(projection.rule, Explicit):
-        columns_of_edges = projection.rule.sources, projection.rule.targets
+        ends = projection.rule.sources, projection.rule.targets
     elif isinstance(projection.rule, OneToOne):
-        columns_of_edges = (np.arange(projection.pre.size, dtype=np.int32),) * 2
+        ends = (np.arange(projection.pre.size, dtype=np.int32),) * 2
     else:
         return None
     columns = [("source", "u4"), ("target", "u4")]
     columns += [("delay", "i4")] if isinstance(projection.delay, np.ndarray) else []
-    records = np.empty(columns_of_edges[0].size, np.dtype(columns))
-    records["source"], records["target"] = columns_of_edges
+    records = np.empty(ends[0].size, np.dtype(columns))
+    records["source"], records["target"] = ends
     if isinstance(projection.delay, np.ndarray):
         records["delay"] = delay_steps(projection.delay, dt)
     return [records]
@@ -253,7 +254,7 @@ def explicit_edges(
 def _expected_synapses(
     projection: Projection, table: BlockTable, pre: slice, post: slice, dt: float
 ) -> tuple[npt.NDArray[np.float64], int]:
-    # Of all other rules every pair that may connect is as likely as any other.
+    # Under all other rules, all pairs that can connect have the same probability.
     n_source, n_target = (
         count_in_view(table, pre, projection.pre),
         count_in_view(table, post, projection.post),
@@ -269,7 +270,7 @@ def _expected_synapses(
 
 
 def count_in_view(table: BlockTable, slices: slice, view: View) -> npt.NDArray[np.int64]:
-    """Return how many neurons of each slice of a population are in a view of it."""
+    """Return the number of neurons of a view in each slice of its population."""
     start, stop = table.start[slices], table.start[slices] + table.size[slices]
     counts: npt.NDArray[np.int64] = np.minimum(stop, view.stop) - np.maximum(start, view.start)
     return counts.clip(0)

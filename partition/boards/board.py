@@ -1,4 +1,4 @@
-"""A board: what hardware there is to map a network onto, read from a file or shipped by name."""
+"""Boards: descriptions of neuromorphic machines, built in by name or read from a YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,9 +21,9 @@ _BUILTIN = Path(__file__).parent / "descriptions"
 _SECTIONS = {"chip": Chip, "core": Core, "router": Router, "links": Links, "energy": Energy}
 _FIELDS = ["name", "title", "sources", "checked_by", "topology", *_SECTIONS, "time"]
 FORMAT = 1
-# Links of a multicast route are bits of an int64: beside the sign and one that is no port.
+# Links of a multicast route are bits of an int64; the sign bit and one other bit are reserved.
 _MAX_LINKS = 62
-_MAX_FILE_BYTES = 250_000  # bytes; shipped descriptions have less than 10,000
+_MAX_FILE_BYTES = 250_000  # built-in descriptions have less than 10,000
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class TimeSection:
 
     Parameters
     ----------
-    step : Figure of float
-        The step of simulated time that it keeps up with, ms.
+    step : BoardParameter of float
+        Time step that the board simulates in real time, ms.
     """
 
     step: BoardParameter[float] = number_field()
@@ -46,15 +46,15 @@ class Board:
     Parameters
     ----------
     name, title : str
-        Short name, and what it is in a line.
+        Short name, and a description of one line.
     sources : mapping of str to str
-        Where figures come from; figures name its keys.
+        Sources of the board parameters, by the key that the parameters name.
     checked_by : str or None
-        Third-party code that the description was compared with in tests; None if none was.
+        Third-party code with which tests compare the description; None without such tests.
     topology : Topology
         Nodes and links.
-    chip, core, router, links, energy, time : sections of figures
-        What nodes hold, can do and spend.
+    chip, core, router, links, energy, time : sections of board parameters
+        Capacity, speed and energy of the parts.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Board:
         Raises
         ------
         DescriptionError
-            If they cannot be joined.
+            If boards of this kind cannot be tiled.
         """
         where = f"board {self.name!r}, boards"
         return replace(self, topology=tile_boards(self.topology, columns, rows, where=where))
@@ -85,7 +85,7 @@ class Board:
         return replace(self, topology=replace(self.topology, dead=dead))
 
     def unknown_parameters(self) -> list[str]:
-        """Return the names of all figures that are not known, such as ``energy.hop_x``."""
+        """Return the names of all unknown board parameters, such as ``energy.hop_x``."""
         return [
             f"{section}.{parameter.name}"
             for section in (*_SECTIONS, "time")
@@ -95,22 +95,22 @@ class Board:
 
 
 def builtin_boards() -> list[str]:
-    """Return the names of the boards that come with distsnn."""
+    """Return the names of the built-in boards."""
     return sorted(path.stem for path in _BUILTIN.glob("*.yaml"))
 
 
 def load_board(name: str | Path) -> Board:
-    """Return the board of a name, or of a YAML file.
+    """Return a built-in board, or read a board from a YAML file.
 
     Parameters
     ----------
     name : str or Path
-        A shipped board's name, or the path of a file that ends in ``.yaml`` or ``.yml``.
+        Name of a built-in board, or the path of a file that ends in ``.yaml`` or ``.yml``.
 
     Raises
     ------
     DescriptionError
-        If there is none, or its description is not valid; the error names file and field.
+        If the name is unknown, or the file is not a valid description.
     """
     if str(name) in builtin_boards():
         return read_board(_BUILTIN / f"{name}.yaml")
@@ -123,7 +123,7 @@ def load_board(name: str | Path) -> Board:
 
 
 def read_board(path: Path) -> Board:
-    """Return the board that a YAML file describes.
+    """Read a board from a YAML file.
 
     Raises
     ------
@@ -146,17 +146,20 @@ def read_board(path: Path) -> Board:
         raise DescriptionError(f"is not YAML: {error}", where=str(path)) from error
     except RecursionError:
         raise DescriptionError("the YAML is nested too deeply", where=str(path)) from None
-    except ValueError as error:  # a number of thousands of digits, or no valid date
+    except ValueError as error:  # an integer of thousands of digits, or an invalid date
         raise DescriptionError(f"a value cannot be read ({error})", where=str(path)) from error
     return parse_board(data, where=path.name)
 
 
 def parse_board(data: object, *, where: str) -> Board:
-    """Return the board of a description as plain data; `where` names it in errors."""
+    """Make a board from a description as plain data; errors name it by `where`."""
     values = read_mapping(data, ["format", *_FIELDS], where=where)
     if values["format"] != FORMAT:
         raise DescriptionError(
-            "unknown format", where=f"{where}: format", value=values["format"], allowed=str(FORMAT)
+            "the file format is unknown",
+            where=f"{where}: format",
+            value=values["format"],
+            allowed=str(FORMAT),
         )
     for key in ("name", "title"):
         if not isinstance(values[key], str) or not values[key]:
@@ -185,17 +188,23 @@ def _check(board: Board, *, where: str) -> None:
     cores, reserved = board.chip.cores.value, board.chip.reserved.value
     if cores is not None and reserved is not None and reserved >= cores:
         raise DescriptionError(
-            "no core is left", where=f"{where}: chip.reserved", value=reserved, allowed=f"< {cores}"
+            "all cores of a chip are reserved",
+            where=f"{where}: chip.reserved",
+            value=reserved,
+            allowed=f"< {cores}",
         )
     bits = board.router.key_bits.value
     if bits is not None and bits > 32:
         raise DescriptionError(
-            "too many", where=f"{where}: router.key_bits", value=bits, allowed="at most 32"
+            "keys have too many bits",
+            where=f"{where}: router.key_bits",
+            value=bits,
+            allowed="at most 32",
         )
     links = board.topology.max_links
     if board.router.scheme.value == MULTICAST and links > _MAX_LINKS:
         raise DescriptionError(
-            "a node has more links than entries of multicast tables are made for",
+            "a node has more links than a multicast routing entry can hold",
             where=f"{where}: topology",
             value=links,
             allowed=f"at most {_MAX_LINKS}",

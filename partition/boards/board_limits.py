@@ -1,7 +1,6 @@
-"""What a board makes of a network: the description of what its cores would run.
+"""Limits of a board applied to a network: time step, delays, fan-in and weight bits.
 
-Nothing is simulated here, and who simulates need not know of boards: a constrained network is a
-network like any other, with another step, other delays, precisions of weights and rules.
+The result is an ordinary network description, which the simulation runs like any other.
 """
 
 import math
@@ -44,16 +43,16 @@ _WeightRanges = dict[_ReceptorKey, tuple[float, float]]
 
 @dataclass(frozen=True)
 class ConstrainedNetwork:
-    """A network as a board would run it.
+    """A network under the limits of a board.
 
     Parameters
     ----------
     network : Network
-        The network; the very one that was given where the board changes nothing.
+        The network; the original object if nothing changed.
     changes : tuple of str
-        What was changed, in sentences.
+        Descriptions of the changes.
     unknown_parameters : tuple of str
-        Figures that nobody published, so that what they would limit is as it was.
+        Unknown board parameters, whose limits are not applied.
     """
 
     network: Network
@@ -63,7 +62,7 @@ class ConstrainedNetwork:
 
 @dataclass(frozen=True)
 class _EdgeFileInfo:
-    """What an edge file holds: its summary, longest delay, and largest step that all lie on."""
+    """Content of an edge file: summary, maximum delay, greatest common divisor of delays, steps."""
 
     summary: EdgeSummary
     max_delay: int
@@ -73,16 +72,15 @@ class _EdgeFileInfo:
 def apply_board_limits(
     network: Network, board: Board, edges: EdgeReader | None = None
 ) -> ConstrainedNetwork:
-    """Return a network under the limits of a board.
+    """Apply the limits of a board to a network.
 
-    - The step is the board's, if that is longer.
-    - Given delays are rounded to steps and cut to the longest; drawn ones that are longer are
-      drawn again.
-    - Where neurons have more synapses than a neuron may have, indegrees shrink in proportion.
-    - Weights are the nearest multiples of 2^k. The k of weights that share a scale is the smallest
-      with which the largest of them has no more bits than the board gives it (one less, for the
-      sign, if they have both signs). Those that are learnt start so, and count with the bound to
-      which they may grow; from there on they are real numbers.
+    - The time step is that of the board, if it is longer.
+    - Explicit and constant delays are rounded to steps and limited to the maximum. Distributions
+      are truncated.
+    - If neurons have too many synapses, fixed indegrees shrink in proportion.
+    - Weights are rounded to multiples of 2^k. Of weights that share a scale, k is the smallest
+      exponent for which the largest weight fits the board's bits (one bit less if weights have
+      both signs). Plastic weights are rounded at the start only; their bound counts as a weight.
 
     Parameters
     ----------
@@ -91,19 +89,18 @@ def apply_board_limits(
     board : Board
         The board.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one that a limit
-        concerns.
+        Reads the edges of a projection from its file; required if a limit applies to edge files.
 
     Raises
     ------
     DescriptionError
-        If a limit cannot be applied, naming limit and place: what `check_network` refuses, delays
-        in a file that would have to be changed, a distribution that cannot be cut, weights that
-        would all become 0, times that are not on the board's grid.
+        If a limit cannot be applied: an error of `check_network`, delays in a file that would
+        change, a distribution that cannot be truncated, weights that would all become 0, times
+        that are not multiples of the board's time step.
     """
     check_network(network, board)
     core, changes = board.core, list[str]()
-    # bits say nothing where nobody published which weights share a scale
+    # the number of bits is no limit if the scaling of weights is unknown
     bits = None if core.weight_scale.value is None else core.weight_bits.value
     weight_field = "weight_bits" if core.weight_bits.value is None else "weight_scale"
     limit_names = weight_field, "delay_steps", "fan_in", "plastic"
@@ -115,7 +112,7 @@ def apply_board_limits(
     if dt != network.dt:
         changes.append(f"steps of {dt:g} ms, not {network.dt:g}")
     projections = list(network.projections)
-    # a file is read only where the board limits something about it
+    # a file is read only if a limit of the board applies to it
     limits_synapses = core.fan_in.value is not None or bits is not None
     limits_delays = core.delay_steps.value is not None or dt != network.dt
     files = {
@@ -124,7 +121,7 @@ def apply_board_limits(
         if isinstance(projection.rule, ExplicitFile)
         and (limits_synapses or (limits_delays and projection.delay is None))
     }
-    # delays first: an error then names what the user wrote
+    # delays first, so that errors name the user's values
     for index, projection in enumerate(projections):
         projections[index] = _with_board_delays(projection, dt, network.dt, board, files.get(index))
     changes += _describe_change(
@@ -147,15 +144,15 @@ def apply_board_limits(
         changes += _describe_change(network.stimuli, stimuli, "weight", change)
         n_plastic = sum(projection.plasticity is not None for projection in projections)
         if n_plastic:
-            change = "learnt weights start with these bits and are real numbers from there on"
+            change = "plastic weights have these bits at the start only"
             changes.append(f"{change}: {n_plastic} of {len(projections)} projections")
     if not changes:
         return ConstrainedNetwork(network, (), tuple(unknown_names))
     try:
         limited = replace(network, projections=tuple(projections), stimuli=tuple(stimuli), dt=dt)
-    except DescriptionError as error:  # what is off the board's grid, and is no delay
+    except DescriptionError as error:  # a time, other than a delay, that is not on the grid
         raise DescriptionError(
-            f"steps are of {dt:g} ms there; {error}", where=f"board {board.name!r}"
+            f"the time step of the board is {dt:g} ms; {error}", where=f"board {board.name!r}"
         ) from error
     return ConstrainedNetwork(limited, tuple(changes), tuple(unknown_names))
 
@@ -182,13 +179,12 @@ def _unsupported_error(
 
 
 def check_network(network: Network, board: Board) -> None:
-    """Refuse what a board cannot run whatever its size, before anything is sliced or simulated.
+    """Check that a board supports the models, recurrence and plasticity of a network.
 
     Raises
     ------
     DescriptionError
-        If a neuron model is not among the board's, the network is recurrent and must not be, or
-        synapses learn, by their projection, and the board's do not.
+        If a neuron model, a recurrent network or a plastic projection is not supported.
     """
     index = {one.name: position for position, one in enumerate(network.populations)}
     connected = (
@@ -205,7 +201,7 @@ def check_network(network: Network, board: Board) -> None:
 
 
 def _read_edge_file(projection: Projection, dt: float, edges: EdgeReader | None) -> _EdgeFileInfo:
-    """Read a projection's file, slice by slice."""
+    """Read a projection's edge file in chunks."""
     indegree, low, high = np.zeros(projection.post.size, np.int64), np.inf, -np.inf
     max_delay = divisor = 0
     magnitudes = []
@@ -230,7 +226,7 @@ def _read_edge_file(projection: Projection, dt: float, edges: EdgeReader | None)
 def _with_board_delays(
     projection: Projection, dt: float, network_dt: float, board: Board, file: _EdgeFileInfo | None
 ) -> Projection:
-    """Return a projection with the delays that a board has, in steps of `dt`, not `network_dt`."""
+    """Return a projection with the delays of a board, multiples of `dt` instead of `network_dt`."""
     max_steps = board.core.delay_steps.value
     if max_steps is None and dt == network_dt:
         return projection
@@ -245,7 +241,7 @@ def _with_board_delays(
             max_steps or np.inf
         ):
             problem = (
-                f"delays in a file cannot be changed: they are multiples of "
+                f"delays in an edge file cannot be changed: they are multiples of "
                 f"{file.delay_divisor * network_dt:g} ms, up to {file.max_delay * network_dt:g} ms"
             )
             raise _unsupported_error(board, parameter, problem, projection, "rule.delays")
@@ -257,7 +253,7 @@ def _with_board_delays(
         return replace(projection, delay=float(steps * dt) if steps.ndim == 0 else steps * dt)
     if max_steps is None or bounds(delay, TAIL)[1] < (max_steps + 0.5) * dt:
         return projection
-    # what is drawn up to here is rounded to the longest
+    # delays up to this bound are rounded to the maximum
     bound = (max_steps + 0.5 - 1e-9) * dt
     bounded: Value
     if isinstance(delay, Normal):
@@ -265,7 +261,9 @@ def _with_board_delays(
     elif isinstance(delay, TruncatedNormal | Uniform) and delay.low < bound:
         bounded = replace(delay, high=bound)
     else:
-        problem = "draws may be longer than the board's longest delay, and cannot be cut"
+        problem = (
+            "delays may exceed the maximum of the board, and the distribution cannot be truncated"
+        )
         raise _unsupported_error(board, parameter, problem, projection, "delay")
     return replace(projection, delay=bounded)
 
@@ -277,7 +275,7 @@ def _with_limited_fan_in(
     board: Board,
     files: dict[int, _EdgeFileInfo],
 ) -> list[Projection]:
-    """Return projections of which no neuron gets more than `max_synapses` synapses."""
+    """Return projections that give no neuron more than `max_synapses` synapses."""
     limited = list(projections)
     for population in network.populations:
         incoming = [
@@ -315,7 +313,8 @@ def _with_limited_fan_in(
                 indegree = min(rule.indegree, degree[index] * (max_synapses - n_fixed) // n_drawn)
                 if indegree < min(rule.indegree, 1):
                     problem = (
-                        f"of {n_fixed + n_drawn} synapses onto a neuron none would be left of these"
+                        f"of {n_fixed + n_drawn} synapses onto a neuron, "
+                        "none of this projection would remain"
                     )
                     raise _unsupported_error(board, "core.fan_in", problem, limited[index], "rule")
                 limited[index] = replace(limited[index], rule=replace(rule, indegree=indegree))
@@ -337,7 +336,7 @@ def _round_all_weights(
     by_projection: bool,
     files: dict[int, _EdgeFileInfo],
 ) -> None:
-    """Give projections and stimuli the precision of their weights, in place."""
+    """Round the weights of projections and stimuli to the bits of the board, in place."""
     parts: list[tuple[int, bool, list[_ReceptorKey], _WeightRanges]] = []
     ranges: _WeightRanges = {}
     for index, part in enumerate([*projections, *stimuli]):
@@ -370,7 +369,7 @@ def _round_all_weights(
 def _weight_ranges(
     network: Network, part: Projection | RateInput | SpikeInput, summary: EdgeSummary | None
 ) -> _WeightRanges:
-    """Return the range of weights onto each receptor that they reach."""
+    """Return the range of weights onto each target receptor."""
     view = part.post if isinstance(part, Projection) else part.target
     model = network.population(view.population).model
     if part.weight is not None:
@@ -383,7 +382,7 @@ def _weight_ranges(
         grown = plastic.sign * plastic.largest
         low, high = min(low, grown), max(high, grown)
     receptors = model.reached(part.receptor, low, high)
-    # where there are two, one is reached by positive weights, one by negative
+    # with two receptors, positive weights act on one, negative weights on the other
     sides: Sequence[tuple[float, float]] = [(low, high)]
     if len(receptors) == 2:
         sides = [(0.0, high), (low, 0.0)]
@@ -393,7 +392,7 @@ def _weight_ranges(
 
 
 def _exponent(low: float, high: float, bits: int) -> int:
-    """Return the smallest k with which no multiple of 2^k in the range has more bits."""
+    """Return the smallest k for which all multiples of 2^k in the range fit the bits."""
     bits -= low < 0.0 < high
     max_magnitude = max(-low, high)
     k = math.frexp(max_magnitude)[1] - bits
@@ -429,7 +428,7 @@ def _stimulus_with_rounded_weights(stimulus: RateInput | SpikeInput, k: int, boa
 def _zero_weights_error(board: Board, part: str, scale: float, k: int) -> DescriptionError:
     bits = counted(board.core.weight_bits.require("weights"), "bit")
     return DescriptionError(
-        f"all weights would become 0: with {bits} for the largest that share their scale",
+        f"all weights would become 0: the largest weight of their scale has {bits}",
         where=f"{part}, field weight",
         value=scale,
         allowed=f"more than {math.ldexp(0.5, k):g} on board {board.name!r}",

@@ -1,8 +1,8 @@
-"""A board's figures, each with its source and how far it can be relied on.
+"""Board parameters: values of a board file, each with source and confidence.
 
-A file gives a figure as ``{value: 1023, source: spinn_machine, confidence: high}``, where the
-source is a key of the file's own table ``sources``, or as ``null``: unknown. What needs an unknown
-figure is refused by `Figure.need`: nothing is guessed.
+A file contains ``{value: 1023, source: spinn_machine, confidence: high}``, where the source is a
+key of the file's table ``sources``, or ``null`` for an unknown value. `BoardParameter.require`
+raises an error for an unknown value: no value is guessed.
 """
 
 import dataclasses
@@ -16,27 +16,27 @@ from distsnn.errors import DescriptionError, unknown
 T = TypeVar("T")
 S = TypeVar("S")
 
-# high: the maker's documents or tools say so; medium: a published measurement or description;
-# low: second hand, or worked out from other figures.
+# high: documents or tools of the maker; medium: a published measurement or description;
+# low: second hand, or computed from other values.
 CONFIDENCES = ("high", "medium", "low")
-# A whole number that float64 represents exactly.
+# The largest integer up to which float64 represents all integers.
 _MAX_COUNT = 2**53
 
 
 @dataclass(frozen=True)
 class BoardParameter(Generic[T]):
-    """One figure of a board.
+    """A value of a board file with source and confidence.
 
     Parameters
     ----------
     value : T or None
-        The value; None where it is not known.
+        The value; None if it is unknown.
     source : str
-        Key of the board's table of sources; empty where nothing is known.
+        Key of the board's table of sources; empty without an entry in the file.
     confidence : str
-        One of `CONFIDENCES`; empty where nothing is known.
+        One of `CONFIDENCES`; empty without an entry in the file.
     note : str
-        What the figure means beyond its name.
+        Explanation of the value.
     where : str
         Board and field, for errors.
     """
@@ -53,7 +53,7 @@ class BoardParameter(Generic[T]):
         Parameters
         ----------
         purpose : str
-            What it is needed for, such as ``"the energy of hops"``.
+            The quantity that needs it, such as ``"the energy of hops"``.
 
         Raises
         ------
@@ -62,47 +62,47 @@ class BoardParameter(Generic[T]):
         """
         if self.value is None:
             raise DescriptionError(
-                f"unknown, but {purpose} cannot be told without it",
+                f"{purpose} cannot be computed: this board parameter is unknown",
                 where=self.where,
-                allowed="a value with its source, in a description of your own",
+                allowed="a value with its source, in a copy of the board file",
             )
         return self.value
 
 
 def count_field(*, low: int = 0) -> Any:
-    """Declare a figure that is a whole number."""
+    """Declare a board parameter that is an integer of at least `low`."""
     return field(metadata={"kind": "count", "low": low})
 
 
 def number_field() -> Any:
-    """Declare a figure that is a number, not negative."""
+    """Declare a board parameter that is a number of at least 0."""
     return field(metadata={"kind": "amount"})
 
 
 def bool_field() -> Any:
-    """Declare a figure that is true or false."""
+    """Declare a board parameter that is true or false."""
     return field(metadata={"kind": "flag"})
 
 
 def name_list_field() -> Any:
-    """Declare a figure that is a list of names."""
+    """Declare a board parameter that is a list of names."""
     return field(metadata={"kind": "names"})
 
 
 def choice_field(*allowed: str) -> Any:
-    """Declare a figure that is one of some words."""
+    """Declare a board parameter that is one of the allowed words."""
     return field(metadata={"kind": "word", "allowed": allowed})
 
 
 def read_section(cls: type[S], data: object, sources: Mapping[str, str], *, where: str) -> S:
-    """Return a section of a description: a dataclass of figures.
+    """Read a section of a board file: a dataclass of board parameters.
 
     Parameters
     ----------
     cls : type
-        The dataclass; each field is declared by one of this module's functions.
+        The dataclass, with fields declared by the functions of this module.
     data : object
-        The file's mapping; every field must be there, if only as null.
+        The mapping from the file; it must have every field, possibly as null.
     sources : mapping of str to str
         The file's table of sources.
     where : str
@@ -111,7 +111,7 @@ def read_section(cls: type[S], data: object, sources: Mapping[str, str], *, wher
     Raises
     ------
     DescriptionError
-        If a field is missing, unknown, or not what it must be; it names file and field.
+        If a field is missing, unknown or invalid.
     """
     specs = dataclasses.fields(cls)  # type: ignore[arg-type]
     values = read_mapping(data, [spec.name for spec in specs], where=where)
@@ -128,12 +128,12 @@ def read_section(cls: type[S], data: object, sources: Mapping[str, str], *, wher
 def read_mapping(
     data: object, required: list[str], *, where: str, optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Return a mapping that has all required keys and no unknown one.
+    """Check that data is a mapping with all required keys and no unknown key, and return it.
 
     Raises
     ------
     DescriptionError
-        If not; it names the key, and the nearest valid one for a typo.
+        If it is not; the error names the key, and the closest valid key.
     """
     if not isinstance(data, Mapping):
         raise DescriptionError("must be a mapping", where=where, value=data)
@@ -151,14 +151,14 @@ def read_mapping(
 def read_parameter(
     data: object, spec: Mapping[str, Any], sources: Mapping[str, str], *, where: str
 ) -> BoardParameter[Any]:
-    """Return one figure of a description."""
+    """Read a board parameter of a board file."""
     if data is None:
         return BoardParameter(where=where)
     parts = read_mapping(data, ["value", "source", "confidence"], where=where, optional=("note",))
     note = parts.get("note", "")
     if not isinstance(note, str):
         raise DescriptionError("must be a text", where=f"{where}.note", value=note)
-    if parts["source"] not in [*sources]:  # it may be what cannot be a key
+    if parts["source"] not in [*sources]:  # the value may be unhashable
         raise unknown("source", parts["source"], sources, where=where)
     if parts["confidence"] not in CONFIDENCES:
         raise unknown("confidence", parts["confidence"], CONFIDENCES, where=where)
@@ -195,7 +195,7 @@ def _checked_value(value: Any, spec: Mapping[str, Any], *, where: str) -> Any:
 
 
 def read_count(value: object, *, where: str, low: int = 0) -> int:
-    """Return a whole number, at least `low`, that float64 can represent."""
+    """Check that a value is an integer of at least `low` that float64 represents exactly."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise DescriptionError("must be a whole number", where=where, value=value)
     if not low <= value <= _MAX_COUNT:

@@ -1,7 +1,7 @@
-"""An independent check of a mapping: every slice's packets are followed through the tables.
+"""Independent check of a mapping: trace every slice's packets through the routing tables.
 
-Nothing here knows how the mapping was made. What is wrong is returned as a list of violations, each
-with its kind and place.
+The checker shares no code with the mapping. It returns a list of violations, each with its kind
+and position.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from distsnn.partition.boards.sections import ONE_AXON
 from distsnn.partition.boards.tables import Tables
 from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
-_MAX_VIOLATIONS = 10_000  # violations of routes that are told
+_MAX_VIOLATIONS = 10_000  # violations of routes that are reported
 _NAMES = {
     kinds.LOOP: "loop",
     kinds.DUPLICATE: "duplicate",
@@ -36,17 +36,17 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong with a mapping.
+    """An error in a mapping.
 
     Parameters
     ----------
     kind : str
-        Its name: ``loop``, ``duplicate``, ``dead link``, ``dead core``, ``unwanted delivery``,
-        ``missing delivery``, ``split keys``, ``dropped packet``, ``no entry``; ``table too large``,
+        ``loop``, ``duplicate``, ``dead link``, ``dead core``, ``unwanted delivery``,
+        ``missing delivery``, ``split keys``, ``dropped packet``, ``no entry``, ``table too large``,
         ``duplicate key``, ``unaligned key``, ``key out of range``, ``too few keys``,
-        ``shared core``, ``overfull core``, ``overfull node``, ``several axons``.
+        ``shared core``, ``overfull core``, ``overfull node`` or ``several axons``.
     message : str
-        What, where and how much, in a sentence.
+        Position, value and limit.
     """
 
     kind: str
@@ -64,9 +64,9 @@ def check_cores(
     physical_core: Ints,
     connectivity: ExpectedConnectivity | BuiltConnectivity | None = None,
 ) -> list[Violation]:
-    """Check what cores and nodes hold, and how many axons neurons have.
+    """Check the limits of cores and nodes, and the axons of neurons.
 
-    Axons are counted again where it is known which neurons have a synapse where.
+    Axons are counted independently of the mapping if the connectivity is built.
     """
     violations = []
     used_cores, times = np.unique(physical_core, return_counts=True)
@@ -126,7 +126,7 @@ def _count_axons(
     resources: SliceResources,
     connectivity: ExpectedConnectivity | BuiltConnectivity | None,
 ) -> dict[str, Floats]:
-    """Return in-axons and out-axons of each core: a source of several of its slices counts once."""
+    """Return in-axons and out-axons of each core; a source of several of its slices counts once."""
     if isinstance(connectivity, BuiltConnectivity):
         core_of_neuron = np.repeat(targets.core_of_slice, resources.neurons)
         received, sent = np.zeros((2, targets.n_cores))
@@ -136,7 +136,7 @@ def _count_axons(
             received += np.bincount(target, minlength=targets.n_cores)
             sent += np.bincount(core_of_neuron[neuron], minlength=targets.n_cores)
         return {"in_axons": received, "out_axons": sent}
-    if connectivity is not None:  # nothing to count
+    if connectivity is not None:  # expected connectivity has no pairs to count
         return {"in_axons": targets.in_axons(), "out_axons": targets.out_axons()}
     neurons = resources.neurons[targets.source]
     return {
@@ -166,7 +166,7 @@ def _several_axons(
 
 
 def check_keys(neurons: Ints, keys: Keys) -> list[Violation]:
-    """Check that blocks of keys are aligned, large enough, in range, and have no key in common."""
+    """Check that key blocks are aligned, large enough, in range and disjoint."""
     violations = []
     all_bits = (1 << keys.bits) - 1
     size = (all_bits & ~keys.mask) + 1
@@ -180,7 +180,10 @@ def check_keys(neurons: Ints, keys: Keys) -> list[Violation]:
             )
         )
     for slice_index in np.flatnonzero((keys.key < 0) | (keys.key + size > all_bits + 1)):
-        message = f"slice {slice_index}: from {keys.key[slice_index]:#x}, {size[slice_index]} keys of {keys.bits} bits"
+        message = (
+            f"slice {slice_index}: from {keys.key[slice_index]:#x}, "
+            f"{size[slice_index]} keys of {keys.bits} bits"
+        )
         violations.append(Violation("key out of range", message))
     for slice_index in np.flatnonzero(size < neurons):
         violations.append(
@@ -207,14 +210,14 @@ def check_tables(
     keys: Keys,
     tables: Tables,
 ) -> tuple[list[Violation], npt.NDArray[np.int64]]:
-    """Follow every slice's packets.
+    """Trace a packet of every slice through the routing tables.
 
     Returns
     -------
     violations : list of Violation
-        What is wrong.
+        Errors of the tables.
     crossed : ndarray of int64, shape (n,)
-        Links that a packet of each slice crosses.
+        Number of links that a packet of each slice crosses.
     """
     violations = []
     max_entries = board.router.entries.value

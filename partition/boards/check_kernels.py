@@ -1,10 +1,10 @@
-"""Following packets through routers' tables, with nothing known of how the tables were made."""
+"""Kernel that traces packets through routing tables, independent of the code that made them."""
 
 import numpy as np
 
 from distsnn.jit import inline, kernel
 
-# kinds of what is found
+# kinds of violations
 LOOP, DUPLICATE, DEAD_LINK, DEAD_CORE, UNWANTED, MISSING, SPLIT, DROPPED, UNROUTED = range(9)
 
 
@@ -37,7 +37,7 @@ def trace_packets(
     records,
     crossed,
 ):
-    """Send a packet of every source and note what goes wrong; return the number of notes.
+    """Trace a packet of every source, record violations and return their number.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ def trace_packets(
     home : [s] int64
         Node of each source.
     start, target : CSR
-        Places that each source must reach.
+        Physical cores that each source must reach.
     node_of_core : [m] int64
-        Node of each place.
+        Node of each physical core.
     neighbour, opposite : [n, p]
         Links that are alive.
     opposite_port : [p] int64
         Port opposite each port of a node, or -1.
     default : bool
-        Whether packets that nothing matches go straight on.
+        Whether unmatched packets take the default route.
     core_index : [n, 64 w] int64
-        Place of each core of a node, or -1.
+        Physical core of each core number of a node, or -1.
     table_start, table_key, table_mask, table_links, table_cores
         Tables.
     records : [f, 4] int64, filled
         Kind, source, node, and a port, core number or entry.
     crossed : [s] int64, filled
-        Links that one packet of each source crosses.
+        Number of links that a packet of each source crosses.
     """
     nodes, ports = neighbour.shape
     visited = np.full(nodes, -1, np.int64)

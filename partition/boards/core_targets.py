@@ -1,4 +1,4 @@
-"""Which cores each slice's spikes go to, and how many neurons send them."""
+"""Target cores of each slice's spikes, and the number of neurons that send to them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class CoreTargets:
-    """Which cores each slice's spikes go to.
+    """Target cores of each slice: pairs of a slice and a core on which it has synapses.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ class CoreTargets:
     n_cores : int
         Number of cores.
     start, target : ndarray of int64, shapes (n + 1,) and (n_pairs,)
-        The cores that slice v reaches are ``target[start[v]:start[v + 1]]``, ascending.
+        The target cores of slice v are ``target[start[v]:start[v + 1]]``, ascending.
     spike_rate : ndarray of float64, shape (n,)
         Spikes of each slice, 1/s.
     slice_size : ndarray of int64, shape (n,)
-        Neurons of each slice.
+        Number of neurons of each slice.
     n_sending_neurons, variance, sending_rate : ndarray of float64, shape (n_pairs,), optional
-        Of each pair how many neurons of the slice have a synapse there, the variance of this
-        number if it is expected and not counted, and these neurons' spikes/s. None: all may.
+        For each pair the number of neurons of the slice with a synapse on the core, the variance
+        of an expected number, and the spikes of these neurons, 1/s. None: all neurons may send.
     """
 
     core_of_slice: Ints
@@ -48,30 +48,30 @@ class CoreTargets:
 
     @cached_property
     def source(self) -> Ints:
-        """The slice of each pair, shape (n_pairs,)."""
+        """Slice of each pair, shape (n_pairs,)."""
         return np.repeat(np.arange(self.core_of_slice.size), np.diff(self.start))
 
     @cached_property
     def packet_rate(self) -> Floats:
-        """Packets/s of each pair where one is sent to each core, shape (n_pairs,)."""
+        """Packets of each pair with unicast routers, 1/s, shape (n_pairs,)."""
         return self.spike_rate[self.source] if self.sending_rate is None else self.sending_rate
 
     @cached_property
     def neurons(self) -> Floats:
-        """Neurons of the slice that have a synapse there, of each pair, shape (n_pairs,)."""
+        """Number of the slice's neurons with a synapse on the core, for each pair, (n_pairs,)."""
         if self.n_sending_neurons is None:
             return self.slice_size[self.source].astype(np.float64)
         return self.n_sending_neurons
 
     def in_axons(self) -> Floats:
-        """Return the neurons whose spikes each core receives, shape (n_cores,).
+        """Return the number of neurons whose spikes each core receives, shape (n_cores,).
 
-        Of expected ones as many as three standard deviations more, but no more than may.
+        An expected number is raised by three standard deviations, up to the possible maximum.
         """
         return self._sum_axons(self.target)
 
     def out_axons(self) -> Floats:
-        """Return each core's pairs of a neuron and a core that it reaches, shape (n_cores,)."""
+        """Return each core's number of pairs of a neuron and a target core, shape (n_cores,)."""
         return self._sum_axons(self.core_of_slice[self.source])
 
     def _sum_axons(self, core: Ints) -> Floats:
@@ -85,20 +85,20 @@ class CoreTargets:
 
 
 def sum_by_index(index: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> Floats:
-    """Return the sum of the values at each of `size` places."""
+    """Return the sum of the values of each index from 0 to ``size - 1``."""
     return np.bincount(index, values, minlength=size).astype(np.float64)
 
 
-# The reaches of graphs that are in use, by what core holds each slice: packing, each limit and the
-# mapping ask for the same ones, and to work one out of counted contacts takes long.
+# Core targets of the graphs in use, by core of each slice: packing, limits and mapping need the
+# same core targets, and built connectivity makes them slow to compute.
 _found_targets: WeakKeyDictionary[TrafficGraph, dict[bytes, CoreTargets]] = WeakKeyDictionary()
 
 
 def find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:
-    """Return which cores each slice reaches (an edge that expects no synapse reaches nothing).
+    """Find the target cores of each slice; an edge without expected synapses has no target.
 
-    Expected neurons onto slices that share a core count as different ones, so that there are
-    never more.
+    Expected source neurons of slices that share a core count as different neurons, which gives an
+    upper bound.
     """
     by_cores = _found_targets.setdefault(graph, {})
     key = core_of_slice.tobytes()
@@ -117,7 +117,7 @@ def _find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:
         pairs, n_sending_neurons, sending_rate = _count_built_pairs(
             graph, connectivity, core_of_slice, n_cores
         )
-        per_pair = {"reached": n_sending_neurons, "sent": sending_rate}
+        per_pair = {"n_sending_neurons": n_sending_neurons, "sending_rate": sending_rate}
     else:
         has_synapses = graph.synapses > 0.0
         pair_of_edge = (
@@ -131,9 +131,9 @@ def _find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:
             n_sending_neurons = np.minimum(n_sending_neurons, graph.neurons[source])
             variance = sum_by_index(index, connectivity.variance[has_synapses], pairs.size)
             per_pair = {
-                "reached": n_sending_neurons,
+                "n_sending_neurons": n_sending_neurons,
                 "variance": variance,
-                "sent": n_sending_neurons * graph.rate[source],
+                "sending_rate": n_sending_neurons * graph.rate[source],
             }
     start = np.searchsorted(pairs, np.arange(n + 1) * np.int64(n_cores)).astype(np.int64)
     target = pairs % max(n_cores, 1)
@@ -145,7 +145,7 @@ def _find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:
 def _count_built_pairs(
     graph: TrafficGraph, connectivity: BuiltConnectivity, core_of_slice: Ints, n_cores: int
 ) -> tuple[Ints, Floats, Floats]:
-    """Return each pair slice * cores + core, how many neurons send there, and their spikes/s."""
+    """Return the pairs (slice · cores + core), their sending neurons, and the spikes, 1/s."""
     slice_of = np.repeat(np.arange(core_of_slice.size), graph.neurons)
     chunks: list[tuple[Ints, Floats, Floats]] = [(np.empty(0, np.int64), *np.empty((2, 0)))]
     for neuron, target_core in connectivity.neuron_core_pairs(core_of_slice, n_cores):
@@ -154,7 +154,7 @@ def _count_built_pairs(
         pair, rate = slice_of[neuron] * np.int64(n_cores) + target_core, connectivity.rate[neuron]
         first_pair = slice_of[neuron[0]] * n_cores
         size = int(slice_of[neuron[-1]] + 1) * n_cores - int(first_pair)
-        if size > 2 * pair.size:  # nearly all would be empty
+        if size > 2 * pair.size:  # nearly all sums would be 0
             chunks.append(_sum_by_pair(pair, np.ones(pair.size), rate))
             continue
         counts = sum_by_index(pair - first_pair, np.ones(pair.size), size)
@@ -166,7 +166,7 @@ def _count_built_pairs(
                 sum_by_index(pair - first_pair, rate, size)[nonzero],
             )
         )
-    # a slice may lie in two pieces
+    # the neurons of a slice may be in two chunks
     pairs, n_sending_neurons, sending_rate = (
         np.concatenate(arrays) for arrays in zip(*chunks, strict=True)
     )
@@ -174,7 +174,7 @@ def _count_built_pairs(
 
 
 def _sum_by_pair(pair: Ints, *values: Floats) -> tuple[Any, ...]:
-    """Return each place once, ascending, and the sums of the values there."""
+    """Return the distinct pairs, ascending, and the sums of the values of each pair."""
     order = np.argsort(pair, kind="stable")
     pairs, counts = unique_counts(pair[order])
     position = np.repeat(np.arange(pairs.size), counts)

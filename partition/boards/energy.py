@@ -1,4 +1,4 @@
-"""What packets and chips spend: costs for placing and routing."""
+"""Energy of packets and chips: costs for placement and routing."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,12 @@ from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placement import PlacementCost, hops_between
 from distsnn.partition.boards.routes import shortest_path_trees
 
-# What a node is, where a chip has more than one.
+# Kinds of nodes that are parts of a chip.
 _CHIP_PARTS = ("tile", "core")
 
 
 def ports_along_x(machine: Machine) -> npt.NDArray[np.bool_]:
-    """Return which ports lead along x, shape (n_ports,)."""
+    """Return a mask of the ports that lead along x, shape (n_ports,)."""
     return np.array([port in ("E", "W") for port in machine.ports], bool)
 
 
@@ -33,21 +33,21 @@ def link_energies(board: Board, machine: Machine) -> Floats:
     DescriptionError
         If the energy of a hop is unknown.
     """
-    x = board.energy.hop_x.require("the energy of ways")
-    y = board.energy.hop_y.require("the energy of ways")
+    x = board.energy.hop_x.require("the energy of hops")
+    y = board.energy.hop_y.require("the energy of hops")
     port_energy = np.where(ports_along_x(machine), x, y)
     return np.broadcast_to(port_energy, machine.neighbour.shape).astype(np.float64)
 
 
 def energy_cost(board: Board, machine: Machine) -> PlacementCost:
-    """Return the cost of places in energy: of ways, and of chips that are on.
+    """Return the placement cost in energy: of hops, and of chips in use.
 
-    What places do not change has no part in it: updates, spikes, packets as they leave, cores.
+    Terms that do not depend on the placement are left out: updates, spikes, emitted packets, cores.
 
     Raises
     ------
     DescriptionError
-        If the energy of a hop is unknown, or that of an idle chip where there are several.
+        If the energy of a hop is unknown, or the power of an idle chip on a board with several.
     """
     hops, joules = hops_between(machine), link_energies(board, machine)
     chip = chip_of_node(board, machine)
@@ -68,21 +68,21 @@ def energy_cost(board: Board, machine: Machine) -> PlacementCost:
 def placement_power(
     board: Board, machine: Machine, physical_core: Ints, link_load: Floats
 ) -> float:
-    """Return the power that places and ways decide on, W: that of `energy_cost`, by link loads.
+    """Return the power that depends on placement and routes, W.
 
     Parameters
     ----------
     board, machine
-        The board and its living parts.
+        The board and its working parts.
     physical_core : ndarray of int64, shape (n_cores,)
-        Place of each core.
+        Physical core of each logical core.
     link_load : ndarray of float64, shape (n_nodes, n_ports)
-        Packets/s over each link.
+        Packets over each link, 1/s.
 
     Raises
     ------
     DescriptionError
-        As `energy_cost` does.
+        If the energy of a hop is unknown, or the power of an idle chip on a board with several.
     """
     chip = chip_of_node(board, machine)
     chips = np.unique(chip[machine.node_of_core[physical_core]]).size
@@ -95,4 +95,4 @@ def placement_power(
 def _idle_chip_power(board: Board, chip: Ints) -> float:
     if np.unique(chip).size == 1:
         return 0.0
-    return board.energy.idle_chip.require("whether fewer chips spend less")
+    return board.energy.idle_chip.require("the power of idle chips")

@@ -1,4 +1,4 @@
-"""Mappings as plain data: JSON for all boards, what PACMAN reads, and SANA-FE for Loihi."""
+"""Export of mappings: JSON for all boards, PACMAN's files, and SANA-FE's files for Loihi."""
 
 import json
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ def to_json_data(
 
     Parameters
     ----------
-    mapping : Mapping
+    mapping : BoardMapping
         The mapping.
     names : sequence of str
-        Names of the populations; their indices stand in their place if there are none.
+        Names of the populations; by default their indices are used.
     dt : float, optional
-        Step of the network, ms, for the report.
+        Time step of the network, ms, for the report.
 
     Returns
     -------
     dict
-        ``nodes`` (place and number of cores), ``ports`` (the step that each takes), ``slices``
-        (population, first neuron, number, place, key and mask), ``links`` (packets/s), ``tables``
-        (entries as key, mask, ports, cores, in their order) and ``report``. Where a packet is sent
-        to each core, ``cores`` (places) and, of each slice, ``targets``: pairs of a core's index
-        and the number of neurons that have a synapse there.
+        ``nodes`` (coordinates and number of cores), ``ports`` (direction), ``slices`` (population,
+        first neuron, number of neurons, physical core, key and mask), ``cores`` (physical cores),
+        ``links`` (packets/s), ``tables`` (entries in order: key, mask, ports, cores) and
+        ``report``. With unicast routers each slice has ``targets``: pairs of the index of a core
+        and the number of neurons with a synapse on it.
     """
     machine, graph = mapping.machine, mapping.graph
     core_of_slice = mapping.physical_core[mapping.core_targets.core_of_slice]
@@ -72,7 +72,7 @@ def to_json_data(
     ]
     nodes = [
         {"x": int(x), "y": int(y), "cores": int(cores)}
-        for x, y, cores in zip(machine.x, machine.y, machine.cores, strict=True)
+        for x, y, cores in zip(machine.x, machine.y, machine.cores_of_node, strict=True)
     ]
     tables = None if mapping.tables is None else _routing_entries(mapping, mapping.tables)
     return {
@@ -88,7 +88,7 @@ def to_json_data(
 
 
 def save_data(data: Any, path: Path) -> None:
-    """Write what one of the other functions has returned to a JSON file.
+    """Write the data that another function of this module returned to a JSON file.
 
     Raises
     ------
@@ -119,40 +119,43 @@ def save_pacman(mapping: BoardMapping, folder: Path) -> None:
 
 
 def check_pacman(board: Board) -> None:
-    """Refuse a board whose routers have no tables of keys and masks as SpiNNaker's.
+    """Check that the routers of a board have SpiNNaker's routing tables.
 
     Raises
     ------
     DescriptionError
-        If it is one.
+        If they do not.
     """
     if board.router.scheme.value != MULTICAST:
-        raise DescriptionError("has no tables of keys and masks", where=board.name)
+        raise DescriptionError("the board has no routing tables", where=board.name)
     if len(board.topology.ports) != _N_LINKS:
-        raise DescriptionError("its routers are not SpiNNaker's", where=board.name)
+        raise DescriptionError("the routers of the board are not SpiNNaker's", where=board.name)
 
 
 def check_sanafe(board: Board) -> None:
-    """Refuse a board whose cores SANA-FE does not count as it does Loihi's, by tiles of one mesh.
+    """Check that SANA-FE can number the cores of a board: unicast, a mesh of tiles, one chip.
 
     Raises
     ------
     DescriptionError
-        If it is one, has several chips, or its routers copy packets, which SANA-FE's do not.
+        If it cannot.
     """
     if board.router.scheme.value == MULTICAST:
-        raise DescriptionError("its routers copy packets", where=board.name)
+        raise DescriptionError(
+            "the routers of the board copy packets, which SANA-FE does not support",
+            where=board.name,
+        )
     mesh = board.topology.kind == "mesh2d" and board.topology.node == "tile"
     if board.router.scheme.value != UNICAST or not mesh:
         raise DescriptionError(
-            "SANA-FE numbers its cores in another way",
+            "SANA-FE does not number the cores of this board as those of Loihi",
             where=board.name,
             allowed="loihi, or a board like it: unicast, a mesh of tiles",
         )
     columns, rows = board.topology.board_grid
     if columns * rows > 1:
         raise DescriptionError(
-            "SANA-FE's Loihi is one chip, and has no tiles of others",
+            "SANA-FE's model of Loihi has one chip",
             where=board.name,
             value=f"{columns}x{rows} boards",
             allowed="1x1",
@@ -162,7 +165,7 @@ def check_sanafe(board: Board) -> None:
 def pacman_placements(mapping: BoardMapping) -> list[dict[str, Any]]:
     """Return placements as PACMAN's ``placement_from_json`` reads them.
 
-    Slice v is the vertex ``slice v``; there must be one slice a core.
+    Slice v is the vertex ``slice v``. Each core must have one slice.
     """
     return [
         {
@@ -183,10 +186,10 @@ def pacman_tables(mapping: BoardMapping, *, compressed: bool = True) -> list[dic
 
     Parameters
     ----------
-    mapping : Mapping
+    mapping : BoardMapping
         A mapping onto a board of SpiNNaker.
     compressed : bool
-        Whether to return the merged tables, instead of one entry for each slice that passes.
+        Whether to return the merged tables, instead of tables with an entry for each slice.
 
     Raises
     ------
@@ -225,16 +228,16 @@ def sanafe_mappings(mapping: BoardMapping, names: Sequence[str]) -> list[dict[st
 
     Parameters
     ----------
-    mapping : Mapping
-        A mapping onto a mesh whose nodes SANA-FE calls tiles, as Loihi's.
+    mapping : BoardMapping
+        A mapping onto a mesh of tiles, such as Loihi's.
     names : sequence of str
         Names of the populations.
 
     Returns
     -------
     list of dict
-        One a slice, such as ``{"E.0..31": [{"core": "5.1"}]}``: core 1 of tile 5, counted along y
-        first.
+        One mapping per slice, such as ``{"E.0..31": [{"core": "5.1"}]}``: core 1 of tile 5. Tiles
+        are counted along y first.
 
     Raises
     ------

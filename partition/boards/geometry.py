@@ -1,4 +1,4 @@
-"""A machine as arrays: its nodes, which node is behind each port, and the cores that are alive."""
+"""Machine as arrays: nodes, links between nodes, and working cores."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +11,13 @@ from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.topology import XY, Topology
 
 NO_NODE = -1
-# Of a machine; all boards of the first SpiNNaker have a million.
+# Maximum number of cores of a machine; the largest SpiNNaker machine has a million.
 _MAX_CORES = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """The parts of a machine that are alive.
+    """Working parts of a machine.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class Machine:
     neighbour : ndarray of int32, shape (n, n_ports)
         Node behind each port, or -1.
     opposite : ndarray of int32, shape (n, n_ports)
-        Port by which a packet that leaves here arrives there, or -1.
+        Port of the neighbour through which packets from this port arrive, or -1.
     ports : tuple of str
         Names of the ports.
     core : ndarray of int64, shape (n_cores,)
-        Number on its node of each core that can host neurons, ordered by node.
+        Core number, on its node, of each core that can host neurons, ordered by node.
     first_core : ndarray of int64, shape (n + 1,)
         The cores of node i are ``first_core[i]`` to ``first_core[i + 1]``.
     width, height : int
-        Size of the box around it, nodes.
+        Size of the bounding box, nodes.
     """
 
     x: npt.NDArray[np.int64]
@@ -81,26 +81,26 @@ class Machine:
 
 
 def build_machine(board: Board) -> Machine:
-    """Return the living parts of a board, or of the rectangle of boards that it was made.
+    """Build the working parts of a machine of one or several boards.
 
     Raises
     ------
     DescriptionError
-        If a dead part is no part of it, nothing is left, or the number of cores is unknown or too
-        large.
+        If a dead part does not exist, all nodes are dead, or the number of cores is unknown or
+        too large.
     """
     topology = board.topology
     where = f"board {board.name!r}, topology"
     nodes, width, height = _node_positions(topology)
-    cores_per_node = board.chip.cores.require("which cores there are")
-    reserved = board.chip.reserved.require("which cores can host neurons")
+    cores_per_node = board.chip.cores.require("the number of cores")
+    reserved = board.chip.reserved.require("the number of cores for neurons")
     living = dict(nodes)
     for index, xy in enumerate(topology.dead.nodes):
         if xy not in nodes:
             raise _missing_node_error(xy, f"{where}.dead.nodes[{index}]", topology)
         living.pop(xy, None)
     if not living:
-        raise DescriptionError("no node is alive", where=f"{where}.dead.nodes")
+        raise DescriptionError("all nodes are dead", where=f"{where}.dead.nodes")
     index_of = {xy: number for number, xy in enumerate(living)}
     neighbour, opposite, names = _links(topology, index_of, width, height)
     for index, (x, y, port) in enumerate(topology.dead.links):
@@ -127,7 +127,7 @@ def build_machine(board: Board) -> Machine:
 
 
 def _node_positions(topology: Topology) -> tuple[dict[XY, tuple[int, XY]], int, int]:
-    # (x, y) -> (board, place on the board); and the size of the box around all.
+    # (x, y) -> (board, position on the board); and the size of the bounding box.
     columns, rows = topology.board_grid
     tiling = topology.tiling
     outline = topology.outline or ((0, topology.width - 1),) * topology.height
@@ -154,7 +154,7 @@ def _node_positions(topology: Topology) -> tuple[dict[XY, tuple[int, XY]], int, 
 
 
 def _wraps(topology: Topology) -> tuple[bool, bool]:
-    """Return whether links lead around in x and in y."""
+    """Return whether links wrap around in x and in y."""
     if topology.wrap == "tiled":
         tiling = topology.tiling
         period = tiling.rows_to_wrap if tiling is not None else 0
@@ -186,8 +186,8 @@ def _links(
 def _undirected_links(
     topology: Topology, index_of: dict[XY, int]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], tuple[str, ...]]:
-    # Ports are numbered in the order of the edges, dead ones too; none is opposite another, so
-    # nothing is ever routed by default.
+    # Ports are numbered in the order of the edges, including dead edges. They have no opposite
+    # port on their node, so there is no default route.
     size = topology.width
     edges = topology.edges
     if topology.kind == "crossbar":
@@ -197,7 +197,7 @@ def _undirected_links(
     for index, (a, b) in enumerate(edges):
         if not (a < size and b < size) or a == b:
             raise DescriptionError(
-                "is no link between two nodes",
+                "the edge does not connect two nodes",
                 where=f"topology.edges[{index}]",
                 value=[a, b],
                 allowed=f"two of 0 to {size - 1}",
@@ -221,7 +221,7 @@ def _remove_link(
 ) -> None:
     other_node, other_port = neighbour[node, port], opposite[node, port]
     if other_node == NO_NODE:
-        return  # dead twice, or at the edge of a machine whose neighbour is dead
+        return  # listed twice, at the edge of the machine, or the neighbour is dead
     neighbour[node, port] = opposite[node, port] = NO_NODE
     neighbour[other_node, other_port] = opposite[other_node, other_port] = NO_NODE
 
@@ -233,7 +233,7 @@ def _cores_by_node(
     total = sum(core_counts.get(context, cores) for _, context in living.values())
     if total > _MAX_CORES:
         raise DescriptionError(
-            "the machine has too many cores to be mapped onto",
+            "the machine has too many cores for a mapping",
             where=where,
             value=total,
             allowed=f"at most {_MAX_CORES:,}",

@@ -1,9 +1,8 @@
-"""Keys of multicast packets: to each slice a block of keys that one key and mask names.
+"""Keys of multicast packets: a block of keys for each slice, given by a key and a mask.
 
-A slice of n neurons gets 2^k ≥ n keys at a multiple of 2^k. Two blocks that are halves of one
-larger block can share entries of tables wherever their packets are treated alike. So blocks are
-paired from the smallest up, each with that with which it shares most: first those of one node, then
-those of nodes.
+A slice of n neurons gets 2^k ≥ n keys at a multiple of 2^k. Two halves of a larger block can share
+a routing entry on each node that routes their packets equally. So blocks are paired in ascending
+order of size, each with the block that has the most equal routes: first within nodes, then across.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from distsnn.errors import DescriptionError
 from distsnn.partition.boards.core_targets import Ints
 from distsnn.partition.boards.routes import Routes
 
-# What a node does with a block's packets: a route's number, or one of these.
+# Values of `route_of_node` besides the index of a route: packets do not visit, or routes differ.
 _NOTHING, _MIXED = -1, -2
 
 
@@ -26,9 +25,9 @@ class Keys:
     Parameters
     ----------
     key, mask : ndarray of int64, shape (n,)
-        Neuron i of slice v sends key ``key[v] + i``; ``key & mask`` is the same for all of them.
+        Neuron i of slice v sends key ``key[v] + i``. ``key & mask`` is equal for all its neurons.
     bits : int
-        Bits of a key.
+        Number of bits of a key.
     """
 
     key: Ints
@@ -46,7 +45,7 @@ class _KeyBlock:
 
 
 def allocate_keys(neurons: Ints, home: Ints, routes: Routes, n_nodes: int, bits: int) -> Keys:
-    """Return a block of keys for each slice.
+    """Allocate a block of keys for each slice.
 
     Parameters
     ----------
@@ -55,11 +54,11 @@ def allocate_keys(neurons: Ints, home: Ints, routes: Routes, n_nodes: int, bits:
     home : ndarray of int64, shape (n,)
         Node of each slice.
     routes : Routes
-        What nodes do with their packets.
+        Routes of the slices' packets.
     n_nodes : int
         Number of nodes.
     bits : int
-        Bits of a key.
+        Number of bits of a key.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def allocate_keys(neurons: Ints, home: Ints, routes: Routes, n_nodes: int, bits:
     key = np.empty(size.size, np.int64)
     key[merged.slices] = merged.offset
     if merged.n_keys > 1 << bits:
-        # without gaps, if need be
+        # blocks in descending order of size leave no gaps
         order = np.argsort(-size, kind="stable")
         key[order] = np.cumsum(size[order]) - size[order]
     if int((key + size).max()) > 1 << bits:
@@ -111,7 +110,7 @@ def _slice_blocks(size: Ints, routes: Routes, n_nodes: int) -> list[_KeyBlock]:
 
 
 def _merge_blocks(blocks: list[_KeyBlock]) -> _KeyBlock:
-    """Return one block that holds all, paired from the smallest up."""
+    """Merge all blocks into one, in pairs of the smallest blocks."""
     while len(blocks) > 1:
         n_keys = min(block.n_keys for block in blocks)
         smallest = [block for block in blocks if block.n_keys == n_keys]
@@ -125,7 +124,7 @@ def _merge_blocks(blocks: list[_KeyBlock]) -> _KeyBlock:
 
 
 def _choose_pairs(blocks: list[_KeyBlock]) -> list[tuple[int, int]]:
-    # greedily, those first that share most entries
+    # greedy: the pairs with the most equal routes first
     route = np.stack([pair.route_of_node for pair in blocks])
     a, b = np.triu_indices(len(blocks), 1)
     n_shared = np.empty(a.size, np.int64)

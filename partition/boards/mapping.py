@@ -1,4 +1,4 @@
-"""The mapping of a network onto a board, made step by step by pure functions."""
+"""Mapping of a network onto a board: slices to cores, routes, keys and routing tables."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -32,28 +32,28 @@ OBJECTIVES = ("hops", "congestion", "energy")
 
 @dataclass(frozen=True, eq=False)
 class BoardMapping:
-    """Where each slice of a network is, and how its spikes get where they go.
+    """Cores of a network's slices, and routes of their packets.
 
     Parameters
     ----------
     board : Board
         The board.
     machine : Machine
-        Its living parts.
+        The working parts of the board.
     graph : TrafficGraph
         The network's slices.
-    core_targets : Reach
-        Which core holds each slice, and which cores it reaches.
-    resources : Demand
-        What each slice takes of its core.
+    core_targets : CoreTargets
+        Logical core and target cores of each slice.
+    resources : SliceResources
+        Resource demand of each slice.
     physical_core : ndarray of int64, shape (n_cores,)
-        Place of each core among the machine's cores.
+        Physical core of each logical core: its index among the machine's cores.
     link_load : ndarray of float64, shape (n_nodes, n_ports)
-        Packets/s over each link.
+        Packets over each link, 1/s.
     keys, routes, tables : Keys, Routes, Tables or None
-        Of boards with multicast routers; None on others.
+        Keys, routes and routing tables with multicast routers; otherwise None.
     seconds : float
-        Time that it took, s.
+        Wall-clock time of the mapping, s.
     """
 
     board: Board
@@ -74,7 +74,7 @@ class BoardMapping:
         return self.machine.node_of_core[self.physical_core[self.core_targets.core_of_slice]]
 
     def check(self) -> list[Violation]:
-        """Return all that is wrong, found by following packets; nothing if all is well."""
+        """Check the mapping by tracing packets; return all violations."""
         arguments = self.core_targets, self.resources, self.board, self.machine, self.physical_core
         violations = check_cores(*arguments, self.graph.connectivity)
         if self.keys is not None and self.tables is not None:
@@ -106,32 +106,31 @@ def map_graph(
     Parameters
     ----------
     graph : TrafficGraph
-        The slices, each small enough for a core (`demand.fitting_slices`).
+        The slices, each small enough for a core (`resources.slice_to_fit`).
     board : Board
         The board.
     models : sequence of str
         The neuron model of each population, by name.
     neurons : int, optional
-        The most neurons of a core; by default as many as it holds.
+        Maximum number of neurons per core; by default the limit of the board.
     objective : {"hops", "congestion", "energy"}
-        Whether ways are only short; or also spread over links so that the most loaded has less; or
-        places and ways are chosen by their energy, chips that need not be on included.
-        `check_objective` tells where there is nothing to spread.
+        ``hops`` minimises rate × hops; ``congestion`` also the maximum link load; ``energy`` the
+        energy of hops and of chips in use.
     seed : int
         Seed of the swaps of placement.
     trials : int, optional
-        Swaps to try.
+        Number of swaps to try.
 
     Returns
     -------
-    Mapping
-        Checked: an error tells of the first violation.
+    BoardMapping
+        The mapping, checked.
 
     Raises
     ------
     DescriptionError
-        If the network cannot run there or does not fit, naming the limit; or the energies that
-        places decide on are unknown.
+        If the board cannot run the network, a limit is exceeded, the check finds a violation, or
+        an energy that the objective needs is unknown.
     """
     check_objective(board, objective)
     start_time = time.perf_counter()
@@ -141,13 +140,13 @@ def map_graph(
     exceeded = first_exceeded_limit(graph, board, core)
     if exceeded is not None:
         raise DescriptionError(
-            f"slices exceed what a core takes: {exceeded[0]}",
+            f"a slice exceeds the {exceeded[0]} limit of a core",
             where=f"board {board.name!r}",
             value=round(exceeded[1], 1),
             allowed=f"at most {exceeded[2]:g}",
         )
     machine, targets = build_machine(board), find_core_targets(graph, core)
-    multicast = board.router.scheme.require("how packets find their way") == MULTICAST
+    multicast = board.router.scheme.require("the routing of packets") == MULTICAST
     memory = np.bincount(targets.core_of_slice, resources.memory, minlength=targets.n_cores).astype(
         np.float64
     )
@@ -156,7 +155,7 @@ def map_graph(
         memory, shared_memory = np.zeros(targets.n_cores), np.inf
     else:
         shared_memory = float(chip_memory)
-    # places of few hops may have ways of less energy than those that were sought by energy
+    # a placement for few hops may take less energy than the placement found for low energy
     costs = [None, energy_cost(board, machine)] if objective == "energy" else [None]
     mappings = []
     for cost in costs:
@@ -189,18 +188,18 @@ def map_graph(
 
 
 def check_objective(board: Board, objective: str) -> None:
-    """Refuse an objective that there is not, or that nothing on the board can serve.
+    """Check that the board can be optimised for an objective.
 
     Raises
     ------
     DescriptionError
-        If it is unknown, or packets are to be spread over links where each has one way only.
+        If the objective is unknown, or it is ``congestion`` and the routes of the board are fixed.
     """
     if objective not in OBJECTIVES:
         raise unknown("objective", objective, OBJECTIVES, where="map, objective")
     if objective == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
         raise DescriptionError(
-            "packets take one way each there, along x first in a mesh: there is none to choose",
+            "routes of this board are fixed (x before y): congestion cannot be optimised",
             where=f"map, objective, board {board.name!r}",
             value=objective,
             allowed="hops, energy",
@@ -217,7 +216,7 @@ def route_mapping(
     *,
     objective: str = "hops",
 ) -> BoardMapping:
-    """Return the mapping of a placement by multicast: keys, routes and tables, not checked."""
+    """Compute keys, routes and tables of a placement with multicast routers, without a check."""
     node = machine.node_of_core[physical_core[targets.core_of_slice]]
     bits = board.router.key_bits.require("keys")
     link_energy = link_energies(board, machine) if objective == "energy" else None
@@ -234,7 +233,7 @@ def route_mapping(
 
 
 def _population_pairs(graph: TrafficGraph) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of populations of which the first sends to the second."""
+    """Yield the pairs (source, target) of connected populations."""
     n = int(graph.population.max(initial=-1)) + 1
     is_connected = np.zeros((n, n), bool)
     is_connected[graph.population[graph.source], graph.population[graph.target]] = True

@@ -1,4 +1,4 @@
-"""Packets of given spikes, followed on their ways: what a run would send over a board's links."""
+"""Packet counts of recorded spikes: the packets and hops that a run causes on a board."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ from distsnn.partition.connectivity import ExpectedConnectivity
 
 @dataclass(frozen=True)
 class PacketCounts:
-    """What spikes come to.
+    """Packets that spikes cause.
 
     Parameters
     ----------
     spikes : int
-        Spikes.
+        Number of spikes.
     packets : int
-        Packets that leave cores: one for each spike that goes anywhere; where routers copy none,
-        one for each core that it reaches.
+        Packets that leave cores. Multicast: one per spike with a target. Unicast: one per spike
+        and target core.
     hops : int
-        Links that they cross.
+        Links that packets cross, summed over packets.
     """
 
     spikes: int
@@ -33,22 +33,22 @@ class PacketCounts:
 
 
 def count_packets(mapping: BoardMapping, spikes: Ints) -> PacketCounts:
-    """Follow packets through the tables, or over the shortest ways where there are none.
+    """Count packets and hops, by tracing the routing tables or along the shortest paths.
 
-    The loads that the mapping predicts have no part in it.
+    The link loads that the mapping predicts are not used.
 
     Parameters
     ----------
-    mapping : Mapping
+    mapping : BoardMapping
         The mapping.
     spikes : ndarray of int64, shape (n,) or (n_neurons,)
-        How many spikes each slice sends; or each neuron, where it is known which of them have a
-        synapse where (`partition.contacts.Counted`).
+        Number of spikes of each slice; of each neuron with built connectivity
+        (`partition.connectivity.BuiltConnectivity`).
 
     Raises
     ------
     DescriptionError
-        If that is only expected, and a packet is sent to each core.
+        If the board has unicast routers and the connectivity is only expected.
     """
     targets, machine, connectivity = (
         mapping.core_targets,
@@ -72,9 +72,9 @@ def count_packets(mapping: BoardMapping, spikes: Ints) -> PacketCounts:
         return PacketCounts(total, int(slice_spikes @ packets), int(slice_spikes @ hops_of_slice))
     if isinstance(connectivity, ExpectedConnectivity):
         raise DescriptionError(
-            "which neurons have a synapse where is only expected: their packets cannot be followed",
+            "packets cannot be counted: the mapping has expected connectivity only",
             where=f"mapping onto {mapping.board.name!r}",
-            allowed="slices with what was wired (reached.with_counted)",
+            allowed="built connectivity (with_built_connectivity)",
         )
     node = machine.node_of_core[mapping.physical_core]
     hops = hops_between(machine)

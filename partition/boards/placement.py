@@ -1,4 +1,4 @@
-"""Which core of the machine each core of the network gets: along a curve, then by swaps."""
+"""Placement: map logical cores to physical cores, along Hilbert's curve and then by swaps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,26 +13,26 @@ from distsnn.partition.boards.placement_kernels import fill_hops, swap_cores
 from distsnn.partition.connectivity import sorted_unique
 from distsnn.units import counted
 
-# Trials of a swap for each core, and the most operations that all of them may take (some seconds).
+# Number of swaps tried per core, and the maximum number of operations of all swaps (some seconds).
 _TRIALS_PER_CORE = 4000
 _MAX_OPERATIONS = 1e9
-# One packet reaches all cores of a node. Were it reckoned so while cores are moved, nothing would
-# draw a source's last targets from a node: a small part of it grows with their number.
+# One packet reaches all cores of a node. A small part of its cost grows with the number of cores,
+# which draws a source's last target cores away from a node.
 _REPEAT_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class PlacementCost:
-    """What a placement is to make small.
+    """Cost that a placement minimises.
 
     Parameters
     ----------
     packet_cost : ndarray, shape (n_nodes, n_nodes)
-        Cost of a packet/s between two nodes: hops, or W; negative where there is no way.
+        Cost of a packet between two nodes, hops or J; negative without a path.
     chip : ndarray of int64, shape (n_nodes,)
         Chip of each node.
     chip_cost : float
-        Cost of a chip that is in use.
+        Cost of a chip in use.
     """
 
     packet_cost: npt.NDArray[Any]
@@ -41,7 +41,7 @@ class PlacementCost:
 
 
 def hops_between(machine: Machine) -> npt.NDArray[np.int16]:
-    """Return the hops between all nodes, -1 where there is no way, shape (n, n)."""
+    """Return the hops between all nodes, -1 without a path, shape (n, n)."""
     hops = np.empty((machine.n_nodes, machine.n_nodes), np.int16)
     fill_hops(machine.neighbour, hops)
     return hops
@@ -55,14 +55,14 @@ def weighted_hops(
     *,
     unicast: bool,
 ) -> float:
-    """Return the sum over slices of spikes/s × hops to each node (or core) that they reach.
+    """Return the sum over slices of spike rate × hops to each target node (unicast: core), 1/s.
 
     Parameters
     ----------
     targets, machine, hops, physical_core
-        Who sends to whom, the machine, the hops between its nodes, and each core's place.
+        Target cores, the machine, the hops between its nodes, and the physical cores.
     unicast : bool
-        Whether a spike is sent once for each core (unicast) instead of once for each node.
+        Whether a spike is sent once per target core instead of once per target node.
     """
     node, n_nodes = machine.node_of_core[physical_core], machine.n_nodes
     source, target_node = targets.source, node[targets.target]
@@ -78,7 +78,7 @@ def weighted_hops(
 
 
 def hilbert_order(machine: Machine) -> Ints:
-    """Return the nodes in the order of Hilbert's curve: neighbours in it are neighbours on it."""
+    """Return the nodes in the order of Hilbert's curve, which keeps close nodes close."""
     side = 1
     while side < max(machine.width, machine.height):
         side *= 2
@@ -106,26 +106,26 @@ def place_cores(
     trials: int | None = None,
     cost: PlacementCost | None = None,
 ) -> Ints:
-    """Return the place of each core: its index among the machine's cores.
+    """Compute the physical core of each logical core: its index among the machine's cores.
 
     Parameters
     ----------
-    targets : Reach
-        Who sends to whom.
+    targets : CoreTargets
+        Target cores of the slices.
     machine : Machine
         The machine.
     memory : ndarray of float64, shape (n_cores,)
-        What each core takes of its node's shared memory, bytes.
+        Demand of each logical core for the shared memory of its node, bytes.
     shared_memory : float
-        A node's shared memory, bytes; infinite if it has no limit.
+        Shared memory of a node, bytes; infinite without a limit.
     unicast : bool
-        Whether a spike is sent once for each core (unicast) instead of once for each node.
+        Whether a spike is sent once per target core instead of once per target node.
     seed : int
         Seed of the swaps.
     trials : int, optional
-        Swaps to try; by default some thousands for each core, fewer for a large network.
-    cost : Cost, optional
-        What is to be small; by default hops.
+        Number of swaps to try; by default 4000 per core, fewer for a large network.
+    cost : PlacementCost, optional
+        Cost to minimise; by default hops.
 
     Raises
     ------
@@ -134,11 +134,11 @@ def place_cores(
     """
     hops = hops_between(machine)
     cost = cost or PlacementCost(hops, np.zeros(machine.n_nodes, np.int64))
-    # where dead parts cut the machine, its largest piece is used
+    # if dead parts disconnect the machine, its largest component is used
     is_reachable = hops[int((hops >= 0).sum(axis=1).argmax())] >= 0
     order = hilbert_order(machine)
     order = order[is_reachable[order]]
-    # cores are alike but for their memory: where there is enough, another order is no help
+    # cores differ in memory only: without a limit of memory another order cannot help
     fits = (_next_fit, _first_fit) if np.isfinite(shared_memory) else (_next_fit,)
     for fit in fits:
         free_memory = np.full(machine.n_nodes, shared_memory)
@@ -151,7 +151,7 @@ def place_cores(
             required += f", {memory.sum() / 2**20:.0f} MiB"
             available += f", {shared_memory * machine.n_nodes / 2**20:.0f} MiB"
         raise DescriptionError(
-            "the network does not fit: it needs more cores, or more memory for synapses",
+            "the network does not fit: it needs more cores or more synapse memory",
             where=f"board of {counted(machine.n_nodes, 'node')}",
             value=required,
             allowed=available,
@@ -164,7 +164,7 @@ def place_cores(
 
 
 def _next_fit(order: Ints, machine: Machine, memory: Floats, free_memory: Floats) -> Ints | None:
-    """Return places along some nodes, never back to one, or None; what is taken leaves `free_memory`."""
+    """Fill the nodes in order; return physical cores or None, and reduce `free_memory`."""
     physical_core = np.full(memory.size, -1, np.int64)
     nodes = iter(order.tolist())
     node, next_core, stop = -1, 0, 0
@@ -181,7 +181,7 @@ def _next_fit(order: Ints, machine: Machine, memory: Floats, free_memory: Floats
 
 
 def _first_fit(order: Ints, machine: Machine, memory: Floats, free_memory: Floats) -> Ints | None:
-    """Return places, the largest first, each on the first node with room, or None."""
+    """Place the largest core first, each on the first node with enough memory; or return None."""
     physical_core = np.full(memory.size, -1, np.int64)
     next_core, stop = machine.first_core[:-1].copy(), machine.first_core[1:]
     for core in np.argsort(-memory, kind="stable"):
@@ -217,7 +217,7 @@ def _improve_by_swaps(
     node_of_core = machine.node_of_core[physical_core]
     fraction = np.ones(order.size)
     if unicast:
-        # how much of the slice's spikes each core is sent
+        # fraction of the slice's spikes that is sent to each core
         np.divide(
             targets.packet_rate,
             targets.spike_rate[targets.source],
@@ -230,7 +230,7 @@ def _improve_by_swaps(
     ).reshape(-1, machine.n_nodes)
     occupant = np.full(machine.core.size, -1, np.int64)
     occupant[physical_core] = np.arange(targets.n_cores)
-    # while two cores swap, a node has one too many
+    # during a swap of two cores, a node has one core more than it can hold
     n_targets = np.arange(int(machine.cores_of_node.max()) + 2, dtype=np.float64)
     packets_for = (1.0 - _REPEAT_WEIGHT) * np.minimum(n_targets, 1.0) + _REPEAT_WEIGHT * (
         1.0 - 0.5**n_targets

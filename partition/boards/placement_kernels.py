@@ -1,8 +1,8 @@
-"""Moving cores between nodes as long as that costs less: rate × hops, kept up to date exactly.
+"""Kernels that swap cores between nodes to reduce rate × hops, which they update exactly.
 
-In place of hops there may be any other cost of a packet between two nodes, such as its energy.
+Hops can be replaced by any other cost of a packet between two nodes, such as its energy.
 
-Axes: s sources (slices), c cores, n nodes, m places (cores of the machine), h chips.
+Axes: s sources (slices), c logical cores, n nodes, m physical cores, h chips.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from distsnn.jit import inline, kernel
 
 @kernel
 def fill_hops(neighbour, out):
-    """Fill ``out[n, n]`` (int16) with hops between nodes, -1 where there is no way."""
+    """Fill ``out[n, n]`` (int16) with the hops between nodes, -1 without a path."""
     size, ports = neighbour.shape
     queue = np.empty(size, np.int64)
     for start in range(size):
@@ -33,7 +33,7 @@ def fill_hops(neighbour, out):
 
 @inline
 def _packets_for_cores(packets_for, count):
-    """Return the packets that `count` cores of a node take of a spike; all, if `packets_for` is empty."""
+    """Return the packets per spike to `count` cores of a node; `count` without `packets_for`."""
     if packets_for.size == 0:
         return count
     return packets_for[np.int64(count)]
@@ -55,7 +55,7 @@ def _move_core(
     node_of,
     count,
 ):
-    """Move a core to a node; return by how much rate × hops grows, as `packets_for` counts it."""
+    """Move a core to a node; return the change of rate × hops, as `packets_for` counts packets."""
     old_node = node_of_core[core]
     change = 0.0
     for k in range(in_start[core], in_start[core + 1]):
@@ -126,15 +126,18 @@ def swap_cores(
     cores_on_chip,
     chip_cost,
 ):
-    """Swap cores, or move them to free places, `trials` times; return the change of rate × hops.
+    """Swap cores, or move them to free physical cores; return the change of rate × hops.
 
-    A worse place is taken with a chance that falls as time goes on; of the last quarter of trials
-    only improvements are taken. Of a spike that reaches k cores of a node, ``packets_for[k]`` packets are
-    reckoned to go there; if `packets_for` is empty, one to each core of the part `in_fraction` of its spikes
-    (else 1). A chip in use costs `chip_cost`: `chip_of` [n] is each node's chip, `cores_on_chip` [h]
-    the cores of each that are in use. `physical_core` [c], `occupant` [m], `free_memory` [n], `node_of` [s],
-    `count` [s, n] (cores of node n that source s reaches, or their parts) and `cores_on_chip` are brought up
-    to date.
+    Of `trials` random swaps, improvements are accepted, and others with a probability that falls
+    to 0 over the first three quarters of the trials.
+
+    A spike with k target cores on a node counts ``packets_for[k]`` packets; if `packets_for` is
+    empty, one packet per target core, times the fraction `in_fraction` of the slice's spikes. A
+    chip in use costs `chip_cost`: `chip_of` [n] is the chip of each node, `cores_on_chip` [h] the
+    number of used cores of each chip.
+
+    The kernel updates `physical_core` [c], `occupant` [m], `free_memory` [n], `node_of` [s],
+    `count` [s, n] (target cores of source s on node n, or their fractions) and `cores_on_chip`.
     """
     n_cores, n_physical_cores = physical_core.size, occupant.size
     state = np.empty(1, np.uint64)
@@ -172,10 +175,10 @@ def swap_cores(
                 (cores_on_chip[chip_of[b]] == 0) - (cores_on_chip[chip_of[a]] == 1)
             )
         if change > 0.0:
-            # a chip costs so much that it says nothing of how ways differ
+            # the cost of a chip would hide the typical differences between paths
             sum_of_increases += max(packet_change, 0.0)
             n_increases += 1
-            # threshold accepting: no logarithm is needed, and it does as well
+            # threshold accepting: as good as annealing, and it needs no logarithm
             time = max(0.0, 1.0 - trial / (0.75 * trials))
             limit = 0.4 * time * time * sum_of_increases / n_increases
             chance = np.float64(_next_random(state) >> np.uint64(11)) * 2.0**-53

@@ -1,4 +1,4 @@
-"""What a mapping costs: sizes, hops, loads, tables, energy, latency, and how far from a bound."""
+"""Report of a mapping: sizes, hops with a lower bound, link loads, tables, energy, latency."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,20 +16,20 @@ from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivi
 
 
 def mapping_report(mapping: BoardMapping, *, dt: float | None = None) -> dict[str, Any]:
-    """Return a mapping's figures as plain data.
+    """Return the properties of a mapping as plain data.
 
     Parameters
     ----------
-    mapping : Mapping
+    mapping : BoardMapping
         The mapping.
     dt : float, optional
-        Step of the network, ms, where the board's own is unknown.
+        Time step of the network, ms; required if the time step of the board is unknown.
 
     Returns
     -------
     dict
-        Rates are per second of the network's time, powers in W. What a board's figures do not tell
-        is None, with the missing figure under ``unknown``.
+        Rates are per second of biological time, powers in W. A value that needs an unknown board
+        parameter is None, and ``unknown`` names the parameter.
     """
     board, targets = mapping.board, mapping.core_targets
     used_nodes = np.unique(mapping.machine.node_of_core[mapping.physical_core])
@@ -77,7 +77,7 @@ def mapping_report(mapping: BoardMapping, *, dt: float | None = None) -> dict[st
 
 
 def rate_weighted_hops(mapping: BoardMapping) -> float:
-    """Return the sum over slices of spikes/s × hops to each node (unicast: core) they reach."""
+    """Return the sum over slices of spike rate × hops to each target node (unicast: core), 1/s."""
     hops, unicast = hops_between(mapping.machine), mapping.tables is None
     return weighted_hops(
         mapping.core_targets, mapping.machine, hops, mapping.physical_core, unicast=unicast
@@ -85,15 +85,15 @@ def rate_weighted_hops(mapping: BoardMapping) -> float:
 
 
 def hops_bound(mapping: BoardMapping) -> float:
-    """Return rate-weighted hops that no placement on this machine is below.
+    """Return a lower bound of the rate-weighted hops of any placement on this machine, 1/s.
 
-    Each slice alone gets the best it could have: its targets fill its own node, then the nearest
-    nodes, each with as many cores as the largest has, from the node with the nearest neighbours.
+    The bound places each slice alone in the best way: its targets fill its own node, then the
+    nearest nodes. Every node has as many cores as the largest and as near neighbours as the best.
     """
     targets, unicast = mapping.core_targets, mapping.tables is None
     hops = hops_between(mapping.machine).astype(np.int64)
     sorted_hops = np.sort(np.where(hops < 0, np.iinfo(np.int32).max, hops), axis=1).min(axis=0)
-    max_cores = int(mapping.machine.cores.max())
+    max_cores = int(mapping.machine.cores_of_node.max())
     core_hops = np.repeat(sorted_hops, max_cores if unicast else 1)
     cumulative_hops = np.concatenate(([0], np.cumsum(core_hops)))
     is_own_core = targets.target == targets.core_of_slice[targets.source]
@@ -102,7 +102,7 @@ def hops_bound(mapping: BoardMapping) -> float:
     )
     n_others = np.diff(targets.start) - n_own
     if unicast:
-        # the slice's own core takes one of its node's; the most packets go the shortest ways
+        # the slice's own core takes a core of the node; the most packets take the shortest paths
         is_remote = ~is_own_core
         source, packets = targets.source[is_remote], targets.packet_rate[is_remote]
         order = np.lexsort((-packets, source))
@@ -113,14 +113,14 @@ def hops_bound(mapping: BoardMapping) -> float:
 
 
 def max_latency(mapping: BoardMapping) -> float:
-    """Return the time of the farthest hops, s (routers' and links' alone).
+    """Return the maximum latency of a packet in routers and links, s.
 
     Raises
     ------
     DescriptionError
         If the latency of a hop is unknown.
     """
-    hop_latency = mapping.board.links.latency.require("the latency of spikes")
+    hop_latency = mapping.board.links.latency.require("the latency of packets")
     targets, hops = mapping.core_targets, hops_between(mapping.machine)
     node_of_core = mapping.machine.node_of_core[mapping.physical_core]
     return (
@@ -132,14 +132,14 @@ def max_latency(mapping: BoardMapping) -> float:
 
 
 def max_link_use(mapping: BoardMapping) -> float:
-    """Return the largest link load as a part of what a link carries.
+    """Return the maximum link load as a fraction of the bandwidth.
 
     Raises
     ------
     DescriptionError
         If the bandwidth is unknown.
     """
-    bandwidth = mapping.board.links.bandwidth.require("how much of it is used")
+    bandwidth = mapping.board.links.bandwidth.require("the use of links")
     return float(mapping.link_load.max(initial=0.0)) / bandwidth
 
 
@@ -152,13 +152,13 @@ def _packet_rate(mapping: BoardMapping) -> float:
 
 
 def _connectivity_kind(mapping: BoardMapping) -> str:
-    """Return how it is known which neurons have a synapse where."""
+    """Return the kind of connectivity: `expected`, `built` or `all possible`."""
     kinds = {ExpectedConnectivity: "expected", BuiltConnectivity: "built"}
-    return kinds.get(type(mapping.graph.connectivity), "all that may be")
+    return kinds.get(type(mapping.graph.connectivity), "all possible")
 
 
 def _axon_limits(mapping: BoardMapping) -> dict[str, dict[str, float]]:
-    """Return the most axons of a core, of those that are limited, and the limit."""
+    """Return the maximum number of limited axons of a core, and the limit."""
     limits, targets = core_limits(mapping.board)[0], mapping.core_targets
     return {
         name: {"max": float(axons().max(initial=0.0)), "allowed": limits[name]}
@@ -170,7 +170,7 @@ def _axon_limits(mapping: BoardMapping) -> dict[str, dict[str, float]]:
 def _power_terms(
     mapping: BoardMapping, values: dict[str, Any], dt: float | None, unknown_values: dict[str, str]
 ) -> dict[str, float | None]:
-    """Return the power of each term, W, and their sum where all are known."""
+    """Return the power of each term, W, and their sum if all terms are known."""
     graph, energy = mapping.graph, mapping.board.energy
     x_load = float(mapping.link_load[:, ports_along_x(mapping.machine)].sum())
 
@@ -178,7 +178,7 @@ def _power_terms(
         step = mapping.board.time.step
         neuron_dt = dt if step.value is None else step.value
         return float(
-            values["neurons"] * 1000.0 / (neuron_dt or step.require("how often neurons update"))
+            values["neurons"] * 1000.0 / (neuron_dt or step.require("the number of updates"))
         )
 
     def events() -> float:
@@ -207,7 +207,7 @@ def _power_terms(
 
 
 def _power(parameter: BoardParameter[float], count: Callable[[], Any]) -> float:
-    return parameter.require("its part of the energy") * float(count())
+    return parameter.require("this term of the power") * float(count())
 
 
 def _value_or_none(

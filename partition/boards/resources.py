@@ -1,4 +1,4 @@
-"""What a network asks of a board, and which cores hold it: the capacity split."""
+"""Resource demand of a network's slices, limits of cores, and slices that fit the limits."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -18,26 +18,26 @@ from distsnn.partition.connectivity import BuiltConnectivity
 from distsnn.partition.traffic import TrafficGraph
 from distsnn.units import counted
 
-# Limits of one neuron, which smaller slices do not help to keep.
+# Limits of a single neuron, which smaller slices cannot meet.
 PER_NEURON = ("fan_in", "fan_out")
-# At least so much is held for two slices with a synapse while a graph is made and put on cores.
+# Minimum memory of an edge of the traffic graph while the graph is built and mapped.
 _BYTES_PER_EDGE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class SliceResources:
-    """What each slice takes of the core that hosts it.
+    """Resource demand of each slice on its core.
 
     Parameters
     ----------
     neurons : ndarray of int64, shape (n,)
-        Neurons.
+        Number of neurons.
     fan_in : ndarray of float64, shape (n,)
-        Synapses onto one of its neurons: expected, or the most that were counted.
+        Synapses onto a neuron: expected mean, or maximum of the built network.
     fan_out : ndarray of float64, shape (n,)
-        Synapses of one of its neurons, likewise.
+        Synapses from a neuron: expected mean, or maximum of the built network.
     memory : ndarray of float64, shape (n,)
-        Bytes for its synapses; all 0 where the board's figures do not tell.
+        Synapse memory, bytes; all 0 if the bytes per row or synapse of the board are unknown.
     """
 
     neurons: Ints
@@ -47,13 +47,13 @@ class SliceResources:
 
 
 def slice_resources(graph: TrafficGraph, board: Board) -> SliceResources:
-    """Return what the slices of a network take of a board's cores."""
+    """Compute the resource demand of a network's slices on a board's cores."""
     size, synapses = graph.neurons, graph.incoming_synapses
     row_bytes, synapse_bytes = board.core.bytes_per_row.value, board.core.bytes_per_synapse.value
     memory = np.zeros(graph.n)
     if row_bytes is not None and synapse_bytes is not None:
         if board.router.scheme.value == MULTICAST:
-            # keys are of whole slices: each neuron of one that sends here has a row, be it empty
+            # a key block covers a slice: each neuron of a sending slice has a row, even if empty
             rows = sum_by_index(graph.target, size[graph.source], graph.n)
         else:
             rows = find_core_targets(graph, np.arange(graph.n)).in_axons()
@@ -69,14 +69,14 @@ def slice_resources(graph: TrafficGraph, board: Board) -> SliceResources:
 
 
 def core_limits(board: Board) -> tuple[dict[str, float], list[str]]:
-    """Return the limits of one core that are known, and the names of those that are not.
+    """Return the known limits of a core, and the names of the unknown limits.
 
     Returns
     -------
     limits : dict of str to float
-        By field of `Demand`, and ``in_axons`` and ``out_axons``.
+        By field of `SliceResources`, and ``in_axons`` and ``out_axons``.
     unknown_limits : list of str
-        Figures without which a limit cannot be checked.
+        Unknown board parameters, without which a limit cannot be checked.
     """
     core = board.core
     limits: dict[str, float] = {}
@@ -112,7 +112,7 @@ def core_limits(board: Board) -> tuple[dict[str, float], list[str]]:
 
 
 def check_runnable(board: Board, models: Sequence[str], links: Iterable[tuple[int, int]]) -> None:
-    """Refuse a network that the board's cores cannot run whatever its size, telling all reasons.
+    """Check that the board's cores support the neuron models and the recurrence of a network.
 
     Parameters
     ----------
@@ -121,13 +121,12 @@ def check_runnable(board: Board, models: Sequence[str], links: Iterable[tuple[in
     models : sequence of str
         The neuron model of each population, by name; empty if not to be checked.
     links : iterable of pair of int
-        Populations (indices) of which the first has synapses onto the second; only asked for where
-        it matters.
+        Connected populations (indices): source, target. Read only if recurrence is not supported.
 
     Raises
     ------
     DescriptionError
-        If a model is not among the board's, or the network is recurrent and must not be.
+        If a model or a recurrent network is not supported; the message names all reasons.
     """
     allowed, recurrent = board.core.models, board.core.recurrent
     parameters, reasons, details = list[str](), list[str](), dict[str, Any]()
@@ -166,16 +165,16 @@ def _has_cycle(links: Iterable[tuple[int, int]]) -> bool:
 
 
 class SlicedNetwork(NamedTuple):
-    """A network's slices, and how many neurons a core takes of them.
+    """Slices of a network, and the number of neurons per core.
 
     Parameters
     ----------
     graph : TrafficGraph
         The slices.
     neurons_per_core : int
-        The most neurons of a core, and of a slice.
+        Maximum number of neurons of a core, and of a slice.
     limit : str or None
-        The limit for which these are fewer than a core could hold, such as ``in_axons``.
+        The limit that reduced this number, such as ``in_axons``; None if none did.
     """
 
     graph: TrafficGraph
@@ -185,16 +184,16 @@ class SlicedNetwork(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NetworkSize:
-    """How large a network is, for what can be told before a graph of its slices is made.
+    """Size of a network, to estimate slices and memory before the traffic graph is built.
 
     Parameters
     ----------
     sizes : ndarray of int64, shape (n_populations,)
-        Neurons of each population.
+        Number of neurons of each population.
     pairs : set of pair of int, optional
-        Populations (indices) of which the first has projections onto the second.
+        Connected populations (indices): source, target.
     memory : float
-        What a graph may take, bytes.
+        Memory limit of a traffic graph, bytes.
     """
 
     sizes: Ints
@@ -202,11 +201,11 @@ class NetworkSize:
     memory: float = math.inf
 
     def slices_of_population(self, neurons: int) -> Ints:
-        """Return the number of slices of each population, for a number of neurons per slice."""
+        """Return the number of slices of each population, given the neurons per slice."""
         return -(-self.sizes // neurons)
 
     def graph_bytes(self, neurons: int) -> int:
-        """Return at least how much a graph takes, for a number of neurons per slice."""
+        """Return a lower bound of the memory of the traffic graph, bytes."""
         n_slices = self.slices_of_population(neurons).tolist()
         edges: int = sum(n_slices[a] * n_slices[b] for a, b in self.pairs)
         return _BYTES_PER_EDGE * edges
@@ -220,7 +219,7 @@ def slice_to_fit(
     estimate: bool = False,
     network_size: NetworkSize | None = None,
 ) -> SlicedNetwork:
-    """Return a network's slices, small enough for each to fit a core.
+    """Cut a network into slices that fit a core.
 
     Parameters
     ----------
@@ -229,22 +228,22 @@ def slice_to_fit(
     board : Board
         The board.
     neurons : int, optional
-        Neurons per core to start from; by default as many as a core holds.
+        Number of neurons per core to start with; by default the limit of the board.
     estimate : bool
-        Whether slices of one neuron are returned also where a limit is exceeded, for others to
-        find out who know more.
-    network_size : Extent, optional
-        The network's extent, so that a graph that is too large is not even begun; by default that
-        of the first graph.
+        Whether to return slices of a single neuron that exceed a limit, instead of an error. The
+        built connectivity may show that they fit.
+    network_size : NetworkSize, optional
+        Size of the network, to reject a graph that is too large before it is built; by default
+        the size of the first graph.
 
     Raises
     ------
     DescriptionError
-        If not even a single neuron fits, or a core's number of neurons is unknown; or slices
-        would have to be so small that there are too few cores for them, or too little memory.
+        If a single neuron exceeds a limit, the number of neurons per core is unknown, or there
+        are too few cores or too little memory for the slices.
     """
     if neurons is None:
-        neurons = board.core.max_neurons.require("how many neurons a core takes")
+        neurons = board.core.max_neurons.require("the number of neurons per core")
     n_cores, limit_name = _usable_cores(board), None
     while True:
         if network_size is not None:
@@ -260,12 +259,12 @@ def slice_to_fit(
         limit_name, max_value, limit = exceeded
         if limit_name in PER_NEURON or neurons == 1:
             raise DescriptionError(
-                f"a core cannot take it: its limit of {limit_name} is exceeded by one neuron",
+                f"a single neuron exceeds the {limit_name} limit of a core",
                 where=f"board {board.name!r}",
                 value=round(max_value, 1),
                 allowed=f"at most {limit:g}",
             )
-        # axons and rows do not shrink with the slice, so a step may be too short
+        # axons and rows do not shrink in proportion to the slice: several steps may be needed
         neurons = max(1, min(neurons - 1, int(neurons * limit / max_value)))
 
 
@@ -278,31 +277,33 @@ def _usable_cores(board: Board) -> float:
 def _check_size(
     network_size: NetworkSize, board: Board, neurons: int, limit_name: str | None, n_cores: float
 ) -> None:
-    """Refuse slices of so few neurons that they cannot all be held, or reckoned with."""
+    """Check that there are enough cores and memory for the slices."""
     cores_needed = int(network_size.slices_of_population(neurons).sum())
     if _shares_cores(board):
         cores_needed = -(-int(network_size.sizes.sum()) // max(1, neurons))
     condition = f"with slices of {counted(neurons, 'neuron')}"
     if limit_name is not None:
-        condition += f", so that a core keeps its limit of {limit_name},"
+        condition += f" (to meet the {limit_name} limit of a core)"
     if cores_needed > n_cores:
         raise DescriptionError(
-            f"the network does not fit: {condition} it needs at least {cores_needed:,} cores",
+            f"the network does not fit the board: {condition} it needs at least "
+            f"{cores_needed:,} cores",
             where=f"board {board.name!r}",
             allowed=f"at most {n_cores:,}",
         )
     bytes_needed = network_size.graph_bytes(neurons)
     if bytes_needed > network_size.memory:
         raise DescriptionError(
-            f"{condition} there are {int(network_size.slices_of_population(neurons).sum()):,} slices for {n_cores:,} cores, "
-            f"and to reckon with who sends to whom takes {bytes_needed / 2**30:,.1f} GiB or more",
+            f"{condition} the connectivity of "
+            f"{int(network_size.slices_of_population(neurons).sum()):,} slices for {n_cores:,} "
+            f"cores needs at least {bytes_needed / 2**30:,.1f} GiB of memory",
             where=f"board {board.name!r}",
             allowed=f"{network_size.memory / 2**30:,.1f} GiB of free memory",
         )
 
 
 def _shares_cores(board: Board) -> bool:
-    """Return whether a core may hold several slices."""
+    """Return whether a core can host several slices."""
     is_unshared = (board.core.populations.value or 1) == 1
     return not is_unshared and board.router.scheme.value in (UNICAST, ONE_AXON)
 
@@ -310,7 +311,7 @@ def _shares_cores(board: Board) -> bool:
 def first_exceeded_limit(
     graph: TrafficGraph, board: Board, core: Ints
 ) -> tuple[str, float, float] | None:
-    """Return the first limit that a core exceeds: its name, the largest value, the limit.
+    """Return the first limit that a core exceeds: name, maximum value, limit; None if all are met.
 
     Parameters
     ----------
@@ -336,7 +337,7 @@ def first_exceeded_limit(
 
 
 def pack_slices(graph: TrafficGraph, board: Board, max_neurons: int | None = None) -> Ints:
-    """Return which core holds each slice: consecutive slices share one while they fit.
+    """Compute the logical core of each slice: consecutive slices share a core while they fit.
 
     Parameters
     ----------
@@ -345,12 +346,12 @@ def pack_slices(graph: TrafficGraph, board: Board, max_neurons: int | None = Non
     board : Board
         The board.
     max_neurons : int, optional
-        Neurons of a core, at most; by default as many as it holds.
+        Maximum number of neurons of a core; by default the limit of the board.
 
     Returns
     -------
     ndarray of int64, shape (n,)
-        Index of the core, counted from 0 in the order of slices.
+        Logical core of each slice, from 0 in the order of slices.
     """
     resources, (limits, _) = slice_resources(graph, board), core_limits(board)
     neurons_per_core = min(
@@ -359,7 +360,7 @@ def pack_slices(graph: TrafficGraph, board: Board, max_neurons: int | None = Non
     core = np.arange(graph.n, dtype=np.int64)
     if not _shares_cores(board):
         return core
-    # from each slice onto each: of what sends to several of a core's slices, all may be different
+    # upper bound: the neurons that send to several slices of a core count as different neurons
     slice_targets = find_core_targets(graph, core)
     n_senders = (
         graph.neurons[slice_targets.source]

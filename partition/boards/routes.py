@@ -1,7 +1,7 @@
-"""Multicast routes: for every slice a tree of shortest ways to all nodes that it reaches.
+"""Multicast routes: for every slice a tree of shortest paths to all its target nodes.
 
-All slices of a node share one spanning tree, so that what reaches the same nodes takes the same
-way and its entries merge; ways turn seldom, so that most entries only say "straight on".
+All slices of a node share one spanning tree, so that packets to the same nodes take the same path
+and their entries merge. Paths have few turns, so that most packets take the default route.
 """
 
 from dataclasses import dataclass
@@ -21,25 +21,25 @@ from distsnn.partition.boards.routing_kernels import (
     grow_trees,
 )
 
-_REROUTINGS = 8  # of routing anew by the loads that routing made
+_REROUTINGS = 8  # number of times that routes are computed again, by the loads of the last routes
 
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """What each node does with each slice's packets, before tables are made of it.
+    """Action of each node on each slice's packets, from which the routing tables follow.
 
     Parameters
     ----------
     source : ndarray of int32, shape (n_entries,)
-        Slice; a slice's entries follow each other, that of its own node first.
+        Slice. The entries of a slice are consecutive; the first is that of its own node.
     node : ndarray of int32, shape (n_entries,)
         Node.
     arrival : ndarray of int32, shape (n_entries,)
-        Port by which packets arrive; -1 where they come from a core of the node.
+        Port through which packets arrive; -1 from a core of the node.
     links : ndarray of int64, shape (n_entries,)
-        Bit p: they leave by port p.
+        Bit p: packets leave through port p.
     cores : ndarray of uint64, shape (n_entries, n_words)
-        Bit c of the words: they go to core c of the node.
+        Bit c of the words: packets are delivered to core c of the node.
     """
 
     source: npt.NDArray[np.int32]
@@ -49,7 +49,7 @@ class Routes:
     cores: npt.NDArray[np.uint64]
 
     def is_default_routed(self, machine: Machine) -> npt.NDArray[np.bool_]:
-        """Return which entries only let packets in by one port and out by its opposite."""
+        """Return a mask of the entries whose packets only leave opposite to their arrival."""
         if not machine.directed:
             return np.zeros(self.source.size, bool)
         half = machine.n_ports // 2
@@ -59,7 +59,7 @@ class Routes:
         return is_default
 
     def loads(self, machine: Machine, spikes: Floats) -> Floats:
-        """Return the packets/s over each link, shape (n_nodes, n_ports)."""
+        """Return the packets over each link, 1/s, shape (n_nodes, n_ports)."""
         link_load = np.zeros(machine.neighbour.shape)
         add_loads(self.source, self.node, self.links, spikes, link_load)
         return link_load
@@ -73,26 +73,26 @@ def route_slices(
     objective: str = "hops",
     link_energy: Floats | None = None,
 ) -> Routes:
-    """Return the routes of all slices.
+    """Compute the routes of all slices.
 
     Parameters
     ----------
-    targets : Reach
-        Which cores each slice reaches.
+    targets : CoreTargets
+        Target cores of the slices.
     machine : Machine
         The machine.
     physical_core : ndarray of int64, shape (n_cores,)
-        Place of each core.
+        Physical core of each logical core.
     objective : {"hops", "congestion", "energy"}
-        Whether ways are chosen anew by the load of links: away from loaded ones, to make the
-        largest load smaller, or towards them, as packets of one slice that share a way are one.
+        ``hops``: shortest paths. The other two choose among shortest paths by link load:
+        ``congestion`` avoids loaded links, ``energy`` prefers them, as shared paths save packets.
     link_energy : ndarray of float64, shape (n_nodes, n_ports), optional
         Energy of a packet over each link, for ``energy``.
 
     Raises
     ------
     DescriptionError
-        If dead parts leave no way to a target.
+        If dead parts disconnect a target.
     """
     hops = hops_between(machine)
     node_of_core = machine.node_of_core[physical_core]
@@ -109,7 +109,7 @@ def route_slices(
     min_cost = cost(load)
     for _ in range(_REROUTINGS):
         relative_load = load / max(load.max(initial=0.0), 1e-300)
-        # a turn has the price 1
+        # a turn costs 1
         price = price + relative_load if link_energy is None else 0.5 * (1.0 - relative_load)
         candidate = _route_along_trees(targets, machine, physical_core, home, hops, price)
         load = candidate.loads(machine, targets.spike_rate)
@@ -151,14 +151,14 @@ def _route_along_trees(
 
 
 def unicast_loads(targets: CoreTargets, machine: Machine, physical_core: Ints) -> Floats:
-    """Return the packets/s over each link where a spike is sent once for each core it reaches.
+    """Return the packets over each link with unicast routers, 1/s, shape (n_nodes, n_ports).
 
-    In a mesh packets go along x first.
+    In a mesh packets move along x first.
 
     Raises
     ------
     DescriptionError
-        If dead parts leave no way to a target.
+        If dead parts disconnect a target.
     """
     hops, link_load = hops_between(machine), np.zeros(machine.neighbour.shape)
     node_of_core = machine.node_of_core[physical_core]
@@ -187,7 +187,7 @@ def unicast_loads(targets: CoreTargets, machine: Machine, physical_core: Ints) -
 def shortest_path_trees(
     machine: Machine, home: Ints, hops: npt.NDArray[np.int16], price: Floats
 ) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return the tree of each slice, and the last node and port before each node in each tree.
+    """Return the tree of each slice, and the parent and its port of each node in each tree.
 
     Parameters
     ----------
@@ -198,11 +198,11 @@ def shortest_path_trees(
     hops : ndarray of int16, shape (n_nodes, n_nodes)
         Distances.
     price : ndarray of float64, shape (n_nodes, n_ports)
-        Price of each link, by which ways of one length are chosen.
+        Cost of each link, which decides between paths of equal length.
     """
     roots, tree = np.unique(home, return_inverse=True)
     parent, port = np.empty((2, roots.size, machine.n_nodes), np.int32)
-    # the last steps go along y where there is a choice, so the first go along x
+    # ports along x are tried last, so that paths move along x first
     is_along_y = [name in ("N", "S") for name in machine.ports]
     port_order = np.argsort(~np.array(is_along_y, bool), kind="stable").astype(np.int64)
     grow_trees(
@@ -222,7 +222,7 @@ def _unreachable_error(
     unreachable = node_of_core[targets.target[targets.start[source] : targets.start[source + 1]]]
     unreachable = unreachable[hops[home, unreachable] < 0]
     return DescriptionError(
-        f"dead parts leave no way from node {machine.label(home)} "
-        f"to node {machine.label(int(unreachable[0]))}",
+        f"dead parts disconnect node {machine.label(home)} "
+        f"from node {machine.label(int(unreachable[0]))}",
         where=f"slice {source}",
     )

@@ -1,4 +1,4 @@
-"""Trees of shortest ways, and the entries of multicast routes along them.
+"""Kernels for trees of shortest paths, and for the entries of multicast routes along them.
 
 Axes: n nodes, p ports, s sources (slices), e entries, w words of 64 cores.
 """
@@ -10,25 +10,25 @@ from distsnn.jit import kernel
 
 @kernel
 def grow_trees(roots, neighbour, opposite, port_order, turn, load, hops, parent, port):
-    """Fill a spanning tree of shortest ways from each of some nodes, with few turns.
+    """Fill a spanning tree of shortest paths with few turns from each root.
 
     Parameters
     ----------
     roots : [r] int64
-        The nodes.
+        Root nodes.
     neighbour, opposite : [n, p]
         The machine.
     port_order : [p] int64
-        Ports in the order in which they are asked; of equally good ones the first wins.
+        Ports in the order in which they are tried; of equal paths the first wins.
     turn : float
-        Price of a turn.
+        Cost of a turn.
     load : [n, p] float64
-        Price of each link.
+        Cost of each link.
     hops : [n, n] int16
-        Distances, -1 where there is no way.
+        Hops between nodes, -1 without a path.
     parent, port : [r, n] int32, filled
-        ``parent[a, b]`` is the last node on the way from root a to b, and ``port[a, b]`` its port;
-        -1 for the root itself and where there is no way.
+        ``parent[a, b]`` is the last node on the path from root a to b, and ``port[a, b]`` its
+        port; -1 for the root itself and without a path.
     """
     size = neighbour.shape[0]
     price = np.empty(size)
@@ -44,7 +44,7 @@ def grow_trees(roots, neighbour, opposite, port_order, turn, load, hops, parent,
                 continue
             best = np.inf
             for arrival in port_order:
-                # the neighbour behind each port may send to us
+                # the neighbour behind the port may be the parent
                 sender = neighbour[node, arrival]
                 if sender < 0 or hops[start, sender] != hops[start, node] - 1:
                     continue
@@ -61,7 +61,7 @@ def grow_trees(roots, neighbour, opposite, port_order, turn, load, hops, parent,
 def count_entries(home, tree, start, target, node_of_core, parent, last_source, out):
     """Count into ``out[s]`` the nodes that each source's packets visit; return a source cut off.
 
-    `last_source` [n] is scratch of int64, all -1. The result is -1 if every source reaches its targets.
+    `last_source` [n] is scratch of int64, all -1. The result is -1 if all targets are reachable.
     """
     for s in range(home.size):
         n_visited = 0
@@ -104,7 +104,7 @@ def fill_entries(
     tree : [s]
         Its tree.
     start, target : CSR
-        Cores that it reaches.
+        Target cores.
     node_of_core, number_of_core : [c]
         Node of each core, and its number there.
     parent, port : [r, n]
@@ -150,7 +150,7 @@ def fill_entries(
 
 @kernel
 def add_loads(source, where, links, spikes, out):
-    """Add to ``out[n, p]`` the packets/s that the entries send over each link."""
+    """Add to ``out[n, p]`` the packets that the entries send over each link, 1/s."""
     for e in range(source.size):
         for port in range(out.shape[1]):
             if links[e] >> port & 1:
@@ -159,7 +159,10 @@ def add_loads(source, where, links, spikes, out):
 
 @kernel
 def add_unicast_loads(home, tree, start, target, node_of_core, parent, port, packets, out):
-    """Add to ``out[n, p]`` the packets/s over each link where each core is sent its own; -> cut."""
+    """Add to ``out[n, p]`` the unicast packets over each link, 1/s.
+
+    Return a source with an unreachable target, or -1.
+    """
     for s in range(home.size):
         for k in range(start[s], start[s + 1]):
             node = np.int64(node_of_core[target[k]])

@@ -1,4 +1,4 @@
-"""Which neurons' spikes each slice needs: expected in closed form, or counted in what was wired."""
+"""Connectivity of slices: expected in closed form, or counted in a built network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -27,19 +27,20 @@ from distsnn.partition.traffic import (
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Groups of slices whose contacts are put in order one after another, and how few need not be yet.
+# Number of groups of slices whose pairs are sorted separately, and the number of unsorted pairs
+# that is worth sorting.
 _N_GROUPS = 32
 _MIN_UNSORTED = 1 << 18
-# What a contact takes, at most, until all are in order: twice a pair, in 4 bytes, and once sorted.
+# Maximum memory of a pair until all pairs are sorted: two copies and a sorted one, 4 bytes each.
 _BYTES_PER_PAIR = 12
 
 
 def with_expected_connectivity(
     graph: TrafficGraph, network: Network, table: BlockTable, edges: EdgeReader | None = None
 ) -> TrafficGraph:
-    """Return a network's slices with the expected number of neurons that reach each other's.
+    """Add the expected connectivity to a traffic graph: neurons with synapses onto each slice.
 
-    Of edges that are given nothing is left to chance.
+    Explicit edges are counted.
 
     Parameters
     ----------
@@ -48,9 +49,9 @@ def with_expected_connectivity(
     network : Network
         The network.
     table : BlockTable
-        Its slices, as `traffic` took them.
+        The slices, as for `build_traffic_graph`.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one.
+        Reads the edges of a projection from its file; required if the network has edge files.
     """
     bounds = np.searchsorted(table.population, np.arange(len(network.populations) + 1))
     index = {projection.name: position for position, projection in enumerate(network.populations)}
@@ -59,7 +60,7 @@ def with_expected_connectivity(
         key = index[projection.pre.population], index[projection.post.population]
         projections.setdefault(key, []).append(projection)
     mean, variance = np.empty((2, graph.target.size))
-    # pair by pair, and edges of a source population at a time: all blocks at once are large
+    # one pair of populations at a time, as the matrices of all pairs together are large
     for a in sorted({a for a, _ in projections}):
         rows = slice(int(graph.start[bounds[a]]), int(graph.start[bounds[a + 1]]))
         target_population = graph.population[graph.target[rows]]
@@ -91,7 +92,7 @@ def _miss_probabilities(
     post: slice,
     edges: EdgeReader | None,
 ) -> tuple[Floats, Ints]:
-    """Return, of each pair of two populations' slices, what chance a source has to miss the other.
+    """Return the probability that a source has no synapse onto a slice, for two populations.
 
     Returns
     -------
@@ -106,7 +107,7 @@ def _miss_probabilities(
     for projection in projections:
         chunks = explicit_edges(projection, dt, edges)
         if chunks is not None:
-            # one neuron may have edges onto a slice in several pieces, and projections
+            # a neuron may have edges onto a slice in several chunks and projections
             explicit_pairs = explicit_pairs or _NeuronSlicePairs(
                 int(table.size[pre].sum()), shape[1]
             )
@@ -120,7 +121,7 @@ def _miss_probabilities(
         )
         if projection.same and projection.rule.skips_autapses:
             targets = targets - (np.eye(*shape) * (targets > 0.0))
-        # few numbers occur, and a rule may need long arrays for each
+        # few distinct numbers occur, and a rule may need long arrays for each number
         distinct_targets, index = np.unique(targets, return_inverse=True)
         probability = projection.rule.reach(
             distinct_targets, projection.pre.size, projection.post.size, projection.same
@@ -132,9 +133,9 @@ def _miss_probabilities(
 
 
 def connectivity_bytes(graph: TrafficGraph) -> float:
-    """Return how much memory `with_counted` is expected to take for a network's slices, bytes.
+    """Estimate the memory that `with_built_connectivity` needs, bytes.
 
-    A slice's synapses onto another are taken to come from any of its neurons.
+    The estimate distributes the synapses between two slices evenly over the source neurons.
     """
     neurons = graph.neurons[graph.source]
     return float(_BYTES_PER_PAIR * (neurons * -np.expm1(-graph.synapses / neurons)).sum())
@@ -147,7 +148,7 @@ def with_built_connectivity(
     rates: Rates,
     synapses: Iterable[tuple[Ints, Ints]],
 ) -> TrafficGraph:
-    """Return a network's slices with the synapses that were built: no others, and all counted.
+    """Replace the expected synapses of a traffic graph by the synapses of the built network.
 
     Parameters
     ----------
@@ -156,15 +157,15 @@ def with_built_connectivity(
     network : Network
         The network.
     table : BlockTable
-        Its slices, as `traffic` took them.
+        The slices, as for `build_traffic_graph`.
     rates : mapping of str to array_like, or float
-        Rates, as `traffic` took them.
+        Rates, as for `build_traffic_graph`.
     n_synapses : iterable of pair of ndarray of int64
-        Sources and targets (gids) of synapses, in pieces.
+        Sources and targets (gids) of the synapses, in chunks.
     """
     n = np.int64(graph.n)
     indegree, outdegree = np.zeros((2, network.n_neurons), np.int64)
-    # whatever is drawn was possible
+    # every built synapse belongs to an edge of the graph
     edge_pairs, n_synapses = graph.source * n + graph.target, np.zeros(graph.target.size)
     pairs = _NeuronSlicePairs(network.n_neurons, graph.n)
     for source, target in synapses:
@@ -190,15 +191,15 @@ def with_built_connectivity(
 
 
 class _NeuronSlicePairs:
-    """Pairs of a neuron and a slice, each kept once, in 4 bytes, while more are found.
+    """Distinct pairs of a neuron and a slice, collected in chunks, 4 bytes per pair.
 
-    Slices are taken in groups, so that a pair within one is a small number, and only a group's
-    pairs are there twice while they are put in order.
+    Slices are collected in groups. A pair within a group fits 4 bytes, and sorting needs a second
+    copy of the pairs of one group only.
 
     Parameters
     ----------
     neurons, slices : int
-        How many there are.
+        Number of neurons and of slices.
     """
 
     def __init__(self, neurons: int, slices: int) -> None:
@@ -209,7 +210,7 @@ class _NeuronSlicePairs:
         self._unsorted: list[list[npt.NDArray[np.uint32]]] = [[] for _ in range(groups)]
 
     def add(self, neuron: Ints, target_slice: Ints) -> None:
-        """Add the pairs of some synapses."""
+        """Add the pairs of synapses, given by source neuron and target slice."""
         group, slice_in_group = np.divmod(target_slice, self._width)
         base = np.int64(self._neurons * self._width)
         pairs = sorted_unique(group * base + neuron.astype(np.int64) * self._width + slice_in_group)
@@ -218,7 +219,7 @@ class _NeuronSlicePairs:
         for index in group_index[:-1][np.diff(bounds) > 0]:
             new = (pairs[bounds[index] : bounds[index + 1]] - index * base).astype(np.uint32)
             self._unsorted[index].append(new)
-            # rarely, as each time all are sorted again
+            # rarely, as each merge sorts all pairs of the group
             if sum(chunk.size for chunk in self._unsorted[index]) > max(
                 _MIN_UNSORTED, self._sorted[index].size // 2
             ):
@@ -230,7 +231,7 @@ class _NeuronSlicePairs:
         self._sorted[index] = sorted_unique(pairs)
 
     def pop_rows(self) -> tuple[Ints, npt.NDArray[np.int32]]:
-        """Return where each neuron's slices begin, and these; what was kept is given up."""
+        """Return the start of each neuron's slices, and the slices; free the pairs."""
         counts = np.zeros(self._neurons + 1, np.int64)
         for index in range(len(self._sorted)):
             self._merge_group(index)
@@ -247,9 +248,9 @@ class _NeuronSlicePairs:
         return start, target
 
     def pop_slice_counts(self, size: int) -> Ints:
-        """Return how many neurons of each slice of that size reach each slice, as a matrix.
+        """Return the number of neurons of each source slice that have a pair with each slice.
 
-        What was kept is given up.
+        Source slices have `size` neurons. The pairs are freed.
         """
         n_sources = -(-self._neurons // size)
         n_neurons = np.empty((n_sources, self._slices), np.int64)
@@ -261,7 +262,7 @@ class _NeuronSlicePairs:
         return n_neurons
 
     def _pop_groups(self) -> Iterator[tuple[int, npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
-        """Yield the first slice of each group, and its pairs: neurons, and slices within it."""
+        """Yield and free the groups: first slice, neurons, and slices within the group."""
         for index in range(len(self._sorted)):
             self._merge_group(index)
             neuron, slice_in_group = np.divmod(self._sorted[index], np.uint32(self._width))

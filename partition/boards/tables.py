@@ -1,4 +1,4 @@
-"""Routers' tables: entries of keys and masks, without those that the default does, merged."""
+"""Routing tables: entries of keys and masks, merged, without default-routed packets."""
 
 from dataclasses import dataclass
 
@@ -11,24 +11,24 @@ from distsnn.partition.boards.keys import Keys
 from distsnn.partition.boards.routes import Routes
 from distsnn.partition.boards.table_kernels import merge_entries
 
-# Beyond the lowest bit of every mask: that of an entry that matches all keys.
+# Rank of a mask of 0, which matches all keys: above the lowest bit of every other mask.
 _ALL_KEYS = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of all routers; in each the first entry that matches decides.
+    """Routing tables of all nodes; the first matching entry of a table decides.
 
     Parameters
     ----------
     start : ndarray of int64, shape (n_nodes + 1,)
-        The entries of node i are ``start[i]`` to ``start[i + 1]``.
+        The entries of node i are ``start[i]`` to ``start[i + 1]``, exclusive.
     key, mask : ndarray of int64, shape (n_entries,)
         An entry matches k if ``k & mask == key``.
     links : ndarray of int64, shape (n_entries,)
-        Bit p: packets leave by port p.
+        Bit p: packets leave through port p.
     cores : ndarray of uint64, shape (n_entries, n_words)
-        Bit c of the words: packets go to core c.
+        Bit c of the words: packets are delivered to core c.
     """
 
     start: Ints
@@ -44,7 +44,7 @@ class Tables:
 
 
 def uncompressed_tables(routes: Routes, keys: Keys, n_nodes: int) -> Tables:
-    """Return the tables with one entry for each slice that passes."""
+    """Return routing tables with an entry for each slice whose packets visit the node."""
     order = np.argsort(routes.node, kind="stable")
     source = routes.source[order]
     start = np.searchsorted(routes.node[order], np.arange(n_nodes + 1)).astype(np.int64)
@@ -54,18 +54,18 @@ def uncompressed_tables(routes: Routes, keys: Keys, n_nodes: int) -> Tables:
 
 
 def compress_tables(routes: Routes, keys: Keys, machine: Machine, *, default: bool) -> Tables:
-    """Return the tables with as few entries as merging makes them.
+    """Return routing tables with merged entries.
 
     Parameters
     ----------
     routes : Routes
-        What is to be done with each slice's packets.
+        Routes of the slices' packets.
     keys : Keys
-        Their keys.
+        Keys of the slices.
     machine : Machine
         The machine.
     default : bool
-        Whether routers send packets straight on that no entry matches.
+        Whether routers send unmatched packets along the default route.
     """
     targets_of_entry = np.column_stack([routes.links.astype(np.uint64), routes.cores])
     order = np.argsort(routes.node, kind="stable")
@@ -100,7 +100,7 @@ def _merge_table(
     targets_of_entry: npt.NDArray[np.uint64],
     is_default: npt.NDArray[np.bool_],
 ) -> tuple[Ints, Ints, npt.NDArray[np.uint64]]:
-    """Return one table's merged entries; what is dropped is matched by none of them."""
+    """Merge the entries of a table; no merged entry matches a default-routed packet."""
     entries = np.flatnonzero(~is_default)
     if entries.size == 0:
         return key[:0], mask[:0], targets_of_entry[:0]
@@ -119,7 +119,7 @@ def _merge_table(
     index = np.concatenate(
         [np.arange(a, a + n) for a, n in zip(bound[:-1], n_remaining, strict=True)]
     )
-    # a merged entry may take in a part of another block of its route: larger blocks come first
+    # a merged entry may match a part of another block of its route: larger blocks come first
     low = new_mask[index] & -new_mask[index]
     low[low == 0] = _ALL_KEYS
     index = index[np.lexsort((-low, np.repeat(np.arange(n_remaining.size), n_remaining)))]

@@ -1,4 +1,4 @@
-"""Which nodes a board has, and which of them are linked: as described, without arrays."""
+"""Topology of a board: its nodes, links and dead parts, as described in the board file."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -10,8 +10,7 @@ from distsnn.partition.boards.board_parameters import CONFIDENCES, read_count, r
 
 XY = tuple[int, int]
 
-# Ports in the order of their numbers, with the step that each takes. Opposite ports are half the
-# list apart. SpiNNaker numbers its links so.
+# Ports with their direction (dx, dy), in SpiNNaker's order. Opposite ports are half a list apart.
 HEX_PORTS: dict[str, XY] = {
     "E": (1, 0),
     "NE": (1, 1),
@@ -23,7 +22,7 @@ HEX_PORTS: dict[str, XY] = {
 SQUARE_PORTS: dict[str, XY] = {"E": (1, 0), "N": (0, 1), "W": (-1, 0), "S": (0, -1)}
 KINDS = ("hex_torus", "torus", "mesh2d", "graph", "crossbar")
 WRAPS = ("none", "x", "y", "both", "tiled")
-# Ports of all nodes of a machine; all of SpiNNaker's million cores have 345,600.
+# Number of ports of all nodes; the SpiNNaker machine of a million cores has 345,600.
 _MAX_PORTS = 1 << 22
 _FIELDS = ["kind", "node", "width", "height", "wrap", "source", "confidence"]
 _OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards")
@@ -31,19 +30,19 @@ _OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards")
 
 @dataclass(frozen=True)
 class BoardTiling:
-    """How boards make a larger machine.
+    """Arrangement of boards in a larger machine.
 
-    Board (i, j) stands at x = column·i + (shift·j mod column), y = row·j.
+    Board (i, j) is at x = column·i + (shift·j mod column), y = row·j.
 
     Parameters
     ----------
     column, row : int
         Nodes from one board of a row to the next, and from one row of boards to the next.
     shift : int
-        How far a row of boards stands to the right of the row below, modulo `column`.
+        Offset in x of a row of boards relative to the row below, modulo `column`, nodes.
     rows_to_wrap : int
-        Rows of boards after which their pattern repeats, so that opposite edges can be cabled;
-        0 if edges never are.
+        Number of rows of boards after which the pattern repeats, so that opposite edges can be
+        linked; 0 if they never are.
     """
 
     column: int
@@ -54,7 +53,7 @@ class BoardTiling:
 
 @dataclass(frozen=True)
 class DeadParts:
-    """What does not work, in coordinates of the whole machine.
+    """Parts that do not work, in coordinates of the whole machine.
 
     Parameters
     ----------
@@ -73,34 +72,34 @@ class DeadParts:
 
 @dataclass(frozen=True)
 class Topology:
-    """The nodes of one board, how boards are joined, and what is dead.
+    """Nodes of a board, tiling of boards, and dead parts.
 
     Parameters
     ----------
     kind : str
-        ``hex_torus``: six links a node; ``torus``, ``mesh2d``: four; ``graph``: nodes in one row,
-        linked as `edges` say; ``crossbar``: every node is one hop from every other.
+        ``hex_torus``: six links per node; ``torus``, ``mesh2d``: four; ``graph``: nodes in one
+        row, linked by `edges`; ``crossbar``: every node is one hop from every other.
     node : str
-        What a node is: ``chip``, or the router of a part of one: ``tile``, ``core``.
+        Kind of the nodes: ``chip``, or a part of a chip with a router: ``tile``, ``core``.
     width, height : int
         Nodes of a board in x and y.
     wrap : str
         Whether opposite edges are linked: ``none``, ``x``, ``y``, ``both``, or ``tiled``: both,
-        when boards are joined in a pattern that repeats.
+        if the pattern of tiled boards repeats.
     outline : tuple of (first x, last x)
-        Nodes of each row, from y = 0; all of them if empty.
-    tiling : Tiling or None
-        How boards are joined; None where they cannot be.
+        Nodes of each row, from y = 0; empty: all nodes of the rectangle.
+    tiling : BoardTiling or None
+        Arrangement of several boards; None if boards cannot be tiled.
     fewer_cores : tuple of (x, y, cores)
         Nodes of a board with other numbers of cores.
     edges : tuple of (node, node)
         Links of a graph.
     board_grid : (columns, rows)
         Boards that are joined.
-    dead : Dead
-        What does not work.
+    dead : DeadParts
+        Parts that do not work.
     source, confidence : str
-        Key of the board's table of sources, and one of `figures.CONFIDENCES`.
+        Key of the board's table of sources, and one of `board_parameters.CONFIDENCES`.
     """
 
     kind: str
@@ -119,14 +118,14 @@ class Topology:
 
     @property
     def ports(self) -> dict[str, XY]:
-        """Ports of a node with the step that each takes; empty where links have no direction."""
+        """Ports of a node with their directions (dx, dy); empty if links have no direction."""
         if self.kind == "hex_torus":
             return HEX_PORTS
         return SQUARE_PORTS if self.kind in ("torus", "mesh2d") else {}
 
     @property
     def max_links(self) -> int:
-        """The most links that a node has."""
+        """Maximum number of links of a node."""
         if self.kind == "crossbar":
             return self.width - 1
         ends = Counter(node for edge in self.edges for node in edge)
@@ -134,12 +133,12 @@ class Topology:
 
 
 def read_topology(data: object, sources: Collection[str], *, where: str) -> Topology:
-    """Return the topology of a description.
+    """Read the topology of a board file.
 
     Parameters
     ----------
     data : object
-        The file's mapping.
+        The mapping from the file.
     sources : collection of str
         Keys of the file's table of sources.
     where : str
@@ -148,7 +147,7 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
     Raises
     ------
     DescriptionError
-        If it is not one; it names file and field.
+        If it is not a valid topology.
     """
     values = read_mapping(data, _FIELDS, where=where, optional=_OPTIONAL)
     choices = {"kind": KINDS, "wrap": WRAPS, "source": [*sources], "confidence": CONFIDENCES}
@@ -172,7 +171,7 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
         if first > last or last >= width:
             context = f"{where}.outline[{y}]"
             raise DescriptionError(
-                "no range within the width",
+                "the range is not within the width",
                 where=context,
                 value=[first, last],
                 allowed=f"0 to {width - 1}",
@@ -225,7 +224,7 @@ def _check_size(topology: Topology, *, where: str) -> None:
     nodes, links = topology.width * topology.height * columns * rows, topology.max_links
     if nodes * max(1, links) > _MAX_PORTS:
         raise DescriptionError(
-            "the machine is too large to be mapped onto",
+            "the machine is too large for a mapping",
             where=where,
             value=f"{nodes:,} nodes with up to {links:,} links each",
             allowed=f"at most {_MAX_PORTS:,} links of all nodes",
@@ -238,13 +237,15 @@ def tile_boards(topology: Topology, columns: int, rows: int, *, where: str) -> T
     Raises
     ------
     DescriptionError
-        If there is no board in it, boards cannot be joined, or the machine is too large.
+        If the rectangle is empty, boards cannot be tiled, or the machine is too large.
     """
     if columns < 1 or rows < 1:
-        raise DescriptionError("at least one board", where=where, value=f"{columns}x{rows}")
+        raise DescriptionError(
+            "the machine must have at least one board", where=where, value=f"{columns}x{rows}"
+        )
     if (columns, rows) != (1, 1) and topology.tiling is None:
         raise DescriptionError(
-            "boards of this kind cannot be joined",
+            "boards of this kind cannot be tiled",
             where=where,
             value=f"{columns}x{rows}",
             allowed="1x1",
@@ -286,7 +287,7 @@ def _integer_rows(data: object, length: int, *, where: str) -> tuple[Any, ...]:
     for index, row in enumerate(data):
         if not isinstance(row, list) or len(row) != length:
             raise DescriptionError(
-                f"must be a list of {length} whole numbers", where=f"{where}[{index}]", value=row
+                f"must be a list of {length} integers", where=f"{where}[{index}]", value=row
             )
         checked.append(tuple(read_count(number, where=f"{where}[{index}]") for number in row))
     return tuple(checked)

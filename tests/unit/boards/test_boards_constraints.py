@@ -192,8 +192,7 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
         made = apply_board_limits(network, limited(weight_bits=4))
         assert made.changes == (
             "weights of 4 bits: 1 of 1 projections",
-            "learnt weights start with these bits and are real numbers from there on: "
-            "1 of 1 projections",
+            "plastic weights have these bits at the start only: 1 of 1 projections",
         )
         # the bound, 30, has the bits: steps of 2
         before, after = weights_of(network), weights_of(made.network)
@@ -263,7 +262,7 @@ def test_weights_in_a_file_have_the_boards_bits(tmp_path: Path) -> None:
     both = Network([E, INH], [replace(network.projections[0], name="small"), big])
     with pytest.raises(DescriptionError, match="'small', field weight: all weights would become 0"):
         apply_board_limits(both, limited(weight_bits=5), reader(both))
-    with pytest.raises(DescriptionError, match="in a file, which has to be read"):
+    with pytest.raises(DescriptionError, match="no reader of edge files is given"):
         apply_board_limits(network, limited(weight_bits=5))
 
 
@@ -302,7 +301,7 @@ def test_a_file_of_which_nothing_is_limited_is_not_read(tmp_path: Path) -> None:
     assert apply_board_limits(delays, free).network is delays
     for figures in ({"weight_bits": 5}, {"fan_in": 5}, {"delay_steps": 5}):
         board = limited(**{"weight_bits": None, "fan_in": None, "delay_steps": None, **figures})
-        with pytest.raises(DescriptionError, match="in a file, which has to be read"):
+        with pytest.raises(DescriptionError, match="no reader of edge files is given"):
             apply_board_limits(delays, board)
 
 
@@ -371,7 +370,7 @@ def test_indegrees_shrink_in_proportion() -> None:
         (
             one(stimuli=(SpikeInput(E, [1.5], [0], 1.0),)),
             limited(step=1.0),
-            r"steps are of 1 ms there; .*times\[0\]",
+            r"the time step of the board is 1 ms; .*times\[0\]",
         ),
         (
             Network([Population("E", 9, Izhikevich())]),

@@ -134,7 +134,7 @@ def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) 
     assert other.connectivity.start.tolist() == graph.connectivity.start.tolist()
     assert other.connectivity.target.tolist() == graph.connectivity.target.tolist()
     pieced = find_core_targets(other, core)
-    for name in ("start", "target", "reached", "sent"):
+    for name in ("start", "target", "n_sending_neurons", "sending_rate"):
         assert getattr(pieced, name).tolist() == getattr(whole, name).tolist()
 
 
@@ -289,12 +289,14 @@ def test_cores_hold_as_many_neurons_as_their_axons_allow(
 
 def test_a_network_that_does_not_fit_is_refused_with_the_figure() -> None:
     # the 20 synapses onto a neuron come from 17 to 20 others
-    with pytest.raises(DescriptionError, match=r"limit of in_axons.* one neuron.*20.*at most 16"):
+    with pytest.raises(
+        DescriptionError, match=r"single neuron exceeds the in_axons limit.*20.*at most 16"
+    ):
         fitted(limited(in_axons=16).tiled(3, 2), sparse())
-    with pytest.raises(DescriptionError, match=r"limit of fan_out.*at most 20"):
+    with pytest.raises(DescriptionError, match=r"the fan_out limit.*at most 20"):
         fitted(limited(fan_out=20), sparse())
     assert fitted(limited(fan_in=20), sparse())[1].check() == []
-    with pytest.raises(DescriptionError, match=r"limit of fan_in.*20.*at most 19"):
+    with pytest.raises(DescriptionError, match=r"the fan_in limit.*20.*at most 19"):
         fitted(limited(fan_in=19), sparse())
 
 
@@ -308,7 +310,7 @@ def test_slices_for_which_there_are_too_few_cores_are_not_made(told: bool) -> No
         return expected(network, neurons)
 
     extent = NetworkSize(np.array([600])) if told else None
-    what = r"limit of in_axons, it needs at least 200 cores; allowed: at most 128"
+    what = r"in_axons limit of a core\) it needs at least 200 cores; allowed: at most 128"
     with pytest.raises(DescriptionError, match=what):
         slice_to_fit(graph_of, limited(in_axons=35), network_size=extent, estimate=True)
     assert min(made) > 3
@@ -327,7 +329,9 @@ def test_graphs_that_are_too_large_are_not_made() -> None:
         made.append(neurons)
         return expected(network, neurons)
 
-    with pytest.raises(DescriptionError, match=r"limit of in_axons, there are .* free memory"):
+    with pytest.raises(
+        DescriptionError, match=r"in_axons limit of a core\) the connectivity of .* free memory"
+    ):
         slice_to_fit(graph_of, limited(in_axons=150), network_size=extent)
     assert max(made) == 1024
     assert all(64 * (-(-600 // n)) * (-(-600 // n) + -(-30 // n)) <= 2e4 for n in made)
@@ -382,7 +386,7 @@ def test_an_estimate_is_no_less_than_what_is_counted() -> None:
     ).all()
     mapping = map_graph(made.graph, board, neurons=made.neurons_per_core, trials=100)
     assert mapping_report(mapping)["connectivity"] == "expected"
-    with pytest.raises(DescriptionError, match="only expected: their packets cannot be followed"):
+    with pytest.raises(DescriptionError, match="expected connectivity only"):
         count_packets(mapping, np.ones(600, np.int64))
 
 

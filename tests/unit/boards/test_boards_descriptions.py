@@ -177,7 +177,7 @@ FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
         ({"energy__hop_x__value": float("nan")}, ("energy.hop_x", "finite")),
         ({"core__models__value": "any"}, ("core.models", "list of names")),
         ({"core__recurrent__value": 1}, ("core.recurrent", "true or false")),
-        ({"chip__reserved__value": 18}, ("chip.reserved", "no core is left")),
+        ({"chip__reserved__value": 18}, ("chip.reserved", "all cores of a chip are reserved")),
         ({"topology__kind": "hex"}, ("topology.kind", "hex_torus")),
         ({"topology__source": "spin_machine"}, ("topology.source", "mean 'spinn_machine'")),
         ({"topology__source": ["spinn_machine"]}, ("topology.source", "spinn_machine")),
@@ -270,5 +270,5 @@ def test_machines_that_would_fill_the_memory_are_refused() -> None:
 
 
 def test_boards_that_cannot_be_joined() -> None:
-    with pytest.raises(DescriptionError, match="cannot be joined"):
+    with pytest.raises(DescriptionError, match="cannot be tiled"):
         load_board("spin3").tiled(2, 1)

@@ -103,7 +103,7 @@ def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> 
     assert akida.core.recurrent.value is False
     with pytest.raises(DescriptionError, match=r"akida\.yaml: (?!core\.recurrent)"):
         map_graph(graph, akida)
-    with pytest.raises(DescriptionError, match="limit of in_axons"):
+    with pytest.raises(DescriptionError, match="the in_axons limit"):
         mapped(network, load_board("truenorth"))
 
 

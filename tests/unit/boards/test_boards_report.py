@@ -135,7 +135,7 @@ def test_pacmans_words_hold_links_and_cores(spin5: BoardMapping) -> None:
 
 
 def test_only_spinnaker_has_pacmans_tables(loihi: BoardMapping) -> None:
-    with pytest.raises(DescriptionError, match="no tables"):
+    with pytest.raises(DescriptionError, match="no routing tables"):
         pacman_tables(loihi)
     assert to_json_data(loihi)["tables"] is None
 

@@ -109,7 +109,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     refused = distsnn("map", model, "--board", mine)
     assert (refused.code, "it needs at least 500 cores" in refused.message) == (2, True)
     refused = distsnn("map", model, "--board", mine, "--boards", "2x2")
-    assert (refused.code, "its limit of in_axons is exceeded by one" in refused.message) == (
+    assert (refused.code, "a single neuron exceeds the in_axons limit" in refused.message) == (
         2,
         True,
     )
@@ -147,8 +147,8 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
     assert groups == ["E.0..999", "I.0..299"]
     (tmp_path / "file").write_text("")
     for words, message in (
-        (("loihi", "--pacman", folder), "has no tables of keys and masks"),
-        (("spin3", "--sanafe", sanafe), "its routers copy packets"),
+        (("loihi", "--pacman", folder), "the board has no routing tables"),
+        (("spin3", "--sanafe", sanafe), "the routers of the board copy packets"),
         (("spin3", "--pacman", tmp_path / "file" / "in"), "cannot be made"),
         (("loihi", "--sanafe", tmp_path / "none" / "one"), "cannot be written"),
     ):
@@ -159,13 +159,13 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("loihi", "--pacman", "FOLDER"), "loihi: has no tables of keys and masks"),
-        (("spin3", "--sanafe", "FILE"), "spin3: its routers copy packets"),
+        (("loihi", "--pacman", "FOLDER"), "loihi: the board has no routing tables"),
+        (("spin3", "--sanafe", "FILE"), "spin3: the routers of the board copy packets"),
         # their cores are not on tiles
-        (("truenorth", "--sanafe", "FILE"), "truenorth: SANA-FE numbers its cores in another"),
+        (("truenorth", "--sanafe", "FILE"), "truenorth: SANA-FE does not number the cores"),
         (("loihi2", "--sanafe", "FILE"), "allowed: loihi, or a board like it"),
         (("spin3", "--rates", "none.json"), "--rates none.json: cannot be read"),
-        (("spin3", "--rates", "FEW"), "rates of population 'I': is missing"),
+        (("spin3", "--rates", "FEW"), "rates of population 'I': the rate is missing"),
     ],
 )
 def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
@@ -199,7 +199,7 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
     assert (refused.code, "'E->E', field synapse: the board's" in refused.message) == (2, True)
     done = distsnn("map", model, "--board", "spin3", "--set", "size=100", "--run", 100)
     assert (done.code, done.err) == (0, "")
-    assert "learnt weights start with these bits" in done.out
+    assert "plastic weights have these bits" in done.out
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
         # both reasons are told
         (["--board", "akida"], "nor a recurrent network: layers feed forward"),
         (["--board", "loihi2", "--optimise", "hop"], "invalid choice: 'hop'"),
-        (["--board", "loihi", "--optimise", "congestion"], "there is none to choose"),
+        (["--board", "loihi", "--optimise", "congestion"], "congestion cannot be optimised"),
         (["--board", "spinnaker2"], "--neurons-per-core: nobody published how many"),
         (
             ["--board", "loihi", "--boards", "2x1", "--sanafe", "none"],

@@ -215,7 +215,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["partition", "MODEL", "--rates", "deep.json"], "deep.json: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
-        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
+        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': the rate is missing"),
         (
             ["partition", "MODEL", "--rates", "null.json"],
             "--rates null.json: cost, field models: must be a mapping .* to ns, not None",

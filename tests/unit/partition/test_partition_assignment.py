@@ -68,16 +68,16 @@ def test_given_assignments_are_checked() -> None:
     table = _table(200, 200)
     given = Assignment(3, np.array([2, 0, 0, 2, 1, 1, 1, 1], np.int32))
     assert make_assignment(table, 3, given) is given
-    with pytest.raises(DescriptionError, match="another job"):
+    with pytest.raises(DescriptionError, match="does not match the number of ranks"):
         make_assignment(table, 4, given)
-    with pytest.raises(DescriptionError, match="another job"):
+    with pytest.raises(DescriptionError, match="does not match the number of ranks"):
         make_assignment(_table(200), 3, given)
     with pytest.raises(DescriptionError, match="round_robin"):
         make_assignment(table, 3, "round-robin")
-    with pytest.raises(DescriptionError, match="no rank") as caught:
+    with pytest.raises(DescriptionError, match="not a rank") as caught:
         Assignment(2, np.array([0, 1, 2, 5]))
     assert "block 2" in str(caught.value)
-    with pytest.raises(DescriptionError, match="no rank"):
+    with pytest.raises(DescriptionError, match="not a rank"):
         Assignment(2, np.array([0, -1]))
     with pytest.raises(DescriptionError, match="one rank"):
         Assignment(0, np.array([0]))

@@ -170,7 +170,7 @@ def test_given_assignment_is_used_and_checked(network: Network) -> None:
     table = blocks(network)
     with Simulation(network, partition=make_assignment(table, 1, "contiguous")) as simulation:
         simulation.run(1.0)
-    with pytest.raises(DescriptionError, match="assignment: made for another job"):
+    with pytest.raises(DescriptionError, match="assignment: the assignment does not match"):
         Simulation(network, partition=make_assignment(table, 2, "contiguous"))
     with pytest.raises(DescriptionError, match="partition: cannot be handed to launched ranks"):
         simulate(network, 1.0, ranks=2, partition=make_assignment(table, 2, "contiguous"))
@@ -347,7 +347,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
 
 
 def test_assignment_must_name_ranks_there_are() -> None:
-    with pytest.raises(DescriptionError, match="owner is no rank"):
+    with pytest.raises(DescriptionError, match="owner is not a rank"):
         Assignment(2, np.array([0, 2], np.int32))
 
 
