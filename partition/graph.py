@@ -209,8 +209,8 @@ class Graph:
         """Return the settings as JSON-able data, with the mean rate of each population."""
         rates: Any = self.rates
         if isinstance(rates, Mapping):
-            rates = {name: float(np.mean(one)) for name, one in rates.items()}
-        speeds = None if self.rank_speeds is None else [float(one) for one in self.rank_speeds]
+            rates = {name: float(np.mean(rate)) for name, rate in rates.items()}
+        speeds = None if self.rank_speeds is None else [float(speed) for speed in self.rank_speeds]
         return {
             "rates": rates,
             "rank_speeds": speeds,

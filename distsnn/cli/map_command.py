@@ -121,8 +121,9 @@ def _lines(report: dict[str, Any], found: SlicedNetwork) -> list[str]:
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to "
         f"{found.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
-        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, {100.0 * report['relative_gap']:.0f} "
-        f"% of them beyond a bound that no placement is below; packets cross "
+        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, "
+        f"{100.0 * report['relative_gap']:.0f} % "
+        "of them above the lower bound; packets cross "
         f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
         f"{report['max_link_load']:.4g}/s",
     ]

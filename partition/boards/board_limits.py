@@ -186,17 +186,20 @@ def check_network(network: Network, board: Board) -> None:
     DescriptionError
         If a neuron model, a recurrent network or a plastic projection is not supported.
     """
-    index = {one.name: position for position, one in enumerate(network.populations)}
+    index = {population.name: i for i, population in enumerate(network.populations)}
     connected = (
-        (index[one.pre.population], index[one.post.population])
-        for one in network.projections
-        if one.rule.expected_synapses(one.pre.size, one.post.size, one.same) > 0.0
+        (index[projection.pre.population], index[projection.post.population])
+        for projection in network.projections
+        if projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
+        > 0.0
     )
-    check_runnable(board, [one.model.name for one in network.populations], connected)
-    for one in network.projections:
-        if one.plasticity is not None and board.core.plastic.value is False:
+    check_runnable(board, [population.model.name for population in network.populations], connected)
+    for projection in network.projections:
+        if projection.plasticity is not None and board.core.plastic.value is False:
             raise _unsupported_error(
-                board, "core.plastic", "the board's synapses do not learn", one, "synapse"
+                board, "core.plastic", "the board's synapses do not learn", projection, "synapse"
             )
 
 

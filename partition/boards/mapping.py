@@ -140,7 +140,7 @@ def map_graph(
     exceeded = first_exceeded_limit(graph, board, core)
     if exceeded is not None:
         raise DescriptionError(
-            f"a slice exceeds the {exceeded[0]} limit of a core",
+            f"the slices of a core exceed its {exceeded[0]} limit",
             where=f"board {board.name!r}",
             value=round(exceeded[1], 1),
             allowed=f"at most {exceeded[2]:g}",

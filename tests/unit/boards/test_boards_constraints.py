@@ -342,7 +342,7 @@ def test_indegrees_shrink_in_proportion() -> None:
     made = apply_board_limits(halves, limited(fan_in=55))
     assert [p.rule.indegree for p in made.network.projections] == [50, 55]
     uneven = [Projection(E, E, FixedIndegree(n), 1.0, 1.0, name=f"{n}") for n in (100, 1)]
-    message = r"'1', field rule: of 101 synapses onto a neuron none would be left"
+    message = r"'1', field rule: of 101 synapses onto a neuron, none of this projection"
     with pytest.raises(DescriptionError, match=message):
         apply_board_limits(Network([E], uneven), limited(fan_in=64))
     drawn = one(rule=PairwiseBernoulli(0.9))

@@ -315,7 +315,9 @@ def test_slices_for_which_there_are_too_few_cores_are_not_made(told: bool) -> No
         slice_to_fit(graph_of, limited(in_axons=35), network_size=extent, estimate=True)
     assert min(made) > 3
     made.clear()
-    with pytest.raises(DescriptionError, match=r"does not fit: with slices of 4 neurons it needs"):
+    with pytest.raises(
+        DescriptionError, match=r"does not fit the board: with slices of 4 neurons it needs"
+    ):
         slice_to_fit(graph_of, limited(), 4, network_size=NetworkSize(np.array([600])))
     assert made == []
 

@@ -472,7 +472,9 @@ def test_truenorth_takes_one_target_core_a_slice() -> None:
     chain = np.roll(np.eye(6) * 100.0, 1, axis=1)
     assert mapped(of_matrix(chain, neurons=100), "truenorth", trials=100).check() == []
     chain[2, 5] = 100.0
-    with pytest.raises(DescriptionError, match=r"out_axons; given 300\.0; allowed: at most 256"):
+    with pytest.raises(
+        DescriptionError, match=r"out_axons limit; given 300\.0; allowed: at most 256"
+    ):
         mapped(of_matrix(chain, neurons=100), "truenorth", trials=100)
     board = load_board("truenorth")
     unshared = replace(board.core, populations=replace(board.core.populations, value=1))

@@ -117,7 +117,7 @@ def test_a_core_of_loihi_holds_no_more_synapses_than_its_memory() -> None:
         784 * (2 + n) for n in (165, 165, 70)
     ]
     graph = build_traffic_graph(classifier(), slices(classifier(), 400))
-    with pytest.raises(DescriptionError, match=r"takes: memory.*315168.*at most 131072"):
+    with pytest.raises(DescriptionError, match=r"its memory limit.*315168.*at most 131072"):
         map_graph(graph, load_board("loihi"))
 
 

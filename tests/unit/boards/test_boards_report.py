@@ -159,5 +159,5 @@ def test_sanafes_mapping_names_slices_and_tiles(spin5: BoardMapping, loihi: Boar
     with pytest.raises(DescriptionError, match="copy packets"):
         sanafe_mappings(spin5, [])
     two = map_graph(loihi.graph, loihi.board.tiled(2, 1), trials=100)
-    with pytest.raises(DescriptionError, match=r"is one chip.*2x1 boards.*allowed: 1x1"):
+    with pytest.raises(DescriptionError, match=r"has one chip.*2x1 boards.*allowed: 1x1"):
         sanafe_mappings(two, [])

@@ -95,7 +95,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
     assert (done.code, done.err) == (0, "")
     assert "with more neurons a core would exceed its limit of in_axons" in done.out
-    assert "of 120 a core (neurons with a synapse there: counted)" in done.out
+    assert "of 120 a core (neurons with a synapse there: built)" in done.out
     data = json.loads(out.read_text())
     assert 100 < data["report"]["axons"]["in_axons"]["max"] <= 120
     made, said = data["run"]["measured"], data["run"]["predicted"]
@@ -215,7 +215,7 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
         (["--board", "spinnaker2"], "--neurons-per-core: nobody published how many"),
         (
             ["--board", "loihi", "--boards", "2x1", "--sanafe", "none"],
-            "SANA-FE's Loihi is one chip",
+            "SANA-FE's model of Loihi has one chip",
         ),
         ([], "--board"),
     ],

@@ -218,7 +218,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["partition", "MODEL", "--rates", "few.json"], "population 'a1': the rate is missing"),
         (
             ["partition", "MODEL", "--rates", "null.json"],
-            "--rates null.json: cost, field models: must be a mapping .* to ns, not None",
+            "--rates null.json: cost, field models: the costs must be a mapping .* to ns, not None",
         ),
         (
             ["partition", "MODEL", "--rates", "zero.json"],

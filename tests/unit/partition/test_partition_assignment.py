@@ -79,7 +79,7 @@ def test_given_assignments_are_checked() -> None:
     assert "block 2" in str(caught.value)
     with pytest.raises(DescriptionError, match="not a rank"):
         Assignment(2, np.array([0, -1]))
-    with pytest.raises(DescriptionError, match="one rank"):
+    with pytest.raises(DescriptionError, match="at least 1"):
         Assignment(0, np.array([0]))
 
 

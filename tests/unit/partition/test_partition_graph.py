@@ -256,7 +256,7 @@ def test_costs_are_positive() -> None:
         CostModel(event=-1.0)
     with pytest.raises(DescriptionError, match=r"cost, field models\['hh'\].*0"):
         CostModel(models={"hh": 0.0})
-    with pytest.raises(DescriptionError, match="cost, field models: must be a mapping"):
+    with pytest.raises(DescriptionError, match="cost, field models: the costs must be a mapping"):
         CostModel(models=2.0)
     with pytest.raises(DescriptionError, match=r"must be a mapping.*, not None$"):
         CostModel(models=None)

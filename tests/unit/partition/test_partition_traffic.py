@@ -89,7 +89,7 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
     )
     table = slices(network, 32)
     with pytest.raises(
-        DescriptionError, match=r"projection 'E.3:150.->I': its edges are in a file"
+        DescriptionError, match=r"projection 'E.3:150.->I': the edges are in a file"
     ):
         build_traffic_graph(network, table)
     graph = build_traffic_graph(
