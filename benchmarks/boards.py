@@ -36,7 +36,7 @@ from running import MeasurementError
 from distsnn.cli.tables import columns
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import pacman_tables
-from distsnn.partition.boards.mapping import map_graph, routed
+from distsnn.partition.boards.mapping import map_graph, route_mapping
 from distsnn.partition.boards.report import rate_weighted_hops
 from distsnn.partition.traffic import TrafficGraph
 
@@ -81,7 +81,7 @@ def beside_pacman(graph: TrafficGraph, asked: Callable[..., dict[str, Any]]) -> 
         for place, (node, core) in enumerate(zip(made.node_of_core, made.core, strict=True))
     }
     places = np.array([place_of[tuple(one)] for one in answer["placements"]])
-    other = routed(board, made, graph, mapping.to, mapping.needs, places)
+    other = route_mapping(board, made, graph, mapping.core_targets, mapping.resources, places)
     pairs = {
         "entries": (int(tables.sizes.sum()), sum(theirs)),
         "largest_table": (int(tables.sizes.max()), max(theirs)),
@@ -128,7 +128,7 @@ def _row(found: dict[str, Any]) -> list[str]:
         spent = f"{found['mapping_s']:.1f}", "", "", ""
         return [found["case"], f"{found['slices']:,}", *said, *spent]
     entries = found["table_entries"]
-    ours = f"{entries['compressed']:,}", f"{entries['largest']:,}", ""
+    ours = f"{entries['compressed']:,}", f"{entries['max_per_node']:,}", ""
     times = [f"{found[name]:.1f}" for name in ("mapping_s", "wall_s", "cpu_s")]
     memory = f"{found['peak_rss_bytes'] / 1e9:.2f}"
     return [found["case"], f"{found['slices']:,}", *ours, *times, memory]

@@ -29,7 +29,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
-from distsnn.partition.assignment import assign
+from distsnn.partition.assignment import make_assignment
 
 SEED = 1
 
@@ -79,7 +79,7 @@ def deliver_all(deliver, collects, n_steps, per_step, drain):
 def layout_of(network: Network) -> Layout:
     """Return the layout of a network on one rank."""
     table = blocks(network)
-    return Layout(network, table, assign(table, 1, "round_robin"), 0)
+    return Layout(network, table, make_assignment(table, 1, "round_robin"), 0)
 
 
 @dataclass

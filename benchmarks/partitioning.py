@@ -32,10 +32,10 @@ from networks.modules import build, rates
 from distsnn.comm import Communicator, run_program
 from distsnn.network import FixedIndegree, Network
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import Assignment, assign
-from distsnn.partition.graph import Cost, Graph
-from distsnn.partition.metrics import metrics
-from distsnn.partition.traffic import neuron_rates, traffic
+from distsnn.partition.assignment import Assignment, make_assignment
+from distsnn.partition.graph import CostModel, Graph
+from distsnn.partition.metrics import expected_metrics
+from distsnn.partition.traffic import build_traffic_graph, neuron_rates
 from distsnn.simulation import Simulation
 
 RANKS, REPEATS = 8, 3
@@ -99,8 +99,8 @@ def quality() -> dict[str, Any]:
         begin = time.perf_counter()
         ours = Graph(given).assign(network, table, RANKS)
         spent.append(time.perf_counter() - begin)
-    graph = traffic(network, table, given)
-    work = Cost().of(graph.neurons, graph.events, network.dt)
+    graph = build_traffic_graph(network, table, given)
+    work = CostModel().total(graph.neurons, graph.event_rate, network.dt)
     weight = np.repeat(work / table.size, table.size)
     begin = time.perf_counter()
     theirs = mtkahypar_owner(edges, weight, rate)
@@ -109,7 +109,7 @@ def quality() -> dict[str, Any]:
     best = Graph(given, quality="best").assign(network, table, RANKS)
     best_s = time.perf_counter() - begin
     owners = {
-        "round_robin": np.repeat(assign(table, RANKS, "round_robin").owner, table.size),
+        "round_robin": np.repeat(make_assignment(table, RANKS, "round_robin").owner, table.size),
         "ours": np.repeat(ours.owner, table.size),
         "ours, best": np.repeat(best.owner, table.size),
         "mtkahypar": theirs,
@@ -146,11 +146,11 @@ def groups() -> dict[str, Any]:
     found = {}
     for modules in (8, 16):
         network = build(modules=modules, neurons=640 * modules)
-        graph = traffic(network, blocks(network), rates(network))
+        graph = build_traffic_graph(network, blocks(network), rates(network))
         for ranks in (modules, 2 * modules):
             made = Graph(rates(network)).assign_graph(graph, network, ranks)
             flat, grouped = (
-                metrics(network, graph, one, rates(network))
+                expected_metrics(network, graph, one, rates(network))
                 for one in (replace(made, groups=()), made)
             )
             found[f"{modules} modules, {ranks} ranks"] = {

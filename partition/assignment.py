@@ -1,4 +1,4 @@
-"""The assignment of blocks to ranks: data, made by strategies that are pure functions."""
+"""Assignments of blocks to ranks, and the simple partition strategies that compute them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,27 +14,26 @@ from distsnn.units import counted
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Which rank owns each block.
+    """Map from blocks to the ranks that own them, with optional rank groups.
 
     Parameters
     ----------
     ranks : int
-        Number of ranks; a rank may own nothing.
+        Number of ranks. A rank may own no block.
     owner : ndarray of int32, shape (n_blocks,)
-        Rank of each block.
+        Owner of each block, 0 to ``ranks - 1``.
     strategy : str
-        Name of the strategy that made it.
+        Name of the partition strategy.
     settings : mapping
-        What the strategy was told besides, as JSON-able data.
+        Settings of the strategy, as JSON-able data.
     groups : sequence of int
-        How many ranks each group has: the first ones, those that follow, and so on. Ranks of a
-        group exchange spikes more often than groups do, if delays allow. Empty: no groups, all
-        ranks exchange spikes at once.
+        Number of ranks in each rank group, in the order of ranks. Ranks of one group exchange
+        spikes more often than groups do, if delays allow. Empty: all ranks exchange together.
 
     Raises
     ------
     DescriptionError
-        If an owner is no rank, or groups are not of all ranks.
+        If an owner is not a rank, or the sizes of groups do not add up to the number of ranks.
     """
 
     ranks: int
@@ -45,45 +44,49 @@ class Assignment:
 
     def __post_init__(self) -> None:
         if self.ranks < 1:
-            raise DescriptionError("at least one rank", where="assignment", value=self.ranks)
-        bad = (self.owner < 0) | (self.owner >= self.ranks)
-        if bad.any():
-            block = int(np.argmax(bad))
             raise DescriptionError(
-                "owner is no rank",
+                "the number of ranks must be at least 1", where="assignment", value=self.ranks
+            )
+        is_invalid = (self.owner < 0) | (self.owner >= self.ranks)
+        if is_invalid.any():
+            block = int(np.argmax(is_invalid))
+            raise DescriptionError(
+                "the owner is not a rank",
                 where=f"assignment, block {block}",
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
-        object.__setattr__(self, "groups", self._sizes())
+        object.__setattr__(self, "groups", self._checked_groups())
 
-    def _sizes(self) -> tuple[int, ...]:
-        given: Any = self.groups
-        if isinstance(given, np.ndarray):
-            given = given.tolist()
-        if isinstance(given, list | tuple) and not given:
+    def _checked_groups(self) -> tuple[int, ...]:
+        sizes: Any = self.groups
+        if isinstance(sizes, np.ndarray):
+            sizes = sizes.tolist()
+        if isinstance(sizes, list | tuple) and not sizes:
             return ()
-        if isinstance(given, list | tuple) and 2 <= len(given) <= self.ranks:
-            whole = all(isinstance(one, int) and not isinstance(one, bool) for one in given)
-            if whole and min(given) >= 1 and sum(given) == self.ranks:
-                return tuple(given)
-        elif isinstance(given, list | tuple):
-            given = counted(len(given), "size")  # a store's list may be of any length
+        if isinstance(sizes, list | tuple) and 2 <= len(sizes) <= self.ranks:
+            are_integers = all(
+                isinstance(size, int) and not isinstance(size, bool) for size in sizes
+            )
+            if are_integers and min(sizes) >= 1 and sum(sizes) == self.ranks:
+                return tuple(sizes)
+        elif isinstance(sizes, list | tuple):
+            sizes = counted(len(sizes), "size")  # a store may hold a list of any length
         raise DescriptionError(
-            "no groups of these ranks",
+            "the sizes of rank groups do not add up to the number of ranks",
             where="assignment, field groups",
-            value=given,
+            value=sizes,
             allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
         )
 
     @property
-    def group(self) -> npt.NDArray[np.int32]:
-        """Group of each rank, from 0; without groups each rank is one."""
+    def group_of_rank(self) -> npt.NDArray[np.int32]:
+        """Rank group of each rank, from 0; without groups each rank is a group of its own."""
         sizes = self.groups or (1,) * self.ranks
         return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
-    def owned(self, rank: int) -> npt.NDArray[np.int64]:
-        """Return the indices of a rank's blocks, ascending."""
+    def blocks_of_rank(self, rank: int) -> npt.NDArray[np.int64]:
+        """Return the indices of the blocks that a rank owns, ascending."""
         return np.flatnonzero(self.owner == rank).astype(np.int64)
 
 
@@ -91,48 +94,48 @@ Strategy = Callable[[BlockTable, int], Assignment]
 
 
 def round_robin(table: BlockTable, ranks: int) -> Assignment:
-    """Deal blocks out one by one: every rank gets its share of every population."""
+    """Assign block i to rank i modulo the number of ranks, which splits every population."""
     owner = (np.arange(table.n_blocks) % ranks).astype(np.int32)
     return Assignment(ranks, owner, "round_robin")
 
 
 def contiguous(table: BlockTable, ranks: int) -> Assignment:
-    """Cut the sequence of blocks into pieces with about equally many neurons."""
+    """Assign to each rank a range of consecutive blocks with about the same number of neurons."""
     middle = np.cumsum(table.size) - 0.5 * table.size
     owner = np.minimum(middle * ranks // max(1, int(table.size.sum())), ranks - 1)
     return Assignment(ranks, owner.astype(np.int32), "contiguous")
 
 
-def population(table: BlockTable, ranks: int) -> Assignment:
-    """Give whole populations to ranks, the largest first to the rank with the fewest neurons."""
+def whole_populations(table: BlockTable, ranks: int) -> Assignment:
+    """Assign whole populations, the largest first, each to the rank with the fewest neurons."""
     sizes = np.bincount(table.population, table.size)
-    of_population = np.empty(sizes.size, np.int32)
+    rank_of_population = np.empty(sizes.size, np.int32)
     neurons = np.zeros(ranks)
-    for one in np.argsort(-sizes, kind="stable"):
-        of_population[one] = rank = int(np.argmin(neurons))
-        neurons[rank] += sizes[one]
-    return Assignment(ranks, of_population[table.population], "population")
+    for population in np.argsort(-sizes, kind="stable"):
+        rank_of_population[population] = rank = int(np.argmin(neurons))
+        neurons[rank] += sizes[population]
+    return Assignment(ranks, rank_of_population[table.population], "population")
 
 
 STRATEGIES: dict[str, Strategy] = {
     "round_robin": round_robin,
     "contiguous": contiguous,
-    "population": population,
+    "population": whole_populations,
 }
 
 
-def assign(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
-    """Return a strategy's assignment, or a given one after checking that it fits.
+def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
+    """Compute the assignment of a strategy, or check that a given assignment fits.
 
     Raises
     ------
     DescriptionError
-        If the strategy is unknown or a given assignment is for other ranks or blocks.
+        If the strategy is unknown, or the assignment has another number of ranks or blocks.
     """
     if isinstance(strategy, Assignment):
         if strategy.ranks != ranks or strategy.owner.shape != (table.n_blocks,):
             raise DescriptionError(
-                "made for another job",
+                "the assignment does not match the number of ranks and blocks of this run",
                 where="assignment",
                 value=f"{counted(strategy.ranks, 'rank')}, {counted(strategy.owner.size, 'block')}",
                 allowed=f"{counted(ranks, 'rank')}, {counted(table.n_blocks, 'block')}",

@@ -1,9 +1,9 @@
-"""The largest smallest delay across ranks: what the ranks' distance in time allows.
+"""Delay clusters and epoch lengths: how rarely ranks can exchange spikes.
 
-Ranks must exchange spikes once in the smallest delay of a synapse between two of them. Slices
-that are closer than D are put together; if what results can be dealt out in balance, an epoch may
-last D. Where ranks form groups, there are two such delays: ranks of a group exchange spikes once in
-the smaller, and all ranks once in the smallest between groups.
+Ranks must exchange spikes once per minimum delay of the synapses between them. Slices that are
+connected by delays shorter than D form a delay cluster. If the clusters can be assigned to the
+ranks in balance, an epoch can last D. Rank groups have two such delays: ranks of a group exchange
+spikes once per minimum delay between ranks, all ranks once per minimum delay between groups.
 """
 
 from dataclasses import dataclass
@@ -15,140 +15,139 @@ import numpy.typing as npt
 from distsnn.kernels.partitioning import joined, spanning
 from distsnn.network import ModulatedSynapse, Network
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.packing import pack, search_visits
+from distsnn.partition.rank_packing import new_search_budget, pack_clusters
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph
 
-# Longest epoch: keeps the buffers of an epoch's spikes small where delays are long.
-LONGEST_EPOCH = 256  # steps
+# Maximum length of an epoch: long epochs need large spike buffers.
+MAX_EPOCH_STEPS = 256  # steps
 
 
 @dataclass(frozen=True, eq=False)
-class Apart:
-    """Slices that stay together, so that ranks are as far from each other in time as can be.
+class DelayClusters:
+    """Clusters of slices that share a rank so that epochs can be long.
 
     Attributes
     ----------
-    delay : int
-        No synapse between clusters has a smaller delay, steps.
+    min_delay : int
+        Minimum delay of the synapses between clusters, steps.
     cluster : ndarray of int64, shape (n,)
         Cluster of each slice, numbered from 0 in the order of their first slices.
     owner : ndarray of int64, shape (n_clusters,), or None
-        Rank of each cluster by which none has more than its capacity; None where even the clusters
-        of the smallest delay were too large.
+        A rank for each cluster such that no rank exceeds its capacity; None if even the clusters
+        of the smallest delay do not fit.
     """
 
-    delay: int
+    min_delay: int
     cluster: npt.NDArray[np.int64]
     owner: npt.NDArray[np.int64] | None
 
 
-def farthest(
+def cluster_by_delay(
     graph: TrafficGraph,
     weight: npt.NDArray[np.float64],
     capacity: npt.NDArray[np.float64],
-    longest: int,
-) -> Apart:
-    """Return the clusters of the largest delay for which `pack` can deal them out to ranks.
+    max_epoch: int,
+) -> DelayClusters:
+    """Return the clusters of the largest delay for which `pack_clusters` finds an assignment.
 
-    Delays are tried from the largest down: more slices together are harder to deal out. What is
-    not sooner than the longest epoch is far, however far: to put it together would only leave
-    fewer assignments to choose from.
+    Delays are tried in descending order, as larger clusters are harder to assign. Delays of at
+    least the maximum epoch count as equal: larger clusters would gain nothing.
 
     Parameters
     ----------
     graph : TrafficGraph
         The slices.
     weight : ndarray of float64, shape (n,)
-        What simulating each slice costs.
+        Computational cost of each slice.
     capacity : ndarray of float64, shape (ranks,)
-        Most weight of each rank.
-    longest : int
-        Most steps of an epoch, however far ranks are from each other.
+        Maximum weight of each rank.
+    max_epoch : int
+        Maximum length of an epoch, whatever the delays between ranks, steps.
     """
-    delay_of_edge = np.minimum(graph.delay, longest)
-    # what edges below a delay join, those of these few do
+    delay_of_edge = np.minimum(graph.min_delay, max_epoch)
+    # the edges of the spanning forest connect the same slices as all edges, for any delay
     order = np.argsort(delay_of_edge, kind="stable")
-    few = spanning(graph.n, graph.source, graph.target, order)
-    source, target, delays = graph.source[few], graph.target[few], delay_of_edge[few]
-    visits = search_visits()
-    for delay in np.unique(np.append(delays, longest))[::-1].tolist():
-        near = delays < delay
-        first = joined(graph.n, source[near], target[near])
-        cluster = np.unique(first, return_inverse=True)[1].astype(np.int64)
-        owner = pack(np.bincount(cluster, weight).astype(np.float64), capacity, visits)
-        found = Apart(delay, cluster, owner)
+    forest = spanning(graph.n, graph.source, graph.target, order)
+    source, target, delays = graph.source[forest], graph.target[forest], delay_of_edge[forest]
+    budget = new_search_budget()
+    for min_delay in np.unique(np.append(delays, max_epoch))[::-1].tolist():
+        is_shorter = delays < min_delay
+        component = joined(graph.n, source[is_shorter], target[is_shorter])
+        cluster = np.unique(component, return_inverse=True)[1].astype(np.int64)
+        owner = pack_clusters(np.bincount(cluster, weight).astype(np.float64), capacity, budget)
+        clusters = DelayClusters(min_delay, cluster, owner)
         if owner is not None:
             break
-    return found
+    return clusters
 
 
 def modulation_delays(network: Network) -> list[int]:
-    """Return the delays, in steps, after which modulators' spikes are felt.
+    """Return the delays after which spikes of modulators act on plastic synapses, steps.
 
-    They reach synapses on all ranks, without a synapse of their own.
+    Modulators act on synapses of all ranks, so their delays limit every epoch.
     """
     return [
-        one.synapse.modulation_steps(network.dt)
-        for one in network.projections
-        if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator
+        projection.synapse.modulation_steps(network.dt)
+        for projection in network.projections
+        if isinstance(projection.synapse, ModulatedSynapse) and projection.synapse.modulator
     ]
 
 
 @dataclass(frozen=True)
-class Epochs:
-    """How long ranks do without each other's spikes.
+class EpochLengths:
+    """Maximum lengths of group epochs and global epochs.
 
     Attributes
     ----------
-    inside : int
-        Most steps between two exchanges inside groups of ranks, where there are such.
-    between : int
-        Most steps between two exchanges of all ranks: a multiple, or the same, where all exchanges
-        are of all ranks.
+    group_steps : int
+        Maximum number of steps between two exchanges inside a rank group.
+    global_steps : int
+        Maximum number of steps between two exchanges of all ranks: a multiple of `group_steps`;
+        equal if there are no exchanges inside groups.
     """
 
-    inside: int
-    between: int
+    group_steps: int
+    global_steps: int
 
     @classmethod
-    def of(cls, nearest: int, between: int, most: int) -> Self:
-        """Return what delays allow.
+    def from_delays(cls, rank_delay: int, group_delay: int, max_epoch: int) -> Self:
+        """Return the longest epochs that delays allow.
 
         Parameters
         ----------
-        nearest : int
-            Smallest delay between any ranks, steps.
-        between : int
-            Smallest delay between ranks of different groups, steps; not less.
-        most : int
-            Most steps of an epoch for other reasons.
+        rank_delay : int
+            Minimum delay between any two ranks, steps.
+        group_delay : int
+            Minimum delay between ranks of different groups, at least `rank_delay`, steps.
+        max_epoch : int
+            Maximum length of an epoch for other reasons, steps.
         """
-        inside = max(1, min(nearest, most))
-        return cls(inside, max(1, min(between, most) // inside) * inside)
+        group_steps = max(1, min(rank_delay, max_epoch))
+        return cls(group_steps, max(1, min(group_delay, max_epoch) // group_steps) * group_steps)
 
     @property
     def in_groups(self) -> bool:
-        """Whether there are exchanges inside groups besides those of all ranks."""
-        return self.inside < self.between
+        """Whether rank groups exchange spikes more often than all ranks do."""
+        return self.group_steps < self.global_steps
 
 
-def longest_epoch(network: Network) -> int:
-    """Return after how many steps ranks have to exchange spikes, however far from each other."""
-    return min([LONGEST_EPOCH, *modulation_delays(network)])
+def max_epoch_steps(network: Network) -> int:
+    """Return the maximum length of an epoch, whatever the delays between ranks, steps."""
+    return min([MAX_EPOCH_STEPS, *modulation_delays(network)])
 
 
-def expected_epochs(network: Network, graph: TrafficGraph, assignment: Assignment) -> Epochs:
-    """Return after how many steps ranks have to exchange spikes, if not before a run ends."""
-    return Epochs.of(*smallest_between(graph, assignment), longest_epoch(network))
+def expected_epochs(network: Network, graph: TrafficGraph, assignment: Assignment) -> EpochLengths:
+    """Return the lengths of the epochs that an assignment allows, steps."""
+    return EpochLengths.from_delays(*min_delays(graph, assignment), max_epoch_steps(network))
 
 
-def smallest_between(graph: TrafficGraph, assignment: Assignment) -> tuple[int, int]:
-    """Return bounds of the delays between ranks, and between groups of them: none is smaller."""
+def min_delays(graph: TrafficGraph, assignment: Assignment) -> tuple[int, int]:
+    """Return lower bounds of the delays between ranks and between rank groups, steps."""
     owner = assignment.owner
-    return smallest_across(graph, owner), smallest_across(graph, assignment.group[owner])
+    return min_delay_across(graph, owner), min_delay_across(graph, assignment.group_of_rank[owner])
 
 
-def smallest_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
-    """Return a bound of the delays between owners, steps: none is smaller."""
-    across = owner[graph.source] != owner[graph.target]
-    return int(graph.delay[across].min(initial=NO_DELAY))
+def min_delay_across(graph: TrafficGraph, owner: npt.NDArray[np.int32]) -> int:
+    """Return a lower bound of the delays of synapses between different owners, steps."""
+    is_cut = owner[graph.source] != owner[graph.target]
+    return int(graph.min_delay[is_cut].min(initial=NO_DELAY))

@@ -1,4 +1,4 @@
-"""The strategy `graph`: blocks that talk much, or with short delays, go to one rank."""
+"""The partition strategy `graph`: it keeps blocks with many spikes or short delays on one rank."""
 
 from __future__ import annotations
 
@@ -21,32 +21,35 @@ from distsnn.network.checks import (
     check_shape,
 )
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.delays import longest_epoch
-from distsnn.partition.groups import owners_and_groups
-from distsnn.partition.traffic import Rates, Reader, TrafficGraph, traffic
+from distsnn.partition.delays import max_epoch_steps
+from distsnn.partition.rank_groups import partition_into_groups
+from distsnn.partition.traffic import EdgeReader, Rates, TrafficGraph, build_traffic_graph
 
 _QUALITIES = ("fast", "best")
-_SHARE = Range(0.0, 1.0)
+_FRACTION = Range(0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What simulating takes, in ns: a + b·events of a slice, for a second of biological time.
+class CostModel:
+    """Computational cost of neurons and synaptic events, ns.
+
+    A slice costs, per second of biological time, the sum over its neurons and steps plus the sum
+    over its incoming synaptic events.
 
     Parameters
     ----------
     neuron : float
-        Of a neuron and step.
+        Cost of one neuron for one step, ns.
     event : float
-        Of a synaptic event that arrives.
+        Cost of one incoming synaptic event, ns.
     models : mapping of str to float, optional
-        Of a neuron and step by the neuron's model, such as ``{"iaf_psc_exp": 0.8}``; `neuron` is
-        that of all other models, and of neurons whose model is not known.
+        Cost of one neuron for one step by neuron model, such as ``{"iaf_psc_exp": 0.8}``, ns.
+        `neuron` applies to all other models.
 
     Raises
     ------
     DescriptionError
-        If one of them is not positive.
+        If a cost is not positive.
     """
 
     neuron: float = 1.0
@@ -56,37 +59,37 @@ class Cost:
     def __post_init__(self) -> None:
         if not isinstance(self.models, Mapping):
             raise DescriptionError(
-                # a file may say null, and no value is shown for it
-                f"must be a mapping of names of models to ns, not {self.models!r}",
+                # the value may be None, which errors do not show as a value
+                f"the costs must be a mapping of model names to ns, not {self.models!r}",
                 where="cost, field models",
             )
-        of_models = [(f"models[{name!r}]", value) for name, value in self.models.items()]
-        for name, value in [("neuron", self.neuron), ("event", self.event), *of_models]:
+        model_costs = [(f"models[{name!r}]", value) for name, value in self.models.items()]
+        for name, value in [("neuron", self.neuron), ("event", self.event), *model_costs]:
             where = f"cost, field {name}"
             check_range(as_number(value, where=where), POSITIVE, where=where)
 
-    def of(
+    def total(
         self, neurons: npt.NDArray[np.int64], events: npt.NDArray[np.float64], dt: float
     ) -> npt.NDArray[np.float64]:
-        """Return the cost of numbers of neurons, and of events per s, in steps of `dt` ms."""
+        """Return the cost of neurons and of events per second, at time step `dt` in ms, ns."""
         return neurons * (self.neuron * 1e3 / dt) + self.event * events
 
     def of_slices(self, graph: TrafficGraph, network: Network) -> npt.NDArray[np.float64]:
-        """Return the cost of each slice of a network, by the model of its neurons.
+        """Return the cost of each slice of a network for 1 s of biological time, ns.
 
         Raises
         ------
         DescriptionError
-            If there is a cost of a model that the network has not.
+            If `models` names a neuron model that the network does not use.
         """
-        there = [one.model.name for one in network.populations]
+        models = [population.model.name for population in network.populations]
         for name in self.models:
-            if name not in there:
-                names = dict.fromkeys(there)  # each once
+            if name not in models:
+                names = dict.fromkeys(models)  # each once
                 raise unknown("neuron model", name, names, where="cost, field models")
-        each = np.array([self.models.get(name, self.neuron) for name in there])
-        neurons = graph.neurons * each[graph.population] * (1e3 / network.dt)
-        return np.asarray(neurons + self.event * graph.events)
+        neuron_cost = np.array([self.models.get(name, self.neuron) for name in models])
+        neurons = graph.neurons * neuron_cost[graph.population] * (1e3 / network.dt)
+        return np.asarray(neurons + self.event * graph.event_rate)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the costs as JSON-able data."""
@@ -95,21 +98,21 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The strategy as a setting, such as ``Simulation(network, partition=Graph(rates={...}))``.
+    """Settings of the strategy `graph`: ``Simulation(network, partition=Graph(rates={...}))``.
 
     Parameters
     ----------
     rates : mapping of str to array_like, or float
-        Rates, spikes/s: of each population one number, or one for each neuron; a number is that
-        of all neurons.
-    shares : sequence of float, optional
-        Speed of each rank, of which only ratios count; None: all are alike.
+        Rates, spikes/s: for each population one number or an array with one per neuron. A single
+        number applies to all neurons.
+    rank_speeds : sequence of float, optional
+        Relative speed of each rank; None: all ranks are equally fast.
     imbalance : float
-        How much more than its share a rank may get.
+        Fraction by which the load of a rank may exceed its balanced load, from 0 to 1.
     quality : {"fast", "best"}
         "best" also tries mtkahypar, which must be installed.
-    cost : Cost
-        What neurons, by their models, and events take; `distsnn profile` measures it.
+    cost : CostModel
+        Cost of neurons and events; `distsnn profile` measures it.
 
     Raises
     ------
@@ -118,24 +121,30 @@ class Graph:
     """
 
     rates: Rates = 1.0
-    shares: Sequence[float] | None = None
+    rank_speeds: Sequence[float] | None = None
     imbalance: float = 0.03
     quality: str = "fast"
-    cost: Cost = field(default_factory=Cost)
+    cost: CostModel = field(default_factory=CostModel)
 
     def __post_init__(self) -> None:
         check_range(
-            as_number(self.imbalance, where=_at("imbalance")), _SHARE, where=_at("imbalance")
+            as_number(self.imbalance, where=_field_context("imbalance")),
+            _FRACTION,
+            where=_field_context("imbalance"),
         )
-        if self.shares is not None:
-            check_range(as_floats(self.shares, where=_at("shares")), POSITIVE, where=_at("shares"))
+        if self.rank_speeds is not None:
+            check_range(
+                as_floats(self.rank_speeds, where=_field_context("rank_speeds")),
+                POSITIVE,
+                where=_field_context("rank_speeds"),
+            )
         if self.quality not in _QUALITIES:
-            raise unknown("quality", self.quality, _QUALITIES, where=_at("quality"))
+            raise unknown("quality", self.quality, _QUALITIES, where=_field_context("quality"))
 
     def assign(
-        self, network: Network, table: BlockTable, ranks: int, edges: Reader | None = None
+        self, network: Network, table: BlockTable, ranks: int, edges: EdgeReader | None = None
     ) -> Assignment:
-        """Return who owns which block.
+        """Compute the assignment of a network's blocks.
 
         Parameters
         ----------
@@ -146,22 +155,24 @@ class Graph:
         ranks : int
             Number of ranks.
         edges : callable, optional
-            Reads the edges of a projection from its file; needed where there is one.
+            Reads the edges of a projection from its file; required if the network has edge files.
 
         Raises
         ------
         DescriptionError
-            If rates or shares do not fit, or a library is missing.
+            If rates or rank speeds have the wrong shape, or a library is missing.
         """
-        return self.assign_graph(traffic(network, table, self.rates, edges), network, ranks)
+        return self.assign_graph(
+            build_traffic_graph(network, table, self.rates, edges), network, ranks
+        )
 
     def assign_graph(self, graph: TrafficGraph, network: Network, ranks: int) -> Assignment:
-        """Return who owns which block of a network whose traffic, by these rates, is known.
+        """Compute the assignment of a network's blocks from their traffic graph.
 
         Parameters
         ----------
         graph : TrafficGraph
-            The blocks.
+            The blocks, with traffic by the rates of this strategy.
         network : Network
             The network.
         ranks : int
@@ -170,41 +181,41 @@ class Graph:
         Raises
         ------
         DescriptionError
-            If shares or costs do not fit, or a library is missing.
+            If rank speeds or costs do not match the network, or a library is missing.
         """
-        owner, groups = owners_and_groups(
+        owner, groups = partition_into_groups(
             graph,
             self.cost.of_slices(graph, network),
-            self.speeds(ranks),
-            longest=longest_epoch(network),
+            self.relative_speeds(ranks),
+            max_epoch=max_epoch_steps(network),
             imbalance=self.imbalance,
             quality=self.quality,
         )
         return Assignment(ranks, owner, "graph", self.to_dict(), groups)
 
-    def speeds(self, ranks: int) -> npt.NDArray[np.float64]:
-        """Return the speed of each rank, of which only ratios count, shape (ranks,).
+    def relative_speeds(self, ranks: int) -> npt.NDArray[np.float64]:
+        """Return the relative speed of each rank, shape (ranks,).
 
         Raises
         ------
         DescriptionError
-            If shares were given for another number of ranks.
+            If `rank_speeds` has another length than the number of ranks.
         """
-        if self.shares is None:
+        if self.rank_speeds is None:
             return np.ones(ranks)
-        shares = np.asarray(self.shares, np.float64)
-        check_shape(shares, (ranks,), where=_at("shares"), of="one for each rank")
-        return shares
+        speeds = np.asarray(self.rank_speeds, np.float64)
+        check_shape(speeds, (ranks,), where=_field_context("rank_speeds"), of="one for each rank")
+        return speeds
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able data: of each population the mean rate."""
+        """Return the settings as JSON-able data, with the mean rate of each population."""
         rates: Any = self.rates
         if isinstance(rates, Mapping):
-            rates = {name: float(np.mean(one)) for name, one in rates.items()}
-        shares = None if self.shares is None else [float(one) for one in self.shares]
+            rates = {name: float(np.mean(rate)) for name, rate in rates.items()}
+        speeds = None if self.rank_speeds is None else [float(speed) for speed in self.rank_speeds]
         return {
             "rates": rates,
-            "shares": shares,
+            "rank_speeds": speeds,
             "imbalance": self.imbalance,
             "quality": self.quality,
             "cost": self.cost.to_dict(),
@@ -212,17 +223,17 @@ class Graph:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` described.
+        """Return the strategy that `to_dict` described.
 
         Raises
         ------
         DescriptionError
             If a value is out of range.
         TypeError
-            If there are other fields.
+            If `data` has unknown fields.
         """
-        return cls(**{**data, "cost": Cost(**data.get("cost", {}))})
+        return cls(**{**data, "cost": CostModel(**data.get("cost", {}))})
 
 
-def _at(field: str) -> str:
+def _field_context(field: str) -> str:
     return f"partition graph, field {field}"

@@ -1,4 +1,4 @@
-"""What an assignment of blocks to ranks comes to: expected before a build, or counted in a run."""
+"""Metrics of an assignment: balance, remote spikes, epochs, bytes; expected or measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from distsnn.kernels.partitioning import mark
 from distsnn.network import Network, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
-from distsnn.partition.graph import Cost
+from distsnn.partition.graph import CostModel
 from distsnn.partition.traffic import (
     NO_DELAY,
+    EdgeReader,
     Rates,
-    Reader,
     TrafficGraph,
-    given_edges,
+    explicit_edges,
     neuron_rates,
 )
 
@@ -25,49 +25,51 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Metrics:
-    """What an assignment comes to. Matrices are from rank (first index) to rank.
+class AssignmentMetrics:
+    """Metrics of an assignment. Matrices are from source rank (first index) to target rank.
+
+    Rates are per second of biological time.
 
     Parameters
     ----------
     strategy : str
-        Its name.
-    kind : {"expected", "counted"}
-        Whether figures are expectations from the description and rates, or were counted in a run.
+        Name of the partition strategy.
+    kind : {"expected", "measured"}
+        Whether the values are expected from the description and rates, or measured in a run.
     neurons : ndarray of int64, shape (ranks,)
         Neurons of each rank.
     cost : ndarray of float64, shape (ranks,)
-        What simulating them for 1 s costs, ns, as `distsnn.partition.graph.Cost` has it.
+        Computational cost of each rank by `distsnn.partition.graph.CostModel`, ns per s.
     sources : ndarray of float64, shape (ranks, ranks)
-        Neurons that have a synapse on another rank; 0 in the diagonal.
-    told : ndarray of float64, shape (ranks, ranks)
-        Their spikes, per s.
+        Neurons that have a synapse on another rank; 0 on the diagonal.
+    spike_rate_between : ndarray of float64, shape (ranks, ranks)
+        Spikes of these neurons, 1/s.
     synapses : ndarray of float64, shape (ranks, ranks)
-        Synapses.
-    delay : ndarray of int32, shape (ranks, ranks)
-        Their smallest delay in steps, 0 where there is no synapse.
-    epoch : int
-        Most steps between two exchanges of all ranks; 0 on one rank.
+        Synapses from rank to rank.
+    min_delay : ndarray of int32, shape (ranks, ranks)
+        Minimum delay of these synapses, steps; 0 without synapses.
+    epoch_steps : int
+        Maximum number of steps between two exchanges of all ranks; 0 on a single rank.
     exchanges : float
-        Exchanges of all ranks per s of biological time.
+        Exchanges of all ranks, 1/s.
     bytes : float
-        Bytes per s that a rank has to get of the others, the mean of ranks: 4 of every spike (twice
-        of those of its group), and in every exchange a number of spikes for each step and of all.
-        MPI pads them.
+        Bytes that a rank receives, mean of ranks, 1/s: 4 for each spike (twice for spikes of its
+        group), and for each exchange and other rank 4 for each step and 4 for the total. Padding
+        of messages is not included.
     spikes : float
-        Spikes of all neurons, per s.
+        Spikes of all neurons, 1/s.
     dt : float
-        Step, ms.
+        Time step, ms.
     memory : ndarray of float64, shape (ranks,), optional
-        Largest resident memory of each rank, bytes.
-    shares : ndarray of float64, shape (ranks,), optional
-        Speed of each rank, of which only ratios count; None: all are alike.
+        Peak resident memory of each rank, bytes.
+    rank_speeds : ndarray of float64, shape (ranks,), optional
+        Relative speed of each rank; None: all ranks are equally fast.
     groups : tuple of int
-        Ranks of each group, where there are exchanges inside groups.
-    group_epoch : int
-        Most steps between two exchanges inside a group; 0 where there are none.
+        Number of ranks of each rank group; empty without exchanges inside groups.
+    group_epoch_steps : int
+        Maximum number of steps between two exchanges inside a group; 0 without such exchanges.
     group_exchanges : float
-        Exchanges inside each group per s.
+        Exchanges inside each group, 1/s.
     """
 
     strategy: str
@@ -75,18 +77,18 @@ class Metrics:
     neurons: npt.NDArray[np.int64]
     cost: Floats
     sources: Floats
-    told: Floats
+    spike_rate_between: Floats
     synapses: Floats
-    delay: npt.NDArray[np.int32]
-    epoch: int
+    min_delay: npt.NDArray[np.int32]
+    epoch_steps: int
     exchanges: float
     bytes: float
     spikes: float
     dt: float
     memory: Floats | None = None
-    shares: Floats | None = None
+    rank_speeds: Floats | None = None
     groups: tuple[int, ...] = ()
-    group_epoch: int = 0
+    group_epoch_steps: int = 0
     group_exchanges: float = 0.0
 
     @property
@@ -95,39 +97,41 @@ class Metrics:
         return self.neurons.size
 
     @property
-    def connectivity(self) -> float:
-        """Pairs of a source and another rank that it has a synapse on."""
+    def source_rank_pairs(self) -> float:
+        """Number of pairs of a neuron and a remote rank on which it has a synapse."""
         return float(self.sources.sum())
 
     @property
-    def traffic(self) -> float:
-        """The same, each source counted with its spikes: pairs of a spike and a rank, per s."""
-        return float(self.told.sum())
+    def remote_spike_rate(self) -> float:
+        """Number of pairs of a spike and a remote rank on which its source has a synapse, 1/s."""
+        return float(self.spike_rate_between.sum())
 
     @property
     def cut_synapses(self) -> float:
-        """Synapses whose source is on another rank."""
+        """Number of synapses whose source is on another rank."""
         return float(self.synapses.sum() - self.synapses.trace())
 
     @property
     def imbalance(self) -> float:
-        """How much more than its share of all cost the most loaded rank has, relative to it."""
-        ideal = self.ideal
-        return float((self.cost / ideal).max()) - 1.0 if ideal.any() else 0.0
+        """Maximum over ranks of cost divided by balanced cost, minus 1."""
+        balanced = self.balanced_cost
+        return float((self.cost / balanced).max()) - 1.0 if balanced.any() else 0.0
 
     @property
-    def ideal(self) -> Floats:
-        """What each rank would cost in balance, ns, shape (ranks,)."""
-        shares = np.ones(self.ranks) if self.shares is None else self.shares
-        return np.asarray(float(self.cost.sum()) * shares / shares.sum())
+    def balanced_cost(self) -> Floats:
+        """Cost of each rank in perfect balance, ns per s, shape (ranks,)."""
+        speeds = np.ones(self.ranks) if self.rank_speeds is None else self.rank_speeds
+        return np.asarray(float(self.cost.sum()) * speeds / speeds.sum())
 
     @property
-    def contacts(self) -> int:
-        """Ordered pairs of ranks with a synapse from one to the other."""
-        return int(np.count_nonzero(self.delay)) - int(np.count_nonzero(self.delay.diagonal()))
+    def connected_rank_pairs(self) -> int:
+        """Number of ordered pairs of different ranks with a synapse from one to the other."""
+        return int(np.count_nonzero(self.min_delay)) - int(
+            np.count_nonzero(self.min_delay.diagonal())
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
+        """Return the metrics as JSON-able data."""
         return {
             "strategy": self.strategy,
             "kind": self.kind,
@@ -136,17 +140,17 @@ class Metrics:
             "neurons": self.neurons.tolist(),
             "synapses": self.synapses.sum(axis=0).tolist(),
             "cost_ns_per_s": self.cost.tolist(),
-            "balanced_cost_ns_per_s": self.ideal.tolist(),
-            "connectivity": self.connectivity,
-            "traffic_per_s": self.traffic,
-            "traffic_between_per_s": self.told.tolist(),
+            "balanced_cost_ns_per_s": self.balanced_cost.tolist(),
+            "source_rank_pairs": self.source_rank_pairs,
+            "remote_spikes_per_s": self.remote_spike_rate,
+            "spikes_between_per_s": self.spike_rate_between.tolist(),
             "cut_synapses": self.cut_synapses,
-            "contacts": self.contacts,
-            "smallest_delay_ms": (self.delay * self.dt).round(9).tolist(),
-            "epoch_ms": round(self.epoch * self.dt, 9),
+            "connected_rank_pairs": self.connected_rank_pairs,
+            "min_delay_ms": (self.min_delay * self.dt).round(9).tolist(),
+            "epoch_ms": round(self.epoch_steps * self.dt, 9),
             "exchanges_per_s": self.exchanges,
             "groups": list(self.groups),
-            "group_epoch_ms": round(self.group_epoch * self.dt, 9),
+            "group_epoch_ms": round(self.group_epoch_steps * self.dt, 9),
             "group_exchanges_per_s": self.group_exchanges,
             "bytes_per_s": self.bytes,
             "spikes_per_s": self.spikes,
@@ -154,15 +158,15 @@ class Metrics:
         }
 
 
-def metrics(
+def expected_metrics(
     network: Network,
     graph: TrafficGraph,
     assignment: Assignment,
     rates: Rates = 1.0,
-    edges: Reader | None = None,
-    cost: Cost | None = None,
-) -> Metrics:
-    """Return what is expected of an assignment.
+    edges: EdgeReader | None = None,
+    cost: CostModel | None = None,
+) -> AssignmentMetrics:
+    """Compute the expected metrics of an assignment.
 
     Parameters
     ----------
@@ -171,13 +175,13 @@ def metrics(
     graph : TrafficGraph
         The traffic between its blocks, by the same rates.
     assignment : Assignment
-        Who owns them.
+        Owners of the blocks.
     rates : mapping of str to array_like, or float
-        As for `distsnn.partition.traffic.traffic`.
+        As for `distsnn.partition.traffic.build_traffic_graph`.
     edges : callable, optional
-        Reads the edges of a projection from its file; needed where there is one.
-    cost : Cost, optional
-        What neurons and events take.
+        Reads the edges of a projection from its file; required if the network has edge files.
+    cost : CostModel, optional
+        Cost of neurons and events.
 
     Raises
     ------
@@ -185,159 +189,182 @@ def metrics(
         If rates are not valid or a file cannot be read.
     """
     ranks, owner = assignment.ranks, assignment.owner
-    cell = owner[graph.source] * ranks + owner[graph.target]
-    synapses = np.bincount(cell, graph.synapses, minlength=ranks * ranks).astype(np.float64)
-    delay = np.full(ranks * ranks, NO_DELAY)
-    np.minimum.at(delay, cell, graph.delay)
-    delay[delay == NO_DELAY] = 0
+    rank_pair = owner[graph.source] * ranks + owner[graph.target]
+    synapses = np.bincount(rank_pair, graph.synapses, minlength=ranks * ranks).astype(np.float64)
+    min_delay = np.full(ranks * ranks, NO_DELAY)
+    np.minimum.at(min_delay, rank_pair, graph.min_delay)
+    min_delay[min_delay == NO_DELAY] = 0
     epochs = expected_epochs(network, graph, assignment)
-    epoch = epochs.between if ranks > 1 else 0
-    group_epoch = epochs.inside if epochs.in_groups else 0
+    epoch_steps = epochs.global_steps if ranks > 1 else 0
+    group_epoch_steps = epochs.group_steps if epochs.in_groups else 0
     exchanges, group_exchanges = (
-        1e3 / (steps * network.dt) if steps else 0.0 for steps in (epoch, group_epoch)
+        1e3 / (steps * network.dt) if steps else 0.0 for steps in (epoch_steps, group_epoch_steps)
     )
     groups = tuple(assignment.groups) if epochs.in_groups else ()
-    spikes = np.bincount(owner, graph.spikes, minlength=ranks).astype(np.float64)
-    mates = _mates(groups, ranks)
-    work = (cost or Cost()).of_slices(graph, network)
-    sources, told = _reached(network, graph, assignment, neuron_rates(network, rates), edges)
-    return Metrics(
+    spike_rate = np.bincount(owner, graph.spike_rate, minlength=ranks).astype(np.float64)
+    n_peers = _n_group_peers(groups, ranks)
+    slice_cost = (cost or CostModel()).of_slices(graph, network)
+    sources, spike_rate_between = _remote_sources(
+        network, graph, assignment, neuron_rates(network, rates), edges
+    )
+    return AssignmentMetrics(
         strategy=assignment.strategy,
         kind="expected",
         neurons=np.bincount(owner, graph.neurons, minlength=ranks).astype(np.int64),
-        cost=np.bincount(owner, work, minlength=ranks).astype(np.float64),
+        cost=np.bincount(owner, slice_cost, minlength=ranks).astype(np.float64),
         sources=sources,
-        told=told,
+        spike_rate_between=spike_rate_between,
         synapses=synapses.reshape(ranks, ranks),
-        delay=delay.reshape(ranks, ranks),
-        epoch=epoch,
+        min_delay=min_delay.reshape(ranks, ranks),
+        epoch_steps=epoch_steps,
         exchanges=exchanges,
-        bytes=_bytes(float(spikes.sum() - spikes.mean()), ranks - 1, exchanges, epoch)
-        + _bytes(float((spikes * mates).mean()), mates.mean(), group_exchanges, group_epoch),
-        spikes=float(spikes.sum()),
+        bytes=_received_bytes(
+            float(spike_rate.sum() - spike_rate.mean()), ranks - 1, exchanges, epoch_steps
+        )
+        + _received_bytes(
+            float((spike_rate * n_peers).mean()), n_peers.mean(), group_exchanges, group_epoch_steps
+        ),
+        spikes=float(spike_rate.sum()),
         dt=network.dt,
         groups=groups,
-        group_epoch=group_epoch,
+        group_epoch_steps=group_epoch_steps,
         group_exchanges=group_exchanges,
     )
 
 
-def counted(
-    counts: Sequence[Mapping[str, Any]],
+def measured_metrics(
+    counters: Sequence[Mapping[str, Any]],
     assignment: Assignment,
     dt: float,
-    cost: Cost | None = None,
-) -> Metrics | None:
-    """Return what was counted in a run, or None where its ranks did not note it.
+    cost: CostModel | None = None,
+) -> AssignmentMetrics | None:
+    """Return the metrics measured in a run, or None if its ranks did not record the counters.
 
     Parameters
     ----------
-    counts : sequence of mapping
-        What each rank counted, as a run's store has it (`distsnn.io.schema`: `counted`).
+    counters : sequence of mapping
+        Counters of each rank from the run store (`distsnn.io.schema`).
     assignment : Assignment
-        Who owned which block.
+        Owners of the blocks in the run.
     dt : float
-        Step, ms.
-    cost : Cost, optional
-        What neurons and events take.
+        Time step, ms.
+    cost : CostModel, optional
+        Cost of neurons and events.
     """
-    if not counts or not all(one.get("steps") and "heard" in one for one in counts):
+    if not counters or not all(
+        rank_counters.get("steps") and "heard" in rank_counters for rank_counters in counters
+    ):
         return None
-    ranks = len(counts)
-    second = 1e-3 * dt * counts[0]["steps"]
-    neurons = np.array([one["neurons"] for one in counts])
-    events = np.array([one["events"] for one in counts]) / second
-    # each rank has counted what comes to it: a column
-    sources, told, synapses, delay = (
-        np.array([one[name] for one in counts]).reshape(ranks, ranks).T
+    ranks = len(counters)
+    seconds = 1e-3 * dt * counters[0]["steps"]
+    neurons = np.array([rank_counters["neurons"] for rank_counters in counters])
+    events = np.array([rank_counters["events"] for rank_counters in counters]) / seconds
+    # a rank counts incoming spikes and synapses: its counters are a column of each matrix
+    sources, spikes_between, synapses, min_delay = (
+        np.array([rank_counters[name] for rank_counters in counters]).reshape(ranks, ranks).T
         for name in ("sources", "heard", "synapses", "smallest_delay")
     )
-    epoch, exchanges = counts[0]["epoch_steps"], counts[0]["exchanges"] / second
-    received = sum(one["received_spikes"] for one in counts) / ranks / second
-    # earlier versions knew no groups
-    group_epoch, group_exchanges, inside = (
-        np.array([one.get(name, 0) for one in counts])
+    epoch_steps, exchanges = counters[0]["epoch_steps"], counters[0]["exchanges"] / seconds
+    received = sum(rank_counters["received_spikes"] for rank_counters in counters) / ranks / seconds
+    # the counters of groups are absent if the run had no rank groups
+    group_epochs, group_exchanges, group_received = (
+        np.array([rank_counters.get(name, 0) for rank_counters in counters])
         for name in ("group_epoch_steps", "group_exchanges", "group_received_spikes")
     )
-    groups = tuple(assignment.groups) if group_epoch.any() else ()
-    inside_steps, inside_exchanges = int(group_epoch[0]), float(group_exchanges[0] / second)
-    return Metrics(
+    groups = tuple(assignment.groups) if group_epochs.any() else ()
+    group_epoch_steps, group_exchange_rate = (
+        int(group_epochs[0]),
+        float(group_exchanges[0] / seconds),
+    )
+    return AssignmentMetrics(
         strategy=assignment.strategy,
-        kind="counted",
+        kind="measured",
         neurons=neurons,
-        cost=(cost or Cost()).of(neurons, events, dt),
+        cost=(cost or CostModel()).total(neurons, events, dt),
         sources=sources * (1.0 - np.eye(ranks)),
-        told=told / second,
+        spike_rate_between=spikes_between / seconds,
         synapses=synapses.astype(np.float64),
-        delay=delay.astype(np.int32),
-        epoch=epoch if ranks > 1 else 0,
+        min_delay=min_delay.astype(np.int32),
+        epoch_steps=epoch_steps if ranks > 1 else 0,
         exchanges=exchanges,
-        # spikes of the own group come with those of all ranks once more
-        bytes=_bytes(received, ranks - 1, exchanges, epoch)
-        + _bytes(
-            float(inside.mean()) / second,
-            _mates(groups, ranks).mean(),
-            inside_exchanges,
-            inside_steps,
+        # the exchange of all ranks sends the spikes of a rank's own group again
+        bytes=_received_bytes(received, ranks - 1, exchanges, epoch_steps)
+        + _received_bytes(
+            float(group_received.mean()) / seconds,
+            _n_group_peers(groups, ranks).mean(),
+            group_exchange_rate,
+            group_epoch_steps,
         ),
-        spikes=sum(one["spikes"] for one in counts) / second,
+        spikes=sum(rank_counters["spikes"] for rank_counters in counters) / seconds,
         dt=dt,
         groups=groups,
-        group_epoch=inside_steps,
-        group_exchanges=inside_exchanges,
+        group_epoch_steps=group_epoch_steps,
+        group_exchanges=group_exchange_rate,
     )
 
 
-def _mates(groups: Sequence[int], ranks: int) -> npt.NDArray[np.int64]:
-    """Return how many others are in each rank's group, shape (ranks,)."""
+def _n_group_peers(groups: Sequence[int], ranks: int) -> npt.NDArray[np.int64]:
+    """Return the number of other ranks in each rank's group, shape (ranks,)."""
     return np.repeat(groups, groups) - 1 if groups else np.zeros(ranks, np.int64)
 
 
-def _bytes(received: float, others: float, exchanges: float, epoch: int) -> float:
-    """Return the bytes per s of so many spikes, and exchanges with others, 4 a number."""
-    return 4.0 * (received + others * (1 + epoch) * exchanges)
+def _received_bytes(
+    spike_rate: float, n_senders: float, exchanges: float, epoch_steps: int
+) -> float:
+    """Return the bytes that a rank receives per second; each number takes 4 bytes."""
+    return 4.0 * (spike_rate + n_senders * (1 + epoch_steps) * exchanges)
 
 
-def _reached(
+def _remote_sources(
     network: Network,
     graph: TrafficGraph,
     assignment: Assignment,
-    rate: Floats,
-    edges: Reader | None,
+    neuron_rate: Floats,
+    edges: EdgeReader | None,
 ) -> tuple[Floats, Floats]:
-    """Return how many neurons of each rank have a synapse on each other, and their spikes/s."""
+    """Return the number of neurons with a synapse from rank to rank, and their spikes, 1/s."""
     ranks = assignment.ranks
-    own = np.repeat(assignment.owner, graph.neurons)
-    # a bit for each rank and neuron that has a given synapse there: pieces of files are let go
-    given = np.zeros((ranks, -(-network.n_neurons // 8)), np.uint8)
-    drawn = []
-    for one in network.projections:
-        pieces = given_edges(one, network.dt, edges)
-        if pieces is None:
-            drawn.append(one)
+    owner = np.repeat(assignment.owner, graph.neurons)
+    # a bit for each pair of rank and neuron with an explicit edge, so that file chunks can be freed
+    explicit_bits = np.zeros((ranks, -(-network.n_neurons // 8)), np.uint8)
+    drawn_projections = []
+    for projection in network.projections:
+        chunks = explicit_edges(projection, network.dt, edges)
+        if chunks is None:
+            drawn_projections.append(projection)
             continue
-        first, post = _gids(network, one)
-        for piece in pieces:
-            mark(given, own[post][piece["target"]], first + piece["source"].astype(np.int64))
-    sources, told = np.zeros((ranks, ranks)), np.zeros((ranks, ranks))
+        first_source, post = _gid_ranges(network, projection)
+        for chunk in chunks:
+            mark(
+                explicit_bits,
+                owner[post][chunk["target"]],
+                first_source + chunk["source"].astype(np.int64),
+            )
+    sources, spike_rate = np.zeros((ranks, ranks)), np.zeros((ranks, ranks))
     for rank in range(ranks):
-        missed = 1.0 - np.unpackbits(given[rank], count=network.n_neurons, bitorder="little")
-        here = own == rank
-        for one in drawn:
-            first, post = _gids(network, one)
-            views = slice(first, first + one.pre.size)
-            # Without autapses a source is none of its own candidates.
-            targets = np.full(one.pre.size, float(np.count_nonzero(here[post])))
-            if one.same and one.rule.skips_autapses:
-                targets -= here[views]
-            missed[views] *= 1.0 - one.rule.reach(targets, one.pre.size, one.post.size, one.same)
-        missed[here] = 1.0
-        sources[:, rank] = np.bincount(own, 1.0 - missed, minlength=ranks)
-        told[:, rank] = np.bincount(own, rate * (1.0 - missed), minlength=ranks)
-    return sources, told
+        miss_probability = 1.0 - np.unpackbits(
+            explicit_bits[rank], count=network.n_neurons, bitorder="little"
+        )
+        is_local = owner == rank
+        for projection in drawn_projections:
+            first_source, post = _gid_ranges(network, projection)
+            sources_of_view = slice(first_source, first_source + projection.pre.size)
+            # Without autapses a source is not among its own candidate targets.
+            targets = np.full(projection.pre.size, float(np.count_nonzero(is_local[post])))
+            if projection.same and projection.rule.skips_autapses:
+                targets -= is_local[sources_of_view]
+            miss_probability[sources_of_view] *= 1.0 - projection.rule.reach(
+                targets, projection.pre.size, projection.post.size, projection.same
+            )
+        miss_probability[is_local] = 1.0
+        sources[:, rank] = np.bincount(owner, 1.0 - miss_probability, minlength=ranks)
+        spike_rate[:, rank] = np.bincount(
+            owner, neuron_rate * (1.0 - miss_probability), minlength=ranks
+        )
+    return sources, spike_rate
 
 
-def _gids(network: Network, one: Projection) -> tuple[int, slice]:
-    first = network.first_gid[one.pre.population] + one.pre.start
-    start = network.first_gid[one.post.population] + one.post.start
-    return first, slice(start, start + one.post.size)
+def _gid_ranges(network: Network, projection: Projection) -> tuple[int, slice]:
+    first_source = network.first_gid[projection.pre.population] + projection.pre.start
+    first_target = network.first_gid[projection.post.population] + projection.post.start
+    return first_source, slice(first_target, first_target + projection.post.size)

@@ -1,9 +1,10 @@
-"""Moving vertices between ranks while what the ranks have to tell each other falls.
+"""Refinement of an assignment: move and swap vertices while the remote spike rate falls.
 
-The cost of an assignment is the expected number of (spike, rank) pairs a second: for a source and
-each other rank, whether it has a synapse there. If the expected number of synapses of a source of
-slice a on rank r is M[a, r], one has at least one with probability 1 - exp(-M[a, r]), as numbers
-of synapses are nearly Poisson distributed in all rules but those of very small slices.
+The remote spike rate is the expected number of pairs of a spike and a remote rank per second. A
+spike counts for each remote rank on which its source has a synapse. If M[a, r] is the expected
+number of synapses of a neuron of slice a on rank r, the neuron has a synapse there with
+probability 1 - exp(-M[a, r]): numbers of synapses are nearly Poisson distributed under all
+connection rules, except for very small slices.
 """
 
 from dataclasses import dataclass
@@ -17,68 +18,77 @@ from distsnn.kernels.partitioning import expected_on_ranks, move, swap
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_PARTNERS = 64  # tried for a swap
+_SWAP_CANDIDATES = 64  # partners that are tried for a swap
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
-    """A graph as refinement needs it: edges by target, with synapses of one source neuron.
+class RefinementGraph:
+    """Graph for refinement: edges by target, with the expected synapses of one source neuron.
 
     Parameters
     ----------
-    spikes : ndarray of float64, shape (n,)
-        Spikes/s of each vertex.
+    spike_rate : ndarray of float64, shape (n,)
+        Spikes of each vertex, 1/s.
     weight : ndarray of float64, shape (n,)
-        What simulating each vertex costs.
+        Computational cost of each vertex.
     start : ndarray of int64, shape (n + 1,)
-        Edges into vertex v are ``start[v]`` to ``start[v + 1]``.
+        The edges into vertex v are ``start[v]`` to ``start[v + 1]``, exclusive.
     source : ndarray of int64, shape (n_edges,)
-        Their sources.
-    mean : ndarray of float64, shape (n_edges,)
-        Expected synapses of one neuron of the source onto the target.
+        Source of each edge.
+    mean_synapses : ndarray of float64, shape (n_edges,)
+        Expected number of synapses of one source neuron onto the target.
     """
 
-    spikes: Floats
+    spike_rate: Floats
     weight: Floats
     start: Ints
     source: Ints
-    mean: Floats
+    mean_synapses: Floats
 
 
-def cost(flow: Flow, owner: Ints, ranks: int) -> float:
-    """Return the expected (spike, remote rank) pairs a second of an assignment."""
-    means = expected_on_ranks(flow.start, flow.source, flow.mean, owner, ranks)
-    reached = -expm1_array(-means)
-    own = reached[np.arange(owner.size), owner]
-    return float(flow.spikes @ (reached.sum(axis=1) - own))
+def remote_spike_rate(graph: RefinementGraph, owner: Ints, ranks: int) -> float:
+    """Return the expected number of pairs of a spike and a remote rank, 1/s."""
+    means = expected_on_ranks(graph.start, graph.source, graph.mean_synapses, owner, ranks)
+    probability = -expm1_array(-means)
+    local = probability[np.arange(owner.size), owner]
+    return float(graph.spike_rate @ (probability.sum(axis=1) - local))
 
 
-def refine(flow: Flow, owner: Ints, capacity: Floats, *, passes: int = 30, seed: int = 1) -> Ints:
-    """Return an assignment that costs no more, made by moving single vertices, and swapping.
+def refine(
+    graph: RefinementGraph, owner: Ints, capacity: Floats, *, passes: int = 30, seed: int = 1
+) -> Ints:
+    """Return an assignment with at most the same remote spike rate, by moves and swaps.
 
     Parameters
     ----------
-    flow : Flow
+    graph : RefinementGraph
         The graph.
     owner : ndarray of int64, shape (n,)
         Rank of each vertex at the start.
     capacity : ndarray of float64, shape (ranks,)
-        Most weight of each rank; a rank that has more loses vertices first.
+        Maximum weight of each rank; an overloaded rank loses vertices first.
     passes : int
-        Most rounds over all vertices; it ends earlier where nothing moves.
+        Maximum number of passes over all vertices; refinement ends if a pass moves nothing.
     seed : int
-        Of the order of vertices.
+        Seed of the order of vertices.
     """
     owner = owner.astype(np.int64)
-    means = expected_on_ranks(flow.start, flow.source, flow.mean, owner, capacity.size)
-    load = np.bincount(owner, flow.weight, minlength=capacity.size)
+    means = expected_on_ranks(graph.start, graph.source, graph.mean_synapses, owner, capacity.size)
+    load = np.bincount(owner, graph.weight, minlength=capacity.size)
     random = np.random.default_rng(seed)
     for _ in range(passes):
         order = random.permutation(owner.size)
-        moving = (
-            *(order, flow.spikes, flow.weight, flow.start, flow.source, flow.mean),
+        arguments = (
+            *(
+                order,
+                graph.spike_rate,
+                graph.weight,
+                graph.start,
+                graph.source,
+                graph.mean_synapses,
+            ),
             *(owner, means, load, capacity),
         )
-        if not move(*moving) and not swap(*moving, _PARTNERS):
+        if not move(*arguments) and not swap(*arguments, _SWAP_CANDIDATES):
             break
     return owner

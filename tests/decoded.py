@@ -12,7 +12,7 @@ from distsnn.engine.wiring import Wiring
 from distsnn.network import ExplicitFile, Network
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import Quanta, quanta
-from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.assignment import Assignment, make_assignment
 
 Ints = npt.NDArray[np.int64]
 
@@ -45,7 +45,7 @@ def layouts(
 ) -> list[Layout]:
     """Return the layouts of all ranks."""
     table = blocks(network)
-    made = assign(table, ranks, strategy)
+    made = make_assignment(table, ranks, strategy)
     return [Layout(network, table, made, rank) for rank in range(ranks)]
 
 

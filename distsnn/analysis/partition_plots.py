@@ -27,15 +27,15 @@ def partition_plot(data: Sequence[Mapping[str, Any]], style: Style | None = None
     style = style or Style()
     figure = new_figure(10.5, 0.4 + 2.6 * len(data), style)
     axes = figure.subplots(len(data), 3, squeeze=False)
-    most = max(np.max(one["traffic_between_per_s"], initial=0.0) for one in data)
-    longest = max(np.max(one["smallest_delay_ms"], initial=0.0) for one in data)
+    most = max(np.max(one["spikes_between_per_s"], initial=0.0) for one in data)
+    longest = max(np.max(one["min_delay_ms"], initial=0.0) for one in data)
     for row, one in zip(axes, data, strict=True):
-        told = np.array(one["traffic_between_per_s"])
+        told = np.array(one["spikes_between_per_s"])
         np.fill_diagonal(told, np.nan)  # what a rank tells itself costs nothing
         title = f"{one['strategy']}, {one['kind']}"
         _matrix(figure, row[0], told, most, "spikes/s", style, title)
         _load(row[1], one, style)
-        delay = np.array(one["smallest_delay_ms"])
+        delay = np.array(one["min_delay_ms"])
         delay[delay == 0.0] = np.nan
         _matrix(figure, row[2], delay, longest, "smallest delay, ms", style, "")
     return figure

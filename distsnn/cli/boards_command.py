@@ -6,14 +6,16 @@ from dataclasses import asdict
 from typing import Any
 
 from distsnn.comm import Communicator
-from distsnn.partition.boards.board import Board, load_board, shipped
-from distsnn.partition.boards.geometry import machine
+from distsnn.partition.boards.board import Board, builtin_boards, load_board
+from distsnn.partition.boards.geometry import build_machine
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank == 0:
-        boards = [load_board(name) for name in ([options.board] if options.board else shipped())]
+        boards = [
+            load_board(name) for name in ([options.board] if options.board else builtin_boards())
+        ]
         if options.json:
             print(json.dumps([_data(one) for one in boards], indent=2))
         elif options.board:
@@ -28,7 +30,7 @@ def _data(board: Board) -> dict[str, Any]:
 
 
 def _lines(board: Board) -> list[str]:
-    made = machine(board)
+    made = build_machine(board)
     checked = f"checked by {board.checked_by}" if board.checked_by else "not checked by other code"
     size = f"{made.n_nodes} {board.topology.node}s" if made.n_nodes > 1 else board.topology.node
     return [

@@ -16,17 +16,17 @@ from distsnn.errors import DescriptionError
 from distsnn.extras import extra
 from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import check_network, constrained
-from distsnn.partition.boards.demand import Slices
+from distsnn.partition.boards.board_limits import apply_board_limits, check_network
 from distsnn.partition.boards.export import (
-    as_data,
     check_pacman,
     check_sanafe,
     sanafe_mappings,
     save_data,
     save_pacman,
+    to_json_data,
 )
 from distsnn.partition.boards.mapping import check_objective, map_graph
+from distsnn.partition.boards.resources import SlicedNetwork
 from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
@@ -58,7 +58,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             )
         made = None
         if options.run is not None:
-            made = constrained(network, board, partial(read_edges, dt=network.dt))
+            made = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
     if made is None:
         with collective_phase(communicator, "mapping"):
             if communicator.rank == 0:
@@ -81,10 +81,10 @@ def _map(
     seed = 1 if options.seed is None else options.seed
     found = fitted(network, board, options, rates, seed)
     models = [one.model.name for one in network.populations]
-    how: dict[str, Any] = {"optimise": options.optimise, "seed": seed, "models": models}
-    mapping = map_graph(found.graph, board, neurons=found.neurons, **how)
+    how: dict[str, Any] = {"objective": options.optimise, "seed": seed, "models": models}
+    mapping = map_graph(found.graph, board, neurons=found.neurons_per_core, **how)
     names = [one.name for one in network.populations]
-    data = as_data(mapping, names, dt=network.dt)
+    data = to_json_data(mapping, names, dt=network.dt)
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
     lines = _lines(data["report"], found)
     if runs is not None:
@@ -121,34 +121,37 @@ def _plot(data: dict[str, Any], path: Path) -> None:
         draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
 
 
-def _lines(report: dict[str, Any], found: Slices) -> list[str]:
+def _lines(report: dict[str, Any], found: SlicedNetwork) -> list[str]:
     lines = [
-        f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to {found.neurons} on "
-        f"{report['cores']:,} of {report['cores_available']:,} cores, "
+        f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to "
+        f"{found.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
-        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, {100.0 * report['gap']:.0f} % "
-        f"of them beyond a bound that no placement is below; packets cross "
+        f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, "
+        f"{100.0 * report['relative_gap']:.0f} % "
+        "of them above the lower bound; packets cross "
         f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
-        f"{report['largest_link_load']:.4g}/s",
+        f"{report['max_link_load']:.4g}/s",
     ]
     if found.limit is not None:
         lines.append(f"with more neurons a core would exceed its limit of {found.limit}")
     for name, axons in report["axons"].items():
         lines.append(
-            f"{name}: at most {axons['largest']:,.0f} of {axons['allowed']:,.0f} a core "
-            f"(neurons with a synapse there: {report['contacts']})"
+            f"{name}: at most {axons['max']:,.0f} of {axons['allowed']:,.0f} a core "
+            f"(neurons with a synapse there: {report['connectivity']})"
         )
     if "table_entries" in report:
         entries = report["table_entries"]
         lines.append(
-            f"router entries: {entries['plain']:,}, without those that go straight on "
+            f"router entries: {entries['uncompressed']:,}, without those that go straight on "
             f"{entries['without_default']:,}, merged {entries['compressed']:,}; "
-            f"the largest table {entries['largest']:,}"
+            f"the largest table {entries['max_per_node']:,}"
         )
     power = report["power_W"]
     terms = [f"{name} {value:.3g}" for name, value in power.items() if value is not None]
     lines.append(f"power, W: {', '.join(terms) or 'no term is known'}")
-    missing = sorted({one.split(":", 1)[0] for one in report["unknown"]} | set(report["unchecked"]))
+    missing = sorted(
+        {one.split(":", 1)[0] for one in report["unknown"]} | set(report["unknown_limits"])
+    )
     if missing:
         lines.append(f"not told, as the board's figures are unknown: {', '.join(missing)}")
     what = "every slice's packets were followed" if "table_entries" in report else "all was checked"

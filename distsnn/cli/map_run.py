@@ -16,16 +16,16 @@ from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
-from distsnn.partition.boards.constraints import Constrained
-from distsnn.partition.boards.counts import follow
-from distsnn.partition.boards.mapping import Mapping
+from distsnn.partition.boards.board_limits import ConstrainedNetwork
+from distsnn.partition.boards.mapping import BoardMapping
+from distsnn.partition.boards.packet_counts import count_packets
 from distsnn.simulation import Simulation
 from distsnn.units import counted, steps
 
 
 @contextmanager
 def both_runs(
-    network: Network, made: Constrained, options: Namespace, communicator: Communicator
+    network: Network, made: ConstrainedNetwork, options: Namespace, communicator: Communicator
 ) -> Iterator["BothRuns"]:
     """Run a network as it is and as a board would run it; the recordings are gone afterwards.
 
@@ -77,7 +77,7 @@ class BothRuns:
         Stores of the two runs.
     """
 
-    made: Constrained
+    made: ConstrainedNetwork
     time_ms: float
     paths: tuple[Path, Path]
 
@@ -96,7 +96,7 @@ class BothRuns:
             counts += np.bincount(gid, minlength=counts.size)
         return counts
 
-    def effect(self, mapping: Mapping, said: dict[str, Any]) -> dict[str, Any]:
+    def effect(self, mapping: BoardMapping, said: dict[str, Any]) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
@@ -111,13 +111,13 @@ class BothRuns:
         return {
             "time_ms": self.time_ms,
             "changes": list(self.made.changes),
-            "not_applied": list(self.made.unknown),
+            "not_applied": list(self.made.unknown_parameters),
             "same_spikes": free.dt == board.dt and free.spike_hash() == board.spike_hash(),
             "populations": self._statistics(),
-            "counted": asdict(follow(mapping, self._spikes())),
+            "measured": asdict(count_packets(mapping, self._spikes())),
             "predicted": {
                 "packets": said["packets_per_s"] * seconds,
-                "crossings": said["link_crossings_per_s"] * seconds,
+                "hops": said["link_crossings_per_s"] * seconds,
             },
         }
 
@@ -150,12 +150,12 @@ def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
     lines += columns(heads, rows)
     if effect["same_spikes"]:
         lines.append("the same spikes as without limits, one by one")
-    made, said = effect["counted"], effect["predicted"]
+    made, said = effect["measured"], effect["predicted"]
     return [
         *lines,
         f"{counted(made['spikes'], 'spike')} sent {counted(made['packets'], 'packet')} over "
-        f"{counted(made['crossings'], 'link')} (predicted: {said['packets']:,.0f} over "
-        f"{said['crossings']:,.0f})",
+        f"{counted(made['hops'], 'link')} (predicted: {said['packets']:,.0f} over "
+        f"{said['hops']:,.0f})",
     ]
 
 

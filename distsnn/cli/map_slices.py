@@ -13,10 +13,14 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import Extent, Slices, fitting_slices
-from distsnn.partition.boards.reached import contact_bytes, with_counted, with_expected
+from distsnn.partition.boards.resources import NetworkSize, SlicedNetwork, slice_to_fit
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
-from distsnn.partition.traffic import Rates, TrafficGraph, traffic
+from distsnn.partition.boards.slice_connectivity import (
+    connectivity_bytes,
+    with_built_connectivity,
+    with_expected_connectivity,
+)
+from distsnn.partition.traffic import Rates, TrafficGraph, build_traffic_graph
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.simulation.wired_ends import wired_ends
@@ -48,7 +52,9 @@ def check_neurons_per_core(board: Board, neurons: int | None) -> None:
         )
 
 
-def fitted(network: Network, board: Board, options: Namespace, rates: Rates, seed: int) -> Slices:
+def fitted(
+    network: Network, board: Board, options: Namespace, rates: Rates, seed: int
+) -> SlicedNetwork:
     """Return slices that fit a core: as expected, or by what is built of the network.
 
     Raises
@@ -62,22 +68,28 @@ def fitted(network: Network, board: Board, options: Namespace, rates: Rates, see
 
     def expected(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
-        return with_expected(graph, network, table, reader) if limited or single else graph
+        graph = build_traffic_graph(network, table, rates, reader)
+        return (
+            with_expected_connectivity(graph, network, table, reader)
+            if limited or single
+            else graph
+        )
 
     def counted(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates, reader)
-        _check_memory(contact_bytes(graph))
-        return with_counted(graph, network, table, rates, ends())
+        graph = build_traffic_graph(network, table, rates, reader)
+        _check_memory(connectivity_bytes(graph))
+        return with_built_connectivity(graph, network, table, rates, ends())
 
     ends = _ends(network, seed)
     count = single if options.contacts is None else options.contacts == "counted"
     extent = _extent(network)
-    found = fitting_slices(expected, board, options.neurons_per_core, estimate=count, extent=extent)
+    found = slice_to_fit(
+        expected, board, options.neurons_per_core, estimate=count, network_size=extent
+    )
     if not count:
         return found
-    made = fitting_slices(counted, board, found.neurons, extent=extent)
+    made = slice_to_fit(counted, board, found.neurons_per_core, network_size=extent)
     return made._replace(limit=made.limit or found.limit)
 
 
@@ -99,11 +111,11 @@ def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints
     return once
 
 
-def _extent(network: Network) -> Extent:
+def _extent(network: Network) -> NetworkSize:
     index = {one.name: at for at, one in enumerate(network.populations)}
     sizes = np.array([one.size for one in network.populations], np.int64)
     pairs = {(index[one.pre.population], index[one.post.population]) for one in network.projections}
-    return Extent(sizes, pairs, _free_bytes())
+    return NetworkSize(sizes, pairs, _free_bytes())
 
 
 def _check_memory(needed: float) -> None:

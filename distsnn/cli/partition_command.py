@@ -22,10 +22,10 @@ from distsnn.io.summary import population_rates
 from distsnn.network import Network
 from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import quanta
-from distsnn.partition.assignment import STRATEGIES, Assignment, assign
-from distsnn.partition.graph import Cost, Graph
-from distsnn.partition.metrics import Metrics, counted, metrics
-from distsnn.partition.traffic import Rates, traffic
+from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
+from distsnn.partition.graph import CostModel, Graph
+from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
+from distsnn.partition.traffic import Rates, build_traffic_graph
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.kept_partition import stored_assignment
 
@@ -51,7 +51,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     return 0
 
 
-def _found(options: Namespace) -> list[Metrics]:
+def _found(options: Namespace) -> list[AssignmentMetrics]:
     """Return what strategies come to; of a run first what was counted, and expected of it."""
     model = load_model(options.model, options.set)
     network = model.network
@@ -62,12 +62,12 @@ def _found(options: Namespace) -> list[Metrics]:
     cost = load_cost(options.rates)
     strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
     table, reader = blocks(network), partial(read_edges, dt=network.dt)
-    graph = traffic(network, table, rates, reader)
+    graph = build_traffic_graph(network, table, rates, reader)
     found, made = [], []
     ranks = options.ranks
     own = None if run is None else stored_assignment(run)
     if run is not None and own is not None:
-        made.append(assign(table, own.ranks, own))
+        made.append(make_assignment(table, own.ranks, own))
         found += _measured(run, own, cost, network, table)
         ranks = ranks or own.ranks
     if options.assignment is not None:
@@ -85,22 +85,22 @@ def _found(options: Namespace) -> list[Metrics]:
         if name == "graph":
             made.append(strategy.assign_graph(graph, network, ranks))
         else:
-            made.append(assign(table, ranks, name))
+            made.append(make_assignment(table, ranks, name))
     scales = quanta(network, file_summaries(network))
     for one in made:
         layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])
-        expected = metrics(network, graph, one, rates, reader, cost)
-        shares = _shares(one) if one is own else strategy.speeds(one.ranks)
-        found.append(replace(expected, memory=memory, shares=shares))
+        expected = expected_metrics(network, graph, one, rates, reader, cost)
+        shares = _shares(one) if one is own else strategy.relative_speeds(one.ranks)
+        found.append(replace(expected, memory=memory, rank_speeds=shares))
     return found
 
 
 def _measured(
-    run: StoreReader, own: Assignment, cost: Cost, network: Network, table: BlockTable
-) -> list[Metrics]:
+    run: StoreReader, own: Assignment, cost: CostModel, network: Network, table: BlockTable
+) -> list[AssignmentMetrics]:
     wrote = run.attempts[-1].ranks
-    measured = counted([one.counted for one in wrote], own, run.dt, cost)
+    measured = measured_metrics([one.counted for one in wrote], own, run.dt, cost)
     if measured is None:
         return []
     peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
@@ -110,10 +110,10 @@ def _measured(
     each = [cost.models.get(one.model.name, cost.neuron) for one in network.populations]
     more = table.size * (np.array(each)[table.population] - cost.neuron) * 1e3 / network.dt
     work = measured.cost + np.bincount(own.owner, more, minlength=own.ranks)
-    return [replace(measured, memory=memory, shares=_shares(own), cost=work)]
+    return [replace(measured, memory=memory, rank_speeds=_shares(own), cost=work)]
 
 
-def _plot(found: list[Metrics], path: str) -> None:
+def _plot(found: list[AssignmentMetrics], path: str) -> None:
     # matplotlib is slow to load, and not needed otherwise
     with extra("analysis"):
         from distsnn.analysis.partition_plots import partition_plot
@@ -125,7 +125,7 @@ def _plot(found: list[Metrics], path: str) -> None:
 
 
 def _shares(made: Assignment) -> npt.NDArray[np.float64] | None:
-    shares = made.settings.get("shares")
+    shares = made.settings.get("rank_speeds")
     return None if shares is None else np.array(shares, np.float64)
 
 
@@ -142,18 +142,20 @@ def _own_rates(run: StoreReader) -> Rates:
     return float(sum(one["spikes"] for one in counts) / run.n_neurons / seconds)
 
 
-def _row(one: Metrics) -> tuple[str, ...]:
+def _row(one: AssignmentMetrics) -> tuple[str, ...]:
     return (
         one.strategy,
         one.kind,
         f"{100.0 * one.imbalance:.1f} %",
-        f"{one.connectivity:,.0f}",
-        f"{one.traffic:,.0f}",
+        f"{one.source_rank_pairs:,.0f}",
+        f"{one.remote_spike_rate:,.0f}",
         f"{one.cut_synapses:,.0f}",
-        f"{one.contacts}",
+        f"{one.connected_rank_pairs}",
         _sizes(one.groups),
         _levels(
-            f"{one.epoch * one.dt:g}" if one.epoch else "-", f"{one.group_epoch * one.dt:g}", one
+            f"{one.epoch_steps * one.dt:g}" if one.epoch_steps else "-",
+            f"{one.group_epoch_steps * one.dt:g}",
+            one,
         ),
         _levels(f"{one.exchanges:,.0f}", f"{one.group_exchanges:,.0f}", one),
         f"{1e-6 * one.bytes:.3g}",
@@ -168,6 +170,6 @@ def _sizes(groups: tuple[int, ...]) -> str:
     return f"{len(groups)} of {groups[0]}" if alike else "+".join(map(str, groups))
 
 
-def _levels(of_all: str, inside: str, one: Metrics) -> str:
+def _levels(of_all: str, inside: str, one: AssignmentMetrics) -> str:
     """Return a figure of all ranks, and that of each group, where there are groups."""
     return f"{of_all}, {inside}" if one.groups else of_all

@@ -8,7 +8,7 @@ from distsnn.errors import DescriptionError
 from distsnn.io.run_writer import is_run
 from distsnn.io.summary import summarise
 from distsnn.network.checks import as_number
-from distsnn.partition.graph import Cost
+from distsnn.partition.graph import CostModel
 from distsnn.partition.traffic import Rates
 
 
@@ -50,7 +50,7 @@ def load_rates(name: str | None) -> Rates:
     }
 
 
-def load_cost(name: str | None) -> Cost:
+def load_cost(name: str | None) -> CostModel:
     """Return what neurons and events take, as `distsnn profile` measured it, or the default.
 
     Parameters
@@ -64,11 +64,11 @@ def load_cost(name: str | None) -> Cost:
         If there is no such file, or its costs are not valid.
     """
     if name is None or Path(name).is_dir():
-        return Cost()
+        return CostModel()
     where = f"--rates {name}"
     found = read_json(Path(name), where)
     if not isinstance(found, dict) or not _is_profile(found):
-        return Cost()
+        return CostModel()
     cost = found.get("cost", {})
     if not isinstance(cost, dict) or not cost.keys() <= {"neuron", "event", "models"}:
         raise DescriptionError(
@@ -78,7 +78,7 @@ def load_cost(name: str | None) -> Cost:
             allowed='such as {"neuron": 1.0, "event": 2.0, "models": {"iaf_psc_exp": 1.0}}',
         )
     try:
-        return Cost(**cost)
+        return CostModel(**cost)
     except DescriptionError as error:
         raise error.within(where) from error
 

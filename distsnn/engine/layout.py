@@ -49,7 +49,7 @@ class Layout:
 
     @cached_property
     def owned(self) -> npt.NDArray[np.int64]:  # noqa: D102 (attribute)
-        return self.assignment.owned(self.rank)
+        return self.assignment.blocks_of_rank(self.rank)
 
     @cached_property
     def _groups(self) -> npt.NDArray[np.int64]:

@@ -66,7 +66,7 @@ def move(order, spikes, weight, start, source, mean, owner, means, load, capacit
     order : ndarray of int64, shape (n,)
         Vertices in the order of their turns.
     spikes, weight, start, source, mean : ndarray
-        The graph, as in `distsnn.partition.refinement.Flow`.
+        The graph, as in `distsnn.partition.refinement.RefinementGraph`.
     owner, means, load : ndarray
         Rank of each vertex, `expected_on_ranks` and the ranks' weights; all three are kept true.
     capacity : ndarray of float64, shape (ranks,)

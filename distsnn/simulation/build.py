@@ -36,16 +36,16 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import BlockTable, blocks
 from distsnn.network.quanta import Quanta, quanta
-from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.delays import (
-    LONGEST_EPOCH,
-    Epochs,
-    longest_epoch,
+    MAX_EPOCH_STEPS,
+    EpochLengths,
+    max_epoch_steps,
+    min_delays,
     modulation_delays,
-    smallest_between,
 )
 from distsnn.partition.graph import Graph
-from distsnn.partition.traffic import traffic
+from distsnn.partition.traffic import build_traffic_graph
 from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges, route_files
 from distsnn.simulation.synapse_choice import choices
@@ -151,7 +151,7 @@ class Built:
     engine: RankEngine
     assignment: Assignment
     quanta: Quanta
-    epochs: Epochs
+    epochs: EpochLengths
     reach: int
     synapses: int
     exchange: Exchange | GroupExchange | None
@@ -211,7 +211,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     room = _MOST_SPIKES // (sum(communicator.allgather(engine.most_spikes)) + communicator.size)
-    epochs = Epochs.of(nearest, between, min(longest_epoch(network), room))
+    epochs = EpochLengths.from_delays(nearest, between, min(max_epoch_steps(network), room))
     synapses = sum(communicator.allgather(wired.synapses))
     built = Built(engine, assignment, scales, epochs, reach, synapses, None, found)
     return _connected(built, communicator)
@@ -280,7 +280,7 @@ def _connected(built: Built, communicator: Communicator) -> Built:
         if exchange is not None and built.connections is not None:
             exchange.count_spikes_of(remote_sources(engine.layout, engine.wiring))
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
-        engine.connect(exchange, epochs.inside, built.reach)
+        engine.connect(exchange, epochs.group_steps, built.reach)
     chosen = choices(engine, communicator)
     with collective_phase(communicator, "choosing synapses"):
         engine.record_weights(chosen)
@@ -315,7 +315,7 @@ def _assigned(
         assert made is not None
         return made
     with collective_phase(communicator, "describing the network"):
-        return assign(table, communicator.size, partition)
+        return make_assignment(table, communicator.size, partition)
 
 
 def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> tuple[int, int]:
@@ -325,27 +325,27 @@ def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -
     """
     network, assignment = layout.network, layout.assignment
     if found is not None and assignment.ranks > 1:
-        delay, group = found.smallest_delay, assignment.group
+        delay, group = found.smallest_delay, assignment.group_of_rank
         others = np.arange(assignment.ranks) != layout.rank, group != group[layout.rank]
-        near, far = (delay[one & (delay > 0)].min(initial=LONGEST_EPOCH) for one in others)
+        near, far = (delay[one & (delay > 0)].min(initial=MAX_EPOCH_STEPS) for one in others)
         return int(near), int(far)
     # nobody to exchange with; or not known without reading a file: what was wired tells
     files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
-    bound = wired.smallest_delay or LONGEST_EPOCH
+    bound = wired.smallest_delay or MAX_EPOCH_STEPS
     if assignment.ranks == 1 or files:
         return bound, bound
-    near, far = smallest_between(traffic(network, layout.table), assignment)
+    near, far = min_delays(build_traffic_graph(network, layout.table), assignment)
     return max(bound, near), max(bound, far)
 
 
 def _exchange(
-    communicator: Communicator, most_spikes: list[int], epochs: Epochs, assignment: Assignment
+    communicator: Communicator, most_spikes: list[int], epochs: EpochLengths, assignment: Assignment
 ) -> Exchange | GroupExchange | None:
     """Return the exchange of spikes, in groups where they gain anything. Collective."""
     sizes = most_spikes[communicator.rank], sum(most_spikes)
     if not epochs.in_groups:
-        return communicator.exchange(*sizes, epochs.between)
-    steps = epochs.inside, epochs.between
+        return communicator.exchange(*sizes, epochs.global_steps)
+    steps = epochs.group_steps, epochs.global_steps
     return communicator.exchange_in_groups(*sizes, steps, assignment.groups)
 
 
@@ -428,6 +428,6 @@ def warm_up() -> None:
         (Network([one], fixed), "auto"),
     ):
         table = blocks(network)
-        layout = Layout(network, table, assign(table, 1, "contiguous"), 0)
+        layout = Layout(network, table, make_assignment(table, 1, "contiguous"), 0)
         made = wiring.build(layout, quanta(network), 0, storage=storage, delivery="pull")
         assert np.all(made.load >= 0)

@@ -26,7 +26,7 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         if not isinstance(strategy, str) or not isinstance(owner, list):
             raise TypeError("strategy or owner is missing")
         if settings:
-            Graph.from_dict(settings).speeds(last.n_ranks)
+            Graph.from_dict(settings).relative_speeds(last.n_ranks)
         groups = about.get("groups", [])  # which older runs do not have
         made = np.array(owner, np.int32)
         return Assignment(last.n_ranks, made, strategy, settings or {}, groups)
@@ -58,7 +58,7 @@ def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
         return made
     if made.strategy in STRATEGIES:
         return made.strategy
-    if made.strategy != "graph" or made.settings.get("shares") is not None:
+    if made.strategy != "graph" or made.settings.get("rank_speeds") is not None:
         what = "shares of ranks were" if made.strategy == "graph" else "the assignment was"
         raise DescriptionError(
             f"{what} given for {counted(made.ranks, 'rank')}",

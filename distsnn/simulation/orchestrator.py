@@ -186,7 +186,7 @@ class Simulation:
             self._scripted.report_to(self._output.recorder.scripted)
         self._pace = Pace(
             *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
-            epoch_steps=self._built.epochs.between,
+            epoch_steps=self._built.epochs.global_steps,
         )
         self._ceiling = RateCeiling(
             self.network, self._policy.max_rate, self._communicator, self._engine.step

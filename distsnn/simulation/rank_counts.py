@@ -8,8 +8,8 @@ from distsnn.simulation.build import Built
 def epoch_steps(built: Built) -> dict[str, int]:
     """Return most steps between exchanges of all ranks, and inside groups (0: there are none)."""
     epochs = built.epochs
-    inside = epochs.inside if epochs.in_groups else 0
-    return {"epoch_steps": epochs.between, "group_epoch_steps": inside}
+    inside = epochs.group_steps if epochs.in_groups else 0
+    return {"epoch_steps": epochs.global_steps, "group_epoch_steps": inside}
 
 
 def exchanges(built: Built) -> dict[str, int]:

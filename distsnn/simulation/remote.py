@@ -23,7 +23,7 @@ from distsnn.network.blocks import blocks
 from distsnn.network.model import Model
 from distsnn.network.registry import register
 from distsnn.network.serialise import parts
-from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.build import Settings
 from distsnn.simulation.orchestrator import Simulation
@@ -108,9 +108,9 @@ def simulate(
             )
         Settings(seed, partition, delivery, storage)
         if isinstance(partition, Graph):
-            partition.speeds(ranks)
+            partition.relative_speeds(ranks)
         elif isinstance(partition, Assignment):
-            assign(blocks(network), ranks, partition)
+            make_assignment(blocks(network), ranks, partition)
         (policy or Policy()).check_saved(recorded=out is not None)
         request = {
             "time": float(time),

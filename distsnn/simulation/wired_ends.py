@@ -11,7 +11,7 @@ from distsnn.engine.layout import Layout
 from distsnn.network import ExplicitFile, Network
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
-from distsnn.partition.assignment import assign
+from distsnn.partition.assignment import make_assignment
 from distsnn.simulation.build import warm_up
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 
@@ -44,7 +44,7 @@ def wired_ends(
         for one in network.projections
     )
     parts = min(max(1, math.ceil(expected / at_a_time)), table.n_blocks)
-    made = assign(table, parts, "contiguous")
+    made = make_assignment(table, parts, "contiguous")
     for part in range(parts):
         layout = Layout(network, table, made, part)
         given = {

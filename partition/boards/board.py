@@ -1,4 +1,4 @@
-"""A board: what hardware there is to map a network onto, read from a file or shipped by name."""
+"""Boards: descriptions of neuromorphic machines, built in by name or read from a YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -8,30 +8,35 @@ from typing import Any
 import yaml
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.partition.boards.figures import Figure, amount, read_mapping, read_section
+from distsnn.partition.boards.board_parameters import (
+    BoardParameter,
+    number_field,
+    read_mapping,
+    read_section,
+)
 from distsnn.partition.boards.sections import MULTICAST, Chip, Core, Energy, Links, Router
-from distsnn.partition.boards.topology import Dead, Topology, joined, read_topology
+from distsnn.partition.boards.topology import DeadParts, Topology, read_topology, tile_boards
 
-_SHIPPED = Path(__file__).parent / "descriptions"
+_BUILTIN = Path(__file__).parent / "descriptions"
 _SECTIONS = {"chip": Chip, "core": Core, "router": Router, "links": Links, "energy": Energy}
 _FIELDS = ["name", "title", "sources", "checked_by", "topology", *_SECTIONS, "time"]
 FORMAT = 1
-# Links of a multicast route are bits of an int64: beside the sign and one that is no port.
-_MOST_LINKS = 62
-_LARGEST_FILE = 250_000  # bytes; shipped descriptions have less than 10,000
+# Links of a multicast route are bits of an int64; the sign bit and one other bit are reserved.
+_MAX_LINKS = 62
+_MAX_FILE_BYTES = 250_000  # built-in descriptions have less than 10,000
 
 
 @dataclass(frozen=True)
-class Time:
+class TimeSection:
     """The board's clock.
 
     Parameters
     ----------
-    step : Figure of float
-        The step of simulated time that it keeps up with, ms.
+    step : BoardParameter of float
+        Time step that the board simulates in real time, ms.
     """
 
-    step: Figure[float] = amount()
+    step: BoardParameter[float] = number_field()
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,15 @@ class Board:
     Parameters
     ----------
     name, title : str
-        Short name, and what it is in a line.
+        Short name, and a description of one line.
     sources : mapping of str to str
-        Where figures come from; figures name its keys.
+        Sources of the board parameters, by the key that the parameters name.
     checked_by : str or None
-        Third-party code that the description was compared with in tests; None if none was.
+        Third-party code with which tests compare the description; None without such tests.
     topology : Topology
         Nodes and links.
-    chip, core, router, links, energy, time : sections of figures
-        What nodes hold, can do and spend.
+    chip, core, router, links, energy, time : sections of board parameters
+        Capacity, speed and energy of the parts.
     """
 
     name: str
@@ -62,7 +67,7 @@ class Board:
     router: Router
     links: Links
     energy: Energy
-    time: Time
+    time: TimeSection
 
     def tiled(self, columns: int, rows: int) -> "Board":
         """Return a machine of a rectangle of these boards.
@@ -70,53 +75,55 @@ class Board:
         Raises
         ------
         DescriptionError
-            If they cannot be joined.
+            If boards of this kind cannot be tiled.
         """
         where = f"board {self.name!r}, boards"
-        return replace(self, topology=joined(self.topology, columns, rows, where=where))
+        return replace(self, topology=tile_boards(self.topology, columns, rows, where=where))
 
-    def without(self, dead: Dead) -> "Board":
+    def without(self, dead: DeadParts) -> "Board":
         """Return the same machine with dead parts, in coordinates of the whole machine."""
         return replace(self, topology=replace(self.topology, dead=dead))
 
-    def unknown_figures(self) -> list[str]:
-        """Return the names of all figures that are not known, such as ``energy.hop_x``."""
+    def unknown_parameters(self) -> list[str]:
+        """Return the names of all unknown board parameters, such as ``energy.hop_x``."""
         return [
-            f"{section}.{one.name}"
+            f"{section}.{parameter.name}"
             for section in (*_SECTIONS, "time")
-            for one in fields(getattr(self, section))
-            if getattr(getattr(self, section), one.name).value is None
+            for parameter in fields(getattr(self, section))
+            if getattr(getattr(self, section), parameter.name).value is None
         ]
 
 
-def shipped() -> list[str]:
-    """Return the names of the boards that come with distsnn."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
+def builtin_boards() -> list[str]:
+    """Return the names of the built-in boards."""
+    return sorted(path.stem for path in _BUILTIN.glob("*.yaml"))
 
 
 def load_board(name: str | Path) -> Board:
-    """Return the board of a name, or of a YAML file.
+    """Return a built-in board, or read a board from a YAML file.
 
     Parameters
     ----------
     name : str or Path
-        A shipped board's name, or the path of a file that ends in ``.yaml`` or ``.yml``.
+        Name of a built-in board, or the path of a file that ends in ``.yaml`` or ``.yml``.
 
     Raises
     ------
     DescriptionError
-        If there is none, or its description is not valid; the error names file and field.
+        If the name is unknown, or the file is not a valid description.
     """
-    if str(name) in shipped():
-        return read_board(_SHIPPED / f"{name}.yaml")
+    if str(name) in builtin_boards():
+        return read_board(_BUILTIN / f"{name}.yaml")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        raise unknown("board", str(name), shipped(), where="the path of a .yaml file or a name")
+        raise unknown(
+            "board", str(name), builtin_boards(), where="the path of a .yaml file or a name"
+        )
     return read_board(path)
 
 
 def read_board(path: Path) -> Board:
-    """Return the board that a YAML file describes.
+    """Read a board from a YAML file.
 
     Raises
     ------
@@ -125,12 +132,12 @@ def read_board(path: Path) -> Board:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
             raise DescriptionError(
                 "the file is too large for a board",
                 where=str(path),
-                allowed=f"at most {_LARGEST_FILE:,} bytes",
+                allowed=f"at most {_MAX_FILE_BYTES:,} bytes",
             )
         data = yaml.safe_load(content.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -139,57 +146,66 @@ def read_board(path: Path) -> Board:
         raise DescriptionError(f"is not YAML: {error}", where=str(path)) from error
     except RecursionError:
         raise DescriptionError("the YAML is nested too deeply", where=str(path)) from None
-    except ValueError as error:  # a number of thousands of digits, or no valid date
+    except ValueError as error:  # an integer of thousands of digits, or an invalid date
         raise DescriptionError(f"a value cannot be read ({error})", where=str(path)) from error
-    return board_of(data, where=path.name)
+    return parse_board(data, where=path.name)
 
 
-def board_of(data: object, *, where: str) -> Board:
-    """Return the board of a description as plain data; `where` names it in errors."""
-    given = read_mapping(data, ["format", *_FIELDS], where=where)
-    if given["format"] != FORMAT:
+def parse_board(data: object, *, where: str) -> Board:
+    """Make a board from a description as plain data; errors name it by `where`."""
+    values = read_mapping(data, ["format", *_FIELDS], where=where)
+    if values["format"] != FORMAT:
         raise DescriptionError(
-            "unknown format", where=f"{where}: format", value=given["format"], allowed=str(FORMAT)
+            "the file format is unknown",
+            where=f"{where}: format",
+            value=values["format"],
+            allowed=str(FORMAT),
         )
     for key in ("name", "title"):
-        if not isinstance(given[key], str) or not given[key]:
-            raise DescriptionError("must be a text", where=f"{where}: {key}", value=given[key])
-    sources = given["sources"]
+        if not isinstance(values[key], str) or not values[key]:
+            raise DescriptionError("must be a text", where=f"{where}: {key}", value=values[key])
+    sources = values["sources"]
     if not isinstance(sources, dict) or not all(
         isinstance(part, str) for pair in sources.items() for part in pair
     ):
         raise DescriptionError("must map keys to texts", where=f"{where}: sources", value=sources)
-    checked = given["checked_by"]
-    if checked is not None and not isinstance(checked, str):
+    checked_by = values["checked_by"]
+    if checked_by is not None and not isinstance(checked_by, str):
         raise DescriptionError(
-            "must be a text or null", where=f"{where}: checked_by", value=checked
+            "must be a text or null", where=f"{where}: checked_by", value=checked_by
         )
     sections: dict[str, Any] = {
-        key: read_section(cls, given[key], sources, where=f"{where}: {key}")
-        for key, cls in (_SECTIONS | {"time": Time}).items()
+        key: read_section(cls, values[key], sources, where=f"{where}: {key}")
+        for key, cls in (_SECTIONS | {"time": TimeSection}).items()
     }
-    topology = read_topology(given["topology"], sources, where=f"{where}: topology")
-    made = Board(given["name"], given["title"], sources, checked, topology, **sections)
-    _check(made, where=where)
-    return made
+    topology = read_topology(values["topology"], sources, where=f"{where}: topology")
+    board = Board(values["name"], values["title"], sources, checked_by, topology, **sections)
+    _check(board, where=where)
+    return board
 
 
 def _check(board: Board, *, where: str) -> None:
     cores, reserved = board.chip.cores.value, board.chip.reserved.value
     if cores is not None and reserved is not None and reserved >= cores:
         raise DescriptionError(
-            "no core is left", where=f"{where}: chip.reserved", value=reserved, allowed=f"< {cores}"
+            "all cores of a chip are reserved",
+            where=f"{where}: chip.reserved",
+            value=reserved,
+            allowed=f"< {cores}",
         )
     bits = board.router.key_bits.value
     if bits is not None and bits > 32:
         raise DescriptionError(
-            "too many", where=f"{where}: router.key_bits", value=bits, allowed="at most 32"
+            "keys have too many bits",
+            where=f"{where}: router.key_bits",
+            value=bits,
+            allowed="at most 32",
         )
-    links = board.topology.most_links
-    if board.router.scheme.value == MULTICAST and links > _MOST_LINKS:
+    links = board.topology.max_links
+    if board.router.scheme.value == MULTICAST and links > _MAX_LINKS:
         raise DescriptionError(
-            "a node has more links than entries of multicast tables are made for",
+            "a node has more links than a multicast routing entry can hold",
             where=f"{where}: topology",
             value=links,
-            allowed=f"at most {_MOST_LINKS}",
+            allowed=f"at most {_MAX_LINKS}",
         )

@@ -1,7 +1,7 @@
-"""An independent check of a mapping: every slice's packets are followed through the tables.
+"""Independent check of a mapping: trace every slice's packets through the routing tables.
 
-Nothing here knows how the mapping was made. What is wrong is returned as a list of violations, each
-with its kind and place.
+The checker shares no code with the mapping. It returns a list of violations, each with its kind
+and position.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from distsnn.partition.boards import check_kernels as kinds
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.demand import PER_NEURON, Demand, limits
+from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.keys import Keys
-from distsnn.partition.boards.reach import Floats, Ints, Reach
+from distsnn.partition.boards.resources import PER_NEURON, SliceResources, core_limits
 from distsnn.partition.boards.sections import ONE_AXON
 from distsnn.partition.boards.tables import Tables
-from distsnn.partition.contacts import Counted, Expected
+from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
-_MOST = 10_000  # violations of routes that are told
+_MAX_VIOLATIONS = 10_000  # violations of routes that are reported
 _NAMES = {
     kinds.LOOP: "loop",
     kinds.DUPLICATE: "duplicate",
@@ -36,183 +36,227 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong with a mapping.
+    """An error in a mapping.
 
     Parameters
     ----------
     kind : str
-        Its name: ``loop``, ``duplicate``, ``dead link``, ``dead core``, ``unwanted delivery``,
-        ``missing delivery``, ``split keys``, ``dropped packet``, ``no entry``; ``table too large``,
+        ``loop``, ``duplicate``, ``dead link``, ``dead core``, ``unwanted delivery``,
+        ``missing delivery``, ``split keys``, ``dropped packet``, ``no entry``, ``table too large``,
         ``duplicate key``, ``unaligned key``, ``key out of range``, ``too few keys``,
-        ``shared core``, ``overfull core``, ``overfull node``, ``several axons``.
-    what : str
-        What, where and how much, in a sentence.
+        ``shared core``, ``overfull core``, ``overfull node`` or ``several axons``.
+    message : str
+        Position, value and limit.
     """
 
     kind: str
-    what: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
+        return f"{self.kind}: {self.message}"
 
 
 def check_cores(
-    to: Reach,
-    needs: Demand,
+    targets: CoreTargets,
+    resources: SliceResources,
     board: Board,
     machine: Machine,
-    places: Ints,
-    contacts: Expected | Counted | None = None,
+    physical_core: Ints,
+    connectivity: ExpectedConnectivity | BuiltConnectivity | None = None,
 ) -> list[Violation]:
-    """Check what cores and nodes hold, and how many axons neurons have.
+    """Check the limits of cores and nodes, and the axons of neurons.
 
-    Axons are counted again where it is known which neurons have a synapse where.
+    Axons are counted independently of the mapping if the connectivity is built.
     """
-    found = []
-    places_used, times = np.unique(places, return_counts=True)
-    for one in places_used[times > 1]:
-        node = machine.label(int(machine.node_of_core[one]))
-        found.append(Violation("shared core", f"core {machine.core[one]} of node {node} twice"))
-    known, _ = limits(board)
-    shared = board.core.synapse_memory.value is None
-    node_of = machine.node_of_core[places]
-    axons = _axons(to, needs, contacts)
-    for name, limit in known.items():
-        if name in axons:
-            found += _overfull(name, axons[name], limit, machine, places)
-            continue
-        values = np.asarray(getattr(needs, name), np.float64)
-        if name in PER_NEURON:
-            held = np.zeros(to.cores)
-            np.maximum.at(held, to.core, values)
-        else:
-            held = _sums(to.core, values, to.cores)
-        if name == "memory" and shared:
-            at_node = _sums(node_of, held, machine.n_nodes)
-            for full in np.flatnonzero(at_node > limit):
-                what = f"node {machine.label(int(full))}: {at_node[full]:.0f} of {limit:.0f} bytes"
-                found.append(Violation("overfull node", what))
-            continue
-        found += _overfull(name, held, limit, machine, places)
-    if board.router.scheme.value == ONE_AXON:
-        found += _several_axons(to, contacts)
-    return found
-
-
-def _sums(at: Ints, values: npt.NDArray[Any], size: int) -> Floats:
-    return np.bincount(at, values, minlength=size).astype(np.float64)
-
-
-def _overfull(
-    name: str, held: Floats, limit: float, machine: Machine, places: Ints
-) -> list[Violation]:
-    found = []
-    for core in np.flatnonzero(held > limit):
-        node = machine.label(int(machine.node_of_core[places[core]]))
-        what = (
-            f"core {machine.core[places[core]]} of node {node}: "
-            f"{name} {held[core]:g}, allowed {limit:g}"
+    violations = []
+    used_cores, times = np.unique(physical_core, return_counts=True)
+    for core in used_cores[times > 1]:
+        label = machine.label(int(machine.node_of_core[core]))
+        violations.append(
+            Violation("shared core", f"core {machine.core[core]} of node {label} twice")
         )
-        found.append(Violation("overfull core", what))
-    return found
+    limits, _ = core_limits(board)
+    shared = board.core.synapse_memory.value is None
+    node_of = machine.node_of_core[physical_core]
+    axons = _count_axons(targets, resources, connectivity)
+    for name, limit in limits.items():
+        if name in axons:
+            violations += _overfull_cores(name, axons[name], limit, machine, physical_core)
+            continue
+        values = np.asarray(getattr(resources, name), np.float64)
+        if name in PER_NEURON:
+            core_values = np.zeros(targets.n_cores)
+            np.maximum.at(core_values, targets.core_of_slice, values)
+        else:
+            core_values = _sum_by_index(targets.core_of_slice, values, targets.n_cores)
+        if name == "memory" and shared:
+            node_bytes = _sum_by_index(node_of, core_values, machine.n_nodes)
+            for node in np.flatnonzero(node_bytes > limit):
+                message = (
+                    f"node {machine.label(int(node))}: {node_bytes[node]:.0f} of {limit:.0f} bytes"
+                )
+                violations.append(Violation("overfull node", message))
+            continue
+        violations += _overfull_cores(name, core_values, limit, machine, physical_core)
+    if board.router.scheme.value == ONE_AXON:
+        violations += _several_axons(targets, connectivity)
+    return violations
 
 
-def _axons(to: Reach, needs: Demand, contacts: Expected | Counted | None) -> dict[str, Floats]:
-    """Return in-axons and out-axons of each core: a source of several of its slices counts once."""
-    if isinstance(contacts, Counted):
-        home = np.repeat(to.core, needs.neurons)
-        received, sent = np.zeros((2, to.cores))
-        for neuron, target in contacts.onto(to.core, to.cores):
-            received += np.bincount(target, minlength=to.cores)
-            sent += np.bincount(home[neuron], minlength=to.cores)
+def _sum_by_index(index: Ints, values: npt.NDArray[Any], size: int) -> Floats:
+    return np.bincount(index, values, minlength=size).astype(np.float64)
+
+
+def _overfull_cores(
+    name: str, values: Floats, limit: float, machine: Machine, physical_core: Ints
+) -> list[Violation]:
+    violations = []
+    for core in np.flatnonzero(values > limit):
+        node = machine.label(int(machine.node_of_core[physical_core[core]]))
+        message = (
+            f"core {machine.core[physical_core[core]]} of node {node}: "
+            f"{name} {values[core]:g}, allowed {limit:g}"
+        )
+        violations.append(Violation("overfull core", message))
+    return violations
+
+
+def _count_axons(
+    targets: CoreTargets,
+    resources: SliceResources,
+    connectivity: ExpectedConnectivity | BuiltConnectivity | None,
+) -> dict[str, Floats]:
+    """Return in-axons and out-axons of each core; a source of several of its slices counts once."""
+    if isinstance(connectivity, BuiltConnectivity):
+        core_of_neuron = np.repeat(targets.core_of_slice, resources.neurons)
+        received, sent = np.zeros((2, targets.n_cores))
+        for neuron, target in connectivity.neuron_core_pairs(
+            targets.core_of_slice, targets.n_cores
+        ):
+            received += np.bincount(target, minlength=targets.n_cores)
+            sent += np.bincount(core_of_neuron[neuron], minlength=targets.n_cores)
         return {"in_axons": received, "out_axons": sent}
-    if contacts is not None:  # nothing to count
-        return {"in_axons": to.in_axons(), "out_axons": to.out_axons()}
-    neurons = needs.neurons[to.source]
+    if connectivity is not None:  # expected connectivity has no pairs to count
+        return {"in_axons": targets.in_axons(), "out_axons": targets.out_axons()}
+    neurons = resources.neurons[targets.source]
     return {
-        "in_axons": _sums(to.target, neurons, to.cores),
-        "out_axons": _sums(to.core[to.source], neurons, to.cores),
+        "in_axons": _sum_by_index(targets.target, neurons, targets.n_cores),
+        "out_axons": _sum_by_index(targets.core_of_slice[targets.source], neurons, targets.n_cores),
     }
 
 
-def _several_axons(to: Reach, contacts: Expected | Counted | None) -> list[Violation]:
-    if isinstance(contacts, Counted):
-        times = np.zeros(contacts.start.size - 1, np.int64)
-        for neuron, _ in contacts.onto(to.core, to.cores):
-            times += np.bincount(neuron, minlength=times.size)
-        many = [(f"neuron {one}", times[one]) for one in np.flatnonzero(times > 1)]
+def _several_axons(
+    targets: CoreTargets, connectivity: ExpectedConnectivity | BuiltConnectivity | None
+) -> list[Violation]:
+    if isinstance(connectivity, BuiltConnectivity):
+        n_targets_of_neuron = np.zeros(connectivity.start.size - 1, np.int64)
+        for neuron, _ in connectivity.neuron_core_pairs(targets.core_of_slice, targets.n_cores):
+            n_targets_of_neuron += np.bincount(neuron, minlength=n_targets_of_neuron.size)
+        sources = [
+            (f"neuron {index}", n_targets_of_neuron[index])
+            for index in np.flatnonzero(n_targets_of_neuron > 1)
+        ]
     else:
-        reached = np.diff(to.start)
-        many = [(f"slice {one}", reached[one]) for one in np.flatnonzero(reached > 1)]
+        n_targets = np.diff(targets.start)
+        sources = [(f"slice {index}", n_targets[index]) for index in np.flatnonzero(n_targets > 1)]
     return [
-        Violation("several axons", f"{who} reaches {cores} cores, allowed 1") for who, cores in many
+        Violation("several axons", f"{source} reaches {cores} cores, allowed 1")
+        for source, cores in sources
     ]
 
 
 def check_keys(neurons: Ints, keys: Keys) -> list[Violation]:
-    """Check that blocks of keys are aligned, large enough, in range, and have no key in common."""
-    found = []
-    full = (1 << keys.bits) - 1
-    size = (full & ~keys.mask) + 1
-    for one in np.flatnonzero((size & (size - 1) != 0) | (keys.key & full & ~keys.mask != 0)):
-        found.append(
-            Violation("unaligned key", f"slice {one}: key {keys.key[one]:#x}, {keys.mask[one]:#x}")
+    """Check that key blocks are aligned, large enough, in range and disjoint."""
+    violations = []
+    all_bits = (1 << keys.bits) - 1
+    size = (all_bits & ~keys.mask) + 1
+    for slice_index in np.flatnonzero(
+        (size & (size - 1) != 0) | (keys.key & all_bits & ~keys.mask != 0)
+    ):
+        violations.append(
+            Violation(
+                "unaligned key",
+                f"slice {slice_index}: key {keys.key[slice_index]:#x}, {keys.mask[slice_index]:#x}",
+            )
         )
-    for one in np.flatnonzero((keys.key < 0) | (keys.key + size > full + 1)):
-        what = f"slice {one}: from {keys.key[one]:#x}, {size[one]} keys of {keys.bits} bits"
-        found.append(Violation("key out of range", what))
-    for one in np.flatnonzero(size < neurons):
-        found.append(
-            Violation("too few keys", f"slice {one}: {size[one]} for {neurons[one]} neurons")
+    for slice_index in np.flatnonzero((keys.key < 0) | (keys.key + size > all_bits + 1)):
+        message = (
+            f"slice {slice_index}: from {keys.key[slice_index]:#x}, "
+            f"{size[slice_index]} keys of {keys.bits} bits"
+        )
+        violations.append(Violation("key out of range", message))
+    for slice_index in np.flatnonzero(size < neurons):
+        violations.append(
+            Violation(
+                "too few keys",
+                f"slice {slice_index}: {size[slice_index]} for {neurons[slice_index]} neurons",
+            )
         )
     order = np.argsort(keys.key, kind="stable")
     ends = np.maximum.accumulate(keys.key[order] + size[order])
-    for at in np.flatnonzero(keys.key[order][1:] < ends[:-1]):
-        a, b = order[at], order[at + 1]
-        found.append(
+    for index in np.flatnonzero(keys.key[order][1:] < ends[:-1]):
+        a, b = order[index], order[index + 1]
+        violations.append(
             Violation("duplicate key", f"slices {a} and {b}: {keys.key[a]:#x}, {keys.key[b]:#x}")
         )
-    return found
+    return violations
 
 
 def check_tables(
-    to: Reach, board: Board, machine: Machine, places: Ints, keys: Keys, tables: Tables
+    targets: CoreTargets,
+    board: Board,
+    machine: Machine,
+    physical_core: Ints,
+    keys: Keys,
+    tables: Tables,
 ) -> tuple[list[Violation], npt.NDArray[np.int64]]:
-    """Follow every slice's packets.
+    """Trace a packet of every slice through the routing tables.
 
     Returns
     -------
     violations : list of Violation
-        What is wrong.
+        Errors of the tables.
     crossed : ndarray of int64, shape (n,)
-        Links that a packet of each slice crosses.
+        Number of links that a packet of each slice crosses.
     """
-    found = []
-    most = board.router.entries.value
-    for node in np.flatnonzero(tables.sizes > (np.inf if most is None else most)):
-        what = f"node {machine.label(int(node))}: {tables.sizes[node]} entries, allowed {most}"
-        found.append(Violation("table too large", what))
+    violations = []
+    max_entries = board.router.entries.value
+    for node in np.flatnonzero(tables.sizes > (np.inf if max_entries is None else max_entries)):
+        message = (
+            f"node {machine.label(int(node))}: {tables.sizes[node]} entries, allowed {max_entries}"
+        )
+        violations.append(Violation("table too large", message))
     words = tables.cores.shape[1]
-    place_of = np.full((machine.n_nodes, 64 * words), -1, np.int64)
-    place_of[machine.node_of_core, machine.core] = np.arange(machine.core.size)
+    core_index = np.full((machine.n_nodes, 64 * words), -1, np.int64)
+    core_index[machine.node_of_core, machine.core] = np.arange(machine.core.size)
     ports = machine.n_ports
-    straight = np.full(max(ports, 1), -1, np.int64)
+    opposite_port = np.full(max(ports, 1), -1, np.int64)
     if machine.directed:
-        straight = (np.arange(ports) + ports // 2) % ports
-    notes, crossed = np.empty((_MOST, 4), np.int64), np.zeros(to.core.size, np.int64)
-    number = kinds.walk(
-        *(keys.key, keys.mask, machine.node_of_core[places[to.core]]),
-        *(to.start, places[to.target], machine.node_of_core),
-        *(machine.neighbour, machine.opposite, straight, bool(board.router.default_route.value)),
-        *(place_of, tables.start, tables.key, tables.mask, tables.links, tables.cores),
-        *(notes, crossed),
+        opposite_port = (np.arange(ports) + ports // 2) % ports
+    records, crossed = (
+        np.empty((_MAX_VIOLATIONS, 4), np.int64),
+        np.zeros(targets.core_of_slice.size, np.int64),
     )
-    for kind, source, node, detail in notes[: min(number, _MOST)].tolist():
-        found.append(Violation(_NAMES[kind], _sentence(kind, source, node, detail, machine)))
-    return found, crossed
+    n_records = kinds.trace_packets(
+        *(keys.key, keys.mask, machine.node_of_core[physical_core[targets.core_of_slice]]),
+        *(targets.start, physical_core[targets.target], machine.node_of_core),
+        *(
+            machine.neighbour,
+            machine.opposite,
+            opposite_port,
+            bool(board.router.default_route.value),
+        ),
+        *(core_index, tables.start, tables.key, tables.mask, tables.links, tables.cores),
+        *(records, crossed),
+    )
+    for kind, source, node, detail in records[: min(n_records, _MAX_VIOLATIONS)].tolist():
+        violations.append(
+            Violation(_NAMES[kind], _violation_text(kind, source, node, detail, machine))
+        )
+    return violations, crossed
 
 
-def _sentence(kind: int, source: int, node: int, detail: int, machine: Machine) -> str:
+def _violation_text(kind: int, source: int, node: int, detail: int, machine: Machine) -> str:
     text = f"slice {source}, node {machine.label(node)}"
     if kind == kinds.MISSING:
         return f"{text}, core {machine.core[detail]}"

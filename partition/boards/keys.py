@@ -1,9 +1,8 @@
-"""Keys of multicast packets: to each slice a block of keys that one key and mask names.
+"""Keys of multicast packets: a block of keys for each slice, given by a key and a mask.
 
-A slice of n neurons gets 2^k ≥ n keys at a multiple of 2^k. Two blocks that are halves of one
-larger block can share entries of tables wherever their packets are treated alike. So blocks are
-paired from the smallest up, each with that with which it shares most: first those of one node, then
-those of nodes.
+A slice of n neurons gets 2^k ≥ n keys at a multiple of 2^k. Two halves of a larger block can share
+a routing entry on each node that routes their packets equally. So blocks are paired in ascending
+order of size, each with the block that has the most equal routes: first within nodes, then across.
 """
 
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.reach import Ints
+from distsnn.partition.boards.core_targets import Ints
 from distsnn.partition.boards.routes import Routes
 
-# What a node does with a block's packets: a route's number, or one of these.
+# Values of `route_of_node` besides the index of a route: packets do not visit, or routes differ.
 _NOTHING, _MIXED = -1, -2
 
 
@@ -26,9 +25,9 @@ class Keys:
     Parameters
     ----------
     key, mask : ndarray of int64, shape (n,)
-        Neuron i of slice v sends key ``key[v] + i``; ``key & mask`` is the same for all of them.
+        Neuron i of slice v sends key ``key[v] + i``. ``key & mask`` is equal for all its neurons.
     bits : int
-        Bits of a key.
+        Number of bits of a key.
     """
 
     key: Ints
@@ -37,16 +36,16 @@ class Keys:
 
 
 @dataclass(frozen=True, eq=False)
-class _Block:
+class _KeyBlock:
     # slices and their first keys within the block, its size, and each node's route for all of it
     slices: Ints
     offset: Ints
-    span: int
-    route: npt.NDArray[np.int32]
+    n_keys: int
+    route_of_node: npt.NDArray[np.int32]
 
 
-def allot(neurons: Ints, home: Ints, routes: Routes, nodes: int, bits: int) -> Keys:
-    """Return a block of keys for each slice.
+def allocate_keys(neurons: Ints, home: Ints, routes: Routes, n_nodes: int, bits: int) -> Keys:
+    """Allocate a block of keys for each slice.
 
     Parameters
     ----------
@@ -55,11 +54,11 @@ def allot(neurons: Ints, home: Ints, routes: Routes, nodes: int, bits: int) -> K
     home : ndarray of int64, shape (n,)
         Node of each slice.
     routes : Routes
-        What nodes do with their packets.
-    nodes : int
+        Routes of the slices' packets.
+    n_nodes : int
         Number of nodes.
     bits : int
-        Bits of a key.
+        Number of bits of a key.
 
     Raises
     ------
@@ -70,12 +69,17 @@ def allot(neurons: Ints, home: Ints, routes: Routes, nodes: int, bits: int) -> K
     mask = ((1 << bits) - 1) & ~(size - 1)
     if size.size == 0:
         return Keys(size, mask, bits)
-    blocks = _blocks(size, routes, nodes)
-    made = _joined([_joined([blocks[one] for one in _at(home, node)]) for node in np.unique(home)])
+    blocks = _slice_blocks(size, routes, n_nodes)
+    merged = _merge_blocks(
+        [
+            _merge_blocks([blocks[index] for index in _slices_of_node(home, node)])
+            for node in np.unique(home)
+        ]
+    )
     key = np.empty(size.size, np.int64)
-    key[made.slices] = made.offset
-    if made.span > 1 << bits:
-        # without gaps, if need be
+    key[merged.slices] = merged.offset
+    if merged.n_keys > 1 << bits:
+        # blocks in descending order of size leave no gaps
         order = np.argsort(-size, kind="stable")
         key[order] = np.cumsum(size[order]) - size[order]
     if int((key + size).max()) > 1 << bits:
@@ -88,60 +92,60 @@ def allot(neurons: Ints, home: Ints, routes: Routes, nodes: int, bits: int) -> K
     return Keys(key, mask, bits)
 
 
-def _at(home: Ints, node: int) -> list[int]:
-    found: list[int] = np.flatnonzero(home == node).tolist()
-    return found
+def _slices_of_node(home: Ints, node: int) -> list[int]:
+    slices: list[int] = np.flatnonzero(home == node).tolist()
+    return slices
 
 
-def _blocks(size: Ints, routes: Routes, nodes: int) -> list[_Block]:
-    words = np.column_stack([routes.links.astype(np.uint64), routes.cores])
-    number = np.unique(words, axis=0, return_inverse=True)[1].reshape(-1)
-    route = np.full((size.size, nodes), _NOTHING, np.int32)
-    route[routes.source, routes.node] = number
+def _slice_blocks(size: Ints, routes: Routes, n_nodes: int) -> list[_KeyBlock]:
+    targets = np.column_stack([routes.links.astype(np.uint64), routes.cores])
+    route_number = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
+    route = np.full((size.size, n_nodes), _NOTHING, np.int32)
+    route[routes.source, routes.node] = route_number
     zero = np.zeros(1, np.int64)
     return [
-        _Block(np.array([one], np.int64), zero, int(span), route[one])
-        for one, span in enumerate(size)
+        _KeyBlock(np.array([slice_index], np.int64), zero, int(n_keys), route[slice_index])
+        for slice_index, n_keys in enumerate(size)
     ]
 
 
-def _joined(blocks: list[_Block]) -> _Block:
-    """Return one block that holds all, paired from the smallest up."""
+def _merge_blocks(blocks: list[_KeyBlock]) -> _KeyBlock:
+    """Merge all blocks into one, in pairs of the smallest blocks."""
     while len(blocks) > 1:
-        span = min(one.span for one in blocks)
-        small = [one for one in blocks if one.span == span]
-        rest = [one for one in blocks if one.span != span]
-        pairs = _pairs(small)
-        alone = set(range(len(small))).difference(*pairs)
-        blocks = rest + [_pair(small[a], small[b]) for a, b in pairs]
-        for one in (small[at] for at in alone):
-            blocks.append(_Block(one.slices, one.offset, 2 * span, one.route))
+        n_keys = min(block.n_keys for block in blocks)
+        smallest = [block for block in blocks if block.n_keys == n_keys]
+        larger = [block for block in blocks if block.n_keys != n_keys]
+        pairs = _choose_pairs(smallest)
+        unpaired = set(range(len(smallest))).difference(*pairs)
+        blocks = larger + [_merge_pair(smallest[a], smallest[b]) for a, b in pairs]
+        for block in (smallest[index] for index in unpaired):
+            blocks.append(_KeyBlock(block.slices, block.offset, 2 * n_keys, block.route_of_node))
     return blocks[0]
 
 
-def _pairs(blocks: list[_Block]) -> list[tuple[int, int]]:
-    # greedily, those first that share most entries
-    route = np.stack([one.route for one in blocks])
+def _choose_pairs(blocks: list[_KeyBlock]) -> list[tuple[int, int]]:
+    # greedy: the pairs with the most equal routes first
+    route = np.stack([pair.route_of_node for pair in blocks])
     a, b = np.triu_indices(len(blocks), 1)
-    shared = np.empty(a.size, np.int64)
+    n_shared = np.empty(a.size, np.int64)
     for first in range(len(blocks) - 1):
-        mine = a == first
-        same = (route[b[mine]] == route[first]) & (route[first] >= 0)
-        shared[mine] = same.sum(axis=1)
-    free, found = np.ones(len(blocks), bool), []
-    for one in np.argsort(-shared, kind="stable"):
-        if free[a[one]] and free[b[one]]:
-            free[a[one]] = free[b[one]] = False
-            found.append((int(a[one]), int(b[one])))
-    return found
+        is_first = a == first
+        same = (route[b[is_first]] == route[first]) & (route[first] >= 0)
+        n_shared[is_first] = same.sum(axis=1)
+    free, chosen = np.ones(len(blocks), bool), []
+    for pair in np.argsort(-n_shared, kind="stable"):
+        if free[a[pair]] and free[b[pair]]:
+            free[a[pair]] = free[b[pair]] = False
+            chosen.append((int(a[pair]), int(b[pair])))
+    return chosen
 
 
-def _pair(one: _Block, other: _Block) -> _Block:
-    a, b = one.route, other.route
+def _merge_pair(low: _KeyBlock, high: _KeyBlock) -> _KeyBlock:
+    a, b = low.route_of_node, high.route_of_node
     route = np.where(a == _NOTHING, b, np.where((b == _NOTHING) | (a == b), a, _MIXED))
-    return _Block(
-        np.concatenate([one.slices, other.slices]),
-        np.concatenate([one.offset, other.offset + one.span]),
-        2 * one.span,
+    return _KeyBlock(
+        np.concatenate([low.slices, high.slices]),
+        np.concatenate([low.offset, high.offset + low.n_keys]),
+        2 * low.n_keys,
         route.astype(np.int32),
     )

@@ -1,4 +1,4 @@
-"""The mapping of a network onto a board, made step by step by pure functions."""
+"""Mapping of a network onto a board: slices to cores, routes, keys and routing tables."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,78 +10,85 @@ import numpy as np
 from distsnn.errors import DescriptionError, unknown
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.check import Violation, check_cores, check_keys, check_tables
-from distsnn.partition.boards.demand import (
-    Demand,
+from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints, find_core_targets
+from distsnn.partition.boards.energy import energy_cost, link_energies, placement_power
+from distsnn.partition.boards.geometry import Machine, build_machine
+from distsnn.partition.boards.keys import Keys, allocate_keys
+from distsnn.partition.boards.placement import place_cores
+from distsnn.partition.boards.resources import (
+    SliceResources,
     check_runnable,
-    demand,
-    overfull,
-    pack,
+    first_exceeded_limit,
+    pack_slices,
+    slice_resources,
 )
-from distsnn.partition.boards.energy import energy_cost, energy_spent, link_energies
-from distsnn.partition.boards.geometry import Machine, machine
-from distsnn.partition.boards.keys import Keys, allot
-from distsnn.partition.boards.place import place
-from distsnn.partition.boards.reach import Floats, Ints, Reach, reach
-from distsnn.partition.boards.routes import Routes, route, single_loads
+from distsnn.partition.boards.routes import Routes, route_slices, unicast_loads
 from distsnn.partition.boards.sections import MULTICAST, ONE_AXON, UNICAST
-from distsnn.partition.boards.tables import Tables, compressed_tables
+from distsnn.partition.boards.tables import Tables, compress_tables
 from distsnn.partition.traffic import TrafficGraph
 
-OPTIMISE = ("hops", "congestion", "energy")
+OBJECTIVES = ("hops", "congestion", "energy")
 
 
 @dataclass(frozen=True, eq=False)
-class Mapping:
-    """Where each slice of a network is, and how its spikes get where they go.
+class BoardMapping:
+    """Cores of a network's slices, and routes of their packets.
 
     Parameters
     ----------
     board : Board
         The board.
     machine : Machine
-        Its living parts.
+        The working parts of the board.
     graph : TrafficGraph
         The network's slices.
-    to : Reach
-        Which core holds each slice, and which cores it reaches.
-    needs : Demand
-        What each slice takes of its core.
-    places : ndarray of int64, shape (n_cores,)
-        Place of each core among the machine's cores.
-    load : ndarray of float64, shape (n_nodes, n_ports)
-        Packets/s over each link.
+    core_targets : CoreTargets
+        Logical core and target cores of each slice.
+    resources : SliceResources
+        Resource demand of each slice.
+    physical_core : ndarray of int64, shape (n_cores,)
+        Physical core of each logical core: its index among the machine's cores.
+    link_load : ndarray of float64, shape (n_nodes, n_ports)
+        Packets over each link, 1/s.
     keys, routes, tables : Keys, Routes, Tables or None
-        Of boards with multicast routers; None on others.
+        Keys, routes and routing tables with multicast routers; otherwise None.
     seconds : float
-        Time that it took, s.
+        Wall-clock time of the mapping, s.
     """
 
     board: Board
     machine: Machine
     graph: TrafficGraph
-    to: Reach
-    needs: Demand
-    places: Ints
-    load: Floats
+    core_targets: CoreTargets
+    resources: SliceResources
+    physical_core: Ints
+    link_load: Floats
     keys: Keys | None = None
     routes: Routes | None = None
     tables: Tables | None = None
     seconds: float = 0.0
 
     @property
-    def node(self) -> Ints:
+    def node_of_slice(self) -> Ints:
         """Node of each slice."""
-        return self.machine.node_of_core[self.places[self.to.core]]
+        return self.machine.node_of_core[self.physical_core[self.core_targets.core_of_slice]]
 
     def check(self) -> list[Violation]:
-        """Return all that is wrong, found by following packets; nothing if all is well."""
-        held = self.to, self.needs, self.board, self.machine, self.places
-        found = check_cores(*held, self.graph.contacts)
+        """Check the mapping by tracing packets; return all violations."""
+        arguments = self.core_targets, self.resources, self.board, self.machine, self.physical_core
+        violations = check_cores(*arguments, self.graph.connectivity)
         if self.keys is not None and self.tables is not None:
-            found += check_keys(self.needs.neurons, self.keys)
-            parts = self.to, self.board, self.machine, self.places, self.keys, self.tables
-            found += check_tables(*parts)[0]
-        return found
+            violations += check_keys(self.resources.neurons, self.keys)
+            routing = (
+                self.core_targets,
+                self.board,
+                self.machine,
+                self.physical_core,
+                self.keys,
+                self.tables,
+            )
+            violations += check_tables(*routing)[0]
+        return violations
 
 
 def map_graph(
@@ -90,128 +97,144 @@ def map_graph(
     *,
     models: Sequence[str] = (),
     neurons: int | None = None,
-    optimise: str = "hops",
+    objective: str = "hops",
     seed: int = 1,
     trials: int | None = None,
-) -> Mapping:
+) -> BoardMapping:
     """Map the slices of a network onto a board.
 
     Parameters
     ----------
     graph : TrafficGraph
-        The slices, each small enough for a core (`demand.fitting_slices`).
+        The slices, each small enough for a core (`resources.slice_to_fit`).
     board : Board
         The board.
     models : sequence of str
         The neuron model of each population, by name.
     neurons : int, optional
-        The most neurons of a core; by default as many as it holds.
-    optimise : {"hops", "congestion", "energy"}
-        Whether ways are only short; or also spread over links so that the most loaded has less; or
-        places and ways are chosen by their energy, chips that need not be on included.
-        `check_objective` tells where there is nothing to spread.
+        Maximum number of neurons per core; by default the limit of the board.
+    objective : {"hops", "congestion", "energy"}
+        ``hops`` minimises rate × hops; ``congestion`` also the maximum link load; ``energy`` the
+        energy of hops and of chips in use.
     seed : int
         Seed of the swaps of placement.
     trials : int, optional
-        Swaps to try.
+        Number of swaps to try.
 
     Returns
     -------
-    Mapping
-        Checked: an error tells of the first violation.
+    BoardMapping
+        The mapping, checked.
 
     Raises
     ------
     DescriptionError
-        If the network cannot run there or does not fit, naming the limit; or the energies that
-        places decide on are unknown.
+        If the board cannot run the network, a limit is exceeded, the check finds a violation, or
+        an energy that the objective needs is unknown.
     """
-    check_objective(board, optimise)
-    began = time.perf_counter()
-    check_runnable(board, models, _links(graph))
-    needs = demand(graph, board)
-    core = pack(graph, board, neurons)
-    over = overfull(graph, board, core)
-    if over is not None:
+    check_objective(board, objective)
+    start_time = time.perf_counter()
+    check_runnable(board, models, _population_pairs(graph))
+    resources = slice_resources(graph, board)
+    core = pack_slices(graph, board, neurons)
+    exceeded = first_exceeded_limit(graph, board, core)
+    if exceeded is not None:
         raise DescriptionError(
-            f"slices exceed what a core takes: {over[0]}",
+            f"the slices of a core exceed its {exceeded[0]} limit",
             where=f"board {board.name!r}",
-            value=round(over[1], 1),
-            allowed=f"at most {over[2]:g}",
+            value=round(exceeded[1], 1),
+            allowed=f"at most {exceeded[2]:g}",
         )
-    made, to = machine(board), reach(graph, core)
-    multicast = board.router.scheme.need("how packets find their way") == MULTICAST
-    memory = np.bincount(to.core, needs.memory, minlength=to.cores).astype(np.float64)
-    shared = board.chip.shared_memory.value
-    if board.core.synapse_memory.value is not None or shared is None:
-        memory, shared_memory = np.zeros(to.cores), np.inf
+    machine, targets = build_machine(board), find_core_targets(graph, core)
+    multicast = board.router.scheme.require("the routing of packets") == MULTICAST
+    memory = np.bincount(targets.core_of_slice, resources.memory, minlength=targets.n_cores).astype(
+        np.float64
+    )
+    chip_memory = board.chip.shared_memory.value
+    if board.core.synapse_memory.value is not None or chip_memory is None:
+        memory, shared_memory = np.zeros(targets.n_cores), np.inf
     else:
-        shared_memory = float(shared)
-    # places of few hops may have ways of less energy than those that were sought by energy
-    costs = [None, energy_cost(board, made)] if optimise == "energy" else [None]
+        shared_memory = float(chip_memory)
+    # a placement for few hops may take less energy than the placement found for low energy
+    costs = [None, energy_cost(board, machine)] if objective == "energy" else [None]
     mappings = []
     for cost in costs:
-        how: dict[str, Any] = {"copies": not multicast, "seed": seed, "trials": trials}
-        places = place(to, made, memory, shared_memory, cost=cost, **how)
+        options: dict[str, Any] = {"unicast": not multicast, "seed": seed, "trials": trials}
+        physical_core = place_cores(targets, machine, memory, shared_memory, cost=cost, **options)
         if multicast:
-            mappings.append(routed(board, made, graph, to, needs, places, optimise=optimise))
+            mappings.append(
+                route_mapping(
+                    board, machine, graph, targets, resources, physical_core, objective=objective
+                )
+            )
         else:
-            load = single_loads(to, made, places)
-            mappings.append(Mapping(board, made, graph, to, needs, places, load))
+            link_load = unicast_loads(targets, machine, physical_core)
+            mappings.append(
+                BoardMapping(board, machine, graph, targets, resources, physical_core, link_load)
+            )
     mapping = mappings[0]
-    if optimise == "energy":
-        mapping = min(mappings, key=lambda one: energy_spent(board, made, one.places, one.load))
-    found = mapping.check()
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise DescriptionError(f"{found[0]}{more}", where=f"mapping onto {board.name!r}")
-    return replace(mapping, seconds=time.perf_counter() - began)
+    if objective == "energy":
+        mapping = min(
+            mappings,
+            key=lambda candidate: placement_power(
+                board, machine, candidate.physical_core, candidate.link_load
+            ),
+        )
+    violations = mapping.check()
+    if violations:
+        others = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+        raise DescriptionError(f"{violations[0]}{others}", where=f"mapping onto {board.name!r}")
+    return replace(mapping, seconds=time.perf_counter() - start_time)
 
 
-def check_objective(board: Board, optimise: str) -> None:
-    """Refuse an objective that there is not, or that nothing on the board can serve.
+def check_objective(board: Board, objective: str) -> None:
+    """Check that the board can be optimised for an objective.
 
     Raises
     ------
     DescriptionError
-        If it is unknown, or packets are to be spread over links where each has one way only.
+        If the objective is unknown, or it is ``congestion`` and the routes of the board are fixed.
     """
-    if optimise not in OPTIMISE:
-        raise unknown("objective", optimise, OPTIMISE, where="map, optimise")
-    if optimise == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
+    if objective not in OBJECTIVES:
+        raise unknown("objective", objective, OBJECTIVES, where="map, objective")
+    if objective == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
         raise DescriptionError(
-            "packets take one way each there, along x first in a mesh: there is none to choose",
-            where=f"map, optimise, board {board.name!r}",
-            value=optimise,
+            "routes of this board are fixed (x before y): congestion cannot be optimised",
+            where=f"map, objective, board {board.name!r}",
+            value=objective,
             allowed="hops, energy",
         )
 
 
-def routed(
+def route_mapping(
     board: Board,
-    made: Machine,
+    machine: Machine,
     graph: TrafficGraph,
-    to: Reach,
-    needs: Demand,
-    places: Ints,
+    targets: CoreTargets,
+    resources: SliceResources,
+    physical_core: Ints,
     *,
-    optimise: str = "hops",
-) -> Mapping:
-    """Return the mapping of a placement by multicast: keys, routes and tables, not checked."""
-    node = made.node_of_core[places[to.core]]
-    bits = board.router.key_bits.need("keys")
-    joules = link_energies(board, made) if optimise == "energy" else None
-    routes = route(to, made, places, optimise=optimise, joules=joules)
-    keys = allot(needs.neurons, node, routes, made.n_nodes, bits)
+    objective: str = "hops",
+) -> BoardMapping:
+    """Compute keys, routes and tables of a placement with multicast routers, without a check."""
+    node = machine.node_of_core[physical_core[targets.core_of_slice]]
+    bits = board.router.key_bits.require("keys")
+    link_energy = link_energies(board, machine) if objective == "energy" else None
+    routes = route_slices(
+        targets, machine, physical_core, objective=objective, link_energy=link_energy
+    )
+    keys = allocate_keys(resources.neurons, node, routes, machine.n_nodes, bits)
     default = bool(board.router.default_route.value)
-    tables = compressed_tables(routes, keys, made, default=default)
-    load = routes.loads(made, to.spikes)
-    return Mapping(board, made, graph, to, needs, places, load, keys, routes, tables)
+    tables = compress_tables(routes, keys, machine, default=default)
+    link_load = routes.loads(machine, targets.spike_rate)
+    return BoardMapping(
+        board, machine, graph, targets, resources, physical_core, link_load, keys, routes, tables
+    )
 
 
-def _links(graph: TrafficGraph) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of populations of which the first sends to the second."""
+def _population_pairs(graph: TrafficGraph) -> Iterator[tuple[int, int]]:
+    """Yield the pairs (source, target) of connected populations."""
     n = int(graph.population.max(initial=-1)) + 1
-    links = np.zeros((n, n), bool)
-    links[graph.population[graph.source], graph.population[graph.target]] = True
-    yield from zip(*(ends.tolist() for ends in np.nonzero(links)), strict=True)
+    is_connected = np.zeros((n, n), bool)
+    is_connected[graph.population[graph.source], graph.population[graph.target]] = True
+    yield from zip(*(ends.tolist() for ends in np.nonzero(is_connected)), strict=True)

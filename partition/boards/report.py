@@ -1,4 +1,4 @@
-"""What a mapping costs: sizes, hops, loads, tables, energy, latency, and how far from a bound."""
+"""Report of a mapping: sizes, hops with a lower bound, link loads, tables, energy, latency."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,195 +7,214 @@ from typing import Any
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.demand import limits
-from distsnn.partition.boards.energy import along_x, chip_of_node
-from distsnn.partition.boards.figures import Figure
-from distsnn.partition.boards.mapping import Mapping
-from distsnn.partition.boards.place import hops_between, rate_hops
-from distsnn.partition.contacts import Counted, Expected
+from distsnn.partition.boards.board_parameters import BoardParameter
+from distsnn.partition.boards.energy import chip_of_node, ports_along_x
+from distsnn.partition.boards.mapping import BoardMapping
+from distsnn.partition.boards.placement import hops_between, weighted_hops
+from distsnn.partition.boards.resources import core_limits
+from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
 
-def report(mapping: Mapping, *, dt: float | None = None) -> dict[str, Any]:
-    """Return a mapping's figures as plain data.
+def mapping_report(mapping: BoardMapping, *, dt: float | None = None) -> dict[str, Any]:
+    """Return the properties of a mapping as plain data.
 
     Parameters
     ----------
-    mapping : Mapping
+    mapping : BoardMapping
         The mapping.
     dt : float, optional
-        Step of the network, ms, where the board's own is unknown.
+        Time step of the network, ms; required if the time step of the board is unknown.
 
     Returns
     -------
     dict
-        Rates are per second of the network's time, powers in W. What a board's figures do not tell
-        is None, with the missing figure under ``unknown``.
+        Rates are per second of biological time, powers in W. A value that needs an unknown board
+        parameter is None, and ``unknown`` names the parameter.
     """
-    board, to = mapping.board, mapping.to
-    used = np.unique(mapping.machine.node_of_core[mapping.places])
-    busy = mapping.load[mapping.machine.neighbour >= 0]
+    board, targets = mapping.board, mapping.core_targets
+    used_nodes = np.unique(mapping.machine.node_of_core[mapping.physical_core])
+    link_load = mapping.link_load[mapping.machine.neighbour >= 0]
     hops = rate_weighted_hops(mapping)
     bound = hops_bound(mapping)
-    unknown: dict[str, str] = {}
-    made: dict[str, Any] = {
+    unknown_values: dict[str, str] = {}
+    values: dict[str, Any] = {
         "board": board.name,
-        "boards": list(board.topology.boards),
+        "boards": list(board.topology.board_grid),
         "checked_by": board.checked_by,
-        "slices": int(to.core.size),
-        "neurons": int(mapping.needs.neurons.sum()),
-        "cores": to.cores,
+        "slices": int(targets.core_of_slice.size),
+        "neurons": int(mapping.resources.neurons.sum()),
+        "cores": targets.n_cores,
         "cores_available": int(mapping.machine.core.size),
-        "nodes": int(used.size),
-        "chips": int(np.unique(chip_of_node(board, mapping.machine)[used]).size),
-        "packets_per_s": float(_packets(mapping)),
+        "nodes": int(used_nodes.size),
+        "chips": int(np.unique(chip_of_node(board, mapping.machine)[used_nodes]).size),
+        "packets_per_s": float(_packet_rate(mapping)),
         "rate_weighted_hops": hops,
-        "link_crossings_per_s": float(mapping.load.sum()),
-        "largest_link_load": float(busy.max(initial=0.0)),
-        "p99_link_load": float(np.percentile(busy, 99)) if busy.size else 0.0,
+        "link_crossings_per_s": float(mapping.link_load.sum()),
+        "max_link_load": float(link_load.max(initial=0.0)),
+        "p99_link_load": float(np.percentile(link_load, 99)) if link_load.size else 0.0,
         "lower_bound_hops": bound,
-        "gap": (hops - bound) / hops if hops > 0.0 else 0.0,
+        "relative_gap": (hops - bound) / hops if hops > 0.0 else 0.0,
         "seconds": mapping.seconds,
-        "contacts": _contacts(mapping),
-        "axons": _axons(mapping),
-        "unchecked": limits(board)[1],
+        "connectivity": _connectivity_kind(mapping),
+        "axons": _axon_limits(mapping),
+        "unknown_limits": core_limits(board)[1],
     }
     if mapping.tables is not None and mapping.routes is not None:
-        straight = int(mapping.routes.straight_on(mapping.machine).sum())
-        made["table_entries"] = {
-            "plain": int(mapping.routes.source.size),
-            "without_default": int(mapping.routes.source.size) - straight,
+        n_default_routed = int(mapping.routes.is_default_routed(mapping.machine).sum())
+        values["table_entries"] = {
+            "uncompressed": int(mapping.routes.source.size),
+            "without_default": int(mapping.routes.source.size) - n_default_routed,
             "compressed": int(mapping.tables.sizes.sum()),
-            "largest": int(mapping.tables.sizes.max(initial=0)),
+            "max_per_node": int(mapping.tables.sizes.max(initial=0)),
         }
-    made["power_W"] = _powers(mapping, made, dt, unknown)
-    made["latency_s"] = _known("latency_s", lambda: latency(mapping), unknown)
-    made["largest_link_use"] = _known("largest_link_use", lambda: link_use(mapping), unknown)
-    made["unknown"] = unknown
-    return made
+    values["power_W"] = _power_terms(mapping, values, dt, unknown_values)
+    values["latency_s"] = _value_or_none("latency_s", lambda: max_latency(mapping), unknown_values)
+    values["max_link_use"] = _value_or_none(
+        "max_link_use", lambda: max_link_use(mapping), unknown_values
+    )
+    values["unknown"] = unknown_values
+    return values
 
 
-def rate_weighted_hops(mapping: Mapping) -> float:
-    """Return the sum over slices of spikes/s × hops to each node (unicast: core) they reach."""
-    hops, copies = hops_between(mapping.machine), mapping.tables is None
-    return rate_hops(mapping.to, mapping.machine, hops, mapping.places, copies=copies)
+def rate_weighted_hops(mapping: BoardMapping) -> float:
+    """Return the sum over slices of spike rate × hops to each target node (unicast: core), 1/s."""
+    hops, unicast = hops_between(mapping.machine), mapping.tables is None
+    return weighted_hops(
+        mapping.core_targets, mapping.machine, hops, mapping.physical_core, unicast=unicast
+    )
 
 
-def hops_bound(mapping: Mapping) -> float:
-    """Return rate-weighted hops that no placement on this machine is below.
+def hops_bound(mapping: BoardMapping) -> float:
+    """Return a lower bound of the rate-weighted hops of any placement on this machine, 1/s.
 
-    Each slice alone gets the best it could have: its targets fill its own node, then the nearest
-    nodes, each with as many cores as the largest has, from the node with the nearest neighbours.
+    The bound places each slice alone in the best way: its targets fill its own node, then the
+    nearest nodes. Every node has as many cores as the largest and as near neighbours as the best.
     """
-    to, copies = mapping.to, mapping.tables is None
+    targets, unicast = mapping.core_targets, mapping.tables is None
     hops = hops_between(mapping.machine).astype(np.int64)
-    near = np.sort(np.where(hops < 0, np.iinfo(np.int32).max, hops), axis=1).min(axis=0)
-    most = int(mapping.machine.cores.max())
-    ways = np.repeat(near, most if copies else 1)
-    nearest = np.concatenate(([0], np.cumsum(ways)))
-    own = to.target == to.core[to.source]
-    itself = np.bincount(to.source, own, minlength=to.core.size).astype(np.int64)
-    others = np.diff(to.start) - itself
-    if copies:
-        # the slice's own core takes one of its node's; the most packets go the shortest ways
-        away = ~own
-        source, packets = to.source[away], to.packets[away]
+    sorted_hops = np.sort(np.where(hops < 0, np.iinfo(np.int32).max, hops), axis=1).min(axis=0)
+    max_cores = int(mapping.machine.cores_of_node.max())
+    core_hops = np.repeat(sorted_hops, max_cores if unicast else 1)
+    cumulative_hops = np.concatenate(([0], np.cumsum(core_hops)))
+    is_own_core = targets.target == targets.core_of_slice[targets.source]
+    n_own = np.bincount(targets.source, is_own_core, minlength=targets.core_of_slice.size).astype(
+        np.int64
+    )
+    n_others = np.diff(targets.start) - n_own
+    if unicast:
+        # the slice's own core takes a core of the node; the most packets take the shortest paths
+        is_remote = ~is_own_core
+        source, packets = targets.source[is_remote], targets.packet_rate[is_remote]
         order = np.lexsort((-packets, source))
-        first = np.cumsum(others) - others
-        nth = np.arange(order.size) - first[source[order]]
-        return float((packets[order] * ways[nth + 1]).sum())
-    return float((to.spikes * nearest[-(-(others + 1) // most)]).sum())
+        first_pair = np.cumsum(n_others) - n_others
+        order_in_slice = np.arange(order.size) - first_pair[source[order]]
+        return float((packets[order] * core_hops[order_in_slice + 1]).sum())
+    return float((targets.spike_rate * cumulative_hops[-(-(n_others + 1) // max_cores)]).sum())
 
 
-def latency(mapping: Mapping) -> float:
-    """Return the time of the farthest hops, s (routers' and links' alone).
+def max_latency(mapping: BoardMapping) -> float:
+    """Return the maximum latency of a packet in routers and links, s.
 
     Raises
     ------
     DescriptionError
         If the latency of a hop is unknown.
     """
-    each = mapping.board.links.latency.need("the latency of spikes")
-    to, hops = mapping.to, hops_between(mapping.machine)
-    node = mapping.machine.node_of_core[mapping.places]
-    return float(hops[mapping.node[to.source], node[to.target]].max(initial=0)) * each
+    hop_latency = mapping.board.links.latency.require("the latency of packets")
+    targets, hops = mapping.core_targets, hops_between(mapping.machine)
+    node_of_core = mapping.machine.node_of_core[mapping.physical_core]
+    return (
+        float(
+            hops[mapping.node_of_slice[targets.source], node_of_core[targets.target]].max(initial=0)
+        )
+        * hop_latency
+    )
 
 
-def link_use(mapping: Mapping) -> float:
-    """Return the largest link load as a part of what a link carries.
+def max_link_use(mapping: BoardMapping) -> float:
+    """Return the maximum link load as a fraction of the bandwidth.
 
     Raises
     ------
     DescriptionError
         If the bandwidth is unknown.
     """
-    most = mapping.board.links.bandwidth.need("how much of it is used")
-    return float(mapping.load.max(initial=0.0)) / most
+    bandwidth = mapping.board.links.bandwidth.require("the use of links")
+    return float(mapping.link_load.max(initial=0.0)) / bandwidth
 
 
-def _packets(mapping: Mapping) -> float:
+def _packet_rate(mapping: BoardMapping) -> float:
     if mapping.tables is None:
-        return float(mapping.to.packets.sum())
-    return float((mapping.to.spikes * np.minimum(np.diff(mapping.to.start), 1)).sum())
+        return float(mapping.core_targets.packet_rate.sum())
+    return float(
+        (mapping.core_targets.spike_rate * np.minimum(np.diff(mapping.core_targets.start), 1)).sum()
+    )
 
 
-def _contacts(mapping: Mapping) -> str:
-    """Return how it is known which neurons have a synapse where."""
-    kinds = {Expected: "expected", Counted: "counted"}
-    return kinds.get(type(mapping.graph.contacts), "all that may be")
+def _connectivity_kind(mapping: BoardMapping) -> str:
+    """Return the kind of connectivity: `expected`, `built` or `all possible`."""
+    kinds = {ExpectedConnectivity: "expected", BuiltConnectivity: "built"}
+    return kinds.get(type(mapping.graph.connectivity), "all possible")
 
 
-def _axons(mapping: Mapping) -> dict[str, dict[str, float]]:
-    """Return the most axons of a core, of those that are limited, and the limit."""
-    known, to = limits(mapping.board)[0], mapping.to
+def _axon_limits(mapping: BoardMapping) -> dict[str, dict[str, float]]:
+    """Return the maximum number of limited axons of a core, and the limit."""
+    limits, targets = core_limits(mapping.board)[0], mapping.core_targets
     return {
-        name: {"largest": float(axons().max(initial=0.0)), "allowed": known[name]}
-        for name, axons in (("in_axons", to.in_axons), ("out_axons", to.out_axons))
-        if name in known
+        name: {"max": float(axons().max(initial=0.0)), "allowed": limits[name]}
+        for name, axons in (("in_axons", targets.in_axons), ("out_axons", targets.out_axons))
+        if name in limits
     }
 
 
-def _powers(
-    mapping: Mapping, made: dict[str, Any], dt: float | None, unknown: dict[str, str]
+def _power_terms(
+    mapping: BoardMapping, values: dict[str, Any], dt: float | None, unknown_values: dict[str, str]
 ) -> dict[str, float | None]:
-    """Return the power of each term, W, and their sum where all are known."""
+    """Return the power of each term, W, and their sum if all terms are known."""
     graph, energy = mapping.graph, mapping.board.energy
-    x_load = float(mapping.load[:, along_x(mapping.machine)].sum())
+    x_load = float(mapping.link_load[:, ports_along_x(mapping.machine)].sum())
 
     def updates() -> float:
         step = mapping.board.time.step
-        each = dt if step.value is None else step.value
-        return float(made["neurons"] * 1000.0 / (each or step.need("how often neurons update")))
+        neuron_dt = dt if step.value is None else step.value
+        return float(
+            values["neurons"] * 1000.0 / (neuron_dt or step.require("the number of updates"))
+        )
 
     def events() -> float:
-        if isinstance(graph.contacts, Counted):
-            return float(graph.contacts.rate @ graph.contacts.fan_out)
+        if isinstance(graph.connectivity, BuiltConnectivity):
+            return float(graph.connectivity.rate @ graph.connectivity.fan_out)
         return float(graph.rate[graph.source] @ graph.synapses)
 
-    terms: dict[str, tuple[Figure[float], Callable[[], Any]]] = {
+    terms: dict[str, tuple[BoardParameter[float], Callable[[], Any]]] = {
         "synaptic_event": (energy.synaptic_event, events),
         "neuron_update": (energy.neuron_update, updates),
-        "neuron_spike": (energy.neuron_spike, lambda: mapping.to.spikes.sum()),
-        "packet_out": (energy.packet_out, lambda: made["packets_per_s"]),
+        "neuron_spike": (energy.neuron_spike, lambda: mapping.core_targets.spike_rate.sum()),
+        "packet_out": (energy.packet_out, lambda: values["packets_per_s"]),
         "hop_x": (energy.hop_x, lambda: x_load),
-        "hop_y": (energy.hop_y, lambda: made["link_crossings_per_s"] - x_load),
-        "idle_chip": (energy.idle_chip, lambda: made["chips"]),
-        "active_core": (energy.active_core, lambda: made["cores"]),
+        "hop_y": (energy.hop_y, lambda: values["link_crossings_per_s"] - x_load),
+        "idle_chip": (energy.idle_chip, lambda: values["chips"]),
+        "active_core": (energy.active_core, lambda: values["cores"]),
     }
     powers: dict[str, float | None] = {}
-    for name, (figure, number) in terms.items():
-        powers[name] = _known(f"power_W.{name}", partial(_term, figure, number), unknown)
-    parts = [one for one in powers.values() if one is not None]
-    powers["total"] = sum(parts) if len(parts) == len(powers) else None
+    for name, (parameter, count) in terms.items():
+        powers[name] = _value_or_none(
+            f"power_W.{name}", partial(_power, parameter, count), unknown_values
+        )
+    known_powers = [power for power in powers.values() if power is not None]
+    powers["total"] = sum(known_powers) if len(known_powers) == len(powers) else None
     return powers
 
 
-def _term(figure: Figure[float], number: Callable[[], Any]) -> float:
-    return figure.need("its part of the energy") * float(number())
+def _power(parameter: BoardParameter[float], count: Callable[[], Any]) -> float:
+    return parameter.require("this term of the power") * float(count())
 
 
-def _known(name: str, value: Callable[[], float], unknown: dict[str, str]) -> float | None:
+def _value_or_none(
+    name: str, compute: Callable[[], float], unknown_values: dict[str, str]
+) -> float | None:
     try:
-        return value()
+        return compute()
     except DescriptionError as error:
-        unknown[name] = str(error)
+        unknown_values[name] = str(error)
         return None

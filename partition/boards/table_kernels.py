@@ -1,11 +1,11 @@
-"""Making a router's table smaller: entries of one route merge where the result takes in no other.
+"""Compression of routing tables: entries of one route merge if no entry of another route matches.
 
 An entry (key, mask) matches k if ``k & mask == key``; the first entry that matches decides. Two
 entries merge to ``mask = a.mask & b.mask & ~(a.key ^ b.key)``, ``key = a.key & mask``, which
 matches all that either did and more. So a table is compressed route by route, from the route with
-the fewest entries to that with the most: a merged entry may take in keys of earlier routes, as
-earlier entries decide first, and keys that never come here, but none of a later route and none that
-has to go straight on without an entry.
+the fewest entries to the route with the most. A merged entry may match keys of earlier routes, as
+earlier entries decide first, and keys that never reach the router. It must not match keys of later
+routes or of packets that take the default route.
 """
 
 import numpy as np
@@ -19,31 +19,31 @@ def _intersect(key, mask, other_key, other_mask):
 
 
 @kernel
-def merge(key, mask, bound, first_later, blocked_key, blocked_mask):
-    """Merge the entries of each route, in place; return how many are left of each.
+def merge_entries(key, mask, bound, original, blocked_key, blocked_mask):
+    """Merge the entries of each route in place; return the remaining number of each route.
 
     Parameters
     ----------
     key, mask : [e] int64
-        Entries, route by route in the order of the table; the left ones of route r stand from
-        ``bound[r]`` on.
+        Entries, route by route in the order of the table. The remaining entries of route r start
+        at ``bound[r]``.
     bound : [r + 1] int64
         First entry of each route.
-    first_later : [e] key and mask of the entries as given
+    original : [e] key and mask of the entries as given
         What later routes must keep (as a pair of arrays).
     blocked_key, blocked_mask : [b] int64
-        What must not match anything.
+        Keys and masks that no entry may match.
     """
-    given_key, given_mask = first_later
+    original_key, original_mask = original
     routes = bound.size - 1
-    left_of = np.empty(routes, np.int64)
-    total = given_key.size
+    n_remaining = np.empty(routes, np.int64)
+    total = original_key.size
     for r in range(routes):
         start, size = bound[r], bound[r + 1] - bound[r]
-        later = bound[r + 1]
-        again = True
-        while again:
-            again = False
+        first_later = bound[r + 1]
+        has_merged = True
+        while has_merged:
+            has_merged = False
             i = 0
             while i < size:
                 a_key, a_mask = key[start + i], mask[start + i]
@@ -52,20 +52,20 @@ def merge(key, mask, bound, first_later, blocked_key, blocked_mask):
                     b_key, b_mask = key[start + j], mask[start + j]
                     m_mask = a_mask & b_mask & ~(a_key ^ b_key)
                     m_key = a_key & m_mask
-                    free = True
-                    # two halves of one block take in nothing new
-                    apart = a_key ^ b_key
-                    if a_mask != b_mask or apart & (apart - 1) != 0:
-                        for k in range(later, total):
-                            if _intersect(m_key, m_mask, given_key[k], given_mask[k]):
-                                free = False
+                    is_allowed = True
+                    # the merger of two halves of a block matches no further key
+                    differing_bits = a_key ^ b_key
+                    if a_mask != b_mask or differing_bits & (differing_bits - 1) != 0:
+                        for k in range(first_later, total):
+                            if _intersect(m_key, m_mask, original_key[k], original_mask[k]):
+                                is_allowed = False
                                 break
-                        if free:
+                        if is_allowed:
                             for k in range(blocked_key.size):
                                 if _intersect(m_key, m_mask, blocked_key[k], blocked_mask[k]):
-                                    free = False
+                                    is_allowed = False
                                     break
-                    if free:
+                    if is_allowed:
                         a_key, a_mask = m_key, m_mask
                         key[start + i], mask[start + i] = m_key, m_mask
                         size -= 1
@@ -74,10 +74,10 @@ def merge(key, mask, bound, first_later, blocked_key, blocked_mask):
                                 key[start + k + 1],
                                 mask[start + k + 1],
                             )
-                        again = True
+                        has_merged = True
                         j = i + 1
                     else:
                         j += 1
                 i += 1
-        left_of[r] = size
-    return left_of
+        n_remaining[r] = size
+    return n_remaining

@@ -1,4 +1,4 @@
-"""Which nodes a board has, and which of them are linked: as described, without arrays."""
+"""Topology of a board: its nodes, links and dead parts, as described in the board file."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distsnn.errors import DescriptionError, unknown
-from distsnn.partition.boards.figures import CONFIDENCES, read_count, read_mapping
+from distsnn.partition.boards.board_parameters import CONFIDENCES, read_count, read_mapping
 
 XY = tuple[int, int]
 
-# Ports in the order of their numbers, with the step that each takes. Opposite ports are half the
-# list apart. SpiNNaker numbers its links so.
+# Ports with their direction (dx, dy), in SpiNNaker's order. Opposite ports are half a list apart.
 HEX_PORTS: dict[str, XY] = {
     "E": (1, 0),
     "NE": (1, 1),
@@ -23,27 +22,27 @@ HEX_PORTS: dict[str, XY] = {
 SQUARE_PORTS: dict[str, XY] = {"E": (1, 0), "N": (0, 1), "W": (-1, 0), "S": (0, -1)}
 KINDS = ("hex_torus", "torus", "mesh2d", "graph", "crossbar")
 WRAPS = ("none", "x", "y", "both", "tiled")
-# Ports of all nodes of a machine; all of SpiNNaker's million cores have 345,600.
-_MOST_PORTS = 1 << 22
+# Number of ports of all nodes; the SpiNNaker machine of a million cores has 345,600.
+_MAX_PORTS = 1 << 22
 _FIELDS = ["kind", "node", "width", "height", "wrap", "source", "confidence"]
 _OPTIONAL = ("outline", "tiling", "fewer_cores", "dead", "edges", "boards")
 
 
 @dataclass(frozen=True)
-class Tiling:
-    """How boards make a larger machine.
+class BoardTiling:
+    """Arrangement of boards in a larger machine.
 
-    Board (i, j) stands at x = column·i + (shift·j mod column), y = row·j.
+    Board (i, j) is at x = column·i + (shift·j mod column), y = row·j.
 
     Parameters
     ----------
     column, row : int
         Nodes from one board of a row to the next, and from one row of boards to the next.
     shift : int
-        How far a row of boards stands to the right of the row below, modulo `column`.
+        Offset in x of a row of boards relative to the row below, modulo `column`, nodes.
     rows_to_wrap : int
-        Rows of boards after which their pattern repeats, so that opposite edges can be cabled;
-        0 if edges never are.
+        Number of rows of boards after which the pattern repeats, so that opposite edges can be
+        linked; 0 if they never are.
     """
 
     column: int
@@ -53,8 +52,8 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class Dead:
-    """What does not work, in coordinates of the whole machine.
+class DeadParts:
+    """Parts that do not work, in coordinates of the whole machine.
 
     Parameters
     ----------
@@ -73,34 +72,34 @@ class Dead:
 
 @dataclass(frozen=True)
 class Topology:
-    """The nodes of one board, how boards are joined, and what is dead.
+    """Nodes of a board, tiling of boards, and dead parts.
 
     Parameters
     ----------
     kind : str
-        ``hex_torus``: six links a node; ``torus``, ``mesh2d``: four; ``graph``: nodes in one row,
-        linked as `edges` say; ``crossbar``: every node is one hop from every other.
+        ``hex_torus``: six links per node; ``torus``, ``mesh2d``: four; ``graph``: nodes in one
+        row, linked by `edges`; ``crossbar``: every node is one hop from every other.
     node : str
-        What a node is: ``chip``, or the router of a part of one: ``tile``, ``core``.
+        Kind of the nodes: ``chip``, or a part of a chip with a router: ``tile``, ``core``.
     width, height : int
         Nodes of a board in x and y.
     wrap : str
         Whether opposite edges are linked: ``none``, ``x``, ``y``, ``both``, or ``tiled``: both,
-        when boards are joined in a pattern that repeats.
+        if the pattern of tiled boards repeats.
     outline : tuple of (first x, last x)
-        Nodes of each row, from y = 0; all of them if empty.
-    tiling : Tiling or None
-        How boards are joined; None where they cannot be.
+        Nodes of each row, from y = 0; empty: all nodes of the rectangle.
+    tiling : BoardTiling or None
+        Arrangement of several boards; None if boards cannot be tiled.
     fewer_cores : tuple of (x, y, cores)
         Nodes of a board with other numbers of cores.
     edges : tuple of (node, node)
         Links of a graph.
-    boards : (columns, rows)
+    board_grid : (columns, rows)
         Boards that are joined.
-    dead : Dead
-        What does not work.
+    dead : DeadParts
+        Parts that do not work.
     source, confidence : str
-        Key of the board's table of sources, and one of `figures.CONFIDENCES`.
+        Key of the board's table of sources, and one of `board_parameters.CONFIDENCES`.
     """
 
     kind: str
@@ -109,37 +108,37 @@ class Topology:
     height: int
     wrap: str = "none"
     outline: tuple[XY, ...] = ()
-    tiling: Tiling | None = None
+    tiling: BoardTiling | None = None
     fewer_cores: tuple[tuple[int, int, int], ...] = ()
     edges: tuple[XY, ...] = ()
-    boards: XY = (1, 1)
-    dead: Dead = Dead()
+    board_grid: XY = (1, 1)
+    dead: DeadParts = DeadParts()
     source: str = ""
     confidence: str = ""
 
     @property
     def ports(self) -> dict[str, XY]:
-        """Ports of a node with the step that each takes; empty where links have no direction."""
+        """Ports of a node with their directions (dx, dy); empty if links have no direction."""
         if self.kind == "hex_torus":
             return HEX_PORTS
         return SQUARE_PORTS if self.kind in ("torus", "mesh2d") else {}
 
     @property
-    def most_links(self) -> int:
-        """The most links that a node has."""
+    def max_links(self) -> int:
+        """Maximum number of links of a node."""
         if self.kind == "crossbar":
             return self.width - 1
-        ends = Counter(one for edge in self.edges for one in edge)
+        ends = Counter(node for edge in self.edges for node in edge)
         return len(self.ports) or max(ends.values(), default=0)
 
 
 def read_topology(data: object, sources: Collection[str], *, where: str) -> Topology:
-    """Return the topology of a description.
+    """Read the topology of a board file.
 
     Parameters
     ----------
     data : object
-        The file's mapping.
+        The mapping from the file.
     sources : collection of str
         Keys of the file's table of sources.
     where : str
@@ -148,19 +147,19 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
     Raises
     ------
     DescriptionError
-        If it is not one; it names file and field.
+        If it is not a valid topology.
     """
-    given = read_mapping(data, _FIELDS, where=where, optional=_OPTIONAL)
-    words = {"kind": KINDS, "wrap": WRAPS, "source": [*sources], "confidence": CONFIDENCES}
-    for key, allowed in words.items():
-        if given[key] not in allowed:
-            raise unknown(key, given[key], allowed, where=f"{where}.{key}")
-    if not isinstance(given["node"], str):
-        raise DescriptionError("must be a name", where=f"{where}.node", value=given["node"])
+    values = read_mapping(data, _FIELDS, where=where, optional=_OPTIONAL)
+    choices = {"kind": KINDS, "wrap": WRAPS, "source": [*sources], "confidence": CONFIDENCES}
+    for key, allowed in choices.items():
+        if values[key] not in allowed:
+            raise unknown(key, values[key], allowed, where=f"{where}.{key}")
+    if not isinstance(values["node"], str):
+        raise DescriptionError("must be a name", where=f"{where}.node", value=values["node"])
     width, height = (
-        read_count(given[key], where=f"{where}.{key}", low=1) for key in ("width", "height")
+        read_count(values[key], where=f"{where}.{key}", low=1) for key in ("width", "height")
     )
-    outline = _rows(given.get("outline"), 2, where=f"{where}.outline")
+    outline = _integer_rows(values.get("outline"), 2, where=f"{where}.outline")
     if outline and len(outline) != height:
         raise DescriptionError(
             "must have one range of x for each y",
@@ -170,114 +169,125 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
         )
     for y, (first, last) in enumerate(outline):
         if first > last or last >= width:
-            place = f"{where}.outline[{y}]"
+            context = f"{where}.outline[{y}]"
             raise DescriptionError(
-                "no range within the width",
-                where=place,
+                "the range is not within the width",
+                where=context,
                 value=[first, last],
                 allowed=f"0 to {width - 1}",
             )
     tiling = None
-    if given.get("tiling") is not None:
-        place = f"{where}.tiling"
+    if values.get("tiling") is not None:
+        context = f"{where}.tiling"
         keys = ["column", "row", "shift", "rows_to_wrap"]
-        parts = read_mapping(given["tiling"], keys, where=place)
-        low = {"column": 1, "row": 1}
-        tiling = Tiling(
+        tiling_values = read_mapping(values["tiling"], keys, where=context)
+        minimum = {"column": 1, "row": 1}
+        tiling = BoardTiling(
             **{
-                key: read_count(parts[key], where=f"{place}.{key}", low=low.get(key, 0))
+                key: read_count(
+                    tiling_values[key], where=f"{context}.{key}", low=minimum.get(key, 0)
+                )
                 for key in keys
             }
         )
-    made = Topology(
-        given["kind"],
-        given["node"],
+    topology = Topology(
+        values["kind"],
+        values["node"],
         width,
         height,
-        given["wrap"],
+        values["wrap"],
         outline,
         tiling,
-        _rows(given.get("fewer_cores"), 3, where=f"{where}.fewer_cores"),
-        _rows(given.get("edges"), 2, where=f"{where}.edges"),
-        dead=_dead(given.get("dead"), where=f"{where}.dead"),
-        source=given["source"],
-        confidence=given["confidence"],
+        _integer_rows(values.get("fewer_cores"), 3, where=f"{where}.fewer_cores"),
+        _integer_rows(values.get("edges"), 2, where=f"{where}.edges"),
+        dead=_read_dead_parts(values.get("dead"), where=f"{where}.dead"),
+        source=values["source"],
+        confidence=values["confidence"],
     )
-    if made.edges and made.kind != "graph":
-        raise DescriptionError("only a graph has edges", where=f"{where}.edges", value=made.kind)
-    if given["kind"] in ("graph", "crossbar") and made.height != 1:
-        raise DescriptionError("nodes stand in one row", where=f"{where}.height", value=made.height)
-    _check_size(made, where=where)
-    if given.get("boards") is not None:
-        columns, rows = _rows([given["boards"]], 2, where=f"{where}.boards")[0]
-        made = joined(made, columns, rows, where=f"{where}.boards")
-    return made
+    if topology.edges and topology.kind != "graph":
+        raise DescriptionError(
+            "only a graph has edges", where=f"{where}.edges", value=topology.kind
+        )
+    if values["kind"] in ("graph", "crossbar") and topology.height != 1:
+        raise DescriptionError(
+            "nodes stand in one row", where=f"{where}.height", value=topology.height
+        )
+    _check_size(topology, where=where)
+    if values.get("boards") is not None:
+        columns, rows = _integer_rows([values["boards"]], 2, where=f"{where}.boards")[0]
+        topology = tile_boards(topology, columns, rows, where=f"{where}.boards")
+    return topology
 
 
 def _check_size(topology: Topology, *, where: str) -> None:
-    columns, rows = topology.boards
-    nodes, links = topology.width * topology.height * columns * rows, topology.most_links
-    if nodes * max(1, links) > _MOST_PORTS:
+    columns, rows = topology.board_grid
+    nodes, links = topology.width * topology.height * columns * rows, topology.max_links
+    if nodes * max(1, links) > _MAX_PORTS:
         raise DescriptionError(
-            "the machine is too large to be mapped onto",
+            "the machine is too large for a mapping",
             where=where,
             value=f"{nodes:,} nodes with up to {links:,} links each",
-            allowed=f"at most {_MOST_PORTS:,} links of all nodes",
+            allowed=f"at most {_MAX_PORTS:,} links of all nodes",
         )
 
 
-def joined(topology: Topology, columns: int, rows: int, *, where: str) -> Topology:
+def tile_boards(topology: Topology, columns: int, rows: int, *, where: str) -> Topology:
     """Return the topology of a rectangle of boards.
 
     Raises
     ------
     DescriptionError
-        If there is no board in it, boards cannot be joined, or the machine is too large.
+        If the rectangle is empty, boards cannot be tiled, or the machine is too large.
     """
     if columns < 1 or rows < 1:
-        raise DescriptionError("at least one board", where=where, value=f"{columns}x{rows}")
+        raise DescriptionError(
+            "the machine must have at least one board", where=where, value=f"{columns}x{rows}"
+        )
     if (columns, rows) != (1, 1) and topology.tiling is None:
         raise DescriptionError(
-            "boards of this kind cannot be joined",
+            "boards of this kind cannot be tiled",
             where=where,
             value=f"{columns}x{rows}",
             allowed="1x1",
         )
-    made = replace(topology, boards=(columns, rows))
-    _check_size(made, where=where)
-    return made
+    tiled = replace(topology, board_grid=(columns, rows))
+    _check_size(tiled, where=where)
+    return tiled
 
 
-def _dead(data: object, *, where: str) -> Dead:
+def _read_dead_parts(data: object, *, where: str) -> DeadParts:
     if data is None:
-        return Dead()
-    given = read_mapping(data, [], where=where, optional=("nodes", "cores", "links"))
-    links = given.get("links") or []
+        return DeadParts()
+    values = read_mapping(data, [], where=where, optional=("nodes", "cores", "links"))
+    links = values.get("links") or []
     if not isinstance(links, list):
         raise DescriptionError("must be a list", where=f"{where}.links", value=links)
-    for index, one in enumerate(links):
-        if not isinstance(one, list) or len(one) != 3 or not isinstance(one[2], str):
+    for index, link in enumerate(links):
+        if not isinstance(link, list) or len(link) != 3 or not isinstance(link[2], str):
             raise DescriptionError(
-                "must be a link", where=f"{where}.links[{index}]", value=one, allowed="[x, y, port]"
+                "must be a link",
+                where=f"{where}.links[{index}]",
+                value=link,
+                allowed="[x, y, port]",
             )
-        _rows([one[:2]], 2, where=f"{where}.links[{index}]")
-    return Dead(
-        _rows(given.get("nodes"), 2, where=f"{where}.nodes"),
-        _rows(given.get("cores"), 3, where=f"{where}.cores"),
-        tuple((one[0], one[1], one[2]) for one in links),
+        _integer_rows([link[:2]], 2, where=f"{where}.links[{index}]")
+    return DeadParts(
+        _integer_rows(values.get("nodes"), 2, where=f"{where}.nodes"),
+        _integer_rows(values.get("cores"), 3, where=f"{where}.cores"),
+        tuple((link[0], link[1], link[2]) for link in links),
     )
 
 
-def _rows(data: object, length: int, *, where: str) -> tuple[Any, ...]:
+def _integer_rows(data: object, length: int, *, where: str) -> tuple[Any, ...]:
     if data is None:
         return ()
     if not isinstance(data, list):
         raise DescriptionError("must be a list", where=where, value=data)
-    made = []
-    for index, one in enumerate(data):
-        if not isinstance(one, list) or len(one) != length:
+    checked = []
+    for index, row in enumerate(data):
+        if not isinstance(row, list) or len(row) != length:
             raise DescriptionError(
-                f"must be a list of {length} whole numbers", where=f"{where}[{index}]", value=one
+                f"must be a list of {length} integers", where=f"{where}[{index}]", value=row
             )
-        made.append(tuple(read_count(part, where=f"{where}[{index}]") for part in one))
-    return tuple(made)
+        checked.append(tuple(read_count(number, where=f"{where}[{index}]") for number in row))
+    return tuple(checked)

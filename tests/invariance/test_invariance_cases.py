@@ -130,15 +130,18 @@ def test_a_run_is_told_beside_what_was_expected_of_it(
     path = runs.path(way, case)
     assert main(["partition", str(path), "--json", "--strategy", "round_robin"]) == 0
     counted, same, other = json.loads(capfd.readouterr().out)
-    assert [counted["kind"], same["kind"]] == ["counted", "expected"]
+    assert [counted["kind"], same["kind"]] == ["measured", "expected"]
     assert (counted["strategy"], other["strategy"]) == ("graph", "round_robin")
     assert counted["neurons"] == same["neurons"]
-    assert (counted["epoch_ms"], counted["contacts"]) == (same["epoch_ms"], same["contacts"])
-    assert np.all(np.array(counted["smallest_delay_ms"]) >= same["smallest_delay_ms"])
+    assert (counted["epoch_ms"], counted["connected_rank_pairs"]) == (
+        same["epoch_ms"],
+        same["connected_rank_pairs"],
+    )
+    assert np.all(np.array(counted["min_delay_ms"]) >= same["min_delay_ms"])
     # 80 ms in epochs of 3 ms, the last one cut short
     assert counted["exchanges_per_s"] == pytest.approx(27 / 0.08)
     assert same["exchanges_per_s"] == pytest.approx(1e3 / 3.0)
-    for name in ("connectivity", "traffic_per_s", "cut_synapses", "bytes_per_s"):
+    for name in ("source_rank_pairs", "remote_spikes_per_s", "cut_synapses", "bytes_per_s"):
         assert counted[name] == pytest.approx(same[name], rel=0.1), name
 
 

@@ -12,11 +12,11 @@ from networks.slices import of_matrix
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.check import check_tables
-from distsnn.partition.boards.demand import overfull, pack
-from distsnn.partition.boards.geometry import machine
-from distsnn.partition.boards.mapping import OPTIMISE, map_graph
-from distsnn.partition.boards.place import hops_between
-from distsnn.partition.boards.topology import WRAPS, Dead, Topology
+from distsnn.partition.boards.geometry import build_machine
+from distsnn.partition.boards.mapping import OBJECTIVES, map_graph
+from distsnn.partition.boards.placement import hops_between
+from distsnn.partition.boards.resources import first_exceeded_limit, pack_slices
+from distsnn.partition.boards.topology import WRAPS, DeadParts, Topology
 
 
 @st.composite
@@ -44,7 +44,7 @@ def boards(draw):
         board = replace(board, topology=draw(topologies()), chip=chip)
     elif board.name == "spin5":
         board = board.tiled(1, draw(st.sampled_from([1, 2, 3])))
-    whole = machine(board)
+    whole = build_machine(board)
     nodes = list(zip(whole.x.tolist(), whole.y.tolist(), strict=True))
     most = len(nodes) // 4
     dead_nodes = draw(st.lists(st.sampled_from(nodes), max_size=most, unique=True))
@@ -54,7 +54,7 @@ def boards(draw):
         links = [(*xy, port) for xy, port in draw(st.lists(link, max_size=40))]
     core = st.tuples(st.sampled_from(nodes), st.integers(0, board.chip.cores.value - 2))
     cores = [(*xy, number) for xy, number in draw(st.lists(core, max_size=30))]
-    return board.without(Dead(tuple(dead_nodes), tuple(cores), tuple(links)))
+    return board.without(DeadParts(tuple(dead_nodes), tuple(cores), tuple(links)))
 
 
 @st.composite
@@ -67,24 +67,33 @@ def graphs(draw, most=257):
 
 @campaign(8, 120)
 def test_what_is_mapped_is_delivered(examples: int) -> None:
-    @given(board=boards(), graph=graphs(), optimise=st.sampled_from(OPTIMISE))
+    @given(board=boards(), graph=graphs(), optimise=st.sampled_from(OBJECTIVES))
     @settings(max_examples=examples)
     def throw(board, graph, optimise) -> None:
-        made = machine(board)
+        made = build_machine(board)
         joined = hops_between(made) >= 0
         piece = joined[joined.sum(axis=1).argmax()]
-        if made.cores[piece].sum() < graph.neurons.size:
+        if made.cores_of_node[piece].sum() < graph.neurons.size:
             with pytest.raises(DescriptionError, match="does not fit"):
-                map_graph(graph, board, trials=2000, optimise=optimise)
+                map_graph(graph, board, trials=2000, objective=optimise)
             return
-        mapping = map_graph(graph, board, trials=2000, optimise=optimise)
+        mapping = map_graph(graph, board, trials=2000, objective=optimise)
         # map_graph has checked it; packets cross what the loads say, and no dead part is used
-        parts = mapping.to, board, made, mapping.places, mapping.keys, mapping.tables
+        parts = (
+            mapping.core_targets,
+            board,
+            made,
+            mapping.physical_core,
+            mapping.keys,
+            mapping.tables,
+        )
         found, crossed = check_tables(*parts)
         assert found == []
-        assert mapping.load.sum() == pytest.approx(float((crossed * mapping.to.spikes).sum()))
-        assert (mapping.load[made.neighbour < 0] == 0).all()
-        assert np.unique(mapping.places).size == mapping.places.size
+        assert mapping.link_load.sum() == pytest.approx(
+            float((crossed * mapping.core_targets.spike_rate).sum())
+        )
+        assert (mapping.link_load[made.neighbour < 0] == 0).all()
+        assert np.unique(mapping.physical_core).size == mapping.physical_core.size
 
     throw()
 
@@ -99,26 +108,30 @@ def test_packets_to_each_core_cross_as_many_links_as_there_are_hops(examples: in
     )
     @settings(max_examples=examples)
     def throw(graph, columns, dead) -> None:
-        board = load_board("loihi").tiled(columns, 1).without(Dead(tuple(dead)))
-        core = pack(graph, board)
-        over = overfull(graph, board, core)
+        board = load_board("loihi").tiled(columns, 1).without(DeadParts(tuple(dead)))
+        core = pack_slices(graph, board)
+        over = first_exceeded_limit(graph, board, core)
         if over is not None:
             assert over[0] in ("in_axons", "out_axons")
             with pytest.raises(DescriptionError, match=over[0]):
                 map_graph(graph, board, trials=2000)
             return
-        joined = hops_between(machine(board)) >= 0
+        joined = hops_between(build_machine(board)) >= 0
         if 4 * joined.sum(axis=1).max() <= core.max():  # dead tiles may cut the machine
             return
         mapping = map_graph(graph, board, trials=2000)
-        made, to = mapping.machine, mapping.to
+        made, to = mapping.machine, mapping.core_targets
         assert mapping.check() == []
-        used = zip(made.x[mapping.node].tolist(), made.y[mapping.node].tolist(), strict=True)
+        used = zip(
+            made.x[mapping.node_of_slice].tolist(),
+            made.y[mapping.node_of_slice].tolist(),
+            strict=True,
+        )
         assert not set(used) & set(dead)
-        hops, node = hops_between(made), made.node_of_core[mapping.places]
-        crossed = hops[mapping.node[to.source], node[to.target]]
+        hops, node = hops_between(made), made.node_of_core[mapping.physical_core]
+        crossed = hops[mapping.node_of_slice[to.source], node[to.target]]
         assert (crossed >= 0).all()
-        assert mapping.load.sum() == pytest.approx(float(to.packets @ crossed))
-        assert (mapping.load[made.neighbour < 0] == 0).all()
+        assert mapping.link_load.sum() == pytest.approx(float(to.packet_rate @ crossed))
+        assert (mapping.link_load[made.neighbour < 0] == 0).all()
 
     throw()

@@ -9,7 +9,7 @@ import pytest
 from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
 from distsnn.network.quanta import quanta, to_integers
 from distsnn.partition.boards.board import load_board
-from distsnn.partition.boards.constraints import constrained
+from distsnn.partition.boards.board_limits import apply_board_limits
 
 pytestmark = pytest.mark.validation
 
@@ -28,7 +28,7 @@ def test_capacities_and_weights_are_nengo_loihis(ask_peer: Callable[[str], Any])
         cells = Population("P", 300, IafPscDelta())
         pairs = Explicit(np.arange(300), np.arange(300))
         network = Network([cells], [Projection(cells, cells, pairs, weight=ours, delay=1.0)])
-        made = constrained(network, load_board("loihi")).network
+        made = apply_board_limits(network, load_board("loihi")).network
         scales = quanta(made)
         (exponent,), (shift,) = set(scales.exponent.values()), scales.shift
         integers = to_integers(made.projections[0].weight, exponent, shift)
@@ -39,7 +39,7 @@ def test_synapses_take_at_least_so_much_memory_as_we_reckon(
     ask_peer: Callable[[str], Any],
 ) -> None:
     core, random = load_board("loihi").core, np.random.default_rng(3)
-    row, each = core.bytes_per_row.need("test"), core.bytes_per_synapse.need("test")
+    row, each = core.bytes_per_row.require("test"), core.bytes_per_synapse.require("test")
     rows = [
         random.integers(1, 400, 300),
         # the last word of each is full: nothing is left out
@@ -55,4 +55,4 @@ def test_synapses_take_at_least_so_much_memory_as_we_reckon(
     assert said["bits"][1] == ours[1]
     # the larger layer is too large for both
     assert said["bits"][3] > said["MAX_SYNAPSE_BITS"]
-    assert ours[3] > 8 * core.synapse_memory.need("test")
+    assert ours[3] > 8 * core.synapse_memory.require("test")

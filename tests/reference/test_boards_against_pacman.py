@@ -10,7 +10,7 @@ from networks.slices import sparse
 
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import pacman_placements, pacman_tables
-from distsnn.partition.boards.geometry import machine
+from distsnn.partition.boards.geometry import build_machine
 from distsnn.partition.boards.mapping import map_graph
 
 pytestmark = pytest.mark.validation
@@ -38,13 +38,13 @@ def test_machines_are_spinn_machines(
     ask: Ask, name: str, boards: tuple[int, int], fields: dict[str, int]
 ) -> None:
     board = load_board(name)
-    made = machine(board.tiled(*boards))
+    made = build_machine(board.tiled(*boards))
     chips = {(one["x"], one["y"]): one for one in ask(task="machine", **fields)["chips"]}
     assert len(chips) == made.n_nodes
     for node in range(made.n_nodes):
         chip = chips[int(made.x[node]), int(made.y[node])]
         cores = made.core[made.first_core[node] : made.first_core[node + 1]].tolist()
-        assert [*range(board.chip.reserved.need("test")), *cores] == chip["cores"]
+        assert [*range(board.chip.reserved.require("test")), *cores] == chip["cores"]
         assert chip["reserved"] == board.chip.reserved.value
         assert chip["entries"] == board.router.entries.value
         assert chip["sdram"] == board.chip.shared_memory.value

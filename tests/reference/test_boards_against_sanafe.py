@@ -16,14 +16,14 @@ from distsnn.io.reader import StoreReader
 from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import load_board
-from distsnn.partition.boards.constraints import constrained
-from distsnn.partition.boards.counts import follow
-from distsnn.partition.boards.demand import fitting_slices
+from distsnn.partition.boards.board_limits import apply_board_limits
 from distsnn.partition.boards.export import sanafe_mappings
 from distsnn.partition.boards.mapping import map_graph
-from distsnn.partition.boards.reached import with_counted
-from distsnn.partition.boards.report import report
-from distsnn.partition.traffic import TrafficGraph, traffic
+from distsnn.partition.boards.packet_counts import count_packets
+from distsnn.partition.boards.report import mapping_report
+from distsnn.partition.boards.resources import slice_to_fit
+from distsnn.partition.boards.slice_connectivity import with_built_connectivity
+from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation import Simulation
 from distsnn.simulation.wired_ends import wired_ends
 
@@ -68,7 +68,7 @@ def test_spikes_packets_events_and_energy_are_sanafes(
     loihi = load_board("loihi")
     core = replace(loihi.core, max_neurons=replace(loihi.core.max_neurons, value=16))
     board = replace(loihi, core=core)
-    made = constrained(Network(populations, projections, dt=1.0), board)
+    made = apply_board_limits(Network(populations, projections, dt=1.0), board)
     assert made.changes == ("weights of 8 bits: 18 of 18 projections",)
     network = made.network
 
@@ -92,10 +92,10 @@ def test_spikes_packets_events_and_energy_are_sanafes(
 
     def graph_of(neurons: int) -> TrafficGraph:
         table = slices(network, neurons)
-        graph = traffic(network, table, rates)
-        return with_counted(graph, network, table, rates, wired_ends(network, 1))
+        graph = build_traffic_graph(network, table, rates)
+        return with_built_connectivity(graph, network, table, rates, wired_ends(network, 1))
 
-    graph, neurons, _ = fitting_slices(graph_of, board)
+    graph, neurons, _ = slice_to_fit(graph_of, board)
     assert neurons == 16
     mapping = map_graph(graph, board, models=["iaf_psc_delta"], trials=50_000)
     names = list(first)
@@ -118,15 +118,17 @@ def test_spikes_packets_events_and_energy_are_sanafes(
         for name, index in (one.split(".") for one in spikes)
     ]
     assert sorted(theirs) == sorted(zip(step.tolist(), gid.tolist(), strict=True))
-    ours = follow(mapping, counts)
+    ours = count_packets(mapping, counts)
     assert ours.packets < sum(
         int(counts[neuron]) * cores
-        for neuron, cores in enumerate(np.repeat(np.diff(mapping.to.start), graph.neurons))
+        for neuron, cores in enumerate(
+            np.repeat(np.diff(mapping.core_targets.start), graph.neurons)
+        )
     )
-    assert (ours.packets, ours.crossings) == (said["packets"], said["hops"])
+    assert (ours.packets, ours.hops) == (said["packets"], said["hops"])
     events = sum(int(counts[first[f"P{a}"] + edges[a, b][0]].sum()) for a, b in PAIRS)
     assert said["events"] == events
-    power, seconds = report(mapping, dt=network.dt)["power_W"], STEPS * 1e-3
+    power, seconds = mapping_report(mapping, dt=network.dt)["power_W"], STEPS * 1e-3
     energy = {name: watts * seconds for name, watts in power.items() if watts is not None}
     assert energy["synaptic_event"] == pytest.approx(said["energy"]["synapse"])
     assert energy["neuron_update"] + energy["neuron_spike"] == pytest.approx(said["energy"]["soma"])

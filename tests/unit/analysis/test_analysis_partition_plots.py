@@ -8,15 +8,15 @@ DATA = {
     "strategy": "graph",
     "kind": "expected",
     "imbalance": 0.25,
-    "traffic_between_per_s": [[0.0, 5.0], [3.0, 0.0]],
-    "smallest_delay_ms": [[0.1, 0.0], [2.0, 0.1]],
+    "spikes_between_per_s": [[0.0, 5.0], [3.0, 0.0]],
+    "min_delay_ms": [[0.1, 0.0], [2.0, 0.1]],
     "cost_ns_per_s": [2e9, 4e9],
     "balanced_cost_ns_per_s": [3e9, 3e9],
 }
 
 
 def test_a_row_for_each_partition_with_one_scale_for_all() -> None:
-    louder = DATA | {"strategy": "other", "traffic_between_per_s": [[0.0, 50.0], [3.0, 0.0]]}
+    louder = DATA | {"strategy": "other", "spikes_between_per_s": [[0.0, 50.0], [3.0, 0.0]]}
     figure = partition_plot([DATA, louder])
     axes = [ax for ax in figure.axes if ax.get_xlabel()]
     assert [ax.get_title(loc="left") for ax in axes] == [
@@ -33,6 +33,6 @@ def test_a_row_for_each_partition_with_one_scale_for_all() -> None:
 
 
 def test_a_single_rank_has_nobody_to_tell() -> None:
-    alone = DATA | {"traffic_between_per_s": [[0.0]], "smallest_delay_ms": [[0.0]]}
+    alone = DATA | {"spikes_between_per_s": [[0.0]], "min_delay_ms": [[0.0]]}
     alone |= {"cost_ns_per_s": [1e9], "balanced_cost_ns_per_s": [1e9]}
     partition_plot([alone]).canvas.draw()

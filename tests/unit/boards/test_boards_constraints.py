@@ -38,11 +38,11 @@ from distsnn.network import (
 from distsnn.network.blocks import blocks
 from distsnn.network.quanta import quanta
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import check_network, constrained
-from distsnn.partition.boards.counts import follow
-from distsnn.partition.boards.export import as_data
-from distsnn.partition.boards.mapping import Mapping, map_graph
-from distsnn.partition.traffic import traffic
+from distsnn.partition.boards.board_limits import apply_board_limits, check_network
+from distsnn.partition.boards.export import to_json_data
+from distsnn.partition.boards.mapping import BoardMapping, map_graph
+from distsnn.partition.boards.packet_counts import count_packets
+from distsnn.partition.traffic import build_traffic_graph
 from distsnn.simulation import Simulation
 from distsnn.simulation.edge_routing import read_edges
 
@@ -75,38 +75,43 @@ def steps_of(network: Network) -> list[int]:
 def test_what_fits_is_the_same_network() -> None:
     # weights that are drawn have ten bits anyway
     network = one(dt=1.0, weight=Normal(40.0, 4.0), delay=Uniform(1.0, 9.0))
-    made = constrained(network, load_board("spin5"))
+    made = apply_board_limits(network, load_board("spin5"))
     assert made.network is network
-    assert (made.changes, made.unknown) == ((), ("core.fan_in",))
+    assert (made.changes, made.unknown_parameters) == ((), ("core.fan_in",))
     free = limited(weight_bits=None, delay_steps=None, plastic=None)
-    made = constrained(one(weight=1 / 3), free)
+    made = apply_board_limits(one(weight=1 / 3), free)
     assert made.changes == ()
-    assert set(made.unknown) == {
+    assert set(made.unknown_parameters) == {
         *("core.weight_bits", "core.delay_steps", "core.fan_in", "core.plastic", "time.step")
     }
 
 
 def test_bits_without_a_known_scale_are_not_applied(tmp_path: Path) -> None:
     network = one(weight=1 / 3, dt=1.0)
-    made = constrained(network, limited(weight_scale=None))
+    made = apply_board_limits(network, limited(weight_scale=None))
     assert made.network is network
-    assert (made.changes, made.unknown) == ((), ("core.weight_scale", "core.fan_in", "time.step"))
+    assert (made.changes, made.unknown_parameters) == (
+        (),
+        ("core.weight_scale", "core.fan_in", "time.step"),
+    )
     # nor is a file read for them
     rule = in_file(tmp_path / "edges.npz", sources=[0, 1], targets=[3, 4], weights=[1.0, 2.0])
     in_a_file = one(rule=rule, weight=None, dt=1.0)
-    assert constrained(in_a_file, limited(weight_scale=None)).network is in_a_file
+    assert apply_board_limits(in_a_file, limited(weight_scale=None)).network is in_a_file
 
 
 def test_delays_are_rounded_to_steps_and_cut() -> None:
-    made = constrained(one(delay=1.5), limited(step=1.0)).network
+    made = apply_board_limits(one(delay=1.5), limited(step=1.0)).network
     assert (made.dt, made.projections[0].delay) == (1.0, 2.0)
-    assert constrained(one(delay=0.3), limited(step=1.0)).network.projections[0].delay == 1.0
-    assert constrained(one(delay=40.0), limited(step=1.0)).network.projections[0].delay == 16.0
+    assert apply_board_limits(one(delay=0.3), limited(step=1.0)).network.projections[0].delay == 1.0
+    assert (
+        apply_board_limits(one(delay=40.0), limited(step=1.0)).network.projections[0].delay == 16.0
+    )
     # a network with longer steps than the board's keeps them
-    assert constrained(one(dt=2.0, delay=4.0), limited(step=1.0)).network.dt == 2.0
+    assert apply_board_limits(one(dt=2.0, delay=4.0), limited(step=1.0)).network.dt == 2.0
     rule = Explicit([0, 1, 2], [3, 4, 5])
     given = one(rule=rule, weight=[1.0, 2.0, 3.0], delay=[0.2, 2.4, 99.0])
-    delays = constrained(given, limited(step=1.0)).network.projections[0].delay
+    delays = apply_board_limits(given, limited(step=1.0)).network.projections[0].delay
     assert delays.tolist() == [1.0, 2.0, 16.0]
 
 
@@ -118,7 +123,7 @@ def test_longer_draws_of_delays_are_drawn_again() -> None:
         (Uniform(0.5, 2.0), "cut"),
         (Uniform(0.5, 1.6), None),
     ):
-        delay = constrained(one(delay=drawn), board).network.projections[0].delay
+        delay = apply_board_limits(one(delay=drawn), board).network.projections[0].delay
         if high is None:
             assert delay is drawn
             continue
@@ -129,7 +134,7 @@ def test_longer_draws_of_delays_are_drawn_again() -> None:
         )
     for drawn in (Exponential(1.0), Lognormal(0.0, 0.5), Uniform(2.0, 3.0)):
         with pytest.raises(DescriptionError, match=r"'E->E', field delay.*core\.delay_steps = 16"):
-            constrained(one(delay=drawn), board)
+            apply_board_limits(one(delay=drawn), board)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -137,7 +142,7 @@ def test_weights_are_multiples_that_have_no_more_bits(bits: int) -> None:
     drawn = Normal(40.0, 4.0)
     other = Projection(INH, E, RULE, weight=-5.0, delay=1.0, receptor="in")
     network = Network([E, INH], [Projection(E, E, RULE, weight=drawn, delay=1.0), other])
-    made = constrained(network, limited(weight_bits=bits)).network
+    made = apply_board_limits(network, limited(weight_bits=bits)).network
     largest = drawn.quantile_range(2.0**-60)[1]
     first, second = steps_of(made)
     assert 2 ** (bits - 1) <= round(largest / 2.0**first) < 2**bits
@@ -150,15 +155,15 @@ def test_weights_onto_a_receptor_share_a_scale_and_those_of_a_projection_if_so()
     weak = Projection(INH, E, RULE, weight=1.0, delay=1.0)
     strong = Projection(E, E, RULE, weight=7.7, delay=1.0)
     network = Network([E, INH], [weak, strong], [PoissonInput(E, 100.0, weight=10.3)])
-    together = constrained(network, limited(weight_bits=4)).network
+    together = apply_board_limits(network, limited(weight_bits=4)).network
     assert steps_of(together) == [0, 0]
     assert together.stimuli[0].weight == 10.0
-    own = constrained(network, limited(weight_bits=4, weight_scale="projection")).network
+    own = apply_board_limits(network, limited(weight_bits=4, weight_scale="projection")).network
     assert steps_of(own) == [-3, -1]
     assert own.stimuli[0].weight == 10.0
     # 15.6 of 4 bits would be 16: the next scale
     up = Network([E], [Projection(E, E, RULE, weight=15.6, delay=1.0)])
-    assert steps_of(constrained(up, limited(weight_bits=4)).network) == [1]
+    assert steps_of(apply_board_limits(up, limited(weight_bits=4)).network) == [1]
 
 
 def weights_of(network: Network) -> np.ndarray:
@@ -184,11 +189,10 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
         (random.uniform(9, 30, 50), explicit),
     ):
         network = one(weight=weight, rule=of, synapse=rule)
-        made = constrained(network, limited(weight_bits=4))
+        made = apply_board_limits(network, limited(weight_bits=4))
         assert made.changes == (
             "weights of 4 bits: 1 of 1 projections",
-            "learnt weights start with these bits and are real numbers from there on: "
-            "1 of 1 projections",
+            "plastic weights have these bits at the start only: 1 of 1 projections",
         )
         # the bound, 30, has the bits: steps of 2
         before, after = weights_of(network), weights_of(made.network)
@@ -196,13 +200,13 @@ def test_learnt_weights_start_with_the_boards_bits() -> None:
         assert not (after == before).all()
     # a bound that is no multiple is not exceeded
     high = one(weight=Uniform(25.1, 27.8), synapse=STDP(w_max=27.9))
-    made = constrained(high, limited(weight_bits=4)).network
+    made = apply_board_limits(high, limited(weight_bits=4)).network
     with Simulation(made) as simulation:
         after = simulation[str(made.projections[0].name)].weights
     assert set(after.astype(np.float32)) == {np.float32(26.0), np.float32(27.9)}
     # nobody said whether DYNAP-SE learns
-    free = constrained(one(synapse=rule), limited(plastic=None, weight_bits=None))
-    assert (free.changes, "core.plastic" in free.unknown) == ((), True)
+    free = apply_board_limits(one(synapse=rule), limited(plastic=None, weight_bits=None))
+    assert (free.changes, "core.plastic" in free.unknown_parameters) == ((), True)
 
 
 def test_learnt_weights_less_than_a_step_apart_act_differently() -> None:
@@ -213,7 +217,7 @@ def test_learnt_weights_less_than_a_step_apart_act_differently() -> None:
     )
     network = Network([sources, targets], [learning])
     # steps of 2
-    made = constrained(network, limited(weight_bits=4)).network
+    made = apply_board_limits(network, limited(weight_bits=4)).network
     with Simulation(made) as simulation:
         simulation["learning"].learning = False
         simulation["learning"].weights = given = np.array([20.0, 20.3, 20.301])
@@ -224,7 +228,7 @@ def test_learnt_weights_less_than_a_step_apart_act_differently() -> None:
 
 def test_boards_bits_are_no_more_than_a_learning_projection_has() -> None:
     few = one(synapse=STDP(w_max=30.0), weight_bits=2)
-    assert constrained(few, limited(weight_bits=8)).network == few
+    assert apply_board_limits(few, limited(weight_bits=8)).network == few
 
 
 def in_file(path: Path, **arrays: Any) -> ExplicitFile:
@@ -243,7 +247,7 @@ def test_weights_in_a_file_have_the_boards_bits(tmp_path: Path) -> None:
     weights = random.normal(0.0, 20.0, 2000)
     rule = in_file(tmp_path / "edges.npz", sources=sources, targets=targets, weights=weights)
     network = one(rule=rule, weight=None)
-    made = constrained(network, limited(weight_bits=5), reader(network))
+    made = apply_board_limits(network, limited(weight_bits=5), reader(network))
     assert made.changes == ("weights of 5 bits: 1 of 1 projections",)
     found = decoded.synapses(made.network)
     scales = decoded.scales(made.network)
@@ -257,9 +261,9 @@ def test_weights_in_a_file_have_the_boards_bits(tmp_path: Path) -> None:
     big = Projection(E, E, RULE, weight=1e6, delay=1.0, name="big")
     both = Network([E, INH], [replace(network.projections[0], name="small"), big])
     with pytest.raises(DescriptionError, match="'small', field weight: all weights would become 0"):
-        constrained(both, limited(weight_bits=5), reader(both))
-    with pytest.raises(DescriptionError, match="in a file, which has to be read"):
-        constrained(network, limited(weight_bits=5))
+        apply_board_limits(both, limited(weight_bits=5), reader(both))
+    with pytest.raises(DescriptionError, match="no reader of edge files is given"):
+        apply_board_limits(network, limited(weight_bits=5))
 
 
 def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> None:
@@ -267,7 +271,9 @@ def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> N
     rule = in_file(tmp_path / "edges.npz", **ends, delays=[2.0, 4.0, 16.0])
     network = one(rule=rule, weight=1.0, delay=None)
     for step in (1.0, 2.0, None):
-        made = constrained(network, limited(step=step, delay_steps=160), reader(network)).network
+        made = apply_board_limits(
+            network, limited(step=step, delay_steps=160), reader(network)
+        ).network
         assert made.projections[0].rule is rule
     for board, figure in (
         (limited(step=1.0, delay_steps=15), "core.delay_steps = 15"),
@@ -276,40 +282,40 @@ def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> N
     ):
         message = rf"field rule\.delays: .* multiples of 2 ms, up to 16 ms.*{figure}"
         with pytest.raises(DescriptionError, match=message):
-            constrained(network, board, reader(network))
+            apply_board_limits(network, board, reader(network))
     # two synapses onto one neuron; three edges are no limit
     wide = {"delay_steps": 160, "weight_bits": None}
-    assert constrained(network, limited(fan_in=2, **wide), reader(network)).changes == ()
+    assert apply_board_limits(network, limited(fan_in=2, **wide), reader(network)).changes == ()
     with pytest.raises(DescriptionError, match=r"up to 2 synapses.*core\.fan_in = 1"):
-        constrained(network, limited(fan_in=1, **wide), reader(network))
+        apply_board_limits(network, limited(fan_in=1, **wide), reader(network))
 
 
 def test_a_file_of_which_nothing_is_limited_is_not_read(tmp_path: Path) -> None:
     ends = {"sources": [0, 1], "targets": [3, 4]}
     plain = in_file(tmp_path / "plain.npz", **ends)
     longest = limited(weight_bits=None, fan_in=None, delay_steps=16)
-    made = constrained(one(rule=plain, dt=1.0, delay=20.0), longest).network
+    made = apply_board_limits(one(rule=plain, dt=1.0, delay=20.0), longest).network
     assert made.projections[0].delay == 16.0
     delays = one(rule=in_file(tmp_path / "delays.npz", **ends, delays=[1.0, 2.0]), delay=None)
     free = limited(weight_bits=None, fan_in=None, delay_steps=None)
-    assert constrained(delays, free).network is delays
+    assert apply_board_limits(delays, free).network is delays
     for figures in ({"weight_bits": 5}, {"fan_in": 5}, {"delay_steps": 5}):
         board = limited(**{"weight_bits": None, "fan_in": None, "delay_steps": None, **figures})
-        with pytest.raises(DescriptionError, match="in a file, which has to be read"):
-            constrained(delays, board)
+        with pytest.raises(DescriptionError, match="no reader of edge files is given"):
+            apply_board_limits(delays, board)
 
 
 def test_both_signs_cost_a_bit() -> None:
     rule, weights = Explicit([0, 1], [2, 3]), [-6.0, 6.5]
     network = one(rule=rule, weight=weights)
     board = limited(weight_bits=3, weight_scale="projection")
-    assert steps_of(constrained(network, board).network) == [1]
-    assert steps_of(constrained(one(rule=rule, weight=[6.0, 7.0]), board).network) == [0]
+    assert steps_of(apply_board_limits(network, board).network) == [1]
+    assert steps_of(apply_board_limits(one(rule=rule, weight=[6.0, 7.0]), board).network) == [0]
 
 
 def test_given_spikes_weights_are_rounded_one_by_one() -> None:
     spikes = SpikeInput(E, [1.0, 2.0, 3.0], [0, 1, 2], [7.4, 2.6, 0.3])
-    made = constrained(one(stimuli=(spikes,)), limited(weight_bits=4)).network
+    made = apply_board_limits(one(stimuli=(spikes,)), limited(weight_bits=4)).network
     assert made.stimuli[0].weight.tolist() == [7.0, 3.0, 0.0]
 
 
@@ -322,7 +328,7 @@ def test_indegrees_shrink_in_proportion() -> None:
             Projection(INH, INH, FixedIndegree(10), weight=-1.0, delay=1.0),
         ],
     )
-    made = constrained(network, limited(fan_in=64))
+    made = apply_board_limits(network, limited(fan_in=64))
     assert [p.rule.indegree for p in made.network.projections] == [48, 16, 10]
     assert "at most 64 synapses: 2 of 3 projections" in made.changes
     # halves of a population are reckoned by themselves
@@ -333,15 +339,15 @@ def test_indegrees_shrink_in_proportion() -> None:
             Projection(E, E[50:], FixedIndegree(60), weight=1.0, delay=1.0),
         ],
     )
-    made = constrained(halves, limited(fan_in=55))
+    made = apply_board_limits(halves, limited(fan_in=55))
     assert [p.rule.indegree for p in made.network.projections] == [50, 55]
     uneven = [Projection(E, E, FixedIndegree(n), 1.0, 1.0, name=f"{n}") for n in (100, 1)]
-    message = r"'1', field rule: of 101 synapses onto a neuron none would be left"
+    message = r"'1', field rule: of 101 synapses onto a neuron, none of this projection"
     with pytest.raises(DescriptionError, match=message):
-        constrained(Network([E], uneven), limited(fan_in=64))
+        apply_board_limits(Network([E], uneven), limited(fan_in=64))
     drawn = one(rule=PairwiseBernoulli(0.9))
     with pytest.raises(DescriptionError, match=r"'E->E', field rule: up to \d+.*core\.fan_in = 50"):
-        constrained(drawn, limited(fan_in=50))
+        apply_board_limits(drawn, limited(fan_in=50))
 
 
 @pytest.mark.parametrize(
@@ -364,7 +370,7 @@ def test_indegrees_shrink_in_proportion() -> None:
         (
             one(stimuli=(SpikeInput(E, [1.5], [0], 1.0),)),
             limited(step=1.0),
-            r"steps are of 1 ms there; .*times\[0\]",
+            r"the time step of the board is 1 ms; .*times\[0\]",
         ),
         (
             Network([Population("E", 9, Izhikevich())]),
@@ -375,12 +381,12 @@ def test_indegrees_shrink_in_proportion() -> None:
 )
 def test_what_cannot_be_applied_is_refused(network: Network, board: Board, message: str) -> None:
     with pytest.raises(DescriptionError, match=message):
-        constrained(network, board)
+        apply_board_limits(network, board)
 
 
 def test_the_microcircuit_has_loihis_weights_and_delays() -> None:
     network = examples.example("microcircuit").build(scale=0.1)
-    made = constrained(network, load_board("loihi")).network
+    made = apply_board_limits(network, load_board("loihi")).network
     assert all(p.weight_bits in (6, 7) for p in made.projections)
     longest = {p.delay.support()[1] for p in made.projections}
     assert {round(one, 3) for one in longest if one < 9.0} == {6.25}
@@ -389,9 +395,9 @@ def test_the_microcircuit_has_loihis_weights_and_delays() -> None:
 # packets of spikes
 
 
-def walked(mapping: Mapping, sent: list[tuple[int, int]]) -> tuple[int, int]:
+def walked(mapping: BoardMapping, sent: list[tuple[int, int]]) -> tuple[int, int]:
     """Follow each spike (slice, neuron) by its own key through the exported tables."""
-    data = as_data(mapping)
+    data = to_json_data(mapping)
     names, steps = list(data["ports"]), data["ports"]
     tables = {(table["x"], table["y"]): table["entries"] for table in data["tables"]}
     width, height = mapping.machine.width, mapping.machine.height
@@ -421,18 +427,18 @@ def test_spikes_cross_as_many_links_as_predicted() -> None:
         zip(rng.integers(0, 60, 300).tolist(), rng.integers(0, 256, 300).tolist(), strict=True)
     )
     spikes = np.bincount([one for one, _ in sent], minlength=60)
-    made = follow(mapping, spikes)
+    made = count_packets(mapping, spikes)
     assert (made.spikes, made.packets) == (300, 300)
-    assert walked(mapping, sent) == (made.crossings, int(spikes @ np.diff(mapping.to.start)))
+    assert walked(mapping, sent) == (made.hops, int(spikes @ np.diff(mapping.core_targets.start)))
     loads = mapping.routes.loads(mapping.machine, spikes.astype(np.float64))
-    assert loads.sum() == made.crossings
+    assert loads.sum() == made.hops
 
 
 def test_single_packets_go_to_each_core() -> None:
     ring = np.roll(np.eye(20), 1, axis=1) + np.roll(np.eye(20), 7, axis=1)
     mapping = map_graph(of_matrix(50.0 * ring, rate=2.0), load_board("loihi"), trials=5000)
     spikes = np.arange(20)
-    made, data = follow(mapping, spikes), as_data(mapping)["slices"]
+    made, data = count_packets(mapping, spikes), to_json_data(mapping)["slices"]
     hops = packets = 0
     for one, n in enumerate(spikes):
         cores = {
@@ -440,7 +446,7 @@ def test_single_packets_go_to_each_core() -> None:
         }
         packets += n * len(cores)
         hops += n * sum(abs(x - data[one]["x"]) + abs(y - data[one]["y"]) for x, y, _ in cores)
-    assert (made.packets, made.crossings) == (packets, hops)
+    assert (made.packets, made.hops) == (packets, hops)
 
 
 def test_projections_without_synapses_make_no_network_recurrent() -> None:
@@ -448,7 +454,7 @@ def test_projections_without_synapses_make_no_network_recurrent() -> None:
     board = limited(recurrent=False)
     for p, runs in ((0.0, True), (0.1, False)):
         network = Network([E, INH], [there, Projection(INH, E, PairwiseBernoulli(p), 10.0, 1.0)])
-        graph = traffic(network, blocks(network))
+        graph = build_traffic_graph(network, blocks(network))
         if runs:
             check_network(network, board)
             assert map_graph(graph, board).check() == []

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from distsnn.errors import DescriptionError
-from distsnn.partition.boards.board import Board, board_of, load_board, shipped
-from distsnn.partition.boards.geometry import Machine, machine
-from distsnn.partition.boards.topology import Dead
+from distsnn.partition.boards.board import Board, builtin_boards, load_board, parse_board
+from distsnn.partition.boards.geometry import Machine, build_machine
+from distsnn.partition.boards.topology import DeadParts
 
 SPIN5 = Path(__file__).parents[3] / "partition/boards/descriptions/spin5.yaml"
 
@@ -34,11 +34,11 @@ def check_links(made: Machine) -> None:
         assert (made.neighbour[there, back], made.opposite[there, back]) == (node, port)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", builtin_boards())
 def test_every_shipped_board_is_valid_and_names_its_sources(name: str) -> None:
     board = load_board(name)
     assert board.name == name
-    check_links(machine(board))
+    check_links(build_machine(board))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_every_shipped_board_is_valid_and_names_its_sources(name: str) -> None:
     [("spin5", 48, 808, 240), ("spin3", 4, 68, 16), ("loihi", 32, 128, 104), ("akida", 1, 80, 0)],
 )
 def test_sizes(name: str, nodes: int, cores: int, directed_links: int) -> None:
-    made = machine(load_board(name))
+    made = build_machine(load_board(name))
     assert (made.n_nodes, made.core.size, len(links(made))) == (nodes, cores, directed_links)
 
 
@@ -62,7 +62,7 @@ def test_sizes(name: str, nodes: int, cores: int, directed_links: int) -> None:
 def test_boards_join_to_rectangles(
     columns: int, rows: int, box: tuple[int, int], directed_links: int | None
 ) -> None:
-    made = machine(load_board("spin5").tiled(columns, rows))
+    made = build_machine(load_board("spin5").tiled(columns, rows))
     assert made.n_nodes == 48 * columns * rows
     assert (made.width, made.height) == box
     assert directed_links in (None, len(links(made)))
@@ -72,9 +72,11 @@ def test_boards_join_to_rectangles(
 
 def test_dead_parts_are_left_out() -> None:
     board = load_board("spin5")
-    whole = machine(board)
-    dead = Dead(nodes=((3, 3),), cores=((0, 0, 5), (3, 3, 2)), links=((4, 4, "NE"), (5, 5, "SW")))
-    made = machine(board.without(dead))
+    whole = build_machine(board)
+    dead = DeadParts(
+        nodes=((3, 3),), cores=((0, 0, 5), (3, 3, 2)), links=((4, 4, "NE"), (5, 5, "SW"))
+    )
+    made = build_machine(board.without(dead))
     lost = links(whole) - links(made)
     assert lost == {one for one in links(whole) if (3, 3) in (one[:2], one[3:])} | {
         (4, 4, "NE", 5, 5),
@@ -89,15 +91,15 @@ def test_dead_parts_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("dead", "what"),
     [
-        (Dead(nodes=((7, 0),)), "dead.nodes[0]: no such node"),
-        (Dead(cores=((1, 1, 17),)), "dead.cores[0]: no such core"),
-        (Dead(cores=((7, 0, 1),)), "dead.cores[0]: no such node"),
-        (Dead(links=((0, 0, "NNE"),)), "did you mean 'NE'"),
+        (DeadParts(nodes=((7, 0),)), "dead.nodes[0]: no such node"),
+        (DeadParts(cores=((1, 1, 17),)), "dead.cores[0]: no such core"),
+        (DeadParts(cores=((7, 0, 1),)), "dead.cores[0]: no such node"),
+        (DeadParts(links=((0, 0, "NNE"),)), "did you mean 'NE'"),
     ],
 )
-def test_a_dead_part_that_is_none_is_refused(dead: Dead, what: str) -> None:
+def test_a_dead_part_that_is_none_is_refused(dead: DeadParts, what: str) -> None:
     with pytest.raises(DescriptionError) as error:
-        machine(load_board("spin5").without(dead))
+        build_machine(load_board("spin5").without(dead))
     assert what in str(error.value)
 
 
@@ -109,25 +111,25 @@ def in_a_row(kind: str, nodes: int, edges: list[list[int]], scheme: str = "multi
     row = {"kind": kind, "width": nodes, "height": 1, "wrap": "none", "edges": edges}
     data["topology"] |= row
     data["router"]["scheme"]["value"] = scheme
-    return board_of(data, where="mine.yaml")
+    return parse_board(data, where="mine.yaml")
 
 
 def test_graph_and_crossbar() -> None:
-    made = machine(in_a_row("graph", 4, [[0, 1], [1, 2], [3, 1]]))
+    made = build_machine(in_a_row("graph", 4, [[0, 1], [1, 2], [3, 1]]))
     check_links(made)
     assert [sorted(row[row >= 0]) for row in made.neighbour] == [[1], [0, 2, 3], [1], [1]]
-    made = machine(in_a_row("crossbar", 4, []))
+    made = build_machine(in_a_row("crossbar", 4, []))
     check_links(made)
     assert [sorted(row[row >= 0]) for row in made.neighbour] == [
         [one for one in range(4) if one != node] for node in range(4)
     ]
     with pytest.raises(DescriptionError, match=r"edges\[0\]"):
-        machine(in_a_row("graph", 4, [[0, 4]]))
+        build_machine(in_a_row("graph", 4, [[0, 4]]))
 
 
 def test_ports_of_a_graph_keep_their_numbers_where_parts_are_dead() -> None:
-    dead = Dead(nodes=((1, 0),), links=((0, 0, "2"),))
-    made = machine(in_a_row("graph", 4, [[0, 1], [0, 2], [0, 3]]).without(dead))
+    dead = DeadParts(nodes=((1, 0),), links=((0, 0, "2"),))
+    made = build_machine(in_a_row("graph", 4, [[0, 1], [0, 2], [0, 3]]).without(dead))
     check_links(made)
     # nodes 0, 2 and 3 are left, and the link from 0 to 2
     assert made.neighbour.tolist() == [[-1, 1, -1], [0, -1, -1], [-1, -1, -1]]
@@ -139,8 +141,8 @@ def test_more_links_than_a_route_can_name_are_refused(kind: str) -> None:
         edges = [[0, one] for one in range(1, nodes)] if kind == "graph" else []
         return in_a_row(kind, nodes, edges, scheme)
 
-    assert machine(star(63)).n_ports == 62
-    assert machine(star(64, "unicast")).n_ports == 63
+    assert build_machine(star(63)).n_ports == 62
+    assert build_machine(star(64, "unicast")).n_ports == 63
     with pytest.raises(DescriptionError, match=r"mine\.yaml: topology: .*63; allowed: at most 62"):
         star(64)
 
@@ -154,7 +156,7 @@ def broken(**changes: object) -> Board:
         for section in sections:
             place = place[section]
         place[last] = value
-    return board_of(data, where="mine.yaml")
+    return parse_board(data, where="mine.yaml")
 
 
 FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
@@ -175,7 +177,7 @@ FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
         ({"energy__hop_x__value": float("nan")}, ("energy.hop_x", "finite")),
         ({"core__models__value": "any"}, ("core.models", "list of names")),
         ({"core__recurrent__value": 1}, ("core.recurrent", "true or false")),
-        ({"chip__reserved__value": 18}, ("chip.reserved", "no core is left")),
+        ({"chip__reserved__value": 18}, ("chip.reserved", "all cores of a chip are reserved")),
         ({"topology__kind": "hex"}, ("topology.kind", "hex_torus")),
         ({"topology__source": "spin_machine"}, ("topology.source", "mean 'spinn_machine'")),
         ({"topology__source": ["spinn_machine"]}, ("topology.source", "spinn_machine")),
@@ -207,16 +209,16 @@ def test_a_missing_field_is_no_unknown_one() -> None:
     data = spin5()
     del data["links"]["latency"]
     with pytest.raises(DescriptionError, match="'latency' is missing"):
-        board_of(data, where="mine.yaml")
+        parse_board(data, where="mine.yaml")
 
 
 def test_an_unknown_figure_is_refused_and_listed() -> None:
     board = load_board("spin5")
-    assert "links.latency" in board.unknown_figures()
+    assert "links.latency" in board.unknown_parameters()
     with pytest.raises(DescriptionError) as error:
-        board.links.latency.need("the latency of a spike")
+        board.links.latency.require("the latency of a spike")
     assert "spin5.yaml: links.latency" in str(error.value)
-    assert board.router.entries.need("tables") == 1023
+    assert board.router.entries.require("tables") == 1023
 
 
 def test_files_are_read_and_names_are_corrected(tmp_path: Path) -> None:
@@ -260,13 +262,13 @@ def test_machines_that_would_fill_the_memory_are_refused() -> None:
     with pytest.raises(
         DescriptionError, match=r"too many cores .*; given 48000000000; allowed: at"
     ):
-        machine(broken(chip__cores__value=10**9, topology__fewer_cores=None))
+        build_machine(broken(chip__cores__value=10**9, topology__fewer_cores=None))
     with pytest.raises(DescriptionError, match=r"cores .*given 1000000846; allowed: at most 8,388"):
-        machine(broken(topology__fewer_cores=[[0, 0, 10**9]]))
+        build_machine(broken(topology__fewer_cores=[[0, 0, 10**9]]))
     with pytest.raises(DescriptionError, match="10,000 nodes with up to 9,999 links each"):
         in_a_row("crossbar", 10_000, [], "unicast")
 
 
 def test_boards_that_cannot_be_joined() -> None:
-    with pytest.raises(DescriptionError, match="cannot be joined"):
+    with pytest.raises(DescriptionError, match="cannot be tiled"):
         load_board("spin3").tiled(2, 1)

@@ -21,15 +21,17 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import slices
 from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.constraints import constrained
-from distsnn.partition.boards.demand import fitting_slices
-from distsnn.partition.boards.mapping import Mapping, map_graph
-from distsnn.partition.boards.report import report
-from distsnn.partition.traffic import traffic
+from distsnn.partition.boards.board_limits import apply_board_limits
+from distsnn.partition.boards.mapping import BoardMapping, map_graph
+from distsnn.partition.boards.report import mapping_report
+from distsnn.partition.boards.resources import slice_to_fit
+from distsnn.partition.traffic import build_traffic_graph
 
 
-def mapped(network: Network, board: Board, **more) -> Mapping:
-    graph = fitting_slices(lambda n: traffic(network, slices(network, n), 5.0), board).graph
+def mapped(network: Network, board: Board, **more) -> BoardMapping:
+    graph = slice_to_fit(
+        lambda n: build_traffic_graph(network, slices(network, n), 5.0), board
+    ).graph
     models = [one.model.name for one in network.populations]
     return map_graph(graph, board, models=models, **({"trials": 50_000} | more))
 
@@ -91,31 +93,31 @@ def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> 
         # every slice sends to the next layer, the last to none
         ends = mapping.graph.population[mapping.graph.target]
         assert (ends == mapping.graph.population[mapping.graph.source] + 1).all()
-    made = constrained(network, load_board("loihi"))
+    made = apply_board_limits(network, load_board("loihi"))
     assert made.changes == ("weights of 8 bits: 3 of 3 projections",)
     akida = load_board("akida")
-    graph = traffic(network, slices(network, 1024))
+    graph = build_traffic_graph(network, slices(network, 1024))
     with pytest.raises(DescriptionError, match="thresholds without memory"):
         map_graph(graph, akida, models=["iaf_psc_delta"])
     # nothing else is in the way: it runs forward
     assert akida.core.recurrent.value is False
     with pytest.raises(DescriptionError, match=r"akida\.yaml: (?!core\.recurrent)"):
         map_graph(graph, akida)
-    with pytest.raises(DescriptionError, match="limit of in_axons"):
+    with pytest.raises(DescriptionError, match="the in_axons limit"):
         mapped(network, load_board("truenorth"))
 
 
 def test_a_core_of_loihi_holds_no_more_synapses_than_its_memory() -> None:
     mapping = mapped(classifier(), load_board("loihi"))
     # of 784 x 400 synapses, each a byte, a core with 784 axons takes those onto 165 neurons
-    held = np.bincount(mapping.to.core, mapping.needs.memory)
+    held = np.bincount(mapping.core_targets.core_of_slice, mapping.resources.memory)
     assert held.max() <= 131_072 < 784 * 400
     assert mapping.graph.neurons.max() == 165
-    assert mapping.needs.memory[mapping.graph.population == 1].tolist() == [
+    assert mapping.resources.memory[mapping.graph.population == 1].tolist() == [
         784 * (2 + n) for n in (165, 165, 70)
     ]
-    graph = traffic(classifier(), slices(classifier(), 400))
-    with pytest.raises(DescriptionError, match=r"takes: memory.*315168.*at most 131072"):
+    graph = build_traffic_graph(classifier(), slices(classifier(), 400))
+    with pytest.raises(DescriptionError, match=r"its memory limit.*315168.*at most 131072"):
         map_graph(graph, load_board("loihi"))
 
 
@@ -124,10 +126,10 @@ def test_the_full_microcircuit_takes_one_board() -> None:
     network = examples.example("microcircuit").build()
     mapping = mapped(network, load_board("spin5"), trials=None)
     assert mapping.check() == []
-    said = report(mapping)
+    said = mapping_report(mapping)
     assert (said["neurons"], said["boards"], said["slices"]) == (77_169, [1, 1], 305)
     assert said["chips"] <= 48
-    assert said["table_entries"]["largest"] <= 1023
+    assert said["table_entries"]["max_per_node"] <= 1023
 
 
 def test_areas_keep_together_and_their_delays_are_cut() -> None:
@@ -136,10 +138,10 @@ def test_areas_keep_together_and_their_delays_are_cut() -> None:
     assert mapping.check() == []
     assert mapping.graph.n == 32 * 5
     # an area has five slices, a chip room for 16: few spikes need leave it
-    node = mapping.node.reshape(32, 5)
+    node = mapping.node_of_slice.reshape(32, 5)
     assert np.mean([np.unique(one).size for one in node]) < 2.0
-    changes = constrained(network, load_board("spin5")).changes
+    changes = apply_board_limits(network, load_board("spin5")).changes
     assert changes == ("weights of 16 bits: 191 of 191 projections",)
-    slow = constrained(areas(4, 40.0), load_board("spin5"))
+    slow = apply_board_limits(areas(4, 40.0), load_board("spin5"))
     far = [one.delay for one in slow.network.projections if isinstance(one.delay, Uniform)]
     assert {round(one.high, 6) for one in far} == {16.5}

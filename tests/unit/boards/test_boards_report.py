@@ -12,33 +12,38 @@ from distsnn.analysis.board_plots import chip_map, link_map
 from distsnn.errors import DescriptionError
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import (
-    as_data,
     pacman_placements,
     pacman_tables,
     sanafe_mappings,
     save_data,
+    to_json_data,
 )
-from distsnn.partition.boards.mapping import Mapping, map_graph
-from distsnn.partition.boards.report import hops_bound, latency, rate_weighted_hops, report
+from distsnn.partition.boards.mapping import BoardMapping, map_graph
+from distsnn.partition.boards.report import (
+    hops_bound,
+    mapping_report,
+    max_latency,
+    rate_weighted_hops,
+)
 
 
 @pytest.fixture(scope="module")
-def spin5() -> Mapping:
+def spin5() -> BoardMapping:
     return map_graph(sparse(60, 8), load_board("spin5"), trials=5000)
 
 
 @pytest.fixture(scope="module")
-def loihi() -> Mapping:
+def loihi() -> BoardMapping:
     ring = np.roll(np.eye(20), 1, axis=1) + np.roll(np.eye(20), 7, axis=1)
     return map_graph(of_matrix(50.0 * ring, rate=2.0), load_board("loihi"), trials=5000)
 
 
-def test_what_a_report_of_spinnaker_says(spin5: Mapping) -> None:
-    said = report(spin5)
+def test_what_a_report_of_spinnaker_says(spin5: BoardMapping) -> None:
+    said = mapping_report(spin5)
     assert (said["slices"], said["cores"], said["neurons"]) == (60, 60, 60 * 256)
-    assert said["chips"] == np.unique(spin5.node).size
+    assert said["chips"] == np.unique(spin5.node_of_slice).size
     entries = said["table_entries"]
-    assert entries["compressed"] <= entries["without_default"] <= entries["plain"]
+    assert entries["compressed"] <= entries["without_default"] <= entries["uncompressed"]
     assert said["packets_per_s"] == 60 * 256 * 5.0
     assert said["lower_bound_hops"] <= said["rate_weighted_hops"]
     assert said["link_crossings_per_s"] <= said["rate_weighted_hops"]
@@ -49,28 +54,30 @@ def test_what_a_report_of_spinnaker_says(spin5: Mapping) -> None:
     assert power["packet_out"] + power["hop_x"] + power["hop_y"] == pytest.approx(1e-9 * crossed)
     assert power["total"] == pytest.approx(sum(power[one] for one in power if one != "total"))
     # bandwidth and latency are not among the figures
-    assert (said["latency_s"], said["largest_link_use"]) == (None, None)
+    assert (said["latency_s"], said["max_link_use"]) == (None, None)
     assert "links.latency" in said["unknown"]["latency_s"]
     with pytest.raises(DescriptionError, match=r"links\.latency"):
-        latency(spin5)
+        max_latency(spin5)
     json.dumps(said)
 
 
-def test_what_a_report_of_loihi_says(loihi: Mapping) -> None:
-    said = report(loihi, dt=0.5)
+def test_what_a_report_of_loihi_says(loihi: BoardMapping) -> None:
+    said = mapping_report(loihi, dt=0.5)
     # five cores of four slices on two tiles or more of one chip
     assert (said["cores"], said["chips"]) == (5, 1)
-    assert said["packets_per_s"] == pytest.approx(20 * 512.0 * np.diff(loihi.to.start).mean())
+    assert said["packets_per_s"] == pytest.approx(
+        20 * 512.0 * np.diff(loihi.core_targets.start).mean()
+    )
     power = said["power_W"]
     assert power["synaptic_event"] == pytest.approx(20 * 2 * 50.0 * 2.0 * 35.5e-12)
     assert power["neuron_update"] == pytest.approx(20 * 256 * 2000 * 72.8e-12)
     assert power["neuron_spike"] == pytest.approx(20 * 512.0 * 69.3e-12)
     assert (power["idle_chip"], power["total"]) == (None, None)
-    assert said["unchecked"] == ["core.fan_in", "core.fan_out"]
-    assert "power_W.neuron_update" in report(loihi)["unknown"]
+    assert said["unknown_limits"] == ["core.fan_in", "core.fan_out"]
+    assert "power_W.neuron_update" in mapping_report(loihi)["unknown"]
 
 
-def test_a_known_latency_is_the_farthest_hops(spin5: Mapping) -> None:
+def test_a_known_latency_is_the_farthest_hops(spin5: BoardMapping) -> None:
     links = spin5.board.links
     board = replace(
         spin5.board,
@@ -80,9 +87,9 @@ def test_a_known_latency_is_the_farthest_hops(spin5: Mapping) -> None:
             bandwidth=replace(links.bandwidth, value=1e6),
         ),
     )
-    said = report(replace(spin5, board=board))
+    said = mapping_report(replace(spin5, board=board))
     assert said["latency_s"] in [pytest.approx(n * 2e-7) for n in range(1, 8)]
-    assert said["largest_link_use"] == pytest.approx(said["largest_link_load"] / 1e6)
+    assert said["max_link_use"] == pytest.approx(said["max_link_load"] / 1e6)
 
 
 def test_the_bound_is_reached_where_all_fits_one_chip_and_for_a_star() -> None:
@@ -96,21 +103,23 @@ def test_the_bound_is_reached_where_all_fits_one_chip_and_for_a_star() -> None:
     assert rate_weighted_hops(many) == hops_bound(many)
 
 
-def test_data_holds_all_of_the_mapping(spin5: Mapping, tmp_path: Path) -> None:
+def test_data_holds_all_of_the_mapping(spin5: BoardMapping, tmp_path: Path) -> None:
     names = [f"P{one}" for one in range(60)]
-    save_data(as_data(spin5, names), tmp_path / "mapping.json")
+    save_data(to_json_data(spin5, names), tmp_path / "mapping.json")
     data = json.loads((tmp_path / "mapping.json").read_text())
-    assert data == json.loads(json.dumps(as_data(spin5, names)))
+    assert data == json.loads(json.dumps(to_json_data(spin5, names)))
     assert [one["population"] for one in data["slices"]] == names
-    assert sum(one["packets_per_s"] for one in data["links"]) == pytest.approx(spin5.load.sum())
+    assert sum(one["packets_per_s"] for one in data["links"]) == pytest.approx(
+        spin5.link_load.sum()
+    )
     assert sum(len(one["entries"]) for one in data["tables"]) == spin5.tables.sizes.sum()
     assert len(data["nodes"]) == 48
     with pytest.raises(DescriptionError, match="cannot be written"):
         save_data(data, tmp_path / "none" / "mapping.json")
 
 
-def test_pacmans_words_hold_links_and_cores(spin5: Mapping) -> None:
-    data = as_data(spin5)
+def test_pacmans_words_hold_links_and_cores(spin5: BoardMapping) -> None:
+    data = to_json_data(spin5)
     for ours, theirs in zip(data["tables"], pacman_tables(spin5), strict=True):
         assert (ours["x"], ours["y"]) == (theirs["x"], theirs["y"])
         for one, other in zip(ours["entries"], theirs["entries"], strict=True):
@@ -122,27 +131,27 @@ def test_pacmans_words_hold_links_and_cores(spin5: Mapping) -> None:
     assert [at["x"], at["y"], at["p"]] == [data["slices"][7][one] for one in ("x", "y", "core")]
     plain = pacman_tables(spin5, compressed=False)
     default = sum(one["defaultable"] for table in plain for one in table["entries"])
-    assert default == spin5.routes.straight_on(spin5.machine).sum()
+    assert default == spin5.routes.is_default_routed(spin5.machine).sum()
 
 
-def test_only_spinnaker_has_pacmans_tables(loihi: Mapping) -> None:
-    with pytest.raises(DescriptionError, match="no tables"):
+def test_only_spinnaker_has_pacmans_tables(loihi: BoardMapping) -> None:
+    with pytest.raises(DescriptionError, match="no routing tables"):
         pacman_tables(loihi)
-    assert as_data(loihi)["tables"] is None
+    assert to_json_data(loihi)["tables"] is None
 
 
-def test_plots_show_chips_and_links(spin5: Mapping, loihi: Mapping) -> None:
+def test_plots_show_chips_and_links(spin5: BoardMapping, loihi: BoardMapping) -> None:
     for mapping in (spin5, loihi):
-        data = as_data(mapping)
+        data = to_json_data(mapping)
         texts = [one.get_text() for one in chip_map(data).axes[0].texts]
-        assert sum(map(int, texts)) == mapping.to.cores
+        assert sum(map(int, texts)) == mapping.core_targets.n_cores
         (lines,) = [one for one in link_map(data).axes[0].collections if len(one.get_paths()) > 1]
         assert sorted(lines.get_array()) == sorted(one["packets_per_s"] for one in data["links"])
 
 
-def test_sanafes_mapping_names_slices_and_tiles(spin5: Mapping, loihi: Mapping) -> None:
+def test_sanafes_mapping_names_slices_and_tiles(spin5: BoardMapping, loihi: BoardMapping) -> None:
     made = sanafe_mappings(loihi, [f"P{one}" for one in range(20)])
-    places = as_data(loihi)["slices"]
+    places = to_json_data(loihi)["slices"]
     for one, (line, at) in enumerate(zip(made, places, strict=True)):
         # tiles are counted along y first, four in a column
         core = f"{4 * at['x'] + at['y']}.{at['core']}"
@@ -150,5 +159,5 @@ def test_sanafes_mapping_names_slices_and_tiles(spin5: Mapping, loihi: Mapping) 
     with pytest.raises(DescriptionError, match="copy packets"):
         sanafe_mappings(spin5, [])
     two = map_graph(loihi.graph, loihi.board.tiled(2, 1), trials=100)
-    with pytest.raises(DescriptionError, match=r"is one chip.*2x1 boards.*allowed: 1x1"):
+    with pytest.raises(DescriptionError, match=r"has one chip.*2x1 boards.*allowed: 1x1"):
         sanafe_mappings(two, [])

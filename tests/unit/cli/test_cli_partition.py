@@ -109,9 +109,9 @@ def test_costs_are_profiled_by_model(distsnn: Command, tmp_path: Path) -> None:
     run = tmp_path / "run.zarr"
     words = "--rates", rates, "--strategy", "graph"
     assert distsnn("run", model, *words, "--time", 20, "--out", run).code == 0
-    counted, expected = json.loads(distsnn("partition", run, "--rates", rates, "--json").out)[:2]
-    assert (counted["kind"], expected["kind"]) == ("counted", "expected")
-    assert counted["cost_ns_per_s"] == pytest.approx(expected["cost_ns_per_s"])
+    measured, expected = json.loads(distsnn("partition", run, "--rates", rates, "--json").out)[:2]
+    assert (measured["kind"], expected["kind"]) == ("measured", "expected")
+    assert measured["cost_ns_per_s"] == pytest.approx(expected["cost_ns_per_s"])
     profile = json.loads(rates.read_text())
     profile["cost"]["models"] = {"hh_cond_exp_trub": 1.0}
     rates.write_text(json.dumps(profile))
@@ -215,10 +215,10 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["partition", "MODEL", "--rates", "deep.json"], "deep.json: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
-        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': is missing"),
+        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': the rate is missing"),
         (
             ["partition", "MODEL", "--rates", "null.json"],
-            "--rates null.json: cost, field models: must be a mapping .* to ns, not None",
+            "--rates null.json: cost, field models: the costs must be a mapping .* to ns, not None",
         ),
         (
             ["partition", "MODEL", "--rates", "zero.json"],
@@ -232,8 +232,8 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --strategy graph"),
         (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --strategy grap"),
         (["partition", "MODEL", "--shares", "1,x"], "'x' is no list of numbers, such as 1,1,2"),
-        (["partition", "MODEL", "--shares", "1,0"], "field shares.*0"),
-        (["partition", "MODEL", "--shares", "1,1,2"], r"field shares.*\(3,\)"),
+        (["partition", "MODEL", "--shares", "1,0"], "field rank_speeds.*0"),
+        (["partition", "MODEL", "--shares", "1,1,2"], r"field rank_speeds.*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
         (["partition", "MODEL", "--assignment", "no.json"], "--assignment no.json: cannot be read"),
         (["partition", "MODEL", "--assignment", "list.json"], "holds no ranks of populations"),

@@ -14,12 +14,12 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import blocks
 from distsnn.partition.assignment import Assignment
-from distsnn.partition.dealing import capacities, graph_owners
-from distsnn.partition.delays import LONGEST_EPOCH, Epochs, expected_epochs, longest_epoch
+from distsnn.partition.delays import MAX_EPOCH_STEPS, EpochLengths, expected_epochs, max_epoch_steps
 from distsnn.partition.graph import Graph
-from distsnn.partition.groups import rounds
-from distsnn.partition.metrics import counted, metrics
-from distsnn.partition.traffic import traffic
+from distsnn.partition.graph_partitioner import partition_graph, rank_capacities
+from distsnn.partition.metrics import expected_metrics, measured_metrics
+from distsnn.partition.rank_groups import message_rounds
+from distsnn.partition.traffic import build_traffic_graph
 
 
 def modules(n: int, near: float = 0.1, far: float = 3.0, modulation: float = 0.0) -> Network:
@@ -34,27 +34,29 @@ def modules(n: int, near: float = 0.1, far: float = 3.0, modulation: float = 0.0
     return Network(cells, made)
 
 
-def partitioned(network: Network, ranks: int, **options) -> tuple[Assignment, Epochs]:
+def partitioned(network: Network, ranks: int, **options) -> tuple[Assignment, EpochLengths]:
     table = blocks(network)
     made = Graph(**options).assign(network, table, ranks)
-    return made, expected_epochs(network, traffic(network, table), made)
+    return made, expected_epochs(network, build_traffic_graph(network, table), made)
 
 
 def test_epochs_are_what_delays_allow() -> None:
-    assert Epochs.of(1, 30, 256) == Epochs(1, 30)
-    assert Epochs.of(4, 30, 256) == Epochs(4, 28)  # whole epochs inside of long ones
-    assert Epochs.of(16, 30, 256) == Epochs(16, 16)
-    assert Epochs.of(7, 300, 256) == Epochs(7, 252)
-    assert Epochs.of(300, 400, 256) == Epochs(256, 256)
-    assert Epochs.of(1, 30, 0) == Epochs(1, 1)  # less than a step is none
-    assert [Epochs(*one).in_groups for one in ((1, 30), (5, 5))] == [True, False]
+    assert EpochLengths.from_delays(1, 30, 256) == EpochLengths(1, 30)
+    assert EpochLengths.from_delays(4, 30, 256) == EpochLengths(
+        4, 28
+    )  # whole epochs inside of long ones
+    assert EpochLengths.from_delays(16, 30, 256) == EpochLengths(16, 16)
+    assert EpochLengths.from_delays(7, 300, 256) == EpochLengths(7, 252)
+    assert EpochLengths.from_delays(300, 400, 256) == EpochLengths(256, 256)
+    assert EpochLengths.from_delays(1, 30, 0) == EpochLengths(1, 1)  # less than a step is none
+    assert [EpochLengths(*one).in_groups for one in ((1, 30), (5, 5))] == [True, False]
 
 
 def test_rounds_grow_with_the_logarithm_of_ranks() -> None:
-    assert rounds(Epochs(1, 1), 16, 1) == 4.0
-    assert rounds(Epochs(2, 2), 16, 4) == 2.0  # nothing is exchanged inside
-    assert rounds(Epochs(1, 40), 16, 4) == pytest.approx(2.1)
-    assert rounds(Epochs(1, 40), 16, 1) == pytest.approx(0.1)
+    assert message_rounds(EpochLengths(1, 1), 16, 1) == 4.0
+    assert message_rounds(EpochLengths(2, 2), 16, 4) == 2.0  # nothing is exchanged inside
+    assert message_rounds(EpochLengths(1, 40), 16, 4) == pytest.approx(2.1)
+    assert message_rounds(EpochLengths(1, 40), 16, 1) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +76,10 @@ def test_modules_that_ranks_share_make_groups(
 ) -> None:
     network = modules(n)
     made, found = partitioned(network, ranks)
-    assert (made.groups, (found.inside, found.between)) == (groups, epochs)
+    assert (made.groups, (found.group_steps, found.global_steps)) == (groups, epochs)
     if groups:
         # modules stay whole, and every rank has its share
-        group = made.group[made.owner].reshape(n, 8)
+        group = made.group_of_rank[made.owner].reshape(n, 8)
         assert np.all(group == group[:, :1])
         assert np.all(np.bincount(made.owner) == 8 * n // ranks)
         again, _ = partitioned(network, ranks)
@@ -89,33 +91,33 @@ def test_groups_must_be_worth_it() -> None:
     assert partitioned(modules(2, far=0.2), 4)[0].groups == ()
     assert partitioned(modules(2, far=0.4), 4)[0].groups == (2, 2)
     # what is far already gains nothing
-    assert partitioned(modules(2, near=LONGEST_EPOCH * 0.1, far=100.0), 4)[0].groups == ()
+    assert partitioned(modules(2, near=MAX_EPOCH_STEPS * 0.1, far=100.0), 4)[0].groups == ()
     # a modulator tells all ranks
     assert partitioned(modules(2, modulation=0.2), 4)[0].groups == ()
     made, found = partitioned(modules(2, modulation=1.0), 4)
-    assert (made.groups, found.between) == ((2, 2), 10)
+    assert (made.groups, found.global_steps) == ((2, 2), 10)
 
 
 def test_shares_are_kept_within_and_between_groups() -> None:
-    made, _ = partitioned(modules(4), 4, shares=[2.0, 1.0, 3.0, 2.0], imbalance=0.1)
+    made, _ = partitioned(modules(4), 4, rank_speeds=[2.0, 1.0, 3.0, 2.0], imbalance=0.1)
     assert made.groups == ()
-    made, _ = partitioned(modules(3), 6, shares=[3.0, 1.0, 2.0, 2.0, 1.0, 3.0])
+    made, _ = partitioned(modules(3), 6, rank_speeds=[3.0, 1.0, 2.0, 2.0, 1.0, 3.0])
     assert made.groups == (2, 2, 2)
     np.testing.assert_array_equal(np.bincount(made.owner), [6, 2, 4, 4, 2, 6])
 
 
 def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
     network = modules(3)
-    graph = traffic(network, blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
-    part = graph.part(np.repeat([True, False, True], 8))
+    graph = build_traffic_graph(network, blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
+    part = graph.subgraph(np.repeat([True, False, True], 8))
     assert part.n == 16
     assert set(part.rate) == {1.0, 3.0}
-    assert set(part.delay) == {1, 30}
+    assert set(part.min_delay) == {1, 30}
     inside = part.source // 8 == part.target // 8
-    assert set(part.delay[inside]) == {1}
+    assert set(part.min_delay[inside]) == {1}
     # of the ring one way is left
     assert set(zip(part.source[~inside] // 8, part.target[~inside] // 8, strict=True)) == {(0, 1)}
-    np.testing.assert_array_equal(graph.part(np.ones(24, bool)).synapses, graph.synapses)
+    np.testing.assert_array_equal(graph.subgraph(np.ones(24, bool)).synapses, graph.synapses)
 
 
 def test_metrics_tell_both_levels() -> None:
@@ -124,15 +126,15 @@ def test_metrics_tell_both_levels() -> None:
     owner = np.repeat([0, 1, 2, 0, 1, 2, 3, 3], 2).astype(np.int32)
     owner = np.where(table.population == 0, owner % 3, 3).astype(np.int32)
     rates = {"m0": 3.0, "m1": 5.0}
-    graph = traffic(network, table, rates)
+    graph = build_traffic_graph(network, table, rates)
     flat, grouped = (
-        metrics(network, graph, Assignment(4, owner, groups=groups), rates)
+        expected_metrics(network, graph, Assignment(4, owner, groups=groups), rates)
         for groups in ((), (3, 1))
     )
-    assert (flat.epoch, flat.exchanges, flat.groups) == (1, pytest.approx(1e4), ())
-    assert (flat.group_epoch, flat.group_exchanges) == (0, 0.0)
-    assert (grouped.epoch, grouped.exchanges) == (30, pytest.approx(1e3 / 3.0))
-    assert (grouped.group_epoch, grouped.group_exchanges) == (1, pytest.approx(1e4))
+    assert (flat.epoch_steps, flat.exchanges, flat.groups) == (1, pytest.approx(1e4), ())
+    assert (flat.group_epoch_steps, flat.group_exchanges) == (0, 0.0)
+    assert (grouped.epoch_steps, grouped.exchanges) == (30, pytest.approx(1e3 / 3.0))
+    assert (grouped.group_epoch_steps, grouped.group_exchanges) == (1, pytest.approx(1e4))
     assert grouped.groups == (3, 1)
     inside, others = 512 * 3.0, 512 * 5.0
     assert flat.bytes == pytest.approx(4 * (0.75 * (inside + others) + 3 * 2 * 1e4))
@@ -148,9 +150,9 @@ def test_runs_from_before_there_were_groups_are_read() -> None:
     one = dict.fromkeys(("steps", "neurons", "events", "spikes", "epoch_steps", "exchanges"), 10)
     one |= {"received_spikes": 4, "received_bytes": 4}
     lists = {name: [0, 1] for name in ("sources", "heard", "synapses", "smallest_delay")}
-    found = counted([one | lists] * 2, Assignment(2, np.array([0, 1], np.int32)), 0.1)
+    found = measured_metrics([one | lists] * 2, Assignment(2, np.array([0, 1], np.int32)), 0.1)
     assert found is not None
-    assert (found.groups, found.group_epoch, found.group_exchanges) == ((), 0, 0.0)
+    assert (found.groups, found.group_epoch_steps, found.group_exchanges) == ((), 0, 0.0)
     assert found.bytes == pytest.approx(4 * (4 + 11 * 10) / 1e-3)
 
 
@@ -188,19 +190,19 @@ def checked(network: Network, draw: np.random.Generator, ranks: int, speeds: lis
     rates = {one.name: float(draw.choice([0.0, 1.0, 50.0])) for one in network.populations}
     imbalance = float(draw.choice([0.0, 0.03, 0.5, 1.0]))
     strategy = Graph(rates, shares, imbalance=imbalance)
-    graph = traffic(network, blocks(network), rates)
-    weight, of_ranks = strategy.cost.of_slices(graph, network), strategy.speeds(ranks)
-    capacity = capacities(weight, of_ranks, imbalance)
+    graph = build_traffic_graph(network, blocks(network), rates)
+    weight, of_ranks = strategy.cost.of_slices(graph, network), strategy.relative_speeds(ranks)
+    capacity = rank_capacities(weight, of_ranks, imbalance)
     made = strategy.assign_graph(graph, network, ranks)
-    longest = longest_epoch(network)
-    flat = graph_owners(graph, weight, of_ranks, longest=longest, imbalance=imbalance)
+    longest = max_epoch_steps(network)
+    flat = partition_graph(graph, weight, of_ranks, max_epoch=longest, imbalance=imbalance)
     fullest, without = (
         float((np.bincount(owner, weight, minlength=ranks) / capacity).max())
         for owner in (made.owner, flat)
     )
     assert fullest <= 1.1 * max(1.0, without)
     if made.groups:
-        assert set(made.group[made.owner]) == set(range(len(made.groups)))
+        assert set(made.group_of_rank[made.owner]) == set(range(len(made.groups)))
         assert not np.array_equal(made.owner, flat)
     return bool(made.groups)
 

@@ -26,9 +26,9 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import Assignment, assign
-from distsnn.partition.metrics import Metrics, metrics
-from distsnn.partition.traffic import traffic
+from distsnn.partition.assignment import Assignment, make_assignment
+from distsnn.partition.metrics import AssignmentMetrics, expected_metrics
+from distsnn.partition.traffic import build_traffic_graph
 
 E, INH = Population("E", 200, IafPscExp()), Population("I", 70, IafPscExp())
 SEEDS = 30
@@ -46,9 +46,14 @@ def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float,
     return pairs.size, spikes, int(remote.sum()), int(found[remote, DELAY].min())
 
 
-def expected(network: Network, ranks: int, strategy: str = "round_robin") -> Metrics:
+def expected(network: Network, ranks: int, strategy: str = "round_robin") -> AssignmentMetrics:
     table = blocks(network)
-    return metrics(network, traffic(network, table, RATES), assign(table, ranks, strategy), RATES)
+    return expected_metrics(
+        network,
+        build_traffic_graph(network, table, RATES),
+        make_assignment(table, ranks, strategy),
+        RATES,
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,18 +77,18 @@ def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
         ],
     )
     table = blocks(network)
-    assignment = assign(table, 3, "round_robin")
+    assignment = make_assignment(table, 3, "round_robin")
     made = np.array([counted(network, assignment, seed)[:3] for seed in range(SEEDS)])
     found = expected(network, 3)
     error = made.std(axis=0, ddof=1) / np.sqrt(SEEDS)
-    values = (found.connectivity, found.traffic, found.cut_synapses)
+    values = (found.source_rank_pairs, found.remote_spike_rate, found.cut_synapses)
     # FixedOutdegree and FixedIndegree may have cuts that hardly vary
     assert np.all(np.abs(made.mean(axis=0) - values) <= 4.0 * error + 1e-9)
     # of 90 counts, chance lets a quarter of one be farther away than that
     within = np.abs(made - values) <= 3.0 * made.std(axis=0, ddof=1) + 1e-9
     assert np.count_nonzero(~within) <= 2
-    assert found.epoch <= counted(network, assignment, 0)[3]
-    assert found.epoch == 7
+    assert found.epoch_steps <= counted(network, assignment, 0)[3]
+    assert found.epoch_steps == 7
 
 
 def test_what_is_given_is_exact() -> None:
@@ -99,25 +104,34 @@ def test_what_is_given_is_exact() -> None:
     )
     table = blocks(network)
     for strategy in ("round_robin", "contiguous", "population"):
-        assignment = assign(table, 2, strategy)
-        found = metrics(network, traffic(network, table, RATES), assignment, RATES)
+        assignment = make_assignment(table, 2, strategy)
+        found = expected_metrics(
+            network, build_traffic_graph(network, table, RATES), assignment, RATES
+        )
         connectivity, spikes, cut, delay = counted(network, assignment, 1)
-        assert found.connectivity == pytest.approx(connectivity)
-        assert found.traffic == pytest.approx(spikes)
-        assert (found.cut_synapses, found.epoch) == (cut, delay)
+        assert found.source_rank_pairs == pytest.approx(connectivity)
+        assert found.remote_spike_rate == pytest.approx(spikes)
+        assert (found.cut_synapses, found.epoch_steps) == (cut, delay)
         assert found.strategy == strategy
     # E on one rank, I on the other: I's fast synapses are its own rank's
-    assert found.delay.tolist() == [[0, delay], [0, 2]]
-    assert (found.contacts, found.exchanges) == (1, pytest.approx(1e4 / delay))
+    assert found.min_delay.tolist() == [[0, delay], [0, 2]]
+    assert (found.connected_rank_pairs, found.exchanges) == (1, pytest.approx(1e4 / delay))
     np.testing.assert_array_equal(found.neurons, [200, 70])
 
 
 def test_one_rank_tells_nobody_anything() -> None:
     network = Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.0)])
     table = blocks(network)
-    found = metrics(network, traffic(network, table), assign(table, 1, "contiguous"))
-    assert (found.connectivity, found.traffic, found.cut_synapses) == (0.0, 0.0, 0.0)
-    assert (found.epoch, found.exchanges, found.contacts, found.bytes) == (0, 0.0, 0, 0.0)
+    found = expected_metrics(
+        network, build_traffic_graph(network, table), make_assignment(table, 1, "contiguous")
+    )
+    assert (found.source_rank_pairs, found.remote_spike_rate, found.cut_synapses) == (0.0, 0.0, 0.0)
+    assert (found.epoch_steps, found.exchanges, found.connected_rank_pairs, found.bytes) == (
+        0,
+        0.0,
+        0,
+        0.0,
+    )
     assert (found.imbalance, found.spikes) == (0.0, 200.0)
 
 
@@ -152,11 +166,14 @@ def test_files_are_read_once_and_piece_by_piece(tmp_path: Path) -> None:
             yield piece
 
     table = blocks(network)
-    graph, assignment = traffic(network, table, RATES, read), assign(table, 3, "round_robin")
+    graph, assignment = (
+        build_traffic_graph(network, table, RATES, read),
+        make_assignment(table, 3, "round_robin"),
+    )
     hit[:] = False
     readings.clear()
     tracemalloc.start()
-    found = metrics(network, graph, assignment, RATES, read)
+    found = expected_metrics(network, graph, assignment, RATES, read)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(readings) == 1

@@ -8,12 +8,17 @@ import pytest
 from distsnn.kernels.packing import RULES, pack_by, search_packing
 from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
 from distsnn.network.blocks import blocks
-from distsnn.partition import packing
-from distsnn.partition.dealing import capacities
-from distsnn.partition.delays import LONGEST_EPOCH, expected_epochs, farthest, smallest_across
+from distsnn.partition import rank_packing
+from distsnn.partition.delays import (
+    MAX_EPOCH_STEPS,
+    cluster_by_delay,
+    expected_epochs,
+    min_delay_across,
+)
 from distsnn.partition.graph import Graph
-from distsnn.partition.packing import pack
-from distsnn.partition.traffic import NO_DELAY, TrafficGraph, traffic
+from distsnn.partition.graph_partitioner import rank_capacities
+from distsnn.partition.rank_packing import pack_clusters
+from distsnn.partition.traffic import NO_DELAY, TrafficGraph, build_traffic_graph
 
 
 def by_rules(weight: np.ndarray, capacity: np.ndarray) -> list[bool]:
@@ -53,7 +58,7 @@ def test_what_one_rule_misses_another_or_a_search_finds(
 ) -> None:
     given = np.array(weight), np.array(capacity)
     assert by_rules(*given) == rules
-    assert is_packed(pack(*given), *given)
+    assert is_packed(pack_clusters(*given), *given)
 
 
 def test_what_cannot_be_packed_is_not() -> None:
@@ -62,8 +67,8 @@ def test_what_cannot_be_packed_is_not() -> None:
         ([3.0, 3.0, 3.0], [5.0, 5.0]),  # room for all, but not for three
         ([5.0], [4.0, 4.0]),
     ):
-        assert pack(np.array(weight), np.array(capacity)) is None
-    assert pack(np.empty(0), np.ones(2)).size == 0
+        assert pack_clusters(np.array(weight), np.array(capacity)) is None
+    assert pack_clusters(np.empty(0), np.ones(2)).size == 0
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -73,29 +78,29 @@ def test_small_sets_are_packed_if_that_is_possible(seed: int) -> None:
     weight = draw.integers(1, 30, draw.integers(1, 9 if ranks < 4 else 8)).astype(float)
     shares = draw.integers(1, 4, ranks).astype(float) if seed % 2 else np.ones(ranks)
     capacity = draw.uniform(1.0, 1.1) * weight.sum() * shares / shares.sum()
-    found = pack(weight, capacity)
+    found = pack_clusters(weight, capacity)
     assert is_packed(found, weight, capacity) == can_be_packed(weight, capacity)
     if found is not None:
-        np.testing.assert_array_equal(pack(weight, capacity), found)
+        np.testing.assert_array_equal(pack_clusters(weight, capacity), found)
 
 
 def test_sums_may_be_rounded() -> None:
     # 0.3 - 0.2 is less than 0.1 by its last bit
-    assert pack(np.array([0.2, 0.1, 0.3]), np.array([0.3, 0.3])) is not None
+    assert pack_clusters(np.array([0.2, 0.1, 0.3]), np.array([0.3, 0.3])) is not None
 
 
 def test_a_search_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     given = np.array([7.0, 5.0, 4.0, 4.0, 3.0, 3.0]), np.array([13.0, 13.0])
-    assert pack(*given) is not None
-    monkeypatch.setattr(packing, "_VISITS", 8)
-    assert pack(*given) is None
+    assert pack_clusters(*given) is not None
+    monkeypatch.setattr(rank_packing, "_SEARCH_BUDGET", 8)
+    assert pack_clusters(*given) is None
     # calls may share what they look at
     left = np.array([1 << 10])
-    assert pack(*given, left) is not None
+    assert pack_clusters(*given, left) is not None
     spent = (1 << 10) - left[0]
     assert 0 < spent < 1 << 9
     left[0] = spent - 1
-    assert pack(*given, left) is None
+    assert pack_clusters(*given, left) is None
     assert left[0] == 0
 
 
@@ -126,13 +131,13 @@ def test_modules_of_any_size_stay_whole_where_that_is_balanced(
 ) -> None:
     network = modules(sizes)
     table = blocks(network)
-    graph = traffic(network, table)
-    strategy = Graph(shares=shares)
+    graph = build_traffic_graph(network, table)
+    strategy = Graph(rank_speeds=shares)
     weight = strategy.cost.of_slices(graph, network)
-    capacity = capacities(weight, np.array(shares), strategy.imbalance)
-    assert farthest(graph, weight, capacity, LONGEST_EPOCH).delay == 30
+    capacity = rank_capacities(weight, np.array(shares), strategy.imbalance)
+    assert cluster_by_delay(graph, weight, capacity, MAX_EPOCH_STEPS).min_delay == 30
     made = strategy.assign(network, table, len(shares))
-    assert expected_epochs(network, graph, made).between == 30
+    assert expected_epochs(network, graph, made).global_steps == 30
     load = np.bincount(made.owner, table.size, minlength=len(shares))
     np.testing.assert_array_less(load, 1.03 * sum(sizes) * np.array(shares) / sum(shares) + 1.0)
 
@@ -159,16 +164,16 @@ def test_no_balanced_assignment_is_farther(seed: int) -> None:
     graph = random_graph(draw, n)
     weight = graph.neurons.astype(float)
     shares = draw.integers(1, 4, ranks).astype(float)
-    capacity = capacities(weight, shares, float(draw.choice([0.0, 0.03, 0.3])))
+    capacity = rank_capacities(weight, shares, float(draw.choice([0.0, 0.03, 0.3])))
     ways = np.array(list(product(range(ranks), repeat=n)), np.int32)
     load = np.array([(weight * (ways == rank)).sum(axis=1) for rank in range(ranks)])
     balanced = ways[np.all(load <= capacity[:, np.newaxis] * (1.0 + 1e-9), axis=0)]
-    most = max(smallest_across(graph, owner) for owner in balanced)
+    most = max(min_delay_across(graph, owner) for owner in balanced)
     for longest in (int(NO_DELAY), int(draw.integers(1, 9))):
-        found = farthest(graph, weight, capacity, longest)
-        assert found.delay == min(most, longest)
+        found = cluster_by_delay(graph, weight, capacity, longest)
+        assert found.min_delay == min(most, longest)
         owner = found.owner[found.cluster].astype(np.int32)
-        assert smallest_across(graph, owner) >= found.delay
+        assert min_delay_across(graph, owner) >= found.min_delay
         assert np.all(np.bincount(owner, weight, minlength=ranks) <= capacity * (1.0 + 1e-9))
 
 
@@ -186,14 +191,14 @@ def test_clusters_hold_all_that_is_nearer() -> None:
         (2, 9, [0, 1, 2, 0, 1, 3]),
         (3, NO_DELAY, [0, 1, 2, 0, 1, 1]),
     ):
-        found = farthest(graph, np.ones(6), np.full(6, float(most)), NO_DELAY)
-        assert (found.delay, found.cluster.tolist()) == (delay, cluster)
+        found = cluster_by_delay(graph, np.ones(6), np.full(6, float(most)), NO_DELAY)
+        assert (found.min_delay, found.cluster.tolist()) == (delay, cluster)
     # the smallest delay between owners, whoever they are
-    assert smallest_across(graph, np.array([0, 1, 0, 0, 1, 2], np.int32)) == 9
-    assert smallest_across(graph, np.zeros(6, np.int32)) == NO_DELAY
+    assert min_delay_across(graph, np.array([0, 1, 0, 0, 1, 2], np.int32)) == 9
+    assert min_delay_across(graph, np.zeros(6, np.int32)) == NO_DELAY
     # nothing fits: the most that can be done is to leave all apart
-    found = farthest(graph, np.ones(6), np.full(6, 0.5), NO_DELAY)
-    assert (found.delay, found.cluster.tolist(), found.owner) == (2, [0, 1, 2, 3, 4, 5], None)
+    found = cluster_by_delay(graph, np.ones(6), np.full(6, 0.5), NO_DELAY)
+    assert (found.min_delay, found.cluster.tolist(), found.owner) == (2, [0, 1, 2, 3, 4, 5], None)
 
 
 def test_searches_for_all_delays_share_what_they_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +218,9 @@ def test_searches_for_all_delays_share_what_they_look_at(monkeypatch: pytest.Mon
         looked.append(before - int(visits[0]))
         return done
 
-    monkeypatch.setattr(packing, "search_packing", searched)
-    monkeypatch.setattr(packing, "_VISITS", 1 << 17)
-    found = farthest(graph, weight, np.full(2, weight.sum() / 2), LONGEST_EPOCH)
+    monkeypatch.setattr(rank_packing, "search_packing", searched)
+    monkeypatch.setattr(rank_packing, "_SEARCH_BUDGET", 1 << 17)
+    found = cluster_by_delay(graph, weight, np.full(2, weight.sum() / 2), MAX_EPOCH_STEPS)
     assert found.owner is None
     assert sum(looked) == 1 << 17
     assert np.count_nonzero(looked) > 5

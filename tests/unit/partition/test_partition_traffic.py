@@ -26,7 +26,7 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.network.blocks import BlockTable, blocks, slices
-from distsnn.partition.traffic import NO_DELAY, TrafficGraph, neuron_rates, traffic
+from distsnn.partition.traffic import NO_DELAY, TrafficGraph, build_traffic_graph, neuron_rates
 
 E, INH = Population("E", 150, IafPscExp()), Population("I", 70, IafPscExp())
 SEEDS = 40
@@ -62,7 +62,7 @@ def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, n
 def test_expected_synapses_are_the_mean_of_what_is_wired(rule: Rule, ends: tuple) -> None:
     network = Network([E, INH], [Projection(*ends, rule, 1.0, Uniform(0.5, 2.0))])
     table = slices(network, 64)
-    graph = traffic(network, table)
+    graph = build_traffic_graph(network, table)
     made = np.array([wired(network, table, seed)[0] for seed in range(SEEDS)])
     assert graph.synapses.sum() == pytest.approx(network.expected_synapses())
     expected = dense(graph, graph.synapses)
@@ -70,8 +70,8 @@ def test_expected_synapses_are_the_mean_of_what_is_wired(rule: Rule, ends: tuple
     tolerance = 4.0 * np.sqrt(np.maximum(expected, made.var(axis=0)) / SEEDS)
     assert np.all(np.abs(made.mean(axis=0) - expected) <= tolerance)
     assert np.all(made[:, expected == 0.0] == 0)
-    assert np.all(dense(graph, graph.delay, NO_DELAY) <= wired(network, table, 0)[1])
-    assert set(graph.delay) == {5}
+    assert np.all(dense(graph, graph.min_delay, NO_DELAY) <= wired(network, table, 0)[1])
+    assert set(graph.min_delay) == {5}
 
 
 def test_what_is_given_is_counted(tmp_path: Path) -> None:
@@ -89,15 +89,15 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
     )
     table = slices(network, 32)
     with pytest.raises(
-        DescriptionError, match=r"projection 'E.3:150.->I': its edges are in a file"
+        DescriptionError, match=r"projection 'E.3:150.->I': the edges are in a file"
     ):
-        traffic(network, table)
-    graph = traffic(
+        build_traffic_graph(network, table)
+    graph = build_traffic_graph(
         network, table, edges=lambda one: edges.file_records(one, network.dt, [(0, 500)])
     )
     synapses, delay = wired(network, table, 1)
     np.testing.assert_array_equal(dense(graph, graph.synapses), synapses)
-    np.testing.assert_array_equal(dense(graph, graph.delay, NO_DELAY), delay)
+    np.testing.assert_array_equal(dense(graph, graph.min_delay, NO_DELAY), delay)
     # rows are sorted, without empty or double entries
     assert np.all(graph.synapses > 0)
     assert np.all(np.diff(graph.source.astype(np.int64) * graph.n + graph.target) > 0)
@@ -108,18 +108,18 @@ def test_rates_make_spikes_and_events() -> None:
     table = blocks(network)
     np.testing.assert_array_equal(table.size, [64, 64, 22, 64, 6])
     each = np.arange(150.0)
-    graph = traffic(network, table, {"E": each, "I": 2.0})
+    graph = build_traffic_graph(network, table, {"E": each, "I": 2.0})
     np.testing.assert_allclose(graph.rate, [31.5, 95.5, 138.5, 2.0, 2.0])
-    np.testing.assert_allclose(graph.spikes.sum(), each.sum() + 140.0)
+    np.testing.assert_allclose(graph.spike_rate.sum(), each.sum() + 140.0)
     # every target neuron gets 10 synapses, of sources with the mean rate
-    np.testing.assert_allclose(graph.events, np.array([0, 0, 0, 64, 6]) * 10 * each.mean())
-    np.testing.assert_allclose(graph.incoming, [0, 0, 0, 640, 60])
+    np.testing.assert_allclose(graph.event_rate, np.array([0, 0, 0, 64, 6]) * 10 * each.mean())
+    np.testing.assert_allclose(graph.incoming_synapses, [0, 0, 0, 640, 60])
 
 
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        ({"E": 1.0}, "rates of population 'I': is missing"),
+        ({"E": 1.0}, "rates of population 'I': the rate is missing"),
         ({"E": 1.0, "I": 1.0, "Ee": 2.0}, "unknown population 'Ee'.*did you mean 'E'"),
         ({"E": -1.0, "I": 1.0}, "rates of population 'E'.*-1"),
         ({"E": np.ones(149), "I": 1.0}, r"rates of population 'E'.*\(149,\)"),

@@ -29,7 +29,7 @@ from distsnn.network import (
     RecordSpikes,
 )
 from distsnn.network.blocks import blocks
-from distsnn.partition.assignment import Assignment, assign
+from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
 from distsnn.simulation.build import Settings, check_same
 from distsnn.simulation.clock import TickClock, split_wait
@@ -167,12 +167,12 @@ def test_wrong_setting_is_refused(network: Network, options: dict, message: str)
 
 def test_given_assignment_is_used_and_checked(network: Network) -> None:
     table = blocks(network)
-    with Simulation(network, partition=assign(table, 1, "contiguous")) as simulation:
+    with Simulation(network, partition=make_assignment(table, 1, "contiguous")) as simulation:
         simulation.run(1.0)
     with pytest.raises(DescriptionError, match="assignment: made for another job"):
-        Simulation(network, partition=assign(table, 2, "contiguous"))
+        Simulation(network, partition=make_assignment(table, 2, "contiguous"))
     with pytest.raises(DescriptionError, match="assignment: made for another job"):
-        simulate(network, 1.0, ranks=2, partition=assign(table, 3, "contiguous"))
+        simulate(network, 1.0, ranks=2, partition=make_assignment(table, 3, "contiguous"))
 
 
 def test_path_is_checked_before_anything_is_built(
@@ -344,7 +344,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
 
 
 def test_assignment_must_name_ranks_there_are() -> None:
-    with pytest.raises(DescriptionError, match="owner is no rank"):
+    with pytest.raises(DescriptionError, match="owner is not a rank"):
         Assignment(2, np.array([0, 2], np.int32))
 
 

@@ -38,17 +38,17 @@ def test_what_graph_was_told_is_kept(network: Network, tmp_path: Path) -> None:
     other = kept_partition(reader, 3)
     assert isinstance(other, Graph)
     assert other.rates == {"E": pytest.approx(2.0), "I": 7.0, "S": 1.0}  # means of neurons
-    assert (other.imbalance, other.quality, other.shares) == (0.1, "fast", None)
+    assert (other.imbalance, other.quality, other.rank_speeds) == (0.1, "fast", None)
     with Simulation.restore(path, out=path, partition="contiguous"):
         pass
     assert kept_partition(StoreReader(path), 3) == "contiguous"
 
 
 def test_shares_are_for_as_many_ranks(network: Network, tmp_path: Path) -> None:
-    reader = recorded(network, tmp_path / "run.zarr", Graph(shares=[2.0]))
+    reader = recorded(network, tmp_path / "run.zarr", Graph(rank_speeds=[2.0]))
     made = kept_partition(reader, 1)
     assert isinstance(made, Assignment)
-    assert made.settings["shares"] == [2.0]
+    assert made.settings["rank_speeds"] == [2.0]
     with pytest.raises(DescriptionError, match=r"shares of ranks were given for 1 rank.*2 ranks"):
         kept_partition(reader, 2)
 
@@ -65,7 +65,12 @@ def test_other_strategies_are_kept(network: Network, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *({"owner": "x"}, {"owner": [5]}, {"owner": ["x"]}, {"settings": {"shares": [1.0, 1.0]}}),
+        *(
+            {"owner": "x"},
+            {"owner": [5]},
+            {"owner": ["x"]},
+            {"settings": {"rank_speeds": [1.0, 1.0]}},
+        ),
         *({"groups": [2]}, {"groups": "x"}, {"groups": [1.0]}, {"groups": [True]}),
     ],
 )
