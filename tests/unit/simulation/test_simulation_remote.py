@@ -295,7 +295,7 @@ def test_a_kernel_that_ranks_cannot_import_is_refused(monkeypatch: pytest.Monkey
 def test_partitions_for_other_ranks_are_refused_before_ranks_start() -> None:
     network = Network([Population("E", 5, IafPscExp())])
     for partition in (Assignment(3, np.zeros(1, np.int32)), Graph(rank_speeds=[1.0, 2.0, 3.0])):
-        with pytest.raises(DescriptionError, match=r"assignment|shares"):
+        with pytest.raises(DescriptionError, match=r"assignment|rank_speeds"):
             simulate(network, 1.0, ranks=2, partition=partition, progress=False)
 
 
