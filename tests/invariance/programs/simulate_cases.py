@@ -57,7 +57,7 @@ def main(ranks: Communicator) -> int:
                 error.add_note(f"in case {name}, {way}")
                 raise
             counters = getattr(simulation._engine._exchange, "counters", None)
-            own = simulation._built.assignment.owned(ranks.rank).size
+            own = simulation._built.assignment.blocks_of_rank(ranks.rank).size
             found = ranks.allgather([own, getattr(counters, "overflow_rounds", 0)])
             counted = {"blocks": [one[0] for one in found], "overflows": found[0][1]}
             if ranks.rank == 0:
