@@ -169,9 +169,9 @@ def test_given_assignment_is_used_and_checked(network: Network) -> None:
     table = blocks(network)
     with Simulation(network, partition=make_assignment(table, 1, "contiguous")) as simulation:
         simulation.run(1.0)
-    with pytest.raises(DescriptionError, match="assignment: the assignment does not match the number of ranks"):
+    with pytest.raises(DescriptionError, match="assignment does not match the number of ranks"):
         Simulation(network, partition=make_assignment(table, 2, "contiguous"))
-    with pytest.raises(DescriptionError, match="assignment: the assignment does not match the number of ranks"):
+    with pytest.raises(DescriptionError, match="assignment does not match the number of ranks"):
         simulate(network, 1.0, ranks=2, partition=make_assignment(table, 3, "contiguous"))
 
 
