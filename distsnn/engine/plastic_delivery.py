@@ -183,10 +183,11 @@ class PlasticDelivery(StateHolder):
             where=f"parameters of {self.projection.name!r}",
         )
 
-    def use(self, constants: RuleConstants) -> None:
-        """Use constants from now on; weights beyond new bounds become these bounds."""
+    def _use(self, constants: RuleConstants) -> None:
+        """Use constants and bounds from now on; weights do not change."""
         self._calls.use(constants)
-        self.synapses.set_bounds()
+        self.synapses.use_bounds()
+        self._set_limits()
 
     def change(self, constants: RuleConstants, now: int, spikes: Spikes) -> None:
         """Use constants of other parameters, for all that comes after a step.
@@ -214,7 +215,8 @@ class PlasticDelivery(StateHolder):
             was = np.array([value], before.variant.precision)
             since = np.array([now - step], np.float64)
             self.modulation.change(now, float(self._calls.faded("m", was, since)[0]))
-        self.use(constants)
+        self._use(constants)
+        self.synapses.clip()
         if self.targets.deliver is not None:
             self.targets.begin_again(before, now - self._reach)
             self._replay(self.targets.deliver, spikes)
@@ -230,14 +232,25 @@ class PlasticDelivery(StateHolder):
                 self.make_room()
 
     def _set_weights(self, model: PlasticSynapse, quanta: Quanta) -> None:
-        """Set what turns weights into quanta, the least and the largest."""
+        """Set the factor from weights to quanta, and the smallest and largest weight."""
         name, scalars = self.projection.post.population, self._calls.scalars
         receptors = self.layout.network.population(name).model.receptors
         quantum = quanta.quantum(name, receptors[self.rows.row_set.plan.plane])
         self.most = model.largest if np.isfinite(model.largest) else 2.0**40 * quantum
         scalars[plastic.SCALE] = model.sign / quantum
         self.least = model.least
-        scalars[plastic.LEAST], scalars[plastic.LIMIT] = self.least, self.most
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        """Set the weights beyond which the run stops: bounds that all synapses share.
+
+        Bounds of single synapses do not count, as other ranks have other synapses.
+        """
+        low, high = (self.constants.parameters[name] for name in ("w_min", "w_max"))
+        least = self.least if np.ndim(low) else float(low)
+        most = self.most if np.ndim(high) else min(float(high), self.most)
+        self.limits = least, most
+        self._calls.scalars[plastic.LEAST], self._calls.scalars[plastic.LIMIT] = self.limits
 
     def _targets(self, targets: Neurons) -> PlasticTargets:
         """Return what follows the targets: their states where these act, or their spikes."""
@@ -296,9 +309,9 @@ class PlasticDelivery(StateHolder):
         self._swept = step  # histories may become full while spikes in flight are noted
 
     def use_changed(self) -> None:
-        """Use the parameters that were restored."""
+        """Use the parameters that were restored, with weights as they were saved."""
         if self.rows.changed:
-            self.use(self.constants_of(self.constants.parameters | self.rows.changed))
+            self._use(self.constants_of(self.constants.parameters | self.rows.changed))
 
     def grow(self) -> None:
         """Make the queue of sources' spikes larger."""
@@ -458,13 +471,14 @@ class PlasticDelivery(StateHolder):
             return None
         first, last = self.rows.row_set.rows[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
-        at = first + int(np.argmin((weights >= self.least) & (weights <= self.most)))
-        least, what = self.least, f"its weight has become {float(self.rows.weights[at]):g}"
+        least, most = self.limits
+        at = first + int(np.argmin((weights >= least) & (weights <= most)))
+        what = f"its weight has become {float(self.rows.weights[at]):g}"
         if sent := int(self._table[plastic.FAULT_SENT]):
             least, at, what = 0.0, sent - 1, "it transmits a weight"
         target = int(self.layout.gids(self.rows.targets(slice(at, at + 1)))[0])
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
-            f"gid {target}: {what}, beyond {least:g} to {self.most:g}"
+            f"gid {target}: {what}, beyond {least:g} to {most:g}"
         )
         return int(self._table[plastic.FAULT_STEP]), target, what

@@ -50,14 +50,18 @@ class SynapseStates(StateHolder):
         self.by_name: dict[str, Values] = {"weight": rows.weights, **self.states}
         if keeps_last_event(rule):
             self.by_name["last event"] = self.since
-        self.set_bounds()
+        self.use_bounds()
+        self.clip()  # rounding may have taken weights beyond their bounds
 
-    def set_bounds(self) -> None:
-        """Take the bounds that the projection has now; weights beyond them become these bounds."""
-        parameters, weights = self._calls.constants.parameters, self._rows.weights
+    def use_bounds(self) -> None:
+        """Use the current bounds of the projection."""
+        parameters = self._calls.constants.parameters
         self.lower = np.atleast_1d(parameters["w_min"])
         self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self._most))
-        # rounding may have taken weights beyond their bounds
+
+    def clip(self) -> None:
+        """Set weights beyond their bounds to these bounds."""
+        weights = self._rows.weights
         low, high = (bound.astype(weights.dtype) for bound in (self.lower, self.upper))
         np.clip(weights, low, high, out=weights)
 

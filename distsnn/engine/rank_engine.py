@@ -323,10 +323,8 @@ class RankEngine:
             Those that are new.
         """
         plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
-        if plastic.constants.same(constants):
-            plastic.use(constants)
-        else:
-            plastic.change(constants, self.step, self.settle())
+        # also where constants are equal on this rank: they may differ on another
+        plastic.change(constants, self.step, self.settle())
 
     def _restore_parameters(
         self, population: str, parameters: Parameters, changed: Iterable[str]

@@ -78,10 +78,6 @@ class RuleConstants:
         variant = PlasticVariant(kernel, precision, *bits, names)
         return cls(parameters, values, variant, plastic_entries(variant))
 
-    def same(self, other: "RuleConstants") -> bool:
-        """Return whether all constants are equal."""
-        return all(np.array_equal(one, other.values[name]) for name, one in self.values.items())
-
     def faded(
         self, decays: Mapping[str, str], name: str, values: npt.NDArray[Any], steps: Floats
     ) -> npt.NDArray[Any]:

@@ -143,7 +143,7 @@ class PopulationHandle:
                 where=f"record, {network.label(self._view)}",
                 allowed=f"simulation[{self._view.population!r}].record",
             )
-        return PartRecordings(self._access.recordings, self._view.population)
+        return PartRecordings(self._access.recordings, self._view.population, self._access.scripted)
 
     @record.setter
     def record(self, on: bool) -> None:
@@ -361,7 +361,7 @@ class ProjectionHandle:
 
         See `PopulationHandle.record`.
         """
-        return PartRecordings(self._access.recordings, self._name)
+        return PartRecordings(self._access.recordings, self._name, self._access.scripted)
 
     @record.setter
     def record(self, on: bool) -> None:

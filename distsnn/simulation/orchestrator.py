@@ -581,6 +581,7 @@ class Simulation:
                 one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
             ]
             names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
+            names += self._recordings.parts_off
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)
                 self._inputs.set_again(values)

@@ -9,6 +9,7 @@ from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, StoreError, unknown
 from distsnn.network import Network, RecordSpikes, RecordState, RecordWeights
 from distsnn.simulation.output import Output
+from distsnn.simulation.scripted import Scripted
 
 # The key of a population's spikes among its recordings.
 SPIKES = "spikes"
@@ -72,6 +73,13 @@ class Recordings:
     def is_on(self, name: str) -> bool:
         """Return whether a recording is on."""
         return self._switches[name].on
+
+    @property
+    def parts_off(self) -> list[str]:
+        """The parts of the network with recordings that are off."""
+        return [
+            part for part, names in self.parts.items() if not all(map(self.is_on, names.values()))
+        ]
 
     @property
     def off(self) -> list[str]:
@@ -181,10 +189,12 @@ class PartRecordings(Mapping[str, bool]):
         All recordings.
     part : str
         The population or projection.
+    scripted : Scripted
+        Is notified when a recording is switched.
     """
 
-    def __init__(self, recordings: Recordings, part: str) -> None:
-        self._recordings, self._part = recordings, part
+    def __init__(self, recordings: Recordings, part: str, scripted: Scripted) -> None:
+        self._recordings, self._part, self._scripted = recordings, part, scripted
 
     @property
     def _names(self) -> dict[str, str]:
@@ -209,7 +219,7 @@ class PartRecordings(Mapping[str, bool]):
         StoreError
             If the store cannot be written.
         """
-        self._recordings.switch(lambda: [self._name(key)], on, where=self._where)
+        self._switch(lambda: [self._name(key)], on)
 
     def switch_all(self, on: bool) -> None:
         """Switch all recordings of the part. Collective.
@@ -221,7 +231,11 @@ class PartRecordings(Mapping[str, bool]):
         StoreError
             If the store cannot be written.
         """
-        self._recordings.switch(self._all, on, where=self._where)
+        self._switch(self._all, on)
+
+    def _switch(self, named: Callable[[], list[str]], on: bool) -> None:
+        self._recordings.switch(named, on, where=self._where)
+        self._scripted.note(self._part)
 
     def _all(self) -> list[str]:
         if not self._names:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import EXIT_RESUMABLE, detect_launcher, launch
-from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
+from distsnn.comm.supervision.heartbeat import start_timeout
 from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.extras import extra
 from distsnn.io.network_files import load_network, save_network
@@ -153,7 +153,7 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
         write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
-            start_timeout_s=start_timeout(DEFAULT_TIMEOUT_S),
+            start_timeout_s=start_timeout((request["policy"] or Policy()).heartbeat),
             oversubscribe=oversubscribe,
         )
         if code == 130:

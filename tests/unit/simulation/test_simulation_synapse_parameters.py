@@ -12,7 +12,7 @@ from recorded import assert_same, recorded
 from thread_ranks import run
 
 from distsnn.comm import Communicator, SingleProcess
-from distsnn.errors import DescriptionError, RankError
+from distsnn.errors import DescriptionError, RankError, StateError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
@@ -23,6 +23,7 @@ from distsnn.network import (
     FixedIndegree,
     IafPscExp,
     Network,
+    PlasticityModel,
     PlasticSynapse,
     PoissonInput,
     Population,
@@ -297,3 +298,27 @@ def test_parameters_stay_over_a_reset() -> None:
         found = (one["p"].weights, *one["E"].spikes())
     for pair in zip(found, outcome(dataclasses.replace(rule, **values)), strict=True):
         np.testing.assert_array_equal(*pair)
+
+
+# Steps of the weight without bounds of its own: each spike of the source adds to it.
+GROWING = PlasticityModel(on_pre="w += step", parameters={"step": (0.5, "pA")}, name="growing")
+
+
+def test_weights_beyond_bounds_of_single_synapses_are_saved_and_restored(tmp_path: Path) -> None:
+    # the run stops at the largest bound only, which no weight reaches
+    rule = GROWING(w_max=Uniform(60.0, 1000.0))
+    path = tmp_path / "run.zarr"
+    with Simulation(network(rule), seed=SEED, out=path) as one:
+        one["p"].parameters["step"] = 0.6
+        one.run(60.0)
+        weights, bounds = one["p"].weights, one["p"].parameters["w_max"]
+        assert (weights > bounds).any()
+        one.save()
+    with Simulation.resume(path, network=network(rule)) as one:
+        np.testing.assert_array_equal(one["p"].weights, weights)
+
+
+def test_a_run_stops_at_a_bound_that_was_set_as_at_a_described_one() -> None:
+    for rule, changes in ((GROWING(w_max=65.0), ()), (GROWING(), (setting(w_max=65.0),))):
+        with pytest.raises(StateError, match=r"its weight has become 65\.\d+, beyond 0 to 65$"):
+            outcome(rule, *changes, times=(300.0,))
