@@ -19,7 +19,7 @@ KINDS = (
     "@neuron_model\n"
     "class Mine(IafPscExp):\n"
     "    name: ClassVar[str] = 'mine'\n"
-    "    kernel: ClassVar[str] = 'iaf_psc_exp'\n"
+    "    kernel: ClassVar[str] = 'distsnn.kernels.neurons.iaf_psc_exp'\n"
     "    C_m: float = constants.C_M\n"
 )
 # Its ranks get as far as the path of the run, for which they need the user's class.
