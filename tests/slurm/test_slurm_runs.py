@@ -22,7 +22,7 @@ RUN = (sys.executable, "-m", "distsnn", "run", "tutorial", "--quiet")
 @pytest.fixture(scope="module", autouse=True)
 def compiled(cluster: Cluster) -> None:
     """Have all kernels compiled: what follows has time limits."""
-    words = (sys.executable, "-m", "distsnn", "run", *SMALL, "--time-limit", "2", "--ranks", "2")
+    words = (sys.executable, "-m", "distsnn", "run", *SMALL, "--time", "2", "--ranks", "2")
     done = subprocess.run(words, env=cluster.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -34,7 +34,7 @@ def numbers(cluster: Cluster, run: Path) -> dict:
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time-limit", "20", "--out", out)
+    words = ("--mpi=pmi2", f"-N{nodes}", *RUN, "--time", "20", "--out", out)
     done = cluster.execute(*SRUN, *words)
     assert done.returncode == 0, done.stderr
     assert numbers(cluster, out)["ranks"] == 2
@@ -42,7 +42,7 @@ def test_srun_starts_ranks(cluster: Cluster, nodes: int, tmp_path: Path) -> None
 
 def test_a_batch_script_starts_ranks_by_itself(cluster: Cluster, tmp_path: Path) -> None:
     script, out = tmp_path / "job.sh", tmp_path / "run.zarr"
-    words = map(str, (*RUN, "--time-limit", "20", "--ranks", "2", "--out", out))
+    words = map(str, (*RUN, "--time", "20", "--ranks", "2", "--out", out))
     script.write_text(f"#!/bin/bash\n{shlex.join(words)}\n")
     done = cluster.execute("sbatch", "--wait", "-N1", "-n2", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + next(tmp_path.glob("slurm-*.out")).read_text()
@@ -57,7 +57,7 @@ def test_wrong_mpi_is_refused_with_the_right_command(
     cluster: Cluster, flag: str, nodes: int, why: str
 ) -> None:
     # not pmix on two nodes: on one host their helpers get in each other's way
-    done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time-limit", "20")
+    done = cluster.execute(*SRUN, f"--mpi={flag}", f"-N{nodes}", *RUN, "--time", "20")
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("distsnn: ")]
     assert len(said) == 1, done.stderr
@@ -138,7 +138,7 @@ def speed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> float:
     one node ranks exchange spikes several times faster, through memory.
     """
     out = tmp_path_factory.mktemp("speed") / "run.zarr"
-    words = (*RUN, *SMALL[1:], "--time-limit", "50000", "--out", out)
+    words = (*RUN, *SMALL[1:], "--time", "50000", "--out", out)
     done = cluster.execute(*SRUN, "--mpi=pmi2", "-N2", *words)
     assert done.returncode == 0, done.stderr
     return 1000 / float(numbers(cluster, out)["real_time_factor"])
@@ -154,7 +154,7 @@ def long(speed: float) -> str:
 def uninterrupted(cluster: Cluster, long: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the hash of the spikes of the run that the others are compared with."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run.zarr"
-    cluster.distsnn("run", *SMALL, "--time-limit", long, "--quiet", "--out", out, cwd=out.parent)
+    cluster.distsnn("run", *SMALL, "--time", long, "--quiet", "--out", out, cwd=out.parent)
     return str(numbers(cluster, out)["spike_hash"])
 
 
@@ -190,7 +190,7 @@ def test_time_limits_resume_to_the_same_spikes(
     words = ("--time", longer, "--time-limit", "1", "--signal-lead", "45", *TWO_NODES)
     job = submit(cluster, tmp_path, *words)
     out = tmp_path / "uninterrupted.zarr"
-    cluster.distsnn("run", *SMALL, "--time-limit", longer, "--quiet", "--out", out, cwd=out.parent)
+    cluster.distsnn("run", *SMALL, "--time", longer, "--quiet", "--out", out, cwd=out.parent)
     state = job.end(timeout=240)
     # how often the limit comes depends on the machine; what comes of it does not
     assert state["JobState"] == "COMPLETED" and int(state["Restarts"]) >= 1, job.log
@@ -232,7 +232,7 @@ def test_death_of_a_node_resumes_to_the_same_spikes(
 def test_analysis_on_a_cluster_of_dask(cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     run = tmp_path / "run.zarr"
-    cluster.distsnn("run", *SMALL, "--time-limit", "200", "--quiet", "--out", run, cwd=tmp_path)
+    cluster.distsnn("run", *SMALL, "--time", "200", "--quiet", "--out", run, cwd=tmp_path)
     script = tmp_path / "dask_analysis.py"
     script.write_text(template("dask-analysis"))
     words = ("--jobs", "2", "--memory", "1GB", "--partition", "main", "--interface", "lo")

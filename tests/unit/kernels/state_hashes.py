@@ -79,7 +79,7 @@ RULES = {
     "sliding": BCM(eta=1e-6, tau_theta=100.0, w_max=2e-3),
 }
 # these emit nothing by themselves
-SILENT = {"leaky_integrator"}
+SILENT = {"eprop_readout", "leaky_integrator"}
 # pA; these need more to spike often, from gates that are closed or with conductances of spikes
 DRIVE = {
     "hh_psc_alpha": {"I_e": 1500.0},
