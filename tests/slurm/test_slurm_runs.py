@@ -51,7 +51,7 @@ def test_a_batch_script_starts_ranks_by_itself(cluster: Cluster, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("flag", "nodes", "why"),
-    [("none", 1, "sees 1"), ("none", 2, "sees 1"), ("pmix", 1, "knows no PMIx")],
+    [("none", 1, "sees 1"), ("none", 2, "sees 1"), ("pmix", 1, "does not support PMIx")],
 )
 def test_wrong_mpi_is_refused_with_the_right_command(
     cluster: Cluster, flag: str, nodes: int, why: str
