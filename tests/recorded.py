@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from distsnn.io.checkpoint_files import generations
+from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 
 
@@ -37,3 +39,13 @@ def assert_same(first: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> N
         assert array.dtype == other[name].dtype, name
         assert array.shape == other[name].shape, name
         assert array.tobytes() == other[name].tobytes(), name
+
+
+def newest_checkpoint(path: Path) -> Generation:
+    """Return the newest checkpoint of a run."""
+    return Generation.open(path, generations(path)[0])
+
+
+def state_digest(path: Path) -> str:
+    """Return the digest of the newest checkpoint's state."""
+    return str(newest_checkpoint(path).about["digest"])

@@ -30,10 +30,10 @@ def partition_plot(data: Sequence[Mapping[str, Any]], style: Style | None = None
     most = max(np.max(one["spikes_between_per_s"], initial=0.0) for one in data)
     longest = max(np.max(one["min_delay_ms"], initial=0.0) for one in data)
     for row, one in zip(axes, data, strict=True):
-        told = np.array(one["spikes_between_per_s"])
-        np.fill_diagonal(told, np.nan)  # what a rank tells itself costs nothing
+        spike_rates = np.array(one["spikes_between_per_s"])
+        np.fill_diagonal(spike_rates, np.nan)  # spikes within a rank cost nothing
         title = f"{one['strategy']}, {one['kind']}"
-        _matrix(figure, row[0], told, most, "spikes/s", style, title)
+        _matrix(figure, row[0], spike_rates, most, "spikes/s", style, title)
         _load(row[1], one, style)
         delay = np.array(one["min_delay_ms"])
         delay[delay == 0.0] = np.nan

@@ -181,7 +181,7 @@ class Run:
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording is unknown.
         """
         return self.reader.intervals(recording) * np.float64(self.dt)
 
@@ -259,7 +259,7 @@ class Run:
     ) -> dd.DataFrame:
         """Return spikes as a Dask table in the order of (step, gid), not loaded.
 
-        `intervals` tells in which time they were recorded.
+        `intervals` contains the steps in which they were recorded.
 
         Parameters
         ----------
@@ -323,7 +323,7 @@ class Run:
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording is unknown.
         """
         recording = self.reader.state(name)
         return xr.Dataset(
@@ -359,7 +359,7 @@ class Run:
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording is unknown.
         """
         recording = self.reader.weights(name)
         return xr.Dataset(

@@ -7,7 +7,7 @@ import numpy as np
 from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.populations import InputRing
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values
+from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
 
@@ -34,7 +34,7 @@ def merge_calls(rows: list[PlasticRows], own: InputRing, ring: InputRing) -> lis
     return calls
 
 
-class PendingInput(StateHolder):
+class PendingInput(CountedHolder):
     """The plastic input that is on its way to a population's neurons on this rank.
 
     Weights have changed since the spikes that caused it: delivering these again would not bring it.

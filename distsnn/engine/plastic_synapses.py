@@ -9,7 +9,7 @@ import numpy.typing as npt
 from distsnn.codegen.plasticity import evolves, keeps_last_event
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
+from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values, projection_fields
 from distsnn.engine.synapse_parameters import first_states, parameter_name
 from distsnn.kernels import scaling
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 _ALL: Ints = np.empty(0, np.int64)
 
 
-class SynapseStates(StateHolder):
+class SynapseStates(CountedHolder):
     """Weights and states of synapses, each for the step of the row's last sweep.
 
     Parameters

@@ -20,7 +20,7 @@ from distsnn.engine.history import Spikes
 from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.state_fields import Key, StateField, Values
+from distsnn.engine.state_fields import CountedHolder, Key, StateField, Values
 from distsnn.kernels import digest, procedural
 from distsnn.network.blocks import GROUP
 
@@ -73,6 +73,7 @@ def take(engine: RankEngine) -> Snapshot:
                 states[field.key] = values
                 declared.append(field)
             if field.counted and (field.population, field.counted) not in states:
+                assert isinstance(holder, CountedHolder)
                 states[field.population, field.counted] = holder.counts()
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:

@@ -107,9 +107,13 @@ class StateHolder(ABC):
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the values to those taken at a step; of fields everywhere, to all ranks' joined."""
 
+
+class CountedHolder(StateHolder):
+    """A holder of fields whose number of values differs between blocks."""
+
+    @abstractmethod
     def counts(self) -> Ints:
-        """Return how many values of its counted fields each of the rank's blocks has."""
-        raise NotImplementedError(f"{type(self).__name__} has no counted fields")
+        """Return the number of values in each of the rank's blocks."""
 
 
 class NeuronHolder(StateHolder):

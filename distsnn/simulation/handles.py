@@ -136,13 +136,7 @@ class PopulationHandle:
         >>> simulation["E"].record["spikes"] = False  # doctest: +SKIP
         >>> simulation["E"].record = True
         """
-        network = self._access.engine.layout.network
-        if self._view.size < network.population(self._view.population).size:
-            raise DescriptionError(
-                "recordings are switched for their whole population",
-                where=f"record, {network.label(self._view)}",
-                allowed=f"simulation[{self._view.population!r}].record",
-            )
+        self._check_whole("recordings are switched for their whole population", "record")
         return PartRecordings(self._access.recordings, self._view.population, self._access.scripted)
 
     @record.setter
@@ -200,14 +194,18 @@ class PopulationHandle:
         --------
         >>> simulation["sensors"].emit([3, 3], [10.2, 10.9])  # doctest: +SKIP
         """
+        self._check_whole("neurons are counted in their whole population", "emit", "(...)")
+        self._access.inputs.emit(self._view.population, neurons, times, None)
+
+    def _check_whole(self, problem: str, member: str, call: str = "") -> None:
+        """Raise DescriptionError if this is a part of a population."""
         network = self._access.engine.layout.network
         if self._view.size < network.population(self._view.population).size:
             raise DescriptionError(
-                "neurons are counted in their whole population",
-                where=f"emit, {network.label(self._view)}",
-                allowed=f"simulation[{self._view.population!r}].emit(...)",
+                problem,
+                where=f"{member}, {network.label(self._view)}",
+                allowed=f"simulation[{self._view.population!r}].{member}{call}",
             )
-        self._access.inputs.emit(self._view.population, neurons, times, None)
 
 
 class ProjectionHandle:

@@ -215,7 +215,7 @@ class PartRecordings(Mapping[str, bool]):
         Raises
         ------
         DescriptionError
-            If there is no such recording, or ranks switch differently.
+            If the recording is unknown, or ranks switch differently.
         StoreError
             If the store cannot be written.
         """

@@ -66,11 +66,12 @@ class RuleParameters(Mapping[str, float | Floats]):
         Raises
         ------
         DescriptionError
-            If there is no such parameter, or ranks use different names.
+            If the parameter is unknown, or ranks use different names.
         """
         with collective_phase(self._synapses.communicator, "reading a parameter"):
             self._check_name(name)
-        value = self._values(self._synapses.delivery)[name]
+        delivery = self._synapses.delivery
+        value = _signed(delivery, delivery.constants.parameters)[name]
         if value.ndim:
             return self._synapses.read(name, lambda: value)
         return float(value)
@@ -90,7 +91,7 @@ class RuleParameters(Mapping[str, float | Floats]):
         Raises
         ------
         DescriptionError
-            If there is no such parameter, a value is not allowed, or ranks give different values.
+            If the parameter is unknown, a value is not allowed, or ranks give different values.
         """
         synapses = self._synapses
         communicator, engine = synapses.communicator, synapses.engine
@@ -131,10 +132,6 @@ class RuleParameters(Mapping[str, float | Floats]):
             check_value(value, signed(model.sign, 0.0, model.largest), where=where)
         return value
 
-    def _values(self, delivery: PlasticDelivery) -> dict[str, Floats]:
-        """Return the parameters of this rank's synapses, bounds with their sign."""
-        return _signed(delivery, delivery.constants.parameters)
-
     def _check_model(
         self, delivery: PlasticDelivery, parameters: dict[str, Any], name: str, value: Value
     ) -> None:
@@ -172,6 +169,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
 
 def _signed(delivery: PlasticDelivery, parameters: dict[str, Any]) -> dict[str, Floats]:
+    """Return parameters of this rank's synapses, bounds with their sign."""
     model = delivery.projection.plasticity
     assert model is not None
     found = {name: parameters[name] for name in (*model.parameters(), *BOUNDS)}

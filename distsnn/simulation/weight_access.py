@@ -110,10 +110,10 @@ class PlasticSynapses:
         own : callable
             Returns the values of this rank's synapses.
         """
-        _ = self._order
+        order = self._order.order
         given = self._name, asked
         parts = allgather_checked(self.communicator, lambda: (given, own()), where=self._where)
-        return np.asarray(np.concatenate(parts)[self._order.order])
+        return np.asarray(np.concatenate(parts)[order])
 
     def agree(self, asked: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks. Collective.

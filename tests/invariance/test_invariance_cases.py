@@ -18,11 +18,9 @@ from invariance_cases import CASES
 from invariance_counts import expected, is_told
 from invariance_runs import Runs
 from invariance_ways import CHAINS, RANKS, REFERENCE, pair
-from recorded import assert_same, recorded
+from recorded import assert_same, newest_checkpoint, recorded
 
 from distsnn.cli import main
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 
 # Compiling again beside other work can take minutes.
@@ -172,15 +170,14 @@ def test_what_was_recorded_after_the_last_checkpoint_was_void(
     assert reader.n_committed > reader.n_spikes
 
 
-def last(path: Path) -> Generation:
-    return Generation.open(path, generations(path)[0])
-
-
 @pytest.mark.parametrize(
     ("way", "case"), pairs([*CHAINS, "two explicit pushed", "four procedural"])
 )
 def test_same_state_and_synapses_at_the_end(runs: Runs, way: str, case: str) -> None:
-    expected, found = last(runs.path(REFERENCE, case)), last(runs.path(way, case))
+    expected, found = (
+        newest_checkpoint(runs.path(REFERENCE, case)),
+        newest_checkpoint(runs.path(way, case)),
+    )
     assert found.about["reach"] == expected.about["reach"]
     index, known = (one.blocks(2**12) for one in (found, expected))
     np.testing.assert_array_equal(index["wiring"], known["wiring"])

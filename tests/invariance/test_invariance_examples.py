@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from invariance_examples import EXAMPLE_REFERENCE, EXAMPLE_WAYS, EXAMPLES
 from invariance_runs import Runs
-from recorded import assert_same, recorded
+from recorded import assert_same, newest_checkpoint, recorded
 
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 
 pytestmark = [pytest.mark.validation, pytest.mark.timeout(600)]
@@ -36,7 +34,7 @@ def test_same_recordings(runs: Runs, way: str, case: str) -> None:
 @pytest.mark.parametrize(("way", "case"), [pair for pair in OTHERS if RANKS[pair[0]] == 4])
 def test_same_state_and_synapses_at_the_end(runs: Runs, way: str, case: str) -> None:
     paths = runs.path(EXAMPLE_REFERENCE, case), runs.path(way, case)
-    first, other = (Generation.open(path, generations(path)[0]) for path in paths)
+    first, other = (newest_checkpoint(path) for path in paths)
     assert other.about["digest"] == first.about["digest"]
     index, known = (one.blocks(2**12) for one in (other, first))
     np.testing.assert_array_equal(index["wiring"], known["wiring"])

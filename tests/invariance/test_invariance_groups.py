@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_jobs import run_program
-from recorded import assert_same, recorded
+from recorded import assert_same, newest_checkpoint, recorded
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
@@ -15,17 +15,11 @@ import in_groups
 from invariance_counts import connections, received
 
 from distsnn.cli import main
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.network.blocks import blocks
 
 # Its kernels take long to compile, and four ranks share two cores.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.ci]
-
-
-def last(store: Path) -> Generation:
-    return Generation.open(store, generations(store)[0])
 
 
 def simulated(path: Path, *parts: tuple[int, str, list[int]], storage: str = "auto") -> StoreReader:
@@ -53,7 +47,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_same_runs(path: Path, other: Path) -> None:
     assert StoreReader(other).complete
     assert_same(recorded(path), recorded(other))
-    assert last(path).about["digest"] == last(other).about["digest"]
+    assert newest_checkpoint(path).about["digest"] == newest_checkpoint(other).about["digest"]
 
 
 def test_same_in_groups_of_two(alone: Path, four: Path) -> None:

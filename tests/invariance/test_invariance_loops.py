@@ -6,23 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_jobs import run_program
-from recorded import assert_same, recorded
+from recorded import assert_same, newest_checkpoint, recorded
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import closed_loop
 
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
 
 # Its rules have kernels of their own, which take long to compile.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.ci]
-
-
-def last(store: Path) -> Generation:
-    return Generation.open(store, generations(store)[0])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +28,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step, gid = StoreReader(path).spikes()
     assert np.count_nonzero(gid < closed_loop.N) > 300
     assert np.count_nonzero(gid >= closed_loop.N) > 50
-    fields = {row["name"] for row in last(path).about["fields"]}
+    fields = {row["name"] for row in newest_checkpoint(path).about["fields"]}
     assert {f"spikes to come / step / {name}" for name in ("S", "hits")} < fields
     for name in ("rewarded", "contrastive"):
         weights = StoreReader(path).weights(name).variables["weight"][:, :]
@@ -59,7 +53,7 @@ def test_closed_loop_is_the_same_on_any_ranks(
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
     assert_same(recorded(alone), recorded(other))
     for name in ("digest", "fields", "scripted"):
-        assert last(alone).about[name] == last(other).about[name]
+        assert newest_checkpoint(alone).about[name] == newest_checkpoint(other).about[name]
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise"]
     scripted += ["wave", "wavy drive", "hits"]
     assert StoreReader(other).metadata["scripted"] == scripted
@@ -70,4 +64,4 @@ def test_trials_are_the_same_on_any_ranks_after_a_reset(alone: Path, tmp_path: P
     again = tmp_path / "again.zarr"
     assert_same(recorded(alone), recorded(again))
     assert len(StoreReader(again).attempts[0].ranks) == 3
-    assert last(alone).about["digest"] == last(again).about["digest"]
+    assert newest_checkpoint(alone).about["digest"] == newest_checkpoint(again).about["digest"]

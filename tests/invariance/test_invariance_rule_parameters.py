@@ -5,21 +5,15 @@ from pathlib import Path
 
 import pytest
 from command_jobs import run_program
-from recorded import assert_same, recorded
+from recorded import assert_same, recorded, state_digest
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import rule_parameters
 
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.ci]
-
-
-def digest(store: Path) -> str:
-    return str(Generation.open(store, generations(store)[0]).about["digest"])
 
 
 @pytest.mark.parametrize(("begun", "resumed"), [(2, 1), (3, 2)])
@@ -29,10 +23,10 @@ def test_parameters_set_on_some_ranks_and_resumed_on_others(
     alone, other = tmp_path / "alone.zarr", tmp_path / "other.zarr"
     rule_parameters.begin(alone)
     run_program(rule_parameters.__file__, begun, other, "begin")
-    assert digest(alone) == digest(other)
+    assert state_digest(alone) == state_digest(other)
     rule_parameters.resume(alone)
     run_program(rule_parameters.__file__, resumed, other, "resume")
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
     assert_same(recorded(alone), recorded(other))
-    assert digest(alone) == digest(other)
+    assert state_digest(alone) == state_digest(other)
     assert StoreReader(alone).n_spikes > 200

@@ -5,22 +5,16 @@ from pathlib import Path
 
 import pytest
 from command_jobs import run_program
-from recorded import assert_same, recorded
+from recorded import assert_same, recorded, state_digest
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import set_states
 
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def digest(store: Path) -> str:
-    return str(Generation.open(store, generations(store)[0]).about["digest"])
 
 
 @pytest.mark.ci
@@ -36,5 +30,5 @@ def test_states_set_on_some_ranks_saved_and_set_again_on_others(
     run_program(set_states.__file__, resumed, other, "resume")
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
     assert_same(recorded(alone), recorded(other))
-    assert digest(alone) == digest(other)
+    assert state_digest(alone) == state_digest(other)
     assert StoreReader(alone).n_spikes > 200

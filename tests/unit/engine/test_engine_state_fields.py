@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from decoded import layouts, scales
+from recorded import newest_checkpoint
 
 from distsnn.engine import snapshot, wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.snapshot import Snapshot
 from distsnn.engine.state_fields import StateField, StateHolder, Values
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
@@ -228,7 +227,7 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
         other = snapshot.take(simulation._engine)
     differ = (taken.digests != other.digests).any(axis=1)
     np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
-    about = Generation.open(path, generations(path)[0]).about
+    about = newest_checkpoint(path).about
     assert ("E", "parameter / V_th") in {
         (row["population"], row["name"]) for row in about["fields"]
     }

@@ -5,13 +5,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from recorded import assert_same, recorded
+from recorded import assert_same, recorded, state_digest
 from test_simulation_normalise import TOTALS, expected
 from test_simulation_plastic import E, S
 
 from distsnn.errors import DescriptionError
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.network import (
     STDP,
     DopamineSTDP,
@@ -164,7 +162,7 @@ def test_run_given_up_and_resumed_scales_the_same(tmp_path: Path) -> None:
             simulation.run(piece)
         simulation.save(tmp_path / "pieces.zarr")
     ends = [tmp_path / f"{name}.zarr" for name in ("end", "pieces")]
-    digests = {Generation.open(end, generations(end)[0]).about["digest"] for end in ends}
+    digests = {state_digest(end) for end in ends}
     assert len(digests) == 1
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from campaigns import sampled
+from recorded import state_digest
 from rewarded import Rewarded
 from thread_ranks import run as run_ranks
 
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.kernels.plastic import BATCH
 from distsnn.network import (
     STDP,
@@ -281,8 +280,7 @@ def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, expected)
         assert np.unique(values).size > 3
     digests = [
-        Generation.open(store, generations(store)[0]).about["digest"]
-        for store in (tmp_path / "whole.zarr", tmp_path / "resumed.zarr")
+        state_digest(store) for store in (tmp_path / "whole.zarr", tmp_path / "resumed.zarr")
     ]
     assert digests[0] == digests[1]
 

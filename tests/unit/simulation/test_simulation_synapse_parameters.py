@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from own_rules import RELEASING
-from recorded import assert_same, recorded
+from recorded import assert_same, recorded, state_digest
 from thread_ranks import run
 
 from distsnn.comm import Communicator, SingleProcess
 from distsnn.errors import DescriptionError, RankError, StateError
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     BCM,
@@ -56,11 +54,6 @@ def network(rule: PlasticSynapse) -> Network:
         [PoissonInput(TARGETS, 9000.0, 50.0)],
         [RecordSpikes(TARGETS), RecordWeights("p", every=0.7)],
     )
-
-
-def digest(store: Path) -> str:
-    """Return the digest of the newest checkpoint."""
-    return str(Generation.open(store, generations(store)[0]).about["digest"])
 
 
 def outcome(
@@ -209,7 +202,7 @@ def test_changed_in_mid_run_and_resumed(
     changing(rule, values, parts, "begin")
     changing(rule, values, parts, "resume")
     assert_same(recorded(whole), recorded(parts))
-    assert digest(whole) == digest(parts)
+    assert state_digest(whole) == state_digest(parts)
     assert StoreReader(whole).n_spikes > 200
 
 
