@@ -162,7 +162,8 @@ def test_death_of_a_node_queues_the_job_again(cluster: Cluster, tmp_path: Path) 
     node = cluster.ranks(job.number)[-1][0]
     try:
         cluster.kill_node(node)
-        options = {"sbatch": (("nodelist", f"n{node}"),)}
+        # its script starts on the node that lives, its second rank on the dead one
+        options = {"sbatch": (("nodelist", f"n[{node - 1}-{node}]"),)}
         unaware = submit(cluster, tmp_path / "unaware.zarr", "steps=3", **options)
         state = job.end()
         assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
