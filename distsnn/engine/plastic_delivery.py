@@ -18,9 +18,16 @@ from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
+from distsnn.engine.state_fields import (
+    Ints,
+    StateField,
+    StateHolder,
+    Values,
+    parameter_name,
+    projection_fields,
+)
 from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import parameter_name, synapse_parameters
+from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic

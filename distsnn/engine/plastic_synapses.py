@@ -9,8 +9,15 @@ import numpy.typing as npt
 from distsnn.codegen.plasticity import evolves, keeps_last_event
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values, projection_fields
-from distsnn.engine.synapse_parameters import first_states, parameter_name
+from distsnn.engine.state_fields import (
+    CountedHolder,
+    Ints,
+    StateField,
+    Values,
+    parameter_name,
+    projection_fields,
+)
+from distsnn.engine.synapse_parameters import first_states
 from distsnn.kernels import scaling
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, parameter_name
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
@@ -35,8 +35,6 @@ Floats = npt.NDArray[np.float64]
 Slots = slice | npt.NDArray[np.intp]
 
 _ALL = slice(None)
-# '/' cannot be in a name: no state of a neuron or projection is called so
-_PARAMETER = "parameter / "
 
 
 @dataclass(eq=False)
@@ -112,7 +110,7 @@ class Neurons(NeuronHolder):
         name, known = self.population.name, self.population.model.parameters()
         parameters = (
             StateField(
-                *(name, _PARAMETER + parameter, "neuron", "float64"),
+                *(name, parameter_name(parameter), "neuron", "float64"),
                 unit=known[parameter].unit if parameter in known else "1",
             )
             for parameter in sorted(self.changed)
@@ -122,7 +120,7 @@ class Neurons(NeuronHolder):
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
         names = {field.name for field in saved if field.population == self.population.name}
-        self.changed |= {name for name in self.parameters if _PARAMETER + name in names}
+        self.changed |= {name for name in self.parameters if parameter_name(name) in names}
 
     def arrays(self) -> Iterable[Values]:
         """Return copies of the parameters, then the arrays of the state variables."""

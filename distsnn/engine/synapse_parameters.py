@@ -93,12 +93,6 @@ def first_states(
     }
 
 
-def parameter_name(parameter: str) -> str:
-    """Return the name of a parameter in checkpoints."""
-    # '/' cannot be in a name: no state is called so
-    return f"parameter / {parameter}"
-
-
 def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
     """Return what an array holds for each of a rank's synapses."""
     one = layout.network.projections[rows.projection]

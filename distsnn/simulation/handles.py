@@ -23,6 +23,7 @@ from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.recording_access import PartRecordings, Recordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.source_access import SynapseModelParameters
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import (
     PlasticSynapses,
@@ -268,7 +269,7 @@ class ProjectionHandle:
 
     @property
     def state(self) -> dict[str, Floats]:
-        """States of a synapse model by name, after each source's last spike, shape (n_sources,).
+        """States of a synapse model by name, as they are now, shape (n_sources,).
 
         Raises
         ------
@@ -278,17 +279,23 @@ class ProjectionHandle:
         return synapse_states(self._access.engine, self._access.communicator, self._name)
 
     @property
-    def parameters(self) -> RuleParameters:
-        """Parameters of the plasticity rule by name, to read and set.
+    def parameters(self) -> RuleParameters | SynapseModelParameters:
+        """Parameters of the plasticity rule or synapse model by name, to read and set.
 
         From the next step on, the network runs as if it were described with the new values.
 
         Raises
         ------
         DescriptionError
-            If the projection is not plastic.
+            If the projection has neither.
         """
-        plastic_named(self._access.engine, self._name, where="parameters")
+        access = self._access
+        for parameters in access.engine.source_parameters.values():
+            if parameters.projection.name == self._name:
+                return SynapseModelParameters(
+                    access.engine, access.communicator, parameters, access.scripted
+                )
+        plastic_named(access.engine, self._name, where="parameters")
         return RuleParameters(self._plastic)
 
     @property

@@ -1,6 +1,7 @@
 """NMDA receptors' gating: how far a spike of the source opens receptors that are not open yet.
 
-`s` is the gating after the last spike, `last` the step of it; the decay is in steps. A spike adds
+`s` is the gating at the step `last`: that of the last spike, just after it, or a later one. The
+decay is in steps. A spike adds
 
     jump = k_0 + k_1 s,    k_1 = exp(-x) - 1,    k_0 = x^r γ(1 - r, x)
     x = alpha·tau_rise,    r = tau_rise/tau_decay
@@ -51,6 +52,12 @@ def constants(parameters, dt):
         "k_0": first_jump(x, p["tau_rise"] / p["tau_decay"]),
         "k_1": expm1_array(-x),
     }
+
+
+def bring_up(records, step):
+    """Bring sources' records up to a step without a spike (see `distsnn.kernels.synapses`)."""
+    records[:, S] *= exp_array(-(step - records[:, LAST]) / records[:, TAU_DECAY])
+    records[:, LAST] = step
 
 
 @entry

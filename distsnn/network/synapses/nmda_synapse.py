@@ -39,8 +39,7 @@ class NmdaSynapse(SynapseModel):
     name: ClassVar[str] = "nmda_synapse"
     kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
     states: ClassVar[Mapping[str, State]] = {
-        "s": State("1", "gating after the last spike"),
-        "last": State("steps", "step of the last spike"),
+        "s": State("1", "gating, which a spike raises at once"),
     }
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_rise", "tau_decay"),)
 
