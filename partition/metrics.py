@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.kernels.partitioning import mark
+from distsnn.kernels.partitioning import set_bits
 from distsnn.network import Network, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
@@ -335,7 +335,7 @@ def _remote_sources(
             continue
         first_source, post = _gid_ranges(network, projection)
         for chunk in chunks:
-            mark(
+            set_bits(
                 explicit_bits,
                 owner[post][chunk["target"]],
                 first_source + chunk["source"].astype(np.int64),

@@ -24,14 +24,14 @@ def advance(code: RuleCode) -> list[str]:
     lines = [
         "@inline",
         "def advance_row(table, scalars, row, now, spikes, loop):",
-        "    words = array(table[WORDS], MANY, unsigned)",
-        "    weights = array(table[WEIGHTS], MANY, real)",
-        "    rows = array(table[ROW], MANY, np.int64)",
-        "    steps = array(table[HISTORY], MANY, np.int32)",
-        "    history = array(table[HISTORY], MANY, real)",
-        "    sources = array(table[SOURCES], MANY, real)",
-        "    last_steps = array(table[LAST], MANY, np.int32)",
-        "    until_steps = array(table[UNTIL], MANY, np.int32)",
+        "    words = array(table[WORDS], UNBOUNDED, unsigned)",
+        "    weights = array(table[WEIGHTS], UNBOUNDED, real)",
+        "    rows = array(table[ROW], UNBOUNDED, np.int64)",
+        "    steps = array(table[HISTORY], UNBOUNDED, np.int32)",
+        "    history = array(table[HISTORY], UNBOUNDED, real)",
+        "    sources = array(table[SOURCES], UNBOUNDED, real)",
+        "    last_steps = array(table[LAST], UNBOUNDED, np.int32)",
+        "    until_steps = array(table[PROCESSED_UNTIL], UNBOUNDED, np.int32)",
         "    slots = (table[MASK] + 1) * table[STRIDE]",
         "    ring = array(table[RING], slots, integer)",
         "    bits, axonal = unsigned(table[TARGET_BITS]), table[AXONAL]",
@@ -44,15 +44,15 @@ def advance(code: RuleCode) -> list[str]:
         *code.constants(),
     ]
     if code.since:
-        lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+        lines.append("    since_steps = array(table[LAST_EVENT], UNBOUNDED, np.int32)")
     if code.transmits:
         lines.append("    slack = limit * real(1.000001)")
     if code.bits:
         lines += _keyed(code)
     if code.watches:
         lines += [
-            "    firsts = array(table[FIRSTS], MANY, np.int32)",
-            "    levels = array(table[LEVELS], MANY, real)",
+            "    firsts = array(table[FIRSTS], UNBOUNDED, np.int32)",
+            "    levels = array(table[LEVELS], UNBOUNDED, real)",
         ]
     if code.modulated:
         lines += [
@@ -62,7 +62,7 @@ def advance(code: RuleCode) -> list[str]:
             "        first_change -= 1",
         ]
     for name, at in (*code.where.states.items(), *code.where.per_synapse.items()):
-        lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
+        lines.append(f"    all_{name} = array(table[{at}], UNBOUNDED, real)")
     for i, name in enumerate(rule.SOURCE):
         value = code.faded(name, f"kept_{name}", "now - last")
         lines.append(f"    kept_{name} = sources[row * {n_source} + {i}]")
@@ -280,11 +280,11 @@ def _keyed(code: RuleCode) -> list[str]:
     A relay may spike several times in a step.
     """
     lines = [
-        "    target_gids = array(table[TARGET_GIDS], MANY, np.int64)",
-        "    numbers = array(table[NUMBERS], MANY, np.uint32)",
-        "    keys = array(table[DRAW_KEYS], MANY, np.uint32)",
-        "    source = array(table[SOURCE_GIDS], MANY, np.int64)[row]",
-        "    repeats = array(table[REPEATS], MANY, np.uint32)",
+        "    target_gids = array(table[TARGET_GIDS], UNBOUNDED, np.int64)",
+        "    numbers = array(table[NUMBERS], UNBOUNDED, np.uint32)",
+        "    keys = array(table[DRAW_KEYS], UNBOUNDED, np.uint32)",
+        "    source = array(table[SOURCE_GIDS], UNBOUNDED, np.int64)[row]",
+        "    repeats = array(table[REPEATS], UNBOUNDED, np.uint32)",
         "    if spikes:",
         "        repeats[row] = repeats[row] + np.uint32(1) if last == now else np.uint32(0)",
         "    repeat = repeats[row] << np.uint32(20)",

@@ -22,8 +22,8 @@ from distsnn.codegen.plasticity import (
 
 LEARNING = "    learns = table[LEARNS] != 0"
 MODULATOR = (
-    "    changes = array(table[MOD_STEP], MANY, np.int32)",
-    "    values = array(table[MOD_VALUE], MANY, real)",
+    "    changes = array(table[MOD_STEP], UNBOUNDED, np.int32)",
+    "    values = array(table[MOD_VALUE], UNBOUNDED, real)",
     "    n_changes = table[N_MOD]",
 )
 

@@ -101,9 +101,9 @@ class _Writer(RuleCode):
             "def archive(table, scalars, first, last, step):",
             "    gids = array(table[SPIKE_GID], last, np.uint32)",
             "    loops = array(table[SPIKE_STEP], last, np.int64)",
-            "    blocks = array(table[BLOCKS], MANY, np.int64)",
-            "    steps = array(table[HISTORY], MANY, np.int32)",
-            "    history = array(table[HISTORY], MANY, real)",
+            "    blocks = array(table[BLOCKS], UNBOUNDED, np.int64)",
+            "    steps = array(table[HISTORY], UNBOUNDED, np.int32)",
+            "    history = array(table[HISTORY], UNBOUNDED, real)",
             "    depth, block_mask = table[DEPTH], (1 << table[BLOCK_BITS]) - 1",
             *self.constants(),
             "    for i in range(first + table[CURSOR], last):",
@@ -116,7 +116,7 @@ class _Writer(RuleCode):
             "            continue",
             f"        record = (block + (n & block_mask)) * depth * {self.entry}",
             f"        oldest = record + (depth - 2) * {self.entry}",
-            f"        if {self.step('oldest')} > table[SETTLED]:",
+            f"        if {self.step('oldest')} > table[DELIVERED_UNTIL]:",
             "            table[CURSOR] = i - first",
             "            return GROW",
             "        now = loops[i] + 1",
@@ -143,7 +143,7 @@ class _Writer(RuleCode):
         return [
             "@entry",
             "def modulate(table, scalars, first, last, step):",
-            "    ahead = array(table[MOD_AHEAD], MANY, np.int64)",
+            "    ahead = array(table[MOD_AHEAD], UNBOUNDED, np.int64)",
             "    now = step + 1",
             "    due = ahead[now & table[MOD_MASK]]",
             "    if due == 0:",
@@ -179,7 +179,7 @@ class _Writer(RuleCode):
                 "    m_step, m = np.int64(changes[n_changes - 1]), values[n_changes - 1]",
             ]
         for name, at in self.where.per_synapse.items():
-            lines.append(f"    each_{name} = array(table[{at}], MANY, real)")
+            lines.append(f"    each_{name} = array(table[{at}], UNBOUNDED, real)")
         body = [
             "n = synapses[i] if synapses.size > 0 else i",
             "w, since = weights[i], np.int64(since_steps[i])",

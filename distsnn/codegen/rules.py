@@ -53,14 +53,14 @@ _IN_KERNEL = (
     | {
         "**": "bounded_power({}, {})",
         # what is no number stays none, and is found
-        "clip": "bounded({}, {}, {})",
+        "clip": "clip({}, {}, {})",
     }
 )
 _OF_ARRAYS = ARRAY_CALLS | _SIGNS
 
 
 _FUNCTIONS = (
-    *("bounded", "bounded_power", "checked_log", "checked_log_array", "erf", "erf_array", "exp"),
+    *("bounded_power", "checked_log", "checked_log_array", "clip", "erf", "erf_array", "exp"),
     *("exp_array", "exprel", "exprel_array"),
 )
 # Of what happens between spikes, and of random numbers.
@@ -315,7 +315,7 @@ class _Module:
                 by, spent = self.constants.add(f"{by} / {rate}"), f"spent(steps, {rate})"
             gained.append(" * ".join([by, *(self.locals[name] for name in names), spent]))
         bounds = [self.constants.add(parameter_code(rule, one), f"c_{one}") for one in _BOUNDS]
-        return f"bounded(type({w})({w} + {' + '.join(gained)}), {', '.join(bounds)})"
+        return f"clip(type({w})({w} + {' + '.join(gained)}), {', '.join(bounds)})"
 
     def _time_constant(self, name: str) -> str:
         """Return the constant with which a variable decays, in steps."""

@@ -203,7 +203,8 @@ def source(variant: Variant) -> str:
         f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
-        "from distsnn.kernels.emission import MOST_SPIKES, NO_COUNT, NOT_FINITE, blame, emit",
+        "from distsnn.kernels.emission import MAX_SPIKES, NO_COUNT, NOT_FINITE",
+        "from distsnn.kernels.emission import append_spikes, record_fault_state",
         "from distsnn.kernels.neuron_draws import fill_bits, fill_normal, fill_uniform",
         f"from {variant.kernel} import {', '.join(imported)}",
         f"real = np.{variant.precision}",
@@ -258,7 +259,7 @@ def source(variant: Variant) -> str:
         f"    spiked = array({flags}, n, np.uint8)",
         f"    largest = advance({', '.join(arguments)})",
         *_fault_check(variant, kernel),
-        f"    faulty = emit(table, {flags}, first, last, loop)",
+        f"    faulty = append_spikes(table, {flags}, first, last, loop)",
         "    if faulty >= 0:",
         "        state = -1",
     ]
@@ -266,7 +267,7 @@ def source(variant: Variant) -> str:
         if kinds[name] == "real":
             finite = f"abs({_array(name)}[faulty]) <= most"
             lines.append(f"        state = state if {finite} else {position}")
-    return "\n".join([*lines, "        blame(table, state)", "    return 0", ""])
+    return "\n".join([*lines, "        record_fault_state(table, state)", "    return 0", ""])
 
 
 def _array(state: str) -> str:
@@ -294,7 +295,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     ]
     flag = "np.uint8(flag)"
     if is_relay(kernel):
-        flag = "(np.uint8(flag) if 0 <= flag <= MOST_SPIKES else miscounted)"
+        flag = "(np.uint8(flag) if 0 <= flag <= MAX_SPIKES else miscounted)"
     integrate = f"{given}flag = integrate({given}{current}, {constants})"
     several = hasattr(kernel, "integrate")
     if several and variant.sub_steps:

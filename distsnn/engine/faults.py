@@ -41,7 +41,7 @@ def neuron_fault(counts: npt.NDArray[np.int64], network: Network) -> tuple[int, 
     starts = [*network.first_gid.values()]
     population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
     if counts[emission.FAULT] == emission.NO_COUNT:
-        what = f"it can relay 0 to {emission.MOST_SPIKES} spikes a step, its input is others"
+        what = f"it can relay 0 to {emission.MAX_SPIKES} spikes a step, its input is others"
     else:
         name = [*population.model.states][int(counts[emission.FAULT_STATE])]
         what = f"{name} is not finite"

@@ -154,7 +154,9 @@ class Activity(NeuronHolder):
         neuron = gid.astype(np.int64) - self._layout.network.first_gid[post.population]
         mine = (neuron >= post.start) & (neuron < post.stop)
         slots = self._layout.local(self._targets.index, neuron[mine]) - self._targets.first
-        activity.follow_spikes(step[mine], slots, self._jump, self._tau, self._traces, self._last)
+        activity.add_spikes_to_traces(
+            step[mine], slots, self._jump, self._tau, self._traces, self._last
+        )
 
     def at(self, step: int) -> Floats:
         """Return the traces at a step, of the population's slots."""

@@ -50,7 +50,7 @@ class Modulation(StateHolder):
         model = projection.plasticity
         assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
-        self.deliver = Call(plastic.note, table, 0, 0, call.scalars)
+        self.deliver = Call(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)
         self.collect = None if modulate is None else Call(modulate, table, 0, 0, call.scalars)
         self._delay = model.modulation_steps(network.dt)
         self._gid = self._neurons = 0

@@ -14,7 +14,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, planes, scaled_by
 from distsnn.engine.value_columns import integer_weights, value_columns
-from distsnn.kernels import trees, wiring, wiring_draws
+from distsnn.kernels import count_trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
 from distsnn.network import (
     AllToAll,
@@ -163,9 +163,9 @@ class RowBuilder:
             self.spilled.setdefault(plan.scaled_by, []).extend(growing.spilled)
         numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
-        if numbers[columns.LARGEST]:
-            self.smallest = min(self.smallest, int(numbers[columns.SMALLEST]))
-            self.largest = max(self.largest, int(numbers[columns.LARGEST]))
+        if numbers[columns.MAX_DELAY_DRAWN]:
+            self.smallest = min(self.smallest, int(numbers[columns.MIN_DELAY_DRAWN]))
+            self.largest = max(self.largest, int(numbers[columns.MAX_DELAY_DRAWN]))
         made = growing.finish()
         if made.words.size and not plan.procedural:
             self.row_sets.append(made)
@@ -220,11 +220,11 @@ class _Part:
 
     def _arrays(self, p: int, one: Projection) -> None:
         if isinstance(one.weight, np.ndarray):
-            self.ints[p, columns.WEIGHT_AT] = self.n_weights
+            self.ints[p, columns.WEIGHT_START] = self.n_weights
             self.weights.append(one.weight.reshape(-1))
             self.n_weights += one.weight.size
         if isinstance(one.delay, np.ndarray):
-            self.ints[p, columns.DELAY_AT] = self.n_delays
+            self.ints[p, columns.DELAY_START] = self.n_delays
             self.delays.append(delay_steps(one.delay, self.layout.network.dt).reshape(-1))
             self.n_delays += one.delay.size
 
@@ -247,7 +247,7 @@ class _Part:
         if isinstance(one.rule, FixedTotalNumber):
             pairs = sizes * one.pre.size - (0 if row[columns.AUTAPSES] else sizes)
             prefix = np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
-            trees.split_blocks(one.rule.n, prefix, before, False, self.keys[p], totals)
+            count_trees.split_over_blocks(one.rule.n, prefix, before, False, self.keys[p], totals)
         row[columns.CELL_FIRST] = len(self.cells)
         for position, k in enumerate(np.flatnonzero(owned)):
             local_first = int(offset[k] + starts[k])
@@ -315,7 +315,7 @@ class _Part:
                         growing.numbers[[columns.USED_WORDS, columns.USED_ROWS]] = 0
                     growing.room(longest * (high - low))
                     spilled = np.empty((longest * (high - low), 5), np.int64)
-                    growing.numbers[columns.N_SPILLED] = 0
+                    growing.numbers[columns.N_OVERFLOW] = 0
                     wiring.build_rows(
                         growing.numbers,
                         gid,
@@ -347,7 +347,7 @@ class _Part:
                         growing.run_rows,
                         growing.bitmap,
                     )
-                    n_spilled = int(growing.numbers[columns.N_SPILLED])
+                    n_spilled = int(growing.numbers[columns.N_OVERFLOW])
                     if n_spilled:
                         growing.spilled.append(spilled[:n_spilled].copy())
 

@@ -113,7 +113,7 @@ class GrowingRowSet:
         self.numbers[columns.TARGET_BITS] = plan.target_bits
         self.numbers[columns.DELAY_IN_WORD] = plan.delay_bits > 0
         self.numbers[columns.SORTED] = plan.pull
-        self.numbers[columns.SMALLEST] = 1 << 40
+        self.numbers[columns.MIN_DELAY_DRAWN] = 1 << 40
         bits = max(0, plan.word_bits - plan.target_bits - plan.field_bits)
         self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
 

@@ -153,7 +153,7 @@ class PoissonCalls(RateCalls):
         super().__init__(layout, quanta, ring, neurons, one, number, seed)
 
     def _entry(self) -> Entry:
-        return poisson.own_rates(self._bits)
+        return poisson.neuron_rates_entry(self._bits)
 
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
@@ -165,14 +165,14 @@ class PoissonCalls(RateCalls):
             if mean == 0.0:
                 call.stop = start
                 return
-            self._use_common_rate(call, poisson.searches(mean))
+            self._use_common_rate(call, poisson.uses_table_search(mean))
             exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
             call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
         else:
             self._use_own_rates(call)
             means = spread(self._index, mean, 0.0)
             call.point(poisson.MEANS, means, self._neurons.first)
-            call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
+            call.point(poisson.CONSTANTS, poisson.neuron_rate_constants(means), self._neurons.first)
 
     def _vary(self, call: Call, sine: Sine) -> Call:
         """Let a call take the means of a sine of rates, and return the call that computes them."""
@@ -193,7 +193,7 @@ class PoissonCalls(RateCalls):
         return sine_call(sine, index, means, first, call, self._dt, scale)
 
     def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
-        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
+        call.entry = poisson.shared_rate_entry(self._bits, search, self._everywhere, varies)
         if poisson.THRESHOLDS not in call.keep:
             call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
             call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
@@ -204,12 +204,12 @@ class PoissonCalls(RateCalls):
             self._use_own_weights(call)
 
     def _use_copies(self, call: Call) -> None:
-        call.entry = poisson.copied_rate(self._bits)
+        call.entry = poisson.copied_rate_entry(self._bits)
         call.table[poisson.COPIED] = round(self._correlation * 2**32)
         self._use_own_weights(call)
 
     def _use_own_rates(self, call: Call, varies: bool = False) -> None:
-        call.entry = poisson.own_rates(self._bits, varies)
+        call.entry = poisson.neuron_rates_entry(self._bits, varies)
         self._use_own_weights(call)
 
 

@@ -166,7 +166,7 @@ class SpikeCalls:
             if not (added or mine.any()):
                 continue
             call = Call(
-                kernels.given_spikes(ring.bits),
+                kernels.listed_spikes(ring.bits),
                 np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
                 neurons.first,
                 neurons.last,

@@ -101,7 +101,7 @@ class TargetWatch(PlasticTargets):
     @property
     def is_full(self) -> bool:
         """Whether a history may lack room for another step of the targets."""
-        return self.history.is_full(int(self._table[plastic.SETTLED]))
+        return self.history.is_full(int(self._table[plastic.DELIVERED_UNTIL]))
 
     @property
     def is_long(self) -> bool:

@@ -30,7 +30,7 @@ def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Flo
     """
     one, dt = layout.network.projections[index], layout.network.dt
     ints, floats = np.zeros(columns.N_INT, np.int64), np.zeros(columns.N_FLOAT)
-    ints[columns.WEIGHT_AT] = ints[columns.DELAY_AT] = -1
+    ints[columns.WEIGHT_START] = ints[columns.DELAY_START] = -1
     ints[columns.WEIGHT_SHIFT] = quanta.shift[index]
     if isinstance(one.weight, float | Distribution):
         ints[columns.WEIGHT_KIND], values = coded(one.weight)
@@ -41,7 +41,7 @@ def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Flo
         kind, values = coded(one.delay)
         ints[columns.DELAY_KIND] = kind
         floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
-        ints[columns.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
+        ints[columns.MAX_DELAY] = delay_support(one.delay, dt)[1]
     scales = (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE)
     for column, exponent in zip(scales, _exponents(layout, quanta, one), strict=True):
         floats[column] = 2.0 ** -(exponent + quanta.shift[index])

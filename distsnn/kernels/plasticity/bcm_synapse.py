@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y", "theta")
@@ -80,5 +80,5 @@ def on_pre(w, x, y, theta, tau_plus, tau_minus, tau_theta, k3, k4, c_eta, c_w_mi
 @inline
 def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, k3, k4, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + ((c_eta * x) * (y - theta))), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * x) * (y - theta))), c_w_min, c_w_max)
     return (w,)

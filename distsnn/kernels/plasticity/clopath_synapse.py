@@ -8,7 +8,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ()
@@ -89,7 +89,7 @@ def on_pre(
     k10,
 ):
     """Return weight and states after a spike of the source."""
-    w = bounded((w - (c_A_LTD * depression)), c_w_min, c_w_max)
+    w = clip((w - (c_A_LTD * depression)), c_w_min, c_w_max)
     return (w,)
 
 
@@ -111,7 +111,7 @@ def on_post(
     k10,
 ):
     """Return weight and states after a step in which the target acts."""
-    w = bounded((w + ((k5 * x) * potentiation)), c_w_min, c_w_max)
+    w = clip((w + ((k5 * x) * potentiation)), c_w_min, c_w_max)
     return (w,)
 
 

@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -49,12 +49,12 @@ def target_spike(y, tau, k1, c_eta, c_w_min, c_w_max):
 @inline
 def on_pre(w, x, y, m, tau, k1, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the source."""
-    w = bounded((w + ((c_eta * m) * y)), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * m) * y)), c_w_min, c_w_max)
     return (w,)
 
 
 @inline
 def on_post(w, x, y, m, tau, k1, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + ((c_eta * m) * x)), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * m) * x)), c_w_min, c_w_max)
     return (w,)

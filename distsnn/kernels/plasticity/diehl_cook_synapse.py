@@ -8,7 +8,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ()
@@ -75,5 +75,5 @@ def on_post(w, x, tau_plus, k1, c_w_min, c_span, c_learning_rate, c_x_target, c_
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
     t1 = (c_learning_rate * (x - c_x_target)) * bounded_power((k1 - t0), c_mu)
-    w = bounded((((t0 + t1) * c_span) + c_w_min), c_w_min, c_w_max)
+    w = clip((((t0 + t1) * c_span) + c_w_min), c_w_min, c_w_max)
     return (w,)

@@ -13,7 +13,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp_array
+from distsnn.kernels.functions import clip, exp_array
 
 SOURCE = ("z", "last_1", "last_2", "last_3")
 TARGET = ()
@@ -185,7 +185,7 @@ def on_post(
     increment = psi * (k4 * (z - t0))
     e = e + increment
     r = r + (k7 * increment)
-    w = bounded((w - (c_eta * ((signal * e) + (excess * r)))), c_w_min, c_w_max)
+    w = clip((w - (c_eta * ((signal * e) + (excess * r)))), c_w_min, c_w_max)
     return (
         w,
         e,

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp_array
+from distsnn.kernels.functions import clip, exp_array
 
 SOURCE = ("z", "last")
 TARGET = ()
@@ -75,7 +75,7 @@ def on_pre(w, z, last, level, tau_m, k1, c_eta, k3, k4, k5, c_w_min, c_w_max):
 def on_post(w, z, last, error, tau_m, k1, c_eta, k3, k4, k5, c_w_min, c_w_max):
     """Return weight and states after a step in which the target acts."""
     t0 = last if (last > k4) else k5
-    w = bounded((w - ((c_eta * error) * (k3 * (z - t0)))), c_w_min, c_w_max)
+    w = clip((w - ((c_eta * error) * (k3 * (z - t0)))), c_w_min, c_w_max)
     return (w,)
 
 

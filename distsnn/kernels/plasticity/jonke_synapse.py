@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp
+from distsnn.kernels.functions import clip, exp
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -113,7 +113,7 @@ def on_pre(
     c_mu_plus,
 ):
     """Return weight and states after a spike of the source."""
-    w = bounded(
+    w = clip(
         (w - (c_learning_rate * (((c_alpha * exp(c_mu_minus * w)) * y) + c_beta))), c_w_min, c_w_max
     )
     return (w,)
@@ -136,5 +136,5 @@ def on_post(
     c_mu_plus,
 ):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_learning_rate * ((exp(c_mu_plus * w) * x) - c_beta))), c_w_min, c_w_max)
+    w = clip((w + (c_learning_rate * ((exp(c_mu_plus * w) * x) - c_beta))), c_w_min, c_w_max)
     return (w,)

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -72,5 +72,5 @@ def on_pre(w, x, y, tau_plus, tau_minus, k2, c_eta, c_alpha, c_w_min, c_w_max):
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, k2, c_eta, c_alpha, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_eta * (x - ((c_alpha * y) * w)))), c_w_min, c_w_max)
+    w = clip((w + (c_eta * (x - ((c_alpha * y) * w)))), c_w_min, c_w_max)
     return (w,)

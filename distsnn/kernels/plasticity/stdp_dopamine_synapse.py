@@ -11,7 +11,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 from distsnn.kernels.rule_functions import decayed, spent
 
 SOURCE = ("x",)
@@ -243,7 +243,7 @@ def between(
 ):
     """Return weight and states after steps without events."""
     return (
-        bounded(
+        clip(
             type(w)(w + k10 * c * m * spent(steps, k9) + k13 * c * spent(steps, k12)),
             c_w_min,
             c_w_max,

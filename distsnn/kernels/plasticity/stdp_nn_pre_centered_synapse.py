@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ()
 TARGET = ("y",)
@@ -84,7 +84,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
+    t1 = clip((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
     w = t1
     x = x + k2
     return (
@@ -99,7 +99,7 @@ def on_post(
 ):
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
+    t1 = clip((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
     w = t1
     x = k10
     return (

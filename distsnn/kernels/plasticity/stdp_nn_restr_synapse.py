@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -100,7 +100,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
+    t1 = clip((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
     w = t1 if (due < k2) else w
     due = k2
     return (
@@ -129,7 +129,7 @@ def on_post(
 ):
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w + ((k9 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
+    t1 = clip((w + ((k9 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
     w = t1 if (due > k8) else w
     due = k8
     return (

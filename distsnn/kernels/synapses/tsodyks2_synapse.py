@@ -1,7 +1,7 @@
-"""Short-term depression and facilitation: the share of its weights with which a source acts.
+"""Short-term depression and facilitation: the fraction of its weights that a source transmits.
 
 `last` is the step of the last spike; time constants are in steps. Before the first spike x = 1 and
-u = 0; whatever `last` is, the equations then give x = 1 and u = U. The factor is x·u, 0 to 1.
+u = 0; for any `last`, the equations then result in x = 1 and u = U. The factor is x·u, 0 to 1.
 """
 
 from distsnn.jit import entry
@@ -19,14 +19,14 @@ def constants(parameters, dt):
 
 
 @entry
-def spike(table, records, at, last, step):
+def spike(table, records, start, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
-    x, u, first = records[at + X], records[at + U], records[at + FIRST_USE]
-    interval = step - records[at + LAST]
-    tau_fac = records[at + TAU_FAC]
+    x, u, first = records[start + X], records[start + U], records[start + FIRST_USE]
+    interval = step - records[start + LAST]
+    tau_fac = records[start + TAU_FAC]
     facilitation = exp(-interval / tau_fac) if tau_fac > 0.0 else 0.0
-    x = 1.0 + (x - x * u - 1.0) * exp(-interval / records[at + TAU_REC])
+    x = 1.0 + (x - x * u - 1.0) * exp(-interval / records[start + TAU_REC])
     u = first + u * (1.0 - first) * facilitation
-    records[at + X], records[at + U], records[at + LAST] = x, u, step
-    records[at + FACTOR] = x * u
+    records[start + X], records[start + U], records[start + LAST] = x, u, step
+    records[start + FACTOR] = x * u
     return 0
