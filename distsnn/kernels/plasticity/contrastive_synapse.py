@@ -28,8 +28,8 @@ def constants(parameters, dt):
     c_eta = p["eta"]
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {"tau": tau, "k1": k1, "c_eta": c_eta, "c_w_min": c_w_min, "c_w_max": c_w_max}
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    values = {"tau": tau, "k1": k1, "c_eta": c_eta, "c_w_min": c_w_min, "c_w_max": c_w_max}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

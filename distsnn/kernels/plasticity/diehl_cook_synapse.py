@@ -38,7 +38,7 @@ def constants(parameters, dt):
     c_x_target = p["x_target"]
     c_mu = p["mu"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "k1": k1,
         "c_w_min": c_w_min,
@@ -48,7 +48,7 @@ def constants(parameters, dt):
         "c_mu": c_mu,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -43,7 +43,7 @@ def constants(parameters, dt):
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
     c_mu_plus = p["mu_plus"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -55,7 +55,7 @@ def constants(parameters, dt):
         "c_w_max": c_w_max,
         "c_mu_plus": c_mu_plus,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -58,7 +58,7 @@ def constants(parameters, dt):
     k13 = k11 / k12
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "tau_c": tau_c,
@@ -76,7 +76,7 @@ def constants(parameters, dt):
         "c_w_min": c_w_min,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

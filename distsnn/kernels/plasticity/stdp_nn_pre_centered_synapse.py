@@ -45,7 +45,7 @@ def constants(parameters, dt):
     k8 = p["learning_rate"] * (p["w_max"] - p["w_min"])
     c_mu_plus = p["mu_plus"]
     k10 = 0.0
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -58,7 +58,7 @@ def constants(parameters, dt):
         "c_mu_plus": c_mu_plus,
         "k10": k10,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -46,7 +46,7 @@ def constants(parameters, dt):
     k8 = 0.0
     k9 = p["learning_rate"] * (p["w_max"] - p["w_min"])
     c_mu_plus = p["mu_plus"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -59,7 +59,7 @@ def constants(parameters, dt):
         "k9": k9,
         "c_mu_plus": c_mu_plus,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -39,7 +39,7 @@ def constants(parameters, dt):
     c_w_max = p["w_max"]
     c_learning_rate = p["learning_rate"]
     c_mu = p["mu"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -49,7 +49,7 @@ def constants(parameters, dt):
         "c_learning_rate": c_learning_rate,
         "c_mu": c_mu,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -47,7 +47,7 @@ def constants(parameters, dt):
     c_w_max = p["w_max"]
     c_Aplus = p["Aplus"]
     c_Aplus_triplet = p["Aplus_triplet"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_plus_triplet": tau_plus_triplet,
         "tau_minus": tau_minus,
@@ -60,7 +60,7 @@ def constants(parameters, dt):
         "c_Aplus": c_Aplus,
         "c_Aplus_triplet": c_Aplus_triplet,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

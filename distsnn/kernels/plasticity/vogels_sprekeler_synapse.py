@@ -37,7 +37,7 @@ def constants(parameters, dt):
     c_w_min = p["w_min"]
     k5 = np.maximum((p["w_max"] - (p["eta"] * p["alpha"])), p["w_min"])
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau": tau,
         "k1": k1,
         "c_eta": c_eta,
@@ -46,7 +46,7 @@ def constants(parameters, dt):
         "k5": k5,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
