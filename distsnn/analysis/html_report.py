@@ -62,7 +62,7 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     Raises
     ------
     StoreError
-        If there is no run, what is there is damaged, or the page cannot be written.
+        If there is no run, what is there is corrupt, or the page cannot be written.
     """
     run = open_run(path, partial=True)
     target = Path(out) if out is not None else Path(path).with_suffix(".html")
@@ -91,7 +91,7 @@ def render(run: Run) -> str:
         title=run.reader.path.name,
         path=str(run.reader.path.resolve()),
         complete=run.complete,
-        state="damaged" if run.missing else "complete" if run.complete else "not complete",
+        state="corrupt" if run.missing else "complete" if run.complete else "not complete",
         missing=run.missing,
         subtitle=_subtitle(run),
         tiles=_tiles(run, data),
@@ -251,7 +251,7 @@ def _pair(data: SummaryData) -> list[Picture]:
 
 def _states(run: Run) -> list[Picture]:
     pictures = []
-    # of a damaged run any chunk may be missing
+    # of a corrupt run any chunk may be missing
     for number, name in enumerate(run.state_names if not run.missing else ()):
         state = run.state(name)
         rows, neurons = state.sizes["time"], state.sizes["neuron"]

@@ -75,7 +75,7 @@ def open_run(
     Raises
     ------
     StoreError
-        If it is no run, of another format version, or damaged; without `partial` also if a
+        If it is no run, of another format version, or corrupt; without `partial` also if a
         recording is missing or shorter than what was committed.
     """
     return Run(StoreReader(path, partial=partial), window=window)
@@ -109,7 +109,7 @@ class Run:
         self.attributes: dict[str, Any] = reader.metadata
 
     def __repr__(self) -> str:
-        state = "damaged" if self.missing else "complete" if self.complete else "not complete"
+        state = "corrupt" if self.missing else "complete" if self.complete else "not complete"
         return (
             f"<Run {self.reader.path}: {counted(self.reader.n_neurons, 'neuron')}, "
             f"{self.time_ms:g} ms, {state}>"

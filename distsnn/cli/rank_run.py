@@ -15,7 +15,7 @@ from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, Interrupted, Stopped
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import lost_generation, saved_beyond
+from distsnn.io.checkpoint_reader import checkpoint_after, lost_generation
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import Network
@@ -200,7 +200,7 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
             allowed="up to that time; another path; or --overwrite without --resume, to run it "
             "from the start with --checkpoint-wall or --checkpoint-every",
         )
-    saved = saved_beyond(reader, asked)
+    saved = checkpoint_after(reader, asked)
     if saved is not None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"

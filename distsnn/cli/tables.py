@@ -31,7 +31,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     missing = numbers["missing"]
     state = "complete" if numbers["complete"] else "not complete"
     if missing:
-        state = f"damaged, {counted(len(missing), 'missing part')}"
+        state = f"corrupt, {counted(len(missing), 'missing part')}"
     memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
     gone = set(numbers.get("vanished_ranks", ()))
     status = {

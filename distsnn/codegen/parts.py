@@ -131,7 +131,7 @@ class Part:
             state: _STILL if state in held or self._waits(state, name) else exact[state]
             for state in states
         }
-        driven = any(form.rest != 0 for form in forms.values())
+        driven = any(form.remainder != 0 for form in forms.values())
         factors = forms[name].factors
         if mean:
             # an additional equation, whose solution after the time is the mean
@@ -193,7 +193,7 @@ class Part:
         entries = []
         for row, form in enumerate(forms.values()):
             columns = [*forms, None, *self._given]
-            factors = {None: form.rest, **form.factors}
+            factors = {None: form.remainder, **form.factors}
             entries += [
                 f"({row}, {column}): {bare(constants.text(factors[source]))}"
                 for column, source in enumerate(columns)
@@ -288,13 +288,13 @@ class Part:
         growth = form.factors.get(name, sympy.Integer(0))
         if name not in self._analysis.relaxing:
             growth = write.reduced(growth)
-            slope = growth * name + form.rest
+            slope = growth * name + form.remainder
             return write(name + time * function("exprel")(time * growth) * slope)
         # the leak divided by its constant factor, such as 1/C_m, which cancels in the steady state
         varying = filter(write.varies, growth.free_symbols)
         factor, leak = growth.as_independent(*varying, as_Add=False)
         leak = write.reduced(-leak)
-        end = write.reduced(form.rest / factor / leak)
+        end = write.reduced(form.remainder / factor / leak)
         return write(end + (name - end) * function("exp")(-time * factor * leak))
 
     def _with_means(self) -> Writer:

@@ -254,7 +254,9 @@ class _Module:
 
     def _rest(self, name: str) -> str:
         """Return the constant to which a state relaxes, in the state's unit."""
-        return self._scaled(self.rule.relaxations[name].rest, self.rule.units[name].whole_tens)
+        return self._scaled(
+            self.rule.relaxations[name].equilibrium, self.rule.units[name].whole_tens
+        )
 
     def _scaled(self, node: Node, tens: int) -> str:
         """Return the constant of an expression of parameters, in units of a power of ten."""
@@ -305,7 +307,7 @@ class _Module:
         tens = {name: rule.units[name].whole_tens for name in (WEIGHT, *rule.variables)}
         gained = []
         for factor, names in rule.drift:
-            step = Apply("*", (factor, Name(STEP_LENGTH, factor.at)), factor.at)
+            step = Apply("*", (factor, Name(STEP_LENGTH, factor.span)), factor.span)
             by = self._scaled(step, tens[WEIGHT] - sum(tens[name] for name in names))
             rates = [f"1.0 / {self._time_constant(name)}" for name in names if name in rule.decays]
             rate = self.constants.add(" + ".join(rates) or "0.0")
@@ -385,7 +387,9 @@ class _Statement:
         if node.function == "*":
             # the leading constants of a product are combined
             head = tuple(takewhile(self._is_fixed, operands))
-            operands = (Apply("*", head, node.at), *operands[len(head) :]) if head[1:] else operands
+            operands = (
+                (Apply("*", head, node.span), *operands[len(head) :]) if head[1:] else operands
+            )
         arguments = [self._code(operand) for operand in operands]
         return called(node.function, arguments, _IN_KERNEL, FOLDED | _CHAINS)
 

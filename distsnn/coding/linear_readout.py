@@ -45,7 +45,9 @@ class LinearReadout(Description):
         where = "LinearReadout, field"
         weights = as_samples(self.weights, where=f"{where} weights", axes=("features", "outputs"))
         intercept = as_floats(self.intercept, where=f"{where} intercept")
-        check_shape(intercept, weights.shape[1:], where=f"{where} intercept", of="one per output")
+        check_shape(
+            intercept, weights.shape[1:], where=f"{where} intercept", meaning="one per output"
+        )
         check_range(intercept, ANY, where=f"{where} intercept")
         self._fill(weights=weights, intercept=intercept)
 
@@ -78,7 +80,9 @@ class LinearReadout(Description):
         where = "LinearReadout.fit"
         x = as_samples(features, where=f"{where}, features", axes=("samples", "features"))
         y = as_samples(targets, where=f"{where}, targets", axes=("samples", "outputs"))
-        check_shape(y, (x.shape[0], y.shape[1]), where=f"{where}, targets", of="(samples, outputs)")
+        check_shape(
+            y, (x.shape[0], y.shape[1]), where=f"{where}, targets", meaning="(samples, outputs)"
+        )
         if x.shape[0] == 0:
             raise DescriptionError("no samples", where=where)
         penalty = as_number(ridge, where=f"{where}, ridge")

@@ -50,8 +50,10 @@ class Normalisation(Description, ABC):
         where = type(self).__name__
         offset = as_floats(self.offset, where=f"{where}, field offset")
         scale = as_floats(self.scale, where=f"{where}, field scale")
-        check_shape(offset, (offset.size,), where=f"{where}, field offset", of="one per channel")
-        check_shape(scale, offset.shape, where=f"{where}, field scale", of="one per channel")
+        check_shape(
+            offset, (offset.size,), where=f"{where}, field offset", meaning="one per channel"
+        )
+        check_shape(scale, offset.shape, where=f"{where}, field scale", meaning="one per channel")
         check_range(offset, ANY, where=f"{where}, field offset")
         check_range(scale, NOT_NEGATIVE, where=f"{where}, field scale")
         self._fill(offset=offset, scale=scale)

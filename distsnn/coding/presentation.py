@@ -155,7 +155,9 @@ class Presentation(Description):
         """
         array = as_samples(values, where="Presentation.piecewise, values")
         shape = self.n_samples, array.shape[1]
-        check_shape(array, shape, where="Presentation.piecewise, values", of="(samples, channels)")
+        check_shape(
+            array, shape, where="Presentation.piecewise, values", meaning="(samples, channels)"
+        )
         onsets = self._onset_steps()
         ends = onsets + self._steps("duration")
         if self._steps("rest") == 0:  # but for the last, a sample ends where the next begins
@@ -186,7 +188,7 @@ class Presentation(Description):
         where = "Presentation.cut, field"
         when = as_floats(times, where=f"{where} times")
         who = as_indices(neurons, where=f"{where} neurons")
-        check_shape(when, who.shape, where=f"{where} times", of="one per spike")
+        check_shape(when, who.shape, where=f"{where} times", meaning="one per spike")
         size = as_integer(size, where=f"{where} size", low=1)
         check_indices(who, size, where=f"{where} neurons")
         window = self._steps("duration")

@@ -165,7 +165,7 @@ class PoissonRate(RateCode):
         mean = self.rates(values) * (self.dt * 1e-3)
         where = "PoissonRate.encode, numbers"
         which = as_indices(np.arange(len(mean)) if numbers is None else numbers, where=where)
-        check_shape(which, mean.shape[:1], where=where, of="one per sample")
+        check_shape(which, mean.shape[:1], where=where, meaning="one per sample")
         check_indices(which, 2**31, where=where)
         none = np.empty((3, 0), np.int64)
         seed = np.uint64(self.seed)

@@ -74,7 +74,7 @@ class ResponseLabels(Description):
         where = "ResponseLabels.fit"
         array = _responses(responses, where=where)
         given = as_indices(classes, where=f"{where}, classes")
-        check_shape(given, array.shape[:1], where=f"{where}, classes", of="one per sample")
+        check_shape(given, array.shape[:1], where=f"{where}, classes", meaning="one per sample")
         n_classes = as_integer(n_classes, where=f"{where}, n_classes", low=1)
         check_indices(given, n_classes, where=f"{where}, classes")
         mean = _mean_by_class(array.T, given, n_classes)

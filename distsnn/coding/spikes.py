@@ -75,8 +75,8 @@ class SampleSpikes(Description):
         samples = as_indices(samples, where=f"{where} samples")
         channels = as_indices(channels, where=f"{where} channels")
         steps = as_indices(steps, where=f"{where} steps")
-        check_shape(channels, samples.shape, where=f"{where} channels", of="one per spike")
-        check_shape(steps, samples.shape, where=f"{where} steps", of="one per spike")
+        check_shape(channels, samples.shape, where=f"{where} channels", meaning="one per spike")
+        check_shape(steps, samples.shape, where=f"{where} steps", meaning="one per spike")
         check_indices(samples, n_samples, where=f"{where} samples")
         check_indices(channels, n_channels, where=f"{where} channels")
         if steps.size and not (steps.min() >= 1 and steps.max() <= n_steps):

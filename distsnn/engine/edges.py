@@ -27,7 +27,7 @@ from distsnn.network.magnitudes import GivenMagnitudes
 # Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
 
-# What damaged files make zipfile and zarr raise.
+# What corrupt files make zipfile and zarr raise.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError),
     *(MemoryError, zlib.error, zipfile.BadZipFile),

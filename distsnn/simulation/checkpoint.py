@@ -158,7 +158,7 @@ class Checkpoints:
             If the synapses were drawn differently when it was saved.
         """
         communicator, engine = self._communicator, self._built.engine
-        layout, about = engine.layout, generation.about
+        layout, about = engine.layout, generation.attributes
         with collective_phase(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
@@ -175,7 +175,7 @@ class Checkpoints:
                 )
         with collective_phase(communicator, "reading the checkpoint"):
             if about["reach"] != engine.reach:
-                raise StoreError("damaged: the longest delay", path=str(generation.folder))
+                raise StoreError("corrupt: the longest delay", path=str(generation.folder))
             check_declared(generation, engine)
             states = read_states(generation, engine, index["rank"])
             ranks = range(communicator.rank, generation.ranks, communicator.size)
@@ -190,11 +190,11 @@ class Checkpoints:
             try:
                 snapshot.put(engine, states, int(about["step"]), (step[order], gid[order]))
             except (IndexError, ValueError) as error:
-                raise StoreError(f"damaged: {error}", path=str(generation.folder)) from error
+                raise StoreError(f"corrupt: {error}", path=str(generation.folder)) from error
             again = snapshot.take(engine)
             if not np.array_equal(again.digests, index["digest"][layout.owned]):
                 raise StoreError(
-                    "damaged: states are not those that were saved", path=str(generation.folder)
+                    "corrupt: states are not those that were saved", path=str(generation.folder)
                 )
         self._good[generation.store.resolve()] = generation.number
 
@@ -228,7 +228,9 @@ def _as_recording() -> Iterator[None]:
 
 def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:
     """Note that a checkpoint was saved with other versions than those that go on, if it was."""
-    there = {name: printable(str(value)) for name, value in generation.about["versions"].items()}
+    there = {
+        name: printable(str(value)) for name, value in generation.attributes["versions"].items()
+    }
     other = [name for name in _VERSIONS if there.get(name, "unknown") != here[name]]
     if other:
         saved = ", ".join(f"{name} {there.get(name, 'unknown')[:40]}" for name in other)
@@ -282,7 +284,7 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     DescriptionError
         If not; it names the differences.
     """
-    about, found = generation.about, []
+    about, found = generation.attributes, []
     if about["dt"] != network.dt:
         found.append(f"dt is {about['dt']} ms there, {network.dt} ms here")
     if about["seed"] != seed:
@@ -332,11 +334,11 @@ def _check_index(
     n, ranks = layout.table.n_blocks, index["rank"]
     fits = all(len(one) == n for one in index.values())
     fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
-    counts = generation.about["spikes"]
+    counts = generation.attributes["spikes"]
     fits = fits and len(counts) == len(layout.network.populations)
     fits = fits and all(isinstance(one, int) for one in counts)
     if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
-        raise StoreError("damaged: blocks of another network", path=str(generation.folder))
+        raise StoreError("corrupt: blocks of another network", path=str(generation.folder))
 
 
 def _check_spikes(
@@ -346,10 +348,10 @@ def _check_spikes(
     gid: npt.NDArray[np.uint32],
 ) -> None:
     # Kernels look gids up without asking: what is no neuron must not reach them.
-    at, reach = int(generation.about["step"]), int(generation.about["reach"])
+    at, reach = int(generation.attributes["step"]), int(generation.attributes["reach"])
     fits = True
     if step.size:
         fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
         fits = fits and step.max() <= at
     if not fits:
-        raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
+        raise StoreError("corrupt: spikes that cannot be in flight", path=str(generation.folder))

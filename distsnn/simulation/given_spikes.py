@@ -83,7 +83,7 @@ class GivenSpikes:
             )
         weight = as_floats(np.asarray(one.weight if weights is None else weights), where=where)
         if weight.ndim:
-            check_shape(weight, step.shape, where=where, of="one per spike")
+            check_shape(weight, step.shape, where=where, meaning="one per spike")
         model = self._engine.layout.network.population(one.target.population).model
         model.check_weight(one.receptor, float(weight) if not weight.ndim else weight, where=where)
         order = np.argsort(step, kind="stable")

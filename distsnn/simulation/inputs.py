@@ -248,7 +248,7 @@ class Inputs(StateHolder):
             value = as_per_neuron(given, where=where)
             if isinstance(value, np.ndarray):
                 shape = (one.stimulus.target.size,)
-                check_shape(value, shape, where=where, of="one value per target neuron")
+                check_shape(value, shape, where=where, meaning="one value per target neuron")
             check_range(value, known[of], where=where)
             if isinstance(one.stimulus, PoissonInput):
                 one.stimulus.check_common(value, where=where)
@@ -318,7 +318,7 @@ class Inputs(StateHolder):
             place = f"{where}, times"
             when = as_floats(times, where=place)
             when = np.broadcast_to(when, who.shape) if when.ndim == 0 else when
-            check_shape(when, who.shape, where=place, of="one per neuron")
+            check_shape(when, who.shape, where=place, meaning="one per neuron")
             step = steps_array(when, dt, where=place)
             bad = (step <= now) | (step > _LAST_STEP)
             if bad.any():

@@ -15,7 +15,7 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
     Raises
     ------
     StoreError
-        If it is damaged.
+        If it is corrupt.
     """
     if not reader.attempts or not reader.attempts[-1].assignment:
         return None
@@ -31,7 +31,7 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         made = np.array(owner, np.int32)
         return Assignment(last.n_ranks, made, strategy, settings or {}, groups)
     except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
+        raise StoreError(f"corrupt: assignment: {error}", path=str(reader.path)) from error
 
 
 def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
@@ -49,7 +49,7 @@ def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
     DescriptionError
         If its partition is for another number of ranks: given, or with a share of each rank.
     StoreError
-        If what the store holds is damaged.
+        If what the store holds is corrupt.
     """
     made = stored_assignment(reader)
     if made is None:

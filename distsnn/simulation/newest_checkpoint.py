@@ -113,7 +113,7 @@ def _saved_step(store: Path, numbers: Iterable[int]) -> int:
     """Return the step of the first of some generations that can be opened; 0 if there is none."""
     for number in numbers:
         with suppress(StoreError, DescriptionError):
-            return int(Generation.open(store, number).about["step"])
+            return int(Generation.open(store, number).attributes["step"])
     return 0
 
 
@@ -139,9 +139,9 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
         A message about a later attempt that cannot be read, if the checkpoint is used.
     """
     attempt = len(reader.attempts)
-    if reader.damage is not None and attempt <= generation.about["attempt"]:
+    if reader.damage is not None and attempt <= generation.attributes["attempt"]:
         raise reader.damage
-    step = generation.about["step"]
+    step = generation.attributes["step"]
     if not reader.reaches(step):
         raise StoreError(
             f"the checkpoint is at step {step}, but the recordings are complete only up to step "

@@ -324,7 +324,7 @@ class Simulation:
         what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
         self._note(f"building {what}{first}")
-        at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
+        at_ms = 0.0 if generation is None else int(generation.attributes["step"]) * network.dt
         self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
         with self._interrupts.acting():
             self._use(build(network, self.settings, self._communicator))
@@ -339,7 +339,7 @@ class Simulation:
                 self._load(generation)
         if reader is None or generation is None:
             return None
-        return reader, int(generation.about["attempt"])
+        return reader, int(generation.attributes["attempt"])
 
     def _use(self, built: Built) -> None:
         """Take a network that was built, or taken back to its beginning. Collective."""
@@ -350,7 +350,7 @@ class Simulation:
         self._recordings.use(self._engine, self._output)
 
     def _load(self, generation: Generation) -> None:
-        about = generation.about
+        about = generation.attributes
         self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):

@@ -68,7 +68,7 @@ class NeuronParameters(NeuronValues):
         known, where = self._neurons.population.model.parameters()[name], f"{self._where}, {name}"
         value = as_value(given, where=where)
         if isinstance(value, np.ndarray):
-            check_shape(value, (self._size,), where=where, of="one value per neuron")
+            check_shape(value, (self._size,), where=where, meaning="one value per neuron")
         if known.integer:
             raise DescriptionError("cannot be changed during a run", where=where)
         check_value(value, known.allowed, where=where)

@@ -58,5 +58,7 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
         found["synapses"] = wired.synapses.tolist()
         found["smallest_delay"] = wired.smallest_delay.tolist()
         ranks = built.assignment.ranks
-        found["heard"] = [0] * ranks if exchange is None else exchange.spikes_from_rank.tolist()
+        found["spikes_from_rank"] = (
+            [0] * ranks if exchange is None else exchange.spikes_from_rank.tolist()
+        )
     return found

@@ -172,7 +172,7 @@ class Recordings:
                 ):
                     self._switches[name] = Switch(on, step, steps)
                 case _:
-                    raise StoreError(f"damaged: recording {name!r} is {one!r}"[:200], path=path)
+                    raise StoreError(f"corrupt: recording {name!r} is {one!r}"[:200], path=path)
         for name, switch in self._switches.items():
             self._act(name, switch.on)
 

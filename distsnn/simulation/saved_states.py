@@ -24,7 +24,7 @@ def check_declared(generation: Generation, engine: RankEngine) -> None:
         If it has not; the error names the first difference.
     """
     names = [attribute.name for attribute in fields(StateField)]
-    saved = [StateField(*(row[name] for name in names)) for row in generation.about["fields"]]
+    saved = [StateField(*(row[name] for name in names)) for row in generation.attributes["fields"]]
     for holder in engine.state_holders:
         holder.declare(saved)
     there = {field.key: field for field in saved}
@@ -93,7 +93,7 @@ def _read(
 ) -> Values:
     """Return the values of some blocks, of all of a population, which have so many each."""
     if counts.min() < 0:
-        raise StoreError(f"damaged: the numbers of {key}", path=str(generation.folder))
+        raise StoreError(f"corrupt: the numbers of {key}", path=str(generation.folder))
     writer, first = writers[blocks], np.zeros(blocks.size, np.int64)
     for rank in np.unique(writer):
         its = np.flatnonzero(writer == rank)
@@ -102,7 +102,7 @@ def _read(
     values = generation.states(*key, writer[chosen], first[chosen], counts[chosen].tolist())
     if values.dtype != dtype:
         raise StoreError(
-            f"damaged: {key} is of type {values.dtype}, and not {dtype}",
+            f"corrupt: {key} is of type {values.dtype}, and not {dtype}",
             path=str(generation.folder),
         )
     return values

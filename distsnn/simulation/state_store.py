@@ -7,7 +7,7 @@ from typing import Any
 
 from distsnn.comm import Communicator
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import create_state_store, note_scripted
+from distsnn.io.run_writer import create_state_store, write_script_changes
 from distsnn.network import Network
 from distsnn.simulation.build import Built, Settings
 from distsnn.simulation.checkpoint import check_store
@@ -58,7 +58,7 @@ def state_store(
             about = metadata(network, settings, built, communicator, model)
             create_state_store(path, about, network.to_dict())
         if scripted:
-            note_scripted(path, scripted)
+            write_script_changes(path, scripted)
         yield
     finally:
         lock.release()

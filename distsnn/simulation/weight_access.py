@@ -130,7 +130,7 @@ class PlasticSynapses:
         if not isinstance(value, np.ndarray):
             return value
         shape = self.sources.shape
-        check_shape(value, shape, where=f"{self._where}, {asked}", of="one value per synapse")
+        check_shape(value, shape, where=f"{self._where}, {asked}", meaning="one value per synapse")
         return value[self._order.mine]
 
     def note(self) -> None:
@@ -213,7 +213,7 @@ def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -
     if not isinstance(value, float | np.ndarray):
         raise DescriptionError("must be a number or an array", where=where, value=value)
     if isinstance(value, np.ndarray):
-        check_shape(value, shape, where=where, of=of)
+        check_shape(value, shape, where=where, meaning=of)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed or damaged, and go on from what was saved."""
+"""Runs that are stopped, killed or corrupt, and go on from what was saved."""
 
 import contextlib
 import json
@@ -167,7 +167,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     chunk.write_bytes(bytes(content))
     ended = run("run", "--resume", out, "--time", TIME, "--ranks", "2")
     assert ended.code == 0
-    assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: damaged", ended.err)
+    assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: corrupt", ended.err)
     assert "going on at 200 ms" in ended.err
     assert_same(recorded(uninterrupted), recorded(out))
 

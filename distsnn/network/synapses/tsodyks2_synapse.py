@@ -19,7 +19,7 @@ class Tsodyks2(SynapseModel):
         u_n+1 = U + u_n (1 - U) exp(-h/tau_fac)
 
     x is the share of resources that are available, u the share of these that a spike uses. With
-    tau_fac = 0 there is no facilitation: u = U.
+    tau_fac = 0 there is only depression: u = U.
 
     Source: Tsodyks & Markram (1997), PNAS 94:719; Fuhrmann et al. (2002), J Neurophysiol 87:140;
     Maass & Markram (2002), Neural Networks 15:155, eqs 4 and 5.
@@ -43,5 +43,5 @@ class Tsodyks2(SynapseModel):
     )
     tau_rec: Value = parameter(default=800.0, unit="ms", doc="recovery from depression", above=0.0)
     tau_fac: Value = parameter(
-        default=0.0, unit="ms", doc="decay of facilitation; 0: there is none", low=0.0
+        default=0.0, unit="ms", doc="decay of facilitation; 0: no facilitation", low=0.0
     )

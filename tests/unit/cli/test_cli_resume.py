@@ -120,7 +120,7 @@ def test_damaged_attempt_is_told_and_not_what_it_saved(distsnn: Command, stopped
     (stopped / attempt_path(0) / "zarr.json").write_text("{}")
     done = distsnn("run", "--resume", stopped, "--time", "30")
     assert done.code != 0
-    assert "damaged" in done.err
+    assert "corrupt" in done.err
     assert "saved at a later time" not in done.err
 
 
@@ -211,7 +211,7 @@ def test_run_of_which_nothing_was_saved_starts_anew(
 )
 def test_recordings_that_are_missing_are_named(distsnn: Command, stopped: Path, part: str) -> None:
     shutil.rmtree(stopped / part)
-    where = f"{stopped}/{part}: damaged: the group is missing"
+    where = f"{stopped}/{part}: corrupt: the group is missing"
     resumed = distsnn("run", "--resume", stopped, "--time", "50")
     assert resumed.code == 2
     assert resumed.err.count(f"is not used: {where}") == 2

@@ -87,7 +87,7 @@ def verify(store: Path, number: int) -> Generation:
 def test_what_is_written_is_read_block_by_block(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
-    assert {name: found.about[name] for name in ABOUT} == ABOUT
+    assert {name: found.attributes[name] for name in ABOUT} == ABOUT
     index = found.blocks(4)
     for name, values in BLOCKS.items():
         np.testing.assert_array_equal(index[name], values)
@@ -126,7 +126,7 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
 def test_checkpoint_that_could_not_be_read_gets_no_name(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
+    monkeypatch.setattr("distsnn.io.node_files.MAX_METADATA_BYTES", 20_000)
     write(store, 1)
     writer = GenerationWriter(store, 2)
     writer.begin(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
@@ -259,13 +259,13 @@ def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
 def test_spikes_of_which_some_have_no_neuron_are_damage(store: Path) -> None:
     write(store, 1)
     reseal(store, "rank0000/spikes/gid/zarr.json", lambda one: one.update(shape=[1]))
-    with pytest.raises(StoreError, match="spikes: damaged: steps and neurons differ"):
+    with pytest.raises(StoreError, match="spikes: corrupt: steps and neurons differ"):
         verify(store, 1).spikes(0, 2)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "a/" * 3000 + "b", "\ud800"])
 def test_names_that_no_file_can_have_are_damage(store: Path, name: str) -> None:
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="corrupt"):
         checkpoint_files.verify(store, {name: "0"})
 
 
@@ -274,23 +274,23 @@ def test_links_that_go_in_circles_are_damage(store: Path) -> None:
     chunks = store / CHECKPOINT / generation_name(1) / "rank0000" / "state" / "float32" / "c"
     (chunks / "0").unlink()
     (chunks / "0").symlink_to(chunks / "0")
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="corrupt"):
         verify(store, 1)
 
 
 def test_no_more_is_read_than_there_can_be(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
-    with pytest.raises(StoreError, match="blocks/rank: damaged: 4 values, 3 at most"):
+    with pytest.raises(StoreError, match="blocks/rank: corrupt: 4 values, 3 at most"):
         found.blocks(3)
-    with pytest.raises(StoreError, match="spikes/step: damaged: 2 values, 1 at most"):
+    with pytest.raises(StoreError, match="spikes/step: corrupt: 2 values, 1 at most"):
         found.spikes(0, 1)
 
     def enlarge(content: dict[str, Any]) -> None:
         content["chunk_grid"]["configuration"]["chunk_shape"] = [2**27]
 
     reseal(store, "rank0000/spikes/step/zarr.json", enlarge)
-    with pytest.raises(StoreError, match="spikes/step: damaged: chunks of"):
+    with pytest.raises(StoreError, match="spikes/step: corrupt: chunks of"):
         verify(store, 1).spikes(0, 2)
 
 

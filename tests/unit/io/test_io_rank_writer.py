@@ -142,7 +142,7 @@ def test_the_buffer_is_bounded_and_append_waits_for_room(store, monkeypatch):
         thread = threading.Thread(target=append_rest)
         thread.start()
         assert not done.wait(0.2), "append did not wait although the buffer was full"
-        assert writer._spikes.room() == 0
+        assert writer._spikes.free_rows() == 0
         gate.set()
         assert done.wait(20)
         thread.join()

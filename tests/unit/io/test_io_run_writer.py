@@ -58,7 +58,7 @@ def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path
     np.testing.assert_array_equal(load_arrays(root, ["w"])["w"], array)
     chunk = writer.path / "network" / "arrays" / "w" / "c" / "1" / "0"
     chunk.unlink()
-    with pytest.raises(StoreError, match=r"arrays/w/c/1/0: damaged: a chunk is missing"):
+    with pytest.raises(StoreError, match=r"arrays/w/c/1/0: corrupt: a chunk is missing"):
         load_arrays(root, ["w"])
 
 

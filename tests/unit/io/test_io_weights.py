@@ -1,4 +1,4 @@
-"""Weight recordings in a store: all ranks' columns in one order, by chunks, and what is damaged."""
+"""Weight recordings in a store: all ranks' columns in one order, by chunks, and what is corrupt."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def write(path: Path, rows: int, **changes: Any) -> Path:
 def test_columns_are_in_the_order_of_source_and_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(rank_writer, "MOST_COLUMNS", most)
+    monkeypatch.setattr(rank_writer, "MAX_CHUNK_COLUMNS", most)
     path = write(tmp_path / "r.zarr", 7)
     found = StoreReader(path).weights("E->E")
     order = np.lexsort((TARGETS, SOURCES))

@@ -138,9 +138,9 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
     assert isinstance(synapse, type(rule(w_max=-np.inf)))
     assert synapse.model == rule
     assert pickle.loads(pickle.dumps(network)) == network
-    damaged = json.loads(json.dumps(description).replace("w = ", "w = import os;"))
+    corrupt = json.loads(json.dumps(description).replace("w = ", "w = import os;"))
     with pytest.raises(DescriptionError, match="cannot be read"):
-        Network.from_dict(damaged, arrays)
+        Network.from_dict(corrupt, arrays)
 
 
 @pytest.mark.parametrize(
