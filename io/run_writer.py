@@ -224,7 +224,7 @@ def _create_store(
         if isinstance(error, StoreError):
             # The user knows the target, not the folder it was built in.
             displayed = error.path.replace(str(build), str(target))
-            raise StoreError(error.what, path=displayed) from error
+            raise StoreError(error.problem, path=displayed) from error
         raise
     return target
 

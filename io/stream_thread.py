@@ -86,7 +86,7 @@ class WriterThread:
         self.error_raised = True
         # A new exception each time: an object that is raised twice collects both tracebacks.
         if isinstance(self.error, StoreError):
-            raise StoreError(self.error.what, path=self.error.path) from self.error
+            raise StoreError(self.error.problem, path=self.error.path) from self.error
         raise RuntimeError(f"the writer thread failed: {self.error!r}") from self.error
 
     def _run(self) -> None:

@@ -79,5 +79,5 @@ def add_board_commands(
 
 def _neurons(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number of neurons")
+        raise ArgumentTypeError(f"{text!r} is not a number of neurons")
     return int(text)

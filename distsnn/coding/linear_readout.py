@@ -62,14 +62,14 @@ class LinearReadout(Description):
         targets : array_like, shape (n_samples, n_outputs)
             What the outputs should be: ``np.eye(n_classes)[labels]`` for classes.
         ridge : float
-            Penalty of weights, >= 0; the intercept has none. With 0 the smallest weights are taken
-            where many fit alike.
+            Penalty of weights, >= 0; the intercept has none. With 0, the solution
+            with the smallest weights is used if it is not unique.
 
         Raises
         ------
         DescriptionError
-            If a number is not finite, the penalty negative, there is no sample, or not one target
-            for each.
+            If a number is not finite, the penalty is negative, there are no samples, or the numbers
+            of samples and targets differ.
 
         Notes
         -----
@@ -114,5 +114,5 @@ class LinearReadout(Description):
         """
         where = "LinearReadout.predict, features"
         x = as_samples(features, where=where, axes=("samples", "features"))
-        check_columns(x, self.weights.shape[0], where=where, of="features")
+        check_columns(x, self.weights.shape[0], where=where, meaning="features")
         return x @ self.weights + self.intercept

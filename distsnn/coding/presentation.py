@@ -94,7 +94,7 @@ class Presentation(Description):
         Raises
         ------
         DescriptionError
-            If there is no such sample.
+            If a sample does not exist.
         """
         where = "Presentation.window, sample"
         onset = self._onset_steps()[as_integer(sample, where=where, high=self.n_samples - 1)]
@@ -119,15 +119,15 @@ class Presentation(Description):
         DescriptionError
             If the spikes' samples, grid or window do not fit.
         """
-        for name, given, allowed in (
+        for name, values, allowed in (
             ("n_samples", spikes.shape[0], self.n_samples),
             ("dt", spikes.dt, self.dt),
         ):
-            if given != allowed:
+            if values != allowed:
                 raise DescriptionError(
                     f"another {name} than the presentation's",
                     where="Presentation.events, spikes",
-                    value=given,
+                    value=values,
                     allowed=str(allowed),
                 )
         if spikes.n_steps > self._steps("duration"):
@@ -183,7 +183,7 @@ class Presentation(Description):
         Raises
         ------
         DescriptionError
-            If a time is off the grid, or there is no such neuron.
+            If a time is off the grid, or a neuron does not exist.
         """
         where = "Presentation.cut, field"
         when = as_floats(times, where=f"{where} times")

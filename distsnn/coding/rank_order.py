@@ -69,7 +69,7 @@ class RankOrder(Description):
         return np.where(np.isfinite(times), _ranks(times), -1)
 
     def decode(self, spikes: SampleSpikes, by_rank: object) -> FloatArray:
-        """Return values by rank: their order is the code's, their size is what is known of ranks.
+        """Return values by rank: the code defines their order, a table their magnitudes.
 
         Parameters
         ----------

@@ -90,7 +90,7 @@ def as_integer(value: Any, *, where: str, low: int = 0, high: int = 2**62) -> in
     except TypeError:
         integer = None
     if integer is None or isinstance(value, bool):
-        raise DescriptionError("must be a whole number", where=where, value=value, allowed=allowed)
+        raise DescriptionError("must be an integer", where=where, value=value, allowed=allowed)
     if not low <= integer <= high:
         raise DescriptionError("out of range", where=where, value=value, allowed=allowed)
     return integer

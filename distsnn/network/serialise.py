@@ -185,7 +185,7 @@ def _found(kind: str, name: str, classes: Classes, path: str) -> type[Descriptio
         return named[kind](name)
     except DescriptionError as error:
         raise DescriptionError(
-            f"{error.what}: if your own file defines the class, name this file as MODEL, also "
+            f"{error.problem}: if your own file defines the class, name this file as MODEL, also "
             "with --resume RUN; in Python, import it first",
             where=path,
             allowed=error.allowed,

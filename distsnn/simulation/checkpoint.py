@@ -223,7 +223,7 @@ def _as_recording() -> Iterator[None]:
     except RecordingError:
         raise
     except StoreError as error:
-        raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
+        raise RecordingError(f"checkpoint: {error.problem}", path=error.path) from error
 
 
 def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:

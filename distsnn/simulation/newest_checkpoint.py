@@ -90,7 +90,7 @@ def open_shared_reader(
         share = communicator.rank, communicator.size
         reader = StoreReader(store, resuming=True, share=share)
     while True:
-        damage = None if reader.damage is None else (reader.damage.what, reader.damage.path)
+        damage = None if reader.damage is None else (reader.damage.problem, reader.damage.path)
         found = communicator.allgather((len(reader.attempts), damage))
         fewest, reason = min(found, key=lambda one: one[0])
         if reason is not None:

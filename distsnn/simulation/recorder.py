@@ -254,7 +254,7 @@ class Recorder:
             yield
         except StoreError as error:
             if self.failure is None:
-                self.failure = RecordingError(error.what, path=error.path)
+                self.failure = RecordingError(error.problem, path=error.path)
         except Exception as error:  # whatever ended the writer's thread
             if self.failure is None:
                 self.failure = RecordingError(f"{type(error).__name__}: {error}", path=self.path)
@@ -327,7 +327,7 @@ class Recorder:
         """
         self.closed = True
         if self.failure is not None:
-            status = f"failed: {self.failure.what}"
+            status = f"failed: {self.failure.problem}"
         with self._raising():
             self._writer.close(status, **attributes)
             self._tell(at_once=True)
@@ -339,7 +339,7 @@ class Recorder:
         try:
             yield
         except StoreError as error:
-            raise RecordingError(error.what, path=error.path) from error
+            raise RecordingError(error.problem, path=error.path) from error
 
 
 def _neurons_of(view: View) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def test_model_that_is_not_the_runs_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     ended = run("run", "--resume", tmp_path / "none.zarr")
-    one_message(ended, "none.zarr: there is no such path")
+    one_message(ended, "none.zarr: the path does not exist")
     assert ended.code == 2
     out = tmp_path / "run.zarr"
     assert run("run", "brunel", "--set", "order=10", "--time", "20", "--out", out).code == 0

@@ -194,7 +194,7 @@ def test_cache_that_cannot_be_written_is_named(
     one_message(ended, "file/.*: the cache of compiled kernels cannot be written .*DISTSNN_CACHE_")
     assert ended.code == 2
     # what compiles nothing needs no cache
-    one_message(run("info", tmp_path / "none.zarr"), "there is no such path")
+    one_message(run("info", tmp_path / "none.zarr"), "the path does not exist")
 
 
 @pytest.mark.parametrize("ranks", [None, 2])

@@ -193,7 +193,7 @@ def test_a_bin_off_the_grid_is_refused(run):
 
 
 def test_what_is_no_run(tmp_path):
-    with pytest.raises(StoreError, match="no such path"):
+    with pytest.raises(StoreError, match="the path does not exist"):
         open_run(tmp_path / "run.zarr")
 
 

@@ -42,7 +42,7 @@ def test_settings_may_come_before_the_model() -> None:
         ("run m --time nan", "must be finite"),
         ("run m --time inf", "must be finite"),
         ("run m --ranks 0", "argument --ranks: 0: must be 1 or more"),
-        ("run m --ranks two", "argument --ranks: 'two' is no number of ranks"),
+        ("run m --ranks two", "argument --ranks: 'two' is not a number of ranks"),
         ("run m --seed 1.5", "argument --seed: '1.5' is no whole number"),
         ("submit m --time 8:00:00", "'8:00:00' is a limit of SLURM.*use --time-limit 8:00:00"),
         ("info", "the following arguments are required: RUN"),

@@ -185,7 +185,7 @@ def test_every_missing_and_every_cut_file_is_noticed(store: Path) -> None:
 def test_file_that_nobody_wrote_is_noticed(store: Path) -> None:
     write(store, 1)
     (store / CHECKPOINT / generation_name(1) / "rank0001" / "more").write_text("")
-    with pytest.raises(StoreError, match="not written by us"):
+    with pytest.raises(StoreError, match="is not part of the checkpoint"):
         verify(store, 1)
 
 
@@ -221,12 +221,12 @@ SEGMENT = {"population": "E", "variable": "V_m", "dtype": "float32", "first": 0,
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        ([5], "segments is no table"),
-        ([{}], r"segments\[0\].population is no name"),
-        ([SEGMENT | {"variable": None}], r"segments\[0\].variable is no name"),
-        ([SEGMENT | {"dtype": []}], r"segments\[0\].dtype is no name"),
-        ([SEGMENT | {"first": -1}], r"segments\[0\].first is -1, must be a whole number"),
-        ([SEGMENT | {"size": "128"}], r"segments\[0\].size is '128', must be a whole number"),
+        ([5], "segments is not a table"),
+        ([{}], r"segments\[0\].population is not a name"),
+        ([SEGMENT | {"variable": None}], r"segments\[0\].variable is not a name"),
+        ([SEGMENT | {"dtype": []}], r"segments\[0\].dtype is not a name"),
+        ([SEGMENT | {"first": -1}], r"segments\[0\].first is -1, must be an integer"),
+        ([SEGMENT | {"size": "128"}], r"segments\[0\].size is '128', must be an integer"),
     ],
 )
 def test_malformed_segments_are_damage(store: Path, segments: list[Any], message: str) -> None:
@@ -238,7 +238,7 @@ def test_malformed_segments_are_damage(store: Path, segments: list[Any], message
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [([5], "fields is no table"), ([{"population": "E"}], r"fields\[0\].name is no name")],
+    [([5], "fields is not a table"), ([{"population": "E"}], r"fields\[0\].name is not a name")],
 )
 def test_malformed_fields_are_damage(store: Path, fields: list[Any], message: str) -> None:
     write(store, 1)
@@ -281,7 +281,7 @@ def test_links_that_go_in_circles_are_damage(store: Path) -> None:
 def test_no_more_is_read_than_there_can_be(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
-    with pytest.raises(StoreError, match="blocks/rank: corrupt: 4 values, 3 at most"):
+    with pytest.raises(StoreError, match="blocks/rank: corrupt: 4 values, at most 3 expected"):
         found.blocks(3)
     with pytest.raises(StoreError, match="spikes/step: corrupt: 2 values, 1 at most"):
         found.spikes(0, 1)
@@ -306,5 +306,5 @@ def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:
 
 def test_store_without_a_checkpoint_has_no_generation(store: Path) -> None:
     assert generations(store) == []
-    with pytest.raises(StoreError, match="no such generation"):
+    with pytest.raises(StoreError, match="the generation does not exist"):
         Generation.open(store, 1)

@@ -138,7 +138,7 @@ def test_files_of_two_networks_are_not_taken_for_one(tmp_path: Path) -> None:
         save_network(tmp_path / folder, network)
         assert load_network(tmp_path / folder).to_dict()[0] == network.to_dict()[0]
     shutil.copy(tmp_path / "b" / "arrays.npz", tmp_path / "a")
-    with pytest.raises(StoreError, match=r"arrays\.npz is not the one that network\.json was"):
+    with pytest.raises(StoreError, match=r"arrays\.npz does not belong to network\.json"):
         load_network(tmp_path / "a")
     (tmp_path / "b" / "network.json").write_text("[]")
     with pytest.raises(StoreError, match=r"network\.json has no network"):

@@ -289,7 +289,7 @@ def test_truncated_metadata_is_noticed(run, place):
 
 
 def test_what_is_no_run(tmp_path, run):
-    with pytest.raises(StoreError, match="no such path"):
+    with pytest.raises(StoreError, match="the path does not exist"):
         StoreReader(tmp_path / "nothing")
     with pytest.raises(StoreError, match="not a Zarr store"):
         StoreReader(tmp_path)
@@ -392,7 +392,7 @@ def test_a_killed_rank_that_had_only_made_its_group(tmp_path):
 def test_neurons_missing_from_a_state_recording_are_noticed(run):
     gids = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/state/V/gid"]
     gids[0] = 39
-    with pytest.raises(StoreError, match="do not make up the recording 'V'"):
+    with pytest.raises(StoreError, match="differ from recording 'V'"):
         StoreReader(run.path).state("V")
 
 
@@ -436,7 +436,7 @@ def test_the_summary(run):
 def test_figures_that_are_none_are_damage(run, group, values):
     (name,), (table,) = values.keys(), values.values()
     zarr.open_group(run.path / group).attrs.update(values)
-    with pytest.raises(StoreError, match=f"corrupt: {name}.{next(iter(table))} is no number"):
+    with pytest.raises(StoreError, match=f"corrupt: {name}.{next(iter(table))} is not a number"):
         StoreReader(run.path)
 
 

@@ -84,10 +84,10 @@ def test_nothing_before_the_first_row(tmp_path: Path) -> None:
     ("changes", "view", "message"),
     [
         ({"first_step": 20}, {}, "ranks recorded 'E->E' at different steps"),
-        ({}, {"synapses": N - 1}, "synapses do not make up the recording 'E->E'"),
+        ({}, {"synapses": N - 1}, "synapses of all ranks differ from recording 'E->E'"),
         ({}, {"synapses": "many"}, r"recorded_weights\[0\].synapses is 'many'"),
         ({}, {"name": "../E"}, r"recorded_weights\[0\].name"),
-        ({}, {"variables": "weight"}, "is no list of names"),
+        ({}, {"variables": "weight"}, "is not a list of names"),
     ],
 )
 def test_damage_is_told(
@@ -117,12 +117,15 @@ def test_variables_are_not_called_as_columns_are(name: str) -> None:
 @pytest.mark.parametrize(
     ("errors", "message"),
     [
-        (7, "quanta.errors is no table"),
-        ([{"projection": 7}], r"quanta.errors\[0\].projection is no name"),
-        ([{"projection": "E->E", "largest": 0.1, "share": 0.1}], r"errors\[0\].part is no number"),
+        (7, "quanta.errors is not a table"),
+        ([{"projection": 7}], r"quanta.errors\[0\].projection is not a name"),
+        (
+            [{"projection": "E->E", "largest": 0.1, "share": 0.1}],
+            r"errors\[0\].part is not a number",
+        ),
         (
             [{"projection": "E->E", "largest": "0.1", "share": 0, "part": 0}],
-            r"errors\[0\].largest is no number",
+            r"errors\[0\].largest is not a number",
         ),
     ],
 )
