@@ -135,7 +135,7 @@ class RateCeiling:
         Raises
         ------
         RunawayError
-            On all ranks, if a population is over the ceiling.
+            On all ranks, if a population exceeds the limit.
         """
         span = step - self._since
         if span < window:

@@ -179,7 +179,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
         (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
         (("--overwrite",), "--resume: --resume and --overwrite exclude each other"),
         (("--checkpoint-every", "0.05ms"), "checkpoint_every: time is not on the grid"),
-        (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is no time"),
+        (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is not a time"),
         (("--wall-limit", "-1h"), "wall-limit"),
         (("--max-rate", "0"), "must be positive"),
     ],
@@ -216,7 +216,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
 def test_runaway_network_is_stopped(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     ended = run(*words(small, out, "--max-rate", "1", "--ranks", "2"))
-    one_message(ended, "population 'E': .* spikes/s at 100 ms, over the ceiling of 1 spikes/s")
+    one_message(ended, "population 'E': .* spikes/s at 100 ms, above the limit of 1 spikes/s")
     assert ended.code == 1
     assert StoreReader(out).complete_step == 1000
 

@@ -208,7 +208,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     [
         (["partition", "MODEL", "--strategy", "grap"], "unknown strategy 'grap'.*mean 'graph'"),
         (["partition", "MODEL", "--quality", "bset"], "unknown quality 'bset'.*mean 'best'"),
-        (["partition", "MODEL", "--ranks", "0"], "0: must be 1 or more"),
+        (["partition", "MODEL", "--ranks", "0"], "0: must be at least 1"),
         (["partition"], "the following arguments are required: MODEL"),
         (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
@@ -231,7 +231,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --strategy grap"),
         (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --strategy graph"),
         (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --strategy grap"),
-        (["partition", "MODEL", "--shares", "1,x"], "'x' is no list of numbers, such as 1,1,2"),
+        (["partition", "MODEL", "--shares", "1,x"], "'x' is not a list of numbers, such as 1,1,2"),
         (["partition", "MODEL", "--shares", "1,0"], "field rank_speeds.*0"),
         (["partition", "MODEL", "--shares", "1,1,2"], r"field rank_speeds.*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),

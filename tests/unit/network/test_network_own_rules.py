@@ -214,7 +214,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             ),
         ),
         ("transmit", "w*z", 1, 3, "unknown name 'z'", "z"),
-        ("transmit", "k*x", 1, 1, "what is transmitted is in 1; allowed: pA", "k*x"),
+        ("transmit", "k*x", 1, 1, "the transmitted value is in 1; allowed: pA", "k*x"),
         ("on_post", "w += A*(", 1, 8, "never closed", "("),
         ("on_post", "w += __import__('os')", 1, 6, "unknown function '__import__'", "__import__"),
         ("on_post", "w += A^2", 1, 6, r"\^ \(write \*\*", "A^2"),
@@ -279,7 +279,7 @@ def test_values_are_checked(values: dict[str, Any], what: str) -> None:
 
 
 def test_spikes_modulate_only_as_the_rule_says() -> None:
-    with pytest.raises(DescriptionError, match=r"does not say what spikes do.*given 'D'"):
+    with pytest.raises(DescriptionError, match=r"does not define the effect of spikes.*given 'D'"):
         small(traces="dm/dt = 0 : 1 (modulator)", on_pre="w += A*m")(modulator="D")
     with pytest.raises(DescriptionError, match="unknown parameter 'modulator'"):
         PAIR(modulator="D")

@@ -288,7 +288,7 @@ def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None
 
 def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
     simulation = Simulation(network, out=tmp_path / "run.zarr", policy=Policy(max_rate=30.0))
-    with pytest.raises(RunawayError, match=r"population '\w': .* over the ceiling of 30") as caught:
+    with pytest.raises(RunawayError, match=r"population '\w': .* above the limit of 30") as caught:
         simulation.run(300.0)
     assert caught.value.at_ms == 100.0
     reader = StoreReader(tmp_path / "run.zarr")
