@@ -73,10 +73,10 @@ class Times:
 
     def shared(self) -> dict[str, float]:
         """Return seconds by phase, with waiting told from exchanging. Collective."""
-        own = self.own()
-        waits = split_wait(self._communicator.allgather(own["exchange"]))
+        local = self.own()
+        waits = split_wait(self._communicator.allgather(local["exchange"]))
         wait = waits[self._communicator.rank]
-        return own | {"wait": wait, "exchange": own["exchange"] - wait}
+        return local | {"wait": wait, "exchange": local["exchange"] - wait}
 
 
 def peak_rss_bytes() -> int:
@@ -105,5 +105,5 @@ def split_wait(exchange_s: list[float]) -> list[float]:
     The rank that waits least is the one the others wait for; what it spends is the exchange
     itself.
     """
-    least = float(np.min(exchange_s))
-    return [spent - least for spent in exchange_s]
+    shortest = float(np.min(exchange_s))
+    return [spent - shortest for spent in exchange_s]

@@ -138,8 +138,8 @@ class Interrupts:
                 note = Note()
                 before |= {n: note for n in HELD if before.get(n) == signal.SIG_DFL}
                 ignore_at_exit()
-            for number, one in before.items():
-                _set_handler(number, one)
+            for number, handler_before in before.items():
+                _set_handler(number, handler_before)
 
 
 @contextmanager

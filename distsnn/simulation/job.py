@@ -36,7 +36,9 @@ class Job:
     lock: RunLock | None = None
 
 
-def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) -> _Made:
+def simulation_of(
+    job: Job, network: Network, simulation_class: type[_Made], **settings: Any
+) -> _Made:
     """Return a simulation that knows of a job. Collective.
 
     Parameters
@@ -45,7 +47,7 @@ def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) 
         What a script cannot say.
     network : Network
         The network.
-    of : type
+    simulation_class : type
         `Simulation`, or a class made of it.
     **settings
         As in `Simulation`.
@@ -57,14 +59,14 @@ def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) 
     StoreError
         As `Simulation`, and if `start` has no whole checkpoint.
     """
-    made: Any = of.__new__(of)
-    made._job = job
-    made.__init__(network, **settings)
-    return cast(_Made, made)
+    simulation: Any = simulation_class.__new__(simulation_class)
+    simulation._job = job
+    simulation.__init__(network, **settings)
+    return cast(_Made, simulation)
 
 
 def restored(
-    of: type[_Made],
+    simulation_class: type[_Made],
     job: Job,
     *,
     network: Network | None = None,
@@ -80,4 +82,4 @@ def restored(
     if network is None:
         network = Network.from_dict(*reader.network())
     seed = int(reader.metadata["seed"])
-    return simulation_of(job, network, of, seed=seed, out=out, **settings)
+    return simulation_of(job, network, simulation_class, seed=seed, out=out, **settings)

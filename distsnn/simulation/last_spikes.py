@@ -68,12 +68,14 @@ class LastSpikes:
         if self._missing is not None:
             raise DescriptionError(self._missing, where="spikes")
         step, gid = self._joined()
-        mine = self._positions(view, gid) >= 0
-        return f"{view.population}[{view.text}]", (step[mine].astype(np.int64) << 32) | gid[mine]
+        is_local = self._positions(view, gid) >= 0
+        return f"{view.population}[{view.text}]", (step[is_local].astype(np.int64) << 32) | gid[
+            is_local
+        ]
 
     def _joined(self) -> Spikes:
         if len(self._pieces) != 1:
-            step = np.concatenate([np.empty(0, np.int32), *(one[0] for one in self._pieces)])
-            gid = np.concatenate([np.empty(0, np.uint32), *(one[1] for one in self._pieces)])
+            step = np.concatenate([np.empty(0, np.int32), *(piece[0] for piece in self._pieces)])
+            gid = np.concatenate([np.empty(0, np.uint32), *(piece[1] for piece in self._pieces)])
             self._pieces = [(step, gid)]
         return self._pieces[0]

@@ -45,27 +45,27 @@ def find_newest_checkpoint(
                 note(str(lost))
     numbers = communicator.bcast(numbers)
     for place, number in enumerate(numbers):
-        found: Generation | None = None
+        generation: Generation | None = None
         damage: str | None = None
         left_out: str | None = None
         with collective_phase(communicator, "verifying the checkpoint"):
             try:
-                found = Generation.open(store, number)
+                generation = Generation.open(store, number)
                 if communicator.rank == 0:
-                    found.verify_index()
-                for rank in range(communicator.rank, found.ranks, communicator.size):
-                    found.verify_rank(rank)
+                    generation.verify_index()
+                for rank in range(communicator.rank, generation.ranks, communicator.size):
+                    generation.verify_rank(rank)
                 if reader is not None:
                     older = numbers[place + 1 :]
-                    left_out = _check_recorded(found, reader, _saved_step(store, older))
+                    left_out = _check_recorded(generation, reader, _saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
-        damages = [one for one in communicator.allgather(damage) if one is not None]
+        damages = [item for item in communicator.allgather(damage) if item is not None]
         if not damages:
-            assert found is not None
+            assert generation is not None
             if left_out is not None:
                 note(left_out)
-            return found
+            return generation
         note(f"checkpoint {number} is not used: {damages[0]}")
     with collective_phase(communicator, "looking for a checkpoint"):
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
@@ -91,11 +91,11 @@ def open_shared_reader(
         reader = StoreReader(store, resuming=True, share=share)
     while True:
         damage = None if reader.damage is None else (reader.damage.problem, reader.damage.path)
-        found = communicator.allgather((len(reader.attempts), damage))
-        fewest, reason = min(found, key=lambda one: one[0])
+        counts = communicator.allgather((len(reader.attempts), damage))
+        fewest, reason = min(counts, key=lambda item: item[0])
         if reason is not None:
             reader.damage = StoreError(reason[0], path=reason[1])
-        if all(count == fewest for count, _ in found):
+        if all(count == fewest for count, _ in counts):
             break
         if reason is None:  # on all ranks alike
             raise StoreError(

@@ -128,7 +128,7 @@ class Simulation:
         self._communicator = communicator or world()
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
-        again = same_path(out, start.path if isinstance(start, StoreReader) else start)
+        same_store = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
         with collective_phase(self._communicator, "checking the settings"):
             check_ranks(ranks, self.ranks)
@@ -143,10 +143,10 @@ class Simulation:
             self._communicator, lambda: out is not None, "checking the settings", where="out"
         )
         if out is not None:
-            self._output.lock(out, overwrite=overwrite, resume=again, held=self._job.lock)
+            self._output.lock(out, overwrite=overwrite, resume=same_store, held=self._job.lock)
         self._heartbeat.start()
         with self._ending_on_error():
-            resumed = self._build(start, out if again else None)
+            resumed = self._build(start, out if same_store else None)
             self._begin(out, overwrite=overwrite, resumed=resumed)
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -269,8 +269,8 @@ class Simulation:
         target = recorder.path if store is None and recorder is not None else store
         with collective_phase(self._communicator, "saving"):
             if self._closed or target is None:
-                what = "the simulation is closed" if self._closed else "no store to save into"
-                raise DescriptionError(what, where="save")
+                problem = "the simulation is closed" if self._closed else "no store to save into"
+                raise DescriptionError(problem, where="save")
         assert target is not None
         path = Path(target).resolve()
         if recorder is not None and path != Path(recorder.path).resolve():
@@ -302,7 +302,7 @@ class Simulation:
     def _build(
         self,
         start: str | os.PathLike[str] | StoreReader | None,
-        again: str | os.PathLike[str] | None,
+        same_store: str | os.PathLike[str] | None,
     ) -> tuple[StoreReader, int] | None:
         """Build the network, and set it to what was saved.
 
@@ -315,17 +315,17 @@ class Simulation:
             tell = partial(self._note, always=True)
             store = start.path if isinstance(start, StoreReader) else Path(start)
             # a store that is recorded into is read under the lock
-            reader = None if again is None else open_shared_reader(start, self._communicator)
+            reader = None if same_store is None else open_shared_reader(start, self._communicator)
             generation = find_newest_checkpoint(store, self._communicator, tell, reader)
             with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
                     note_versions(generation, versions(self._communicator), tell)
-        what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
+        size_text = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {what}{first}")
+        self._note(f"building {size_text}{first}")
         at_ms = 0.0 if generation is None else int(generation.attributes["step"]) * network.dt
-        self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
+        self._interrupts = Interrupts(at_ms, None if same_store is None else os.fspath(same_store))
         with self._interrupts.acting():
             self._use(build(network, self.settings, self._communicator))
             self._access = Access(
@@ -350,16 +350,18 @@ class Simulation:
         self._recordings.use(self._engine, self._output)
 
     def _load(self, generation: Generation) -> None:
-        about = generation.attributes
-        self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
+        attributes = generation.attributes
+        self._scripted.note(
+            *attributes["scripted"]
+        )  # before what is set again, whose order is another
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):
-            switched = about.get("recordings", {})
+            switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
         self._output.last.lose("those before a checkpoint are not kept in it")
-        self._times.run_s = float(about["run_s"])
+        self._times.run_s = float(attributes["run_s"])
         if self._communicator.rank == 0:
-            self._output.counts.recorded += np.asarray(about["spikes"], np.int64)
+            self._output.counts.recorded += np.asarray(attributes["spikes"], np.int64)
         saved_by = counted(generation.ranks, "rank")
         self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
@@ -561,11 +563,11 @@ class Simulation:
         ...     simulation.reset(out=f"trial{trial + 1}.zarr")
         """
         begin, communicator = time.perf_counter(), self._communicator
-        asked = require_equal_int(
+        new_seed = require_equal_int(
             *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
             where="reset",
         )
-        keep, values = asked >= _KEEPS_WEIGHTS, self._inputs.set_values
+        keep, values = new_seed >= _KEEPS_WEIGHTS, self._inputs.set_values
         with self._ending_on_error():
             summary = self._complete()
             self._output.unlock()
@@ -576,11 +578,13 @@ class Simulation:
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last
-            changed = [name for name, one in self._engine.neurons.items() if one.changed]
+            changed = [name for name, item in self._engine.neurons.items() if item.changed]
             plastic = [
-                one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
+                item
+                for item in self._engine.plastic
+                if keep or not item.learns or item.rows.changed
             ]
-            names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
+            names = [*changed, *values, *(str(item.projection.name) for item in plastic)]
             names += self._recordings.parts_off
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)

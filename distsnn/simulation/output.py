@@ -117,11 +117,11 @@ class Output:
         if self.recorder is None:
             return
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.wiring.nbytes}
-        noted: dict[str, Any] = {"timing": timing, "memory": memory}
+        attributes: dict[str, Any] = {"timing": timing, "memory": memory}
         if not status.startswith("failed"):  # for want of memory, say
             spikes = int(self.counts.all.sum())
-            noted["counted"] = rank_counts(built, self.recorder.first_step, spikes)
-        self.recorder.close(status, **noted)
+            attributes["counted"] = rank_counts(built, self.recorder.first_step, spikes)
+        self.recorder.close(status, **attributes)
         self.update(wall=times.wall(built.engine.step * built.engine.layout.network.dt))
 
     def begin(self, end: int, dt: float) -> None:

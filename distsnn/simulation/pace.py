@@ -44,9 +44,9 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
     return step + n_steps
 
 
-def earliest(communicator: Communicator, own: Fault | None) -> StateError | None:
+def earliest(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
     """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
-    faults = [one for one in communicator.allgather(own) if one is not None]
+    faults = [fault for fault in communicator.allgather(local_fault) if fault is not None]
     return StateError(min(faults).what) if faults else None
 
 
@@ -123,8 +123,8 @@ class Pace:
         (int, int)
             The worst of what all ranks have to say, and a signal.
         """
-        mine = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
-        worst, number, slowest_us = self._communicator.allreduce_max(np.array(mine)).tolist()
+        outcome = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
+        worst, number, slowest_us = self._communicator.allreduce_max(np.array(outcome)).tolist()
         # The same on all ranks, since it follows from what all of them know.
         if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
             self._piece = self._whole(2 * self._piece)

@@ -40,12 +40,12 @@ def launcher_has_terminal(processes: Path = Path("/proc")) -> bool:
 
 def clock(seconds: float) -> str:
     """Return a duration as people read it: ``42 s``, ``3:05``, ``2:10:00``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
+    total_s = round(seconds)
+    if total_s < 60:
+        return f"{total_s} s"
+    minutes, remaining_s = divmod(total_s, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours}:{minutes:02d}:{remaining_s:02d}" if hours else f"{minutes}:{remaining_s:02d}"
 
 
 class Progress:
@@ -66,9 +66,9 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, terminal: bool | None = None) -> None:
         self._stream = stream or sys.stderr
         if terminal is None:
-            told = os.environ.get(TERMINAL_VARIABLE)
-            terminal = self._stream.isatty() or told == "1"
-            if not terminal and told is None and self._stream is sys.stderr:
+            terminal_flag = os.environ.get(TERMINAL_VARIABLE)
+            terminal = self._stream.isatty() or terminal_flag == "1"
+            if not terminal and terminal_flag is None and self._stream is sys.stderr:
                 terminal = launcher_has_terminal()
         self._terminal = terminal
         self._shown = 0.0

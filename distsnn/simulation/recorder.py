@@ -54,48 +54,48 @@ def metadata(
     model: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the root attributes of a run's store."""
-    spikes = [one.target for one in network.recordings if isinstance(one, RecordSpikes)]
-    states = [one for one in network.recordings if isinstance(one, RecordState)]
-    found: dict[str, Any] = {
+    spikes = [item.target for item in network.recordings if isinstance(item, RecordSpikes)]
+    states = [item for item in network.recordings if isinstance(item, RecordState)]
+    attributes: dict[str, Any] = {
         "dt": network.dt,
         "seed": settings.seed,
         "time_ms": 0.0,
         "n_steps": 0,
         "populations": [
             {
-                "name": one.name,
-                "first_gid": network.first_gid[one.name],
-                "size": one.size,
-                "model": one.model.name,
-                "precision": one.state_type(network.dt),
-                "substeps": one.model.parts(network.dt),
-                "weight_unit": one.model.weight_unit,
-                "units": {name: state.unit for name, state in one.model.states.items()},
+                "name": item.name,
+                "first_gid": network.first_gid[item.name],
+                "size": item.size,
+                "model": item.model.name,
+                "precision": item.state_type(network.dt),
+                "substeps": item.model.parts(network.dt),
+                "weight_unit": item.model.weight_unit,
+                "units": {name: state.unit for name, state in item.model.states.items()},
             }
-            for one in network.populations
+            for item in network.populations
         ],
         "recorded_spikes": [
             {"population": view.population, **_neurons_of(view)} for view in spikes
         ],
         "recorded_states": [
             {
-                "name": one.name,
-                "population": one.target.population,
-                **_neurons_of(one.target),
-                "variables": list(one.variables),
-                "every": one.every_steps(network.dt),
+                "name": item.name,
+                "population": item.target.population,
+                **_neurons_of(item.target),
+                "variables": list(item.variables),
+                "every": item.every_steps(network.dt),
             }
-            for one in states
+            for item in states
         ],
         "recorded_weights": [
             {
-                "name": one.recording.name,
-                "projection": one.recording.projection,
-                "synapses": one.total,
-                "variables": list(one.recording.variables),
-                "every": one.every,
+                "name": item.recording.name,
+                "projection": item.recording.projection,
+                "synapses": item.total,
+                "variables": list(item.recording.variables),
+                "every": item.every,
             }
-            for one in built.engine.weight_probes
+            for item in built.engine.weight_probes
         ],
         "quanta": built.quanta.to_dict(),
         "versions": versions(communicator),
@@ -105,14 +105,14 @@ def metadata(
         "settings": settings.to_dict() | epoch_steps(built) | _weight_types(network),
     }
     if model is not None:
-        found["model"] = model
-    return found
+        attributes["model"] = model
+    return attributes
 
 
 def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     """Return the types of plastic weights by projection, if there are any."""
-    found = {one.name: one.weight_type for one in network.projections if one.plasticity}
-    return {"plastic_weights": {str(name): kind for name, kind in found.items()}} if found else {}
+    types = {one.name: one.weight_type for one in network.projections if one.plasticity}
+    return {"plastic_weights": {str(name): kind for name, kind in types.items()}} if types else {}
 
 
 # How far the store may lag behind with the time that was asked for, s of wall time: a run in pieces
@@ -296,9 +296,9 @@ class Recorder:
                 bounds.append([step, None])
             if bounds[-1][0] == bounds[-1][1]:
                 bounds.pop()
-            folder, _, own = name.partition("/")
-            if on and (folder, own) in self._rows:
-                self._writer.begin_rows(folder, own, step)
+            folder, _, recording = name.partition("/")
+            if on and (folder, recording) in self._rows:
+                self._writer.begin_rows(folder, recording, step)
         if self._run is not None:
             with self._raising():
                 self._run.update_attempt(intervals=self._intervals)
@@ -344,8 +344,8 @@ class Recorder:
 
 def _neurons_of(view: View) -> dict[str, Any]:
     """Return the neurons of a view as JSON-able data."""
-    found: dict[str, Any] = {"start": view.start, "stop": view.stop}
-    return found if view.neurons is None else {**found, "neurons": view.neurons.tolist()}
+    attributes: dict[str, Any] = {"start": view.start, "stop": view.stop}
+    return attributes if view.neurons is None else {**attributes, "neurons": view.neurons.tolist()}
 
 
 def state_specs(engine: RankEngine) -> list[StateSpec]:
@@ -390,14 +390,18 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
         assert name is not None
         assert model is not None
         unit = network.population(projection.post.population).model.weight_unit
-        about = {"weight": StateVariable(unit, "weight")}
-        for state, known in model.synapse_states.items():
-            of_weights = known.unit == "weight"
-            about[state] = StateVariable(unit if of_weights else known.unit, known.doc)
+        state_variables = {"weight": StateVariable(unit, "weight")}
+        for state, state_spec in model.synapse_states.items():
+            of_weights = state_spec.unit == "weight"
+            state_variables[state] = StateVariable(
+                unit if of_weights else state_spec.unit, state_spec.doc
+            )
         specs.append(
             WeightSpec(
                 name=name,
-                variables={one: about[one] for one in probe.recording.variables},
+                variables={
+                    variable: state_variables[variable] for variable in probe.recording.variables
+                },
                 dtype=projection.weight_type,
                 sources=probe.sources,
                 targets=probe.targets,

@@ -55,8 +55,8 @@ def state_store(
         if path.exists():
             check_store(path, network, settings.seed)
         else:
-            about = metadata(network, settings, built, communicator, model)
-            create_state_store(path, about, network.to_dict())
+            attributes = metadata(network, settings, built, communicator, model)
+            create_state_store(path, attributes, network.to_dict())
         if scripted:
             write_script_changes(path, scripted)
         yield
