@@ -137,8 +137,8 @@ class Layout:
 
     def blocks_of_rank(self, name: str) -> npt.NDArray[np.int64]:
         """Return the indices of this rank's blocks of a population."""
-        mine = self.table.population[self.owned] == self.population_index(name)
-        return np.asarray(self.owned[mine])
+        is_local = self.table.population[self.owned] == self.population_index(name)
+        return np.asarray(self.owned[is_local])
 
     def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Return local numbers of neurons of population `index`, -1 for those of other ranks."""

@@ -86,8 +86,8 @@ class Modulation(StateHolder):
     def forget(self, until: int) -> None:
         """Let go of the changes up to a step, which all synapses know, but the last."""
         n = int(self._table[plastic.N_MOD])
-        kept = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
-        self._room(self._steps[kept], self._values[kept], self._steps.size)
+        remaining = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
+        self._room(self._steps[remaining], self._values[remaining], self._steps.size)
 
     def change(self, step: int, value: float) -> None:
         """Set the modulator, for all that comes after a step up to which synapses were taken."""
@@ -122,6 +122,6 @@ class Modulation(StateHolder):
         """Note the spikes in flight that reach the synapses after a step."""
         due = flying[0].astype(np.int64) + self._delay
         gid = flying[1].astype(np.int64)
-        mine = (due > step) & (gid >= self._gid) & (gid < self._gid + self._neurons)
+        is_pending = (due > step) & (gid >= self._gid) & (gid < self._gid + self._neurons)
         self._ahead[:] = 0
-        np.add.at(self._ahead, due[mine] & (self._ahead.size - 1), 1)
+        np.add.at(self._ahead, due[is_pending] & (self._ahead.size - 1), 1)

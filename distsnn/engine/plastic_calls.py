@@ -74,14 +74,14 @@ class RuleCalls:
         """Use constants from now on."""
         self.constants, self.where = constants, plastic_layout(constants.variant)
         self.table[plastic.ADVANCE] = constants.entries.advance.address
-        for name, at in self.where.scalars.items():
-            self.scalars[at] = float(constants.values[name])
+        for name, position in self.where.scalars.items():
+            self.scalars[position] = float(constants.values[name])
         self._each = {
-            at: np.ascontiguousarray(constants.values[name], self.precision)
-            for name, at in self.where.per_synapse.items()
+            position: np.ascontiguousarray(constants.values[name], self.precision)
+            for name, position in self.where.per_synapse.items()
         }
-        for at, values in self._each.items():
-            self.table[at] = address(values)
+        for position, values in self._each.items():
+            self.table[position] = address(values)
         self.nbytes = sum(values.nbytes for values in self._each.values())
 
     @property

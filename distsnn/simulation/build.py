@@ -201,7 +201,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             delivery=settings.delivery,
             storage=settings.storage,
             memory_bytes=_MEMORY_SHARE * available_bytes() / communicator.node_size,
-            given=explicit_edges,
+            explicit_edges=explicit_edges,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
         counts = connections(layout, wired)

@@ -47,7 +47,7 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
 def earliest(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
     """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
     faults = [fault for fault in communicator.allgather(local_fault) if fault is not None]
-    return StateError(min(faults).what) if faults else None
+    return StateError(min(faults).problem) if faults else None
 
 
 class Pace:

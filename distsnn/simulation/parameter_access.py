@@ -54,7 +54,7 @@ class NeuronParameters(NeuronValues):
             step, seed = engine.step, engine.seed
             is_whole = self._size == population.size
             new = neuron_parameters.with_value(
-                neurons, name, self._slots, local_values, whole=is_whole, step=step, seed=seed
+                neurons, name, self._slots, local_values, is_whole=is_whole, step=step, seed=seed
             )
         before, after = self._models(name, new)
         with collective_phase(communicator, _DOING), first_on_node(communicator):

@@ -58,5 +58,5 @@ def wired_ends(
             if isinstance(projection.rule, ExplicitFile)
         }
         yield from connections.ends(
-            layout, wiring.build(layout, scales, seed, given=explicit_edges)
+            layout, wiring.build(layout, scales, seed, explicit_edges=explicit_edges)
         )
