@@ -33,8 +33,8 @@ def static_connections(
 ) -> Table:
     """Return a static projection's connections from a range of sources onto a rank's neurons.
 
-    Draws are functions of seed, projection, source and block of targets. So what is drawn here is
-    what was stored, or is drawn whenever a source spikes.
+    Draws are functions of seed, projection, source and block of targets. The drawn synapses are
+    therefore the stored ones, or the ones that are drawn at each spike of a source.
 
     Parameters
     ----------

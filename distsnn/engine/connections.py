@@ -1,4 +1,4 @@
-"""What a rank's synapses come to by the rank of their sources, counted in what was built."""
+"""Counts of a rank's built synapses by the rank of their sources."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Connections:
     synapses : ndarray of int64, shape (ranks,)
         Their synapses.
     smallest_delay : ndarray of int64, shape (ranks,)
-        The shortest delay of these, steps; 0 where there is none.
+        The minimum delay of these synapses, steps; 0 without synapses.
     """
 
     sources: Ints
@@ -134,7 +134,7 @@ def _rank_of(layout: Layout, gids: Ints) -> npt.NDArray[np.int32]:
 def _shortest(row_set: RowSet) -> Ints:
     """Return the shortest delay of each row, steps."""
     plan = row_set.plan
-    if plan.pull:  # runs say when, words only where
+    if plan.pull:  # runs contain delays, words only targets
         return np.minimum.reduceat(row_set.runs >> 16, row_set.run_rows[:-1]).astype(np.int64)
     if plan.delay is not None:
         return np.full(row_set.rows.size - 1, plan.delay, np.int64)

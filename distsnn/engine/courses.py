@@ -114,7 +114,7 @@ def sine_call(
     scale : float
         A factor.
     """
-    # what is common is so outside of the target too
+    # shared values are also shared outside the target
     phases, frequencies = (
         spread(index, value, 0.0 if isinstance(value, np.ndarray) else value)
         for value in (sine.phase, sine.frequency)

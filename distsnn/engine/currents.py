@@ -136,8 +136,8 @@ class NoiseCalls:
     def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
         """Let the noise have another mean or standard deviation, pA, whenever it acts.
 
-        What is held in the current interval is made anew of the same draws: so it does not matter
-        whether it was drawn before.
+        Currents of the interval are computed again from the same draws, so it does not matter
+        whether they were drawn before.
         """
         for call in self.calls:
             if mean is not None:

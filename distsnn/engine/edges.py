@@ -1,4 +1,4 @@
-"""Edges that are given, in arrays or in files, as records: what is known of each edge.
+"""Explicit edges, in arrays or in files, as records.
 
 A file is read by slices, so that ranks may share the reading: who reads an edge need not own it.
 `split` sorts records by owner; what carries them there is not the engine's business.
@@ -158,7 +158,7 @@ def _numbered(projection: Projection, first: int, sources: npt.NDArray[Any]) -> 
 
 
 def _zarr_reader(folder: Path, is_known: bool, name: str) -> Reader:
-    # Zarr takes a missing chunk for one of fill values: only a known hash tells whether it was.
+    # Zarr reads a missing chunk as fill values: only a known hash detects this.
     layout = zarr_layout(folder, name)
     array = zarr.open_array(str(folder / name), mode="r")
     rows = layout.chunks[0]
@@ -202,7 +202,7 @@ def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader
 
 
 def emptied(pieces: list[Records]) -> Iterator[Records]:
-    """Yield the pieces of a list, which lets go of each."""
+    """Yield the pieces of a list, and remove each from the list."""
     pieces.reverse()
     while pieces:
         yield pieces.pop()
@@ -234,7 +234,7 @@ def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeSummary:
 
 
 def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
-    """Return the summary of a whole file, from those of all ranks; 0 where it has no weights."""
+    """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
     low, high = (
         min(edge_summary.low for edge_summary in summaries),
         max(edge_summary.high for edge_summary in summaries),

@@ -10,7 +10,7 @@ from distsnn.network import Network
 
 
 class Fault(NamedTuple):
-    """What went wrong with a neuron or synapse; that of several which is the smallest came first.
+    """A fault of a neuron or synapse; the smallest of several faults is the first.
 
     Attributes
     ----------

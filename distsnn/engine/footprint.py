@@ -34,9 +34,9 @@ def expected_bytes(
 ) -> float:
     """Return the largest resident memory that is expected of a rank, bytes.
 
-    Counted are the process without a network (`BASELINE_BYTES`), synapses in their storage, what
-    is held beside them while they are built (sorted edges of fixed indegrees, given edges), states
-    and parameters, and the rings of input. Not counted: recordings of states on their way to the
+    The estimate includes the process without a network (`BASELINE_BYTES`), stored synapses, memory
+    during the build (sorted edges of fixed indegrees, explicit edges), states
+    and parameters, and the rings of input. Not included: recordings of states on their way to the
     store, buffers of bursts, and kernels that have to be compiled first.
 
     Parameters

@@ -30,7 +30,7 @@ class Targets:
     layout : Layout
         The rank's neurons.
     one : Homeostasis
-        What is done.
+        The rule.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Targets:
         self.slots = np.flatnonzero(inside)
 
     def values(self, value: float | Floats) -> Floats:
-        """Return what is given for each of the population's slots, 0 where there is no target."""
+        """Return the value for each of the population's slots, 0 for slots without target."""
         out = np.zeros(self.neurons.size)
         local_targets = self.neurons[self.slots] - self.post.start
         out[self.slots] = value[local_targets] if isinstance(value, np.ndarray) else value
@@ -66,14 +66,14 @@ class Targets:
 
 
 class Scaling:
-    """Weights onto neurons, scaled so that their sum or the neurons' activity comes to a goal.
+    """Weights onto neurons, scaled so that their sum or the neurons' activity reaches a goal.
 
     Parameters
     ----------
     layout : Layout
         The rank's neurons.
     one : Homeostasis
-        What is done.
+        The rule.
     deliveries : sequence of PlasticDelivery
         The projections, in the order in which weights are summed.
 

@@ -28,7 +28,7 @@ class Modulation(StateHolder):
     projection : Projection
         The synapses that are modulated.
     call : Call
-        The projection's call, whose table tells of the modulator.
+        The projection's call, whose table describes the modulator.
     modulate : Entry or None
         What lets the modulator follow spikes; None where it is a signal.
 
@@ -67,7 +67,7 @@ class Modulation(StateHolder):
         self.fields = projection_fields(projection, "modulator", variables)
 
     def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
-        """Make room for so many changes, of which these are the first."""
+        """Reserve space for `size` changes, and store the first ones."""
         n = steps.size
         self._steps, self._values = np.zeros(size, np.int32), np.zeros(size, values.dtype)
         self._steps[:n], self._values[:n] = steps, values
@@ -84,7 +84,7 @@ class Modulation(StateHolder):
         self._room(self._steps[:n], self._values[:n], room)
 
     def forget(self, until: int) -> None:
-        """Let go of the changes up to a step, which all synapses know, but the last."""
+        """Drop the changes up to a step, which all synapses have processed, except the last."""
         n = int(self._table[plastic.N_MOD])
         remaining = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
         self._room(self._steps[remaining], self._values[remaining], self._steps.size)

@@ -33,8 +33,8 @@ def with_value(
     slots : slice or ndarray of int, shape (n,)
         Which of them get the value.
     value : float, ndarray of float64 (n,) or Distribution
-        What is allowed. Draws are keyed by seed, neuron, parameter and step; at step 0 they are
-        those of the description.
+        An allowed value. Draws are keyed by seed, neuron, parameter and step; at step 0 they
+        equal the draws of the description.
     is_whole : bool
         Whether it is for the whole population: one number stays one number.
     step, seed : int

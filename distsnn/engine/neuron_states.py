@@ -34,10 +34,10 @@ def write(
 ) -> None:
     """Set a state variable of some of a rank's neurons.
 
-    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they are those of
-    initial values. A value equal to what `read` returns leaves the state as it is: the sum of a
-    state near zero and what it is kept relative to may have lost bits, which the difference would
-    not bring back.
+    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they equal the
+    draws of initial values. A value equal to what `read` returns leaves the state as it is: the sum
+    of a state near zero and what it is kept relative to may have lost bits, which the difference
+    would not bring back.
 
     Parameters
     ----------

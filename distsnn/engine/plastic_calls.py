@@ -18,7 +18,7 @@ from distsnn.network import Projection
 
 @dataclass(frozen=True, eq=False)
 class SpikeLists:
-    """The list of spikes to deliver, and what the loop says of itself.
+    """The list of spikes to deliver, and the state of the loop.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class RuleCalls:
     rule : RuleKernel
         The rule's kernel module.
     where : PlasticLayout
-        What is where in the table and the scalars.
+        Layout of the table and the scalars.
     nbytes : int
         Bytes of constants that differ from synapse to synapse.
     table, scalars : ndarray of int64, float64

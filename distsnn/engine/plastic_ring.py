@@ -1,4 +1,4 @@
-"""The ring through which plastic weights act, and how it joins that of all other input."""
+"""The input ring of plastic weights, and its addition to the ring of all other input."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from distsnn.kernels import plastic
 
 
 def plastic_ring(layout: Layout, plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
-    """Return the ring of plastic input, like that of all input but for its length."""
+    """Return the ring of plastic input, which differs from the input ring in its length."""
     ahead = max((rows.largest for rows in plastic_rows), default=0)
     planes, _, slots = ring.rows.shape
     used = planes if plastic_rows else 0

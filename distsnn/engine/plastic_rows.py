@@ -2,7 +2,8 @@
 
 They are built as 8-byte words with weights as integers, by the same kernels as all other rows, but
 in units of their own, 2^-30 or less of the largest weight there may be (or what `weight_bits` asks
-for). What rounding takes beyond a bound is set to it, and then is no multiple of the unit.
+for). A value that rounding moves beyond a bound is set to the bound, and is then not a multiple of
+the unit.
 """
 
 import math
@@ -28,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 _UNIT_BITS = 30
 _PIECE = 1 << 22  # synapses that are converted at a time
-# A weight without a bound counts as so many quanta: more than 32 bits hold.
+# Quanta of a weight without a bound: more than 32 bits.
 _UNBOUNDED = 1 << 32
 
 
@@ -45,7 +46,7 @@ class PlasticRows:
     weights : ndarray of float32 or float64, shape (n_synapses,)
         Magnitudes of the weights.
     smallest, largest : int
-        Shortest and longest delay, steps; (0, 0) where there is no synapse.
+        Minimum and maximum delay, steps; (0, 0) without synapses.
     changed : dict of str to ndarray of float64, shape () or (n_synapses,)
         Parameters of the rule that a script has set; bounds are magnitudes.
     """
@@ -162,7 +163,7 @@ def _unit(projection: Projection, exponent: int) -> int:
     assert projection.plasticity is not None
     largest = projection.plasticity.largest
     if math.isinf(largest):
-        if projection.weight is None:  # what is in a file has at most 21 bits in quanta
+        if projection.weight is None:  # weights in a file have at most 21 bits in quanta
             return exponent + 21 - _UNIT_BITS
         largest = max(map(abs, bounds(projection.weight, TAIL)))
     return math.frexp(largest)[1] - _UNIT_BITS

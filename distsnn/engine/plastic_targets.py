@@ -23,12 +23,12 @@ from distsnn.kernels import plastic
 
 
 class PlasticTargets(StateHolder):
-    """The targets of a plastic projection: their histories, and what is called to fill these.
+    """The targets of a plastic projection: their histories, and the calls that fill them.
 
     Parameters
     ----------
     calls : RuleCalls
-        The projection's calls, whose table tells of the histories.
+        The projection's calls, whose table describes the histories.
     targets : Neurons
         The targets' population.
     history : PostHistory
@@ -142,7 +142,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         return *newest["trace"].T, newest["step"]
 
     def take(self, step: int) -> list[Values]:
-        """Return what targets had come to before the spikes that have events ahead of them."""
+        """Return traces of targets before the spikes with pending events."""
         records = self.history.records[self.neurons >= 0]
         newest = np.argmax(records["step"] <= step - self._reach, axis=1)
         newest_entries = records[np.arange(len(records)), newest]

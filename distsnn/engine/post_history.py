@@ -90,14 +90,14 @@ class FillingHistory(PostHistory):
     size : int
         Targets.
     values : int
-        What is kept of a step.
+        Number of values of a step.
     precision : str
         Type of these.
 
     Attributes
     ----------
     firsts : ndarray of int32, shape (size,)
-        Where the newest entry of each record is; what is before it is no more.
+        Index of the newest entry of each record; earlier entries are invalid.
     """
 
     def __init__(self, size: int, values: int, precision: str) -> None:
@@ -114,12 +114,12 @@ class FillingHistory(PostHistory):
         self.firsts += n_added
 
     def is_full(self, settled: int) -> bool:
-        """Return whether a record lacks room, if entries up to a step are let go."""
+        """Return whether a record has no free entry, if entries up to a step are dropped."""
         last = self.records["step"][self.firsts == 0] > settled
         return bool((last.sum(axis=1) > self.depth // 2).any())
 
     def since(self, step: int, steps: int) -> npt.NDArray[Any]:
-        """Return what is kept of some steps after a step, 0 where there is no entry.
+        """Return the values of some steps after a step, 0 without an entry.
 
         Returns
         -------

@@ -25,7 +25,7 @@ class Probe:
     Attributes
     ----------
     recording : RecordState
-        What is recorded.
+        The recording.
     every : int
         Loops between samples; sampled after loop k where (k + 1) is a multiple.
     gids : ndarray of uint32, shape (n,)
@@ -33,7 +33,7 @@ class Probe:
     slots : ndarray of int, shape (n,)
         Where they are among the population's neurons.
     offsets : dict of str to ndarray of float64, shape () or (n,)
-        What is to be added to each variable's samples, from the first to the last.
+        Offset of each variable's samples, from the first to the last.
     moved : dict of str to ndarray of float64, shape () or (n,)
         By how much the states' own offsets have moved from these.
     samples : dict of str to ndarray, shape (capacity, n)

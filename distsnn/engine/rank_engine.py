@@ -435,7 +435,7 @@ class RankEngine:
 
     def _settle(self, until: int) -> None:
         """Let go of the spikes stamped up to a step, which have no events ahead of them."""
-        for step, gid in self._history.let_go(until):
+        for step, gid in self._history.drop_until(until):
             for one in self.settled:
                 one.settle(step, gid)
 

@@ -34,7 +34,7 @@ _SLICE = 512  # sources whose counts are made at a time
 _ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
 EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_NUMBERS = np.empty(0, np.int64)
-# Prepared edges where there are none: gid, local target, weight, delay and receptor plane.
+# An empty array of prepared edges: gid, local target, weight, delay and receptor plane.
 NO_EDGES = np.empty((0, 5), np.int64)
 
 _RULES: dict[type, int] = {
@@ -56,7 +56,7 @@ def make_row_builder(layout: Layout, quanta: Quanta, seed: int) -> "RowBuilder":
 
 
 class RowBuilder:
-    """What is built of a rank's synapses, with their sum of weights onto each neuron.
+    """The built synapses of a rank, with the sum of weights onto each neuron.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class RowBuilder:
     Attributes
     ----------
     row_sets : list of RowSet
-        What was built.
+        The built row sets.
     generators : list of Generator
         What draws synapses that are not stored.
     spilled : dict of int or None to list of ndarray

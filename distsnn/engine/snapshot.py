@@ -79,7 +79,7 @@ def take(engine: RankEngine) -> Snapshot:
                 states[field.population, field.counted] = holder.counts()
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:
-        # the owner of the first block saves what is shared
+        # the owner of the first block saves shared values
         first = np.argmax(layout.table.population == layout.population_index(field.population))
         if field.shared and layout.block_local[first] < 0:
             del states[field.key]
@@ -87,7 +87,7 @@ def take(engine: RankEngine) -> Snapshot:
 
 
 def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
-    """Set a rank's state, and go on from there.
+    """Restore a rank's state.
 
     Parameters
     ----------

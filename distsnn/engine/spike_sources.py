@@ -1,4 +1,4 @@
-"""The calls of spike sources, and further spikes that they are told to emit between two runs."""
+"""The calls of spike sources, and spikes that a script adds between two run calls."""
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def emit(call: Call, layout: Layout, index: int, step: Integers, neurons: Intege
     step : ndarray of int, shape (n,)
         Stamps, after the engine's step.
     neurons : ndarray of int, shape (n,)
-        Index within the population; those of other ranks are left out. None may spike twice in a
+        Index within the population; neurons of other ranks are ignored. None may spike twice in a
         step.
     """
     is_local = layout.local(index, neurons) >= 0

@@ -132,7 +132,7 @@ class Stimuli:
         neurons: npt.NDArray[np.int64],
         weights: Floats,
     ) -> None:
-        """Add spikes, stamped later than now and sorted by step, to those of a `SpikeInput`."""
+        """Add spikes, later than now and sorted by step, to a `SpikeInput`."""
         self._given[name].emit(step, neurons, weights)
 
 
@@ -186,7 +186,7 @@ class SpikeCalls:
     def emit(
         self, step: npt.NDArray[np.int64], neurons: npt.NDArray[np.int64], weights: Floats
     ) -> None:
-        """Add spikes, sorted by step, behind those of the same step that are there."""
+        """Add spikes, sorted by step, after existing spikes of the same step."""
         for positive, call in self._by_sign.items():
             chosen = ((weights >= 0) == positive) & (self._local[neurons] >= 0)
             if not chosen.any():

@@ -283,7 +283,7 @@ class _Chooser:
                 constant.setdefault((self._plane(index), self._constant(index)), []).append(index)
             else:
                 words.setdefault(self._plane(index), []).append(index)
-        # most synapses first: what is too much for sets of their own gets words
+        # most synapses first: projections beyond the number of constant sets get words
         by_size = sorted(constant, key=lambda key: -sum(map(self._synapses, constant[key])))
         for key in by_size[MOST_CONSTANT_SETS:]:
             words.setdefault(key[0], []).extend(constant.pop(key))

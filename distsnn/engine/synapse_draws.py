@@ -19,7 +19,7 @@ def key_draws(layout: Layout, rows: PlasticRows, seed: int, words: int, call: Ca
     layout : Layout
         The rank's neurons.
     rows : PlasticRows
-        The synapses. Those of a pair are numbered in the order of drawing.
+        The synapses. Multapses are numbered in the order of drawing.
     seed : int
         The run's seed.
     words : int

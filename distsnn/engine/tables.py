@@ -57,7 +57,7 @@ class Call:
     def point(self, position: int, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Set a word of the table to an array's address (less `offset` elements), and keep it.
 
-        The array that the word pointed at before is let go.
+        The previous array of this word is released.
         """
         self.table[position] = address(array) - offset * array.itemsize
         self.keep[position] = array

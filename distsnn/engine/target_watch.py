@@ -22,7 +22,7 @@ _LONG_HISTORY = 1024
 
 
 class TargetWatch(PlasticTargets):
-    """Targets whose states act in every step, and what is kept of these.
+    """Targets whose states act in every step, and the stored states.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class TargetWatch(PlasticTargets):
             call.point(where.watched[name], targets.states[name], first)
             call.point(where.offsets[name], _offset(targets, name))
 
-        # others' spikes come up to an epoch late, which is no longer than their delays
+        # spikes of other ranks arrive up to an epoch late, which is at most their delay
         rows, table = 1 << (2 * longest).bit_length(), calls.table
         self._levels = np.zeros((rows, size), calls.precision)
         call.point(plastic.LEVELS, self._levels, first)
@@ -118,7 +118,7 @@ class TargetWatch(PlasticTargets):
         return [array.reshape(-1) for array in values[: len(self.fields)]]
 
     def put(self, values: Sequence[Values], step: int) -> None:
-        """Set what is kept to what was taken at a step."""
+        """Restore the values that were taken at a step."""
         is_local = self.neurons >= 0
         levels = values[0].reshape(-1, self._longest)
         self._levels[np.ix_(self._level_rows(step), is_local)] = levels.T
@@ -141,6 +141,6 @@ class TargetWatch(PlasticTargets):
 
 
 def _offset(neurons: Neurons, name: str) -> npt.NDArray[np.float64]:
-    """Return what is to be added to a state of each of the neurons."""
+    """Return the offset of a state for each of the neurons."""
     size = neurons.last - neurons.first
     return np.array(np.broadcast_to(neurons.offset(name), size), np.float64)

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Floats]:
-    """Return a projection's integer and float columns, with those of its values filled.
+    """Return a projection's integer and float columns, with the columns of its values filled.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ class Choice:
     Attributes
     ----------
     recording : RecordWeights
-        What is recorded.
+        The recording.
     synapses : ndarray of int64, shape (n,), or None
         Their numbers on this rank, ascending; None: all.
     total : int
@@ -40,12 +40,12 @@ class WeightProbe:
     delivery : PlasticDelivery
         The projection.
     choice : Choice
-        What is recorded.
+        The selection.
 
     Attributes
     ----------
     recording : RecordWeights
-        What is recorded.
+        The selection.
     every : int
         Steps between samples, which are taken at its multiples.
     total : int

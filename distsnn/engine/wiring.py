@@ -39,7 +39,7 @@ class Wiring:
     synapses : int
         Their number.
     smallest_delay, largest_delay : int
-        Of the delays drawn, steps; (0, 0) where there is no synapse.
+        Minimum and maximum of the drawn delays, steps; (0, 0) without synapses.
     load : ndarray of int64, shape (n_planes, n_local)
         Sum of \\|weights\\| onto each local neuron, quanta.
     """

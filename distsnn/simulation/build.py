@@ -145,7 +145,7 @@ class Built:
     exchange : Exchange, GroupExchange or None
         The exchange of spikes; None on a single rank.
     connections : Connections or None
-        What synapses come to by the rank of their sources; None where not all are stored.
+        Counts of synapses by the rank of their sources; None if some are not stored.
     """
 
     engine: RankEngine
@@ -261,7 +261,7 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
 
 
 def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None:
-    """Set the plastic weights to those of synapses that were made again."""
+    """Reset the plastic weights to newly drawn values."""
     for plastic, rows in zip(engine.plastic, described, strict=True):
         edges = [
             (row_set.words, row_set.rows, row_set.bitmap)
@@ -276,7 +276,7 @@ def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None
 
 
 def _connected(built: Built, communicator: Communicator) -> Built:
-    """Connect an engine that is before its first step with those of the other ranks. Collective."""
+    """Connect an engine, before its first step, with the engines of other ranks. Collective."""
     engine, epochs = built.engine, built.epochs
     most_spikes = communicator.allgather(engine.most_spikes)
     exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
@@ -324,7 +324,7 @@ def _assigned(
 
 
 def _smallest_across(layout: Layout, wired: Wiring, counts: Connections | None) -> tuple[int, int]:
-    """Return the smallest delays onto this rank from others, and from those of other groups.
+    """Return the minimum delays from other ranks, and from ranks of other groups.
 
     They are in steps; where they are not known, bounds of them.
     """
@@ -334,7 +334,7 @@ def _smallest_across(layout: Layout, wired: Wiring, counts: Connections | None) 
         others = np.arange(assignment.ranks) != layout.rank, group != group[layout.rank]
         near, far = (delay[mask & (delay > 0)].min(initial=MAX_EPOCH_STEPS) for mask in others)
         return int(near), int(far)
-    # nobody to exchange with; or not known without reading a file: what was wired tells
+    # no other rank, or unknown without reading a file: use the built synapses
     files = any(isinstance(mask.rule, ExplicitFile) for mask in network.projections)
     bound = wired.smallest_delay or MAX_EPOCH_STEPS
     if assignment.ranks == 1 or files:

@@ -1,4 +1,4 @@
-"""Saving a simulation, and going on from what was saved on the same or any other ranks."""
+"""Saving a simulation, and resuming it on any number of ranks."""
 
 import hashlib
 import time
@@ -31,7 +31,7 @@ _VERSIONS = ("distsnn", "python", "numpy", "numba", "zarr")
 
 
 class Checkpoints:
-    """Saves a simulation, and sets it to what was saved. Every method is collective.
+    """Saves and restores a simulation. Every method is collective.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Checkpoints:
         Raises
         ------
         StoreError
-            If what is read is not what was saved.
+            If the checkpoint is corrupt.
         DescriptionError
             If the synapses were drawn differently when it was saved.
         """
@@ -219,7 +219,7 @@ class Checkpoints:
 
 @contextmanager
 def _as_recording() -> Iterator[None]:
-    """Tell a store that cannot be written as what it is: nothing was wrong with the request."""
+    """Convert a StoreError to a RecordingError: the request was valid."""
     try:
         yield
     except RecordingError:
@@ -229,7 +229,7 @@ def _as_recording() -> Iterator[None]:
 
 
 def note_versions(generation: Generation, current: dict[str, str], note: Note) -> None:
-    """Note that a checkpoint was saved with other versions than those that go on, if it was."""
+    """Report it if a checkpoint was saved with other versions of distsnn or libraries."""
     stored = {
         name: printable(str(value)) for name, value in generation.attributes["versions"].items()
     }
@@ -239,7 +239,7 @@ def note_versions(generation: Generation, current: dict[str, str], note: Note) -
         now = ", ".join(f"{name} {current[name]}" for name in other)
         note(
             f"checkpoint {generation.number} was saved with {saved}; this is {now}: "
-            "spikes may differ from those of a run with one version"
+            "spikes may differ from a run with one version"
         )
 
 
@@ -249,7 +249,7 @@ def check_store(store: Path, network: Network, seed: int) -> None:
     Raises
     ------
     DescriptionError
-        If it is that of another network or seed, or of a run of its own.
+        If it belongs to another network or seed, or to a run.
     """
     reader = StoreReader(store)
     differences = list(_differences(reader.metadata["seed"], seed, "seed"))
@@ -294,7 +294,7 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if attributes["network"] != network_digest(network):
         differences += _network_differences(StoreReader(generation.store, resuming=True), network)
         if not differences:
-            differences.append("it is not that of the store it lies in")
+            differences.append("it does not belong to its store")
     if differences:
         suffix = f" and {len(differences) - _MOST_DIFFERENCES} more"
         raise DescriptionError(
@@ -349,7 +349,7 @@ def _check_spikes(
     step: npt.NDArray[np.int32],
     gid: npt.NDArray[np.uint32],
 ) -> None:
-    # Kernels look gids up without asking: what is no neuron must not reach them.
+    # Kernels do not check gids: a value that is not a neuron must not reach them.
     saved_step, reach = int(generation.attributes["step"]), int(generation.attributes["reach"])
     fits = True
     if step.size:

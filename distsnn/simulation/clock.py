@@ -66,13 +66,13 @@ class Times:
         return {"build_s": self.build_s, "run_s": self.run_s, "real_time_factor": factor}
 
     def own(self) -> dict[str, float]:
-        """Return seconds by phase; what was spent waiting for others is among "exchange"."""
+        """Return seconds by phase; "exchange" includes the time of waiting for other ranks."""
         spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}
         spent["record"] += self.recording_s
         return {"build": self.build_s, **spent, "wait": 0.0, "total": self.run_s}
 
     def shared(self) -> dict[str, float]:
-        """Return seconds by phase, with waiting told from exchanging. Collective."""
+        """Return seconds by phase, with waiting separate from exchange. Collective."""
         local = self.own()
         waits = split_wait(self._communicator.allgather(local["exchange"]))
         wait = waits[self._communicator.rank]
@@ -82,7 +82,7 @@ class Times:
 def peak_rss_bytes() -> int:
     """Return the largest resident memory of this process so far, bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # unlike getrusage, it starts anew with the program
+    if status.exists():  # unlike getrusage, it starts at 0 with the program
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

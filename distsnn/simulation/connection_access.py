@@ -1,4 +1,4 @@
-"""Connections of any projection, on all ranks alike."""
+"""Connections of any projection, the same on all ranks."""
 
 from collections.abc import Iterable
 
@@ -40,8 +40,8 @@ def read_connections(
     Raises
     ------
     DescriptionError
-        If there is no such projection, it does not connect these neurons, or ranks name different
-        ones.
+        If the projection does not exist or does not connect these neurons, or ranks name different
+        projections.
     """
     layout = engine.layout
     network = layout.network

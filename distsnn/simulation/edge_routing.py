@@ -91,8 +91,7 @@ def route_file(
 ) -> Iterator[Records]:
     """Yield the records of the edges of a file onto this rank's neurons. Collective.
 
-    Parameters and errors are those of `route_files`; only the records that `select` returns are
-    sent.
+    Parameters and errors are as in `route_files`; only the records that `select` returns are sent.
     """
     assert isinstance(projection.rule, ExplicitFile)
     with collective_phase(communicator, "reading edge files"):
@@ -102,7 +101,7 @@ def route_file(
     slices = list(shared_slices(*sizes, communicator.rank, communicator.size))
     pieces = edges.file_records(projection, layout.network.dt, slices)
     for _ in slices:
-        # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
+        # Each rank sends one file chunk at a time, which bounds the memory beside its own edges.
         with collective_phase(communicator, "reading edge files"):
             parts = edges.split(layout, projection, select(next(pieces)))
         yield np.concatenate(communicator.alltoall(parts))

@@ -1,4 +1,4 @@
-"""Spikes that a script adds to those of a `SpikeInput`, and the room that their sums need."""
+"""Spikes that a script adds to a `SpikeInput`, and the headroom that their sums need."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Events:
         return Events(self.step[first:], self.neuron[first:], self.weight[first:])
 
     def joined(self, other: "Events") -> "Events":
-        """Return both, those of a step in the order in which they were given."""
+        """Return both; spikes of the same step keep their order."""
         step = np.concatenate([self.step, other.step])
         order = np.argsort(step, kind="stable")
         neuron = np.concatenate([self.neuron, other.neuron])
@@ -73,7 +73,7 @@ class GivenSpikes:
         Raises
         ------
         DescriptionError
-            If there is no such weight, or sums of a step's input could overflow.
+            If a weight is missing, or sums of a step's input could overflow.
         """
         stimulus = self.stimulus
         where = f"spikes of {stimulus.name!r}, weights"
@@ -111,7 +111,7 @@ class GivenSpikes:
         self._engine.stimuli.emit(self.stimulus.name, new.step, new.neuron, new.weight)
 
     def left(self) -> Events:
-        """Return what is still to come."""
+        """Return the pending spikes."""
         return self.coming.after(self._engine.step)
 
     def _needed(self, events: Events) -> dict[int, int]:

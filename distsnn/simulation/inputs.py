@@ -60,13 +60,13 @@ class _Settable:
     Attributes
     ----------
     stimulus : PoissonInput, GammaInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
-        What is described.
+        The description.
     plane, weight : int
         Of random spikes, the receptor plane and \\|weight\\|, quanta; else 0.
     counts : int
         A bound of its spikes onto a neuron in one step; 0 for a current.
     values : dict of str to (float or ndarray, shape (n_targets,))
-        What was set last, by field.
+        The values set last, by field.
     """
 
     stimulus: Stimulus
@@ -89,7 +89,7 @@ class Inputs(StateHolder):
     communicator : Communicator
         The ranks.
     scripted : Scripted
-        What is told of everything that is set.
+        Notified of everything that is set.
     """
 
     def __init__(self, engine: RankEngine, communicator: Communicator, scripted: Scripted) -> None:
@@ -142,7 +142,7 @@ class Inputs(StateHolder):
 
     @property
     def set_values(self) -> dict[str, Values]:
-        """What was set of stimuli, by name and field."""
+        """Values that were set, by stimulus and field."""
         return {
             name: settable.values for name, settable in self._settable.items() if settable.values
         }
@@ -163,7 +163,7 @@ class Inputs(StateHolder):
 
     @property
     def fields(self) -> tuple[StateField, ...]:
-        """What was set, and spikes that are still to come; or what a checkpoint has of these."""
+        """Values that were set, and pending spikes, here or in a checkpoint."""
         held = {key: (values.dtype.name, values.size) for key, values in self._held().items()}
         return self._declared or tuple(
             StateField(
@@ -173,7 +173,7 @@ class Inputs(StateHolder):
         )
 
     def declare(self, saved: Iterable[StateField]) -> None:
-        """Declare what was set before a checkpoint."""
+        """Declare the values that were set before a checkpoint."""
         self._declared = tuple(field for field in saved if field.owner == "script")
 
     def _held(self) -> dict[tuple[str, str, str], npt.NDArray[Any]]:
@@ -183,7 +183,7 @@ class Inputs(StateHolder):
         for name, values in self.set_values.items():
             for field_name, value in values.items():
                 described = _described(self._settable[name].stimulus, field_name)
-                # what is as described again is nothing that was set
+                # a value equal to the description is not a set value
                 if type(value) is type(described) and np.array_equal(value, described):
                     continue
                 kind = _EACH if isinstance(value, np.ndarray) else _COMMON
@@ -201,7 +201,7 @@ class Inputs(StateHolder):
         return held
 
     def take(self, step: int) -> list[npt.NDArray[Any]]:
-        """Return copies of what was set, and of spikes that are still to come."""
+        """Return copies of the set values and of pending spikes."""
         return [values.copy() for values in self._held().values()]
 
     def put(self, values: Sequence[npt.NDArray[Any]], step: int) -> None:
@@ -349,7 +349,8 @@ class Inputs(StateHolder):
             return source, self._given[source].events(step, who.astype(np.int64), weights)
         if weights is not None:
             raise DescriptionError(
-                "are those of the projections of a spike source", where=f"{where}, weights"
+                "a SpikeSource takes no weights; the weights of its projections apply",
+                where=f"{where}, weights",
             )
         keys = np.sort((step << 32) | who)
         is_duplicate = np.zeros(keys.size, np.bool_)

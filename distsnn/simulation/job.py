@@ -1,4 +1,4 @@
-"""What the command line knows of a run beside what a script says of its simulation."""
+"""Settings of a run that only the command line uses."""
 
 import os
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Job:
     model : dict or None
         Where the network came from, for the run's metadata.
     start : str, PathLike, StoreReader or None
-        A store with a checkpoint of the network to go on from, written by any number of ranks. If
-        it is where the run is recorded as well, its run goes on in a new attempt. A reader from
+        A store with a checkpoint from which to resume, written by any number of ranks. If the run
+        is recorded to the same store, it continues in a new attempt. A reader from
         `open_shared_reader` is used as it is: rank 0 must have had the lock when it was opened.
     lock : RunLock or None
         The lock on where the run is recorded, if rank 0 has it already; the simulation gives it
@@ -44,7 +44,7 @@ def simulation_of(
     Parameters
     ----------
     job : Job
-        What a script cannot say.
+        Settings of the command line.
     network : Network
         The network.
     simulation_class : type

@@ -1,4 +1,4 @@
-"""How a run that goes on is dealt out to ranks: as it was, as far as the ranks are the same."""
+"""The partition of a resumed run: unchanged if the number of ranks is the same."""
 
 import numpy as np
 
@@ -35,14 +35,14 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
 
 
 def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
-    """Return what a run is partitioned by when it goes on.
+    """Return the strategy or assignment of a resumed run.
 
     Parameters
     ----------
     reader : StoreReader
         The run.
     ranks : int
-        Number of ranks that it goes on with.
+        Number of ranks of the resumed run.
 
     Raises
     ------

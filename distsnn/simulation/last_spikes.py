@@ -1,4 +1,4 @@
-"""The spikes of the last run, for a script that reads them before it goes on."""
+"""The spikes of the last run call, for a script that reads them before the next call."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,8 @@ from distsnn.network import Network, View
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 Keys = npt.NDArray[np.int64]
 
-# What is kept of one rank's spikes, 32 MiB: some seconds of a large network. The pieces of a closed
-# loop are far shorter, and a long run must not fill the memory with what nobody may ask for.
+# Maximum number of stored spikes of a rank, 32 MiB: some seconds of a large network. Run calls of a
+# closed loop are far shorter, and a long run must not fill the memory with unused spikes.
 MOST_KEPT = 2**22
 
 

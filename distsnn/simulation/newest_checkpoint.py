@@ -27,13 +27,13 @@ def find_newest_checkpoint(
     note : callable
         Takes a message about each generation that is not used.
     reader : StoreReader, optional
-        This rank's share of the store, from `open_shared_reader`, if the store's run is to go on:
-        all that came before must be recorded, and still count.
+        This rank's share of the store, from `open_shared_reader`, if the store's run is resumed:
+        all earlier steps must be recorded and valid.
 
     Raises
     ------
     StoreError
-        If there is none.
+        If none exists.
     DescriptionError
         If it was written in another version's format.
     """
@@ -74,7 +74,7 @@ def find_newest_checkpoint(
 def open_shared_reader(
     store: str | os.PathLike[str] | StoreReader, communicator: Communicator
 ) -> StoreReader:
-    """Return a reader of this rank's share of a run that is to go on. Collective.
+    """Return a reader of this rank's share of a run to be resumed. Collective.
 
     A reader is returned as it is. Ranks agree on the attempts that are left out, the reason, and
     the complete step.
@@ -97,7 +97,7 @@ def open_shared_reader(
             reader.damage = StoreError(reason[0], path=reason[1])
         if all(count == fewest for count, _ in counts):
             break
-        if reason is None:  # on all ranks alike
+        if reason is None:  # the same on all ranks
             raise StoreError(
                 "changed while it was read: another job is writing it, or the file server is late",
                 path=str(store),
@@ -110,7 +110,7 @@ def open_shared_reader(
 
 
 def _saved_step(store: Path, numbers: Iterable[int]) -> int:
-    """Return the step of the first of some generations that can be opened; 0 if there is none."""
+    """Return the step of the first of some generations that can be opened; 0 if none can."""
     for number in numbers:
         with suppress(StoreError, DescriptionError):
             return int(Generation.open(store, number).attributes["step"])

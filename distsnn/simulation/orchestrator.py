@@ -105,7 +105,7 @@ class Simulation:
     ...     simulation.run(500.0)
     """
 
-    # set before `__init__` where there is more to it than a script says
+    # set before `__init__` for runs of the command line
     _job = Job()
 
     def __init__(
@@ -202,7 +202,7 @@ class Simulation:
         out: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Self:
-        """Go on from a store's newest whole checkpoint, on these ranks. Collective.
+        """Resume from a store's newest valid checkpoint, on these ranks. Collective.
 
         Parameters
         ----------
@@ -211,15 +211,16 @@ class Simulation:
         network : Network, optional
             The network, where its models are not distsnn's own; by default the stored one.
         out : str or PathLike, optional
-            Where to record: `store` itself, whose run then goes on, or a new one.
+            Store to record to: `store` itself, whose run then continues, or a new store.
         **settings
-            As in `Simulation`, without seed. Without `partition`, that of the run's
-            last start: on as many ranks the same assignment, else by the same strategy.
+            As in `Simulation`, without seed. Without `partition`, the
+            partition of the run's last start: with the same number of ranks the same assignment,
+            else the same strategy.
 
         Raises
         ------
         StoreError
-            If there is no whole checkpoint, or the store cannot be read.
+            If no checkpoint is valid, or the store cannot be read.
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
@@ -229,7 +230,7 @@ class Simulation:
     def resume(
         cls, store: str | os.PathLike[str], *, network: Network | None = None, **settings: Any
     ) -> Self:
-        """Go on with a run that is not complete, in its own store. Collective.
+        """Continue a run that is not complete, in its own store. Collective.
 
         As ``Simulation.restore(store, out=store, ...)``.
 
@@ -255,13 +256,13 @@ class Simulation:
         Parameters
         ----------
         store : str or PathLike, optional
-            By default the run's own store; else a store of this network, which is made where
-            there is none. The last two saved states are kept there.
+            By default the run's own store; else a store of this network, which is created if
+            it does not exist. It contains the last two saved states.
 
         Raises
         ------
         DescriptionError
-            If the simulation is closed, or there is no store to save into.
+            If the simulation is closed, or has no store to save into.
         StoreError
             If it cannot be written.
         """
@@ -304,23 +305,23 @@ class Simulation:
         start: str | os.PathLike[str] | StoreReader | None,
         same_store: str | os.PathLike[str] | None,
     ) -> tuple[StoreReader, int] | None:
-        """Build the network, and set it to what was saved.
+        """Build the network, and restore its saved state.
 
-        Return a reader of the run that goes on, if one does, and the attempt that saved (-1: none).
+        Return a reader of the resumed run, if any, and the attempt that saved (-1: none).
         """
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         reader: StoreReader | None = None
         if start is not None:
-            tell = partial(self._note, always=True)
+            report = partial(self._note, always=True)
             store = start.path if isinstance(start, StoreReader) else Path(start)
             # a store that is recorded into is read under the lock
             reader = None if same_store is None else open_shared_reader(start, self._communicator)
-            generation = find_newest_checkpoint(store, self._communicator, tell, reader)
+            generation = find_newest_checkpoint(store, self._communicator, report, reader)
             with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-                    note_versions(generation, versions(self._communicator), tell)
+                    note_versions(generation, versions(self._communicator), report)
         size_text = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
         self._note(f"building {size_text}{first}")
@@ -351,9 +352,7 @@ class Simulation:
 
     def _load(self, generation: Generation) -> None:
         attributes = generation.attributes
-        self._scripted.note(
-            *attributes["scripted"]
-        )  # before what is set again, whose order is another
+        self._scripted.note(*attributes["scripted"])  # before values are set, in another order
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
@@ -366,7 +365,7 @@ class Simulation:
         self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
     def _note(self, text: str, *, always: bool = False) -> None:
-        """Tell the user where progress is shown, or always (on rank 0)."""
+        """Print a message with the progress, or always (on rank 0)."""
         if self._progress is not None:
             self._progress.note(text)
         elif always and self._communicator.rank == 0:
@@ -397,7 +396,7 @@ class Simulation:
         Raises
         ------
         DescriptionError
-            If there is no such part, or parts of different kinds have this name.
+            If the part does not exist, or parts of different kinds have this name.
         """
         return handle(self._access, key)
 
@@ -624,12 +623,12 @@ class Simulation:
         try:
             self._output.close(status, self._built, self._times, self._times.own())
         except StoreError as further:
-            # as on a full disk; what made the run fail is told, and what is committed stays
+            # for example, a full disk; the first error is raised, and committed data stays
             error.add_note(f"and the store could not be closed: {further}")
         self._output.unlock()
 
     def counted(self) -> Counted:
-        """Return what was done and spent so far, between two runs. Collective."""
+        """Return counters and times so far, between two run calls. Collective."""
         return count(self._built, self._output, self._times, self._communicator)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a rank counts of its connections to the others, and of what it told and heard."""
+"""Counters of a rank: connections to other ranks, and sent and received spikes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from distsnn.simulation.build import Built
 
 
 def epoch_steps(built: Built) -> dict[str, int]:
-    """Return most steps between exchanges of all ranks, and inside groups (0: there are none)."""
+    """Return the maximum steps between exchanges of all ranks, and in groups (0: no groups)."""
     epochs = built.epochs
     inside = epochs.group_steps if epochs.in_groups else 0
     return {"epoch_steps": epochs.global_steps, "group_epoch_steps": inside}

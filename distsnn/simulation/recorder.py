@@ -115,13 +115,13 @@ def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     return {"plastic_weights": {str(name): kind for name, kind in types.items()}} if types else {}
 
 
-# How far the store may lag behind with the time that was asked for, s of wall time: a run in pieces
-# asks anew every few milliseconds, and each answer is a file.
+# Maximum age of the requested time in the store, s of wall-clock time: a run of many segments
+# changes it every few milliseconds, and each write is a file.
 _TELLING_S = 1.0
 
 
 class Recorder:
-    """The store of a run: created by rank 0, appended to by every rank. Collective where it says.
+    """The store of a run: created by rank 0, appended to by every rank. Collective methods say so.
 
     Parameters
     ----------
@@ -140,9 +140,8 @@ class Recorder:
     model : dict, optional
         Where the network came from.
     resumed : (StoreReader, int), optional
-        A reader of the run that is there, and the attempt that saved the engine's step (-1: none).
-        The run goes on in a new attempt; what earlier ones recorded after that step no longer
-        counts.
+        A reader of the existing run, and the attempt that saved the engine's step (-1: none).
+        The run continues in a new attempt; later steps of earlier attempts are superseded.
     off : iterable of str, optional
         Recordings that are switched off.
 
@@ -221,10 +220,10 @@ class Recorder:
         self._untold: dict[str, Any] = {}
         self._tell_from = 0.0
 
-    def tell(self, *, at_once: bool = False, **attributes: Any) -> None:
+    def queue_attributes(self, *, at_once: bool = False, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0), at once or within a second of running.
 
-        A failure is kept until all ranks can be told.
+        A failure is stored until it can be raised on all ranks.
         """
         self._untold |= attributes
         with self._keeping_failure():
@@ -232,7 +231,7 @@ class Recorder:
 
     def scripted(self, names: list[str]) -> None:
         """Take note of what a script has set so far."""
-        self.tell(at_once=True, scripted=names)
+        self.queue_attributes(at_once=True, scripted=names)
 
     def _tell(self, *, at_once: bool) -> None:
         if self._run is None or not self._untold:
@@ -243,7 +242,7 @@ class Recorder:
             self._tell_from = time.monotonic() + _TELLING_S
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Append recorded spikes; a failure is kept until all ranks can be told."""
+        """Append recorded spikes; a failure is stored until it can be raised on all ranks."""
         with self._keeping_failure():
             self._writer.append_spikes(step, gid)
 
@@ -283,7 +282,7 @@ class Recorder:
     def switch(self, names: Iterable[str], on: bool) -> None:
         """Take note that recordings are on or off from the next step on.
 
-        Rank 0 writes it; no rank may go on before.
+        Rank 0 writes it before any rank continues.
         """
         step = self._engine.step
         for name in names:
@@ -318,7 +317,8 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
-        After a failure the writer's thread is gone: what it committed stays, the status says why.
+        After a failure the writer's thread has ended: committed data stays, and the status has the
+        reason.
 
         Raises
         ------

@@ -105,7 +105,7 @@ class Recordings:
         Raises
         ------
         DescriptionError
-            If `on` is no truth value, the simulation is closed, or ranks ask for different things.
+            If `on` is not a bool, the simulation is closed, or ranks make different calls.
         StoreError
             If the store cannot be written.
         """
@@ -180,8 +180,9 @@ class Recordings:
 class PartRecordings(Mapping[str, bool]):
     """Whether recordings of a part of the network are on, by name; may be set.
 
-    The keys are ``"spikes"`` of a population, and names of recordings of states or weights. What
-    is switched off costs nothing, and its store says so: statistics do not take it for silence.
+    The keys are ``"spikes"`` of a population, and names of recordings of states or weights. A
+    recording that is off costs nothing, and the store lists its intervals, so that statistics do
+    not treat it as silence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Parameters of plasticity rules, set between two `run` calls; collective, alike on all ranks."""
+"""Parameters of plasticity rules, set between two run calls: collective, equal on all ranks."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -86,7 +86,7 @@ class RuleParameters(Mapping[str, float | Floats]):
         described : float, array_like (n_synapses,) or Distribution
             In the unit of the name; arrays (in the order of weights) and distributions where the
             description may have them. Draws belong to seed, source, target and time: at time 0
-            they are those of the description.
+            they equal the draws of the description.
 
         Raises
         ------

@@ -84,7 +84,7 @@ class Counted:
 
 
 def count(built: Built, output: Output, times: Times, communicator: Communicator) -> Counted:
-    """Return what was done and spent so far, between two runs. Collective."""
+    """Return counters and times so far, between two run calls. Collective."""
 
     def total(numbers: Iterable[int]) -> int:
         return sum(communicator.allgather(sum(numbers)))

@@ -16,7 +16,7 @@ from distsnn.io.checkpoint_reader import Generation
 def check_declared(generation: Generation, engine: RankEngine) -> None:
     """Check that a checkpoint has the state variables of this network.
 
-    What was set before the checkpoint is declared by it.
+    The checkpoint declares the values that were set before it.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _read(
     counts: Ints,
     local_blocks: npt.NDArray[np.integer],
 ) -> Values:
-    """Return the values of some blocks, of all of a population, which have so many each."""
+    """Return the values of some blocks of a population; `counts` has the numbers of all blocks."""
     if counts.min() < 0:
         raise StoreError(f"corrupt: the numbers of {key}", path=str(generation.folder))
     writer, first = writers[blocks], np.zeros(blocks.size, np.int64)

@@ -72,7 +72,7 @@ class SpikeCounts:
     Attributes
     ----------
     all, recorded : ndarray of int64, shape (n_populations,)
-        Spikes, and those of recorded neurons.
+        Spikes of all, and of recorded neurons.
     """
 
     def __init__(self, network: Network) -> None:
@@ -81,7 +81,7 @@ class SpikeCounts:
         self.recorded = self.all.copy()
 
     def add(self, gid: npt.NDArray[np.uint32], recorded: npt.NDArray[np.uint32]) -> None:
-        """Count some spikes, and those of them that are recorded."""
+        """Count spikes, and spikes of recorded neurons."""
         counts = self._by_population(gid)
         self.all += counts
         self.recorded += counts if recorded.size == gid.size else self._by_population(recorded)
@@ -104,7 +104,7 @@ class RateCeiling:
     network : Network
         The network.
     ceiling : float or None
-        spikes/s; None where there is no ceiling.
+        spikes/s; None: no limit.
     communicator : Communicator
         The ranks.
     step : int
@@ -120,8 +120,8 @@ class RateCeiling:
     def check(self, counts: npt.NDArray[np.int64], window: int, *, step: int) -> None:
         """Look at the spikes since the last look. Collective.
 
-        What is left of a window in which a run was resumed is looked at with the next one: a rate
-        over a few steps says little.
+        The rest of a window in which a run was resumed is checked with the next window, because a
+        rate over a few steps is not meaningful.
 
         Parameters
         ----------

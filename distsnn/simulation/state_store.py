@@ -39,12 +39,12 @@ def state_store(
     network, settings, built, communicator, model
         As for a run's `metadata`.
     scripted : list of str
-        What a script has set so far, which such a store tells as a run's does.
+        Names that a script has set so far, stored as in a run.
 
     Raises
     ------
     DescriptionError
-        If what is there is of another network or seed, or of a run of its own.
+        If the store belongs to another network or seed, or to a run.
     StoreError
         If it cannot be read or written, or another process writes to it all the time.
     """

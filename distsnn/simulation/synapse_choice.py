@@ -19,7 +19,7 @@ _COUNTS_AT_A_TIME = 1 << 16  # sources
 
 
 def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
-    """Return what is recorded of this rank's synapses, recording by recording. Collective.
+    """Return this rank's recorded synapses for each recording. Collective.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class _Candidates:
         return counts
 
     def of(self, first: int, last: int) -> Ints:
-        """Return those of the projection's sources [first, last), in the order of their numbers."""
+        """Return the candidates of sources [first, last), in the order of their numbers."""
         bounds = [self._pre + first, self._pre + last]
         begin, end = np.searchsorted(self._rows.row_set.sources, bounds)
         return self._in_rows(max(begin, self._first_row), min(end, self._last_row))
@@ -120,7 +120,7 @@ class _Candidates:
 def _numbered(
     candidates: _Candidates, chosen: SynapseRange, counts: Ints, communicator: Communicator
 ) -> Ints:
-    """Return the candidates of a rank whose numbers among those of all are chosen. Collective."""
+    """Return a rank's candidates with selected numbers among all candidates. Collective."""
     ends = np.cumsum(counts)
     stop = int(ends[-1]) if chosen.stop is None else chosen.stop
     first = int(np.searchsorted(ends, chosen.start, side="right"))

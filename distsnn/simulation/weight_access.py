@@ -1,4 +1,4 @@
-"""Weights of plastic synapses in the user's unit, on all ranks alike; learning on and off."""
+"""Weights of plastic synapses in the user's unit, the same on all ranks; learning on and off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class PlasticSynapses:
     projection : str
         The projection's name.
     scripted : Scripted
-        What is notified when something is set.
+        Notified when something is set.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class PlasticSynapses:
         Parameters
         ----------
         request : str
-            What is read, which must be the same on all ranks.
+            The requested values, the same on all ranks.
         local_values : callable
             Returns the values of this rank's synapses.
         """
@@ -173,7 +173,7 @@ class PlasticSynapses:
             )  # a bound of each, which only the rank knows that has it
         values, size = values[synapses], delivery.sign * values[synapses]
         kind = delivery.rows.weights.dtype
-        # or as they are stored: what was read may be set again
+        # bounds as stored: read values may be set again
         bad = (size < low) & (size < low.astype(kind))
         bad |= ~((size <= high) | (size <= high.astype(kind)))
         if not bad.any():
@@ -257,7 +257,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
     Raises
     ------
     DescriptionError
-        If there is no such projection, it is not plastic, or ranks were told different things.
+        If the projection does not exist or is not plastic, or ranks make different calls.
     """
 
     def asked() -> tuple[object, None]:
@@ -326,7 +326,7 @@ def plastic_named(engine: RankEngine, projection: str, *, where: str) -> Plastic
     Raises
     ------
     DescriptionError
-        If there is none.
+        If it does not exist.
     """
     engine.layout.network.projection(projection, where=where)
     for delivery in engine.plastic:
