@@ -7,6 +7,7 @@ checksum: a truncated or corrupt file is reported, compiled again and replaced.
 
 import contextlib
 import hashlib
+import importlib.util
 import linecache
 import os
 import pickle
@@ -31,6 +32,7 @@ from numba.core.caching import (
     UserProvidedCacheLocator,
 )
 from numba.core.serialize import dumps
+from numba.np import linalg
 
 from distsnn.errors import DescriptionError
 
@@ -326,3 +328,26 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._cache_file = _Files(self._impl.filename_base, self._impl.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled function of a signature, or None."""
+        _import_array_functions()
+        return super().load_overload(sig, target_context)
+
+
+@cache
+def _import_array_functions() -> None:
+    """Import numba's array functions without scipy.
+
+    numba imports scipy's linear algebra with them to see whether it is there, which takes every
+    process a tenth of its start. A function that needs it imports it when it is compiled.
+    """
+    check = linalg.ensure_blas
+    if "numba.np.arraymath" in sys.modules or importlib.util.find_spec("scipy") is None:
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        arraymath: Any = importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = check
+    arraymath.ensure_blas = check
