@@ -197,7 +197,7 @@ class Selection:
         steps = round(bin_ms / self.dt)
         if steps < 1 or abs(steps * self.dt - bin_ms) > 1e-6 * bin_ms:
             raise DescriptionError(
-                "a bin must be an integer of steps",
+                "a bin must be an integer number of steps",
                 where="bin_ms",
                 value=bin_ms,
                 allowed=f"multiples of dt = {self.dt} ms",

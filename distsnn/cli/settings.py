@@ -89,7 +89,7 @@ def _value(text: str, default: Any, *, where: str) -> Any:
             number = float(text)
             value = kind(text) if kind is float else _whole(text, number)
         except ValueError:
-            expected = "a number" if kind is float else "a whole number"
+            expected = "a number" if kind is float else "an integer"
             raise DescriptionError(f"must be {expected}", where=where, value=text) from None
         return value
     if text.lower() in ("true", "false"):

@@ -83,8 +83,8 @@ def as_number(value: object, *, where: str) -> float:
 
 
 def as_integer(value: Any, *, where: str, low: int = 0, high: int = 2**62) -> int:
-    """Return a whole number within [low, high]; a DescriptionError for anything else."""
-    allowed = f"a whole number >= {low}" if high == 2**62 else f"a whole number, {low} to {high}"
+    """Return an integer within [low, high]; a DescriptionError for anything else."""
+    allowed = f"an integer >= {low}" if high == 2**62 else f"an integer, {low} to {high}"
     try:
         integer = operator.index(value)
     except TypeError:
@@ -116,7 +116,7 @@ def as_indices(value: object, *, where: str) -> IntArray:
     if array.size == 0 and array.dtype == np.float64:
         array = array.astype(np.int32)  # an empty list
     if array.dtype.kind not in "iu":
-        raise DescriptionError("must be an array of whole numbers", where=where, value=value)
+        raise DescriptionError("must be an array of integers", where=where, value=value)
     if array.ndim != 1:
         raise DescriptionError(
             "must be one-dimensional", where=where, value=f"an array of shape {array.shape}"

@@ -50,7 +50,7 @@ class Parameter:
     on_grid : bool
         Whether given values must be multiples of dt (draws are rounded to it).
     integer : bool
-        Whether it is one whole number for all neurons.
+        Whether it is one integer for all neurons.
     """
 
     unit: str
@@ -111,7 +111,7 @@ def parameter(
     on_grid : bool
         Whether given values must be multiples of dt.
     integer : bool
-        Whether it is one whole number for all neurons.
+        Whether it is one integer for all neurons.
     """
     open_low = math.isfinite(above)
     allowed = Range(above if open_low else low, high, open_low)
@@ -197,7 +197,7 @@ class Model(Description):
             self._check_array(name, shape, where=place)
             if parameter.integer and not (isinstance(value, float) and value.is_integer()):
                 raise DescriptionError(
-                    "must be one whole number for all neurons", where=place, value=value
+                    "must be one integer for all neurons", where=place, value=value
                 )
             check_value(value, parameter.allowed, where=place)
         for smaller, larger in self.ordered:

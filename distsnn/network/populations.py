@@ -315,7 +315,7 @@ def state_value(
     check_value(value, COUNT if state.integer else Range(-largest, largest), where=where)
     if state.integer and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
         raise DescriptionError(
-            "counts whole steps", where=where, value=value, allowed="whole numbers >= 0"
+            "must be an integer number of steps", where=where, value=value, allowed="integers >= 0"
         )
     return value
 

@@ -38,5 +38,5 @@ class ParrotNeuron(Neuron):
                 f"a weight onto {cls.name} is the number of spikes that each spike becomes",
                 where=where,
                 value=weight if isinstance(weight, Distribution) else float(weights[bad][0]),
-                allowed="whole numbers >= 0",
+                allowed="integers >= 0",
             )

@@ -331,7 +331,7 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
     done = distsnn(*words, "--board", "spin5")
     assert (done.code, done.err) == (0, "")
     assert "nothing changes" in done.out
-    assert "the same spikes as without limits" in done.out
+    assert "are the same as without limits" in done.out
     run = json.loads(out.read_text())["run"]
     assert run["same_spikes"]
     for own in run["populations"].values():

@@ -283,7 +283,7 @@ def test_no_more_is_read_than_there_can_be(store: Path) -> None:
     found = verify(store, 1)
     with pytest.raises(StoreError, match="blocks/rank: corrupt: 4 values, at most 3 expected"):
         found.blocks(3)
-    with pytest.raises(StoreError, match="spikes/step: corrupt: 2 values, 1 at most"):
+    with pytest.raises(StoreError, match="spikes/step: corrupt: 2 values, at most 1 expected"):
         found.spikes(0, 1)
 
     def enlarge(content: dict[str, Any]) -> None:

@@ -334,7 +334,10 @@ def test_names_cannot_lead_out_of_a_store(run: Written, name: str) -> None:
 def test_neurons_of_a_recorded_view_are_those_of_its_range(run: Written, neurons: object) -> None:
     view = {"population": "E", "start": 0, "stop": 80, "neurons": neurons}
     change(run.path / "zarr.json", attributes__recorded_spikes=[view])
-    with pytest.raises(StoreError, match=r"corrupt: recorded_spikes\[0\]\.neurons do not match"):
+    with pytest.raises(
+        StoreError,
+        match=r"spikes\[0\]\.neurons (do not match|are not in ascending)",
+    ):
         StoreReader(run.path)
 
 
@@ -454,7 +457,7 @@ def test_chunk_whose_file_cannot_hold_it_is_refused(run: Written) -> None:
     change(step / "zarr.json", **{GRID: [2**23]})
     message = refused("run", run.path)
     assert f"{step}/c/0: corrupt: " in message
-    assert f" bytes cannot hold {2**25}" in message
+    assert f" bytes cannot contain {2**25}" in message
 
 
 @pytest.mark.parametrize("n", [1, 2**20, 2**22])
@@ -466,7 +469,7 @@ def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> Non
 
 
 def test_explicit_edges_take_no_objects() -> None:
-    with pytest.raises(DescriptionError, match="whole numbers"):
+    with pytest.raises(DescriptionError, match="integers"):
         Explicit(np.array([Trap(Path("/x"))], dtype=object), [1])
 
 

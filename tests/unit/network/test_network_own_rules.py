@@ -156,7 +156,14 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             "-x/k",
         ),
         ("traces", "dx/dt = x/tau : 1 (pre)", 1, 9, "x may only decay.*: -x/TAU or 0", "x/tau"),
-        ("traces", "dx/dt = -x/tau : 1", 1, 19, r"flag is missing.*\(pre\), \(post\), \(syn", ""),
+        (
+            "traces",
+            "dx/dt = -x/tau : 1",
+            1,
+            19,
+            r"owner is missing.*\(pre\), \(post\), \(syn",
+            "",
+        ),
         ("traces", "dx/dt = -x/tau : 1 (prae)", 1, 21, "unknown flag 'prae'.*mean 'pre'", "prae"),
         ("traces", "\n dx/dt = -x/tau : ma (pre)", 2, 19, "unknown unit 'ma'", "ma"),
         ("traces", "dx/dt = 0 : 1/(ms) (pre)\ndx/dt = 0 : 1 (pre)", 2, 2, "'x' is taken", "x"),
@@ -286,7 +293,7 @@ def test_spikes_modulate_only_as_the_rule_says() -> None:
 
 
 def test_weights_are_in_the_unit_of_their_target() -> None:
-    with pytest.raises(DescriptionError, match=r"weights are in pA, those .* in mV.*unit='m"):
+    with pytest.raises(DescriptionError, match=r"are in pA, but the input .* in mV.*unit='m"):
         Network([D], [Projection(D, D, AllToAll(), 1.0, 1.0, synapse=PAIR)])
 
 
